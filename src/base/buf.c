@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: ISC */
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUF_MIN = 256 };
+
+void
+buf_init(struct buf *buf, size_t max)
+{
+	*buf = (struct buf){.max = max};
+}
+
+void
+buf_free(struct buf *buf)
+{
+	free(buf->p);
+	buf_init(buf, buf->max);
+}
+
+void
+buf_reset(struct buf *buf)
+{
+	buf->len = 0;
+	buf->failed = false;
+}
+
+int
+buf_reserve(struct buf *buf, size_t more)
+{
+	size_t cap;
+	char *p;
+
+	if (buf->cap - buf->len >= more)
+		return 0;
+	if (more > buf->max - buf->len)
+		return -1;
+	cap = buf->cap > buf->max / 2 ? buf->max : buf->cap * 2;
+	if (cap < buf->len + more)
+		cap = buf->len + more;
+	if (cap < BUF_MIN && BUF_MIN <= buf->max)
+		cap = BUF_MIN;
+	if (cap == SIZE_MAX)
+		return -1;
+	/* One byte beyond cap takes the NUL that vsnprintf insists on. */
+	p = realloc(buf->p, cap + 1);
+	if (p == NULL)
+		return -1;
+	buf->p = p;
+	buf->cap = cap;
+	return 0;
+}
+
+int
+buf_append(struct buf *buf, const void *bytes, size_t len)
+{
+	if (buf->failed || buf_reserve(buf, len) == -1) {
+		buf->failed = true;
+		return -1;
+	}
+	if (len > 0) {
+		memcpy(buf->p + buf->len, bytes, len);
+		buf->len += len;
+	}
+	return 0;
+}
+
+int
+buf_append_slice(struct buf *buf, struct slice s)
+{
+	return buf_append(buf, s.p, s.len);
+}
+
+int
+buf_append_string(struct buf *buf, const char *text)
+{
+	return buf_append(buf, text, strlen(text));
+}
+
+int
+buf_append_char(struct buf *buf, char c)
+{
+	return buf_append(buf, &c, 1);
+}
+
+/* Prints behind the content, as far as there is room; returns the whole size.
+ */
+__attribute__((format(printf, 2, 0))) static int
+print(struct buf *buf, const char *fmt, va_list ap)
+{
+	if (buf->p == NULL)
+		return vsnprintf(NULL, 0, fmt, ap);
+	return vsnprintf(buf->p + buf->len, buf->cap - buf->len + 1, fmt, ap);
+}
+
+int
+buf_printf(struct buf *buf, const char *fmt, ...)
+{
+	size_t room = buf->cap - buf->len;
+	va_list ap;
+	int len;
+
+	va_start(ap, fmt);
+	len = print(buf, fmt, ap);
+	va_end(ap);
+	if (buf->failed || len < 0 || buf_reserve(buf, (size_t)len) == -1) {
+		buf->failed = true;
+		return -1;
+	}
+	if ((size_t)len > room) {
+		va_start(ap, fmt);
+		len = print(buf, fmt, ap);
+		va_end(ap);
+	}
+	buf->len += (size_t)len;
+	return 0;
+}
+
+void
+buf_consume(struct buf *buf, size_t n)
+{
+	if (n == 0)
+		return;
+	buf->len -= n;
+	memmove(buf->p, buf->p + n, buf->len);
+}
+
+struct slice
+buf_slice(const struct buf *buf)
+{
+	return slice_of(buf->p, buf->len);
+}

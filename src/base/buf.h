@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_BASE_BUF_H
+#define CASSATA_BASE_BUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/slice.h"
+
+/*
+ * Growable bytes with a maximum given at birth. A failed append (no memory, or
+ * beyond the maximum) sets failed, appends nothing and makes every later append
+ * fail too, so that a chain of appends needs one check at its end.
+ */
+struct buf {
+	char *p;
+	size_t len;
+	size_t cap;
+	size_t max;
+	bool failed;
+};
+
+/* Allocates nothing yet. max is the largest len ever allowed, in bytes. */
+void buf_init(struct buf *buf, size_t max);
+
+/* Frees the bytes; the buf is as after buf_init. */
+void buf_free(struct buf *buf);
+
+/* Forgets the bytes and the failure, keeps the memory. */
+void buf_reset(struct buf *buf);
+
+/* Makes room: cap - len >= more. 0, or -1, which leaves failed alone. */
+int buf_reserve(struct buf *buf, size_t more);
+
+/* Each returns 0, or -1 with failed set. */
+int buf_append(struct buf *buf, const void *bytes, size_t len);
+int buf_append_slice(struct buf *buf, struct slice s);
+int buf_append_string(struct buf *buf, const char *text);
+int buf_append_char(struct buf *buf, char c);
+int buf_printf(struct buf *buf, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Drops the first n bytes (n <= len) and moves the rest to the front. */
+void buf_consume(struct buf *buf, size_t n);
+
+/* The content, valid until the next change of the buf. */
+struct slice buf_slice(const struct buf *buf);
+
+#endif

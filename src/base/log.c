@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: ISC */
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/slice.h"
+
+enum { LINE_MAX_BYTES = 2048 };
+
+struct line {
+	size_t len;
+	char p[LINE_MAX_BYTES];
+};
+
+static const struct {
+	const char *name;
+	int priority; /* of syslog */
+} levels[] = {
+    [LOG_LEVEL_ERROR] = {"error", LOG_ERR},
+    [LOG_LEVEL_WARN] = {"warn", LOG_WARNING},
+    [LOG_LEVEL_INFO] = {"info", LOG_INFO},
+    [LOG_LEVEL_DEBUG] = {"debug", LOG_DEBUG},
+};
+
+static struct {
+	int fd; /* -1: syslog */
+	enum log_level level;
+	char path[PATH_MAX]; /* empty: not a file */
+	char name[32];
+} state = {.fd = STDERR_FILENO, .level = LOG_LEVEL_INFO, .name = "cassatad"};
+
+static int
+open_file(const char *path)
+{
+	return open(
+	    path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+}
+
+int
+log_open(const char *destination, enum log_level level, struct err *err)
+{
+	const char *path = "";
+	int fd = -1;
+
+	if (strcmp(destination, "stderr") == 0) {
+		fd = STDERR_FILENO;
+	} else if (strcmp(destination, "syslog") == 0) {
+		openlog("cassatad", LOG_PID, LOG_DAEMON);
+	} else {
+		path = destination;
+		if (strlen(path) >= sizeof(state.path))
+			return err_set(err, "log path too long");
+		fd = open_file(path);
+		if (fd == -1)
+			return err_errno(err, "cannot open log %s", path);
+	}
+	if (state.path[0] != '\0')
+		fd_close(&state.fd);
+	state.fd = fd;
+	state.level = level;
+	(void)snprintf(state.path, sizeof(state.path), "%s", path);
+	return 0;
+}
+
+void
+log_reopen(void)
+{
+	int fd;
+
+	if (state.path[0] == '\0')
+		return;
+	fd = open_file(state.path);
+	/* In place: a thread may be writing a line. */
+	if (fd == -1 || dup3(fd, state.fd, O_CLOEXEC) == -1)
+		log_warn("cannot reopen log %s", state.path);
+	fd_close(&fd);
+}
+
+int
+log_fd(void)
+{
+	if (state.fd == -1)
+		closelog();
+	return state.fd;
+}
+
+void
+log_set_name(const char *name)
+{
+	(void)snprintf(state.name, sizeof(state.name), "%s", name);
+}
+
+/* Appends what fits whole, with one byte left for the newline. */
+static bool
+line_append(struct line *line, const char *p, size_t len)
+{
+	if (len > sizeof(line->p) - 1 - line->len)
+		return false;
+	memcpy(line->p + line->len, p, len);
+	line->len += len;
+	return true;
+}
+
+/* Length of the character in front if it may be shown as it is, else 0. */
+static size_t
+printable_len(struct slice s)
+{
+	size_t len = slice_utf8_len(s);
+	unsigned char first = (unsigned char)s.p[0];
+
+	if (len == 1 && (first < 0x20 || first == 0x7f))
+		return 0;
+	/* U+0080 to U+009F steer terminals too. */
+	if (len == 2 && first == 0xc2 && (unsigned char)s.p[1] < 0xa0)
+		return 0;
+	return len;
+}
+
+static void
+line_append_escaped(struct line *line, struct slice s)
+{
+	while (s.len > 0) {
+		char escape[sizeof("\\xHH")];
+		size_t len = printable_len(s);
+		bool fits;
+
+		if (len > 0) {
+			fits = line_append(line, s.p, len);
+		} else {
+			len = 1;
+			(void)snprintf(escape, sizeof(escape), "\\x%02X",
+			    (unsigned)(unsigned char)s.p[0]);
+			fits = line_append(line, escape, strlen(escape));
+		}
+		if (!fits)
+			return;
+		s.p += len;
+		s.len -= len;
+	}
+}
+
+static void
+line_append_head(struct line *line, enum log_level level)
+{
+	int64_t now_ms = clock_wall_ms();
+	time_t now = (time_t)(now_ms / 1000);
+	char date[sizeof("2026-11-23T23:28:08")], head[128];
+	struct tm tm;
+
+	if (gmtime_r(&now, &tm) == NULL ||
+	    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+		date[0] = '\0';
+	(void)snprintf(head, sizeof(head), "%s.%03dZ %s[%ld] %s: ", date,
+	    (int)(now_ms % 1000), state.name, (long)getpid(),
+	    levels[level].name);
+	(void)line_append(line, head, strlen(head));
+}
+
+__attribute__((format(printf, 3, 0))) static void
+emit(enum log_level level, bool with_errno, const char *fmt, va_list ap)
+{
+	int saved_errno = errno;
+	struct line line = {0};
+	char text[LINE_MAX_BYTES];
+	size_t len;
+
+	if (level > state.level)
+		return;
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	if (with_errno) {
+		len = strlen(text);
+		(void)snprintf(text + len, sizeof(text) - len, ": %s",
+		    strerror(saved_errno));
+	}
+	if (state.fd == -1) {
+		line_append_escaped(&line, slice_from_string(text));
+		syslog(levels[level].priority, "%s: %.*s", state.name,
+		    (int)line.len, line.p);
+	} else {
+		line_append_head(&line, level);
+		line_append_escaped(&line, slice_from_string(text));
+		line.p[line.len++] = '\n';
+		/* Where else could a failure be told? */
+		while (
+		    write(state.fd, line.p, line.len) == -1 && errno == EINTR)
+			;
+	}
+	errno = saved_errno;
+}
+
+void
+log_debug(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	emit(LOG_LEVEL_DEBUG, false, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_info(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	emit(LOG_LEVEL_INFO, false, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	emit(LOG_LEVEL_WARN, true, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_warnx(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	emit(LOG_LEVEL_WARN, false, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	emit(LOG_LEVEL_ERROR, true, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_errorx(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	emit(LOG_LEVEL_ERROR, false, fmt, ap);
+	va_end(ap);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_BASE_LOG_H
+#define CASSATA_BASE_LOG_H
+
+#include "base/err.h"
+
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARN,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG
+};
+
+/*
+ * Where the lines go: "stderr", "syslog", or the path of a file that is opened
+ * for appending (and created 0640). 0 or -1.
+ */
+int log_open(const char *destination, enum log_level level, struct err *err);
+
+/* Opens the file again after it was renamed; keeps the old one on failure. */
+void log_reopen(void);
+
+/*
+ * The descriptor that fd_close_others must keep, or -1. A connection to syslog
+ * is closed here; the next line opens it again.
+ */
+int log_fd(void);
+
+/* The name in front of each line: "master", "service 1", "worker 3". Copied. */
+void log_set_name(const char *name);
+
+/*
+ * One line each, at most 2 KiB: time, name, pid, level, text. Control
+ * characters, DEL and bytes that are not UTF-8 are written as \xHH, so that no
+ * value from outside can forge a line or steer a terminal. errno is kept.
+ * log_warn and log_error append ": " and the text of errno.
+ */
+void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_warnx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_errorx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

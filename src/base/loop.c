@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: ISC */
+#include "base/loop.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/time.h>
+
+#include <event2/event.h>
+
+#include "base/log.h"
+
+struct loop {
+	struct event_base *base;
+	bool stopped;
+	loop_fn before_sleep;
+	void *before_sleep_arg;
+};
+
+struct loop_io {
+	struct loop *loop;
+	struct event *ev;
+	int fd;
+	unsigned events;
+	loop_io_fn fn;
+	void *arg;
+};
+
+struct loop_timer {
+	struct event *ev;
+	loop_fn fn;
+	void *arg;
+};
+
+static void
+on_message(int severity, const char *text)
+{
+	if (severity >= EVENT_LOG_WARN)
+		log_warnx("libevent: %s", text);
+}
+
+struct loop *
+loop_create(void)
+{
+	struct loop *loop = calloc(1, sizeof(*loop));
+	struct event_config *config = event_config_new();
+	const int flags = EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV |
+			  EVENT_BASE_FLAG_NO_CACHE_TIME |
+			  EVENT_BASE_FLAG_PRECISE_TIMER;
+
+	event_set_log_callback(on_message);
+	if (loop == NULL || config == NULL)
+		goto fail;
+	/* Timers count from now, not from the start of the turn, and do not
+	 * fire early by the grain of a coarse clock. */
+	if (event_config_set_flag(config, flags) == -1)
+		goto fail;
+	loop->base = event_base_new_with_config(config);
+	if (loop->base == NULL)
+		goto fail;
+	event_config_free(config);
+	return loop;
+fail:
+	if (config != NULL)
+		event_config_free(config);
+	free(loop);
+	return NULL;
+}
+
+void
+loop_free(struct loop *loop)
+{
+	if (loop == NULL)
+		return;
+	event_base_free(loop->base);
+	free(loop);
+}
+
+int
+loop_run(struct loop *loop)
+{
+	for (;;) {
+		if (!loop->stopped && loop->before_sleep != NULL)
+			loop->before_sleep(loop->before_sleep_arg);
+		if (loop->stopped)
+			break;
+		if (event_base_loop(loop->base,
+			EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY) == -1)
+			return -1;
+	}
+	loop->stopped = false;
+	return 0;
+}
+
+void
+loop_stop(struct loop *loop)
+{
+	loop->stopped = true;
+}
+
+void
+loop_before_sleep(struct loop *loop, loop_fn fn, void *arg)
+{
+	loop->before_sleep = fn;
+	loop->before_sleep_arg = arg;
+}
+
+/*
+ * The callbacks below touch nothing after the call: the callee may have freed
+ * io or timer. libevent copies what it needs before it calls, and event_free
+ * takes an event that waits for its turn out of the queue.
+ */
+
+static void
+on_io(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop_io *io = arg;
+	unsigned events = 0;
+
+	if (what & EV_READ)
+		events |= LOOP_READ;
+	if (what & EV_WRITE)
+		events |= LOOP_WRITE;
+	io->fn(fd, events, io->arg);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop_timer *timer = arg;
+
+	(void)fd;
+	(void)what;
+	timer->fn(timer->arg);
+}
+
+struct loop_io *
+loop_io_create(
+    struct loop *loop, int fd, unsigned events, loop_io_fn fn, void *arg)
+{
+	struct loop_io *io = calloc(1, sizeof(*io));
+
+	if (io == NULL)
+		return NULL;
+	*io = (struct loop_io){.loop = loop, .fd = fd, .fn = fn, .arg = arg};
+	io->ev = event_new(loop->base, fd, EV_PERSIST, on_io, io);
+	if (io->ev == NULL || loop_io_want(io, events) == -1)
+		loop_io_free(&io);
+	return io;
+}
+
+int
+loop_io_want(struct loop_io *io, unsigned events)
+{
+	short what = EV_PERSIST;
+
+	if (events == io->events)
+		return 0;
+	if (event_del(io->ev) == -1)
+		return -1;
+	io->events = 0;
+	if (events == 0)
+		return 0;
+	if (events & LOOP_READ)
+		what |= EV_READ;
+	if (events & LOOP_WRITE)
+		what |= EV_WRITE;
+	if (event_assign(io->ev, io->loop->base, io->fd, what, on_io, io) ==
+		-1 ||
+	    event_add(io->ev, NULL) == -1)
+		return -1;
+	io->events = events;
+	return 0;
+}
+
+void
+loop_io_free(struct loop_io **io)
+{
+	if (*io == NULL)
+		return;
+	if ((*io)->ev != NULL)
+		event_free((*io)->ev);
+	free(*io);
+	*io = NULL;
+}
+
+struct loop_timer *
+loop_timer_create(struct loop *loop, loop_fn fn, void *arg)
+{
+	struct loop_timer *timer = calloc(1, sizeof(*timer));
+
+	if (timer == NULL)
+		return NULL;
+	timer->fn = fn;
+	timer->arg = arg;
+	timer->ev = evtimer_new(loop->base, on_timer, timer);
+	if (timer->ev == NULL) {
+		free(timer);
+		return NULL;
+	}
+	return timer;
+}
+
+int
+loop_timer_set(struct loop_timer *timer, int64_t delay_ms)
+{
+	struct timeval delay = {0};
+
+	if (delay_ms > 0) {
+		delay.tv_sec = (time_t)(delay_ms / 1000);
+		delay.tv_usec = (suseconds_t)(delay_ms % 1000 * 1000);
+	}
+	return evtimer_add(timer->ev, &delay);
+}
+
+void
+loop_timer_clear(struct loop_timer *timer)
+{
+	/* Cannot fail for a timer. */
+	(void)evtimer_del(timer->ev);
+}
+
+void
+loop_timer_free(struct loop_timer **timer)
+{
+	if (*timer == NULL)
+		return;
+	event_free((*timer)->ev);
+	free(*timer);
+	*timer = NULL;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_BASE_LOOP_H
+#define CASSATA_BASE_LOOP_H
+
+#include <stdint.h>
+
+/*
+ * The reactor: our names over libevent's core, which keeps its struct event
+ * away from ours, and a hook that runs before each sleep. One per process,
+ * created after fork.
+ */
+struct loop;
+struct loop_io;
+struct loop_timer;
+
+enum { LOOP_READ = 1, LOOP_WRITE = 2 };
+
+typedef void (*loop_io_fn)(int fd, unsigned events, void *arg);
+typedef void (*loop_fn)(void *arg);
+
+/* NULL when memory or descriptors are short. */
+struct loop *loop_create(void);
+
+/* Frees the loop; its ios and timers must be gone. NULL is accepted. */
+void loop_free(struct loop *loop);
+
+/* Runs until loop_stop; 0, or -1 when the kernel interface failed. */
+int loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+
+/* Called before each sleep, after the callbacks of a turn. */
+void loop_before_sleep(struct loop *loop, loop_fn fn, void *arg);
+
+/*
+ * Watches fd, which stays the caller's, for the events of the mask (LOOP_READ |
+ * LOOP_WRITE, 0 for none yet), level-triggered, until changed or freed.
+ * NULL when memory is short.
+ */
+struct loop_io *loop_io_create(
+    struct loop *loop, int fd, unsigned events, loop_io_fn fn, void *arg);
+int loop_io_want(struct loop_io *io, unsigned events); /* 0 or -1 */
+void loop_io_free(struct loop_io **io);                /* sets *io to NULL */
+
+/* One shot; delay_ms below 0 counts as 0. Setting again replaces the time. */
+struct loop_timer *loop_timer_create(struct loop *loop, loop_fn fn, void *arg);
+int loop_timer_set(struct loop_timer *timer, int64_t delay_ms); /* 0 or -1 */
+void loop_timer_clear(struct loop_timer *timer);
+void loop_timer_free(struct loop_timer **timer);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: ISC */
+#include "base/slice.h"
+
+static unsigned char
+lower(char c)
+{
+	/* Not tolower(3): it follows the locale. */
+	return (unsigned char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+}
+
+bool
+slice_ieq(struct slice a, struct slice b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++) {
+		if (lower(a.p[i]) != lower(b.p[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+struct slice
+slice_trim(struct slice s)
+{
+	while (s.len > 0 && is_blank(s.p[s.len - 1]))
+		s.len--;
+	while (s.len > 0 && is_blank(s.p[0])) {
+		s.p++;
+		s.len--;
+	}
+	return s;
+}
+
+int
+slice_to_u64(struct slice s, uint64_t max, uint64_t *value)
+{
+	uint64_t sum = 0;
+
+	if (s.len == 0)
+		return -1;
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned digit = (unsigned char)s.p[i] - (unsigned)'0';
+
+		if (digit > 9 || sum > max / 10)
+			return -1;
+		sum *= 10;
+		if (digit > max - sum)
+			return -1;
+		sum += digit;
+	}
+	*value = sum;
+	return 0;
+}
+
+size_t
+slice_utf8_len(struct slice s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	unsigned char low = 0x80, high = 0xbf; /* of the second byte */
+	size_t len;
+
+	if (s.len == 0)
+		return 0;
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] >= 0xc2 && p[0] <= 0xdf)
+		len = 2;
+	else if (p[0] >= 0xe0 && p[0] <= 0xef)
+		len = 3;
+	else if (p[0] >= 0xf0 && p[0] <= 0xf4)
+		len = 4;
+	else
+		return 0;
+
+	if (p[0] == 0xe0)
+		low = 0xa0; /* below: overlong */
+	else if (p[0] == 0xed)
+		high = 0x9f; /* above: surrogates */
+	else if (p[0] == 0xf0)
+		low = 0x90; /* below: overlong */
+	else if (p[0] == 0xf4)
+		high = 0x8f; /* above: beyond U+10FFFF */
+
+	if (s.len < len || p[1] < low || p[1] > high)
+		return 0;
+	for (size_t i = 2; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	return len;
+}
+
+bool
+slice_is_utf8(struct slice s)
+{
+	while (s.len > 0) {
+		size_t len = slice_utf8_len(s);
+
+		if (len == 0)
+			return false;
+		s.p += len;
+		s.len -= len;
+	}
+	return true;
+}

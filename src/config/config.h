@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_CONFIG_CONFIG_H
+#define CASSATA_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "event/retry.h"
+
+/*
+ * Every setting, with its default in the key table of config.c. Durations are
+ * milliseconds, sizes are bytes. Strings are owned by the config.
+ */
+struct config_service {
+	char *listen;		     /* address */
+	int port;		     /* 0: the kernel chooses */
+	int processes;
+	bool create_tables;	     /* createTablesIfNotExists */
+	int commit_batch;	     /* adds per commit, at most */
+	int max_connections;	     /* per process */
+	int64_t max_request_line_bytes;
+	int64_t max_header_bytes;
+	int max_headers;
+	int64_t max_body_bytes;
+	int64_t header_timeout_ms;
+	int64_t body_timeout_ms;
+	int64_t idle_timeout_ms;
+	int64_t write_timeout_ms;
+};
+
+struct config_worker {
+	int processes;		     /* numWorkerThreads */
+	int64_t polling_interval_ms; /* workerThreadPollingInterval */
+	int claim_min;		     /* numEventsProcessedPerTransaction */
+	int claim_max;		     /* maxEventsProcessedPerTransaction */
+	int max_deliveries;	     /* maxConcurrentDeliveries */
+	int max_deliveries_per_host; /* 0: no cap of its own */
+	struct retry_policy retry;   /* httpRetryCount, retryDelays, … */
+	int64_t connect_timeout_ms;
+	int64_t delivery_timeout_ms;
+	int64_t claim_ahead_ms;
+	int64_t lease_ms;
+	int64_t max_response_bytes;  /* read, then the connection is closed */
+	int64_t response_bytes_kept; /* of a failed attempt, in the log */
+	int64_t retention_ms;	     /* of finished events; 0: keep for ever */
+	char *ca_file;		     /* NULL: the system's */
+};
+
+struct config_datastore {
+	char *url;
+	char *password_file;	     /* NULL: none */
+	char *password;		     /* from the file or the environment; NULL */
+	int64_t connect_timeout_ms;
+	int64_t timeout_ms;
+};
+
+struct config_master {
+	char *state_dir;	     /* absolute */
+	char *pid_file;		     /* absolute */
+	char *control_socket;	     /* absolute */
+	int64_t start_timeout_ms;
+	int64_t shutdown_timeout_ms;
+};
+
+struct config_log {
+	enum log_level level;
+	char *destination;	     /* stderr, syslog, or an absolute path */
+};
+
+struct config {
+	struct config_service service;
+	struct config_worker worker;
+	struct config_datastore datastore;
+	struct config_master master;
+	struct config_log log;
+};
+
+/* Every error found, in the order of the file. */
+struct config_errors {
+	size_t len;
+	struct err *list; /* "FILE:LINE:COLUMN: reason" */
+};
+
+void config_errors_free(struct config_errors *errors);
+
+/* Which roles a master runs; it names the pid file and the control socket. */
+enum config_roles { CONFIG_ALL, CONFIG_SERVICE_ONLY, CONFIG_WORKER_ONLY };
+
+struct config_source {
+	const char *file;      /* NULL: state_dir/cassata.yaml if it exists, else the
+				  compiled-in path if it exists, else defaults */
+	const char *state_dir; /* NULL: $CASSATA_HOME, else the file's, else the
+				  compiled-in directory */
+	enum config_roles roles;
+};
+
+/*
+ * Reads, checks and completes a configuration: paths become absolute (relative
+ * ones start in the state directory), the datastore's password is read. *cfg is
+ * initialised in any case and must be given to config_free. 0, or -1 with at
+ * least one error (unless there is no memory for it); then the paths of master
+ * are complete all the same, or NULL, so that a broken file keeps nobody from
+ * the control socket.
+ */
+int config_load(const struct config_source *source, struct config *cfg,
+    struct config_errors *errors);
+
+void config_free(struct config *cfg);
+
+#endif

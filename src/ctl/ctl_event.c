@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: ISC */
+#include "ctl/ctl.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include <curl/curl.h>
+#include <json-c/json.h>
+
+#include "base/clock.h"
+#include "http/http_response.h"
+#include "proc/control_proto.h"
+
+enum {
+	ANSWER_MAX_BYTES = 64 * 1024 * 1024,
+	FILE_MAX_BYTES = 256 * 1024 * 1024,
+	ASK_TIMEOUT_MS = 5000,
+	HTTP_TIMEOUT_S = 60,
+};
+
+static const char usage[] =
+    "usage: cassatactl event add [-S url] [-a application] [-i id] [-m method]\n"
+    "                            [-H 'Name: value'] [-t seconds | -T expiry]\n"
+    "                            url [body | @file | -]\n"
+    "       cassatactl event show [-S url] application id\n"
+    "       cassatactl event delete [-S url] application id\n";
+
+struct event_options {
+	const char *server; /* http://host:port, or NULL: from the daemon */
+	const char *app, *id, *method;
+	const char *in_seconds, *expiry;
+	struct json_object *headers; /* NULL for none */
+};
+
+static int
+bad_usage(void)
+{
+	fputs(usage, stderr);
+	return CTL_USAGE;
+}
+
+static int
+parse_options(struct ctl *ctl, struct event_options *options)
+{
+	int c;
+
+	optind = 0; /* a new list of words */
+	while ((c = getopt(ctl->argc, ctl->argv, "+S:a:i:m:H:t:T:")) != -1) {
+		switch (c) {
+		case 'S':
+			options->server = optarg;
+			break;
+		case 'a':
+			options->app = optarg;
+			break;
+		case 'i':
+			options->id = optarg;
+			break;
+		case 'm':
+			options->method = optarg;
+			break;
+		case 'H':
+			if (options->headers == NULL)
+				options->headers = json_object_new_array();
+			json_object_array_add(
+			    options->headers, json_object_new_string(optarg));
+			break;
+		case 't':
+			options->in_seconds = optarg;
+			break;
+		case 'T':
+			options->expiry = optarg;
+			break;
+		default:
+			return -1;
+		}
+	}
+	ctl->argc -= optind;
+	ctl->argv += optind;
+	return 0;
+}
+
+/* The first address that the daemon of this configuration listens on. */
+static int
+ask_server(const struct ctl *ctl, struct buf *url)
+{
+	struct json_object *status = NULL, *list;
+	struct buf answer;
+	struct err err;
+	bool absent;
+	int result = -1;
+
+	buf_init(&answer, ANSWER_MAX_BYTES);
+	if (ctl_ask(ctl->cfg.master.control_socket, CONTROL_STATUS,
+		ASK_TIMEOUT_MS, &answer, &absent, &err) == 0 &&
+	    buf_append_char(&answer, '\0') == 0)
+		status = json_tokener_parse(answer.p);
+	if (json_object_object_get_ex(status, "listening", &list) &&
+	    json_object_array_length(list) > 0)
+		result = buf_printf(url, "http://%s",
+		    json_object_get_string(json_object_array_get_idx(list, 0)));
+	json_object_put(status);
+	buf_free(&answer);
+	return result;
+}
+
+/* The daemon is asked first, since port 0 is no address; -S asks nobody. */
+static void
+begin_url(
+    const struct ctl *ctl, const struct event_options *options, struct buf *url)
+{
+	const struct config_service *cfg = &ctl->cfg.service;
+	size_t len;
+
+	if (options->server != NULL) {
+		len = strlen(options->server);
+		while (len > 0 && options->server[len - 1] == '/')
+			len--;
+		buf_append(url, options->server, len);
+	} else if (ask_server(ctl, url) == -1) {
+		buf_printf(url,
+		    strchr(cfg->listen, ':') != NULL ? "http://[%s]:%d"
+						     : "http://%s:%d",
+		    cfg->listen, cfg->port);
+	}
+}
+
+static size_t
+take_answer(char *bytes, size_t size, size_t n, void *arg)
+{
+	return buf_append(arg, bytes, size * n) == 0 ? size * n : 0;
+}
+
+/* Prints the answer; 2xx is success. */
+static int
+perform(const struct ctl *ctl, const char *method, const char *url,
+    const char *body)
+{
+	struct curl_slist *headers =
+	    curl_slist_append(NULL, "Content-Type: application/json");
+	CURL *easy = curl_easy_init();
+	struct buf answer;
+	long status = 0;
+	CURLcode code;
+
+	buf_init(&answer, ANSWER_MAX_BYTES);
+	if (easy == NULL || headers == NULL) {
+		curl_slist_free_all(headers);
+		curl_easy_cleanup(easy);
+		return ctl_fail(ctl, "out of memory");
+	}
+	curl_easy_setopt(easy, CURLOPT_URL, url);
+	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
+	if (body != NULL) {
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
+		curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+	}
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)HTTP_TIMEOUT_S);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, &answer);
+	code = curl_easy_perform(easy);
+	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_cleanup(easy);
+	curl_slist_free_all(headers);
+	if (code != CURLE_OK)
+		ctl_fail(ctl, "%s: %s", url, curl_easy_strerror(code));
+	else
+		fwrite(answer.p, 1, answer.len,
+		    status / 100 == 2 ? stdout : stderr);
+	buf_free(&answer);
+	return code == CURLE_OK && status / 100 == 2 ? CTL_OK : CTL_FAILED;
+}
+
+static int
+read_file(const struct ctl *ctl, const char *path, struct buf *out)
+{
+	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	char bytes[16384];
+	size_t n;
+	int status = 0;
+
+	if (file == NULL)
+		return ctl_fail(ctl, "%s: %s", path, strerror(errno));
+	while ((n = fread(bytes, 1, sizeof(bytes), file)) > 0)
+		buf_append(out, bytes, n);
+	if (ferror(file))
+		status = ctl_fail(ctl, "%s: %s", path, strerror(errno));
+	else if (out->failed)
+		status = ctl_fail(ctl, "%s: too large", path);
+	if (file != stdin)
+		(void)fclose(file);
+	return status;
+}
+
+/* The body: text as it stands, @FILE, or - for standard input. */
+static int
+read_body(const struct ctl *ctl, const char *word, struct buf *out)
+{
+	if (word[0] == '@')
+		return read_file(ctl, word + 1, out);
+	if (strcmp(word, "-") == 0)
+		return read_file(ctl, word, out);
+	return buf_append_string(out, word);
+}
+
+static void
+make_id(char *id, size_t size)
+{
+	uint64_t random[2] = {0, 0};
+
+	(void)!getrandom(random, sizeof(random), 0);
+	(void)snprintf(id, size, "%016llx%016llx",
+	    (unsigned long long)random[0], (unsigned long long)random[1]);
+}
+
+/* Seconds with a fraction; -1 for anything else. */
+static double
+to_seconds(const char *text)
+{
+	char *end;
+	double value;
+
+	errno = 0;
+	value = strtod(text, &end);
+	if (errno != 0 || end == text || *end != '\0' || !(value >= 0))
+		return -1;
+	return value;
+}
+
+static int
+add_expiry(struct json_object *event, const struct event_options *options)
+{
+	double seconds = 0;
+	char text[40];
+
+	if (options->in_seconds != NULL)
+		seconds = to_seconds(options->in_seconds);
+	else if (options->expiry != NULL)
+		seconds = to_seconds(options->expiry);
+	if (seconds < 0)
+		return -1;
+	if (options->expiry == NULL)
+		seconds += (double)clock_wall_ms() / 1000;
+	/* A double has no exact milliseconds, its text has. */
+	(void)snprintf(text, sizeof(text), "%.3f", seconds);
+	json_object_object_add(
+	    event, "expiry", json_object_new_double_s(seconds, text));
+	return 0;
+}
+
+static int
+event_add(struct ctl *ctl, struct event_options *options)
+{
+	struct json_object *event;
+	struct buf url, body;
+	char id[33];
+	int status;
+
+	if (ctl->argc < 1 || ctl->argc > 2 ||
+	    (options->in_seconds != NULL && options->expiry != NULL))
+		return bad_usage();
+	buf_init(&url, 64 * 1024);
+	buf_init(&body, FILE_MAX_BYTES);
+	make_id(id, sizeof(id));
+	event = json_object_new_object();
+	json_object_object_add(event, "application-id",
+	    json_object_new_string(
+		options->app != NULL ? options->app : "cassatactl"));
+	json_object_object_add(event, "event-id",
+	    json_object_new_string(options->id != NULL ? options->id : id));
+	json_object_object_add(
+	    event, "url", json_object_new_string(ctl->argv[0]));
+	if (options->method != NULL)
+		json_object_object_add(event, "method",
+		    json_object_new_string(options->method));
+	if (options->headers != NULL)
+		json_object_object_add(event, "request-headers",
+		    json_object_get(options->headers));
+	status = ctl->argc == 2 ? read_body(ctl, ctl->argv[1], &body) : 0;
+	if (status == 0 && add_expiry(event, options) == -1)
+		status =
+		    ctl_fail(ctl, "-t and -T take seconds, as 10 or 0.25");
+	if (status == 0) {
+		json_object_object_add(event, "event",
+		    json_object_new_string_len(
+			body.p == NULL ? "" : body.p, (int)body.len));
+		begin_url(ctl, options, &url);
+		buf_append_string(&url, "/cassata/add/");
+		buf_append_char(&url, '\0');
+		status = perform(ctl, "POST", url.p,
+		    json_object_to_json_string_ext(
+			event, JSON_C_TO_STRING_PLAIN));
+	}
+	json_object_put(event);
+	buf_free(&url);
+	buf_free(&body);
+	return status;
+}
+
+/* show and delete. */
+static int
+event_by_ids(struct ctl *ctl, const struct event_options *options,
+    const char *method, const char *path)
+{
+	struct buf url;
+	int status;
+
+	if (ctl->argc != 2)
+		return bad_usage();
+	buf_init(&url, 64 * 1024);
+	begin_url(ctl, options, &url);
+	buf_append_string(&url, path);
+	http_percent_encode(&url, slice_from_string(ctl->argv[0]));
+	buf_append_char(&url, '/');
+	http_percent_encode(&url, slice_from_string(ctl->argv[1]));
+	if (buf_append_char(&url, '\0') == -1)
+		status = ctl_fail(ctl, "the ids are too long");
+	else
+		status = perform(ctl, method, url.p, NULL);
+	buf_free(&url);
+	return status;
+}
+
+int
+ctl_event(struct ctl *ctl)
+{
+	struct event_options options = {0};
+	const char *verb = ctl->argc > 0 ? ctl->argv[0] : "";
+	int status;
+
+	if (ctl->argc == 0 || parse_options(ctl, &options) == -1)
+		status = bad_usage();
+	else if (strcmp(verb, "add") == 0)
+		status = event_add(ctl, &options);
+	else if (strcmp(verb, "show") == 0)
+		status =
+		    event_by_ids(ctl, &options, "GET", "/cassata/event/");
+	else if (strcmp(verb, "delete") == 0)
+		status =
+		    event_by_ids(ctl, &options, "DELETE", "/cassata/delete/");
+	else
+		status = bad_usage();
+	json_object_put(options.headers);
+	return status;
+}

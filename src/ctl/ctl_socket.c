@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: ISC */
+#include "ctl/ctl.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+
+static int
+connect_to(const char *path, bool *absent, struct err *err)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd;
+
+	*absent = false;
+	if (strlen(path) >= sizeof(sun.sun_path))
+		return err_set(err, "%s: too long for a socket", path);
+	memcpy(sun.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return err_errno(err, "socket");
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
+		return fd;
+	*absent = errno == ENOENT || errno == ECONNREFUSED;
+	err_errno(err, "%s", path);
+	close(fd);
+	return -1;
+}
+
+/* Until the master closes. */
+static int
+read_all(int fd, int64_t timeout_ms, struct buf *answer, struct err *err)
+{
+	int64_t end_ms = clock_mono_ms() + timeout_ms;
+
+	for (;;) {
+		struct pollfd pfd = {.fd = fd, .events = POLLIN};
+		int64_t left_ms = end_ms - clock_mono_ms();
+		int ready = poll(&pfd, 1, left_ms > 0 ? (int)left_ms : 0);
+		ssize_t n;
+
+		if (ready == -1 && errno == EINTR)
+			continue;
+		if (ready == -1)
+			return err_errno(err, "poll");
+		if (ready == 0)
+			return err_set(err, "the daemon does not answer");
+		if (buf_reserve(answer, 4096) == -1)
+			return err_set(err, "the answer is too long");
+		n = read(fd, answer->p + answer->len, answer->cap - answer->len);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return err_errno(err, "control socket");
+		if (n == 0)
+			return 0;
+		answer->len += (size_t)n;
+	}
+}
+
+int
+ctl_ask(const char *socket_path, const char *line, int64_t timeout_ms,
+    struct buf *answer, bool *absent, struct err *err)
+{
+	int fd = connect_to(socket_path, absent, err);
+	int status = -1;
+
+	if (fd == -1)
+		return -1;
+	if (fd_write_all(fd, line, strlen(line)) == -1 ||
+	    fd_write_all(fd, "\n", 1) == -1)
+		err_errno(err, "%s", socket_path);
+	else
+		status = read_all(fd, timeout_ms, answer, err);
+	close(fd);
+	return status;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: ISC */
+#include "event/event.h"
+
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+
+const char *
+event_state_name(enum event_state state)
+{
+	switch (state) {
+	case EVENT_PENDING:
+		return "PENDING";
+	case EVENT_PROCESSING:
+		return "PROCESSING";
+	case EVENT_COMPLETED:
+		return "COMPLETED";
+	case EVENT_FAILED:
+		return "FAILED";
+	case EVENT_SERVICE_UNAVAILABLE:
+		return "SERVICE_UNAVAILABLE";
+	case EVENT_DELETED:
+		return "DELETED";
+	}
+	return "UNKNOWN";
+}
+
+/* The first bytes of SHA-256 over the parts, one after the other. */
+static int
+digest(const struct slice *parts, size_t n, uint8_t out[EVENT_KEY_BYTES])
+{
+	unsigned char sum[EVP_MAX_MD_SIZE];
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	int ok = ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
+
+	for (size_t i = 0; ok && i < n; i++)
+		ok = EVP_DigestUpdate(ctx, parts[i].p, parts[i].len) == 1;
+	ok = ok && EVP_DigestFinal_ex(ctx, sum, NULL) == 1;
+	EVP_MD_CTX_free(ctx);
+	if (!ok)
+		return -1;
+	memcpy(out, sum, EVENT_KEY_BYTES);
+	return 0;
+}
+
+int
+event_key_make(struct slice app, struct slice id, struct event_key *key)
+{
+	struct slice parts[] = {app, SLICE_LITERAL("\0"), id};
+
+	return digest(parts, sizeof(parts) / sizeof(parts[0]), key->bytes);
+}
+
+unsigned
+event_shard(const struct event_key *key)
+{
+	/* The key modulo EVENT_SHARDS, read as a big-endian number. */
+	return key->bytes[EVENT_KEY_BYTES - 1] % EVENT_SHARDS;
+}
+
+static char *
+put_le64(char *p, uint64_t value)
+{
+	for (int i = 0; i < 8; i++)
+		*p++ = (char)(value >> (8 * i) & 0xff);
+	return p;
+}
+
+int
+event_fingerprint(const struct event *ev, uint8_t out[EVENT_KEY_BYTES])
+{
+	char numbers[6 * 8], *p = numbers;
+	struct slice parts[] = {slice_of(numbers, sizeof(numbers)), ev->method,
+	    ev->url, ev->headers, ev->body};
+	size_t n = sizeof(parts) / sizeof(parts[0]);
+
+	p = put_le64(p, (uint64_t)ev->expiry_ms);
+	p = put_le64(p, ev->body_is_text);
+	for (size_t i = 1; i < n; i++)
+		p = put_le64(p, parts[i].len);
+	return digest(parts, n, out);
+}
+
+enum { COUNTER_BITS = 22 };
+
+/* 2020-01-01: 41 bits of milliseconds from there last until 2089. */
+static const int64_t row_id_epoch_ms = INT64_C(1577836800000);
+
+static int64_t
+random_counter(void)
+{
+	uint32_t random;
+
+	/* A guess is good enough: a collision only costs a second try. */
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		random = (uint32_t)getpid() * 2654435761U;
+	return random >> (32 - COUNTER_BITS);
+}
+
+int64_t
+event_row_id(int64_t wall_ms)
+{
+	static int64_t counter = -1, last;
+	int64_t since_ms = wall_ms - row_id_epoch_ms, id;
+
+	if (counter == -1)
+		counter = random_counter();
+	counter = (counter + 1) & ((1 << COUNTER_BITS) - 1);
+
+	if (since_ms < 0)
+		since_ms = 0;
+	id = since_ms * (1 << COUNTER_BITS) + counter;
+	/* Also when the counter wraps or the clock steps back. */
+	last = id > last ? id : last + 1;
+	return last;
+}

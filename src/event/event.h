@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_EVENT_EVENT_H
+#define CASSATA_EVENT_EVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+
+enum {
+	EVENT_APP_MAX = 100,	/* bytes */
+	EVENT_ID_MAX = 255,	/* bytes */
+	EVENT_URL_MAX = 8192,	/* bytes */
+	EVENT_HEADERS_MAX = 64,
+	EVENT_HEADER_BYTES_MAX = 16384, /* all together, as kept */
+	EVENT_KEY_BYTES = 16,
+	EVENT_SHARDS = 64,	/* fits the bits of a uint64_t */
+};
+
+/*
+ * What a client sees. PENDING and SERVICE_UNAVAILABLE are the same in the
+ * datastore (both wait for their time); the last attempt tells them apart.
+ */
+enum event_state {
+	EVENT_PENDING,
+	EVENT_PROCESSING,
+	EVENT_COMPLETED,
+	EVENT_FAILED,
+	EVENT_SERVICE_UNAVAILABLE,
+	EVENT_DELETED, /* only in the answer to a delete */
+};
+
+/* "PENDING", …; static text. */
+const char *event_state_name(enum event_state state);
+
+/*
+ * An HTTP request due at a time, as accepted. All bytes are borrowed from the
+ * buffer that the event was read into.
+ */
+struct event {
+	struct slice app;     /* 1 to EVENT_APP_MAX bytes */
+	struct slice id;      /* 1 to EVENT_ID_MAX bytes */
+	struct slice method;  /* "POST", … */
+	struct slice url;     /* http or https */
+	struct slice headers; /* each "Name: value" followed by LF */
+	struct slice body;    /* the bytes to deliver */
+	bool body_is_text;    /* the client gave a JSON string, body is its text */
+	int64_t expiry_ms;    /* wall clock */
+};
+
+/*
+ * The key that events are found and deduplicated by: the first 16 bytes of
+ * SHA-256 over application-id, NUL, event-id.
+ */
+struct event_key {
+	uint8_t bytes[EVENT_KEY_BYTES];
+};
+
+/* SHA-256 from libcrypto, which fails only without memory: 0 or -1. */
+int event_key_make(struct slice app, struct slice id, struct event_key *key);
+
+/* 0 to EVENT_SHARDS - 1. */
+unsigned event_shard(const struct event_key *key);
+
+/*
+ * 16 bytes of SHA-256 over everything else in the event (each field with its
+ * length), to tell a repeated request from another one with the same ids.
+ */
+int event_fingerprint(const struct event *ev, uint8_t out[EVENT_KEY_BYTES]);
+
+/*
+ * A new row id: milliseconds since 2020 above 22 bits of a counter with a
+ * random start, rising within a process. Not unique across processes by
+ * construction: the datastore's primary key decides. Not thread-safe: one
+ * thread of a process makes ids.
+ */
+int64_t event_row_id(int64_t wall_ms);
+
+#endif

@@ -1,0 +1,595 @@
+/* SPDX-License-Identifier: ISC */
+#include "event/event_json.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "event/json_scan.h"
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+struct reader {
+	struct event *ev;
+	struct buf *scratch;
+	struct field_errors *errors;
+};
+
+/* Notes what is wrong with a field; the reading goes on. */
+static void bad(struct field_errors *errors, const char *pointer,
+    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+static void
+bad(struct field_errors *errors, const char *pointer, const char *fmt, ...)
+{
+	struct field_error *error;
+	va_list ap;
+
+	errors->total++;
+	if (errors->len == FIELD_ERRORS_MAX)
+		return;
+	error = &errors->list[errors->len++];
+	snprintf(error->pointer, sizeof(error->pointer), "%s", pointer);
+	va_start(ap, fmt);
+	vsnprintf(error->detail, sizeof(error->detail), fmt, ap);
+	va_end(ap);
+}
+
+static bool
+is_control(char c)
+{
+	return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Letters, digits and the given marks; never NUL, unlike strchr(3) alone. */
+static bool
+is_alnum_or(char c, const char *marks)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	    is_digit(c) || (c != '\0' && strchr(marks, c) != NULL);
+}
+
+static bool
+has_control(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (is_control(s.p[i]))
+			return true;
+	}
+	return false;
+}
+
+static int
+read_string(struct reader *r, const char *pointer,
+    const struct json_value *value, struct slice *text)
+{
+	if (value->type != JSON_STRING) {
+		bad(r->errors, pointer, "must be a string");
+		return -1;
+	}
+	*text = json_unescape(value->raw);
+	return 0;
+}
+
+static void
+read_identifier(struct reader *r, const char *pointer,
+    const struct json_value *value, size_t max, struct slice *text)
+{
+	if (read_string(r, pointer, value, text) == -1)
+		return;
+	if (text->len < 1 || text->len > max)
+		bad(r->errors, pointer, "must be 1 to %zu bytes long", max);
+	else if (has_control(*text))
+		bad(r->errors, pointer, "must not have control characters");
+}
+
+static void
+read_app(struct reader *r, const char *pointer, const struct json_value *value)
+{
+	read_identifier(r, pointer, value, EVENT_APP_MAX, &r->ev->app);
+}
+
+static void
+read_id(struct reader *r, const char *pointer, const struct json_value *value)
+{
+	read_identifier(r, pointer, value, EVENT_ID_MAX, &r->ev->id);
+}
+
+static void
+read_body(struct reader *r, const char *pointer, const struct json_value *value)
+{
+	(void)pointer;
+	r->ev->body_is_text = value->type == JSON_STRING;
+	r->ev->body =
+	    r->ev->body_is_text ? json_unescape(value->raw) : value->raw;
+}
+
+/* A JSON number in pieces: digits with a point, times a power of ten. */
+struct decimal {
+	bool negative;
+	bool zero;
+	struct slice digits; /* may hold the point */
+	int64_t point; /* digits in front of the point, exponent included */
+};
+
+/* Beyond the longest text, so that no digits can make up for it. */
+static const int64_t exponent_max = INT64_C(1000000000000000);
+
+static int64_t
+read_exponent(const char *p, const char *end)
+{
+	bool negative = *p == '-';
+	int64_t sum = 0;
+
+	if (*p == '-' || *p == '+')
+		p++;
+	for (; p < end && sum < exponent_max; p++)
+		sum = sum * 10 + (*p - '0');
+	return negative ? -sum : sum;
+}
+
+static struct decimal
+split_number(struct slice raw)
+{
+	struct decimal d = {.zero = true};
+	const char *p = raw.p, *end = raw.p + raw.len;
+	bool before_point = true;
+
+	d.negative = *p == '-';
+	p += d.negative;
+	d.digits.p = p;
+	for (; p < end && *p != 'e' && *p != 'E'; p++) {
+		if (*p == '.')
+			before_point = false;
+		else if (*p != '0')
+			d.zero = false;
+		d.point += before_point;
+	}
+	d.digits.len = (size_t)(p - d.digits.p);
+	if (p < end)
+		d.point += read_exponent(p + 1, end);
+	return d;
+}
+
+/*
+ * The number times 1000, truncated, exactly: no floating point. What is larger
+ * than limit comes out as some value above limit.
+ */
+static int64_t
+thousandfold(const struct decimal *d, int64_t limit)
+{
+	const char *p = d->digits.p, *end = p + d->digits.len;
+	int64_t left = d->point + 3; /* digits to take */
+	int64_t sum = 0;
+
+	if (d->zero)
+		return 0;
+	for (; left > 0 && sum <= limit; left--) {
+		if (p < end && *p == '.')
+			p++;
+		sum = sum * 10 + (p < end ? *p++ - '0' : 0);
+	}
+	return sum;
+}
+
+static const int64_t year_10000_ms = INT64_C(253402300800000);
+static const int64_t year_2000_s = INT64_C(946684800);
+static const int64_t year_2100_s = INT64_C(4102444800);
+
+static void
+read_expiry(
+    struct reader *r, const char *pointer, const struct json_value *value)
+{
+	struct decimal d;
+	int64_t ms, limit = year_2100_s * 1000 * 1000;
+
+	if (value->type != JSON_NUMBER) {
+		bad(r->errors, pointer,
+		    "must be a number: seconds since 1970-01-01 UTC");
+		return;
+	}
+	d = split_number(value->raw);
+	ms = thousandfold(&d, limit);
+	if (d.negative && !d.zero)
+		bad(r->errors, pointer, "must not be negative");
+	else if (ms >= year_2000_s * 1000 * 1000 && ms < limit)
+		bad(r->errors, pointer,
+		    "looks like milliseconds; seconds since 1970-01-01 UTC are "
+		    "expected");
+	else if (ms >= year_10000_ms)
+		bad(r->errors, pointer,
+		    "beyond the year 9999; seconds since 1970-01-01 UTC are "
+		    "expected");
+	r->ev->expiry_ms = ms;
+}
+
+/* What comes after "http://" or "https://", in any case; p is NULL if not. */
+static struct slice
+after_scheme(struct slice url)
+{
+	static const struct slice schemes[] = {
+	    SLICE_INIT("http://"), SLICE_INIT("https://")};
+
+	for (size_t i = 0; i < COUNT(schemes); i++) {
+		size_t len = schemes[i].len;
+
+		if (url.len >= len &&
+		    slice_ieq(slice_of(url.p, len), schemes[i]))
+			return slice_of(url.p + len, url.len - len);
+	}
+	return slice_of(NULL, 0);
+}
+
+static bool
+is_host_name(struct slice host)
+{
+	for (size_t i = 0; i < host.len; i++) {
+		if (!is_alnum_or(host.p[i], "-._~"))
+			return false;
+	}
+	return host.len > 0;
+}
+
+/* "[::1]" */
+static bool
+is_ipv6_literal(struct slice host)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+
+	if (host.len < 2 || host.p[0] != '[' || host.p[host.len - 1] != ']' ||
+	    host.len - 2 >= sizeof(text))
+		return false;
+	memcpy(text, host.p + 1, host.len - 2);
+	text[host.len - 2] = '\0';
+	return inet_pton(AF_INET6, text, &address) == 1;
+}
+
+/* What is wrong with host or host:port, or NULL. */
+static const char *
+check_authority(struct slice authority)
+{
+	struct slice host = authority, port;
+	const char *colon = memrchr(host.p, ':', host.len);
+	uint64_t number;
+
+	if (memchr(host.p, '@', host.len) != NULL)
+		return "must not have user information; put credentials in a "
+		       "header";
+	/* In front of a ']' the colon belongs to an IPv6 address. */
+	if (colon != NULL && authority.p[authority.len - 1] != ']') {
+		host.len = (size_t)(colon - host.p);
+		port = slice_of(colon + 1, authority.len - host.len - 1);
+		if (slice_to_u64(port, UINT16_MAX, &number) == -1 ||
+		    number == 0)
+			return "must have a port from 1 to 65535";
+	}
+	if (host.len == 0)
+		return "has no host";
+	if (!is_host_name(host) && !is_ipv6_literal(host))
+		return "has a host that is no host name, IPv4 address or IPv6 "
+		       "address in brackets";
+	return NULL;
+}
+
+static const char *
+check_url(struct slice url)
+{
+	struct slice rest = after_scheme(url);
+	size_t len = 0;
+
+	if (url.len > EVENT_URL_MAX)
+		return "is too long";
+	for (size_t i = 0; i < url.len; i++) {
+		if (url.p[i] <= ' ' || url.p[i] > '~')
+			return "must not have spaces, control or non-ASCII "
+			       "characters; percent-encode them";
+	}
+	if (rest.p == NULL)
+		return "must start with http:// or https://";
+	while (len < rest.len && strchr("/?#", rest.p[len]) == NULL)
+		len++;
+	return check_authority(slice_of(rest.p, len));
+}
+
+static void
+read_url(struct reader *r, const char *pointer, const struct json_value *value)
+{
+	const char *reason;
+
+	if (read_string(r, pointer, value, &r->ev->url) == -1)
+		return;
+	reason = check_url(r->ev->url);
+	if (reason != NULL)
+		bad(r->errors, pointer, "%s", reason);
+}
+
+static const struct slice methods[] = {SLICE_INIT("GET"), SLICE_INIT("HEAD"),
+    SLICE_INIT("POST"), SLICE_INIT("PUT"), SLICE_INIT("PATCH"),
+    SLICE_INIT("DELETE"), SLICE_INIT("OPTIONS")};
+
+static void
+read_method(
+    struct reader *r, const char *pointer, const struct json_value *value)
+{
+	struct slice *method = &r->ev->method;
+
+	if (read_string(r, pointer, value, method) == -1)
+		return;
+	for (size_t i = 0; i < COUNT(methods); i++) {
+		if (slice_eq(*method, methods[i]))
+			return;
+		if (slice_ieq(*method, methods[i])) {
+			bad(r->errors, pointer,
+			    "unknown method; did you mean %s?", methods[i].p);
+			return;
+		}
+	}
+	bad(r->errors, pointer,
+	    "must be GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS");
+}
+
+/* Names, or what they start with when there is a hyphen at the end. */
+static const struct slice refused_headers[] = {SLICE_INIT("Host"),
+    SLICE_INIT("Content-Length"), SLICE_INIT("Transfer-Encoding"),
+    SLICE_INIT("Connection"), SLICE_INIT("Keep-Alive"), SLICE_INIT("Proxy-"),
+    SLICE_INIT("TE"), SLICE_INIT("Trailer"), SLICE_INIT("Upgrade"),
+    SLICE_INIT("Expect"), SLICE_INIT("Cassata-")};
+
+static bool
+is_refused(struct slice name)
+{
+	for (size_t i = 0; i < COUNT(refused_headers); i++) {
+		struct slice refused = refused_headers[i], start = name;
+
+		if (refused.p[refused.len - 1] == '-' &&
+		    name.len > refused.len)
+			start.len = refused.len;
+		if (slice_ieq(start, refused))
+			return true;
+	}
+	return false;
+}
+
+static const char *
+check_header(struct slice name, struct slice value)
+{
+	if (name.len == 0)
+		return "has no name";
+	for (size_t i = 0; i < name.len; i++) {
+		if (!is_alnum_or(name.p[i], "!#$%&'*+-.^_`|~"))
+			return "has a character in its name that is not "
+			       "allowed there";
+	}
+	for (size_t i = 0; i < value.len; i++) {
+		if (is_control(value.p[i]) && value.p[i] != '\t')
+			return "has a control character in its value";
+	}
+	if (is_refused(name))
+		return "must not be set: it belongs to the connection or to "
+		       "Cassata";
+	return NULL;
+}
+
+static void
+read_header(
+    struct reader *r, const char *pointer, const struct json_value *value)
+{
+	struct slice line, name, text;
+	const char *colon, *reason;
+
+	if (read_string(r, pointer, value, &line) == -1)
+		return;
+	colon = memchr(line.p, ':', line.len);
+	if (colon == NULL) {
+		bad(r->errors, pointer, "must look like \"Name: value\"");
+		return;
+	}
+	name = slice_of(line.p, (size_t)(colon - line.p));
+	text = slice_trim(slice_of(colon + 1, line.len - name.len - 1));
+	reason = check_header(name, text);
+	if (reason != NULL) {
+		bad(r->errors, pointer, "%s", reason);
+		return;
+	}
+	buf_append_slice(r->scratch, name);
+	buf_append_string(r->scratch, ": ");
+	buf_append_slice(r->scratch, text);
+	buf_append_char(r->scratch, '\n');
+}
+
+static void
+read_headers(
+    struct reader *r, const char *pointer, const struct json_value *value)
+{
+	struct json_value element;
+	const char *at = NULL;
+	char item[64];
+	size_t n = 0;
+
+	if (value->type != JSON_ARRAY) {
+		bad(r->errors, pointer,
+		    "must be an array of \"Name: value\" strings");
+		return;
+	}
+	while (json_next_element(value, &at, &element)) {
+		if (n == EVENT_HEADERS_MAX) {
+			bad(r->errors, pointer, "has more than %d headers",
+			    EVENT_HEADERS_MAX);
+			break;
+		}
+		snprintf(item, sizeof(item), "%s/%zu", pointer, n++);
+		read_header(r, item, &element);
+	}
+	/* The scratch may have a lower maximum of its own, or be out of memory. */
+	if (r->scratch->failed || r->scratch->len > EVENT_HEADER_BYTES_MAX)
+		bad(r->errors, pointer, "is too large: at most %d bytes",
+		    EVENT_HEADER_BYTES_MAX);
+	r->ev->headers = buf_slice(r->scratch);
+}
+
+static const struct member {
+	struct slice name;
+	const char *pointer;
+	bool required;
+	void (*read)(struct reader *r, const char *pointer,
+	    const struct json_value *value);
+} members[] = {
+    {SLICE_INIT("application-id"), "/application-id", true, read_app},
+    {SLICE_INIT("event-id"), "/event-id", true, read_id},
+    {SLICE_INIT("event"), "/event", true, read_body},
+    {SLICE_INIT("expiry"), "/expiry", true, read_expiry},
+    {SLICE_INIT("url"), "/url", true, read_url},
+    {SLICE_INIT("method"), "/method", false, read_method},
+    {SLICE_INIT("request-headers"), "/request-headers", false, read_headers},
+};
+
+/* Levenshtein's, for names shorter than the rows. */
+static size_t
+edit_distance(struct slice a, struct slice b)
+{
+	size_t row[32];
+
+	assert(b.len < COUNT(row));
+	for (size_t j = 0; j <= b.len; j++)
+		row[j] = j;
+	for (size_t i = 0; i < a.len; i++) {
+		size_t diagonal = row[0]++;
+
+		for (size_t j = 0; j < b.len; j++) {
+			size_t best = diagonal + (a.p[i] != b.p[j]);
+
+			diagonal = row[j + 1];
+			if (best > diagonal + 1)
+				best = diagonal + 1;
+			if (best > row[j] + 1)
+				best = row[j] + 1;
+			row[j + 1] = best;
+		}
+	}
+	return row[b.len];
+}
+
+/* The member that was probably meant, or NULL. */
+static const struct member *
+nearest_member(struct slice name)
+{
+	const struct member *nearest = NULL;
+	size_t least = SIZE_MAX;
+
+	if (name.len > 32)
+		return NULL;
+	for (size_t i = 0; i < COUNT(members); i++) {
+		size_t limit = members[i].name.len < 6 ? 2 : 3;
+		size_t distance = edit_distance(name, members[i].name);
+
+		if (distance <= limit && distance < least) {
+			least = distance;
+			nearest = &members[i];
+		}
+	}
+	return nearest;
+}
+
+/* RFC 6901, cut between characters. NUL, which C text can't hold, is U+FFFD. */
+static void
+pointer_to(struct slice name, char *pointer, size_t size)
+{
+	size_t n = 0;
+
+	pointer[n++] = '/';
+	for (size_t i = 0; i < name.len; i++) {
+		struct slice part = slice_of(&name.p[i], 1);
+
+		/* A character of four bytes and the NUL must have room. */
+		if ((*part.p & 0xc0) != 0x80 && size - n < 5)
+			break;
+		if (*part.p == '~')
+			part = SLICE_LITERAL("~0");
+		else if (*part.p == '/')
+			part = SLICE_LITERAL("~1");
+		else if (*part.p == '\0')
+			part = SLICE_LITERAL("\xef\xbf\xbd");
+		memcpy(pointer + n, part.p, part.len);
+		n += part.len;
+	}
+	pointer[n] = '\0';
+}
+
+static void
+unknown_member(struct reader *r, struct slice name)
+{
+	const struct member *nearest = nearest_member(name);
+	char pointer[sizeof(r->errors->list[0].pointer)];
+
+	pointer_to(name, pointer, sizeof(pointer));
+	if (nearest == NULL)
+		bad(r->errors, pointer, "unknown member");
+	else
+		bad(r->errors, pointer, "unknown member; did you mean %s?",
+		    nearest->name.p);
+}
+
+static void
+read_members(struct reader *r, const struct json_value *object)
+{
+	bool seen[COUNT(members)] = {false};
+	struct json_value value;
+	struct slice key;
+	const char *at = NULL;
+	size_t i;
+
+	while (json_next_member(object, &at, &key, &value)) {
+		struct slice name = json_unescape(key);
+
+		for (i = 0; i < COUNT(members); i++) {
+			if (slice_eq(name, members[i].name))
+				break;
+		}
+		if (i == COUNT(members))
+			unknown_member(r, name);
+		else if (seen[i])
+			bad(r->errors, members[i].pointer,
+			    "member appears more than once");
+		else
+			members[i].read(r, members[i].pointer, &value);
+		if (i < COUNT(members))
+			seen[i] = true;
+	}
+	for (i = 0; i < COUNT(members); i++) {
+		if (members[i].required && !seen[i])
+			bad(r->errors, members[i].pointer,
+			    "required member is missing");
+	}
+}
+
+enum event_json_result
+event_from_json(char *body, size_t len, struct buf *scratch, struct event *ev,
+    struct err *err, struct field_errors *errors)
+{
+	struct reader r = {ev, scratch, errors};
+	struct json_value value;
+
+	errors->len = errors->total = 0;
+	buf_reset(scratch);
+	if (json_scan(slice_of(body, len), &value, err) == -1)
+		return EVENT_JSON_MALFORMED;
+
+	*ev = (struct event){
+	    .method = SLICE_LITERAL("POST"),
+	    .headers = SLICE_LITERAL("Content-Type: application/json\n"),
+	};
+	if (value.type == JSON_OBJECT)
+		read_members(&r, &value);
+	else
+		bad(errors, "", "must be an object");
+	return errors->total == 0 ? EVENT_JSON_OK : EVENT_JSON_INVALID;
+}

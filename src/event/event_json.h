@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_EVENT_EVENT_JSON_H
+#define CASSATA_EVENT_EVENT_JSON_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "event/event.h"
+
+/* One bad field: an RFC 6901 pointer and what is wrong with it. */
+struct field_error {
+	char pointer[160]; /* "/expiry", "/request-headers/2"; truncated */
+	char detail[240];
+};
+
+enum { FIELD_ERRORS_MAX = 32 };
+
+struct field_errors {
+	size_t len; /* at most FIELD_ERRORS_MAX; more are counted, not kept */
+	size_t total;
+	struct field_error list[FIELD_ERRORS_MAX];
+};
+
+enum event_json_result {
+	EVENT_JSON_OK,
+	EVENT_JSON_MALFORMED, /* no JSON: reason in err */
+	EVENT_JSON_INVALID,   /* JSON, but no valid event: fields in errors */
+};
+
+/*
+ * Reads the body of an add request (doc/api.md, "The event").
+ * body is overwritten where strings have escapes; the event's slices point into
+ * it, and its headers into *scratch, which is reset first: both must live as
+ * long as the event.
+ */
+enum event_json_result event_from_json(char *body, size_t len,
+    struct buf *scratch, struct event *ev, struct err *err,
+    struct field_errors *errors);
+
+#endif

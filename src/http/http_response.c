@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: ISC */
+#include "http/http_response.h"
+
+#include <stdio.h>
+#include <time.h>
+
+/* strftime(3) would take the names from the locale. */
+static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+    "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+
+/*
+ * The whole Date line, made once per second. A value, not state: the same
+ * second always gives the same text.
+ */
+static const char *
+date_line(int64_t wall_ms)
+{
+	static _Thread_local char line[112] = ""; /* six ints always fit */
+	static _Thread_local time_t made_for;
+	time_t second = (time_t)(wall_ms / 1000);
+	struct tm tm;
+
+	if (line[0] != '\0' && second == made_for)
+		return line;
+	if (gmtime_r(&second, &tm) == NULL)
+		return ""; /* no clock, no Date (RFC 9110, 6.6.1) */
+	(void)snprintf(line, sizeof(line),
+	    "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n", days[tm.tm_wday],
+	    tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour,
+	    tm.tm_min, tm.tm_sec);
+	made_for = second;
+	return line;
+}
+
+static void
+append_header(struct buf *out, const char *name, struct slice value)
+{
+	buf_append_string(out, name);
+	buf_append(out, ": ", 2);
+	buf_append_slice(out, value);
+	buf_append(out, "\r\n", 2);
+}
+
+static void
+append_headers(struct buf *out, const struct http_response *res)
+{
+	if (res->allow != NULL)
+		append_header(out, "Allow", slice_from_string(res->allow));
+	if (res->location.len > 0)
+		append_header(out, "Location", res->location);
+	if (res->retry_after_s > 0)
+		buf_printf(out, "Retry-After: %u\r\n", res->retry_after_s);
+	if (res->close)
+		append_header(out, "Connection", SLICE_LITERAL("close"));
+	else if (res->minor == 0)
+		append_header(out, "Connection", SLICE_LITERAL("keep-alive"));
+}
+
+int
+http_response_write(
+    struct buf *out, const struct http_response *res, int64_t wall_ms)
+{
+	bool empty = res->status == 204 || res->status == 304;
+
+	buf_printf(
+	    out, "HTTP/1.1 %d %s\r\n", res->status, http_reason(res->status));
+	if (res->status < 200) /* another response will follow */
+		return buf_append(out, "\r\n", 2);
+
+	buf_append_string(out, date_line(wall_ms));
+	buf_append_string(out, "Server: cassata\r\n");
+	if (!empty) {
+		if (res->content_type != NULL)
+			append_header(out, "Content-Type",
+			    slice_from_string(res->content_type));
+		buf_printf(out, "Content-Length: %zu\r\n", res->body.len);
+	}
+	append_headers(out, res);
+	buf_append(out, "\r\n", 2);
+	if (!empty && !res->head)
+		buf_append_slice(out, res->body);
+	return out->failed ? -1 : 0;
+}
+
+const char *
+http_reason(int status)
+{
+	static const struct {
+		int status;
+		const char *reason;
+	} reasons[] = {
+	    {100, "Continue"},
+	    {200, "OK"},
+	    {201, "Created"},
+	    {202, "Accepted"},
+	    {204, "No Content"},
+	    {304, "Not Modified"},
+	    {400, "Bad Request"},
+	    {404, "Not Found"},
+	    {405, "Method Not Allowed"},
+	    {406, "Not Acceptable"},
+	    {408, "Request Timeout"},
+	    {409, "Conflict"},
+	    {413, "Content Too Large"},
+	    {414, "URI Too Long"},
+	    {415, "Unsupported Media Type"},
+	    {417, "Expectation Failed"},
+	    {422, "Unprocessable Content"},
+	    {429, "Too Many Requests"},
+	    {431, "Request Header Fields Too Large"},
+	    {500, "Internal Server Error"},
+	    {501, "Not Implemented"},
+	    {503, "Service Unavailable"},
+	    {505, "HTTP Version Not Supported"},
+	};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	}
+	return "Unknown";
+}
+
+static bool
+is_unreserved(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	       (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
+	       c == '~';
+}
+
+int
+http_percent_encode(struct buf *out, struct slice s)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (is_unreserved(s.p[i]))
+			buf_append_char(out, s.p[i]);
+		else
+			buf_append(
+			    out, (char[]){'%', hex[c >> 4], hex[c & 15]}, 3);
+	}
+	return out->failed ? -1 : 0;
+}

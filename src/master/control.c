@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: ISC */
+#include "master/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "master/master.h"
+#include "proc/control_proto.h"
+#include "proc/metrics.h"
+
+enum {
+	CLIENTS_MAX = 16,
+	CLIENT_TIMEOUT_MS = 5000, /* for its line, and for taking the answer */
+	ANSWER_MAX_BYTES = 1024 * 1024,
+	ACCEPT_PAUSE_MS = 1000,
+};
+
+struct client {
+	LIST_ENTRY(client) entry;
+	struct control *control;
+	int fd;
+	struct loop_io *io;
+	struct loop_timer *timer;
+	size_t line_len;
+	char line[CONTROL_LINE_MAX];
+	bool waiting; /* for the end of a reload */
+	struct buf answer;
+};
+
+struct control {
+	struct master *master;
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	int fd;
+	struct loop_io *io;
+	struct loop_timer *pause;
+	size_t n_clients;
+	LIST_HEAD(, client) clients;
+};
+
+/* ---- clients ---- */
+
+static void
+want_clients(struct control *control, bool want)
+{
+	if (loop_io_want(control->io, want ? LOOP_READ : 0) == -1)
+		log_errorx("the control socket cannot be watched");
+}
+
+static void
+client_free(struct client *client)
+{
+	struct control *control = client->control;
+
+	LIST_REMOVE(client, entry);
+	control->n_clients--;
+	loop_timer_free(&client->timer);
+	loop_io_free(&client->io);
+	fd_close(&client->fd);
+	buf_free(&client->answer);
+	free(client);
+	want_clients(control, true);
+}
+
+/* Writes what the socket takes; the client is gone after the last byte. */
+static void
+client_write(struct client *client)
+{
+	struct buf *answer = &client->answer;
+
+	while (answer->len > 0) {
+		ssize_t n =
+		    send(client->fd, answer->p, answer->len, MSG_NOSIGNAL);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1 && errno == EAGAIN &&
+		    loop_io_want(client->io, LOOP_WRITE) == 0 &&
+		    loop_timer_set(client->timer, CLIENT_TIMEOUT_MS) == 0)
+			return;
+		if (n == -1)
+			break;
+		buf_consume(answer, (size_t)n);
+	}
+	client_free(client);
+}
+
+static void
+answer_error(struct client *client, const char *reason)
+{
+	(void)buf_printf(&client->answer, "error: %s\n", reason);
+	client_write(client);
+}
+
+/* ---- status ---- */
+
+/* Takes value over. False when memory is short; value may be NULL then. */
+static bool
+put(struct json_object *object, const char *key, struct json_object *value)
+{
+	if (value == NULL)
+		return false;
+	if (json_object_object_add(object, key, value) == 0)
+		return true;
+	json_object_put(value);
+	return false;
+}
+
+/* null unless known. */
+static bool
+put_number(
+    struct json_object *object, const char *key, bool known, int64_t value)
+{
+	if (known)
+		return put(object, key, json_object_new_int64(value));
+	return json_object_object_add(object, key, NULL) == 0;
+}
+
+static bool
+append(struct json_object *array, struct json_object *value)
+{
+	if (value == NULL)
+		return false;
+	if (json_object_array_add(array, value) == 0)
+		return true;
+	json_object_put(value);
+	return false;
+}
+
+static struct json_object *
+listening_json(const struct listener *listener)
+{
+	struct json_object *array = json_object_new_array();
+	bool ok = array != NULL;
+	char name[256];
+
+	for (size_t i = 0; ok && listener != NULL && i < listener->n; i++) {
+		if (listener_name(listener->fds[i], name, sizeof(name)) == 0)
+			ok = append(array, json_object_new_string(name));
+	}
+	if (!ok) {
+		json_object_put(array);
+		return NULL;
+	}
+	return array;
+}
+
+static const char *
+place_state(const struct place *place)
+{
+	static const char *const names[] = {
+	    [CHILD_STARTING] = "starting",
+	    [CHILD_READY] = "ready",
+	    [CHILD_DRAINING] = "draining",
+	    [CHILD_FAILED] = "failed",
+	};
+
+	/* Throttled: it will start. */
+	if (place->pid == 0 && place->state != CHILD_FAILED)
+		return names[CHILD_STARTING];
+	return names[place->state];
+}
+
+static struct json_object *
+child_json(const struct master *m, const struct generation *gen,
+    const struct place *place)
+{
+	const struct scoreboard_slot *slot =
+	    &m->sb.shared->slots[place->pid == 0 ? 0 : place->slot];
+	bool alive = place->pid != 0;
+	struct json_object *o = json_object_new_object();
+
+	if (o == NULL)
+		return NULL;
+	if (!put(o, "role", json_object_new_string(role_name(place->role))) ||
+	    !put(o, "number", json_object_new_int64(place->number)) ||
+	    !put_number(o, "pid", alive, place->pid) ||
+	    !put(o, "state", json_object_new_string(place_state(place))) ||
+	    !put(o, "generation", json_object_new_int64(gen->number)) ||
+	    !put_number(
+		o, "started", alive, atomic_load(&slot->started_ms) / 1000)) {
+		json_object_put(o);
+		return NULL;
+	}
+	return o;
+}
+
+/* An empty place that nobody will fill is of no interest, unless it failed. */
+static bool
+is_shown(const struct place *place)
+{
+	return place->pid != 0 || place->start_at_ms != INT64_MAX ||
+	       place->state == CHILD_FAILED;
+}
+
+static struct json_object *
+children_json(const struct master *m)
+{
+	struct json_object *array = json_object_new_array();
+	const struct generation *gen;
+	bool ok = array != NULL;
+
+	TAILQ_FOREACH(gen, &m->generations, entry)
+	{
+		for (size_t i = 0; ok && i < gen->n_places; i++) {
+			if (is_shown(&gen->places[i]))
+				ok = append(
+				    array, child_json(m, gen, &gen->places[i]));
+		}
+	}
+	if (!ok) {
+		json_object_put(array);
+		return NULL;
+	}
+	return array;
+}
+
+static struct json_object *
+metrics_json(const struct scoreboard *sb)
+{
+	static const char *const names[] = {
+#define METRIC_NAME(id, type, metric, labels, help) metric labels,
+	    METRICS(METRIC_NAME)
+#undef METRIC_NAME
+	};
+	struct json_object *o = json_object_new_object();
+	bool ok = o != NULL;
+
+	for (unsigned i = 0; ok && i < METRIC_COUNT; i++)
+		ok = put(o, names[i],
+		    json_object_new_int64(metrics_sum(sb, (enum metric)i)));
+	if (!ok) {
+		json_object_put(o);
+		return NULL;
+	}
+	return o;
+}
+
+/* The text is freed here; NULL when memory was short for it. */
+static struct json_object *
+string_json(char *text)
+{
+	struct json_object *value =
+	    text == NULL ? NULL : json_object_new_string(text);
+
+	free(text);
+	return value;
+}
+
+/* Without user and password, whatever characters those have. */
+static struct json_object *
+datastore_json(const struct config *cfg)
+{
+	static const char mysql[] = "mysql://", sqlite[] = "sqlite:";
+	const char *url = cfg->datastore.url;
+	const char *secret_end = strrchr(url, '@');
+	const char *path = url + strlen(sqlite);
+	char *text = NULL;
+	int n;
+
+	if (strncmp(url, mysql, strlen(mysql)) == 0 && secret_end != NULL)
+		n = asprintf(&text, "%s%s", mysql, secret_end + 1);
+	else if (strncmp(url, sqlite, strlen(sqlite)) == 0 && *path != '/')
+		n = asprintf(
+		    &text, "%s%s/%s", sqlite, cfg->master.state_dir, path);
+	else
+		n = asprintf(&text, "%s", url);
+	return string_json(n == -1 ? NULL : text);
+}
+
+static const char *
+master_state(const struct master *m)
+{
+	if (m->stopping)
+		return "draining";
+	return m->current == NULL ? "starting" : "ready";
+}
+
+static bool
+fill_status(struct json_object *o, const struct master *m)
+{
+	const char *file = m->options.source.file;
+	/* There is one as long as the loop runs. */
+	const struct generation *gen =
+	    m->current != NULL ? m->current : TAILQ_FIRST(&m->generations);
+
+	if (!put(o, "version", json_object_new_string(CASSATA_VERSION)) ||
+	    !put(o, "pid", json_object_new_int64(getpid())) ||
+	    !put(o, "state", json_object_new_string(master_state(m))) ||
+	    !put(o, "started", json_object_new_int64(m->started_ms / 1000)))
+		return false;
+	if (file == NULL ? json_object_object_add(o, "config", NULL) == -1
+			 : !put(o, "config", json_object_new_string(file)))
+		return false;
+	return put(o, "listening", listening_json(gen->listener)) &&
+	       put(o, "datastore", datastore_json(&gen->cfg)) &&
+	       put(o, "children", children_json(m)) &&
+	       put(o, "metrics", metrics_json(&m->sb));
+}
+
+static void
+answer_status(struct client *client)
+{
+	struct json_object *o = json_object_new_object();
+	const char *text = NULL;
+
+	if (o != NULL && fill_status(o, client->control->master))
+		text = json_object_to_json_string_ext(
+		    o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	if (text != NULL && buf_printf(&client->answer, "%s\n", text) == 0)
+		client_write(client);
+	else
+		answer_error(client, "out of memory");
+	json_object_put(o);
+}
+
+/* ---- words ---- */
+
+static void
+answer_reload(struct client *client)
+{
+	struct err refused;
+
+	/* Before the call, which may answer at once: the client is gone then.
+	 */
+	client->waiting = true;
+	loop_timer_clear(client->timer);
+	if (loop_io_want(client->io, 0) == -1) {
+		client_free(client);
+		return;
+	}
+	if (master_reload(client->control->master, &refused) == -1)
+		answer_error(client, refused.text);
+}
+
+static void
+answer_stop(struct client *client)
+{
+	struct master *m = client->control->master;
+
+	(void)buf_append_string(&client->answer, "ok\n");
+	client_write(client);
+	master_stop(m);
+}
+
+static void
+answer_word(struct client *client, struct slice word)
+{
+	static const struct {
+		const char *word;
+		void (*answer)(struct client *client);
+	} words[] = {
+	    {CONTROL_STATUS, answer_status},
+	    {CONTROL_RELOAD, answer_reload},
+	    {CONTROL_STOP, answer_stop},
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (slice_eq(word, slice_from_string(words[i].word))) {
+			words[i].answer(client);
+			return;
+		}
+	}
+	answer_error(client, "unknown word");
+}
+
+/* ---- the socket ---- */
+
+static void
+client_read(struct client *client)
+{
+	ssize_t n = read(client->fd, client->line + client->line_len,
+	    sizeof(client->line) - client->line_len);
+	const char *end;
+
+	if (n == -1 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n <= 0) {
+		client_free(client);
+		return;
+	}
+	client->line_len += (size_t)n;
+	end = memchr(client->line, '\n', client->line_len);
+	if (end != NULL)
+		answer_word(client,
+		    slice_of(client->line, (size_t)(end - client->line)));
+	else if (client->line_len == sizeof(client->line))
+		answer_error(client, "the line is too long");
+}
+
+static void
+on_client(int fd, unsigned events, void *arg)
+{
+	struct client *client = arg;
+
+	(void)fd;
+	(void)events;
+	if (client->answer.len > 0)
+		client_write(client);
+	else
+		client_read(client);
+}
+
+static void
+on_client_timeout(void *arg)
+{
+	client_free(arg);
+}
+
+static void
+add_client(struct control *control, int fd)
+{
+	struct loop *loop = control->master->loop;
+	struct client *client = calloc(1, sizeof(*client));
+
+	if (client == NULL) {
+		fd_close(&fd);
+		return;
+	}
+	client->control = control;
+	client->fd = fd;
+	buf_init(&client->answer, ANSWER_MAX_BYTES);
+	LIST_INSERT_HEAD(&control->clients, client, entry);
+	control->n_clients++;
+	client->io = loop_io_create(loop, fd, LOOP_READ, on_client, client);
+	client->timer = loop_timer_create(loop, on_client_timeout, client);
+	if (client->io == NULL || client->timer == NULL ||
+	    loop_timer_set(client->timer, CLIENT_TIMEOUT_MS) == -1)
+		client_free(client);
+	else if (control->n_clients == CLIENTS_MAX)
+		want_clients(control, false);
+}
+
+static void
+on_pause_over(void *arg)
+{
+	struct control *control = arg;
+
+	want_clients(control, control->n_clients < CLIENTS_MAX);
+}
+
+static void
+on_connection(int fd, unsigned events, void *arg)
+{
+	struct control *control = arg;
+	int client_fd = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	(void)events;
+	if (client_fd >= 0) {
+		add_client(control, client_fd);
+	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+		/* Out of descriptors, say: it would only come again. */
+		log_warn("control socket");
+		want_clients(control, false);
+		if (loop_timer_set(control->pause, ACCEPT_PAUSE_MS) == -1)
+			log_errorx("cannot set a timer");
+	}
+}
+
+/*
+ * Removes what a killed master left behind, but nothing that is alive or no
+ * socket.
+ */
+static int
+remove_stale(const struct sockaddr_un *addr, struct err *err)
+{
+	const char *path = addr->sun_path;
+	struct stat st;
+	int fd, alive;
+
+	if (lstat(path, &st) == -1)
+		return errno == ENOENT ? 0 : err_errno(err, "%s", path);
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(err, "%s is in the way: it is no socket", path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return err_errno(err, "%s", path);
+	alive = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0;
+	fd_close(&fd);
+	if (alive)
+		return err_set(err, "%s is in use by another process", path);
+	if (unlink(path) == -1)
+		return err_errno(err, "cannot remove %s", path);
+	return 0;
+}
+
+/* A socket that listens, or -1. */
+static int
+open_socket(const char *path, struct err *err)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	mode_t saved_umask;
+	int fd, bound;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return err_set(err, "%s: too long for a Unix socket", path);
+	memcpy(addr.sun_path, path, strlen(path));
+	if (remove_stale(&addr, err) == -1)
+		return -1;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return err_errno(err, "%s", path);
+	/* From its birth on it is for the owner alone. */
+	saved_umask = umask(0177);
+	bound = bind(fd, (const struct sockaddr *)&addr, sizeof(addr));
+	(void)umask(saved_umask);
+	if (bound == -1 || listen(fd, CLIENTS_MAX) == -1) {
+		(void)err_errno(err, "cannot listen on %s", path);
+		fd_close(&fd);
+	}
+	return fd;
+}
+
+struct control *
+control_open(struct master *m, const char *path, struct err *err)
+{
+	struct control *control = calloc(1, sizeof(*control));
+
+	if (control == NULL) {
+		(void)err_set(err, "out of memory");
+		return NULL;
+	}
+	control->master = m;
+	LIST_INIT(&control->clients);
+	control->fd = open_socket(path, err);
+	if (control->fd == -1) {
+		free(control);
+		return NULL;
+	}
+	memcpy(control->path, path, strlen(path));
+	control->io = loop_io_create(
+	    m->loop, control->fd, LOOP_READ, on_connection, control);
+	control->pause = loop_timer_create(m->loop, on_pause_over, control);
+	if (control->io == NULL || control->pause == NULL) {
+		(void)err_set(err, "out of memory");
+		control_close(&control);
+	}
+	return control;
+}
+
+void
+control_close(struct control **control)
+{
+	struct control *c = *control;
+	struct client *client;
+
+	if (c == NULL)
+		return;
+	while ((client = LIST_FIRST(&c->clients)) != NULL)
+		client_free(client);
+	loop_io_free(&c->io);
+	loop_timer_free(&c->pause);
+	(void)unlink(c->path);
+	fd_close(&c->fd);
+	free(c);
+	*control = NULL;
+}
+
+void
+control_reload_ended(
+    struct control *control, const struct config_errors *errors)
+{
+	struct client *client, *next;
+
+	for (client = LIST_FIRST(&control->clients); client != NULL;
+	     client = next) {
+		next = LIST_NEXT(client, entry);
+		if (!client->waiting)
+			continue;
+		if (errors == NULL)
+			(void)buf_append_string(&client->answer, "ok\n");
+		for (size_t i = 0; errors != NULL && i < errors->len; i++)
+			(void)buf_printf(&client->answer, "error: %s\n",
+			    errors->list[i].text);
+		client->waiting = false;
+		client_write(client);
+	}
+}

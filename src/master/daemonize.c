@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: ISC */
+#include "master/daemonize.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+static const char ready_line[] = "ready\n";
+
+/* What the daemon wrote until it closed its end, NUL-terminated. */
+static void
+read_report(int fd, char *text, size_t size)
+{
+	size_t len = 0;
+
+	while (len < size - 1) {
+		ssize_t n = read(fd, text + len, size - 1 - len);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+	}
+	text[len] = '\0';
+}
+
+/* The exit code of the first process. */
+static int
+wait_for_daemon(int fd, pid_t middle)
+{
+	char text[sizeof(struct err) + 1];
+
+	while (waitpid(middle, NULL, 0) == -1 && errno == EINTR)
+		;
+	read_report(fd, text, sizeof(text));
+	if (strcmp(text, ready_line) == 0)
+		return EXIT_SUCCESS;
+	if (text[0] == '\0')
+		(void)snprintf(
+		    text, sizeof(text), "ended before it was ready\n");
+	(void)fprintf(stderr, "cassatad: %s", text);
+	return EXIT_FAILURE;
+}
+
+static int
+enter_daemon(const char *dir)
+{
+	int null;
+
+	if (chdir(dir) == -1)
+		return -1;
+	(void)umask(027);
+	/* Now, not once ready: children must not hold the starter's pipes. */
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null == -1)
+		return -1;
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (dup2(null, fd) == -1)
+			return -1;
+	}
+	if (null > STDERR_FILENO)
+		fd_close(&null);
+	return 0;
+}
+
+int
+daemonize(const char *dir, struct err *err)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) == -1)
+		return err_errno(err, "cannot open a pipe");
+	pid = fork();
+	if (pid == -1) {
+		(void)err_errno(err, "cannot fork");
+		fd_close(&fds[0]);
+		fd_close(&fds[1]);
+		return -1;
+	}
+	if (pid > 0) {
+		fd_close(&fds[1]);
+		_exit(wait_for_daemon(fds[0], pid));
+	}
+
+	fd_close(&fds[0]);
+	/* Fails only for a group leader, which a forked process is not. */
+	(void)setsid();
+	/* Again: who leads no session can get no terminal. */
+	pid = fork();
+	if (pid > 0)
+		_exit(EXIT_SUCCESS);
+	if (pid == -1 || enter_daemon(dir) == -1) {
+		daemonize_failed(&fds[1], strerror(errno));
+		_exit(EXIT_FAILURE);
+	}
+	return fds[1];
+}
+
+void
+daemonize_ready(int *fd)
+{
+	/* Nobody may wait any more; then nobody is told. */
+	(void)fd_write_all(*fd, ready_line, strlen(ready_line));
+	fd_close(fd);
+}
+
+void
+daemonize_failed(int *fd, const char *reason)
+{
+	char line[sizeof(struct err) + 1];
+
+	(void)snprintf(line, sizeof(line) - 1, "%s", reason);
+	(void)memcpy(line + strlen(line), "\n", 2);
+	(void)fd_write_all(*fd, line, strlen(line));
+	fd_close(fd);
+}
+
+enum lock_result { LOCK_HELD, LOCK_ELSEWHERE, LOCK_AGAIN, LOCK_FAILED };
+
+/* False when the file was removed or replaced after fd was opened. */
+static bool
+is_file_at(int fd, const char *path)
+{
+	struct stat mine, there;
+
+	return fstat(fd, &mine) == 0 && stat(path, &there) == 0 &&
+	       mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
+}
+
+static enum lock_result
+try_lock(int fd, const char *path, pid_t *holder)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	if (fcntl(fd, F_SETLK, &lock) == 0)
+		/* Its last holder may have removed it in between. */
+		return is_file_at(fd, path) ? LOCK_HELD : LOCK_AGAIN;
+	if (errno != EAGAIN && errno != EACCES)
+		return LOCK_FAILED;
+	if (fcntl(fd, F_GETLK, &lock) == -1)
+		return LOCK_FAILED;
+	*holder = lock.l_pid;
+	return lock.l_type == F_UNLCK ? LOCK_AGAIN : LOCK_ELSEWHERE;
+}
+
+static int
+write_pid(int fd)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+	if (ftruncate(fd, 0) == -1)
+		return -1;
+	return fd_write_all(fd, text, strlen(text));
+}
+
+int
+pidfile_lock(struct pidfile *pidfile, const char *path, struct err *err)
+{
+	enum lock_result result;
+	pid_t holder = 0;
+	int fd;
+
+	*pidfile = (struct pidfile){.path = path, .fd = -1};
+	do {
+		fd =
+		    open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+		if (fd == -1)
+			return err_errno(err, "cannot open %s", path);
+		result = try_lock(fd, path, &holder);
+		if (result == LOCK_FAILED)
+			(void)err_errno(err, "cannot lock %s", path);
+		else if (result == LOCK_ELSEWHERE)
+			(void)err_set(
+			    err, "already running (pid %ld)", (long)holder);
+		if (result != LOCK_HELD)
+			fd_close(&fd);
+	} while (result == LOCK_AGAIN);
+	if (result != LOCK_HELD)
+		return -1;
+	pidfile->fd = fd;
+	if (write_pid(fd) == -1) {
+		(void)err_errno(err, "cannot write %s", path);
+		pidfile_remove(pidfile);
+		return -1;
+	}
+	return 0;
+}
+
+void
+pidfile_remove(struct pidfile *pidfile)
+{
+	if (pidfile->fd == -1)
+		return;
+	/* While it is still locked: the next holder's file stays. */
+	(void)unlink(pidfile->path);
+	fd_close(&pidfile->fd);
+}

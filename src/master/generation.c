@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: ISC */
+#include "master/generation.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+static void
+init_places(struct generation *gen, enum role role, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		gen->places[gen->n_places++] = (struct place){
+		    .role = role,
+		    .number = (unsigned)i + 1,
+		    .start_at_ms = INT64_MAX,
+		};
+}
+
+struct generation *
+generation_create(uint32_t number, struct config *cfg, enum config_roles roles)
+{
+	size_t services =
+	    roles == CONFIG_WORKER_ONLY ? 0 : (size_t)cfg->service.processes;
+	size_t workers =
+	    roles == CONFIG_SERVICE_ONLY ? 0 : (size_t)cfg->worker.processes;
+	struct generation *gen = calloc(
+	    1, sizeof(*gen) + (services + workers) * sizeof(gen->places[0]));
+
+	if (gen == NULL) {
+		config_free(cfg);
+		*cfg = (struct config){0};
+		return NULL;
+	}
+	gen->number = number;
+	gen->cfg = *cfg;
+	*cfg = (struct config){0};
+	gen->preflight = (struct place){
+	    .role = ROLE_PREFLIGHT, .number = 1, .start_at_ms = INT64_MAX};
+	init_places(gen, ROLE_SERVICE, services);
+	init_places(gen, ROLE_WORKER, workers);
+	return gen;
+}
+
+void
+generation_free(struct generation *gen)
+{
+	config_free(&gen->cfg);
+	free(gen);
+}
+
+struct place *
+generation_find(struct generation *gen, pid_t pid)
+{
+	if (gen->preflight.pid == pid)
+		return &gen->preflight;
+	for (size_t i = 0; i < gen->n_places; i++) {
+		if (gen->places[i].pid == pid)
+			return &gen->places[i];
+	}
+	return NULL;
+}
+
+bool
+generation_is_ready(const struct generation *gen)
+{
+	for (size_t i = 0; i < gen->n_places; i++) {
+		if (gen->places[i].pid == 0 ||
+		    gen->places[i].state != CHILD_READY)
+			return false;
+	}
+	return true;
+}
+
+bool
+generation_is_empty(const struct generation *gen)
+{
+	if (gen->preflight.pid != 0)
+		return false;
+	for (size_t i = 0; i < gen->n_places; i++) {
+		if (gen->places[i].pid != 0)
+			return false;
+	}
+	return true;
+}
+
+void
+generation_start(struct generation *gen)
+{
+	for (size_t i = 0; i < gen->n_places; i++)
+		gen->places[i].start_at_ms = 0;
+}
+
+void
+generation_signal(const struct generation *gen, int signal)
+{
+	for (size_t i = 0; i < gen->n_places; i++) {
+		/* Our child until we reaped it: there is nothing to fail. */
+		if (gen->places[i].pid != 0)
+			(void)kill(gen->places[i].pid, signal);
+	}
+}
+
+void
+generation_drain(struct generation *gen)
+{
+	gen->draining = true;
+	gen->kill_at_ms = clock_mono_ms() + gen->cfg.master.shutdown_timeout_ms;
+	gen->preflight.start_at_ms = INT64_MAX;
+	for (size_t i = 0; i < gen->n_places; i++)
+		gen->places[i].start_at_ms = INT64_MAX;
+	generation_signal(gen, SIGTERM);
+	/* It has no loop, and nothing to lose. */
+	if (gen->preflight.pid != 0)
+		(void)kill(gen->preflight.pid, SIGKILL);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_MASTER_GENERATION_H
+#define CASSATA_MASTER_GENERATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "config/config.h"
+#include "master/listener.h"
+#include "master/spawn.h"
+
+/* One configuration and the children that run with it. */
+struct generation {
+	TAILQ_ENTRY(generation) entry;
+	uint32_t number;
+	struct config cfg;
+	/* NULL: no service. A next generation may share that of the current
+	 * one; the master decides when it is closed. */
+	struct listener *listener;
+	struct place preflight;
+	bool draining;      /* nobody is replaced */
+	int64_t kill_at_ms; /* monotonic, while draining */
+	size_t n_places;
+	struct place places[]; /* services first */
+};
+
+TAILQ_HEAD(generations, generation);
+
+/*
+ * Takes over the content of cfg, which is left empty, also on failure. No place
+ * is planned to be filled. NULL when memory is short.
+ */
+struct generation *generation_create(
+    uint32_t number, struct config *cfg, enum config_roles roles);
+
+/* There must be no child left. Does not close the listener. */
+void generation_free(struct generation *gen);
+
+/* The place of a living child, or NULL. */
+struct place *generation_find(struct generation *gen, pid_t pid);
+
+bool generation_is_ready(const struct generation *gen); /* every place */
+bool generation_is_empty(const struct generation *gen); /* no child left */
+
+/* Plans all places to be filled now. */
+void generation_start(struct generation *gen);
+
+/* To every child but the preflight. */
+void generation_signal(const struct generation *gen, int signal);
+
+/* Asks the children to leave, by their shutdown time-out from now on. */
+void generation_drain(struct generation *gen);
+
+#endif

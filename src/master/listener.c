@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: ISC */
+#include "master/listener.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/slice.h"
+
+enum { RETRY_EVERY_MS = 50 };
+
+int
+listener_parse_env(const char *pid, const char *fds, pid_t self)
+{
+	uint64_t for_pid, n;
+
+	if (pid == NULL || fds == NULL ||
+	    slice_to_u64(slice_from_string(pid), INT32_MAX, &for_pid) == -1 ||
+	    slice_to_u64(slice_from_string(fds), INT32_MAX, &n) == -1)
+		return 0;
+	return for_pid == (uint64_t)self ? (int)n : 0;
+}
+
+int
+listener_inherited(void)
+{
+	int n = listener_parse_env(
+	    getenv("LISTEN_PID"), getenv("LISTEN_FDS"), getpid());
+
+	(void)unsetenv("LISTEN_PID");
+	(void)unsetenv("LISTEN_FDS");
+	(void)unsetenv("LISTEN_FDNAMES");
+	return n;
+}
+
+static bool
+socket_option_is(int fd, int option, int expected)
+{
+	int value;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, option, &value, &len) == 0 &&
+	       value == expected;
+}
+
+struct listener *
+listener_adopt(int first, int n, struct err *err)
+{
+	struct listener *listener;
+
+	if (n > LISTENER_MAX) {
+		(void)err_set(err, "%d sockets inherited, at most %d are taken",
+		    n, LISTENER_MAX);
+		return NULL;
+	}
+	listener = calloc(1, sizeof(*listener));
+	if (listener == NULL) {
+		(void)err_set(err, "out of memory");
+		return NULL;
+	}
+	for (int fd = first; fd < first + n; fd++) {
+		if (!socket_option_is(fd, SO_TYPE, SOCK_STREAM) ||
+		    !socket_option_is(fd, SO_ACCEPTCONN, 1)) {
+			(void)err_set(err,
+			    "inherited descriptor %d is no stream socket that "
+			    "listens",
+			    fd);
+			goto fail;
+		}
+		if (fd_set_nonblock(fd) == -1 || fd_set_cloexec(fd) == -1) {
+			(void)err_errno(err, "inherited descriptor %d", fd);
+			goto fail;
+		}
+		listener->fds[listener->n++] = fd;
+	}
+	return listener;
+fail:
+	listener_free(&listener);
+	return NULL;
+}
+
+static void
+sleep_ms(long ms)
+{
+	struct timespec wait = {.tv_nsec = ms * 1000000L};
+
+	/* Woken early by a signal, the caller only tries earlier. */
+	(void)nanosleep(&wait, NULL);
+}
+
+static int
+bind_retrying(int fd, const struct addrinfo *addr, int64_t until_ms)
+{
+	/* Two sockets may be bound to one port; it is listen that tells that
+	 * another one listens already. */
+	while (bind(fd, addr->ai_addr, addr->ai_addrlen) == -1 ||
+	       listen(fd, SOMAXCONN) == -1) {
+		if (errno != EADDRINUSE || clock_mono_ms() >= until_ms)
+			return -1;
+		sleep_ms(RETRY_EVERY_MS);
+	}
+	return 0;
+}
+
+/* A socket that listens, or -1 with errno. */
+static int
+open_one(const struct addrinfo *addr, int64_t until_ms)
+{
+	int on = 1;
+	int fd = socket(addr->ai_family,
+	    addr->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    addr->ai_protocol);
+
+	if (fd == -1)
+		return -1;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1 ||
+	    bind_retrying(fd, addr, until_ms) == -1)
+		fd_close(&fd);
+	return fd;
+}
+
+static int
+name_of_address(
+    const struct sockaddr *addr, socklen_t len, char *text, size_t size)
+{
+	char host[NI_MAXHOST], port[NI_MAXSERV];
+	int n;
+
+	if (getnameinfo(addr, len, host, sizeof(host), port, sizeof(port),
+		NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		return -1;
+	n = snprintf(text, size,
+	    addr->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+	return n < 0 || (size_t)n >= size ? -1 : 0;
+}
+
+static bool
+lacks_address(int error)
+{
+	return error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
+}
+
+/* 0 with at least one socket, or -1. */
+static int
+open_all(struct listener *listener, const struct addrinfo *list,
+    int64_t retry_ms, struct err *err)
+{
+	int64_t until_ms = clock_mono_ms() + retry_ms;
+
+	for (; list != NULL && listener->n < LISTENER_MAX;
+	     list = list->ai_next) {
+		char name[NI_MAXHOST + NI_MAXSERV] = "?";
+		int fd = open_one(list, until_ms);
+
+		if (fd >= 0) {
+			listener->fds[listener->n++] = fd;
+			continue;
+		}
+		(void)name_of_address(
+		    list->ai_addr, list->ai_addrlen, name, sizeof(name));
+		(void)err_errno(err, "cannot listen on %s", name);
+		/* "localhost" has an IPv6 address on machines without one. */
+		if (!lacks_address(errno))
+			return -1;
+	}
+	return listener->n > 0 ? 0 : -1;
+}
+
+struct listener *
+listener_open(const char *host, int port, int64_t retry_ms, struct err *err)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+	    .ai_flags = AI_NUMERICSERV | AI_PASSIVE};
+	struct addrinfo *list;
+	struct listener *listener;
+	char service[16];
+	int status;
+
+	(void)snprintf(service, sizeof(service), "%d", port);
+	status = getaddrinfo(host, service, &hints, &list);
+	if (status != 0) {
+		(void)err_set(err, "cannot listen on %s: %s", host,
+		    status == EAI_SYSTEM ? strerror(errno)
+					 : gai_strerror(status));
+		return NULL;
+	}
+	listener = calloc(1, sizeof(*listener));
+	if (listener == NULL)
+		(void)err_set(err, "out of memory");
+	else if (open_all(listener, list, retry_ms, err) == -1)
+		listener_free(&listener);
+	freeaddrinfo(list);
+	return listener;
+}
+
+void
+listener_free(struct listener **listener)
+{
+	if (*listener == NULL)
+		return;
+	for (size_t i = 0; i < (*listener)->n; i++)
+		fd_close(&(*listener)->fds[i]);
+	free(*listener);
+	*listener = NULL;
+}
+
+int
+listener_name(int fd, char *text, size_t size)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_un local;
+		struct sockaddr_storage storage;
+	} addr = {0};
+	socklen_t len = sizeof(addr);
+	int n;
+
+	if (getsockname(fd, &addr.any, &len) == -1)
+		return -1;
+	if (addr.any.sa_family != AF_UNIX)
+		return name_of_address(&addr.any, len, text, size);
+	n = snprintf(text, size, "%.*s", (int)sizeof(addr.local.sun_path),
+	    addr.local.sun_path);
+	return n < 0 || (size_t)n >= size ? -1 : 0;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config/config.h"
+#include "master/daemonize.h"
+#include "master/listener.h"
+#include "master/master.h"
+
+/* Exit code of LSB init scripts for excess or invalid arguments. */
+enum { EXIT_USAGE = 2 };
+
+struct arguments {
+	struct master_options options;
+	bool check;
+};
+
+__attribute__((noreturn)) static void
+usage(FILE *to, int code)
+{
+	(void)fputs("usage: cassatad [-c file] [-d directory] "
+		    "[--role service|worker]\n"
+		    "                [--foreground] [--check] [--version] "
+		    "[--help]\n",
+	    to);
+	exit(code);
+}
+
+static int
+parse_role(const char *name, enum config_roles *roles)
+{
+	if (strcmp(name, "service") == 0)
+		*roles = CONFIG_SERVICE_ONLY;
+	else if (strcmp(name, "worker") == 0)
+		*roles = CONFIG_WORKER_ONLY;
+	else
+		return -1;
+	return 0;
+}
+
+static void
+parse_arguments(int argc, char **argv, struct arguments *args)
+{
+	enum { OPTION_CHECK = 256 };
+	static const struct option options[] = {
+	    {"config", required_argument, NULL, 'c'},
+	    {"state-dir", required_argument, NULL, 'd'},
+	    {"role", required_argument, NULL, 'r'},
+	    {"foreground", no_argument, NULL, 'f'},
+	    {"check", no_argument, NULL, OPTION_CHECK},
+	    {"version", no_argument, NULL, 'V'},
+	    {"help", no_argument, NULL, 'h'},
+	    {0},
+	};
+	struct config_source *source = &args->options.source;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:d:r:fVh", options, NULL)) !=
+	       -1) {
+		switch (option) {
+		case 'c':
+			source->file = optarg;
+			break;
+		case 'd':
+			source->state_dir = optarg;
+			break;
+		case 'r':
+			if (parse_role(optarg, &source->roles) == -1)
+				usage(stderr, EXIT_USAGE);
+			break;
+		case 'f':
+			args->options.foreground = true;
+			break;
+		case OPTION_CHECK:
+			args->check = true;
+			break;
+		case 'V':
+			(void)puts("cassatad " CASSATA_VERSION);
+			exit(EXIT_SUCCESS);
+		case 'h':
+			usage(stdout, EXIT_SUCCESS);
+		default:
+			usage(stderr, EXIT_USAGE);
+		}
+	}
+	if (optind < argc)
+		usage(stderr, EXIT_USAGE);
+}
+
+/* What is opened later must not be taken for standard input or output. */
+static int
+open_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	return fd == -1 ? -1 : close(fd);
+}
+
+/*
+ * A relative path would mean another file after daemonize, when it is read
+ * again. Symbolic links stay, so that a reload sees where they lead then.
+ */
+static int
+make_absolute(const char **path, char **allocated)
+{
+	char *cwd;
+	int n;
+
+	if (*path == NULL || **path == '/')
+		return 0;
+	cwd = getcwd(NULL, 0);
+	if (cwd == NULL)
+		return -1;
+	n = asprintf(allocated, "%s/%s", cwd, *path);
+	free(cwd);
+	if (n == -1) {
+		*allocated = NULL;
+		return -1;
+	}
+	*path = *allocated;
+	return 0;
+}
+
+static int
+load_config(const struct config_source *source, struct config *cfg)
+{
+	struct config_errors errors = {0};
+	int status = config_load(source, cfg, &errors);
+
+	for (size_t i = 0; i < errors.len; i++)
+		(void)fprintf(stderr, "cassatad: %s\n", errors.list[i].text);
+	config_errors_free(&errors);
+	return status;
+}
+
+static int
+prepare_state_dir(const char *dir, struct err *err)
+{
+	struct stat st;
+
+	if ((mkdir(dir, 0700) == -1 && errno != EEXIST) || stat(dir, &st) == -1)
+		return err_errno(err, "state directory %s", dir);
+	if (!S_ISDIR(st.st_mode))
+		errno = ENOTDIR;
+	else if (access(dir, R_OK | W_OK | X_OK) == 0)
+		return 0;
+	return err_errno(err, "state directory %s", dir);
+}
+
+/* The life of the daemon. */
+static int
+run(struct arguments *args, struct config *cfg)
+{
+	struct master_options *options = &args->options;
+	struct err err;
+
+	options->ready_fd = -1;
+	if (load_config(&options->source, cfg) == -1)
+		return EXIT_FAILURE;
+	if (args->check) {
+		(void)puts("configuration OK");
+		return EXIT_SUCCESS;
+	}
+	/* They are for this process, which daemonize leaves. */
+	options->n_inherited = listener_inherited();
+	if (prepare_state_dir(cfg->master.state_dir, &err) == -1)
+		goto fail;
+	if (!options->foreground) {
+		options->ready_fd = daemonize(cfg->master.state_dir, &err);
+		if (options->ready_fd == -1)
+			goto fail;
+	}
+	return master_run(options, cfg);
+fail:
+	(void)fprintf(stderr, "cassatad: %s\n", err.text);
+	return EXIT_FAILURE;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct arguments args = {0};
+	struct config_source *source = &args.options.source;
+	struct config cfg = {0};
+	const char *home = getenv("CASSATA_HOME");
+	char *file = NULL, *state_dir = NULL;
+	int status = EXIT_FAILURE;
+
+	if (open_standard_fds() == -1)
+		return EXIT_FAILURE;
+	parse_arguments(argc, argv, &args);
+	if (source->state_dir == NULL && home != NULL && *home != '\0')
+		source->state_dir = home;
+	if (make_absolute(&source->file, &file) == -1 ||
+	    make_absolute(&source->state_dir, &state_dir) == -1)
+		perror("cassatad");
+	else
+		status = run(&args, &cfg);
+	config_free(&cfg);
+	free(file);
+	free(state_dir);
+	return status;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_MASTER_MASTER_H
+#define CASSATA_MASTER_MASTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/loop.h"
+#include "config/config.h"
+#include "master/daemonize.h"
+#include "master/generation.h"
+#include "proc/scoreboard.h"
+
+struct control;
+
+struct master_options {
+	struct config_source source; /* paths absolute: it is read again */
+	bool foreground;
+	int ready_fd;    /* of daemonize; -1 in the foreground */
+	int n_inherited; /* sockets from the service manager */
+};
+
+/*
+ * The process that supervises the others. There is one change of generations at
+ * a time: the start leads from none to the first one, a reload from the current
+ * to the next.
+ */
+struct master {
+	struct master_options options;
+	int64_t started_ms; /* wall clock */
+	char *pid_path;
+	struct pidfile pidfile;
+	int status_fds[2]; /* children write reports to it */
+	int life_fds[2];   /* children read its end when we are gone */
+	struct scoreboard sb;
+	struct loop *loop;
+	struct loop_io *signal_io, *status_io;
+	struct loop_timer *timer;
+	struct control *control;
+	struct generations generations; /* the draining ones too */
+	struct generation *current;     /* NULL until the first one is ready */
+	struct generation *next;        /* being started, or NULL */
+	uint32_t n_generations;         /* ever */
+	bool stopping;
+	struct err failure; /* why the start failed, or empty */
+};
+
+/*
+ * Runs the daemon with a configuration, whose content it takes over; tells
+ * whoever started it how that went. Returns the exit code of the process.
+ */
+int master_run(const struct master_options *options, struct config *cfg);
+
+/*
+ * Reads the configuration again and starts a generation with it. -1 with
+ * refused when that is not possible now; else control_reload_ended tells the
+ * outcome, perhaps before this returns.
+ */
+int master_reload(struct master *m, struct err *refused);
+
+/* Asks all children to leave, and ends when they have. */
+void master_stop(struct master *m);
+
+#endif

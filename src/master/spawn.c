@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: ISC */
+#include "master/spawn.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/sigpipe.h"
+#include "master/generation.h"
+#include "master/master.h"
+#include "proc/child.h"
+
+/* The children's entries; the master itself has none. */
+static const child_main entries[] = {
+    [ROLE_PREFLIGHT] = preflight_main,
+    [ROLE_SERVICE] = service_main,
+    [ROLE_WORKER] = worker_main,
+};
+
+/*
+ * In the child. What it inherits of the master stays allocated: the frames of
+ * the master are still on its stack, and libevent must not be asked to free a
+ * loop whose epoll instance is the master's.
+ */
+__attribute__((noreturn)) static void
+run_child(struct child *child)
+{
+	exit(entries[child->role](child));
+}
+
+int
+spawn_child(struct master *m, const struct generation *gen, struct place *place,
+    struct err *err)
+{
+	struct child child = {
+	    .role = place->role,
+	    .slot = scoreboard_slot_claim(&m->sb, place->role, gen->number),
+	    .number = place->number,
+	    .generation = gen->number,
+	    .cfg = &gen->cfg,
+	    .sb = &m->sb,
+	    .status_fd = m->status_fds[1],
+	    .life_fd = m->life_fds[0],
+	};
+	pid_t pid;
+
+	if (child.slot == -1)
+		return err_set(err,
+		    "no room for %s %u: too many old children still drain",
+		    role_name(place->role), place->number);
+	if (place->role == ROLE_SERVICE) {
+		child.listen_fds = gen->listener->fds;
+		child.n_listen = gen->listener->n;
+	}
+	sigpipe_block();
+	pid = fork();
+	if (pid == 0)
+		run_child(&child);
+	if (pid == -1) {
+		(void)err_errno(err, "cannot fork %s %u",
+		    role_name(place->role), place->number);
+		scoreboard_slot_release(&m->sb, child.slot);
+	} else {
+		place->pid = pid;
+		place->slot = child.slot;
+		place->state = CHILD_STARTING;
+		place->was_ready = false;
+		place->killed = false;
+		place->started_ms = clock_mono_ms();
+		place->start_at_ms = INT64_MAX;
+		place->reason.text[0] = '\0';
+	}
+	sigpipe_unblock();
+	return pid == -1 ? -1 : 0;
+}
+
+static const char *
+signal_name(int number, char *text, size_t size)
+{
+	static const struct {
+		int number;
+		const char *name;
+	} names[] = {
+	    {SIGABRT, "SIGABRT"},
+	    {SIGALRM, "SIGALRM"},
+	    {SIGBUS, "SIGBUS"},
+	    {SIGFPE, "SIGFPE"},
+	    {SIGILL, "SIGILL"},
+	    {SIGKILL, "SIGKILL"},
+	    {SIGQUIT, "SIGQUIT"},
+	    {SIGSEGV, "SIGSEGV"},
+	    {SIGSYS, "SIGSYS"},
+	    {SIGTERM, "SIGTERM"},
+	    {SIGTRAP, "SIGTRAP"},
+	    {SIGXCPU, "SIGXCPU"},
+	    {SIGXFSZ, "SIGXFSZ"},
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (names[i].number == number)
+			return names[i].name;
+	}
+	(void)snprintf(text, size, "signal %d", number);
+	return text;
+}
+
+void
+spawn_describe_end(const struct place *place, int wait_status, struct err *text)
+{
+	char how[64], number[32];
+
+	if (WIFSIGNALED(wait_status))
+		(void)snprintf(how, sizeof(how), "died from %s",
+		    signal_name(WTERMSIG(wait_status), number, sizeof(number)));
+	else
+		(void)snprintf(how, sizeof(how), "exited with code %d",
+		    WEXITSTATUS(wait_status));
+	(void)err_set(text, "%s %u (pid %ld) %s%s%s%s", role_name(place->role),
+	    place->number, (long)place->pid, how,
+	    place->was_ready ? "" : " before it was ready",
+	    place->reason.text[0] == '\0' ? "" : ": ", place->reason.text);
+}
+
+void
+spawn_vacate(struct master *m, struct place *place)
+{
+	scoreboard_slot_release(&m->sb, place->slot);
+	place->pid = 0;
+}

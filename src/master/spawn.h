@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_MASTER_SPAWN_H
+#define CASSATA_MASTER_SPAWN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "master/supervise.h"
+#include "proc/role.h"
+#include "proc/status.h"
+
+struct generation;
+struct master;
+
+/* A place for one child, and the process that fills it now. */
+struct place {
+	enum role role;
+	unsigned number; /* 1, 2, … within the role, for people */
+	struct supervise history;
+	int64_t
+	    start_at_ms; /* monotonic, while empty; INT64_MAX: not planned */
+
+	pid_t pid; /* 0: empty */
+	int slot;  /* in the scoreboard */
+	enum child_state state;
+	bool was_ready;
+	bool killed;        /* by us; do it once */
+	int64_t started_ms; /* monotonic */
+	/* Why the child ends, if it or we said so; else empty. */
+	struct err reason;
+};
+
+/*
+ * Starts a child in the empty place; does not return in the child.
+ * 0, or -1 when there is no slot or no process to be had.
+ */
+int spawn_child(struct master *m, const struct generation *gen,
+    struct place *place, struct err *err);
+
+/* "service 1 (pid 7) died from SIGSEGV: reason", after waitpid. */
+void spawn_describe_end(
+    const struct place *place, int wait_status, struct err *text);
+
+/* After waitpid: the place is empty, its slot free. */
+void spawn_vacate(struct master *m, struct place *place);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_PROC_CHILD_H
+#define CASSATA_PROC_CHILD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/loop.h"
+#include "config/config.h"
+#include "proc/role.h"
+#include "proc/scoreboard.h"
+#include "store/store.h"
+
+/*
+ * What every child does after fork, and how it learns that it should leave: by
+ * SIGTERM from its master, or by the end of the life pipe when the master died.
+ */
+struct child {
+	/* Given by the master before fork. */
+	enum role role;
+	int slot;		     /* in the scoreboard */
+	unsigned number;	     /* 1, 2, … within the role, for people */
+	uint32_t generation;
+	const struct config *cfg;
+	struct scoreboard *sb;
+	int status_fd;		     /* write end of the status pipe */
+	int life_fd;		     /* read end of the life pipe */
+	const int *listen_fds;	     /* service: shared, listening, non-blocking */
+	size_t n_listen;
+
+	/* Made by child_init. */
+	struct loop *loop;
+	struct scoreboard_slot *score;
+	bool draining;
+
+	/* Private. */
+	void (*drain)(void *arg);
+	void *drain_arg;
+	int signal_fd;
+	struct loop_io *signal_io, *life_io;
+};
+
+/* The entry of a role: returns the exit code of the process. */
+typedef int (*child_main)(struct child *child);
+
+/*
+ * After fork, for a child without a loop: foreign descriptors closed, log name,
+ * score. All signals stay blocked. 0 or -1.
+ */
+int child_isolate(struct child *child, struct err *err);
+
+/*
+ * child_isolate, then signals and loop. drain(arg) is called once, on the loop,
+ * when the child should finish its work and stop the loop; after it the
+ * listening sockets are closed. SIGUSR1 reopens the log. 0 or -1.
+ */
+int child_init(struct child *child, void (*drain)(void *arg), void *arg,
+    struct err *err);
+
+/* Tells the master that this child works. */
+void child_ready(struct child *child);
+
+/* Tells the master why this child ends before it was ready; logs nothing. */
+void child_failed(struct child *child, const char *reason);
+
+/* Frees what child_init made. */
+void child_fini(struct child *child);
+
+/*
+ * The parameters of the datastore from the configuration, and the write lock
+ * for a SQLite file; the strings are the configuration's.
+ */
+void child_store_params(const struct child *child, struct store_params *params);
+
+/* The entries. */
+int preflight_main(struct child *child);
+int service_main(struct child *child);
+int worker_main(struct child *child);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_PROC_CONTROL_PROTO_H
+#define CASSATA_PROC_CONTROL_PROTO_H
+
+/*
+ * What cassatactl and a master say to each other on the control socket (a Unix
+ * stream socket, mode 0600): the client sends one line, a word of the list
+ * below and LF; the master answers with text and closes.
+ *
+ * status   a JSON object: {"version", "pid", "state": "ready" | "starting" |
+ *          "draining", "started" (seconds), "config" (path or null),
+ *          "listening": ["127.0.0.1:8085", …], "datastore": "sqlite:/path",
+ *          "children": [{"role", "number", "pid", "state", "generation",
+ *          "started"}, …], "metrics": {"cassata_…": n, …}}
+ * reload   "ok" LF once the new children are ready, or one "error: …" LF per
+ *          reason; then the old configuration is still in force
+ * stop     "ok" LF; the drain begins
+ */
+#define CONTROL_STATUS "status"
+#define CONTROL_RELOAD "reload"
+#define CONTROL_STOP   "stop"
+
+enum { CONTROL_LINE_MAX = 64 }; /* bytes of a request, with LF */
+
+#endif

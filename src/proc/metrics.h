@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_PROC_METRICS_H
+#define CASSATA_PROC_METRICS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+struct scoreboard;
+
+/* One row per counter or gauge: X(NAME, type, metric name, labels, help). */
+#define METRICS(X)                                                             \
+	X(CONNECTIONS_OPEN, "gauge", "cassata_connections", "",                \
+	    "Open client connections.")                                        \
+	X(CONNECTIONS_ACCEPTED, "counter",                                     \
+	    "cassata_connections_accepted_total", "",                          \
+	    "Client connections accepted.")                                    \
+	X(REQUESTS_2XX, "counter", "cassata_http_requests_total",              \
+	    "{code=\"2xx\"}", "Requests answered, by class of status code.")   \
+	X(REQUESTS_4XX, "counter", "cassata_http_requests_total",              \
+	    "{code=\"4xx\"}", "")                                              \
+	X(REQUESTS_5XX, "counter", "cassata_http_requests_total",              \
+	    "{code=\"5xx\"}", "")                                              \
+	X(EVENTS_ADDED, "counter", "cassata_events_added_total", "",           \
+	    "Events accepted and committed.")                                  \
+	X(EVENTS_REPEATED, "counter", "cassata_events_repeated_total", "",     \
+	    "Add requests for an event that was there, same content.")         \
+	X(EVENTS_CONFLICTING, "counter", "cassata_events_conflicting_total",   \
+	    "", "Add requests for an event that was there, other content.")    \
+	X(EVENTS_DELETED, "counter", "cassata_events_deleted_total", "",       \
+	    "Events deleted by clients.")                                      \
+	X(ADD_COMMITS, "counter", "cassata_commits_total",                     \
+	    "{role=\"service\"}", "Datastore transactions.")                   \
+	X(TURN_COMMITS, "counter", "cassata_commits_total",                    \
+	    "{role=\"worker\"}", "")                                           \
+	X(STORE_FAILURES, "counter", "cassata_store_failures_total", "",       \
+	    "Datastore calls that failed.")                                    \
+	X(EVENTS_CLAIMED, "counter", "cassata_events_claimed_total", "",       \
+	    "Events taken for delivery.")                                      \
+	X(DELIVERIES_IN_FLIGHT, "gauge", "cassata_deliveries_in_flight", "",   \
+	    "Deliveries on the wire.")                                         \
+	X(DELIVERED, "counter", "cassata_attempts_total",                      \
+	    "{outcome=\"delivered\"}", "Delivery attempts, by outcome.")       \
+	X(RETRIED, "counter", "cassata_attempts_total", "{outcome=\"retry\"}", \
+	    "")                                                                \
+	X(GIVEN_UP, "counter", "cassata_attempts_total",                       \
+	    "{outcome=\"failed\"}", "")                                        \
+	X(RESULTS_STALE, "counter", "cassata_results_stale_total", "",         \
+	    "Results not written: the claim was no longer ours.")              \
+	X(EVENTS_INTERRUPTED, "counter", "cassata_events_interrupted_total",   \
+	    "", "Events put back because their worker was lost.")              \
+	X(EVENTS_PURGED, "counter", "cassata_events_purged_total", "",         \
+	    "Finished events removed after the retention.")                    \
+	X(LATENESS_MS, "counter", "cassata_lateness_ms_total", "",             \
+	    "Sum of milliseconds between due time and first byte sent.")       \
+	X(SHARDS_HELD, "gauge", "cassata_shards_held", "",                     \
+	    "Shards leased to the workers of this host.")
+
+enum metric {
+#define METRIC_ENUM(name, type, metric, labels, help) METRIC_##name,
+	METRICS(METRIC_ENUM)
+#undef METRIC_ENUM
+	    METRIC_COUNT
+};
+
+/* A gauge ends with its child, a counter does not. */
+bool metric_is_gauge(enum metric metric);
+
+/* Over all children, the dead ones' counters included. */
+int64_t metrics_sum(const struct scoreboard *sb, enum metric metric);
+
+/* Prometheus text exposition format 0.0.4. 0 or -1 (out failed). */
+int metrics_render(const struct scoreboard *sb, struct buf *out);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * The child that tries a configuration before any other child runs with it:
+ * the master never touches the datastore itself. It blocks in the datastore's
+ * calls, so it has no loop and no signals: its master ends it with SIGKILL.
+ */
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "proc/child.h"
+
+static int
+check_store(const struct child *child, struct err *err)
+{
+	struct store_params params;
+	struct store *store;
+	enum store_status status;
+
+	child_store_params(child, &params);
+	if (store_open(&params, &store, err) == -1)
+		return -1;
+	status = store_check(store, child->cfg->service.create_tables, err);
+	store_close(&store);
+	return status == STORE_OK ? 0 : -1;
+}
+
+int
+preflight_main(struct child *child)
+{
+	struct err err;
+	char byte;
+
+	/* Cannot fail: the signal is valid. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (child_isolate(child, &err) == -1) {
+		child_failed(child, err.text);
+		return EXIT_CHILD_FAILED;
+	}
+	/* The master may have died before the line above. */
+	if (read(child->life_fd, &byte, 1) == 0)
+		return EXIT_CHILD_FAILED;
+	if (check_store(child, &err) == -1) {
+		child_failed(child, err.text);
+		return EXIT_CHILD_FAILED;
+	}
+	return EXIT_CHILD_OK;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: ISC */
+#include "proc/role.h"
+
+const char *
+role_name(enum role role)
+{
+	static const char *const names[] = {
+	    [ROLE_MASTER] = "master",
+	    [ROLE_PREFLIGHT] = "preflight",
+	    [ROLE_SERVICE] = "service",
+	    [ROLE_WORKER] = "worker",
+	};
+
+	return names[role];
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_PROC_ROLE_H
+#define CASSATA_PROC_ROLE_H
+
+enum role { ROLE_MASTER, ROLE_PREFLIGHT, ROLE_SERVICE, ROLE_WORKER };
+
+/* "master", "preflight", "service", "worker". Static text. */
+const char *role_name(enum role role);
+
+/*
+ * Exit codes of children. A child that ends with EXIT_NO_RESPAWN can never
+ * work: its master does not start it again.
+ */
+enum { EXIT_CHILD_OK = 0, EXIT_CHILD_FAILED = 1, EXIT_NO_RESPAWN = 3 };
+
+#endif

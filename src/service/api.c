@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: ISC */
+#include "service/api.h"
+
+#include <stddef.h>
+
+#include "base/clock.h"
+#include "event/event_json.h"
+#include "event/json_write.h"
+#include "proc/metrics.h"
+#include "service/service.h"
+
+#define JSON_TYPE    "application/json"
+#define PROBLEM_TYPE "application/problem+json"
+#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+static void
+add_text(struct exchange *x, const char *text)
+{
+	buf_append_string(&x->body, text);
+}
+
+static void
+add_member(struct exchange *x, const char *name, struct slice value)
+{
+	buf_printf(&x->body, "%s\"%s\":", x->body.len > 1 ? "," : "", name);
+	json_write_string(&x->body, value);
+}
+
+static void
+add_number(struct exchange *x, const char *name, long long value)
+{
+	buf_printf(&x->body, ",\"%s\":%lld", name, value);
+}
+
+static void
+add_seconds(struct exchange *x, const char *name, int64_t ms)
+{
+	buf_printf(&x->body, ",\"%s\":", name);
+	json_write_seconds(&x->body, ms);
+}
+
+static void
+begin_answer(struct exchange *x, int status, const char *type)
+{
+	buf_reset(&x->body);
+	x->res = (struct http_response){.status = status, .content_type = type};
+}
+
+static void
+begin_problem(struct exchange *x, int status, const char *detail)
+{
+	begin_answer(x, status, PROBLEM_TYPE);
+	add_text(x, "{\"type\":\"about:blank\"");
+	add_member(x, "title", slice_from_string(http_reason(status)));
+	add_number(x, "status", status);
+	add_member(x, "detail", slice_from_string(detail));
+}
+
+void
+api_problem(struct exchange *x, int status, const char *detail)
+{
+	begin_problem(x, status, detail);
+	add_text(x, "}\n");
+}
+
+static void
+answer_problem(struct exchange *x, int status, const char *detail)
+{
+	api_problem(x, status, detail);
+	x->answered(x);
+}
+
+static void
+answer_fields(struct exchange *x, const struct field_errors *errors)
+{
+	begin_problem(x, 422, "the event has bad fields");
+	add_text(x, ",\"errors\":[");
+	for (size_t i = 0; i < errors->len; i++) {
+		const struct field_error *error = &errors->list[i];
+
+		add_text(x, i == 0 ? "{\"pointer\":" : ",{\"pointer\":");
+		json_write_string(
+		    &x->body, slice_from_string(error->pointer));
+		add_text(x, ",\"detail\":");
+		json_write_string(&x->body, slice_from_string(error->detail));
+		add_text(x, "}");
+	}
+	add_text(x, "]}\n");
+	x->answered(x);
+}
+
+/* {"application-id":…,"event-id":…,"status":…: what all answers begin with. */
+static void
+begin_event(struct exchange *x, int status, enum event_state state)
+{
+	begin_answer(x, status, JSON_TYPE);
+	add_text(x, "{");
+	add_member(x, "application-id", x->app);
+	add_member(x, "event-id", x->id);
+	add_member(x, "status", slice_from_string(event_state_name(state)));
+}
+
+/* ---- add ---- */
+
+static void
+handle_add(struct exchange *x)
+{
+	struct field_errors errors = {0};
+	struct slice body = x->req.body;
+
+	if (body.len == 0) {
+		answer_problem(x, 400, "the request has no body");
+		return;
+	}
+	/* The body is in x->in, which is ours to write to. */
+	switch (event_from_json(x->in.p + (body.p - x->in.p), body.len,
+	    &x->scratch, &x->event, &x->err, &errors)) {
+	case EVENT_JSON_MALFORMED:
+		answer_problem(x, 400, x->err.text);
+		return;
+	case EVENT_JSON_INVALID:
+		answer_fields(x, &errors);
+		return;
+	case EVENT_JSON_OK:
+		break;
+	}
+	x->app = x->event.app;
+	x->id = x->event.id;
+	x->add.event = &x->event;
+	if (event_key_make(x->app, x->id, &x->add.key) == -1 ||
+	    event_fingerprint(&x->event, x->add.fingerprint) == -1) {
+		answer_problem(x, 503, "out of memory");
+		return;
+	}
+	intake_add(&x->service->intake, x);
+}
+
+static void
+answer_conflict(struct exchange *x, enum event_state state, const char *detail)
+{
+	begin_problem(x, 409, detail);
+	add_member(x, "application-id", x->app);
+	add_member(x, "event-id", x->id);
+	add_member(
+	    x, "event-status", slice_from_string(event_state_name(state)));
+	add_text(x, "}\n");
+	x->answered(x);
+}
+
+/* Location goes behind the event's headers, which are no longer needed. */
+static void
+set_location(struct exchange *x)
+{
+	buf_reset(&x->scratch);
+	buf_append_string(&x->scratch, "/cassata/status/");
+	http_percent_encode(&x->scratch, x->app);
+	buf_append_char(&x->scratch, '/');
+	http_percent_encode(&x->scratch, x->id);
+	if (!x->scratch.failed)
+		x->res.location = buf_slice(&x->scratch);
+}
+
+void
+api_added(struct exchange *x)
+{
+	bool created = x->add.outcome == ADD_CREATED;
+
+	if (x->status != STORE_OK) {
+		service_store_failed(x->service, x);
+		return;
+	}
+	if (x->add.outcome == ADD_CONFLICT) {
+		answer_conflict(x, x->add.state,
+		    "an event with these ids and other content exists");
+		return;
+	}
+	begin_event(x, created ? 201 : 200,
+	    created ? EVENT_PENDING : x->add.state);
+	add_seconds(x, "expiry", x->event.expiry_ms);
+	add_text(x, "}\n");
+	if (created)
+		set_location(x);
+	x->answered(x);
+}
+
+/* ---- status, event, delete, readiness: one call of the datastore each ---- */
+
+static struct exchange *
+exchange_of(struct store_job *job)
+{
+	return (struct exchange *)((char *)job - offsetof(struct exchange, job));
+}
+
+static void
+submit(struct exchange *x, void (*run)(struct store *, struct store_job *),
+    void (*done)(struct store_job *))
+{
+	x->job.run = run;
+	x->job.done = done;
+	store_thread_submit(x->service->store, &x->job);
+}
+
+static void
+run_find(struct store *store, struct store_job *job)
+{
+	struct exchange *x = exchange_of(job);
+
+	x->status =
+	    store_find_event(store, &x->key, x->find, &x->record, &x->err);
+}
+
+static void
+add_progress(struct exchange *x, const struct store_record *record)
+{
+	add_seconds(x, "expiry", record->event.expiry_ms);
+	add_number(x, "attempts", record->attempts);
+	if (record->state == EVENT_PENDING ||
+	    record->state == EVENT_SERVICE_UNAVAILABLE)
+		add_seconds(x, "next-attempt", record->due_ms);
+	if (record->last_code != 0)
+		add_number(x, "last-response-code", record->last_code);
+	if (record->last_error.len > 0)
+		add_member(x, "last-error", record->last_error);
+}
+
+/* Each header line, with its LF, as an element. */
+static void
+add_headers(struct exchange *x, struct slice lines)
+{
+	const char *end = lines.p + lines.len;
+
+	add_text(x, ",\"request-headers\":[");
+	for (const char *p = lines.p; p < end;) {
+		const char *lf = memchr(p, '\n', (size_t)(end - p));
+
+		if (lf == NULL)
+			break;
+		if (p > lines.p)
+			add_text(x, ",");
+		json_write_string(&x->body, slice_of(p, (size_t)(lf - p)));
+		p = lf + 1;
+	}
+	add_text(x, "]");
+}
+
+static void
+add_request(struct exchange *x, const struct event *ev)
+{
+	add_member(x, "url", ev->url);
+	add_member(x, "method", ev->method);
+	add_headers(x, ev->headers);
+	add_text(x, ",\"event\":");
+	if (ev->body_is_text)
+		json_write_string(&x->body, ev->body);
+	else
+		buf_append_slice(&x->body, ev->body);
+}
+
+static void
+add_attempts(struct exchange *x, const struct store_record *record)
+{
+	add_text(x, ",\"attempt-log\":[");
+	for (size_t i = 0; i < record->n_log; i++) {
+		const struct store_attempt *attempt = &record->log[i];
+
+		buf_printf(&x->body, "%s{\"attempt\":%u", i == 0 ? "" : ",",
+		    attempt->number);
+		add_seconds(x, "time", attempt->at_ms);
+		if (attempt->code != 0)
+			add_number(x, "response-code", attempt->code);
+		if (attempt->error.len > 0)
+			add_member(x, "error", attempt->error);
+		if (attempt->response.len > 0)
+			add_member(x, "response-body", attempt->response);
+		add_text(x, "}");
+	}
+	add_text(x, "]");
+}
+
+static void
+found(struct store_job *job)
+{
+	struct exchange *x = exchange_of(job);
+	struct store_record *record = x->record;
+
+	if (x->status != STORE_OK) {
+		service_store_failed(x->service, x);
+		return;
+	}
+	if (record == NULL) {
+		answer_problem(x, 404, "no event with these ids");
+		return;
+	}
+	begin_event(x, 200, record->state);
+	add_progress(x, record);
+	if (x->find == FIND_WHOLE) {
+		add_request(x, &record->event);
+		add_attempts(x, record);
+	}
+	add_text(x, "}\n");
+	store_record_free(record);
+	x->record = NULL;
+	x->answered(x);
+}
+
+static void
+handle_status(struct exchange *x)
+{
+	x->find = FIND_STATUS;
+	submit(x, run_find, found);
+}
+
+static void
+handle_event(struct exchange *x)
+{
+	x->find = FIND_WHOLE;
+	submit(x, run_find, found);
+}
+
+static void
+run_cancel(struct store *store, struct store_job *job)
+{
+	struct exchange *x = exchange_of(job);
+
+	x->status = store_cancel_event(
+	    store, &x->key, &x->cancelled, &x->state, &x->err);
+}
+
+static void
+cancelled(struct store_job *job)
+{
+	struct exchange *x = exchange_of(job);
+
+	if (x->status != STORE_OK) {
+		service_store_failed(x->service, x);
+		return;
+	}
+	switch (x->cancelled) {
+	case CANCEL_UNKNOWN:
+		answer_problem(x, 404, "no event with these ids");
+		return;
+	case CANCEL_REFUSED:
+		answer_conflict(
+		    x, x->state, "only an event that waits can be deleted");
+		return;
+	case CANCEL_DELETED:
+		break;
+	}
+	metric_add(x->service->child->score, METRIC_EVENTS_DELETED, 1);
+	begin_event(x, 200, EVENT_DELETED);
+	add_text(x, "}\n");
+	x->answered(x);
+}
+
+static void
+handle_delete(struct exchange *x)
+{
+	submit(x, run_cancel, cancelled);
+}
+
+static void
+run_ping(struct store *store, struct store_job *job)
+{
+	struct exchange *x = exchange_of(job);
+
+	x->status = store_ping(store, &x->err);
+}
+
+static void
+answer_ok(struct exchange *x)
+{
+	begin_answer(x, 200, JSON_TYPE);
+	add_text(x, "{\"status\":\"ok\"}\n");
+	x->answered(x);
+}
+
+static void
+pinged(struct store_job *job)
+{
+	struct exchange *x = exchange_of(job);
+
+	if (x->status == STORE_OK)
+		answer_ok(x);
+	else
+		answer_problem(x, 503, x->err.text);
+}
+
+static void
+handle_readyz(struct exchange *x)
+{
+	if (x->service->draining)
+		answer_problem(x, 503, "draining");
+	else
+		submit(x, run_ping, pinged);
+}
+
+static void
+handle_livez(struct exchange *x)
+{
+	answer_ok(x);
+}
+
+static void
+handle_metrics(struct exchange *x)
+{
+	begin_answer(x, 200, METRICS_TYPE);
+	metrics_render(x->service->child->sb, &x->body);
+	x->answered(x);
+}
+
+/* ---- routes ---- */
+
+struct route {
+	const char *path; /* with a last slash: application and event id follow */
+	const char *methods;	 /* value of Allow */
+	void (*handle)(struct exchange *x);
+};
+
+static const struct route routes[] = {
+    {"/cassata/add", "POST", handle_add},
+    {"/cassata/add/", "POST", handle_add},
+    {"/cassata/status/", "GET, HEAD", handle_status},
+    {"/cassata/delete/", "GET, DELETE", handle_delete},
+    {"/cassata/event/", "GET, HEAD", handle_event},
+    {"/livez", "GET, HEAD", handle_livez},
+    {"/readyz", "GET, HEAD", handle_readyz},
+    {"/healthz", "GET, HEAD", handle_readyz},
+    {"/metrics", "GET, HEAD", handle_metrics},
+};
+
+static bool
+takes_ids(const struct route *route)
+{
+	return route->handle == handle_status ||
+	    route->handle == handle_delete || route->handle == handle_event;
+}
+
+static const struct route *
+find_route(struct slice path, struct slice *rest)
+{
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+		const struct route *route = &routes[i];
+		struct slice start = slice_from_string(route->path);
+
+		if (takes_ids(route) ? path.len < start.len
+				     : path.len != start.len)
+			continue;
+		if (memcmp(path.p, start.p, start.len) != 0)
+			continue;
+		*rest = slice_of(path.p + start.len, path.len - start.len);
+		return route;
+	}
+	return NULL;
+}
+
+/* Is the method one of the comma-separated list? */
+static bool
+allows(const char *methods, struct slice method)
+{
+	struct slice rest = slice_from_string(methods);
+
+	while (rest.len > 0) {
+		const char *comma = memchr(rest.p, ',', rest.len);
+		size_t len = comma == NULL ? rest.len : (size_t)(comma - rest.p);
+
+		if (slice_eq(slice_trim(slice_of(rest.p, len)), method))
+			return true;
+		if (comma == NULL)
+			break;
+		rest = slice_of(comma + 1, rest.len - len - 1);
+	}
+	return false;
+}
+
+static bool
+valid_id(struct slice id, size_t max)
+{
+	if (id.len == 0 || id.len > max || !slice_is_utf8(id))
+		return false;
+	for (size_t i = 0; i < id.len; i++)
+		if ((unsigned char)id.p[i] < 0x20 || id.p[i] == 0x7f)
+			return false;
+	return true;
+}
+
+enum ids_result { IDS_OK, IDS_UNKNOWN, IDS_BAD };
+
+/*
+ * "{app}/{id}", split and then decoded into scratch. Ids that no event can have
+ * are unknown.
+ */
+static enum ids_result
+read_ids(struct exchange *x, struct slice rest)
+{
+	const char *slash = memchr(rest.p, '/', rest.len);
+	struct slice app, id;
+	size_t app_len, id_len;
+
+	if (slash == NULL)
+		return IDS_UNKNOWN;
+	app = slice_of(rest.p, (size_t)(slash - rest.p));
+	id = slice_of(slash + 1, rest.len - app.len - 1);
+	if (memchr(id.p, '/', id.len) != NULL)
+		return IDS_UNKNOWN;
+	if (buf_reserve(&x->scratch, rest.len) == -1 ||
+	    http_percent_decode(app, x->scratch.p, &app_len) == -1 ||
+	    http_percent_decode(id, x->scratch.p + app_len, &id_len) == -1)
+		return IDS_BAD;
+	x->scratch.len = app_len + id_len;
+	x->app = slice_of(x->scratch.p, app_len);
+	x->id = slice_of(x->scratch.p + app_len, id_len);
+	if (!valid_id(x->app, EVENT_APP_MAX) || !valid_id(x->id, EVENT_ID_MAX))
+		return IDS_UNKNOWN;
+	return event_key_make(x->app, x->id, &x->key) == -1 ? IDS_BAD : IDS_OK;
+}
+
+void
+api_dispatch(struct exchange *x)
+{
+	struct slice rest;
+	const struct route *route = find_route(x->req.path, &rest);
+	enum ids_result ids = IDS_OK;
+
+	if (route == NULL) {
+		answer_problem(x, 404, "no such resource");
+		return;
+	}
+	if (!allows(route->methods, x->req.method)) {
+		api_problem(x, 405, "this resource has no such method");
+		x->res.allow = route->methods;
+		x->answered(x);
+		return;
+	}
+	if (takes_ids(route))
+		ids = read_ids(x, rest);
+	switch (ids) {
+	case IDS_OK:
+		route->handle(x);
+		break;
+	case IDS_UNKNOWN:
+		answer_problem(x, 404, "no event with these ids");
+		break;
+	case IDS_BAD:
+		answer_problem(x, 400, "the path has a bad percent-escape");
+		break;
+	}
+}

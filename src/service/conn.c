@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: ISC */
+#include "service/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "service/api.h"
+#include "service/service.h"
+
+enum {
+	READ_BYTES = 8 * 1024,	   /* the least room for a read */
+	KEEP_OUT_BYTES = 4 * 1024, /* an idle connection keeps no more */
+	LINGER_MS = 2000,
+	DRAIN_IDLE_MS = 1000, /* an idle client may be sending right now */
+};
+
+static void run(struct conn *c);
+
+static void
+conn_close(struct conn *c)
+{
+	struct service *service = c->service;
+
+	LIST_REMOVE(c, entry);
+	if (c->x != NULL)
+		service_return_exchange(service, c->x);
+	loop_io_free(&c->io);
+	loop_timer_free(&c->timer);
+	buf_free(&c->out);
+	close(c->fd);
+	free(c);
+	service_conn_closed(service);
+}
+
+/*
+ * Only an earlier deadline moves the timer; a later one is noticed when it
+ * fires, so that a busy keep-alive connection never touches it.
+ */
+static void
+set_deadline(struct conn *c, int64_t timeout_ms)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	c->deadline_ms = now_ms + timeout_ms;
+	if (c->deadline_ms < c->armed_ms) {
+		c->armed_ms = c->deadline_ms;
+		loop_timer_set(c->timer, timeout_ms);
+	}
+}
+
+static void
+clear_deadline(struct conn *c)
+{
+	c->deadline_ms = INT64_MAX;
+}
+
+static void
+become_idle(struct conn *c)
+{
+	const struct service *service = c->service;
+
+	c->state = CONN_READING;
+	c->head_seen = c->continued = false;
+	if (c->x != NULL) {
+		service_return_exchange(c->service, c->x);
+		c->x = NULL;
+	}
+	if (c->out.cap > KEEP_OUT_BYTES)
+		buf_free(&c->out);
+	loop_io_want(c->io, LOOP_READ);
+	set_deadline(c,
+	    service->draining ? DRAIN_IDLE_MS
+			      : service->cfg->service.idle_timeout_ms);
+}
+
+static void
+linger(struct conn *c)
+{
+	if (shutdown(c->fd, SHUT_WR) == -1) {
+		conn_close(c);
+		return;
+	}
+	c->state = CONN_LINGERING;
+	loop_io_want(c->io, LOOP_READ);
+	set_deadline(c, LINGER_MS);
+}
+
+/*
+ * Writes what it can. 1 when all is out, 0 when the rest waits for the socket,
+ * -1 when the connection is gone (closed and freed).
+ */
+static int
+flush(struct conn *c)
+{
+	while (c->out_at < c->out.len) {
+		ssize_t n = send(c->fd, c->out.p + c->out_at,
+		    c->out.len - c->out_at, MSG_NOSIGNAL);
+
+		if (n > 0) {
+			c->out_at += (size_t)n;
+		} else if (n == -1 && errno == EINTR) {
+			continue;
+		} else if (n == -1 && errno == EAGAIN) {
+			loop_io_want(c->io, LOOP_WRITE);
+			return 0;
+		} else {
+			conn_close(c);
+			return -1;
+		}
+	}
+	buf_reset(&c->out);
+	c->out_at = 0;
+	return 1;
+}
+
+static enum metric
+class_of(int status)
+{
+	if (status < 400)
+		return METRIC_REQUESTS_2XX;
+	return status < 500 ? METRIC_REQUESTS_4XX : METRIC_REQUESTS_5XX;
+}
+
+/* The answer is complete: puts it on the wire. The caller goes on with run. */
+static void
+answer(struct conn *c)
+{
+	struct exchange *x = c->x;
+	struct http_response *res = &x->res;
+
+	if (c->service->draining)
+		c->linger = c->closing = true;
+	if (!x->req.keep_alive)
+		c->closing = true;
+	res->close = c->closing;
+	res->head = slice_eq(x->req.method, SLICE_LITERAL("HEAD"));
+	res->minor = x->req.minor;
+	res->body = buf_slice(&x->body);
+	if (x->body.failed ||
+	    http_response_write(&c->out, res, clock_wall_ms()) == -1)
+		c->closing = true; /* no memory: a closed connection says so */
+	metric_add(c->service->child->score, class_of(res->status), 1);
+	x->in_at += x->parser.consumed;
+	c->state = CONN_WRITING;
+	set_deadline(c, c->service->cfg->service.write_timeout_ms);
+}
+
+static void
+answered(struct exchange *x)
+{
+	struct conn *c = x->conn;
+	bool waited = c->state == CONN_WAITING;
+
+	answer(c);
+	/* An answer given at once returns into run, which goes on itself. */
+	if (waited)
+		run(c);
+}
+
+/* A request that cannot be read: says why, then closes. */
+static void
+refuse(struct conn *c, int status, const char *reason)
+{
+	struct exchange *x = c->x;
+
+	c->closing = c->linger = true;
+	if (!x->parser.head_done)
+		x->req = (struct http_request){.minor = 1};
+	x->parser.consumed = x->in.len - x->in_at; /* the rest is not read */
+	api_problem(x, status, reason);
+	answer(c);
+}
+
+static void
+start_request(struct exchange *x)
+{
+	http_parser_init(&x->parser, &x->service->limits);
+	buf_reset(&x->body);
+	buf_reset(&x->scratch);
+}
+
+/*
+ * Looks at the bytes of a request; the state says what comes next: READING for
+ * more, WAITING for the datastore, WRITING for an answer.
+ */
+static void
+parse(struct conn *c)
+{
+	struct exchange *x = c->x;
+
+	switch (http_parse(&x->parser, x->in.p + x->in_at, x->in.len - x->in_at,
+	    &x->req)) {
+	case HTTP_BAD:
+		refuse(c, x->parser.status, x->parser.reason);
+		return;
+	case HTTP_DONE:
+		clear_deadline(c);
+		c->state = CONN_READING; /* how answered() knows it was at once */
+		api_dispatch(x);
+		if (c->state == CONN_READING) {
+			c->state = CONN_WAITING;
+			loop_io_want(c->io, 0);
+		}
+		return;
+	case HTTP_MORE:
+		break;
+	}
+	if (!x->parser.head_done)
+		return;
+	if (!c->head_seen) {
+		c->head_seen = true;
+		set_deadline(c, c->service->cfg->service.body_timeout_ms);
+	}
+	if (x->req.expect_continue && !c->continued) {
+		c->continued = true;
+		buf_append_string(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
+	}
+}
+
+/* Moves the bytes of the next request to the front. */
+static void
+next_request(struct conn *c)
+{
+	struct exchange *x = c->x;
+
+	c->head_seen = c->continued = false;
+	if (x->in_at == x->in.len) {
+		become_idle(c);
+		return;
+	}
+	c->state = CONN_READING;
+	loop_io_want(c->io, LOOP_READ);
+	set_deadline(c, c->service->cfg->service.header_timeout_ms);
+	start_request(x);
+}
+
+/*
+ * Drives a connection with bytes or an answer until it must wait for the
+ * socket or the datastore. It may be closed and freed on return.
+ */
+static void
+run(struct conn *c)
+{
+	for (;;) {
+		size_t before;
+
+		if (c->out.len > 0 && c->state != CONN_WAITING) {
+			if (flush(c) != 1)
+				return;
+			if (c->state == CONN_READING)
+				loop_io_want(c->io, LOOP_READ);
+		}
+		switch (c->state) {
+		case CONN_WRITING:
+			if (c->closing && c->linger) {
+				linger(c);
+				return;
+			}
+			if (c->closing) {
+				conn_close(c);
+				return;
+			}
+			next_request(c);
+			if (c->x == NULL)
+				return;
+			break;
+		case CONN_READING:
+			before = c->out.len;
+			parse(c);
+			if (c->state == CONN_READING && c->out.len == before)
+				return;
+			break;
+		case CONN_WAITING:
+		case CONN_LINGERING:
+			return;
+		}
+	}
+}
+
+/* Room for the next read; consumed bytes in front make room first. */
+static int
+make_room(struct exchange *x)
+{
+	struct buf *in = &x->in;
+	size_t more = in->len / 2 > READ_BYTES ? in->len / 2 : READ_BYTES;
+
+	if (in->cap - in->len >= READ_BYTES)
+		return 0;
+	if (x->in_at > 0) {
+		buf_consume(in, x->in_at);
+		x->in_at = 0;
+	}
+	if (more > in->max - in->len)
+		more = in->max - in->len;
+	return more == 0 ? -1 : buf_reserve(in, more);
+}
+
+static int
+ensure_exchange(struct conn *c)
+{
+	if (c->x != NULL)
+		return 0;
+	c->x = service_take_exchange(c->service);
+	if (c->x == NULL)
+		return -1;
+	c->x->conn = c;
+	c->x->answered = answered;
+	start_request(c->x);
+	return 0;
+}
+
+static void
+read_request(struct conn *c)
+{
+	bool first = c->x == NULL;
+	struct exchange *x;
+	ssize_t n;
+
+	if (ensure_exchange(c) == -1 || make_room(c->x) == -1) {
+		conn_close(c);
+		return;
+	}
+	x = c->x;
+	do
+		n = recv(c->fd, x->in.p + x->in.len, x->in.cap - x->in.len, 0);
+	while (n == -1 && errno == EINTR);
+	if (n == -1 && errno == EAGAIN) {
+		if (first)
+			become_idle(c);
+		return;
+	}
+	if (n <= 0) {
+		conn_close(c);
+		return;
+	}
+	x->in.len += (size_t)n;
+	if (first)
+		set_deadline(c, c->service->cfg->service.header_timeout_ms);
+	run(c);
+}
+
+static void
+drop_input(struct conn *c)
+{
+	char bytes[4096];
+	ssize_t n = recv(c->fd, bytes, sizeof(bytes), 0);
+
+	if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR))
+		conn_close(c);
+}
+
+static void
+on_io(int fd, unsigned events, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd;
+	(void)events;
+	switch (c->state) {
+	case CONN_READING:
+		if (c->out.len > 0)
+			run(c); /* the rest of a 100 Continue */
+		else
+			read_request(c);
+		break;
+	case CONN_WRITING:
+		run(c);
+		break;
+	case CONN_LINGERING:
+		drop_input(c);
+		break;
+	case CONN_WAITING:
+		break;
+	}
+}
+
+static void
+on_deadline(void *arg)
+{
+	struct conn *c = arg;
+	int64_t now_ms = clock_mono_ms();
+
+	c->armed_ms = INT64_MAX;
+	if (c->deadline_ms == INT64_MAX)
+		return;
+	if (now_ms < c->deadline_ms) {
+		set_deadline(c, c->deadline_ms - now_ms);
+		return;
+	}
+	if (c->state == CONN_READING && c->x != NULL) {
+		refuse(c, 408, "the request did not arrive in time");
+		run(c);
+	} else {
+		conn_close(c);
+	}
+}
+
+int
+conn_open(struct service *service, int fd)
+{
+	/* Headers and an event document; exchange bounds the body. */
+	size_t out_max =
+	    6 * (size_t)service->cfg->service.max_body_bytes + 512 * 1024;
+	struct conn *c = calloc(1, sizeof(*c));
+
+	if (c == NULL) {
+		close(fd);
+		return -1;
+	}
+	c->service = service;
+	c->fd = fd;
+	buf_init(&c->out, out_max);
+	c->io = loop_io_create(service->loop, fd, LOOP_READ, on_io, c);
+	c->timer = loop_timer_create(service->loop, on_deadline, c);
+	if (c->io == NULL || c->timer == NULL) {
+		if (c->io != NULL)
+			loop_io_free(&c->io);
+		if (c->timer != NULL)
+			loop_timer_free(&c->timer);
+		close(fd);
+		free(c);
+		return -1;
+	}
+	LIST_INSERT_HEAD(&service->conns, c, entry);
+	c->armed_ms = INT64_MAX;
+	set_deadline(c, service->cfg->service.idle_timeout_ms);
+	return 0;
+}
+
+void
+conn_drain(struct conn *c)
+{
+	if (c->state == CONN_READING && c->x == NULL)
+		set_deadline(c, DRAIN_IDLE_MS);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_SERVICE_CONN_H
+#define CASSATA_SERVICE_CONN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/buf.h"
+#include "base/loop.h"
+#include "service/exchange.h"
+
+enum conn_state {
+	CONN_READING, /* a request, or idle when there is no exchange */
+	CONN_WAITING, /* for the datastore: nothing is read meanwhile */
+	CONN_WRITING, /* the rest of an answer */
+	CONN_LINGERING, /* closed by us: reads and drops until the peer closes,
+			   so that it sees our answer and no reset */
+};
+
+/* One client connection: one request at a time, in order. */
+struct conn {
+	struct service *service;
+	int fd;
+	enum conn_state state;
+	struct loop_io *io;
+	struct loop_timer *timer;
+	int64_t deadline_ms; /* monotonic; INT64_MAX for none */
+	int64_t armed_ms;    /* when the timer fires: never after deadline_ms */
+	struct exchange *x;  /* NULL while idle */
+	struct buf out;
+	size_t out_at;	     /* bytes of out already written */
+	bool continued;	     /* 100 Continue was sent for this request */
+	bool head_seen;	     /* the deadline is that of the body */
+	bool closing;	     /* close when out is written */
+	bool linger;	     /* the peer may still be sending */
+	LIST_ENTRY(conn) entry;
+};
+
+/* Takes fd over: it is closed when this fails (-1) or the connection ends. */
+int conn_open(struct service *service, int fd);
+
+/* Lets it finish what it has begun, then closes it; idle ones soon. */
+void conn_drain(struct conn *c);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: ISC */
+#include "service/exchange.h"
+
+#include <stdlib.h>
+
+#include "service/service.h"
+
+enum {
+	/* What one read may bring beyond the request that is being read. */
+	READ_AHEAD_BYTES = 64 * 1024,
+	/* The decoded ids and the headers of an event, with room. */
+	SCRATCH_MAX_BYTES = 64 * 1024,
+	/* Larger than any answer but an event document; see response_max. */
+	ANSWER_BYTES = 256 * 1024,
+	/* Buffers up to this are kept for the next request. */
+	KEEP_BYTES = 64 * 1024,
+};
+
+struct exchange *
+exchange_create(struct service *service)
+{
+	const struct config_service *cfg = &service->cfg->service;
+	struct exchange *x = calloc(1, sizeof(*x));
+
+	if (x == NULL)
+		return NULL;
+	x->service = service;
+	/* Headers count twice: chunk lines and trailers are bounded alike. */
+	buf_init(&x->in,
+	    (size_t)(cfg->max_request_line_bytes + 2 * cfg->max_header_bytes +
+		cfg->max_body_bytes) +
+		READ_AHEAD_BYTES);
+	buf_init(&x->scratch, SCRATCH_MAX_BYTES);
+	/* A body of control characters grows six times when it is escaped. */
+	buf_init(&x->body, 6 * (size_t)cfg->max_body_bytes + ANSWER_BYTES);
+	return x;
+}
+
+void
+exchange_free(struct exchange *x)
+{
+	if (x == NULL)
+		return;
+	store_record_free(x->record);
+	buf_free(&x->in);
+	buf_free(&x->scratch);
+	buf_free(&x->body);
+	free(x);
+}
+
+static void
+reset_buf(struct buf *buf)
+{
+	if (buf->cap > KEEP_BYTES)
+		buf_free(buf);
+	else
+		buf_reset(buf);
+}
+
+void
+exchange_reset(struct exchange *x)
+{
+	x->conn = NULL;
+	x->in_at = 0;
+	reset_buf(&x->in);
+	reset_buf(&x->scratch);
+	reset_buf(&x->body);
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: ISC */
+#include "service/service.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "service/api.h"
+#include "service/conn.h"
+
+enum {
+	ACCEPTS_PER_TURN = 16, /* then others of the loop and our siblings */
+	ACCEPT_PAUSE_MS = 100, /* after descriptors or memory ran out */
+	POOL_MAX = 64,
+	RETRY_AFTER_S = 2,
+	COMPLAIN_MS = 10000,
+};
+
+struct exchange *
+service_take_exchange(struct service *service)
+{
+	struct exchange *x = STAILQ_FIRST(&service->pool);
+
+	if (x == NULL)
+		return exchange_create(service);
+	STAILQ_REMOVE_HEAD(&service->pool, entry);
+	service->n_pool--;
+	return x;
+}
+
+void
+service_return_exchange(struct service *service, struct exchange *x)
+{
+	if (service->n_pool == POOL_MAX) {
+		exchange_free(x);
+		return;
+	}
+	exchange_reset(x);
+	STAILQ_INSERT_HEAD(&service->pool, x, entry);
+	service->n_pool++;
+}
+
+void
+service_store_failed(struct service *service, struct exchange *x)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	metric_add(service->child->score, METRIC_STORE_FAILURES, 1);
+	if (x->status == STORE_UNAVAILABLE) {
+		api_problem(x, 503, "the datastore is not available");
+		x->res.retry_after_s = RETRY_AFTER_S;
+	} else {
+		if (now_ms - service->complained_ms >= COMPLAIN_MS) {
+			service->complained_ms = now_ms;
+			log_errorx("datastore: %s", x->err.text);
+		}
+		api_problem(x, 500, "the datastore refused; see the log");
+	}
+	x->answered(x);
+}
+
+static void
+want_connections(struct service *service, bool want)
+{
+	if (service->accepting == want)
+		return;
+	service->accepting = want;
+	for (size_t i = 0; i < service->child->n_listen; i++)
+		loop_io_want(service->listeners[i], want ? LOOP_READ : 0);
+}
+
+/* Over the limit, new connections wait in the backlog. */
+static void
+accept_if_room(struct service *service)
+{
+	want_connections(service,
+	    !service->draining &&
+		service->n_conns < service->cfg->service.max_connections);
+}
+
+static void
+stop_if_drained(struct service *service)
+{
+	if (service->draining && service->n_conns == 0)
+		loop_stop(service->loop);
+}
+
+void
+service_conn_closed(struct service *service)
+{
+	service->n_conns--;
+	metric_set(service->child->score, METRIC_CONNECTIONS_OPEN,
+	    service->n_conns);
+	accept_if_room(service);
+	stop_if_drained(service);
+}
+
+static void
+on_accept_pause_over(void *arg)
+{
+	accept_if_room(arg);
+}
+
+static void
+accept_failed(struct service *service)
+{
+	switch (errno) {
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		log_warn("cannot accept connections for a moment");
+		want_connections(service, false);
+		loop_timer_set(service->accept_timer, ACCEPT_PAUSE_MS);
+		break;
+	default: /* taken by a sibling, or gone before we came */
+		break;
+	}
+}
+
+static void
+on_listener(int fd, unsigned events, void *arg)
+{
+	struct service *service = arg;
+	struct scoreboard_slot *score = service->child->score;
+
+	(void)events;
+	for (int i = 0; i < ACCEPTS_PER_TURN && service->accepting; i++) {
+		static const int on = 1;
+		int conn_fd =
+		    accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (conn_fd == -1) {
+			accept_failed(service);
+			return;
+		}
+		/* Fails on other kinds of sockets, which have no such delay. */
+		(void)setsockopt(
+		    conn_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		if (conn_open(service, conn_fd) == -1)
+			continue;
+		service->n_conns++;
+		metric_add(score, METRIC_CONNECTIONS_ACCEPTED, 1);
+		metric_set(score, METRIC_CONNECTIONS_OPEN, service->n_conns);
+		accept_if_room(service);
+	}
+}
+
+static void
+before_sleep(void *arg)
+{
+	struct service *service = arg;
+
+	intake_commit(&service->intake);
+}
+
+static void
+drain(void *arg)
+{
+	struct service *service = arg;
+	struct conn *c;
+
+	service->draining = true;
+	for (size_t i = 0; i < service->child->n_listen; i++) {
+		loop_io_free(&service->listeners[i]);
+		close(service->child->listen_fds[i]); /* the port is free */
+	}
+	service->child->n_listen = 0;
+	service->accepting = false;
+	LIST_FOREACH(c, &service->conns, entry)
+		conn_drain(c);
+	stop_if_drained(service);
+}
+
+static int
+open_listeners(struct service *service, struct err *err)
+{
+	const struct child *child = service->child;
+
+	service->listeners =
+	    calloc(child->n_listen + 1, sizeof(struct loop_io *));
+	service->accept_timer =
+	    loop_timer_create(service->loop, on_accept_pause_over, service);
+	if (service->listeners == NULL || service->accept_timer == NULL)
+		return err_set(err, "out of memory");
+	for (size_t i = 0; i < child->n_listen; i++) {
+		service->listeners[i] = loop_io_create(service->loop,
+		    child->listen_fds[i], LOOP_READ, on_listener, service);
+		if (service->listeners[i] == NULL)
+			return err_set(err, "out of memory");
+	}
+	service->accepting = true;
+	return 0;
+}
+
+static int
+open_store(struct service *service, struct err *err)
+{
+	struct store_params params;
+	struct store *store;
+
+	child_store_params(service->child, &params);
+	if (store_open(&params, &store, err) == -1)
+		return -1;
+	service->store = store_thread_create(store, service->loop, err);
+	return service->store == NULL ? -1 : 0;
+}
+
+static int
+service_init(struct service *service, struct child *child, struct err *err)
+{
+	const struct config_service *cfg = &child->cfg->service;
+
+	*service = (struct service){
+	    .child = child,
+	    .cfg = child->cfg,
+	    .limits =
+		{
+		    .max_line_bytes = (size_t)cfg->max_request_line_bytes,
+		    .max_header_bytes = (size_t)cfg->max_header_bytes,
+		    .max_headers = (size_t)cfg->max_headers,
+		    .max_body_bytes = (size_t)cfg->max_body_bytes,
+		},
+	    .complained_ms = -COMPLAIN_MS,
+	};
+	LIST_INIT(&service->conns);
+	STAILQ_INIT(&service->pool);
+	if (child_init(child, drain, service, err) == -1)
+		return -1;
+	service->loop = child->loop;
+	if (intake_init(&service->intake, service,
+		(size_t)cfg->commit_batch) == -1)
+		return err_set(err, "out of memory");
+	if (open_store(service, err) == -1 ||
+	    open_listeners(service, err) == -1)
+		return -1;
+	loop_before_sleep(service->loop, before_sleep, service);
+	return 0;
+}
+
+static void
+service_fini(struct service *service)
+{
+	struct exchange *x;
+
+	store_thread_free(&service->store);
+	while ((x = STAILQ_FIRST(&service->pool)) != NULL) {
+		STAILQ_REMOVE_HEAD(&service->pool, entry);
+		exchange_free(x);
+	}
+	intake_fini(&service->intake);
+	loop_timer_free(&service->accept_timer);
+	free(service->listeners);
+	child_fini(service->child);
+}
+
+int
+service_main(struct child *child)
+{
+	struct service service;
+	struct err err;
+	int status;
+
+	if (service_init(&service, child, &err) == -1) {
+		child_failed(child, err.text);
+		return EXIT_CHILD_FAILED;
+	}
+	child_ready(child);
+	status = loop_run(service.loop);
+	if (status == -1)
+		log_errorx("the event loop failed");
+	service_fini(&service);
+	return status == -1 ? EXIT_CHILD_FAILED : EXIT_CHILD_OK;
+}

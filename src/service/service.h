@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_SERVICE_SERVICE_H
+#define CASSATA_SERVICE_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "config/config.h"
+#include "http/http_parser.h"
+#include "proc/child.h"
+#include "service/exchange.h"
+#include "service/intake.h"
+#include "store/store_thread.h"
+
+/* The state of a service child: accepts, and owns all connections. */
+struct service {
+	struct child *child;
+	const struct config *cfg;
+	struct loop *loop;
+	struct store_thread *store;
+	struct intake intake;
+	struct http_limits limits;
+
+	struct loop_io **listeners; /* child->n_listen of them */
+	struct loop_timer *accept_timer; /* after descriptors ran out */
+	bool accepting;
+	LIST_HEAD(, conn) conns;
+	int n_conns;
+	struct exchange_list pool; /* idle exchanges */
+	int n_pool;
+	bool draining;
+	int64_t complained_ms; /* last log line about a broken datastore */
+};
+
+/* An exchange from the pool, or a new one; NULL when memory is short. */
+struct exchange *service_take_exchange(struct service *service);
+void service_return_exchange(struct service *service, struct exchange *x);
+
+/* A connection of this service has been closed and freed. */
+void service_conn_closed(struct service *service);
+
+/*
+ * Answers the exchange for a datastore call that failed: 503 or 500, with the
+ * reason in the log, at most once in ten seconds.
+ */
+void service_store_failed(struct service *service, struct exchange *x);
+
+#endif

@@ -1,0 +1,640 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/mysql_conn.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <errmsg.h>
+#include <mysqld_error.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+
+/* Known to one of MySQL and MariaDB only, so not in the header of the other. */
+enum {
+	MARIADB_CONNECTION_KILLED = 1927,
+	MARIADB_STATEMENT_TIMEOUT = 1969,
+	MYSQL_STATEMENT_TIMEOUT = 3024,
+	MYSQL_CERTIFICATION_FAILED = 3101,
+	MYSQL_IDLE_TIMEOUT = 4031,
+	MARIADB_CLIENT_MIN = 5000,
+	MARIADB_CLIENT_MAX = 5999,
+};
+
+enum {
+	TRIES_MAX = 10,
+	PAUSE_STEP_MS = 5,
+	COLUMN_MIN_BYTES = 256,
+	SQL_MAX_BYTES = 64 * 1024,
+	RESULT_MAX_BYTES = 1024 * 1024 * 1024, /* the protocol's own limit */
+};
+
+struct mysql_prepared {
+	const struct mysql_sql *sql;
+	unsigned arity;
+	MYSQL_STMT *stmt;
+	SLIST_ENTRY(mysql_prepared) entry;
+};
+
+enum failure {
+	FAILURE_AGAIN,  /* the transaction lost against another one */
+	FAILURE_PASSES, /* resources, interruption */
+	FAILURE_LOST,   /* this connection is of no use any more */
+	FAILURE_STAYS,
+};
+
+/* Of the client library: the connection or what was said on it is broken. */
+static bool
+is_client_error(unsigned code)
+{
+	return code == 0 || (code >= CR_MIN_ERROR && code <= CR_MAX_ERROR) ||
+	       (code >= MARIADB_CLIENT_MIN && code <= MARIADB_CLIENT_MAX);
+}
+
+static enum failure
+classify(unsigned code)
+{
+	switch (code) {
+	case ER_LOCK_DEADLOCK: /* also Galera's failed certification */
+	case ER_LOCK_WAIT_TIMEOUT:
+	case ER_CHECKREAD:
+	case ER_TABLE_DEF_CHANGED:
+	case ER_NEED_REPREPARE:
+	case MYSQL_CERTIFICATION_FAILED:
+		return FAILURE_AGAIN;
+	case ER_DISK_FULL:
+	case ER_OUTOFMEMORY:
+	case ER_OUT_OF_RESOURCES:
+	case ER_RECORD_FILE_FULL:
+	case ER_ERROR_DURING_COMMIT:
+	case ER_LOCK_TABLE_FULL:
+	case ER_QUERY_INTERRUPTED:
+	case MARIADB_STATEMENT_TIMEOUT:
+	case MYSQL_STATEMENT_TIMEOUT:
+		return FAILURE_PASSES;
+	case ER_CON_COUNT_ERROR:
+	case ER_TOO_MANY_USER_CONNECTIONS:
+	case ER_USER_LIMIT_REACHED:
+	case ER_UNKNOWN_COM_ERROR: /* Galera: this node is not in the cluster */
+	case ER_SERVER_SHUTDOWN:
+	case ER_NEW_ABORTING_CONNECTION:
+	case ER_NET_PACKETS_OUT_OF_ORDER:
+	case ER_NET_READ_ERROR:
+	case ER_NET_READ_INTERRUPTED:
+	case ER_NET_ERROR_ON_WRITE:
+	case ER_NET_WRITE_INTERRUPTED:
+	case ER_UNKNOWN_STMT_HANDLER:
+	case ER_MAX_PREPARED_STMT_COUNT_REACHED:
+	case MARIADB_CONNECTION_KILLED:
+	case MYSQL_IDLE_TIMEOUT:
+	/* Read-only: after a fail-over the name leads to another server. */
+	case ER_OPTION_PREVENTS_STATEMENT:
+	case ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION:
+	case ER_READ_ONLY_MODE:
+		return FAILURE_LOST;
+	case CR_AUTH_PLUGIN_CANNOT_LOAD:
+	case CR_AUTH_PLUGIN_ERR:
+		return FAILURE_STAYS;
+	default:
+		return is_client_error(code) ? FAILURE_LOST : FAILURE_STAYS;
+	}
+}
+
+static const char *
+hint(unsigned code)
+{
+	switch (code) {
+	case ER_NO_DB_ERROR:
+	case ER_BAD_DB_ERROR:
+	case ER_NO_SUCH_TABLE:
+	case ER_BAD_FIELD_ERROR:
+		return "; run cassatactl init-db";
+	default:
+		return "";
+	}
+}
+
+static enum store_status
+fail(struct mysql_conn *c, unsigned code, const char *text, struct err *err)
+{
+	enum failure failure = classify(code);
+
+	(void)err_set(err, "%s (error %u)%s", text, code, hint(code));
+	c->again = failure == FAILURE_AGAIN;
+	/* text may be inside; the database may exist at the next connect */
+	if (failure == FAILURE_LOST || code == ER_NO_DB_ERROR)
+		mysql_conn_close(c);
+	return failure == FAILURE_STAYS ? STORE_BROKEN : STORE_UNAVAILABLE;
+}
+
+static enum store_status
+fail_conn(struct mysql_conn *c, struct err *err)
+{
+	return fail(c, mysql_errno(c->mysql), mysql_error(c->mysql), err);
+}
+
+static enum store_status
+fail_stmt(struct mysql_conn *c, MYSQL_STMT *stmt, struct err *err)
+{
+	return fail(c, mysql_stmt_errno(stmt), mysql_stmt_error(stmt), err);
+}
+
+enum store_status
+mysql_conn_no_memory(struct err *err)
+{
+	(void)err_set(err, "out of memory");
+	return STORE_UNAVAILABLE;
+}
+
+/* ---- connection ---- */
+
+struct mysql_conn *
+mysql_conn_of(struct store_backend *backend)
+{
+	/* Does nothing the second time; fails without memory only. */
+	(void)mysql_thread_init();
+	return (struct mysql_conn *)backend;
+}
+
+static void
+set_options(struct mysql_conn *c)
+{
+	/* Longer than the server waits for a lock, to hear its answer. */
+	unsigned io_timeout_s = c->timeout_s + 1;
+	unsigned no_local_files = 0;
+	unsigned long max_bytes = RESULT_MAX_BYTES;
+	unsigned protocol =
+	    c->url.host == NULL ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
+	const struct {
+		enum mysql_option option;
+		const void *value;
+	} options[] = {
+	    {MYSQL_OPT_CONNECT_TIMEOUT, &c->connect_timeout_s},
+	    {MYSQL_OPT_READ_TIMEOUT, &io_timeout_s},
+	    {MYSQL_OPT_WRITE_TIMEOUT, &io_timeout_s},
+	    {MYSQL_OPT_LOCAL_INFILE, &no_local_files},
+	    {MYSQL_OPT_MAX_ALLOWED_PACKET, &max_bytes},
+	    /* The name "localhost" would silently mean a Unix socket. */
+	    {MYSQL_OPT_PROTOCOL, &protocol},
+	    {MYSQL_SET_CHARSET_NAME, "utf8mb4"},
+	};
+
+	/* It fails for an option it does not know; these are as old as 5.7. */
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		(void)mysql_options(
+		    c->mysql, options[i].option, options[i].value);
+}
+
+static MYSQL *
+try_connect(struct mysql_conn *c, const char *database)
+{
+	const char *password =
+	    c->password == NULL ? c->url.password : c->password;
+
+	return mysql_real_connect(c->mysql, c->url.host, c->url.user, password,
+	    database, c->url.port, c->url.socket, 0);
+}
+
+static enum store_status
+set_up_session(struct mysql_conn *c, struct err *err)
+{
+	static const struct mysql_sql max_packet = {
+	    .head = "SELECT @@max_allowed_packet", .columns = "i"};
+	char text[256];
+	int64_t bytes;
+	enum store_status status;
+
+	(void)snprintf(text, sizeof(text),
+	    "SET SESSION autocommit = 1, time_zone = '+00:00', "
+	    "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', "
+	    "innodb_lock_wait_timeout = %u, lock_wait_timeout = %u",
+	    c->timeout_s, c->timeout_s);
+	status = mysql_conn_query(c, text, err);
+	if (status == STORE_OK)
+		status = mysql_conn_query(c,
+		    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+		    err);
+	if (status == STORE_OK)
+		status = mysql_conn_value(c, &max_packet, &bytes, err);
+	if (status == STORE_OK)
+		c->max_packet = (size_t)bytes;
+	return status;
+}
+
+enum store_status
+mysql_conn_open(struct mysql_conn *c, struct err *err)
+{
+	enum store_status status = STORE_OK;
+
+	mysql_conn_close(c);
+	c->mysql = mysql_init(NULL);
+	if (c->mysql == NULL)
+		return mysql_conn_no_memory(err);
+	set_options(c);
+	c->no_database = false;
+	if (try_connect(c, c->url.name) == NULL) {
+		/* Without a database yet, so that it can be created. */
+		c->no_database = mysql_errno(c->mysql) == ER_BAD_DB_ERROR;
+		if (!c->no_database || try_connect(c, NULL) == NULL)
+			status = fail_conn(c, err);
+	}
+	if (status == STORE_OK)
+		status = set_up_session(c, err);
+	if (status == STORE_OK)
+		c->base.connected = true;
+	else
+		mysql_conn_close(c);
+	return status;
+}
+
+void
+mysql_conn_close(struct mysql_conn *c)
+{
+	struct mysql_prepared *p;
+
+	c->base.connected = false;
+	c->active = NULL;
+	/* The connection first: then the statements need no word to the server.
+	 */
+	if (c->mysql != NULL)
+		mysql_close(c->mysql);
+	c->mysql = NULL;
+	while ((p = SLIST_FIRST(&c->prepared)) != NULL) {
+		SLIST_REMOVE_HEAD(&c->prepared, entry);
+		(void)mysql_stmt_close(p->stmt);
+		free(p);
+	}
+}
+
+void
+mysql_conn_fini(struct mysql_conn *c)
+{
+	mysql_conn_close(c);
+	for (unsigned i = 0; i < MYSQL_COLUMNS_MAX; i++)
+		free(c->column_bytes[i]);
+	if (c->password != NULL)
+		explicit_bzero(c->password, strlen(c->password));
+	free(c->password);
+	mysql_url_free(&c->url);
+}
+
+/* ---- statements ---- */
+
+/* A result that was not read to its end is in the way of the next statement. */
+static void
+end_rows(struct mysql_conn *c)
+{
+	if (c->active != NULL)
+		(void)mysql_stmt_free_result(c->active);
+	c->active = NULL;
+}
+
+enum store_status
+mysql_conn_query(struct mysql_conn *c, const char *text, struct err *err)
+{
+	end_rows(c);
+	return mysql_query(c->mysql, text) == 0 ? STORE_OK : fail_conn(c, err);
+}
+
+static MYSQL_BIND *
+next_arg(struct mysql_conn *c)
+{
+	MYSQL_BIND *arg = &c->args[c->n_args];
+
+	assert(c->n_args < MYSQL_ARGS_MAX);
+	c->n_args++;
+	*arg = (MYSQL_BIND){0};
+	return arg;
+}
+
+void
+mysql_conn_i64(struct mysql_conn *c, int64_t value)
+{
+	int64_t *slot = &c->arg_values[c->n_args];
+	MYSQL_BIND *arg = next_arg(c);
+
+	*slot = value;
+	arg->buffer_type = MYSQL_TYPE_LONGLONG;
+	arg->buffer = slot;
+}
+
+void
+mysql_conn_u64(struct mysql_conn *c, uint64_t value)
+{
+	MYSQL_BIND *arg = &c->args[c->n_args];
+
+	mysql_conn_i64(c, (int64_t)value);
+	arg->is_unsigned = 1;
+}
+
+void
+mysql_conn_bytes(struct mysql_conn *c, struct slice bytes)
+{
+	MYSQL_BIND *arg = next_arg(c);
+	/* The library only reads; without an address it would send NULL. */
+	const union {
+		const char *p;
+		void *buffer;
+	} borrowed = {.p = bytes.len == 0 ? "" : bytes.p};
+
+	arg->buffer_type = MYSQL_TYPE_BLOB;
+	arg->buffer = borrowed.buffer;
+	arg->buffer_length = bytes.len;
+}
+
+unsigned
+mysql_conn_pad(struct mysql_conn *c, size_t n)
+{
+	unsigned arity = 1;
+
+	assert(n > 0 && n <= c->n_args);
+	while (arity < n)
+		arity *= 2;
+	for (size_t i = n; i < arity; i++)
+		mysql_conn_i64(c, c->arg_values[c->n_args - 1]);
+	return arity;
+}
+
+static struct mysql_prepared *
+prepare(struct mysql_conn *c, const struct mysql_sql *sql, unsigned arity,
+    enum store_status *status, struct err *err)
+{
+	struct mysql_prepared *p = calloc(1, sizeof(*p));
+	struct buf text;
+
+	buf_init(&text, SQL_MAX_BYTES);
+	(void)buf_append_string(&text, sql->head);
+	for (unsigned i = 0; i < arity; i++) {
+		if (i > 0)
+			(void)buf_append_string(&text, sql->sep);
+		(void)buf_append_string(&text, sql->item);
+	}
+	(void)buf_append_string(&text, sql->tail == NULL ? "" : sql->tail);
+	if (p != NULL)
+		p->stmt = mysql_stmt_init(c->mysql);
+	if (p == NULL || p->stmt == NULL || text.failed) {
+		*status = mysql_conn_no_memory(err);
+		goto fail;
+	}
+	if (mysql_stmt_prepare(p->stmt, text.p, text.len) != 0) {
+		*status = fail_stmt(c, p->stmt, err);
+		goto fail;
+	}
+	buf_free(&text);
+	p->sql = sql;
+	p->arity = arity;
+	SLIST_INSERT_HEAD(&c->prepared, p, entry);
+	return p;
+fail:
+	if (p != NULL && p->stmt != NULL)
+		(void)mysql_stmt_close(p->stmt);
+	free(p);
+	buf_free(&text);
+	return NULL;
+}
+
+/* Finds or makes the statement, binds the arguments, runs it. */
+static enum store_status
+execute(struct mysql_conn *c, const struct mysql_sql *sql, unsigned arity,
+    MYSQL_STMT **stmt, struct err *err)
+{
+	enum store_status status = STORE_OK;
+	struct mysql_prepared *p;
+	unsigned n_args = c->n_args;
+
+	c->n_args = 0;
+	end_rows(c);
+	p = SLIST_FIRST(&c->prepared);
+	while (p != NULL && (p->sql != sql || p->arity != arity))
+		p = SLIST_NEXT(p, entry);
+	if (p == NULL)
+		p = prepare(c, sql, arity, &status, err);
+	if (p == NULL)
+		return status;
+	assert(mysql_stmt_param_count(p->stmt) == n_args);
+	if ((n_args > 0 && mysql_stmt_bind_param(p->stmt, c->args) != 0) ||
+	    mysql_stmt_execute(p->stmt) != 0)
+		return fail_stmt(c, p->stmt, err);
+	*stmt = p->stmt;
+	return STORE_OK;
+}
+
+enum store_status
+mysql_conn_exec(struct mysql_conn *c, const struct mysql_sql *sql,
+    unsigned arity, uint64_t *affected, struct err *err)
+{
+	MYSQL_STMT *stmt = NULL;
+	enum store_status status = execute(c, sql, arity, &stmt, err);
+
+	if (status == STORE_OK && affected != NULL)
+		*affected = mysql_stmt_affected_rows(stmt);
+	return status;
+}
+
+/* ---- rows ---- */
+
+static int
+grow_column(struct mysql_conn *c, unsigned i, size_t len)
+{
+	size_t size = COLUMN_MIN_BYTES;
+	char *bytes;
+
+	while (size < len)
+		size *= 2;
+	bytes = realloc(c->column_bytes[i], size);
+	if (bytes == NULL)
+		return -1;
+	c->column_bytes[i] = bytes;
+	c->column_size[i] = size;
+	c->columns[i].buffer = bytes;
+	c->columns[i].buffer_length = size;
+	return 0;
+}
+
+static int
+describe_columns(struct mysql_conn *c, const char *columns)
+{
+	c->n_columns = (unsigned)strlen(columns);
+	assert(c->n_columns <= MYSQL_COLUMNS_MAX);
+	for (unsigned i = 0; i < c->n_columns; i++) {
+		MYSQL_BIND *column = &c->columns[i];
+
+		*column = (MYSQL_BIND){0};
+		if (columns[i] != 'b') {
+			column->buffer_type = MYSQL_TYPE_LONGLONG;
+			column->buffer = &c->column_values[i];
+			if (columns[i] == 'u')
+				column->is_unsigned = 1;
+			continue;
+		}
+		column->buffer_type = MYSQL_TYPE_BLOB;
+		column->length = &c->column_len[i];
+		column->buffer = c->column_bytes[i];
+		column->buffer_length = c->column_size[i];
+		if (column->buffer == NULL &&
+		    grow_column(c, i, COLUMN_MIN_BYTES) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+enum store_status
+mysql_conn_select(struct mysql_conn *c, const struct mysql_sql *sql,
+    unsigned arity, struct err *err)
+{
+	MYSQL_STMT *stmt = NULL;
+	enum store_status status = execute(c, sql, arity, &stmt, err);
+
+	if (status != STORE_OK)
+		return status;
+	c->active = stmt;
+	if (describe_columns(c, sql->columns) == -1)
+		return mysql_conn_no_memory(err);
+	if (mysql_stmt_bind_result(stmt, c->columns) != 0)
+		return fail_stmt(c, stmt, err);
+	return STORE_OK;
+}
+
+/* Reads the columns that their buffers were too small for. */
+static enum store_status
+fetch_long(struct mysql_conn *c, struct err *err)
+{
+	bool grown = false;
+
+	for (unsigned i = 0; i < c->n_columns; i++) {
+		MYSQL_BIND *column = &c->columns[i];
+
+		if (column->buffer_type != MYSQL_TYPE_BLOB ||
+		    c->column_len[i] <= column->buffer_length)
+			continue;
+		if (grow_column(c, i, c->column_len[i]) == -1)
+			return mysql_conn_no_memory(err);
+		if (mysql_stmt_fetch_column(c->active, column, i, 0) != 0)
+			return fail_stmt(c, c->active, err);
+		grown = true;
+	}
+	/* The rows to come go to the new places. */
+	if (grown && mysql_stmt_bind_result(c->active, c->columns) != 0)
+		return fail_stmt(c, c->active, err);
+	return STORE_OK;
+}
+
+bool
+mysql_conn_next(
+    struct mysql_conn *c, enum store_status *status, struct err *err)
+{
+	if (*status != STORE_OK)
+		return false;
+	switch (mysql_stmt_fetch(c->active)) {
+	case 0:
+	case MYSQL_DATA_TRUNCATED:
+		*status = fetch_long(c, err);
+		return *status == STORE_OK;
+	case MYSQL_NO_DATA:
+		end_rows(c);
+		return false;
+	default:
+		*status = fail_stmt(c, c->active, err);
+		return false;
+	}
+}
+
+int64_t
+mysql_conn_col_i64(const struct mysql_conn *c, unsigned column)
+{
+	return c->column_values[column];
+}
+
+uint64_t
+mysql_conn_col_u64(const struct mysql_conn *c, unsigned column)
+{
+	return (uint64_t)c->column_values[column];
+}
+
+struct slice
+mysql_conn_col_bytes(const struct mysql_conn *c, unsigned column)
+{
+	return slice_of(c->column_bytes[column], c->column_len[column]);
+}
+
+enum store_status
+mysql_conn_value(struct mysql_conn *c, const struct mysql_sql *sql,
+    int64_t *value, struct err *err)
+{
+	enum store_status status = mysql_conn_select(c, sql, 0, err);
+
+	*value = 0;
+	while (mysql_conn_next(c, &status, err))
+		*value = mysql_conn_col_i64(c, 0);
+	return status;
+}
+
+/* ---- transactions ---- */
+
+static enum store_status
+run_once(struct mysql_conn *c, mysql_conn_body body, void *arg, bool whole,
+    struct err *err)
+{
+	enum store_status status = STORE_OK;
+	bool again;
+
+	c->again = false;
+	if (whole)
+		status = mysql_conn_query(c, "START TRANSACTION", err);
+	if (status == STORE_OK)
+		status = body(c, arg, err);
+	if (status == STORE_OK && whole)
+		status = mysql_conn_query(c, "COMMIT", err);
+	if (status == STORE_OK || !whole || !c->base.connected)
+		return status;
+	again = c->again;
+	if (mysql_conn_query(c, "ROLLBACK", NULL) != STORE_OK)
+		mysql_conn_close(c);
+	c->again = again && c->base.connected;
+	return status;
+}
+
+/* Two that met once should not meet again. */
+static void
+pause_before(unsigned try)
+{
+	uint8_t random = 0;
+
+	(void)getentropy(&random, sizeof(random));
+	(void)poll(NULL, 0, 1 + random % (PAUSE_STEP_MS * (int)try));
+}
+
+static enum store_status
+run(struct mysql_conn *c, mysql_conn_body body, void *arg, bool whole,
+    struct err *err)
+{
+	int64_t end_ms = clock_mono_ms() + (int64_t)c->timeout_s * 1000;
+	enum store_status status;
+
+	for (unsigned try = 1;; try++) {
+		status = run_once(c, body, arg, whole, err);
+		if (status == STORE_OK || !c->again || try == TRIES_MAX ||
+		    clock_mono_ms() >= end_ms)
+			return status;
+		pause_before(try);
+	}
+}
+
+enum store_status
+mysql_conn_transact(
+    struct mysql_conn *c, mysql_conn_body body, void *arg, struct err *err)
+{
+	return run(c, body, arg, true, err);
+}
+
+enum store_status
+mysql_conn_repeat(
+    struct mysql_conn *c, mysql_conn_body body, void *arg, struct err *err)
+{
+	return run(c, body, arg, false, err);
+}

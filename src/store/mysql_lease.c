@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/store_mysql.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+enum { INSTANCE_FORGET_MS = 3600 * 1000 };
+
+#define INTERRUPTED "interrupted"
+
+struct lease_body {
+	struct store_lease_turn *turn;
+	const int64_t *known;
+	size_t n_known;
+	int64_t now_ms; /* the database's */
+	unsigned rank;
+	bool lost_rows; /* some rows of our shards carry another token */
+};
+
+/* The database's clock, as it was half-way through the round trip. */
+static enum store_status
+read_clock(struct mysql_conn *c, struct lease_body *b, struct err *err)
+{
+	static const struct mysql_sql now = {
+	    .head = "SELECT " MYSQL_NOW_MS, .columns = "i"};
+	int64_t before_ms = clock_wall_ms(), after_ms;
+	enum store_status status = mysql_conn_value(c, &now, &b->now_ms, err);
+
+	after_ms = clock_wall_ms();
+	b->turn->clock_offset_ms =
+	    b->now_ms - (before_ms + (after_ms - before_ms) / 2);
+	return status;
+}
+
+/* Until the end of the transaction nobody claims or takes a shard. */
+static enum store_status
+lock_leases(
+    struct mysql_conn *c, struct lease_row rows[EVENT_SHARDS], struct err *err)
+{
+	static const struct mysql_sql lock = {
+	    .head = "SELECT shard, owner, until_ms FROM lease"
+		    " ORDER BY shard FOR UPDATE",
+	    .columns = "iui",
+	};
+	enum store_status status = mysql_conn_select(c, &lock, 0, err);
+
+	while (mysql_conn_next(c, &status, err)) {
+		struct lease_row *row =
+		    &rows[mysql_conn_col_i64(c, 0) & (EVENT_SHARDS - 1)];
+
+		row->owner = mysql_conn_col_u64(c, 1);
+		row->until_ms = mysql_conn_col_i64(c, 2);
+	}
+	return status;
+}
+
+static enum store_status
+unregister(struct mysql_conn *c, uint64_t owner, struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "DELETE FROM instance WHERE owner = ?"};
+
+	mysql_conn_u64(c, owner);
+	return mysql_conn_exec(c, &sql, 0, NULL, err);
+}
+
+static enum store_status
+register_self(struct mysql_conn *c, const struct lease_body *b, struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head =
+		"INSERT INTO instance (owner, until_ms, host, pid, started_ms)"
+		" VALUES (?, ?, ?, ?, ?)"
+		" ON DUPLICATE KEY UPDATE until_ms = VALUES(until_ms)",
+	};
+	char host[HOST_NAME_MAX + 1] = "";
+
+	if (gethostname(host, sizeof(host) - 1) == -1)
+		host[0] = '\0';
+	mysql_conn_u64(c, b->turn->owner);
+	mysql_conn_i64(c, b->now_ms + b->turn->lease_ms);
+	mysql_conn_bytes(c, slice_from_string(host));
+	mysql_conn_i64(c, getpid());
+	mysql_conn_i64(c, b->now_ms);
+	return mysql_conn_exec(c, &sql, 0, NULL, err);
+}
+
+/* Our place among the living; forgets those that are gone for long. */
+static enum store_status
+count_living(struct mysql_conn *c, struct lease_body *b, struct err *err)
+{
+	static const struct mysql_sql list = {
+	    .head = "SELECT owner, until_ms FROM instance", .columns = "ui"};
+	static const struct mysql_sql forget = {
+	    .head = "DELETE FROM instance WHERE until_ms < ?"};
+	int64_t forget_ms = b->now_ms - INSTANCE_FORGET_MS;
+	bool any_old = false;
+	enum store_status status = mysql_conn_select(c, &list, 0, err);
+
+	b->turn->n_living = 0;
+	b->rank = 0;
+	while (mysql_conn_next(c, &status, err)) {
+		int64_t until_ms = mysql_conn_col_i64(c, 1);
+
+		any_old = any_old || until_ms < forget_ms;
+		if (until_ms <= b->now_ms)
+			continue;
+		b->turn->n_living++;
+		if (mysql_conn_col_u64(c, 0) < b->turn->owner)
+			b->rank++;
+	}
+	if (status != STORE_OK || !any_old)
+		return status;
+	mysql_conn_i64(c, forget_ms);
+	return mysql_conn_exec(c, &forget, 0, NULL, err);
+}
+
+static enum store_status
+update_registrations(
+    struct mysql_conn *c, struct lease_body *b, struct err *err)
+{
+	const struct store_lease_turn *turn = b->turn;
+	enum store_status status;
+
+	status = turn->leaving ? unregister(c, turn->owner, err)
+			       : register_self(c, b, err);
+	for (size_t i = 0; status == STORE_OK && i < turn->n_dead; i++)
+		status = unregister(c, turn->dead[i], err);
+	return status == STORE_OK ? count_living(c, b, err) : status;
+}
+
+/* A bit per shard whose owner is known to be dead: free for the others. */
+static uint64_t
+shards_of_dead(const struct lease_row rows[EVENT_SHARDS],
+    const struct store_lease_turn *turn)
+{
+	uint64_t shards = 0;
+
+	for (unsigned shard = 0; shard < EVENT_SHARDS; shard++)
+		for (size_t i = 0; i < turn->n_dead; i++)
+			if (rows[shard].owner == turn->dead[i])
+				shards |= UINT64_C(1) << shard;
+	return shards;
+}
+
+/* Arguments for an IN list of the shards in the mask; returns its arity. */
+static unsigned
+add_shards(struct mysql_conn *c, uint64_t shards)
+{
+	size_t n = 0;
+
+	for (unsigned shard = 0; shard < EVENT_SHARDS; shard++)
+		if ((shards >> shard & 1) != 0) {
+			mysql_conn_i64(c, shard);
+			n++;
+		}
+	return mysql_conn_pad(c, n);
+}
+
+static enum store_status
+write_leases(struct mysql_conn *c, uint64_t shards, uint64_t owner,
+    int64_t until_ms, struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "UPDATE lease SET owner = ?, until_ms = ? WHERE shard IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ")",
+	};
+	unsigned arity;
+
+	if (shards == 0)
+		return STORE_OK;
+	mysql_conn_u64(c, owner);
+	mysql_conn_i64(c, until_ms);
+	arity = add_shards(c, shards);
+	return mysql_conn_exec(c, &sql, arity, NULL, err);
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	const int64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* Rows in processing that no living claim of ours accounts for. */
+static enum store_status
+look_for_strays(struct mysql_conn *c, struct lease_body *b, struct err *err)
+{
+	static const struct mysql_sql processing = {
+	    .head = "SELECT id, owner FROM event WHERE status = 1"
+		    " AND shard IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ")",
+	    .columns = "iu",
+	};
+	struct store_lease_turn *turn = b->turn;
+	enum store_status status;
+	unsigned arity = add_shards(c, turn->shards);
+
+	status = mysql_conn_select(c, &processing, arity, err);
+	while (mysql_conn_next(c, &status, err)) {
+		int64_t id = mysql_conn_col_i64(c, 0);
+
+		if (mysql_conn_col_u64(c, 1) != turn->owner)
+			b->lost_rows = true;
+		else if (turn->n_strays < STORE_STRAYS_MAX &&
+			 (b->n_known == 0 ||
+			     bsearch(&id, b->known, b->n_known, sizeof(id),
+				 compare_ids) == NULL))
+			turn->strays[turn->n_strays++] = id;
+	}
+	return status;
+}
+
+/* Gives the rows of lost workers back, with the attempt that they were in. */
+static enum store_status
+put_back(struct mysql_conn *c, struct lease_body *b, struct err *err)
+{
+	static const struct mysql_sql log = {
+	    .head =
+		"INSERT INTO attempt (event, number, at_ms, code, error,"
+		" response) SELECT id, attempts, ?, 0, '" INTERRUPTED "', ''"
+		" FROM event WHERE status = 1 AND owner <> ? AND shard IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ") ON DUPLICATE KEY UPDATE number = number",
+	};
+	static const struct mysql_sql update = {
+	    .head = "UPDATE event SET status = IF(attempts >= ?, 3, 0),"
+		    " due_ms = IF(attempts >= ?, ?, LEAST(due_ms, ?)),"
+		    " last_code = 0, last_error = '" INTERRUPTED "'"
+		    " WHERE status = 1 AND owner <> ? AND shard IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ")",
+	};
+	const struct store_lease_turn *turn = b->turn;
+	uint64_t affected = 0;
+	unsigned arity;
+	enum store_status status;
+
+	mysql_conn_i64(c, b->now_ms);
+	mysql_conn_u64(c, turn->owner);
+	arity = add_shards(c, turn->shards);
+	status = mysql_conn_exec(c, &log, arity, NULL, err);
+	if (status != STORE_OK)
+		return status;
+	mysql_conn_i64(c, turn->max_attempts);
+	mysql_conn_i64(c, turn->max_attempts);
+	mysql_conn_i64(c, b->now_ms);
+	mysql_conn_i64(c, b->now_ms);
+	mysql_conn_u64(c, turn->owner);
+	arity = add_shards(c, turn->shards);
+	status = mysql_conn_exec(c, &update, arity, &affected, err);
+	b->turn->n_interrupted = affected;
+	return status;
+}
+
+static enum store_status
+lease_body(struct mysql_conn *c, void *arg, struct err *err)
+{
+	struct lease_body *b = arg;
+	struct store_lease_turn *turn = b->turn;
+	struct lease_row rows[EVENT_SHARDS] = {{0}};
+	struct lease_plan plan;
+	enum store_status status;
+
+	turn->n_strays = 0;
+	turn->n_interrupted = 0;
+	b->lost_rows = false;
+	status = read_clock(c, b, err);
+	if (status == STORE_OK)
+		status = lock_leases(c, rows, err);
+	if (status == STORE_OK)
+		status = update_registrations(c, b, err);
+	if (status != STORE_OK)
+		return status;
+	plan = store_lease_plan(rows, turn, b->rank, turn->n_living, b->now_ms);
+	turn->shards = plan.keep | plan.take;
+	plan.drop |= shards_of_dead(rows, turn) & ~turn->shards;
+	status = write_leases(c, plan.drop, 0, 0, err);
+	if (status == STORE_OK)
+		status = write_leases(c, turn->shards, turn->owner,
+		    b->now_ms + turn->lease_ms, err);
+	if (status == STORE_OK && turn->shards != 0)
+		status = look_for_strays(c, b, err);
+	if (status == STORE_OK && b->lost_rows)
+		status = put_back(c, b, err);
+	return status;
+}
+
+enum store_status
+mysql_lease(struct store_backend *backend, struct store_lease_turn *turn,
+    const int64_t *known, size_t n_known, struct err *err)
+{
+	struct lease_body b = {
+	    .turn = turn, .known = known, .n_known = n_known};
+
+	return mysql_conn_transact(mysql_conn_of(backend), lease_body, &b, err);
+}

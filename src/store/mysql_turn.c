@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/store_mysql.h"
+
+#include <stdlib.h>
+
+enum {
+	ERROR_MAX_BYTES = 512, /* the widths of the columns */
+	RESPONSE_MAX_BYTES = 2000,
+	SAME_TIME_MS = 1000, /* events that end so close share a statement */
+};
+
+static size_t
+smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static struct slice
+clip(struct slice s, size_t max)
+{
+	return slice_of(s.p, smaller(s.len, max));
+}
+
+/* ---- results ---- */
+
+/* Those that one statement can write come together, and in the order of ids. */
+static int
+compare_results(const void *a, const void *b)
+{
+	const struct store_result *x = *(const struct store_result *const *)a;
+	const struct store_result *y = *(const struct store_result *const *)b;
+
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	if (x->kind == RESULT_COMPLETED && x->code != y->code)
+		return x->code < y->code ? -1 : 1;
+	if (x->kind == RESULT_COMPLETED && x->attempt != y->attempt)
+		return x->attempt < y->attempt ? -1 : 1;
+	if (x->kind == RESULT_COMPLETED && x->at_ms != y->at_ms)
+		return x->at_ms < y->at_ms ? -1 : 1;
+	return (x->row_id > y->row_id) - (x->row_id < y->row_id);
+}
+
+/* How many of the sorted results go together with the first. */
+static size_t
+run_length(const struct store_result *const *results, size_t n)
+{
+	const struct store_result *first = results[0];
+	size_t len = 1;
+
+	while (len < n && results[len]->kind == first->kind &&
+	       (first->kind != RESULT_COMPLETED ||
+		   (results[len]->code == first->code &&
+		       results[len]->attempt == first->attempt &&
+		       results[len]->at_ms - first->at_ms < SAME_TIME_MS)))
+		len++;
+	return len;
+}
+
+static unsigned
+add_ids(
+    struct mysql_conn *c, const struct store_result *const *results, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		mysql_conn_i64(c, results[i]->row_id);
+	return mysql_conn_pad(c, n);
+}
+
+static enum store_status
+write_completed(struct mysql_conn *c, uint64_t owner,
+    const struct store_result *const *results, size_t n, uint64_t *affected,
+    struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "UPDATE event SET status = 2, due_ms = ?, last_code = ?,"
+		    " last_error = '' WHERE status = 1 AND owner = ?"
+		    " AND attempts = ? AND id IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ")",
+	};
+	unsigned arity;
+
+	mysql_conn_i64(c, results[n - 1]->at_ms);
+	mysql_conn_i64(c, results[0]->code);
+	mysql_conn_u64(c, owner);
+	mysql_conn_i64(c, results[0]->attempt);
+	arity = add_ids(c, results, n);
+	return mysql_conn_exec(c, &sql, arity, affected, err);
+}
+
+static enum store_status
+write_released(struct mysql_conn *c, uint64_t owner,
+    const struct store_result *const *results, size_t n, uint64_t *affected,
+    struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "UPDATE event SET status = 0, attempts = attempts - 1"
+		    " WHERE status = 1 AND owner = ? AND attempts > 0"
+		    " AND id IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ")",
+	};
+	unsigned arity;
+
+	mysql_conn_u64(c, owner);
+	arity = add_ids(c, results, n);
+	return mysql_conn_exec(c, &sql, arity, affected, err);
+}
+
+/* One after the other: each has its own time and reason. */
+static enum store_status
+write_attempted(struct mysql_conn *c, uint64_t owner,
+    const struct store_result *result, uint64_t *affected, struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "UPDATE event SET status = ?, due_ms = ?, last_code = ?,"
+		    " last_error = ? WHERE id = ? AND status = 1"
+		    " AND owner = ? AND attempts = ?",
+	};
+	bool failed = result->kind == RESULT_FAILED;
+
+	mysql_conn_i64(c, failed ? ROW_FAILED : ROW_WAITING);
+	mysql_conn_i64(c, failed ? result->at_ms : result->due_ms);
+	mysql_conn_i64(c, result->code);
+	mysql_conn_bytes(c, clip(result->error, ERROR_MAX_BYTES));
+	mysql_conn_i64(c, result->row_id);
+	mysql_conn_u64(c, owner);
+	mysql_conn_i64(c, result->attempt);
+	return mysql_conn_exec(c, &sql, 0, affected, err);
+}
+
+static enum store_status
+log_attempts(struct mysql_conn *c, const struct store_result *const *results,
+    size_t n, struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "INSERT INTO attempt"
+		    " (event, number, at_ms, code, error, response) VALUES ",
+	    .item = "(?, ?, ?, ?, ?, ?)",
+	    .sep = ", ",
+	    .tail = " ON DUPLICATE KEY UPDATE number = number",
+	};
+
+	for (size_t i = 0; i < n; i++) {
+		const struct store_result *result = results[i];
+
+		mysql_conn_i64(c, result->row_id);
+		mysql_conn_i64(c, result->attempt);
+		mysql_conn_i64(c, result->at_ms);
+		mysql_conn_i64(c, result->code);
+		mysql_conn_bytes(c, clip(result->error, ERROR_MAX_BYTES));
+		mysql_conn_bytes(c, clip(result->response, RESPONSE_MAX_BYTES));
+	}
+	return mysql_conn_exec(c, &sql, (unsigned)n, NULL, err);
+}
+
+/* The failed attempts whose rows are still ours, then their log. */
+static enum store_status
+write_failures(struct mysql_conn *c, uint64_t owner,
+    const struct store_result *const *results, size_t n, uint64_t *affected,
+    struct err *err)
+{
+	const struct store_result *ours[MYSQL_ROWS_MAX];
+	size_t n_ours = 0;
+	enum store_status status = STORE_OK;
+
+	for (size_t i = 0; status == STORE_OK && i < n; i++) {
+		uint64_t one = 0;
+
+		status = write_attempted(c, owner, results[i], &one, err);
+		if (one > 0)
+			ours[n_ours++] = results[i];
+	}
+	*affected = n_ours;
+	if (status == STORE_OK && n_ours > 0)
+		status = log_attempts(c, ours, n_ours, err);
+	return status;
+}
+
+static enum store_status
+write_run(struct mysql_conn *c, uint64_t owner,
+    const struct store_result *const *results, size_t n, uint64_t *affected,
+    struct err *err)
+{
+	switch (results[0]->kind) {
+	case RESULT_COMPLETED:
+		return write_completed(c, owner, results, n, affected, err);
+	case RESULT_RELEASED:
+		return write_released(c, owner, results, n, affected, err);
+	case RESULT_FAILED:
+	case RESULT_RETRY:
+		break;
+	}
+	return write_failures(c, owner, results, n, affected, err);
+}
+
+static size_t
+run_max(enum result_kind kind)
+{
+	return kind == RESULT_COMPLETED || kind == RESULT_RELEASED
+		   ? MYSQL_IDS_MAX
+		   : MYSQL_ROWS_MAX;
+}
+
+static enum store_status
+write_results(struct mysql_conn *c, struct store_turn *turn, struct err *err)
+{
+	const struct store_result **sorted;
+	enum store_status status = STORE_OK;
+	size_t n = turn->n_results, len;
+
+	if (n == 0)
+		return STORE_OK;
+	sorted = calloc(n, sizeof(struct store_result *));
+	if (sorted == NULL)
+		return mysql_conn_no_memory(err);
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &turn->results[i];
+	qsort(sorted, n, sizeof(struct store_result *), compare_results);
+	for (size_t at = 0; status == STORE_OK && at < n; at += len) {
+		uint64_t affected = 0;
+
+		len = smaller(
+		    run_length(sorted + at, n - at), run_max(sorted[at]->kind));
+		status =
+		    write_run(c, turn->owner, sorted + at, len, &affected, err);
+		turn->n_stale += len - affected;
+	}
+	free(sorted);
+	return status;
+}
+
+/* ---- claims ---- */
+
+/*
+ * The locks keep a lease turn of another worker out until this one's end: it
+ * sees our claims, or we see that the shard is gone.
+ */
+static enum store_status
+lock_own_leases(struct mysql_conn *c, struct store_turn *turn, struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "SELECT shard FROM lease WHERE owner = ? AND until_ms "
+		    "> " MYSQL_NOW_MS " LOCK IN SHARE MODE",
+	    .columns = "i",
+	};
+	enum store_status status;
+
+	mysql_conn_u64(c, turn->owner);
+	status = mysql_conn_select(c, &sql, 0, err);
+	while (mysql_conn_next(c, &status, err))
+		turn->owned |= UINT64_C(1) << (mysql_conn_col_i64(c, 0) &
+					       (EVENT_SHARDS - 1));
+	turn->owned &= turn->shards;
+	return status;
+}
+
+/* The first rows of a status in each shard, from the index alone. */
+static enum store_status
+read_first(struct mysql_conn *c, uint64_t shards, enum row_status row_status,
+    int64_t before_ms, size_t limit, struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "",
+	    .item = "(SELECT due_ms, id, shard FROM event WHERE shard = ?"
+		    " AND status = ? AND due_ms < ?"
+		    " ORDER BY due_ms, id LIMIT ?)",
+	    .sep = " UNION ALL ",
+	    .columns = "iii",
+	};
+	unsigned arity = 0;
+
+	for (unsigned shard = 0; shard < EVENT_SHARDS; shard++) {
+		if ((shards >> shard & 1) == 0)
+			continue;
+		mysql_conn_i64(c, shard);
+		mysql_conn_i64(c, row_status);
+		mysql_conn_i64(c, before_ms);
+		mysql_conn_i64(c, (int64_t)limit);
+		arity++;
+	}
+	return mysql_conn_select(c, &sql, arity, err);
+}
+
+static enum store_status
+mark_rows(struct mysql_conn *c, uint64_t owner, const struct due_row *rows,
+    size_t n, struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "UPDATE event SET status = 1, attempts = attempts + 1,"
+		    " owner = ? WHERE status = 0 AND id IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ")",
+	};
+	unsigned arity;
+
+	mysql_conn_u64(c, owner);
+	for (size_t i = 0; i < n; i++)
+		mysql_conn_i64(c, rows[i].row_id);
+	arity = mysql_conn_pad(c, n);
+	return mysql_conn_exec(c, &sql, arity, NULL, err);
+}
+
+static struct store_claim *
+claim_from_row(const struct mysql_conn *c)
+{
+	struct event ev = {
+	    .expiry_ms = mysql_conn_col_i64(c, 4),
+	    .body_is_text = mysql_conn_col_i64(c, 5) != 0,
+	    .app = mysql_conn_col_bytes(c, 6),
+	    .id = mysql_conn_col_bytes(c, 7),
+	    .method = mysql_conn_col_bytes(c, 8),
+	    .url = mysql_conn_col_bytes(c, 9),
+	    .headers = mysql_conn_col_bytes(c, 10),
+	    .body = mysql_conn_col_bytes(c, 11),
+	};
+	struct store_claim *claim = store_claim_create(&ev);
+
+	if (claim == NULL)
+		return NULL;
+	claim->row_id = mysql_conn_col_i64(c, 0);
+	claim->shard = (unsigned)mysql_conn_col_i64(c, 1);
+	claim->attempt = (unsigned)mysql_conn_col_i64(c, 2);
+	claim->due_ms = mysql_conn_col_i64(c, 3);
+	return claim;
+}
+
+/* Rows that were deleted before they could be marked do not appear. */
+static enum store_status
+read_marked(struct mysql_conn *c, struct store_turn *turn,
+    const struct due_row *rows, size_t n, struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "SELECT id, shard, attempts, due_ms, expiry_ms,"
+		    " body_is_text, app, event_id, method, url, headers, body"
+		    " FROM event WHERE status = 1 AND owner = ? AND id IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ")",
+	    .columns = "iiiiiibbbbbb",
+	};
+	unsigned arity;
+	enum store_status status;
+
+	mysql_conn_u64(c, turn->owner);
+	for (size_t i = 0; i < n; i++)
+		mysql_conn_i64(c, rows[i].row_id);
+	arity = mysql_conn_pad(c, n);
+	status = mysql_conn_select(c, &sql, arity, err);
+	while (mysql_conn_next(c, &status, err)) {
+		struct store_claim *claim = claim_from_row(c);
+
+		if (claim == NULL)
+			return mysql_conn_no_memory(err);
+		turn->claims[turn->n_claims++] = claim;
+	}
+	return status;
+}
+
+static int
+compare_claims(const void *a, const void *b)
+{
+	const struct store_claim *x = *(struct store_claim *const *)a;
+	const struct store_claim *y = *(struct store_claim *const *)b;
+
+	if (x->due_ms != y->due_ms)
+		return x->due_ms < y->due_ms ? -1 : 1;
+	return (x->row_id > y->row_id) - (x->row_id < y->row_id);
+}
+
+static enum store_status
+take_rows(struct mysql_conn *c, struct store_turn *turn,
+    const struct due_row *rows, size_t n, struct err *err)
+{
+	enum store_status status = STORE_OK;
+	size_t len;
+
+	for (size_t at = 0; status == STORE_OK && at < n; at += len) {
+		len = smaller(n - at, MYSQL_IDS_MAX);
+		status = mark_rows(c, turn->owner, rows + at, len, err);
+		if (status == STORE_OK)
+			status = read_marked(c, turn, rows + at, len, err);
+	}
+	if (turn->n_claims > 1)
+		qsort(turn->claims, turn->n_claims,
+		    sizeof(struct store_claim *), compare_claims);
+	return status;
+}
+
+static enum store_status
+claim_due(struct mysql_conn *c, struct store_turn *turn, struct err *err)
+{
+	unsigned n_shards = (unsigned)__builtin_popcountll(turn->owned);
+	struct due_row *rows;
+	enum store_status status;
+	size_t limit, max, n = 0;
+
+	if (n_shards == 0)
+		return STORE_OK;
+	limit = store_pick_limit(turn->claim_max, n_shards);
+	max = n_shards * limit;
+	rows = calloc(max, sizeof(*rows));
+	if (rows == NULL)
+		return mysql_conn_no_memory(err);
+	status = read_first(c, turn->owned, ROW_WAITING, INT64_MAX, limit, err);
+	while (n < max && mysql_conn_next(c, &status, err)) {
+		rows[n].due_ms = mysql_conn_col_i64(c, 0);
+		rows[n].row_id = mysql_conn_col_i64(c, 1);
+		rows[n].shard = (unsigned)mysql_conn_col_i64(c, 2);
+		n++;
+	}
+	if (status == STORE_OK) {
+		n = store_pick(rows, n, limit, turn);
+		status = take_rows(c, turn, rows, n, err);
+	}
+	free(rows);
+	return status;
+}
+
+static enum store_status
+turn_body(struct mysql_conn *c, void *arg, struct err *err)
+{
+	struct store_turn *turn = arg;
+	enum store_status status;
+
+	/* From a try that failed. */
+	while (turn->n_claims > 0)
+		store_claim_free(turn->claims[--turn->n_claims]);
+	turn->n_stale = 0;
+	turn->owned = 0;
+	turn->more = false;
+	turn->next_due_ms = INT64_MAX;
+
+	status = lock_own_leases(c, turn, err);
+	if (status == STORE_OK)
+		status = write_results(c, turn, err);
+	if (status == STORE_OK && turn->claim_max > 0)
+		status = claim_due(c, turn, err);
+	return status;
+}
+
+enum store_status
+mysql_turn(
+    struct store_backend *backend, struct store_turn *turn, struct err *err)
+{
+	return mysql_conn_transact(
+	    mysql_conn_of(backend), turn_body, turn, err);
+}
+
+/* ---- history ---- */
+
+struct purge {
+	uint64_t shards;
+	int64_t before_ms;
+	size_t limit;
+	size_t n;
+};
+
+static enum store_status
+delete_rows(struct mysql_conn *c, const int64_t *ids, size_t n, struct err *err)
+{
+	static const struct mysql_sql sql[] = {
+	    {
+		.head = "DELETE FROM attempt WHERE event IN (",
+		.item = "?",
+		.sep = ", ",
+		.tail = ")",
+	    },
+	    {
+		.head = "DELETE FROM event WHERE id IN (",
+		.item = "?",
+		.sep = ", ",
+		.tail = ")",
+	    },
+	};
+	enum store_status status = STORE_OK;
+
+	for (size_t which = 0; status == STORE_OK && which < 2; which++) {
+		unsigned arity;
+
+		for (size_t i = 0; i < n; i++)
+			mysql_conn_i64(c, ids[i]);
+		arity = mysql_conn_pad(c, n);
+		status = mysql_conn_exec(c, &sql[which], arity, NULL, err);
+	}
+	return status;
+}
+
+/* A finished row changes no more: what was read may be deleted. */
+static enum store_status
+purge_status(struct mysql_conn *c, struct purge *purge,
+    enum row_status row_status, struct err *err)
+{
+	int64_t ids[MYSQL_IDS_MAX];
+	enum store_status status;
+	size_t max = smaller(purge->limit - purge->n, MYSQL_IDS_MAX), n = 0;
+
+	if (max == 0)
+		return STORE_OK;
+	status = read_first(
+	    c, purge->shards, row_status, purge->before_ms, max, err);
+	while (n < max && mysql_conn_next(c, &status, err))
+		ids[n++] = mysql_conn_col_i64(c, 1);
+	if (status != STORE_OK || n == 0)
+		return status;
+	purge->n += n;
+	return delete_rows(c, ids, n, err);
+}
+
+static enum store_status
+purge_body(struct mysql_conn *c, void *arg, struct err *err)
+{
+	struct purge *purge = arg;
+	enum store_status status;
+
+	purge->n = 0;
+	status = purge_status(c, purge, ROW_COMPLETED, err);
+	if (status == STORE_OK)
+		status = purge_status(c, purge, ROW_FAILED, err);
+	return status;
+}
+
+/* Steps of a size that locks few rows at a time. */
+enum store_status
+mysql_purge(struct store_backend *backend, uint64_t shards, int64_t before_ms,
+    size_t limit, size_t *n, struct err *err)
+{
+	struct mysql_conn *c = mysql_conn_of(backend);
+	struct purge step = {.shards = shards, .before_ms = before_ms};
+	enum store_status status = STORE_OK;
+
+	if (shards == 0)
+		return STORE_OK;
+	do {
+		step.limit = smaller(limit - *n, MYSQL_IDS_MAX);
+		status = mysql_conn_transact(c, purge_body, &step, err);
+		if (status == STORE_OK)
+			*n += step.n;
+	} while (status == STORE_OK && step.n > 0 && *n < limit);
+	return status;
+}

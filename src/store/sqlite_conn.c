@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/sqlite_conn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/write_lock.h"
+
+static enum store_status
+status_of_errno(int error)
+{
+	switch (error) {
+	case ENOSPC:
+	case EDQUOT:
+	case EIO:
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case EINTR:
+		return STORE_UNAVAILABLE;
+	default:
+		return STORE_BROKEN;
+	}
+}
+
+enum store_status
+sqlite_conn_fail(struct sqlite_conn *c, struct err *err)
+{
+	const char *text = sqlite3_errmsg(c->db);
+	int error = sqlite3_system_errno(c->db);
+	int code = sqlite3_errcode(c->db) & 0xff;
+
+	if ((code == SQLITE_IOERR || code == SQLITE_CANTOPEN) && error != 0)
+		(void)err_set(
+		    err, "%s: %s: %s", c->path, text, strerror(error));
+	else
+		(void)err_set(err, "%s: %s", c->path, text);
+	switch (code) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+	case SQLITE_PROTOCOL:
+	case SQLITE_NOMEM:
+		return STORE_UNAVAILABLE;
+	case SQLITE_FULL:
+	case SQLITE_IOERR:
+		c->base.connected = false;
+		return STORE_UNAVAILABLE;
+	case SQLITE_CANTOPEN:
+		c->base.connected = false;
+		return status_of_errno(error);
+	default:
+		c->base.connected = false;
+		return STORE_BROKEN;
+	}
+}
+
+enum store_status
+sqlite_conn_no_memory(const struct sqlite_conn *c, struct err *err)
+{
+	(void)err_set(err, "%s: out of memory", c->path);
+	return STORE_UNAVAILABLE;
+}
+
+/*
+ * Makes an empty file of mode 0600, whatever the umask; SQLite gives its other
+ * files the same mode. A file that exists is not opened here: closing it would
+ * drop the locks that this process has on it.
+ */
+static enum store_status
+create_file(const char *path, struct err *err)
+{
+	enum store_status status = STORE_OK;
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd == -1 && errno == EEXIST)
+		return STORE_OK;
+	if (fd == -1 && errno == ENOENT) {
+		(void)err_set(
+		    err, "cannot create %s: no such directory", path);
+		return STORE_BROKEN;
+	}
+	if (fd == -1 || fchmod(fd, 0600) == -1) {
+		status = status_of_errno(errno);
+		(void)err_errno(err, "cannot create %s", path);
+	}
+	if (fd != -1)
+		(void)close(fd);
+	return status;
+}
+
+static enum store_status
+open_file(struct sqlite_conn *c, struct err *err)
+{
+	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+
+	if (sqlite3_open_v2(c->path, &c->db, flags, NULL) != SQLITE_OK)
+		return c->db == NULL ? sqlite_conn_no_memory(c, err)
+				     : sqlite_conn_fail(c, err);
+	/* Without the right to write SQLite opens it for reading. */
+	if (sqlite3_db_readonly(c->db, "main") != 0) {
+		(void)err_set(err, "%s: no right to write", c->path);
+		return STORE_BROKEN;
+	}
+	if (sqlite3_busy_timeout(c->db, (int)c->timeout_ms) != SQLITE_OK)
+		return sqlite_conn_fail(c, err);
+	return sqlite_conn_exec(c,
+	    "PRAGMA journal_mode = WAL;"
+	    "PRAGMA synchronous = FULL;"
+	    "PRAGMA wal_autocheckpoint = 4000",
+	    err);
+}
+
+enum store_status
+sqlite_conn_open(struct sqlite_conn *c, struct err *err)
+{
+	enum store_status status;
+
+	sqlite_conn_close(c);
+	status = create_file(c->path, err);
+	if (status == STORE_OK)
+		status = open_file(c, err);
+	if (status != STORE_OK)
+		sqlite_conn_close(c);
+	c->base.connected = status == STORE_OK;
+	return status;
+}
+
+void
+sqlite_conn_close(struct sqlite_conn *c)
+{
+	while (c->n_prepared > 0)
+		(void)sqlite3_finalize(c->prepared[--c->n_prepared].stmt);
+	(void)sqlite3_close(c->db);
+	c->db = NULL;
+	c->base.connected = false;
+}
+
+enum store_status
+sqlite_conn_exec(struct sqlite_conn *c, const char *text, struct err *err)
+{
+	if (sqlite3_exec(c->db, text, NULL, NULL, NULL) != SQLITE_OK)
+		return sqlite_conn_fail(c, err);
+	return STORE_OK;
+}
+
+enum store_status
+sqlite_conn_begin(struct sqlite_conn *c, struct err *err)
+{
+	enum store_status status;
+
+	if (c->write_lock != NULL &&
+	    write_lock_acquire(c->write_lock, c->timeout_ms) == -1) {
+		(void)err_set(err, "%s: no turn to write in %lld ms", c->path,
+		    (long long)c->timeout_ms);
+		return STORE_UNAVAILABLE;
+	}
+	status = sqlite_conn_exec(c, "BEGIN IMMEDIATE", err);
+	if (status != STORE_OK && c->write_lock != NULL)
+		write_lock_release(c->write_lock);
+	return status;
+}
+
+enum store_status
+sqlite_conn_end(
+    struct sqlite_conn *c, enum store_status status, struct err *err)
+{
+	if (status == STORE_OK)
+		status = sqlite_conn_exec(c, "COMMIT", err);
+	/* Some errors have rolled back by themselves. */
+	if (sqlite3_get_autocommit(c->db) == 0 &&
+	    sqlite_conn_exec(c, "ROLLBACK", NULL) != STORE_OK)
+		c->base.connected = false;
+	if (c->write_lock != NULL)
+		write_lock_release(c->write_lock);
+	return status;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_STORE_SQLITE_QUERY_H
+#define CASSATA_STORE_SQLITE_QUERY_H
+
+#include "base/slice.h"
+#include "store/sqlite_conn.h"
+
+/*
+ * Private to the SQLite backend: one execution of a prepared statement.
+ * Parameters are bound and columns read from left to right. The first failure
+ * of any of it is told by the next step.
+ */
+struct sqlite_query {
+	struct sqlite_conn *conn;
+	sqlite3_stmt *stmt;
+	int rc;	   /* first failure, or SQLITE_OK */
+	int place; /* parameter or column touched last */
+};
+
+/* The text is static: its address names the statement. */
+struct sqlite_query sqlite_query_start(
+    struct sqlite_conn *c, const char *text);
+
+/* Bytes are borrowed until the query ended. */
+void sqlite_bind_int(struct sqlite_query *q, int64_t value);
+void sqlite_bind_bits(struct sqlite_query *q, uint64_t bits);
+void sqlite_bind_bytes(struct sqlite_query *q, struct slice s);
+
+/*
+ * The next row; *row false when there is none, then the query has ended, as it
+ * has after a failure.
+ */
+enum store_status sqlite_query_step(
+    struct sqlite_query *q, bool *row, struct err *err);
+
+/* Of the present row. Bytes are valid until the next step. */
+int64_t sqlite_read_int(struct sqlite_query *q);
+uint64_t sqlite_read_bits(struct sqlite_query *q);
+struct slice sqlite_read_bytes(struct sqlite_query *q);
+
+/* Needed after a row that is not followed by a step. */
+void sqlite_query_end(struct sqlite_query *q);
+
+/* For statements without rows; *changed is how many rows were written. */
+enum store_status sqlite_query_run(
+    struct sqlite_query *q, size_t *changed, struct err *err);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/sqlite_schema.h"
+
+#include <stdio.h>
+
+#include "store/sqlite_query.h"
+
+static enum store_status
+count_tables(
+    struct sqlite_conn *c, int64_t *all, int64_t *meta, struct err *err)
+{
+	static const char sql[] = "SELECT count(*), total(name = 'meta')"
+				  " FROM sqlite_master WHERE type = 'table'";
+	struct sqlite_query q = sqlite_query_start(c, sql);
+	enum store_status status;
+	bool row;
+
+	status = sqlite_query_step(&q, &row, err);
+	if (status != STORE_OK || !row)
+		return status;
+	*all = sqlite_read_int(&q);
+	*meta = sqlite_read_int(&q);
+	sqlite_query_end(&q);
+	return STORE_OK;
+}
+
+/* 0 for an empty file. */
+static enum store_status
+read_version(struct sqlite_conn *c, int64_t *version, struct err *err)
+{
+	static const char sql[] =
+	    "SELECT value FROM meta WHERE name = 'schema_version'";
+	struct sqlite_query q;
+	enum store_status status;
+	int64_t n_tables = 0, n_meta = 0;
+	bool row;
+
+	*version = 0;
+	status = count_tables(c, &n_tables, &n_meta, err);
+	if (status != STORE_OK || n_tables == 0)
+		return status;
+	if (n_meta == 1) {
+		q = sqlite_query_start(c, sql);
+		status = sqlite_query_step(&q, &row, err);
+		if (status != STORE_OK)
+			return status;
+		if (row) {
+			*version = sqlite_read_int(&q);
+			sqlite_query_end(&q);
+		}
+	}
+	if (*version > 0)
+		return STORE_OK;
+	(void)err_set(err, "%s: holds the tables of another program", c->path);
+	return STORE_BROKEN;
+}
+
+static enum store_status
+migrate_from(struct sqlite_conn *c, int64_t version, struct err *err)
+{
+	const struct store_migration *m;
+	enum store_status status = STORE_OK;
+	char set_version[80];
+
+	for (m = sqlite_migrations; m->version != 0; m++) {
+		if (m->version <= version)
+			continue;
+		(void)snprintf(set_version, sizeof(set_version),
+		    "REPLACE INTO meta VALUES ('schema_version', %d)",
+		    m->version);
+		status = sqlite_conn_exec(c, m->text, err);
+		if (status == STORE_OK)
+			status = sqlite_conn_exec(c, set_version, err);
+		if (status != STORE_OK)
+			break;
+	}
+	return status;
+}
+
+static enum store_status
+migrate(struct sqlite_conn *c, struct err *err)
+{
+	enum store_status status = sqlite_conn_begin(c, err);
+	int64_t version;
+
+	if (status != STORE_OK)
+		return status;
+	/* Again: another process may have been first. */
+	status = read_version(c, &version, err);
+	if (status == STORE_OK)
+		status = migrate_from(c, version, err);
+	return sqlite_conn_end(c, status, err);
+}
+
+enum store_status
+sqlite_schema_check(struct sqlite_conn *c, struct err *err)
+{
+	enum store_status status;
+	int64_t version;
+
+	status = read_version(c, &version, err);
+	if (status != STORE_OK || version == STORE_SCHEMA_VERSION)
+		return status;
+	if (version < STORE_SCHEMA_VERSION)
+		return migrate(c, err);
+	(void)err_set(err,
+	    "%s: has schema version %lld, this program knows %d", c->path,
+	    (long long)version, STORE_SCHEMA_VERSION);
+	return STORE_BROKEN;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_STORE_STORE_H
+#define CASSATA_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "event/event.h"
+
+/*
+ * The datastore: everything that survives a process. Calls are synchronous and
+ * bounded by the time-outs of the parameters; one thread of a process uses a
+ * store, through store_thread. The tables and the reasons for them are in
+ * sql/ and doc/design.md.
+ *
+ * Workers own shards through leases, mark a batch of due rows PROCESSING under
+ * their owner token, and write results only where the row still carries that
+ * token. Lease times are the database's clock.
+ */
+struct store;
+
+enum store_status {
+	STORE_OK,
+	STORE_UNAVAILABLE, /* try again later: nothing is known to have happened */
+	STORE_BROKEN,	   /* will fail again: schema, rights, corrupt data */
+};
+
+/* A write lock that all processes of one SQLite file share; see write_lock.h. */
+struct write_lock;
+
+struct store_params {
+	const char *url;	/* sqlite:PATH or mysql://user:password@host:port/name */
+	const char *state_dir;	/* a relative SQLite path starts here */
+	const char *password;	/* replaces the one in url, or NULL */
+	int64_t connect_timeout_ms;
+	int64_t timeout_ms;	/* of one read or write, and of waiting for locks */
+	struct write_lock *write_lock; /* SQLite, or NULL: busy time-out only */
+};
+
+/*
+ * Checks the parameters (which are copied) and allocates; the connection is
+ * made by the first call that needs it, and again after it was lost, with a
+ * growing pause during which calls fail at once with STORE_UNAVAILABLE.
+ * 0, or -1 when url names no datastore.
+ */
+int store_open(
+    const struct store_params *params, struct store **store, struct err *err);
+void store_close(struct store **store); /* sets *store to NULL */
+
+/* "sqlite" or "mysql"; the target without any secret, for messages. */
+const char *store_kind(const struct store *store);
+const char *store_target(const struct store *store);
+
+/*
+ * Connects and compares the schema version. With create, runs the migrations
+ * that are missing, in order (a MySQL database that does not exist is created
+ * too). Without it, a missing or other version is STORE_BROKEN with the command
+ * that mends it in err. SQLite always creates and migrates.
+ */
+enum store_status store_check(struct store *store, bool create, struct err *err);
+
+/* One round trip. */
+enum store_status store_ping(struct store *store, struct err *err);
+
+/* ---- service ---- */
+
+enum add_outcome {
+	ADD_CREATED,
+	ADD_SAME,     /* there already, same fingerprint */
+	ADD_CONFLICT, /* there already, other content */
+};
+
+struct store_add {
+	const struct event *event;
+	struct event_key key;
+	uint8_t fingerprint[EVENT_KEY_BYTES];
+	int64_t row_id;		 /* written by store_add_events */
+	enum add_outcome outcome;
+	enum event_state state;	 /* present state, for ADD_SAME and ADD_CONFLICT */
+};
+
+/*
+ * Adds all of them in one transaction and tells the outcome of each; two with
+ * one key in a batch are created and same (or conflict). The order of adds[] is
+ * changed. On failure nothing is known: the caller may repeat the whole, also
+ * after a commit whose answer was lost.
+ */
+enum store_status store_add_events(
+    struct store *store, struct store_add **adds, size_t n, struct err *err);
+
+struct store_attempt {
+	unsigned number;
+	int64_t at_ms;
+	int code;		/* HTTP status, 0 for none */
+	struct slice error;	/* empty for none */
+	struct slice response;	/* first bytes of the response body */
+};
+
+/* A row as read; one allocation, freed by store_record_free. */
+struct store_record {
+	enum event_state state;
+	unsigned attempts;
+	int64_t due_ms;	       /* next attempt, while the event waits */
+	int64_t created_ms;
+	int last_code;	       /* 0 for none */
+	struct slice last_error;
+	struct event event;    /* only ids, expiry_ms without FIND_WHOLE */
+	size_t n_log;
+	struct store_attempt *log; /* by number; only with FIND_WHOLE */
+};
+
+enum store_find { FIND_STATUS, FIND_WHOLE };
+
+/* *record is NULL when there is no such event. */
+enum store_status store_find_event(struct store *store,
+    const struct event_key *key, enum store_find what,
+    struct store_record **record, struct err *err);
+void store_record_free(struct store_record *record);
+
+enum cancel_outcome { CANCEL_DELETED, CANCEL_UNKNOWN, CANCEL_REFUSED };
+
+/* Deletes an event that waits, and its attempt log. *state when refused. */
+enum store_status store_cancel_event(struct store *store,
+    const struct event_key *key, enum cancel_outcome *outcome,
+    enum event_state *state, struct err *err);
+
+/* ---- worker ---- */
+
+enum { STORE_STRAYS_MAX = 64 };
+
+struct store_lease_turn {
+	uint64_t owner;		 /* token of this worker: random, never 0 */
+	int64_t lease_ms;
+	bool leaving;		 /* give up all that is not busy; take nothing */
+	uint64_t busy;		 /* bit per shard: has claims in memory, keep it */
+	const uint64_t *dead;	 /* owners known to be dead: as if expired */
+	size_t n_dead;
+	unsigned max_attempts;	 /* an interrupted event at this count is FAILED */
+
+	uint64_t shards;	 /* out: owned now */
+	unsigned n_living;	 /* out: workers with a live registration */
+	int64_t clock_offset_ms; /* out: database's clock minus ours */
+	size_t n_interrupted;	 /* out: rows put back whose worker was lost */
+	size_t n_strays;	 /* out: PROCESSING rows under our own token, */
+	int64_t strays[STORE_STRAYS_MAX]; /* of which we may know nothing: the
+					     caller releases those */
+};
+
+/*
+ * One transaction: register this worker as living, renew the leases it holds,
+ * give up those above its share (shards ÷ living workers; never a busy one),
+ * take free, expired and dead owners' ones up to its share, and put PROCESSING
+ * rows of its shards that carry another token back to waiting (due at once,
+ * attempt counted and logged as interrupted; FAILED at max_attempts). With
+ * leaving the registration ends at once: the others' shares grow while the
+ * busy shards are finished.
+ *
+ * strays: up to STORE_STRAYS_MAX ids not in known[] (n_known sorted ids).
+ */
+enum store_status store_lease(struct store *store,
+    struct store_lease_turn *turn, const int64_t *known, size_t n_known,
+    struct err *err);
+
+enum result_kind {
+	RESULT_COMPLETED,
+	RESULT_FAILED,	 /* final; logged as an attempt */
+	RESULT_RETRY,	 /* waits for due_ms; logged as an attempt */
+	RESULT_RELEASED, /* never started: attempt uncounted, due as before */
+};
+
+struct store_result {
+	int64_t row_id;
+	enum result_kind kind;
+	unsigned attempt;	/* number of the attempt, from the claim */
+	int64_t at_ms;		/* when the attempt ended */
+	int64_t due_ms;		/* RESULT_RETRY: the next one */
+	int code;		/* HTTP status, 0 for none */
+	struct slice error;
+	struct slice response;
+};
+
+/* A claimed event; one allocation, freed by store_claim_free. */
+struct store_claim {
+	int64_t row_id;
+	unsigned shard;
+	unsigned attempt; /* 1 for the first */
+	int64_t due_ms;
+	struct event event;
+};
+
+void store_claim_free(struct store_claim *claim);
+
+struct store_turn {
+	uint64_t owner;
+	uint64_t shards;	/* bit per shard to claim from */
+	const struct store_result *results;
+	size_t n_results;
+	size_t claim_max;	/* 0: write results only */
+	int64_t horizon_ms;	/* claim rows due up to here, database's clock */
+
+	size_t n_stale;		/* out: results whose row was no longer ours */
+	uint64_t owned;		/* out: of shards, those still leased to owner */
+	size_t n_claims;	/* out */
+	struct store_claim **claims; /* array of at least claim_max, the caller's;
+					each entry then owned by the caller */
+	bool more;		/* out: more rows may be due up to the horizon */
+	int64_t next_due_ms;	/* out: earliest waiting row that was not claimed,
+				   INT64_MAX for none; valid if claim_max > 0 */
+};
+
+/*
+ * One transaction: write the results, then mark and read the next due rows of
+ * the shards that are still ours, about in (due, id) order. On failure nothing
+ * was claimed as far as the caller is concerned (a claim whose commit answer
+ * was lost shows up as a stray), and the results are to be given again; giving
+ * a result twice is harmless.
+ */
+enum store_status store_turn(
+    struct store *store, struct store_turn *turn, struct err *err);
+
+/*
+ * Deletes up to limit events that ended before before_ms, with their attempt
+ * logs, in the shards of the mask. *n is how many.
+ */
+enum store_status store_purge(struct store *store, uint64_t shards,
+    int64_t before_ms, size_t limit, size_t *n, struct err *err);
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_STORE_STORE_BACKEND_H
+#define CASSATA_STORE_STORE_BACKEND_H
+
+#include "store/store.h"
+
+struct store_backend;
+
+/*
+ * What a backend provides; the functions of store.h check, count and dispatch
+ * to it. An operation reports a lost connection, an exhausted lock wait or
+ * anything else that may pass as STORE_UNAVAILABLE, and retries deadlocks
+ * itself. connect is called when the backend has no connection; an operation
+ * that lost it says so by backend->connected = false.
+ */
+struct store_ops {
+	const char *kind;
+	/* Parses the URL; fills *backend. 0 or -1. */
+	int (*create)(const struct store_params *params,
+	    struct store_backend **backend, struct err *err);
+	void (*destroy)(struct store_backend *backend);
+	/* Connects; does not look at the schema. */
+	enum store_status (*connect)(
+	    struct store_backend *backend, struct err *err);
+	enum store_status (*check)(
+	    struct store_backend *backend, bool create, struct err *err);
+	enum store_status (*ping)(struct store_backend *backend, struct err *err);
+	enum store_status (*add)(struct store_backend *backend,
+	    struct store_add **adds, size_t n, struct err *err);
+	enum store_status (*find)(struct store_backend *backend,
+	    const struct event_key *key, enum store_find what,
+	    struct store_record **record, struct err *err);
+	enum store_status (*cancel)(struct store_backend *backend,
+	    const struct event_key *key, enum cancel_outcome *outcome,
+	    enum event_state *state, struct err *err);
+	enum store_status (*lease)(struct store_backend *backend,
+	    struct store_lease_turn *turn, const int64_t *known,
+	    size_t n_known, struct err *err);
+	enum store_status (*turn)(struct store_backend *backend,
+	    struct store_turn *turn, struct err *err);
+	enum store_status (*purge)(struct store_backend *backend,
+	    uint64_t shards, int64_t before_ms, size_t limit, size_t *n,
+	    struct err *err);
+};
+
+/* First member of each backend's own struct. */
+struct store_backend {
+	bool connected;
+	char target[256]; /* where, without secrets */
+};
+
+extern const struct store_ops store_mysql_ops;
+extern const struct store_ops store_sqlite_ops;
+
+/* Values of event.status in the datastore. */
+enum row_status {
+	ROW_WAITING = 0,
+	ROW_PROCESSING = 1,
+	ROW_COMPLETED = 2,
+	ROW_FAILED = 3,
+};
+
+enum { STORE_SCHEMA_VERSION = 1 };
+
+/* The files of sql/KIND in order, made by scripts/sql2c; ends with version 0. */
+struct store_migration {
+	int version;
+	const char *text;
+};
+
+extern const struct store_migration mysql_migrations[];
+extern const struct store_migration sqlite_migrations[];
+
+/* Shared by the backends (store_common.c). */
+
+/* The client's view of a row. */
+enum event_state store_row_state(
+    enum row_status status, int last_code, bool has_error);
+
+/* What a lease row says. */
+struct lease_row {
+	uint64_t owner;	 /* 0: free */
+	int64_t until_ms;
+};
+
+struct lease_plan {
+	uint64_t keep; /* bit per shard */
+	uint64_t drop;
+	uint64_t take;
+};
+
+/*
+ * Pure: which shards to keep, give up and take. rank is the place of this
+ * worker among the n_living by owner token; its share is shards ÷ n_living,
+ * one more for the first (shards mod n_living) ranks.
+ */
+struct lease_plan store_lease_plan(const struct lease_row rows[EVENT_SHARDS],
+    const struct store_lease_turn *turn, unsigned rank, unsigned n_living,
+    int64_t now_ms);
+
+/* A due row as the index tells it. */
+struct due_row {
+	int64_t due_ms;
+	int64_t row_id;
+	unsigned shard;
+};
+
+/* Rows to look at in each of n_shards shards for a claim of claim_max. */
+size_t store_pick_limit(size_t claim_max, unsigned n_shards);
+
+/*
+ * Pure: sorts rows (the first `limit` waiting rows of each shard, unordered
+ * between shards) by (due, id) and returns how many to claim; sets turn->more
+ * and turn->next_due_ms.
+ */
+size_t store_pick(struct due_row *rows, size_t n, size_t limit,
+    struct store_turn *turn);
+
+/*
+ * One allocation for a claim or a record and its bytes. The event's slices are
+ * copied behind the struct, the other members are for the caller to fill in.
+ * NULL when memory is short.
+ */
+struct store_claim *store_claim_create(const struct event *ev);
+
+/* With room for n_log attempts whose bytes are log_bytes together. */
+struct store_record *store_record_create(const struct event *ev,
+    struct slice last_error, size_t n_log, size_t log_bytes);
+
+/* Copies the next attempt into that room. */
+void store_record_log(
+    struct store_record *record, const struct store_attempt *attempt);
+
+#endif

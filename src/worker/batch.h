@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_WORKER_BATCH_H
+#define CASSATA_WORKER_BATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * How many events to claim at once: few when there is little to do, so that
+ * other workers get some; doubling while the datastore has more, so that a
+ * backlog costs few transactions. Pure.
+ */
+struct batch {
+	size_t min, max;
+	size_t size;  /* of the next claim */
+	bool backlog; /* the last claim left due events behind */
+};
+
+void batch_init(struct batch *batch, size_t min, size_t max);
+
+/*
+ * Events to claim when held of capacity are in memory, of which some are still
+ * waiting to be started; 0 to wait: under backlog a small claim pays only when
+ * nothing else is there to be started.
+ */
+size_t batch_want(const struct batch *batch, size_t held, size_t capacity,
+    size_t waiting);
+
+/* After a claim: whether more are due. */
+void batch_claimed(struct batch *batch, bool more);
+
+#endif

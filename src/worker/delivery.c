@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: ISC */
+#include "worker/delivery.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "event/outcome.h"
+#include "http/http_response.h"
+
+/* The longest header line of an event, the encoded ids, a URL. */
+enum { LINE_MAX_BYTES = 64 * 1024 };
+
+struct delivery *
+delivery_create(struct store_claim *claim, const struct delivery_policy *policy,
+    void (*ended)(void *arg, struct delivery *delivery), void *arg)
+{
+	struct delivery *d = calloc(1, sizeof(*d));
+
+	if (d == NULL)
+		return NULL;
+	d->claim = claim;
+	d->policy = policy;
+	d->ended = ended;
+	d->arg = arg;
+	d->result.row_id = claim->row_id;
+	d->result.attempt = claim->attempt;
+	buf_init(&d->response, policy->response_bytes_kept);
+	return d;
+}
+
+struct delivery *
+delivery_create_stray(int64_t row_id)
+{
+	struct delivery *d = calloc(1, sizeof(*d));
+
+	if (d == NULL)
+		return NULL;
+	d->state = DELIVERY_FINISHED;
+	d->result.row_id = row_id;
+	d->result.kind = RESULT_RELEASED;
+	buf_init(&d->response, 0);
+	return d;
+}
+
+void
+delivery_free(struct delivery *d)
+{
+	if (d == NULL)
+		return;
+	store_claim_free(d->claim);
+	curl_slist_free_all(d->headers);
+	buf_free(&d->response);
+	free(d);
+}
+
+/* Appends a line to the list; -1 when memory is short. */
+static int
+add_line(struct delivery *d, const char *line)
+{
+	struct curl_slist *list = curl_slist_append(d->headers, line);
+
+	if (list == NULL)
+		return -1;
+	d->headers = list;
+	return 0;
+}
+
+static int
+add_buf(struct delivery *d, struct buf *line)
+{
+	buf_append_char(line, '\0');
+	return line->failed ? -1 : add_line(d, line->p);
+}
+
+static bool
+is_header(struct slice line, const char *name)
+{
+	size_t len = strlen(name);
+
+	return line.len > len && line.p[len] == ':' &&
+	    slice_ieq(slice_of(line.p, len), slice_of(name, len));
+}
+
+struct seen {
+	bool content_type, user_agent;
+};
+
+/* The event's own lines, as the client wrote them. */
+static int
+add_event_headers(struct delivery *d, struct buf *line, struct seen *seen)
+{
+	struct slice rest = d->claim->event.headers;
+
+	while (rest.len > 0) {
+		const char *lf = memchr(rest.p, '\n', rest.len);
+		size_t len = lf == NULL ? rest.len : (size_t)(lf - rest.p);
+		struct slice text = slice_trim(slice_of(rest.p, len));
+
+		seen->content_type |= is_header(text, "Content-Type");
+		seen->user_agent |= is_header(text, "User-Agent");
+		buf_reset(line);
+		/* libcurl sends a header without a value only with ';'. */
+		if (text.len > 0 && text.p[text.len - 1] == ':' &&
+		    memchr(text.p, ':', text.len) == text.p + text.len - 1) {
+			text.len--;
+			buf_append_slice(line, text);
+			buf_append_char(line, ';');
+		} else {
+			buf_append_slice(line, text);
+		}
+		if (add_buf(d, line) == -1)
+			return -1;
+		len += lf == NULL ? 0 : 1;
+		rest = slice_of(rest.p + len, rest.len - len);
+	}
+	return 0;
+}
+
+static int
+add_id(struct delivery *d, struct buf *line, const char *name, struct slice id)
+{
+	buf_reset(line);
+	buf_printf(line, "%s: ", name);
+	http_percent_encode(line, id);
+	return add_buf(d, line);
+}
+
+static int
+add_headers(struct delivery *d, struct buf *line)
+{
+	const struct event *ev = &d->claim->event;
+	struct seen seen = {false, false};
+
+	if (add_event_headers(d, line, &seen) == -1 ||
+	    add_id(d, line, "Cassata-Application-Id", ev->app) == -1 ||
+	    add_id(d, line, "Cassata-Event-Id", ev->id) == -1)
+		return -1;
+	buf_reset(line);
+	buf_printf(line, "Cassata-Attempt: %u", d->claim->attempt);
+	if (add_buf(d, line) == -1)
+		return -1;
+	if (!seen.user_agent &&
+	    add_line(d, "User-Agent: cassata/" CASSATA_VERSION) == -1)
+		return -1;
+	/* No name and no value: libcurl adds none of its own. */
+	if (!seen.content_type && add_line(d, "Content-Type:") == -1)
+		return -1;
+	return add_line(d, "Expect:");
+}
+
+static uint32_t
+random_bits(void)
+{
+	uint32_t bits = 0;
+
+	/* Up to 256 bytes never fail nor fall short once the pool is up; if
+	 * they do the retries are only less spread. */
+	(void)!getrandom(&bits, sizeof(bits), GRND_NONBLOCK);
+	return bits;
+}
+
+static void
+finish(struct delivery *d, enum outcome outcome, int64_t retry_after_ms)
+{
+	struct store_result *result = &d->result;
+	int64_t wait_ms = -1;
+
+	result->at_ms = clock_wall_ms() + *d->policy->clock_offset_ms;
+	if (outcome == OUTCOME_RETRY)
+		wait_ms = retry_wait_ms(d->policy->retry, d->claim->attempt,
+		    retry_after_ms, random_bits());
+	if (outcome == OUTCOME_DELIVERED)
+		result->kind = RESULT_COMPLETED;
+	else if (wait_ms >= 0)
+		result->kind = RESULT_RETRY;
+	else
+		result->kind = RESULT_FAILED;
+	result->due_ms = result->at_ms + (wait_ms > 0 ? wait_ms : 0);
+	result->error = slice_from_string(d->error);
+	result->response = buf_slice(&d->response);
+	d->state = DELIVERY_FINISHED;
+	curl_slist_free_all(d->headers);
+	d->headers = NULL;
+}
+
+static void
+set_error(struct delivery *d, const char *text)
+{
+	(void)snprintf(d->error, sizeof(d->error), "%s", text);
+}
+
+static bool
+on_body(void *arg, int status, struct slice bytes)
+{
+	struct delivery *d = arg;
+	size_t room = d->response.max - d->response.len;
+
+	/* Only a refusal is kept; what follows is read to keep the
+	 * connection, up to the cap. */
+	if (status < 200 || status > 299)
+		buf_append_slice(&d->response,
+		    slice_of(bytes.p, bytes.len < room ? bytes.len : room));
+	d->n_read += bytes.len;
+	return d->n_read <= d->policy->max_response_bytes;
+}
+
+static void
+on_end(void *arg, CURLcode code, int status, int64_t retry_after_ms,
+    const char *error)
+{
+	struct delivery *d = arg;
+	bool permanent = code == CURLE_URL_MALFORMAT ||
+	    code == CURLE_UNSUPPORTED_PROTOCOL;
+
+	d->transfer = NULL;
+	if (code != CURLE_OK)
+		set_error(d, error);
+	d->result.code = status;
+	finish(d, outcome_classify(code == CURLE_OK, permanent, status),
+	    retry_after_ms);
+	d->ended(d->arg, d);
+}
+
+/* A copy with a NUL, in memory of the line: the method comes first. */
+static struct transfer *
+start_transfer(struct delivery *d, struct buf *line)
+{
+	const struct event *ev = &d->claim->event;
+	struct transport_request request = {
+	    .headers = d->headers,
+	    .body = ev->body,
+	    .on_body = on_body,
+	    .on_end = on_end,
+	    .arg = d,
+	};
+
+	buf_reset(line);
+	buf_append_slice(line, ev->method);
+	buf_append_char(line, '\0');
+	buf_append_slice(line, ev->url);
+	buf_append_char(line, '\0');
+	if (line->failed)
+		return NULL;
+	request.method = line->p;
+	request.url = line->p + ev->method.len + 1;
+	return transport_start(d->policy->transport, &request);
+}
+
+void
+delivery_start(struct delivery *d)
+{
+	struct buf line;
+
+	d->state = DELIVERY_ON_WIRE;
+	buf_init(&line, LINE_MAX_BYTES);
+	if (add_headers(d, &line) == 0)
+		d->transfer = start_transfer(d, &line);
+	buf_free(&line);
+	if (d->transfer == NULL) {
+		set_error(d, "out of memory");
+		finish(d, OUTCOME_RETRY, 0);
+		d->ended(d->arg, d);
+	}
+}
+
+void
+delivery_interrupt(struct delivery *d)
+{
+	transport_cancel(d->transfer);
+	d->transfer = NULL;
+	set_error(d, "interrupted: the worker had to stop");
+	finish(d, OUTCOME_RETRY, 0);
+	d->result.due_ms = d->result.at_ms;
+	d->ended(d->arg, d);
+}
+
+void
+delivery_release(struct delivery *d)
+{
+	d->state = DELIVERY_FINISHED;
+	d->result.kind = RESULT_RELEASED;
+	d->ended(d->arg, d);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_WORKER_DELIVERY_H
+#define CASSATA_WORKER_DELIVERY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/buf.h"
+#include "event/retry.h"
+#include "store/store.h"
+#include "worker/destination.h"
+#include "worker/transport.h"
+
+enum delivery_state {
+	DELIVERY_READY,	   /* in the heap until its millisecond and a slot */
+	DELIVERY_QUEUED,   /* its host is at its cap */
+	DELIVERY_ON_WIRE,
+	DELIVERY_FINISHED, /* result not yet in the datastore */
+};
+
+struct delivery_policy;
+
+/* One attempt of one event: from the claim to the written result. */
+struct delivery {
+	struct store_claim *claim; /* owned; NULL for a stray row */
+	enum delivery_state state;
+	bool lost; /* its shard was taken from us: the result is void */
+	struct destination *destination;
+	struct transfer *transfer;
+	struct curl_slist *headers;
+	struct buf response; /* first bytes of a refusal */
+	size_t n_read;	     /* bytes of the response body */
+	char error[256];
+	struct store_result result;
+	TAILQ_ENTRY(delivery) entry;  /* all that a worker holds */
+	STAILQ_ENTRY(delivery) queue; /* of its host, or of results */
+	void (*ended)(void *arg, struct delivery *delivery);
+	void *arg;
+	const struct delivery_policy *policy;
+};
+
+/* What all deliveries of a worker have in common. */
+struct delivery_policy {
+	struct transport *transport;
+	const struct retry_policy *retry;
+	size_t max_response_bytes;
+	size_t response_bytes_kept;
+	const int64_t *clock_offset_ms; /* database's clock minus ours */
+};
+
+/*
+ * Takes the claim over. ended(arg, delivery) is called when the attempt is over
+ * and the result is complete. NULL when memory is short (claim untouched).
+ */
+struct delivery *delivery_create(struct store_claim *claim,
+    const struct delivery_policy *policy,
+    void (*ended)(void *arg, struct delivery *delivery), void *arg);
+
+/* A row that is ours in the datastore but unknown here: released at once. */
+struct delivery *delivery_create_stray(int64_t row_id);
+
+void delivery_free(struct delivery *delivery);
+
+/* Puts the request on the wire; on failure it ends as a failed attempt. */
+void delivery_start(struct delivery *delivery);
+
+/* Takes it off the wire: a failed attempt that is due again at once. */
+void delivery_interrupt(struct delivery *delivery);
+
+/* Not started: back to the datastore, the attempt is not counted. */
+void delivery_release(struct delivery *delivery);
+
+#endif

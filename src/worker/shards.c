@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: ISC */
+#include "worker/worker.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum { CLOCK_SKEW_MS = 1000 }; /* worth a line in the log */
+
+static uint64_t
+bit(unsigned shard)
+{
+	return UINT64_C(1) << shard;
+}
+
+static struct worker *
+worker_of(struct store_job *job)
+{
+	return (struct worker *)((char *)job -
+	    offsetof(struct worker, lease_job));
+}
+
+/* On the datastore's thread. */
+static void
+run(struct store *store, struct store_job *job)
+{
+	struct worker *w = worker_of(job);
+
+	w->status =
+	    store_lease(store, &w->lease, w->known, w->n_known, &w->err);
+}
+
+/* Tells the services of this host which worker to wake for a shard. */
+static void
+publish(struct worker *w, uint64_t gained, uint64_t lost)
+{
+	_Atomic int *shard_slot = w->child->sb->shared->shard_slot;
+
+	for (unsigned s = 0; s < EVENT_SHARDS; s++) {
+		int ours = w->child->slot;
+
+		if ((gained & bit(s)) != 0)
+			atomic_store(&shard_slot[s], ours);
+		else if ((lost & bit(s)) != 0)
+			/* unless the next holder was faster */
+			atomic_compare_exchange_strong(
+			    &shard_slot[s], &ours, -1);
+	}
+	metric_set(w->child->score, METRIC_SHARDS_HELD,
+	    __builtin_popcountll(w->shards));
+}
+
+/* Claims of shards that were taken from us: another worker has them now. */
+static void
+lose_deliveries(struct worker *w, uint64_t lost)
+{
+	struct delivery *d;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(d, &w->all, entry) {
+		if (d->claim != NULL && (lost & bit(d->claim->shard)) != 0) {
+			d->lost = true;
+			n++;
+		}
+	}
+	if (n > 0)
+		log_warnx("lost the lease of %u events under way", n);
+}
+
+/* Shards above our share which are busy: let them run empty. */
+static uint64_t
+choose_yielding(const struct worker *w)
+{
+	unsigned n_living = w->lease.n_living == 0 ? 1 : w->lease.n_living;
+	int share = (int)((EVENT_SHARDS + n_living - 1) / n_living);
+	int excess = __builtin_popcountll(w->shards) - share;
+	uint64_t yielding = 0;
+
+	for (unsigned s = 0; s < EVENT_SHARDS && excess > 0; s++) {
+		if ((w->shards & bit(s)) != 0 && w->in_shard[s] > 0) {
+			yielding |= bit(s);
+			excess--;
+		}
+	}
+	return yielding;
+}
+
+static void
+take_strays(struct worker *w)
+{
+	for (size_t i = 0; i < w->lease.n_strays; i++) {
+		struct delivery *d = delivery_create_stray(w->lease.strays[i]);
+
+		if (d == NULL)
+			return; /* the next turn finds it again */
+		worker_hold(w, d);
+		worker_finish(w, d);
+	}
+	if (w->lease.n_strays > 0)
+		log_info("put %zu events back whose claim was in doubt",
+		    w->lease.n_strays);
+}
+
+static void
+note_clock(struct worker *w)
+{
+	int64_t change_ms = w->lease.clock_offset_ms - w->clock_offset_ms;
+
+	w->clock_offset_ms = w->lease.clock_offset_ms;
+	atomic_store(&w->child->sb->shared->clock_offset_ms,
+	    w->clock_offset_ms);
+	if (llabs(w->clock_offset_ms) > CLOCK_SKEW_MS &&
+	    llabs(change_ms) > CLOCK_SKEW_MS)
+		log_warnx("the datastore's clock is %lld ms ahead of ours",
+		    (long long)w->clock_offset_ms);
+}
+
+static void
+done(struct store_job *job)
+{
+	struct worker *w = worker_of(job);
+	uint64_t gained, lost;
+	bool first = w->lease_until_ms == INT64_MIN;
+
+	w->busy = false;
+	if (worker_store_failed(w))
+		return;
+	gained = w->lease.shards & ~w->shards;
+	lost = w->shards & ~w->lease.shards;
+	w->shards = w->lease.shards;
+	w->lease_until_ms = w->lease_sent_ms + w->cfg->lease_ms;
+	w->lease_due_ms = w->lease_sent_ms + w->cfg->lease_ms / 3;
+	note_clock(w);
+	publish(w, gained, lost);
+	lose_deliveries(w, lost);
+	w->yielding = w->lease.leaving ? w->shards : choose_yielding(w);
+	take_strays(w);
+	if (gained != 0)
+		atomic_store(&w->child->score->wake_at_ms, 0);
+	if (w->lease.n_interrupted > 0) {
+		metric_add(w->child->score, METRIC_EVENTS_INTERRUPTED,
+		    (int64_t)w->lease.n_interrupted);
+		log_warnx("put %zu events back whose worker was lost",
+		    w->lease.n_interrupted);
+	}
+	/* Others may now find theirs: our arrival, or shards set free. */
+	if (first || lost != 0)
+		scoreboard_membership_changed(
+		    w->child->sb, w->child->slot, &w->membership);
+	if (w->lease.leaving && w->shards == 0 && TAILQ_EMPTY(&w->all))
+		loop_stop(w->loop);
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	const int64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* The row ids in memory, sorted. -1 when memory is short. */
+static int
+list_known(struct worker *w)
+{
+	struct delivery *d;
+
+	w->n_known = 0;
+	TAILQ_FOREACH(d, &w->all, entry) {
+		if (w->n_known == w->cap_known) {
+			size_t cap = w->cap_known * 2 + 64;
+			int64_t *known =
+			    reallocarray(w->known, cap, sizeof(*known));
+
+			if (known == NULL)
+				return -1;
+			w->known = known;
+			w->cap_known = cap;
+		}
+		w->known[w->n_known++] = d->result.row_id;
+	}
+	if (w->n_known > 0)
+		qsort(w->known, w->n_known, sizeof(*w->known), compare_ids);
+	return 0;
+}
+
+static size_t
+list_dead(struct worker *w)
+{
+	const struct scoreboard_shared *shared = w->child->sb->shared;
+	uint64_t n = atomic_load(&shared->n_dead);
+
+	if (n > SCOREBOARD_DEAD)
+		n = SCOREBOARD_DEAD;
+	for (uint64_t i = 0; i < n; i++)
+		w->dead[i] = atomic_load(&shared->dead[i]);
+	return (size_t)n;
+}
+
+void
+shards_init(struct worker *w)
+{
+	w->lease_job.run = run;
+	w->lease_job.done = done;
+	w->lease_until_ms = INT64_MIN;
+	w->lease_due_ms = 0;
+}
+
+void
+shards_fini(struct worker *w)
+{
+	publish(w, 0, w->shards);
+	free(w->known);
+	w->known = NULL;
+}
+
+/* A shard that was to run empty and has. */
+static bool
+yielded(const struct worker *w)
+{
+	for (unsigned s = 0; s < EVENT_SHARDS; s++)
+		if ((w->yielding & bit(s)) != 0 && w->in_shard[s] == 0)
+			return true;
+	return false;
+}
+
+bool
+shards_due(struct worker *w, int64_t mono_ms)
+{
+	uint64_t membership =
+	    atomic_load(&w->child->sb->shared->membership);
+
+	if (membership != w->membership) {
+		w->membership = membership;
+		w->lease_due_ms = mono_ms;
+	}
+	return mono_ms >= w->lease_due_ms || yielded(w);
+}
+
+void
+shards_submit(struct worker *w)
+{
+	uint64_t busy = 0;
+
+	for (unsigned s = 0; s < EVENT_SHARDS; s++)
+		if (w->in_shard[s] > 0)
+			busy |= bit(s);
+	if (list_known(w) == -1)
+		return; /* again on the next turn of the loop */
+	w->lease = (struct store_lease_turn){
+	    .owner = w->owner,
+	    .lease_ms = w->cfg->lease_ms,
+	    .leaving = w->child->draining,
+	    .busy = busy,
+	    .dead = w->dead,
+	    .n_dead = list_dead(w),
+	    .max_attempts = w->cfg->retry.max_retries + 1,
+	};
+	w->lease_sent_ms = clock_mono_ms();
+	w->busy = true;
+	store_thread_submit(w->store, &w->lease_job);
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: ISC */
+#include "worker/transport.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+struct transfer {
+	struct transport *transport;
+	CURL *easy;
+	struct transport_request req;
+	bool cut; /* on_body had enough */
+	char error[CURL_ERROR_SIZE];
+	SLIST_ENTRY(transfer) entry; /* in the pool */
+};
+
+struct transport {
+	struct loop *loop;
+	struct transport_config config;
+	CURLM *multi;
+	struct loop_timer *timer;
+	SLIST_HEAD(, transfer) pool;
+};
+
+/* Ends what libcurl says has ended. */
+static void
+reap(struct transport *t)
+{
+	CURLMsg *msg;
+	int left;
+
+	while ((msg = curl_multi_info_read(t->multi, &left)) != NULL) {
+		struct transfer *transfer = NULL;
+		struct transport_request req;
+		CURL *easy = msg->easy_handle;
+		CURLcode code = msg->data.result;
+		curl_off_t retry_after_s = 0;
+		long status = 0;
+
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&transfer);
+		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+		curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+		if (transfer->cut && code == CURLE_WRITE_ERROR)
+			code = CURLE_OK;
+		if (code != CURLE_OK && transfer->error[0] == '\0')
+			(void)snprintf(transfer->error, sizeof(transfer->error),
+			    "%s", curl_easy_strerror(code));
+		/* Handles go back first: on_end starts the next transfer. */
+		req = transfer->req;
+		curl_multi_remove_handle(t->multi, easy);
+		SLIST_INSERT_HEAD(&t->pool, transfer, entry);
+		if (retry_after_s > INT32_MAX)
+			retry_after_s = INT32_MAX;
+		req.on_end(req.arg, code, (int)status,
+		    (int64_t)retry_after_s * 1000, transfer->error);
+	}
+}
+
+static void
+act(struct transport *t, curl_socket_t fd, int events)
+{
+	int running;
+
+	curl_multi_socket_action(t->multi, fd, events, &running);
+	reap(t);
+}
+
+static void
+on_socket(int fd, unsigned events, void *arg)
+{
+	act(arg, fd,
+	    ((events & LOOP_READ) != 0 ? CURL_CSELECT_IN : 0) |
+		((events & LOOP_WRITE) != 0 ? CURL_CSELECT_OUT : 0));
+}
+
+static void
+on_timer(void *arg)
+{
+	act(arg, CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* libcurl: watch this socket for these events. */
+static int
+watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *watched)
+{
+	struct transport *t = arg;
+	struct loop_io *io = watched;
+	unsigned events = ((what & CURL_POLL_IN) != 0 ? LOOP_READ : 0u) |
+	    ((what & CURL_POLL_OUT) != 0 ? LOOP_WRITE : 0u);
+
+	(void)easy;
+	if (what == CURL_POLL_REMOVE) {
+		if (io != NULL)
+			loop_io_free(&io);
+		curl_multi_assign(t->multi, fd, NULL);
+		return 0;
+	}
+	if (io != NULL)
+		return loop_io_want(io, events);
+	io = loop_io_create(t->loop, fd, events, on_socket, t);
+	if (io == NULL)
+		return -1;
+	curl_multi_assign(t->multi, fd, io);
+	return 0;
+}
+
+/* libcurl: call back in so many milliseconds, or never. */
+static int
+watch_time(CURLM *multi, long timeout_ms, void *arg)
+{
+	struct transport *t = arg;
+
+	(void)multi;
+	if (timeout_ms >= 0)
+		return loop_timer_set(t->timer, timeout_ms);
+	loop_timer_clear(t->timer);
+	return 0;
+}
+
+static size_t
+take_body(char *bytes, size_t size, size_t n, void *arg)
+{
+	struct transfer *transfer = arg;
+	long status = 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (transfer->req.on_body(transfer->req.arg, (int)status,
+		slice_of(bytes, size * n)))
+		return size * n;
+	transfer->cut = true;
+	return 0;
+}
+
+struct transport *
+transport_create(
+    struct loop *loop, const struct transport_config *config, struct err *err)
+{
+	struct transport *t;
+
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+		err_set(err, "libcurl cannot be initialised");
+		return NULL;
+	}
+	t = calloc(1, sizeof(*t));
+	if (t == NULL) {
+		err_set(err, "out of memory");
+		curl_global_cleanup();
+		return NULL;
+	}
+	t->loop = loop;
+	t->config = *config;
+	SLIST_INIT(&t->pool);
+	t->multi = curl_multi_init();
+	t->timer = loop_timer_create(loop, on_timer, t);
+	if (t->multi == NULL || t->timer == NULL) {
+		err_set(err, "out of memory");
+		transport_free(&t);
+		return NULL;
+	}
+	curl_multi_setopt(t->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+	curl_multi_setopt(t->multi, CURLMOPT_SOCKETDATA, t);
+	curl_multi_setopt(t->multi, CURLMOPT_TIMERFUNCTION, watch_time);
+	curl_multi_setopt(t->multi, CURLMOPT_TIMERDATA, t);
+	curl_multi_setopt(
+	    t->multi, CURLMOPT_MAXCONNECTS, (long)config->max_transfers);
+	return t;
+}
+
+void
+transport_free(struct transport **transport)
+{
+	struct transport *t = *transport;
+	struct transfer *transfer;
+
+	if (t == NULL)
+		return;
+	while ((transfer = SLIST_FIRST(&t->pool)) != NULL) {
+		SLIST_REMOVE_HEAD(&t->pool, entry);
+		curl_easy_cleanup(transfer->easy);
+		free(transfer);
+	}
+	curl_multi_cleanup(t->multi);
+	if (t->timer != NULL)
+		loop_timer_free(&t->timer);
+	curl_global_cleanup();
+	free(t);
+	*transport = NULL;
+}
+
+static struct transfer *
+take_transfer(struct transport *t)
+{
+	struct transfer *transfer = SLIST_FIRST(&t->pool);
+
+	if (transfer != NULL) {
+		SLIST_REMOVE_HEAD(&t->pool, entry);
+		curl_easy_reset(transfer->easy);
+		return transfer;
+	}
+	transfer = calloc(1, sizeof(*transfer));
+	if (transfer == NULL)
+		return NULL;
+	transfer->transport = t;
+	transfer->easy = curl_easy_init();
+	if (transfer->easy == NULL) {
+		free(transfer);
+		return NULL;
+	}
+	return transfer;
+}
+
+/* Only options that take a copy or a number can fail, for want of memory. */
+static CURLcode
+set_method(CURL *easy, const struct transport_request *req)
+{
+	CURLcode code;
+
+	if (strcmp(req->method, "GET") == 0)
+		return curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+	if (strcmp(req->method, "HEAD") == 0)
+		return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+	curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
+	    req->body.len == 0 ? "" : req->body.p);
+	code = curl_easy_setopt(
+	    easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body.len);
+	if (code == CURLE_OK && strcmp(req->method, "POST") != 0)
+		code =
+		    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, req->method);
+	return code;
+}
+
+static CURLcode
+set_options(struct transfer *transfer)
+{
+	const struct transport_config *config = &transfer->transport->config;
+	const struct transport_request *req = &transfer->req;
+	CURL *easy = transfer->easy;
+	CURLcode code;
+
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, req->headers);
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+	curl_easy_setopt(
+	    easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+	    (long)config->connect_timeout_ms);
+	curl_easy_setopt(
+	    easy, CURLOPT_TIMEOUT_MS, (long)config->timeout_ms);
+	code = set_method(easy, req);
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(easy, CURLOPT_URL, req->url);
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(
+		    easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	/* The environment names no proxy for us. */
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	if (code == CURLE_OK && config->ca_file != NULL)
+		code =
+		    curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca_file);
+	return code;
+}
+
+struct transfer *
+transport_start(
+    struct transport *t, const struct transport_request *request)
+{
+	struct transfer *transfer = take_transfer(t);
+
+	if (transfer == NULL)
+		return NULL;
+	transfer->req = *request;
+	transfer->cut = false;
+	transfer->error[0] = '\0';
+	if (set_options(transfer) != CURLE_OK ||
+	    curl_multi_add_handle(t->multi, transfer->easy) != CURLM_OK) {
+		SLIST_INSERT_HEAD(&t->pool, transfer, entry);
+		return NULL;
+	}
+	return transfer;
+}
+
+void
+transport_cancel(struct transfer *transfer)
+{
+	struct transport *t = transfer->transport;
+
+	curl_multi_remove_handle(t->multi, transfer->easy);
+	SLIST_INSERT_HEAD(&t->pool, transfer, entry);
+}

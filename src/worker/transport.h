@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_WORKER_TRANSPORT_H
+#define CASSATA_WORKER_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <curl/curl.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "base/slice.h"
+
+/*
+ * HTTP requests over libcurl's multi interface, driven by our loop. Handles and
+ * connections are reused.
+ */
+struct transport;
+struct transfer;
+
+struct transport_config {
+	int max_transfers; /* connections kept open, handles kept */
+	int64_t connect_timeout_ms;
+	int64_t timeout_ms; /* of the whole transfer */
+	const char *ca_file; /* NULL: the system's */
+};
+
+struct transport_request {
+	const char *method; /* this and url: until the call returns */
+	const char *url;
+	struct curl_slist *headers; /* borrowed until the end */
+	struct slice body;	    /* borrowed; not sent with GET and HEAD */
+	/*
+	 * Bytes of the response body as they come. Returning false ends the
+	 * transfer there, which then counts as complete.
+	 */
+	bool (*on_body)(void *arg, int status, struct slice bytes);
+	/* Called once; the transfer is gone afterwards. */
+	void (*on_end)(void *arg, CURLcode code, int status,
+	    int64_t retry_after_ms, const char *error);
+	void *arg;
+};
+
+/* NULL with the reason in err. */
+struct transport *transport_create(
+    struct loop *loop, const struct transport_config *config, struct err *err);
+
+/* All transfers must have ended. NULL in *transport is accepted. */
+void transport_free(struct transport **transport);
+
+/*
+ * Starts a request; the callbacks come from the loop, never from within this
+ * call. NULL when memory is short.
+ */
+struct transfer *transport_start(
+    struct transport *transport, const struct transport_request *request);
+
+/* Ends a transfer without calling on_end. */
+void transport_cancel(struct transfer *transfer);
+
+#endif

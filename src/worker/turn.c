@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: ISC */
+#include "worker/worker.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+enum {
+	/* Results wait a moment for others, so that a commit carries many. */
+	RESULT_DELAY_MS = 10,
+	RESULTS_ENOUGH = 100,
+	/* Claimed events in memory, in multiples of the slots. */
+	HOLD_FACTOR = 2,
+};
+
+static struct worker *
+worker_of(struct store_job *job)
+{
+	return (
+	    struct worker *)((char *)job - offsetof(struct worker, turn_job));
+}
+
+/* On the datastore's thread. */
+static void
+run(struct store *store, struct store_job *job)
+{
+	struct worker *w = worker_of(job);
+
+	w->status = store_turn(store, &w->turn, &w->err);
+}
+
+/* Never later than what a service has asked for meanwhile. */
+static void
+wake_at(struct worker *w, int64_t due_ms)
+{
+	_Atomic int64_t *at = &w->child->score->wake_at_ms;
+	int64_t old = atomic_load(at);
+
+	while (due_ms < old && !atomic_compare_exchange_weak(at, &old, due_ms))
+		;
+}
+
+static void
+take_claims(struct worker *w)
+{
+	for (size_t i = 0; i < w->turn.n_claims; i++) {
+		struct store_claim *claim = w->turn.claims[i];
+		struct delivery *d =
+		    delivery_create(claim, &w->policy, worker_ended, w);
+
+		/* Without memory the row stays ours in the datastore, and
+		 * comes back as a stray. */
+		if (d == NULL) {
+			store_claim_free(claim);
+			continue;
+		}
+		if (heap_insert(&w->ready, claim->due_ms, d) == -1) {
+			delivery_free(d);
+			continue;
+		}
+		worker_hold(w, d);
+	}
+	metric_add(w->child->score, METRIC_EVENTS_CLAIMED,
+	    (int64_t)w->turn.n_claims);
+}
+
+static void
+forget_written(struct worker *w)
+{
+	struct delivery *d;
+
+	while ((d = STAILQ_FIRST(&w->writing)) != NULL) {
+		STAILQ_REMOVE_HEAD(&w->writing, queue);
+		worker_forget(w, d);
+	}
+}
+
+/* In front of those that finished meanwhile. */
+static void
+keep_unwritten(struct worker *w)
+{
+	w->n_results += w->turn.n_results;
+	STAILQ_CONCAT(&w->writing, &w->results);
+	STAILQ_CONCAT(&w->results, &w->writing);
+}
+
+static void
+done(struct store_job *job)
+{
+	struct worker *w = worker_of(job);
+
+	w->busy = false;
+	if (worker_store_failed(w)) {
+		keep_unwritten(w);
+		wake_at(w, 0);
+		return;
+	}
+	metric_add(w->child->score, METRIC_TURN_COMMITS, 1);
+	metric_add(w->child->score, METRIC_RESULTS_STALE,
+	    (int64_t)w->turn.n_stale);
+	forget_written(w);
+	if (w->turn.claim_max == 0)
+		return;
+	take_claims(w);
+	wake_at(w, w->turn.more ? 0 : w->turn.next_due_ms);
+	batch_claimed(&w->batch, w->turn.more);
+	if ((w->turn.shards & ~w->turn.owned) != 0)
+		w->lease_due_ms = clock_mono_ms();
+}
+
+int
+turn_init(struct worker *w)
+{
+	w->turn_job.run = run;
+	w->turn_job.done = done;
+	STAILQ_INIT(&w->results);
+	STAILQ_INIT(&w->writing);
+	batch_init(&w->batch, (size_t)w->cfg->claim_min,
+	    (size_t)w->cfg->claim_max);
+	w->turn.claims =
+	    calloc((size_t)w->cfg->claim_max, sizeof(struct store_claim *));
+	return w->turn.claims == NULL ? -1 : 0;
+}
+
+void
+turn_fini(struct worker *w)
+{
+	free(w->turn.claims);
+	free(w->written);
+}
+
+static size_t
+claim_want(const struct worker *w)
+{
+	size_t waiting = w->ready.len + w->n_queued;
+
+	if (w->child->draining || (w->shards & ~w->yielding) == 0)
+		return 0;
+	return batch_want(&w->batch, waiting + w->n_on_wire,
+	    HOLD_FACTOR * (size_t)w->cfg->max_deliveries, waiting);
+}
+
+/* Half of claimAhead early, so that a claim takes the events of the other half
+ * along. */
+static int64_t
+claim_wait_ms(const struct worker *w, int64_t mono_ms)
+{
+	int64_t poll_ms = w->poll_due_ms - mono_ms;
+	int64_t due_ms = atomic_load(&w->child->score->wake_at_ms);
+	int64_t wait_ms = INT64_MAX;
+
+	if (claim_want(w) == 0)
+		return INT64_MAX;
+	if (due_ms != INT64_MAX)
+		wait_ms = due_ms - w->cfg->claim_ahead_ms / 2 - worker_now_ms(w);
+	if (poll_ms < wait_ms)
+		wait_ms = poll_ms;
+	return wait_ms > 0 ? wait_ms : 0;
+}
+
+static int64_t
+result_wait_ms(const struct worker *w, int64_t mono_ms)
+{
+	int64_t wait_ms = w->oldest_result_ms + RESULT_DELAY_MS - mono_ms;
+
+	if (w->n_results == 0)
+		return INT64_MAX;
+	if (w->n_results >= RESULTS_ENOUGH || w->child->draining)
+		return 0;
+	return wait_ms > 0 ? wait_ms : 0;
+}
+
+int64_t
+turn_wait_ms(const struct worker *w, int64_t mono_ms)
+{
+	int64_t claim_ms = claim_wait_ms(w, mono_ms);
+	int64_t result_ms = result_wait_ms(w, mono_ms);
+
+	return claim_ms < result_ms ? claim_ms : result_ms;
+}
+
+/* The finished ones, as an array. What finds no memory waits for the next. */
+static void
+collect_results(struct worker *w)
+{
+	struct delivery *d;
+	size_t n = 0;
+
+	if (w->n_results > w->cap_written) {
+		struct store_result *written = reallocarray(
+		    w->written, w->n_results, sizeof(*written));
+
+		if (written != NULL) {
+			w->written = written;
+			w->cap_written = w->n_results;
+		}
+	}
+	while (n < w->cap_written && (d = STAILQ_FIRST(&w->results)) != NULL) {
+		STAILQ_REMOVE_HEAD(&w->results, queue);
+		w->n_results--;
+		STAILQ_INSERT_TAIL(&w->writing, d, queue);
+		w->written[n++] = d->result;
+	}
+	w->turn.results = w->written;
+	w->turn.n_results = n;
+}
+
+void
+turn_submit(struct worker *w)
+{
+	int64_t mono_ms = clock_mono_ms();
+	bool claim = claim_wait_ms(w, mono_ms) == 0;
+
+	collect_results(w);
+	w->turn.owner = w->owner;
+	w->turn.shards = w->shards & ~w->yielding;
+	w->turn.claim_max = claim ? claim_want(w) : 0;
+	w->turn.horizon_ms = worker_now_ms(w) + w->cfg->claim_ahead_ms;
+	if (claim) {
+		/* From here on services wake us for any event, since the claim
+		 * may just miss it. */
+		atomic_store(&w->child->score->wake_at_ms, INT64_MAX);
+		w->poll_due_ms = mono_ms + w->cfg->polling_interval_ms;
+	}
+	w->busy = true;
+	store_thread_submit(w->store, &w->turn_job);
+}

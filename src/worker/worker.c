@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: ISC */
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+	STORE_RETRY_MS = 500,
+	PURGE_STEP = 500,	   /* events */
+	PURGE_PAUSE_MS = 50,	   /* while there is more to purge */
+	PURGE_INTERVAL_MS = 60000, /* otherwise */
+	TIMER_MAX_MS = 3600000,
+};
+
+int64_t
+worker_now_ms(const struct worker *w)
+{
+	return clock_wall_ms() + w->clock_offset_ms;
+}
+
+/* ---- what is in memory ---- */
+
+void
+worker_hold(struct worker *w, struct delivery *d)
+{
+	TAILQ_INSERT_TAIL(&w->all, d, entry);
+	if (d->claim != NULL)
+		w->in_shard[d->claim->shard]++;
+}
+
+void
+worker_finish(struct worker *w, struct delivery *d)
+{
+	if (w->n_results++ == 0)
+		w->oldest_result_ms = clock_mono_ms();
+	STAILQ_INSERT_TAIL(&w->results, d, queue);
+}
+
+void
+worker_forget(struct worker *w, struct delivery *d)
+{
+	TAILQ_REMOVE(&w->all, d, entry);
+	if (d->claim != NULL)
+		w->in_shard[d->claim->shard]--;
+	delivery_free(d);
+}
+
+static void
+release(struct worker *w, struct delivery *d)
+{
+	delivery_release(d);
+	worker_finish(w, d);
+}
+
+static void
+start(struct worker *w, struct delivery *d)
+{
+	int64_t late_ms = worker_now_ms(w) - d->claim->due_ms;
+
+	metric_add(w->child->score, METRIC_LATENESS_MS, late_ms);
+	metric_set(w->child->score, METRIC_DELIVERIES_IN_FLIGHT,
+	    (int64_t)++w->n_on_wire);
+	delivery_start(d);
+}
+
+/* The next of the host that has a slot free: starts it, or gives it up. */
+static void
+start_queued(struct worker *w, struct destination *destination)
+{
+	struct delivery *d;
+
+	while ((d = destination_done(destination)) != NULL) {
+		w->n_queued--;
+		if (!d->lost && !w->child->draining) {
+			start(w, d);
+			return;
+		}
+		if (d->lost)
+			worker_forget(w, d);
+		else
+			release(w, d);
+	}
+}
+
+static void
+count_outcome(const struct worker *w, const struct delivery *d)
+{
+	enum metric metric = METRIC_DELIVERED;
+
+	if (d->result.kind == RESULT_RETRY)
+		metric = METRIC_RETRIED;
+	else if (d->result.kind == RESULT_FAILED)
+		metric = METRIC_GIVEN_UP;
+	metric_add(w->child->score, metric, 1);
+}
+
+void
+worker_ended(void *arg, struct delivery *d)
+{
+	struct worker *w = arg;
+	struct destination *destination = d->destination;
+
+	metric_set(w->child->score, METRIC_DELIVERIES_IN_FLIGHT,
+	    (int64_t)--w->n_on_wire);
+	count_outcome(w, d);
+	if (d->lost) {
+		metric_add(w->child->score, METRIC_RESULTS_STALE, 1);
+		worker_forget(w, d);
+	} else {
+		worker_finish(w, d);
+	}
+	start_queued(w, destination);
+}
+
+/*
+ * Starts what is due, as far as slots reach. Beyond the end of our lease others
+ * may have the events: then nothing starts until it is renewed.
+ */
+static void
+dispatch(struct worker *w, int64_t mono_ms)
+{
+	const struct heap_entry *next;
+
+	while (w->n_on_wire < (size_t)w->cfg->max_deliveries &&
+	    mono_ms < w->lease_until_ms &&
+	    (next = heap_min(&w->ready)) != NULL &&
+	    next->key <= worker_now_ms(w)) {
+		struct delivery *d = heap_pop(&w->ready);
+
+		if (d->lost) {
+			worker_forget(w, d);
+		} else if (destination_admit(&w->destinations,
+			       d->claim->event.url, d, &d->destination)) {
+			start(w, d);
+		} else {
+			d->state = DELIVERY_QUEUED;
+			w->n_queued++;
+		}
+	}
+}
+
+/* ---- jobs of the datastore ---- */
+
+bool
+worker_store_failed(struct worker *w)
+{
+	int64_t mono_ms = clock_mono_ms();
+
+	if (w->status == STORE_OK)
+		return false;
+	metric_add(w->child->score, METRIC_STORE_FAILURES, 1);
+	if (w->status == STORE_BROKEN)
+		log_errorx("datastore: %s", w->err.text);
+	w->store_retry_ms = mono_ms + STORE_RETRY_MS;
+	/* A commit whose answer was lost may have claimed events. */
+	w->lease_due_ms = mono_ms;
+	return true;
+}
+
+static struct worker *
+worker_of_purge(struct store_job *job)
+{
+	return (struct worker *)((char *)job -
+	    offsetof(struct worker, purge_job));
+}
+
+static void
+run_purge(struct store *store, struct store_job *job)
+{
+	struct worker *w = worker_of_purge(job);
+
+	w->status = store_purge(store, w->shards, w->purge_before_ms,
+	    PURGE_STEP, &w->n_purged, &w->err);
+}
+
+static void
+purged(struct store_job *job)
+{
+	struct worker *w = worker_of_purge(job);
+
+	w->busy = false;
+	if (worker_store_failed(w))
+		return;
+	metric_add(
+	    w->child->score, METRIC_EVENTS_PURGED, (int64_t)w->n_purged);
+	w->purge_due_ms = clock_mono_ms() +
+	    (w->n_purged == PURGE_STEP ? PURGE_PAUSE_MS : PURGE_INTERVAL_MS);
+}
+
+static void
+purge_submit(struct worker *w)
+{
+	w->purge_before_ms = worker_now_ms(w) - w->cfg->retention_ms;
+	w->busy = true;
+	store_thread_submit(w->store, &w->purge_job);
+}
+
+static bool
+purges(const struct worker *w)
+{
+	return w->cfg->retention_ms > 0 && w->shards != 0 &&
+	    !w->child->draining;
+}
+
+/* Nothing left to do but to give the leases back. */
+static bool
+may_leave(const struct worker *w)
+{
+	return w->child->draining && TAILQ_EMPTY(&w->all);
+}
+
+static void
+submit_next(struct worker *w, int64_t mono_ms)
+{
+	if (w->busy || mono_ms < w->store_retry_ms)
+		return;
+	if (shards_due(w, mono_ms) || may_leave(w))
+		shards_submit(w);
+	else if (turn_wait_ms(w, mono_ms) == 0)
+		turn_submit(w);
+	else if (purges(w) && mono_ms >= w->purge_due_ms)
+		purge_submit(w);
+}
+
+/* ---- the clock: one place that knows when to look again ---- */
+
+static int64_t
+min_ms(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t
+next_job_ms(const struct worker *w, int64_t mono_ms)
+{
+	int64_t wait_ms = w->lease_due_ms - mono_ms;
+
+	if (w->busy)
+		return INT64_MAX;
+	if (mono_ms < w->store_retry_ms)
+		return w->store_retry_ms - mono_ms;
+	wait_ms = min_ms(wait_ms, turn_wait_ms(w, mono_ms));
+	if (purges(w))
+		wait_ms = min_ms(wait_ms, w->purge_due_ms - mono_ms);
+	return wait_ms;
+}
+
+static int64_t
+next_start_ms(const struct worker *w, int64_t mono_ms)
+{
+	const struct heap_entry *next = heap_min(&w->ready);
+
+	/* A full house or a lapsed lease is not mended by waiting. */
+	if (next == NULL || mono_ms >= w->lease_until_ms ||
+	    w->n_on_wire == (size_t)w->cfg->max_deliveries)
+		return INT64_MAX;
+	return next->key - worker_now_ms(w);
+}
+
+static void
+tick(void *arg)
+{
+	struct worker *w = arg;
+	int64_t mono_ms = clock_mono_ms();
+
+	dispatch(w, mono_ms);
+	submit_next(w, mono_ms);
+	loop_timer_set(w->timer,
+	    min_ms(TIMER_MAX_MS,
+		min_ms(next_job_ms(w, mono_ms), next_start_ms(w, mono_ms))));
+}
+
+static void
+on_timer(void *arg)
+{
+	(void)arg; /* tick runs before the loop sleeps again */
+}
+
+static void
+on_wake(int fd, unsigned events, void *arg)
+{
+	uint64_t n;
+
+	(void)events;
+	(void)arg;
+	/* Emptying it is all: tick looks at what was changed. */
+	if (read(fd, &n, sizeof(n)) == -1 && errno != EAGAIN)
+		log_warn("wake-up descriptor");
+}
+
+/* ---- leaving ---- */
+
+static struct delivery *
+first_on_wire(const struct worker *w)
+{
+	struct delivery *d;
+
+	TAILQ_FOREACH(d, &w->all, entry)
+		if (d->state == DELIVERY_ON_WIRE)
+			return d;
+	return NULL;
+}
+
+static void
+on_drain_deadline(void *arg)
+{
+	struct worker *w = arg;
+	struct delivery *d;
+
+	if (clock_mono_ms() >= w->drain_until_ms) {
+		log_warnx("left without giving %d shards back: the datastore "
+			  "is not available",
+		    __builtin_popcountll(w->shards));
+		loop_stop(w->loop);
+		return;
+	}
+	/* One that ends may take others out of the list. */
+	while ((d = first_on_wire(w)) != NULL)
+		delivery_interrupt(d);
+	loop_timer_set(w->drain_timer, w->drain_until_ms - clock_mono_ms());
+}
+
+/*
+ * Claimed events that were not started go back; those on the wire get three
+ * quarters of the time, the rest is for writing results.
+ */
+static void
+drain(void *arg)
+{
+	struct worker *w = arg;
+	int64_t timeout_ms = w->child->cfg->master.shutdown_timeout_ms;
+	int64_t mono_ms = clock_mono_ms();
+	struct delivery *d;
+
+	while ((d = heap_pop(&w->ready)) != NULL) {
+		if (d->lost)
+			worker_forget(w, d);
+		else
+			release(w, d);
+	}
+	w->lease_due_ms = mono_ms;
+	w->drain_until_ms = mono_ms + timeout_ms;
+	loop_timer_set(w->drain_timer, timeout_ms * 3 / 4);
+}
+
+/* ---- birth and death ---- */
+
+static int
+open_parts(struct worker *w, struct err *err)
+{
+	const struct config_worker *cfg = w->cfg;
+	struct transport_config transport = {
+	    .max_transfers = cfg->max_deliveries,
+	    .connect_timeout_ms = cfg->connect_timeout_ms,
+	    .timeout_ms = cfg->delivery_timeout_ms,
+	    .ca_file = cfg->ca_file,
+	};
+	struct store_params params;
+	struct store *store;
+
+	w->timer = loop_timer_create(w->loop, on_timer, w);
+	w->drain_timer = loop_timer_create(w->loop, on_drain_deadline, w);
+	w->wake_io = loop_io_create(w->loop,
+	    w->child->sb->wake_fd[w->child->slot], LOOP_READ, on_wake, w);
+	if (w->timer == NULL || w->drain_timer == NULL || w->wake_io == NULL ||
+	    turn_init(w) == -1)
+		return err_set(err, "out of memory");
+	w->transport = transport_create(w->loop, &transport, err);
+	if (w->transport == NULL)
+		return -1;
+	child_store_params(w->child, &params);
+	if (store_open(&params, &store, err) == -1)
+		return -1;
+	w->store = store_thread_create(store, w->loop, err);
+	return w->store == NULL ? -1 : 0;
+}
+
+static int
+worker_init(struct worker *w, struct child *child, struct err *err)
+{
+	const struct config_worker *cfg = &child->cfg->worker;
+
+	*w = (struct worker){
+	    .child = child,
+	    .cfg = cfg,
+	    .purge_job = {.run = run_purge, .done = purged},
+	};
+	TAILQ_INIT(&w->all);
+	heap_init(&w->ready);
+	destinations_init(
+	    &w->destinations, (unsigned)cfg->max_deliveries_per_host);
+	if (child_init(child, drain, w, err) == -1)
+		return -1;
+	w->loop = child->loop;
+	shards_init(w);
+	while (w->owner == 0)
+		if (getrandom(&w->owner, sizeof(w->owner), 0) == -1)
+			return err_errno(err, "getrandom");
+	if (open_parts(w, err) == -1)
+		return -1;
+	w->policy = (struct delivery_policy){
+	    .transport = w->transport,
+	    .retry = &cfg->retry,
+	    .max_response_bytes = (size_t)cfg->max_response_bytes,
+	    .response_bytes_kept = (size_t)cfg->response_bytes_kept,
+	    .clock_offset_ms = &w->clock_offset_ms,
+	};
+	w->purge_due_ms = clock_mono_ms() + PURGE_INTERVAL_MS;
+	atomic_store(&child->score->owner, w->owner);
+	loop_before_sleep(w->loop, tick, w);
+	return 0;
+}
+
+static void
+worker_fini(struct worker *w)
+{
+	struct delivery *d;
+
+	store_thread_free(&w->store);
+	while ((d = TAILQ_FIRST(&w->all)) != NULL) {
+		if (d->state == DELIVERY_ON_WIRE)
+			transport_cancel(d->transfer);
+		worker_forget(w, d);
+	}
+	transport_free(&w->transport);
+	shards_fini(w);
+	turn_fini(w);
+	heap_fini(&w->ready);
+	loop_io_free(&w->wake_io);
+	loop_timer_free(&w->timer);
+	loop_timer_free(&w->drain_timer);
+	child_fini(w->child);
+}
+
+int
+worker_main(struct child *child)
+{
+	struct worker w;
+	struct err err;
+	int status;
+
+	if (worker_init(&w, child, &err) == -1) {
+		child_failed(child, err.text);
+		return EXIT_CHILD_FAILED;
+	}
+	child_ready(child);
+	status = loop_run(w.loop);
+	if (status == -1)
+		log_errorx("the event loop failed");
+	worker_fini(&w);
+	return status == -1 ? EXIT_CHILD_FAILED : EXIT_CHILD_OK;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_WORKER_WORKER_H
+#define CASSATA_WORKER_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/heap.h"
+#include "proc/child.h"
+#include "store/store_thread.h"
+#include "worker/batch.h"
+#include "worker/delivery.h"
+#include "worker/destination.h"
+#include "worker/transport.h"
+
+TAILQ_HEAD(delivery_all, delivery);
+STAILQ_HEAD(delivery_queue, delivery);
+
+/*
+ * The state of a worker child. Files: worker.c has the clock and what is in
+ * memory, shards.c the leases, turn.c results and claims. One job of the
+ * datastore is under way at a time, so that what we hold and what it knows of
+ * us can be compared.
+ */
+struct worker {
+	struct child *child;
+	const struct config_worker *cfg;
+	struct loop *loop;
+	struct loop_io *wake_io;
+	struct loop_timer *timer, *drain_timer;
+	struct store_thread *store;
+	struct transport *transport;
+	struct delivery_policy policy;
+	struct destinations destinations;
+
+	/* Deliveries. */
+	struct delivery_all all;
+	unsigned in_shard[EVENT_SHARDS]; /* of all */
+	struct heap ready;		 /* by due time, database's clock */
+	size_t n_queued;		 /* waiting for their host */
+	size_t n_on_wire;
+	struct delivery_queue results; /* finished, to be written */
+	size_t n_results;
+	int64_t oldest_result_ms; /* monotonic */
+
+	/* Leases. */
+	uint64_t owner;	       /* our token */
+	uint64_t shards;       /* held, a bit each */
+	uint64_t yielding;     /* of those, more than our share: not claimed from */
+	int64_t lease_until_ms; /* monotonic: not started beyond it */
+	int64_t lease_due_ms;	/* monotonic: next renewal */
+	uint64_t membership;	/* of the scoreboard, when we last looked */
+	int64_t clock_offset_ms; /* database's clock minus ours */
+	struct store_job lease_job;
+	struct store_lease_turn lease;
+	uint64_t dead[SCOREBOARD_DEAD];
+	int64_t *known; /* row ids we hold, sorted */
+	size_t n_known, cap_known;
+	int64_t lease_sent_ms;
+
+	/* Results and claims. */
+	struct batch batch;
+	int64_t poll_due_ms; /* monotonic: claim even if nothing seems due */
+	struct store_job turn_job;
+	struct store_turn turn;
+	struct delivery_queue writing; /* results of the turn under way */
+	struct store_result *written;  /* the same for the datastore */
+	size_t cap_written;
+
+	/* Removal of old events. */
+	struct store_job purge_job;
+	int64_t purge_due_ms; /* monotonic */
+	int64_t purge_before_ms;
+	size_t n_purged;
+
+	bool busy; /* a job is under way */
+	int64_t store_retry_ms; /* monotonic: no job before, after a failure */
+	enum store_status status; /* of the last job */
+	struct err err;
+	int64_t drain_until_ms; /* monotonic */
+};
+
+/* The database's clock, as far as we know it. */
+int64_t worker_now_ms(const struct worker *w);
+
+/* A delivery has come into memory, finished, or left it (and is freed). */
+void worker_hold(struct worker *w, struct delivery *delivery);
+void worker_finish(struct worker *w, struct delivery *delivery);
+void worker_forget(struct worker *w, struct delivery *delivery);
+
+/* What a delivery calls at its end. */
+void worker_ended(void *arg, struct delivery *delivery);
+
+/*
+ * A job of the datastore failed: waits before the next one and compares what
+ * we hold with what it knows before anything else. Returns true when so.
+ */
+bool worker_store_failed(struct worker *w);
+
+/* shards.c */
+void shards_init(struct worker *w);
+void shards_fini(struct worker *w);
+bool shards_due(struct worker *w, int64_t mono_ms);
+void shards_submit(struct worker *w);
+
+/* turn.c */
+int turn_init(struct worker *w);
+void turn_fini(struct worker *w);
+/* Milliseconds from mono_ms until a turn makes sense: 0 now, INT64_MAX never
+ * by the mere passing of time. */
+int64_t turn_wait_ms(const struct worker *w, int64_t mono_ms);
+void turn_submit(struct worker *w);
+
+#endif

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: ISC
+"""A client that sends exactly the bytes it is told to, and reads answers with
+the framing checked."""
+
+import json
+import socket
+from urllib.parse import quote
+
+
+class Response:
+    def __init__(self, version, status, headers, body):
+        self.version = version
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    def header(self, name):
+        """The value of the only header of that name, or None."""
+        found = [v for n, v in self.headers if n.lower() == name.lower()]
+        assert len(found) <= 1, "%s came %d times" % (name, len(found))
+        return found[0] if found else None
+
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self):
+        return "<%d %s %r>" % (self.status, self.headers, self.body[:1000])
+
+
+class Connection:
+    def __init__(self, port, timeout=20):
+        self._sock = socket.create_connection(("127.0.0.1", port), timeout)
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._stream = self._sock.makefile("rb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def close(self):
+        self._stream.close()
+        self._sock.close()
+
+    def send(self, data):
+        self._sock.sendall(data)
+
+    def send_request(self, method, target, body=None, headers=()):
+        lines = ["%s %s HTTP/1.1" % (method, target), "Host: test"]
+        lines += ["%s: %s" % header for header in headers]
+        if body is not None:
+            lines.append("Content-Length: %d" % len(body))
+        self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + (body or b""))
+
+    def shutdown(self):
+        """Says that nothing more will be sent."""
+        self._sock.shutdown(socket.SHUT_WR)
+
+    def at_end(self):
+        """Whether the server ends the connection without another byte."""
+        try:
+            return self._stream.read(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def read_response(self, head=False):
+        line = self._stream.readline()
+        if not line:
+            raise ConnectionError("no answer")
+        version, status, _ = line.decode("latin-1").split(" ", 2)
+        headers = []
+        for line in iter(self._stream.readline, b"\r\n"):
+            if not line:
+                raise ConnectionError("answer ended in its head")
+            name, _, value = line.decode("latin-1").rstrip("\r\n").partition(":")
+            headers.append((name, value.strip()))
+        response = Response(version, int(status), headers, b"")
+        if response.status >= 200 and response.status != 204 and not head:
+            length = int(response.header("Content-Length"))
+            response.body = self._stream.read(length)
+            if len(response.body) != length:
+                raise ConnectionError("answer ended in its body")
+        return response
+
+
+def request(port, method, target, body=None, headers=()):
+    """One request on a connection of its own, which must end after it."""
+    headers = list(headers) + [("Connection", "close")]
+    with Connection(port) as connection:
+        connection.send_request(method, target, body, headers)
+        response = connection.read_response(head=method == "HEAD")
+        assert connection.at_end(), "more than one answer"
+        return response
+
+
+def path_of(verb, app, event_id):
+    """ids may be str or bytes."""
+    return "/cassata/%s/%s/%s" % (verb, quote(app, safe=""),
+                                  quote(event_id, safe=""))

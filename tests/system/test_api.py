@@ -1,0 +1,625 @@
+# SPDX-License-Identifier: ISC
+"""The HTTP API: every row of its table, every refusal, and the framing."""
+
+import json
+import re
+import time
+from email.utils import parsedate_to_datetime
+
+import pytest
+
+from client import Connection, path_of
+
+FAR = 4102444800  # 2100-01-01
+
+
+def an_event(event_id, app="api", /, **changes):
+    event = {"event-id": event_id, "application-id": app, "event": {"n": 1},
+             "expiry": FAR, "url": "http://127.0.0.1:1/"}
+    event.update({k.replace("_", "-"): v for k, v in changes.items()})
+    return {k: v for k, v in event.items() if v is not ...}
+
+
+def assert_problem(response, status):
+    """RFC 9457."""
+    assert response.status == status, response
+    assert response.header("Content-Type") == "application/problem+json"
+    problem = response.json()
+    assert problem["status"] == status
+    for member in ("type", "title", "detail"):
+        assert isinstance(problem[member], str) and problem[member]
+    return problem
+
+
+def pointers(response):
+    problem = assert_problem(response, 422)
+    assert all(e["detail"] for e in problem["errors"])
+    return sorted(e["pointer"] for e in problem["errors"])
+
+
+# ---- add ----
+
+@pytest.mark.parametrize("path", ["/cassata/add/", "/cassata/add"])
+def test_add(daemon, name, path):
+    response = daemon.request(
+        "POST", path, json.dumps(an_event(name)).encode())
+    assert response.status == 201
+    assert response.header("Location") == path_of("status", "api", name)
+    assert response.header("Content-Type") == "application/json"
+    assert response.json() == {"application-id": "api", "event-id": name,
+                               "status": "PENDING", "expiry": FAR}
+    assert daemon.get(response.header("Location")).status == 200
+
+
+def test_add_again(daemon, name):
+    """The same content, however it is written, may be sent again."""
+    event = an_event(name)
+    assert daemon.post(event).status == 201
+    other_way = json.dumps(dict(reversed(list(event.items()))), indent=2)
+    for body in (json.dumps(event), other_way.replace(
+            '{\n    "n": 1\n  }', '{"n": 1}')):
+        response = daemon.post(body.encode())
+        assert response.status == 200
+        assert response.json() == {"application-id": "api", "event-id": name,
+                                   "status": "PENDING", "expiry": FAR}
+        assert response.header("Location") is None
+
+
+@pytest.mark.parametrize("change", [
+    {"event": {"n": 2}}, {"event": '{"n": 1}'}, {"expiry": FAR + 1},
+    {"url": "http://127.0.0.1:1/x"}, {"method": "PUT"},
+    {"request_headers": ["X-A: b"]},
+], ids=lambda change: next(iter(change)))
+def test_add_conflicting(daemon, name, change):
+    assert daemon.post(an_event(name)).status == 201
+    problem = assert_problem(daemon.post(an_event(name, **change)), 409)
+    assert problem["application-id"] == "api"
+    assert problem["event-id"] == name
+    assert problem["event-status"] == "PENDING"
+    event = daemon.event(name, "api")
+    assert (event["event"], event["expiry"]) == ({"n": 1}, FAR)
+
+
+def test_add_same_id_in_another_application(daemon, name):
+    assert daemon.post(an_event(name, "one")).status == 201
+    assert daemon.post(an_event(name, "two", event=2)).status == 201
+    assert daemon.event(name, "two")["event"] == 2
+
+
+@pytest.mark.parametrize("body", [
+    b"", b" ", b"{", b"nonsense", b'{"event-id": "x",}', b"[1, 2", b"{} {}",
+    b'{"event-id": "\xff"}', b'{"event-id": "\\ud800"}', b"{'a': 1}",
+    b'{"event-id": "a\nb"}', b"\xef\xbb\xbf{}", b"[" * 1000, b'{"a": 01}',
+    b'{"a": NaN}',
+])
+def test_add_malformed(daemon, body):
+    assert_problem(daemon.post(body), 400)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"1", b'"x"', b"null"])
+def test_add_no_object(daemon, body):
+    assert_problem(daemon.post(body), 422)
+
+
+@pytest.mark.parametrize("changes, expected", [
+    ({"event_id": ...}, ["/event-id"]),
+    ({"application_id": ...}, ["/application-id"]),
+    ({"event": ...}, ["/event"]),
+    ({"expiry": ...}, ["/expiry"]),
+    ({"url": ...}, ["/url"]),
+    ({"event_id": ""}, ["/event-id"]),
+    ({"event_id": 7}, ["/event-id"]),
+    ({"event_id": "x" * 256}, ["/event-id"]),
+    ({"event_id": "é" * 128}, ["/event-id"]),
+    ({"event_id": "a\u0001b"}, ["/event-id"]),
+    ({"event_id": "a\u0000b"}, ["/event-id"]),
+    ({"event_id": "a\u007fb"}, ["/event-id"]),
+    ({"application_id": ""}, ["/application-id"]),
+    ({"application_id": "x" * 101}, ["/application-id"]),
+    ({"application_id": "a\nb"}, ["/application-id"]),
+    ({"application_id": None}, ["/application-id"]),
+    ({"expiry": -1}, ["/expiry"]),
+    ({"expiry": "tomorrow"}, ["/expiry"]),
+    ({"expiry": True}, ["/expiry"]),
+    ({"expiry": 253402300800}, ["/expiry"]),
+    ({"expiry": 1e300}, ["/expiry"]),
+    ({"url": "ftp://127.0.0.1/"}, ["/url"]),
+    ({"url": "file:///etc/passwd"}, ["/url"]),
+    ({"url": "127.0.0.1/x"}, ["/url"]),
+    ({"url": "http://"}, ["/url"]),
+    ({"url": "http:///x"}, ["/url"]),
+    ({"url": "http://127.0.0.1/\r\nX: y"}, ["/url"]),
+    ({"url": "http://127.0.0.1/a b"}, ["/url"]),
+    ({"url": "http://user:password@127.0.0.1/"}, ["/url"]),
+    ({"url": 1}, ["/url"]),
+    ({"url": "http://127.0.0.1/" + "x" * 8192}, ["/url"]),
+    ({"method": ""}, ["/method"]),
+    ({"method": "P O"}, ["/method"]),
+    ({"method": 1}, ["/method"]),
+    ({"method": "CONNECT"}, ["/method"]),
+    ({"request_headers": "X: y"}, ["/request-headers"]),
+    ({"request_headers": {"X": "y"}}, ["/request-headers"]),
+    ({"request_headers": [1]}, ["/request-headers/0"]),
+    ({"request_headers": ["X: y", "no colon"]}, ["/request-headers/1"]),
+    ({"request_headers": [": x"]}, ["/request-headers/0"]),
+    ({"request_headers": ["X : y"]}, ["/request-headers/0"]),
+    ({"request_headers": ["X: a\r\nY: b"]}, ["/request-headers/0"]),
+    ({"request_headers": ["X: a\nb"]}, ["/request-headers/0"]),
+    ({"request_headers": ["X: a\u0000b"]}, ["/request-headers/0"]),
+    ({"expirey": 1}, ["/expirey"]),
+    ({"a/b~c": 1}, ["/a~1b~0c"]),
+    ({"event_id": 1, "expiry": -1, "url": "x", "method": 2, "more": 3,
+      "request_headers": ["X"]},
+     ["/event-id", "/expiry", "/method", "/more", "/request-headers/0",
+      "/url"]),
+])
+def test_add_invalid(daemon, changes, expected):
+    assert pointers(daemon.post(an_event("invalid", **changes))) == expected
+    assert daemon.state("invalid", "api") is None
+
+
+@pytest.mark.parametrize("header", [
+    "Host", "Content-Length", "transfer-encoding", "CONNECTION", "Keep-Alive",
+    "Proxy-Connection", "Proxy-Authorization", "TE", "Trailer", "Upgrade",
+    "Expect", "Cassata-Attempt",
+])
+def test_add_refuses_framing_headers(daemon, header):
+    event = an_event("framing", request_headers=["X: y", header + ": 1"])
+    assert pointers(daemon.post(event)) == ["/request-headers/1"]
+
+
+def test_add_names_milliseconds(daemon):
+    response = daemon.post(an_event("ms", expiry=int(time.time() * 1000)))
+    assert pointers(response) == ["/expiry"]
+    assert "millisecond" in response.json()["errors"][0]["detail"]
+
+
+def test_add_longest_ids(daemon):
+    app, event_id = "a" * 100, "é" * 127 + "x"
+    response = daemon.post(an_event(event_id, app))
+    assert response.status == 201
+    assert daemon.get(response.header("Location")).json()["event-id"] == event_id
+
+
+# ---- ids ----
+
+@pytest.mark.parametrize("event_id", [
+    "a/b", "a b", "a%2Fb", "a+b", "ü-€-𝄞", "a?b#c", "..", ".", "a\\b", '"',
+    "<&>", ";,", " ", "%", "a%", "~-._",
+])
+def test_ids_in_paths(daemon, event_id):
+    app = "ids/" + event_id
+    response = daemon.post(an_event(event_id, app))
+    assert response.status == 201
+    for verb in ("status", "event", "delete"):
+        found = daemon.get(path_of(verb, app, event_id))
+        assert found.status == 200
+        assert found.json()["event-id"] == event_id
+        assert found.json()["application-id"] == app
+    assert daemon.get(response.header("Location")).status == 404
+
+
+def test_ids_byte_for_byte(daemon):
+    """No case folding, no trailing spaces, no normal forms, no collation."""
+    ids = ["Key", "key", "KEY", "key ", " key", "ke\u0301y", "k\u00e9y",
+           "k\u00c9y", "ke\u0301y ", "ss", "\u00df", "key\u200b", "0", "00"]
+    for n, event_id in enumerate(ids):
+        event = an_event(event_id, "bytes", event=n)
+        assert daemon.post(event).status == 201, event_id
+    for n, event_id in enumerate(ids):
+        assert daemon.event(event_id, "bytes")["event"] == n
+
+
+def test_ids_do_not_run_together(daemon):
+    assert daemon.post(an_event("bc", "a")).status == 201
+    assert daemon.post(an_event("c", "ab")).status == 201
+
+
+@pytest.mark.parametrize("path, status", [
+    ("/cassata/status/none/none", 404),
+    ("/cassata/event/none/none", 404),
+    ("/cassata/delete/none/none", 404),
+    ("/cassata/status/none", 404),
+    ("/cassata/status/none/", 404),
+    ("/cassata/status//none", 404),
+    ("/cassata/status/a/b/c", 404),
+    ("/cassata/status/a/%00", 404),
+    ("/cassata/status/a/" + "x" * 256, 404),
+    ("/cassata/status/a/%FF", 404),
+    ("/cassata/status/a/%zz", 400),
+    ("/cassata/status/a/%4", 400),
+    ("/", 404), ("/cassata", 404), ("/cassata/", 404), ("/livez/", 404),
+    ("/cassata/add/x", 404), ("/LIVEZ", 404), ("/cassata/../livez", 404),
+])
+def test_unknown(daemon, path, status):
+    assert_problem(daemon.get(path), status)
+
+
+# ---- status, event, delete ----
+
+def test_status(daemon, name):
+    daemon.post(an_event(name))
+    response = daemon.get(path_of("status", "api", name))
+    assert response.status == 200
+    assert response.header("Content-Type") == "application/json"
+    assert response.json() == {
+        "application-id": "api", "event-id": name, "status": "PENDING",
+        "expiry": FAR, "attempts": 0, "next-attempt": FAR}
+
+
+def test_event_document(daemon, name):
+    value = b'{ "b" : 1.0,\t"a":[1e400 , 123456789012345678901234567890] }'
+    headers = ["Content-Type: text/x", "X-A:  b ", "X-Empty:"]
+    body = json.dumps(an_event(
+        name, event="HERE", method="PUT", request_headers=headers))
+    added = daemon.post(body.encode().replace(b'"HERE"', value))
+    assert added.status == 201, added
+    response = daemon.get(path_of("event", "api", name))
+    assert response.status == 200
+    assert value in response.body
+    document = response.json()
+    del document["event"]
+    accepted = [h.split(":")[0] for h in document.pop("request-headers")]
+    assert accepted == ["Content-Type", "X-A", "X-Empty"]
+    assert document == {
+        "application-id": "api", "event-id": name, "status": "PENDING",
+        "expiry": FAR, "attempts": 0, "next-attempt": FAR,
+        "url": "http://127.0.0.1:1/", "method": "PUT", "attempt-log": []}
+
+
+def test_event_document_defaults(daemon, name):
+    daemon.post(an_event(name, event="a \"text\"\n\u00e9"))
+    document = daemon.event(name, "api")
+    assert document["method"] == "POST"
+    assert document["request-headers"] == ["Content-Type: application/json"]
+    assert document["event"] == "a \"text\"\n\u00e9"
+
+
+@pytest.mark.parametrize("expiry", [FAR + 0.125, FAR + 0.001, FAR + 0.5])
+def test_expiry_to_the_millisecond(daemon, name, expiry):
+    response = daemon.post(an_event(name, expiry=expiry))
+    assert response.json()["expiry"] == expiry
+    assert daemon.event(name, "api")["expiry"] == expiry
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_delete(daemon, name, method):
+    path = path_of("delete", "api", name)
+    daemon.post(an_event(name))
+    response = daemon.request(method, path)
+    assert response.status == 200
+    assert response.json() == {"application-id": "api", "event-id": name,
+                               "status": "DELETED"}
+    assert_problem(daemon.request(method, path), 404)
+    assert daemon.state(name, "api") is None
+    assert daemon.post(an_event(name, event="new")).status == 201
+
+
+# ---- health and metrics ----
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])
+def test_health(daemon, path):
+    response = daemon.get(path)
+    assert response.status == 200
+    assert response.json() == {"status": "ok"}
+
+
+def test_metrics(daemon, name):
+    def value():
+        response = daemon.get("/metrics")
+        assert response.status == 200
+        assert response.header("Content-Type").startswith("text/plain")
+        text = response.body.decode()
+        found = re.search(r"^cassata_events_added_total (\d+)$", text, re.M)
+        for line in text.splitlines():
+            assert re.match(
+                r"# (HELP|TYPE) cassata_\w+ |cassata_\w+({.*})? -?\d+$", line)
+        types = re.findall(r"^# TYPE (\S+)", text, re.M)
+        assert len(types) == len(set(types))
+        return int(found.group(1))
+    before = value()
+    daemon.post(an_event(name))
+    assert value() == before + 1
+
+
+# ---- HTTP ----
+
+@pytest.mark.parametrize("method, path, allow", [
+    ("GET", "/cassata/add/", {"POST"}),
+    ("PUT", "/cassata/add", {"POST"}),
+    ("POST", "/cassata/status/a/b", {"GET", "HEAD"}),
+    ("PATCH", "/cassata/delete/a/b", {"GET", "DELETE"}),
+    ("HEAD", "/cassata/delete/a/b", {"GET", "DELETE"}),
+    ("DELETE", "/cassata/event/a/b", {"GET", "HEAD"}),
+    ("POST", "/livez", {"GET", "HEAD"}),
+    ("POST", "/readyz", {"GET", "HEAD"}),
+    ("DELETE", "/metrics", {"GET", "HEAD"}),
+    ("get", "/livez", {"GET", "HEAD"}),
+])
+def test_method_not_allowed(daemon, method, path, allow):
+    response = daemon.request(method, path, b"{}" if method != "HEAD" else None)
+    assert response.status == 405
+    assert set(response.header("Allow").split(", ")) == allow
+    if method != "HEAD":
+        assert_problem(response, 405)
+
+
+@pytest.mark.parametrize("path", [
+    "/livez", "/metrics", "/cassata/status/a/none", "/cassata/status/api/head",
+    "/cassata/event/api/head",
+])
+def test_head(daemon, path):
+    daemon.post(an_event("head"))
+    got = daemon.get(path)
+    with Connection(daemon.port) as c:
+        c.send_request("HEAD", path)
+        head = c.read_response(head=True)
+        c.send_request("GET", "/livez")  # nothing came between
+        assert c.read_response().json() == {"status": "ok"}
+    assert head.status == got.status
+    assert head.header("Content-Type") == got.header("Content-Type")
+    if path != "/metrics":
+        assert head.header("Content-Length") == got.header("Content-Length")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/cassata/status/a/none", "/none"])
+def test_response_headers(daemon, path):
+    response = daemon.get(path)
+    date = parsedate_to_datetime(response.header("Date"))
+    assert abs(date.timestamp() - time.time()) < 60
+    assert response.header("Date").endswith(" GMT")
+    assert int(response.header("Content-Length")) == len(response.body)
+    assert response.header("Content-Type")
+    assert response.header("Connection") == "close"
+    assert response.header("Transfer-Encoding") is None
+
+
+def test_keep_alive(daemon, name):
+    with Connection(daemon.port) as c:
+        for n in range(20):
+            body = json.dumps(an_event("%s-%d" % (name, n))).encode()
+            c.send_request("POST", "/cassata/add/", body)
+            response = c.read_response()
+            assert response.status == 201
+            assert response.header("Connection") in (None, "keep-alive")
+
+
+def test_pipelining(daemon, name):
+    """Answers come in the order of the requests, slow or not."""
+    requests = b""
+    for n in range(10):
+        body = json.dumps(an_event("%s-%d" % (name, n))).encode()
+        requests += (b"POST /cassata/add/ HTTP/1.1\r\nHost: x\r\n"
+                     b"Content-Length: %d\r\n\r\n" % len(body)) + body
+        requests += b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+    with Connection(daemon.port) as c:
+        c.send(requests)
+        for n in range(10):
+            response = c.read_response()
+            assert response.json()["event-id"] == "%s-%d" % (name, n)
+            assert c.read_response().json() == {"status": "ok"}
+
+
+def test_request_in_single_bytes(daemon, name):
+    body = json.dumps(an_event(name)).encode()
+    data = (b"POST /cassata/add/ HTTP/1.1\r\nHost: x\r\n"
+            b"Content-Length: %d\r\n\r\n" % len(body)) + body
+    with Connection(daemon.port) as c:
+        for byte in data:
+            c.send(bytes([byte]))
+        assert c.read_response().status == 201
+
+
+def chunks_of(data, size):
+    out = b""
+    for i in range(0, len(data), size):
+        part = data[i:i + size]
+        out += b"%x;ext=\"v\"\r\n%s\r\n" % (len(part), part)
+    return out + b"0\r\n"
+
+
+@pytest.mark.parametrize("size", [1, 7, 100000])
+@pytest.mark.parametrize("trailer", [b"", b"X-T: 1\r\nX-U: 2\r\n"])
+def test_chunked(daemon, name, size, trailer):
+    body = json.dumps(an_event(name, event="x" * 300)).encode()
+    with Connection(daemon.port) as c:
+        c.send(b"POST /cassata/add/ HTTP/1.1\r\nHost: x\r\n"
+               b"Transfer-Encoding: chunked\r\n\r\n" + chunks_of(body, size) +
+               trailer + b"\r\nGET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert c.read_response().status == 201
+        assert c.read_response().json() == {"status": "ok"}
+    assert daemon.event(name, "api")["event"] == "x" * 300
+
+
+def test_expect_continue(daemon, name):
+    body = json.dumps(an_event(name)).encode()
+    with Connection(daemon.port) as c:
+        c.send(b"POST /cassata/add/ HTTP/1.1\r\nHost: x\r\nExpect: 100-continue"
+               b"\r\nContent-Length: %d\r\n\r\n" % len(body))
+        assert c.read_response().status == 100
+        c.send(body)
+        assert c.read_response().status == 201
+
+
+def test_expect_unknown(daemon):
+    with Connection(daemon.port) as c:
+        c.send(b"GET /livez HTTP/1.1\r\nHost: x\r\nExpect: more\r\n\r\n")
+        assert_problem(c.read_response(), 417)
+
+
+def test_http_1_0(daemon):
+    with Connection(daemon.port) as c:
+        c.send(b"GET /livez HTTP/1.0\r\n\r\n")
+        response = c.read_response()
+        assert response.status == 200
+        assert c.at_end()
+
+
+def test_http_1_0_keep_alive(daemon):
+    with Connection(daemon.port) as c:
+        for _ in range(3):
+            c.send(b"GET /livez HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            response = c.read_response()
+            assert response.status == 200
+            assert response.header("Connection").lower() == "keep-alive"
+
+
+def test_absolute_form(daemon):
+    with Connection(daemon.port) as c:
+        c.send(b"GET http://example.org/livez?q HTTP/1.1\r\n"
+               b"Host: example.org\r\n\r\n")
+        assert c.read_response().status == 200
+
+
+def test_query_is_ignored(daemon):
+    assert daemon.get("/livez?a=b").status == 200
+
+
+def test_half_closed_client(daemon, name):
+    """A client that says it will send no more still gets its answer."""
+    body = json.dumps(an_event(name)).encode()
+    with Connection(daemon.port) as c:
+        c.send_request("POST", "/cassata/add/", body)
+        c.shutdown()
+        assert c.read_response().status == 201
+        assert c.at_end()
+
+
+HOST = b"Host: x\r\n"
+POST = b"POST /cassata/add/ HTTP/1.1\r\n"
+GET = b"GET /livez HTTP/1.1\r\n"
+
+
+@pytest.mark.parametrize("data, status", [
+    (b"GET /" + b"x" * 100000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414),
+    (GET + HOST + b"X-A: " + b"x" * 200000 + b"\r\n\r\n", 431),
+    (GET + HOST + b"X-A: b\r\n" * 200 + b"\r\n", 431),
+    (POST + HOST + b"Content-Length: 1000000000\r\n\r\n", 413),
+    (POST + HOST + b"Content-Length: 99999999999999999999999\r\n\r\n", 413),
+    (POST + HOST + b"Transfer-Encoding: chunked\r\n\r\n3b9aca00\r\n", 413),
+    (b"GET /livez HTTP/2.0\r\n" + HOST + b"\r\n", 505),
+], ids=["line", "header", "headers", "body", "body-huge", "chunk", "version"])
+def test_limits(daemon, data, status):
+    with Connection(daemon.port) as c:
+        c.send(data)
+        response = c.read_response()
+        assert_problem(response, status)
+        assert response.header("Connection") == "close"
+        assert c.at_end()
+
+
+SMUGGLED = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize("head", [
+    POST + HOST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+    POST + HOST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+    POST + HOST + b"Content-Length: 5\r\nContent-Length: 6\r\n",
+    POST + HOST + b"Content-Length: 5\r\nContent-Length: 5\r\n",
+    POST + HOST + b"Content-Length: 5, 5\r\n",
+    POST + HOST + b"Content-Length: +5\r\n",
+    POST + HOST + b"Content-Length: -5\r\n",
+    POST + HOST + b"Content-Length: 0x5\r\n",
+    POST + HOST + b"Content-Length: \r\n",
+    POST + HOST + b"Transfer-Encoding: chunked, chunked\r\n",
+    POST + HOST + b"Transfer-Encoding: chunked\r\n"
+                  b"Transfer-Encoding: chunked\r\n",
+    POST + HOST + b"Transfer-Encoding: xchunked\r\n",
+    POST + HOST + b"Transfer-Encoding: identity\r\n",
+    POST.replace(b"1.1", b"1.0") + b"Transfer-Encoding: chunked\r\n",
+    GET + HOST + b"X-A: b\r\n folded\r\n",
+    GET + b" Host: x\r\n",
+    GET + HOST + b"X-A : b\r\n",
+    GET + HOST + b": b\r\n",
+    GET + HOST + b"no colon\r\n",
+    GET + HOST + b"X(A): b\r\n",
+    GET + HOST + b"X-A: b\rc\r\n",
+    GET + HOST + b"X-A: b\0c\r\n",
+    GET + HOST + b"X-A\0: b\r\n",
+    GET,
+    GET + HOST + HOST,
+    b"GET /livez\r\n" + HOST,
+    b"GET  /livez HTTP/1.1\r\n" + HOST,
+    b"GET /livez  HTTP/1.1\r\n" + HOST,
+    b"GET /li vez HTTP/1.1\r\n" + HOST,
+    b"GET /livez HTTP/1.1 \r\n" + HOST,
+    b"GET livez HTTP/1.1\r\n" + HOST,
+    b"GET /livez http/1.1\r\n" + HOST,
+    b"GET /livez HTTP/1.\r\n" + HOST,
+    b"G\x01T /livez HTTP/1.1\r\n" + HOST,
+    b"GET /\x01 HTTP/1.1\r\n" + HOST,
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n",
+])
+def test_smuggling(daemon, head):
+    """Where two readers could disagree, neither the request nor what follows
+    it is served."""
+    with Connection(daemon.port) as c:
+        c.send(head + b"\r\n0\r\n\r\n" + SMUGGLED)
+        response = c.read_response()
+        assert response.status in (400, 501), response
+        if response.status == 501:
+            assert b"Transfer-Encoding" in head
+        assert_problem(response, response.status)
+        assert response.header("Connection") == "close"
+        assert c.at_end()
+
+
+@pytest.mark.parametrize("chunks", [
+    b"x\r\n", b"\r\n", b"-1\r\n", b"5\r\nhelloXX0\r\n\r\n", b"5 5\r\nhello\r\n",
+    b"0x5\r\nhello\r\n0\r\n\r\n", b"ffffffffffffffffff\r\n",
+    b"5\rX\nhello\r\n0\r\n\r\n", b"0\r\nbad trailer\r\n\r\n",
+])
+def test_bad_chunks(daemon, chunks):
+    with Connection(daemon.port) as c:
+        c.send(POST + HOST + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
+        response = c.read_response()
+        assert_problem(response, 413 if chunks.startswith(b"ff") else 400)
+        assert c.at_end()
+
+
+def test_slow_and_silent_clients(launch):
+    """Header and body time-outs are answered; an idle connection just ends."""
+    c = launch(service={"headerTimeout": "300ms", "bodyTimeout": "300ms",
+                        "idleTimeout": "300ms"})
+    for data in (GET, POST + HOST + b"Content-Length: 5\r\n\r\n{"):
+        with Connection(c.port) as connection:
+            connection.send(data)
+            assert_problem(connection.read_response(), 408)
+            assert connection.at_end()
+    with Connection(c.port) as connection:
+        assert connection.at_end()
+    with Connection(c.port) as connection:
+        connection.send_request("GET", "/livez")
+        assert connection.read_response().status == 200
+        assert connection.at_end()
+
+
+def test_body_limit(launch):
+    c = launch(service={"maxBodyBytes": 2000})
+    fits = json.dumps(an_event("fits")).encode()
+    fits += b" " * (2000 - len(fits))
+    assert c.post(fits).status == 201
+    assert_problem(c.post(fits + b" "), 413)
+
+
+def test_many_clients(daemon, name):
+    """As many connections as there is room for, all answered."""
+    connections = [Connection(daemon.port) for _ in range(200)]
+    for n, c in enumerate(connections):
+        body = json.dumps(an_event("%s-%d" % (name, n))).encode()
+        c.send_request("POST", "/cassata/add/", body)
+    for c in connections:
+        assert c.read_response().status == 201
+        c.close()
+
+
+def test_concurrent_same_event(daemon, name):
+    """Of many at once exactly one creates."""
+    connections = [Connection(daemon.port) for _ in range(20)]
+    body = json.dumps(an_event(name)).encode()
+    for c in connections:
+        c.send_request("POST", "/cassata/add/", body)
+    statuses = sorted(c.read_response().status for c in connections)
+    for c in connections:
+        c.close()
+    assert statuses == [200] * 19 + [201]

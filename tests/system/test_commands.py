@@ -1,0 +1,411 @@
+# SPDX-License-Identifier: ISC
+"""cassatad and cassatactl as an operator meets them."""
+
+import json
+import os
+import re
+import socket
+import time
+
+import pytest
+
+from cassata import SOURCE, wait_for
+from client import path_of
+
+# Exit codes of LSB init scripts.
+OK, FAILED, USAGE, STOPPED, NOT_RUNNING = 0, 1, 2, 3, 7
+DEAD = 1  # status, with a pid file left behind
+
+
+def assert_ok(done):
+    assert done.returncode == OK and done.stderr == "", done
+    return done
+
+
+def assert_one_line(done, *words):
+    """A refusal: one line that says what and where."""
+    assert done.returncode != OK, done
+    assert done.stderr.endswith("\n") and done.stderr.count("\n") == 1, done
+    for word in words:
+        assert word in done.stderr, done
+
+
+# ---- start, stop, status ----
+
+def test_start_status_stop(prepare, sink):
+    c = prepare()
+    assert c.ctl("status").returncode == STOPPED
+    assert "started" in assert_ok(c.ctl("start")).stdout
+    # Ready when it returns: nothing is waited for.
+    assert c.status()["state"] == "ready"
+    assert c.get("/readyz").status == 200
+    c.schedule("e", sink.url("/e"))
+    c.wait_state("e", "COMPLETED")
+
+    pid = c.status()["pid"]
+    assert os.getsid(pid) != os.getsid(0)
+    assert str(pid) in assert_ok(c.ctl("status")).stdout
+    assert json.loads(assert_ok(c.ctl("status", "--json")).stdout) \
+        ["listening"] == c.status()["listening"]
+    assert "already running" in assert_ok(c.ctl("start")).stdout
+    assert c.status()["pid"] == pid
+
+    assert_ok(c.ctl("stop"))
+    assert c.processes() == []  # gone when it returns
+    assert c.ctl("status").returncode == STOPPED
+    assert_ok(c.ctl("stop"))
+    assert not [f for f in os.listdir(c.state_dir)
+                if f.endswith((".pid", ".sock"))]
+
+
+def test_restart(prepare, sink):
+    c = prepare()
+    assert_ok(c.ctl("restart"))  # starts what does not run
+    first = c.status()["pid"]
+    c.schedule("e", sink.url("/e"), expiry=time.time() + 2)
+    assert_ok(c.ctl("restart"))
+    assert c.status()["pid"] != first
+    c.wait_state("e", "COMPLETED")
+
+
+def test_reload(prepare):
+    c = prepare()
+    assert c.ctl("reload").returncode == NOT_RUNNING
+    assert_ok(c.ctl("start"))
+    c.configure(worker={"numWorkerThreads": 3})
+    assert_ok(c.ctl("reload"))
+    assert len(c.children("worker")) == 3
+    good = c.config_file.read_text()
+    c.config_file.write_text("service:\n  port: [1, 2]\n")
+    assert c.ctl("reload").returncode == FAILED
+    c.config_file.write_text(good)
+    assert len(c.children("worker")) == 3
+
+
+def test_reload_tells_what_the_daemon_found(launch, store):
+    """The file is right, but the new children cannot work with it."""
+    c = launch()
+    before = {x["pid"] for x in c.status()["children"]}
+    c.configure(datastore={"url": store.bad_url})
+    done = c.ctl("reload")
+    assert done.returncode == FAILED
+    assert store.bad_place in done.stderr
+    c.configure(datastore={"url": store.url})
+    assert {x["pid"] for x in c.status()["children"]} == before
+    assert c.get("/readyz").status == 200
+
+
+def test_status_after_a_crash(prepare):
+    c = prepare(master={"shutdownTimeout": "500ms"}).start()
+    c.kill()
+    wait_for(lambda: not c.processes(), 20, "end of orphans")
+    assert c.ctl("status").returncode == DEAD
+    assert_ok(c.ctl("start"))
+    assert_ok(c.ctl("status"))
+    assert_ok(c.ctl("stop"))
+
+
+@pytest.mark.parametrize("role_first", [True, False])
+def test_second_name(prepare, sink, role_first):
+    """cassata service start, cassata start service: as in the seed."""
+    c = prepare(worker={"workerThreadPollingInterval": "500ms"})
+    link = c.directory / "cassata"
+    link.symlink_to(c.builddir / "cassatactl")
+
+    def cassata(verb, role):
+        words = (role, verb) if role_first else (verb, role)
+        return c.run(str(link), *c.options, *words)
+    assert_ok(cassata("start", "service"))
+    assert_ok(cassata("status", "service"))
+    assert cassata("status", "worker").returncode == STOPPED
+    assert_ok(cassata("start", "worker"))
+    documents = [json.loads(c.ctl("status", "--json", role).stdout)
+                 for role in ("service", "worker")]
+    for document, role in zip(documents, ("service", "worker")):
+        assert {x["role"] for x in document["children"]} == {role}
+    c.schedule("e", sink.url("/e"))
+    c.wait_state("e", "COMPLETED")
+    assert_ok(cassata("reload", "worker"))
+    assert_ok(cassata("stop", "worker"))
+    assert cassata("status", "worker").returncode == STOPPED
+    assert_ok(cassata("status", "service"))
+    assert_ok(cassata("stop", "service"))
+
+
+def test_a_second_master_is_refused(launch):
+    """In the state directory of one that runs."""
+    c = launch()
+    done = c.run(*c.command())
+    assert_one_line(done, str(c.pid))
+    assert c.status()["pid"] == c.pid
+
+
+@pytest.mark.parametrize("words", [
+    [], ["begin"], ["start", "stop"], ["start", "service", "worker"],
+    ["start", "everything"], ["event"], ["event", "list"],
+    ["event", "show", "one"], ["--wrong"],
+])
+def test_usage(prepare, words):
+    done = prepare().ctl(*words)
+    assert done.returncode == USAGE
+    assert "usage: " in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("program", ["cassatad", "cassatactl"])
+def test_help_and_version(prepare, program):
+    c = prepare()
+    path = str(c.builddir / program)
+    assert "usage: " in assert_ok(c.run(path, "--help")).stdout
+    assert re.fullmatch(r"cassata(d|ctl)? \d+\.\d+\.\d+\n",
+                        assert_ok(c.run(path, "--version")).stdout)
+    assert c.run(path, "--wrong").returncode == USAGE
+
+
+def test_state_directory_from_the_environment(prepare, store):
+    """$CASSATA_HOME holds the configuration and all that is relative."""
+    c = prepare()
+    if store.kind == "sqlite":
+        c.configure(datastore={"url": "sqlite:relative.db"})
+    c.config_file.rename(c.state_dir / "cassata.yaml")
+    env = c.environment(CASSATA_HOME=str(c.state_dir))
+    ctl = str(c.builddir / "cassatactl")
+    assert_ok(c.run(ctl, "start", env=env))
+    assert c.get("/readyz").status == 200
+    assert c.status()["config"] == str(c.state_dir / "cassata.yaml")
+    if store.kind == "sqlite":
+        assert (c.state_dir / "relative.db").exists()
+    assert_ok(c.run(ctl, "stop", env=env))
+
+
+# ---- check-config, init-db, event ----
+
+@pytest.mark.parametrize("command", [
+    ["cassatactl", "check-config"], ["cassatad", "--check"]])
+def test_check_config(prepare, command):
+    c = prepare()
+    program, word = command
+    path = str(c.builddir / program)
+    done = assert_ok(c.run(path, *c.options, word))
+    assert done.stdout == "configuration OK\n"
+    c.config_file.write_text(
+        "service:\n"
+        "  prot: 1\n"
+        "  port: 70000\n"
+        "  port: 1\n"
+        "worker:\n"
+        "  numWorkerThreads: many\n"
+        "  retryDelays: [1s, soon]\n"
+        "  lease: -1s\n"
+        "extra:\n"
+        "  a: b\n"
+        "log:\n"
+        "  level: loud\n"
+        "  destination: [1]\n")
+    done = c.run(path, *c.options, word)
+    assert done.returncode == FAILED and done.stdout == ""
+    lines = done.stderr.splitlines()
+    places = [re.search(r"cassata\.yaml:(\d+):(\d+): (.*)", line).groups()
+              for line in lines]
+    assert {int(line) for line, _, _ in places} == {
+        2, 3, 4, 6, 7, 8, 9, 12, 13}
+    assert len(lines) == len(places) == 9
+    assert "port" in places[0][2]  # the nearest valid key
+    assert [int(n) for n, _, _ in places] == sorted(
+        int(n) for n, _, _ in places)
+
+
+def test_init_db(prepare, store, sink):
+    """A MySQL schema is made on demand; SQLite makes its own."""
+    c = prepare(service={"createTablesIfNotExists": False})
+    if store.kind == "mysql":
+        assert_one_line(c.ctl("start"), "init-db")
+    done = assert_ok(c.ctl("init-db"))
+    assert "p@ss" not in done.stdout
+    c.start()
+    c.schedule("e", sink.url("/e"))
+    c.wait_state("e", "COMPLETED")
+    assert_ok(c.ctl("init-db"))  # changes nothing
+    assert c.state("e") == "COMPLETED"
+
+
+def test_event_commands(launch, sink):
+    c = launch()
+    app, event_id = "an app/é", "id 1/%"
+    added = assert_ok(c.ctl(
+        "event", "add", "-a", app, "-i", event_id, "-m", "PUT",
+        "-H", "X-A: b", "-H", "Content-Type: text/plain",
+        "-t", "0.2", sink.url("/e"), "text of the event"))
+    assert json.loads(added.stdout)["event-id"] == event_id
+    [arrived] = sink.wait("/e")
+    assert arrived.method == "PUT"
+    assert arrived.body == b"text of the event"
+    assert arrived.header("X-A") == "b"
+    assert arrived.header("Content-Type") == "text/plain"
+    c.wait_state(event_id, "COMPLETED", app=app)
+
+    shown = json.loads(assert_ok(
+        c.ctl("event", "show", app, event_id)).stdout)
+    assert (shown["event"], shown["status"]) == (
+        "text of the event", "COMPLETED")
+    done = c.ctl("event", "delete", app, event_id)
+    assert done.returncode == FAILED and "COMPLETED" in done.stderr
+
+    assert_ok(c.ctl("event", "add", "-a", "a", "-i", "later", "-t", "3600",
+                    sink.url("/later")))
+    assert_ok(c.ctl("event", "delete", "a", "later"))
+    assert c.ctl("event", "show", "a", "later").returncode == FAILED
+    assert c.get(path_of("status", "a", "later")).status == 404
+
+
+def test_event_body_from_a_file(launch, sink):
+    c = launch()
+    path = c.directory / "body"
+    text = '{"é": 1}\n' + "x" * 100000 + "\n"
+    path.write_text(text)
+    assert_ok(c.ctl("event", "add", sink.url("/file"), "@%s" % path))
+    with open(path) as stdin:
+        assert_ok(c.ctl("event", "add", sink.url("/stdin"), "-", stdin=stdin))
+    for where in ("/file", "/stdin"):
+        assert sink.wait(where)[0].body == text.encode()
+    done = c.ctl("event", "add", sink.url("/x"), "@/nowhere/file")
+    assert_one_line(done, "/nowhere/file")
+    done = c.ctl("event", "add", "not a url", "x")
+    assert done.returncode == FAILED and "/url" in done.stderr
+
+
+def test_event_without_a_daemon(prepare):
+    c = prepare(service={"port": 1})
+    assert_one_line(c.ctl("event", "show", "a", "b"), "127.0.0.1:1")
+
+
+# ---- starts that cannot succeed ----
+
+def both_ways(c):
+    """cassatactl start, and cassatad in the foreground."""
+    yield c.ctl("start")
+    yield c.run(*c.command())
+
+
+def assert_refused(c, *words):
+    for done in both_ways(c):
+        assert_one_line(done, *words)
+        assert done.stdout == ""
+    assert c.processes() == []
+    assert c.ctl("status").returncode in (FAILED, STOPPED)
+
+
+def test_config_no_yaml(prepare):
+    c = prepare()
+    c.config_file.write_text("service: {port: 1\nworker: ]\n")
+    assert_refused(c, "cassata.yaml:2:", "YAML")
+
+
+def test_config_missing(prepare):
+    c = prepare()
+    c.config_file.unlink()
+    assert_refused(c, str(c.config_file), "No such file")
+
+
+def test_datastore_out_of_reach(prepare, store):
+    c = prepare(datastore={"url": store.bad_url, "connectTimeout": "1s"})
+    assert_refused(c, store.bad_place)
+    if store.kind == "mysql":
+        assert "secret" not in c.ctl("start").stderr
+
+
+def test_wrong_password(prepare, store):
+    """For SQLite its like: a file that is no database."""
+    if store.kind == "mysql":
+        url = store.url.replace("p%40ss%2Fword", "wrong")
+        c = prepare(datastore={"url": url})
+        assert_refused(c, "denied")
+    else:
+        with open(store.path, "w") as f:
+            f.write("no database, but long enough to be looked at\n" * 100)
+        assert_refused(prepare(), store.path, "not a database")
+
+
+@pytest.mark.parametrize("version", [2, 1000000])
+def test_wrong_schema_version(prepare, store, version):
+    c = prepare()
+    assert_ok(c.ctl("init-db"))
+    store.set_version(version)
+    assert_refused(c, "schema", str(version))
+    done = c.ctl("init-db")
+    assert_one_line(done, "schema", str(version))
+
+
+def test_port_in_use(prepare):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        c = prepare(service={"port": port})
+        assert_refused(c, "127.0.0.1:%d" % port, "in use")
+
+
+def test_bad_listen_address(prepare):
+    c = prepare(service={"listen": "192.0.2.1"})
+    assert_refused(c, "192.0.2.1")
+
+
+def test_state_directory_below_a_file(prepare):
+    c = prepare()
+    (c.directory / "file").write_text("")
+    c.state_dir = c.directory / "file" / "state"
+    assert_refused(c, str(c.state_dir), "Not a directory")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_state_directory_without_permission(prepare):
+    c = prepare()
+    os.chmod(c.state_dir, 0o500)
+    assert_refused(c, str(c.state_dir), "Permission denied")
+
+
+def test_log_file_in_no_directory(prepare):
+    c = prepare()
+    c.configure(log={"destination": "/nowhere/log"})
+    assert_refused(c, "/nowhere/log")
+
+
+def test_failed_start_leaves_nothing_in_the_way(prepare, sink):
+    """Once the reason is gone the next start succeeds."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        c = prepare(service={"port": port})
+        assert_one_line(c.ctl("start"), str(port))
+    assert_ok(c.ctl("start"))
+    c.schedule("e", sink.url("/e"))
+    c.wait_state("e", "COMPLETED")
+
+
+# ---- the init script ----
+
+def test_init_script(prepare, sink):
+    c = prepare()
+
+    def script(verb):
+        env = c.environment(
+            CASSATACTL=str(c.builddir / "cassatactl"),
+            CONFIG=str(c.config_file), CASSATA_HOME=str(c.state_dir))
+        return c.run("sh", str(SOURCE / "contrib/init.d/cassata"), verb,
+                     env=env)
+    assert script("status").returncode == STOPPED
+    assert script("reload").returncode == NOT_RUNNING
+    assert_ok(script("try-restart"))
+    assert script("status").returncode == STOPPED
+    assert_ok(script("start"))
+    assert_ok(script("status"))
+    c.schedule("e", sink.url("/e"))
+    c.wait_state("e", "COMPLETED")
+    first = c.status()["pid"]
+    assert_ok(script("start"))
+    assert_ok(script("reload"))
+    assert_ok(script("force-reload"))
+    assert c.status()["pid"] == first
+    assert_ok(script("restart"))
+    assert_ok(script("try-restart"))
+    assert c.status()["pid"] != first
+    assert_ok(script("stop"))
+    assert script("status").returncode == STOPPED
+    assert script("wrong").returncode == USAGE

@@ -1,0 +1,483 @@
+# SPDX-License-Identifier: ISC
+"""What arrives at the receiver, when, and what its answer leads to."""
+
+import json
+import time
+from email.utils import formatdate
+from urllib.parse import unquote
+
+import pytest
+
+from cassata import closed_port, wait_for
+from client import path_of
+from sink import Reply, Sink, half_closed
+
+
+def post_raw(daemon, sink, name, value, **members):
+    """Adds an event, due now, whose event value is these bytes."""
+    event = {"event-id": name, "application-id": "app", "expiry": 0,
+             "url": sink.url("/" + name), **members}
+    body = json.dumps(event).encode()[:-1] + b', "event": ' + value + b"}"
+    response = daemon.post(body)
+    assert response.status == 201, response
+
+
+def arrival(sink, name, seconds=15):
+    return sink.wait("/" + name, 1, seconds)[0]
+
+
+# ---- the request ----
+
+@pytest.mark.parametrize("value", [
+    b'{"b":1,"a":2}',
+    b'{ "b" :\t1.0 ,\r\n "a" : [ ] }',
+    b"123456789012345678901234567890",
+    b"-0.10000000000000000000000001e+0400",
+    b'{"n": 9007199254740993, "d": 1.10, "e": 1E5, "z": -0}',
+    b'{"a": 1, "a": 2}',
+    b'["\\u00e9", "\\/", "\\ud834\\udd1e", "\xc3\xa9"]',
+    b'{"":"","\xe2\x82\xac":null}',
+    b"[]", b"{}", b"null", b"true", b"0",
+    b'["\x7f"]',
+], ids=repr)
+def test_value_byte_for_byte(daemon, sink, name, value):
+    post_raw(daemon, sink, name, value)
+    assert arrival(sink, name).body == value
+
+
+@pytest.mark.parametrize("text", [
+    "", "plain", 'say "hi"\\ / \b\f\n\r\t', "é€𝄞", "\x00", "\x01\x1f\x7f",
+    '{"a": 1}', " white ", "\u2028",
+], ids=ascii)
+@pytest.mark.parametrize("escape", [True, False])
+def test_string_as_text(daemon, sink, name, text, escape):
+    value = json.dumps(text, ensure_ascii=escape).encode()
+    post_raw(daemon, sink, name, value)
+    assert arrival(sink, name).body == text.encode()
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_mebibyte(daemon, sink, name, as_text):
+    text = "".join(chr(97 + n % 26) for n in range(1 << 20))
+    value = json.dumps(text if as_text else [text]).encode()
+    post_raw(daemon, sink, name, value)
+    arrived = arrival(sink, name)
+    assert arrived.body == (text.encode() if as_text else value)
+    assert arrived.header("Expect") is None
+    wait_for(lambda: daemon.state(name) == "COMPLETED")
+    assert daemon.event(name)["event"] == (text if as_text else [text])
+
+
+@pytest.mark.parametrize("method", [
+    "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "GET", "HEAD",
+])
+def test_method(daemon, sink, name, method):
+    post_raw(daemon, sink, name, b'{"a":1}', method=method)
+    arrived = arrival(sink, name)
+    assert arrived.method == method
+    if method in ("GET", "HEAD"):
+        assert arrived.body == b""
+        assert arrived.header("Content-Length") in (None, "0")
+    else:
+        assert arrived.body == b'{"a":1}'
+    daemon.wait_state(name, "COMPLETED")
+
+
+def test_default_headers(daemon, sink, name):
+    post_raw(daemon, sink, name, b"1")
+    arrived = arrival(sink, name)
+    assert arrived.method == "POST"
+    assert arrived.version == "HTTP/1.1"
+    assert arrived.header("Content-Type") == "application/json"
+    assert arrived.header("Content-Length") == "1"
+    assert arrived.header("Host") == "127.0.0.1:%d" % sink.port
+    assert arrived.header("User-Agent") == (
+        "cassata/" + daemon.status()["version"])
+    assert arrived.header("Cassata-Application-Id") == "app"
+    assert unquote(arrived.header("Cassata-Event-Id")) == name
+    assert arrived.header("Cassata-Attempt") == "1"
+
+
+def test_request_headers(daemon, sink, name):
+    headers = ["X-One: 1", "x-two:2", "X-Three:   with  spaces  ", "X-Empty:",
+               "Authorization: Bearer a:b;c", "X-Utf: é", "X-One: again"]
+    post_raw(daemon, sink, name, b"1", **{"request-headers": headers})
+    arrived = arrival(sink, name)
+    assert [v for n, v in arrived.headers if n == "X-One"] == ["1", "again"]
+    assert arrived.header("x-two") == "2"
+    assert arrived.header("X-Three") == "with  spaces"
+    assert arrived.header("X-Empty") == ""
+    assert arrived.header("Authorization") == "Bearer a:b;c"
+    assert arrived.header("X-Utf").encode("latin-1").decode() == "é"
+    assert arrived.header("Content-Type") is None
+    assert arrived.header("Cassata-Attempt") == "1"
+
+
+@pytest.mark.parametrize("event_id", ["a/b c", "ü€𝄞", "a%2Fb", "\u0085", "~."])
+def test_ids_in_headers(daemon, sink, name, event_id):
+    app = event_id + name
+    daemon.schedule(event_id, sink.url("/" + name), app=app)
+    arrived = arrival(sink, name)
+    for header, text in (("Cassata-Event-Id", event_id),
+                         ("Cassata-Application-Id", app)):
+        assert arrived.header(header).isascii()
+        assert unquote(arrived.header(header)) == text
+
+
+def test_url_as_given(daemon, sink, name):
+    path = "/" + name + "/../a//b/%41%2f?q=%20+&r=a/b"
+    daemon.schedule(name, sink.url(path))
+    wait_for(lambda: daemon.state(name) != "PENDING")
+    assert sink.wait(path)[0].path == path
+
+
+def test_connections_are_kept(daemon, sink, name):
+    for n in range(6):
+        daemon.schedule("%s-%d" % (name, n), sink.url("/" + name))
+        daemon.wait_state("%s-%d" % (name, n), "COMPLETED")
+    assert sink.accepted <= 2  # one per worker
+
+
+# ---- what the answer leads to ----
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_delivered(daemon, sink, name, status):
+    sink.on("/" + name, status)
+    daemon.schedule(name, sink.url("/" + name))
+    event = daemon.wait_state(name, "COMPLETED", "FAILED")
+    assert event["status"] == "COMPLETED"
+    assert event["attempts"] == 1
+    assert event["last-response-code"] == status
+    assert event["attempt-log"] == []
+    assert "next-attempt" not in event and "last-error" not in event
+    assert len(sink.arrivals()) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 404, 410, 422])
+def test_rejected(daemon, sink, name, status):
+    reply = Reply(status, b"because", [("Location", sink.url("/elsewhere"))])
+    sink.on("/" + name, reply)
+    started = time.time()
+    daemon.schedule(name, sink.url("/" + name))
+    event = daemon.wait_state(name, "COMPLETED", "FAILED")
+    assert event["status"] == "FAILED"
+    assert event["attempts"] == 1
+    assert event["last-response-code"] == status
+    assert "next-attempt" not in event
+    [attempt] = event["attempt-log"]
+    assert started - 0.01 <= attempt.pop("time") <= time.time() + 0.01
+    assert attempt == {"attempt": 1, "response-code": status,
+                       "response-body": "because"}
+    assert len(sink.arrivals()) == 1
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
+def test_retried_until_delivered(daemon, sink, name, status):
+    sink.on("/" + name, Reply(status, b"not now"), status, 200)
+    daemon.schedule(name, sink.url("/" + name))
+    event = daemon.wait_state(name, "COMPLETED", "FAILED")
+    assert event["status"] == "COMPLETED"
+    assert event["attempts"] == 3
+    assert event["last-response-code"] == 200
+    assert [(a["attempt"], a["response-code"], a.get("response-body"))
+            for a in event["attempt-log"]] == [
+                (1, status, "not now"), (2, status, None)]
+    assert [a.header("Cassata-Attempt") for a in sink.arrivals()] == [
+        "1", "2", "3"]
+    assert len({a.body for a in sink.arrivals()}) == 1
+
+
+def test_retried_until_failed(daemon, sink, name):
+    sink.on("/" + name, 500)
+    daemon.schedule(name, sink.url("/" + name))
+    event = daemon.wait_state(name, "FAILED")
+    assert event["attempts"] == 3  # httpRetryCount: 2
+    assert event["last-response-code"] == 500
+    assert [a["attempt"] for a in event["attempt-log"]] == [1, 2, 3]
+    times = [a["time"] for a in event["attempt-log"]]
+    for earlier, later in zip(times, times[1:]):
+        assert later - earlier >= 0.08  # 100 ms less 20 %
+    assert len(sink.arrivals()) == 3
+
+
+@pytest.mark.parametrize("reply, code", [
+    (Reply(None, delay=60), None),
+    (Reply(200, delay=60), None),
+    (half_closed(), 200),
+    (Reply(None, end="close"), None),
+    (Reply(None, end="reset"), None),
+], ids=["silence", "late", "half-closed", "closed", "reset"])
+def test_broken_answers(daemon, sink, name, reply, code):
+    """No whole answer is no answer: it is tried again."""
+    sink.on("/" + name, reply, 200)
+    daemon.schedule(name, sink.url("/" + name))
+    event = daemon.wait_state(name, "COMPLETED", "FAILED")
+    assert event["status"] == "COMPLETED"
+    assert event["attempts"] == 2
+    [attempt] = event["attempt-log"]
+    assert attempt["attempt"] == 1
+    assert attempt.get("response-code") == code
+    assert attempt["error"]
+
+
+def test_refused_connection(daemon, name):
+    with closed_port() as sock:
+        daemon.schedule(name, "http://127.0.0.1:%d/" % sock.getsockname()[1])
+        event = daemon.wait_state(name, "FAILED")
+    assert event["attempts"] == 3
+    assert "last-response-code" not in event
+    assert event["last-error"]
+    assert all(a["error"] and "response-code" not in a
+               for a in event["attempt-log"])
+
+
+def test_unknown_host(daemon, name):
+    daemon.schedule(name, "http://nowhere.invalid/")
+    event = daemon.wait_state(name, "FAILED", seconds=40)
+    assert event["last-error"]
+
+
+def test_no_http(daemon, name):
+    """A receiver that speaks something else."""
+    with Sink() as sink:
+        sink.on("/" + name, Reply(200, raw=b"220 ready\r\n", end="close"))
+        daemon.schedule(name, sink.url("/" + name))
+        event = daemon.wait_state(name, "FAILED")
+    assert event["last-error"]
+
+
+def test_waiting_for_the_next_attempt(launch, sink):
+    """What a client sees between two attempts, and may do then."""
+    c = launch(worker={"retryDelays": ["1h"], "deliveryTimeout": "500ms"})
+    replies = {
+        "408": 408, "425": 425, "429": 429, "500": 500, "503": 503,
+        "timeout": Reply(None, delay=60), "half": half_closed(),
+        "closed": Reply(None, end="close"), "reset": Reply(None, end="reset"),
+    }
+    before = time.time()
+    with closed_port() as sock:
+        c.schedule("refused",
+                   "http://127.0.0.1:%d/" % sock.getsockname()[1])
+        for key, reply in replies.items():
+            sink.on("/" + key, reply)
+            c.schedule(key, sink.url("/" + key))
+        for key in [*replies, "refused"]:
+            event = c.wait_state(key, "SERVICE_UNAVAILABLE")
+            assert event["attempts"] == 1
+            # one hour, ±20 %
+            assert before + 2880 <= event["next-attempt"] <= time.time() + 4320
+            if key.isdigit():
+                assert event["last-response-code"] == int(key)
+            else:
+                assert event["last-error"]
+            assert len(event["attempt-log"]) == 1
+            status = c.get(path_of("status", "app", key)).json()
+            assert status == {k: event[k] for k in status}
+            assert status["status"] == "SERVICE_UNAVAILABLE"
+            assert c.delete(key).status == 200
+            assert c.state(key) is None
+
+
+def test_retry_after_seconds(daemon, sink, name):
+    sink.on("/" + name, Reply(429, headers=[("Retry-After", "1")]), 200)
+    daemon.schedule(name, sink.url("/" + name))
+    first, second = sink.wait("/" + name, 2)
+    assert second.at - first.at >= 1
+
+
+def test_retry_after_never_shortens(launch, sink, name):
+    c = launch(worker={"retryDelays": ["1h"]})
+    sink.on("/" + name, Reply(503, headers=[("Retry-After", "0")]))
+    c.schedule(name, sink.url("/" + name))
+    event = c.wait_state(name, "SERVICE_UNAVAILABLE")
+    assert event["next-attempt"] > time.time() + 2800
+
+
+@pytest.mark.parametrize("form", ["rfc1123", "rfc850", "asctime"])
+def test_retry_after_date(daemon, sink, name, form):
+    at = int(time.time()) + 900
+    text = {
+        "rfc1123": formatdate(at, usegmt=True),
+        "rfc850": time.strftime("%A, %d-%b-%y %H:%M:%S GMT", time.gmtime(at)),
+        "asctime": time.asctime(time.gmtime(at)),
+    }[form]
+    sink.on("/" + name, Reply(503, headers=[("Retry-After", text)]))
+    daemon.schedule(name, sink.url("/" + name))
+    event = daemon.wait_state(name, "SERVICE_UNAVAILABLE")
+    assert at - 1 <= event["next-attempt"] <= at + 2
+
+
+def test_retry_after_has_a_cap(launch, sink, name):
+    c = launch(worker={"retryDelays": ["1s"], "maxRetryAfter": "10m"})
+    sink.on("/" + name, Reply(503, headers=[("Retry-After", "99999999")]))
+    c.schedule(name, sink.url("/" + name))
+    event = c.wait_state(name, "SERVICE_UNAVAILABLE")
+    assert time.time() + 590 <= event["next-attempt"] <= time.time() + 601
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5", "1e3", "99999999999999999"])
+def test_retry_after_nonsense(launch, sink, name, text):
+    c = launch(worker={"retryDelays": ["100ms"], "maxRetryAfter": "1s"})
+    sink.on("/" + name, Reply(503, headers=[("Retry-After", text)]), 200)
+    c.schedule(name, sink.url("/" + name))
+    c.wait_state(name, "COMPLETED")
+
+
+def test_response_body_is_cut(daemon, sink, name):
+    sink.on("/" + name, Reply(404, b"0123456789" * 1000))
+    daemon.schedule(name, sink.url("/" + name))
+    [attempt] = daemon.wait_state(name, "FAILED")["attempt-log"]
+    assert attempt["response-body"] == "0123456789" * 200
+
+
+def test_response_body_of_any_bytes(daemon, sink, name):
+    sink.on("/" + name, Reply(404, bytes(range(256)) + b"\xe2\x82\xac"))
+    daemon.schedule(name, sink.url("/" + name))
+    [attempt] = daemon.wait_state(name, "FAILED")["attempt-log"]
+    assert attempt["response-body"].endswith("€")
+
+
+def test_huge_response(daemon, sink, name):
+    """Read to a cap and dropped; the event was delivered all the same."""
+    sink.on("/" + name, Reply(200, b"x" * (64 << 20)))
+    daemon.schedule(name, sink.url("/" + name))
+    event = daemon.wait_state(name, "COMPLETED", "FAILED", seconds=30)
+    assert event["status"] == "COMPLETED"
+    assert event["attempts"] == 1
+
+
+# ---- TLS ----
+
+def test_https(launch, certificate):
+    with Sink(certificate) as sink:
+        c = launch(worker={"caFile": certificate + ".crt"})
+        c.schedule("tls", sink.url("/tls"), event="secret")
+        c.wait_state("tls", "COMPLETED")
+        assert sink.arrivals()[0].body == b"secret"
+
+
+def test_https_untrusted(launch, certificate):
+    with Sink(certificate) as sink:
+        c = launch()
+        c.schedule("tls", sink.url("/tls"))
+        event = c.wait_state("tls", "SERVICE_UNAVAILABLE", "FAILED",
+                             "COMPLETED")
+        assert event["status"] != "COMPLETED"
+        assert event["last-error"]
+        assert sink.arrivals() == []
+
+
+# ---- on time ----
+
+def test_never_early(daemon, sink, name):
+    start = time.time() + 0.5
+    for n in range(40):
+        daemon.schedule("%s-%d" % (name, n), sink.url("/%s" % n),
+                        expiry=round(start + n * 0.037, 3))
+    for n in range(40):
+        arrived = sink.wait("/%d" % n)[0]
+        assert arrived.wall >= round(start + n * 0.037, 3)
+
+
+@pytest.mark.parametrize("expiry", [0, 1, 1524141245])
+def test_past_expiry_is_due_at_once(daemon, sink, name, expiry):
+    """At once: long before the next poll."""
+    before = time.monotonic()
+    daemon.schedule(name, sink.url("/" + name), expiry=expiry)
+    assert arrival(sink, name, 9).at - before < 9
+
+
+def test_woken_before_the_poll(launch, sink, record_property):
+    """The insert wakes the worker: the poll, 60 s away, cannot be it."""
+    c = launch(worker={"workerThreadPollingInterval": "60s"})
+    lateness = []
+    for n in range(3):
+        expiry = round(time.time() + 1.5, 3)
+        c.schedule("e%d" % n, sink.url("/%d" % n), expiry=expiry)
+        arrived = sink.wait("/%d" % n, 1, 20)[0]
+        assert arrived.wall >= expiry
+        lateness.append((arrived.wall - expiry) * 1000)
+    text = ", ".join("%.1f ms" % ms for ms in lateness)
+    record_property("lateness", text)
+    print("lateness of three events, 1.5 s ahead: " + text)
+
+
+def test_earlier_event_overtakes(launch, sink):
+    """A worker that sleeps until a later event hears of an earlier one."""
+    c = launch(worker={"workerThreadPollingInterval": "60s"})
+    c.schedule("later", sink.url("/later"), expiry=time.time() + 4)
+    for n in range(8):
+        c.schedule("e%d" % n, sink.url("/e%d" % n),
+                   expiry=time.time() + 0.8 - 0.1 * n)
+    for n in range(8):
+        sink.wait("/e%d" % n)
+    assert sink.arrivals("/later") == []
+    sink.wait("/later")
+
+
+def test_slow_receiver_delays_nobody(launch, sink):
+    """A claimed batch does not wait for its slowest member."""
+    c = launch(worker={"numWorkerThreads": 1})
+    gate = sink.gate()
+    sink.on("/slow", Reply(200, gate=gate))
+    for n in range(4):
+        c.schedule("slow%d" % n, sink.url("/slow"))
+    sink.wait("/slow", 4)
+    for n in range(30):
+        c.schedule("fast%d" % n, sink.url("/fast"))
+    sink.wait("/fast", 30)
+    assert c.state("slow0") == "PROCESSING"
+    gate.set()
+    for n in range(4):
+        c.wait_state("slow%d" % n, "COMPLETED")
+
+
+# ---- delete ----
+
+def test_delete_before(daemon, sink, name):
+    expiry = time.time() + 0.6
+    daemon.schedule(name, sink.url("/" + name), expiry=expiry)
+    assert daemon.delete(name).status == 200
+    daemon.schedule(name + "-after", sink.url("/after"), expiry=expiry + 0.3)
+    daemon.wait_state(name + "-after", "COMPLETED")
+    assert sink.arrivals("/" + name) == []
+
+
+def test_delete_during_and_after(daemon, sink, name):
+    gate = sink.gate()
+    sink.on("/" + name, Reply(200, gate=gate))
+    daemon.schedule(name, sink.url("/" + name))
+    arrival(sink, name)
+    assert daemon.state(name) == "PROCESSING"
+    response = daemon.delete(name)
+    assert response.status == 409
+    assert response.json()["event-status"] == "PROCESSING"
+    gate.set()
+    daemon.wait_state(name, "COMPLETED")
+    for method in ("GET", "DELETE"):
+        response = daemon.delete(name, method=method)
+        assert response.status == 409
+        assert response.json()["event-status"] == "COMPLETED"
+    assert daemon.state(name) == "COMPLETED"
+
+
+def test_delete_failed(daemon, sink, name):
+    sink.on("/" + name, 404)
+    daemon.schedule(name, sink.url("/" + name))
+    daemon.wait_state(name, "FAILED")
+    response = daemon.delete(name)
+    assert response.status == 409
+    assert response.json()["event-status"] == "FAILED"
+
+
+def test_add_again_after_delivery(daemon, sink, name):
+    """A repeated add tells the state and delivers nothing again."""
+    event = {"event-id": name, "application-id": "app", "event": 1,
+             "expiry": 0, "url": sink.url("/" + name)}
+    assert daemon.post(event).status == 201
+    daemon.wait_state(name, "COMPLETED")
+    response = daemon.post(event)
+    assert (response.status, response.json()["status"]) == (200, "COMPLETED")
+    daemon.schedule(name + "-after", sink.url("/after"))
+    daemon.wait_state(name + "-after", "COMPLETED")
+    assert len(sink.arrivals("/" + name)) == 1

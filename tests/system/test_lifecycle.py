@@ -1,0 +1,648 @@
+# SPDX-License-Identifier: ISC
+"""Starting, stopping, reloading and killing: nothing accepted is lost."""
+
+import os
+import random
+import signal
+import socket
+import sys
+import threading
+import time
+
+import pytest
+
+from cassata import read_text, wait_for
+from client import Connection, path_of
+from sink import Reply
+
+ENDED = ("COMPLETED", "FAILED")
+
+
+def pids(children):
+    return {c["pid"] for c in children}
+
+
+def is_gone(pid):
+    """Also when its parent has not asked for it yet."""
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def kill_child(pid):
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: is_gone(pid), 10, "end of the child")
+
+
+class Clients:
+    """Threads that post events, due now, until they are told to stop. Every
+    other one keeps its connection as long as the server does."""
+
+    def __init__(self, port, url, n=4):
+        self._port = port
+        self._url = url
+        self._ending = threading.Event()
+        self.accepted = []
+        self.failures = []
+        self._threads = [
+            threading.Thread(target=self._run, args=(i, i % 2 == 0))
+            for i in range(n)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.stop()
+
+    def stop(self):
+        self._ending.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def _run(self, number, keeps):
+        connection = None
+        n = 0
+        while not self._ending.is_set():
+            event_id = "client-%d-%d" % (number, n)
+            n += 1
+            body = ('{"event-id":"%s","application-id":"app","event":1,'
+                    '"expiry":0,"url":"%s"}' % (event_id, self._url)).encode()
+            try:
+                connection = connection or Connection(self._port)
+                connection.send_request("POST", "/cassata/add/", body)
+                response = connection.read_response()
+                if response.status == 201:
+                    self.accepted.append(event_id)
+                else:
+                    self.failures.append(response)
+                if not keeps or response.header("Connection") == "close":
+                    connection.close()
+                    connection = None
+            except OSError as e:
+                self.failures.append(e)
+                connection = None
+            time.sleep(0.005)
+
+
+def assert_all_delivered(c, clients, seconds=30):
+    assert clients.accepted
+    for event_id in clients.accepted:
+        c.wait_state(event_id, "COMPLETED", seconds=seconds)
+
+
+# ---- stop and start ----
+
+def test_restart_loses_nothing(prepare, sink):
+    """Waiting, between two attempts, and on the wire when the time is up."""
+    c = prepare(master={"shutdownTimeout": "500ms"},
+                worker={"retryDelays": ["2s"]}).start()
+    gate = sink.gate()
+    sink.on("/hung", Reply(200, gate=gate), 200)
+    sink.on("/retried", 503, 200)
+    c.schedule("hung", sink.url("/hung"))
+    c.schedule("retried", sink.url("/retried"))
+    for n in range(5):
+        c.schedule("waiting%d" % n, sink.url("/waiting"),
+                   expiry=time.time() + 3)
+    c.schedule("far", sink.url("/far"), expiry=time.time() + 3600)
+    sink.wait("/hung")
+    c.wait_state("retried", "SERVICE_UNAVAILABLE")
+    c.stop()
+    assert sink.arrivals("/waiting") == []
+
+    c.start()
+    assert c.wait_state("hung", "COMPLETED")["attempts"] == 2
+    assert c.wait_state("retried", "COMPLETED")["attempts"] == 2
+    for n in range(5):
+        assert c.wait_state("waiting%d" % n, "COMPLETED")["attempts"] == 1
+    assert c.state("far") == "PENDING"
+    assert len(sink.arrivals("/waiting")) == 5
+    assert len(sink.arrivals("/hung")) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_drain_finishes_deliveries(prepare, sink, number):
+    c = prepare().start()
+    gate = sink.gate()
+    sink.on("/slow", Reply(200, gate=gate))
+    for n in range(10):
+        c.schedule("slow%d" % n, sink.url("/slow"))
+    c.schedule("next", sink.url("/next"), expiry=time.time() + 1)
+    sink.wait("/slow", 10)
+    c.send(number)
+    wait_for(lambda: c.status()["state"] == "draining", 10, "the drain")
+    time.sleep(1.2)  # the next event becomes due, and is not begun
+    assert c.process.poll() is None
+    assert sink.arrivals("/next") == []
+    gate.set()
+    c.stop(number=number)
+    c.start()
+    for n in range(10):
+        assert c.wait_state("slow%d" % n, "COMPLETED")["attempts"] == 1
+    c.wait_state("next", "COMPLETED")
+    assert len(sink.arrivals("/slow")) == 10
+
+
+def test_stop_while_clients_post(prepare, sink):
+    """What was answered with 201 is delivered after the next start."""
+    c = prepare().start()
+    with Clients(c.port, sink.url("/e")) as clients:
+        sink.wait("/e", 20)
+        c.stop()
+    assert not [f for f in clients.failures if not isinstance(f, OSError)
+                and f.status != 503]
+    c.start()
+    assert_all_delivered(c, clients)
+
+
+def test_stop_answers_requests_begun(prepare):
+    """A request whose beginning was read before the stop gets its answer."""
+    c = prepare().start()
+    body = (b'{"event-id":"half","application-id":"app","event":1,'
+            b'"expiry":4102444800,"url":"http://127.0.0.1:1/"}')
+    with Connection(c.port) as idle, Connection(c.port) as half:
+        idle.send_request("GET", "/livez")
+        idle.read_response()
+        half.send(b"POST /cassata/add/ HTTP/1.1\r\nHost: x\r\nExpect: "
+                  b"100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
+        assert half.read_response().status == 100
+        c.send(signal.SIGTERM)
+        wait_for(lambda: c.status()["state"] == "draining", 10, "the drain")
+        half.send(body)
+        response = half.read_response()
+        assert response.status == 201
+        assert response.header("Connection") == "close"
+        assert half.at_end() and idle.at_end()
+    c.stop()
+
+
+def test_stop_while_starting(prepare):
+    """A stop at any moment of the start is a stop."""
+    for delay in (0, 0.02, 0.1, 0.3):
+        c = prepare()
+        c.spawn()
+        time.sleep(delay)
+        c.send(signal.SIGTERM)
+        code = c.process.wait(30)
+        # Before its handlers are there a process ends as any other.
+        assert code in (0, -signal.SIGTERM), c.log_text()
+        c.process = None
+
+
+# ---- kill -9 ----
+
+@pytest.mark.parametrize("how_many", [1, 2])
+def test_killed_workers(launch, sink, how_many):
+    """Their claims come back at once, not after the lease."""
+    c = launch(worker={"numWorkerThreads": 2, "lease": "10m",
+                       "workerThreadPollingInterval": "10m"})
+    gate = sink.gate()
+    n = 16  # in 64 shards, half of them with each worker
+    for i in range(n):
+        sink.on("/%d" % i, Reply(200, gate=gate), 200)
+        c.schedule("e%d" % i, sink.url("/%d" % i))
+    for i in range(n):
+        sink.wait("/%d" % i)
+    before = pids(c.children("worker"))
+    assert len(before) == 2
+    killed = sorted(before)[:how_many]
+    for pid in killed:
+        kill_child(pid)
+    wait_for(lambda: len(pids(c.children("worker"))) == 2 and
+             not pids(c.children("worker")) & set(killed), 20, "new workers")
+    wait_for(lambda: len(sink.arrivals()) > (n if how_many == 1 else 2 * n - 1),
+             20, "another delivery")
+    gate.set()
+    for i in range(n):
+        event = c.wait_state("e%d" % i, *ENDED)
+        assert event["status"] == "COMPLETED"
+        assert event["attempts"] == len(sink.arrivals("/%d" % i))
+        if event["attempts"] == 2:
+            [lost] = event["attempt-log"]
+            assert lost["attempt"] == 1 and lost["error"]
+    assert c.status()["pid"] == c.pid
+
+
+def test_killed_service(launch, sink):
+    c = launch(service={"processes": 2})
+    port = c.port
+    before = pids(c.children("service"))
+    killed = min(before)
+    kill_child(killed)
+    for n in range(50):  # the other one serves
+        with Connection(port) as connection:
+            connection.send_request("GET", "/readyz")
+            assert connection.read_response().status == 200
+    wait_for(lambda: len(pids(c.children("service")) - {killed}) == 2, 20,
+             "a new service")
+    c.schedule("after", sink.url("/after"))
+    c.wait_state("after", "COMPLETED")
+
+
+def test_killed_children_at_random(launch, sink):
+    """Events and clients meanwhile: nothing accepted is lost."""
+    c = launch(worker={"numWorkerThreads": 3, "lease": "10m"},
+               service={"processes": 2})
+    dice = random.Random(1)
+    with Clients(c.port, sink.url("/e")) as clients:
+        for _ in range(8):
+            role = dice.choice(["service", "worker"])
+            children = wait_for(lambda: c.children(role), 20, "a " + role)
+            kill_child(dice.choice(children)["pid"])
+            time.sleep(0.2)
+    assert_all_delivered(c, clients)
+
+
+def test_killed_master(prepare, sink):
+    """No orphan stays, and a new start works at once, on the same port."""
+    c = prepare(master={"shutdownTimeout": "1s"}).start()
+    gate = sink.gate()
+    sink.on("/hung", Reply(200, gate=gate), 200)
+    c.schedule("hung", sink.url("/hung"))
+    c.schedule("later", sink.url("/later"), expiry=time.time() + 2)
+    sink.wait("/hung")
+    c.configure(service={"port": c.port})
+    old = c.processes()
+    c.kill()
+    c.start()
+    assert c.wait_state("hung", "COMPLETED")["attempts"] == 2
+    c.wait_state("later", "COMPLETED")
+    assert len(sink.arrivals("/later")) == 1
+    wait_for(lambda: not set(old) & set(c.processes()), 20, "end of orphans")
+
+
+def test_killed_master_alone(prepare):
+    """Without a new start everything is gone, too."""
+    c = prepare(master={"shutdownTimeout": "1s"}).start()
+    c.kill()
+    wait_for(lambda: not c.processes(), 20, "end of orphans")
+
+
+def test_killed_all_at_once(prepare, sink):
+    """As after a crash of the machine: all that was answered is there."""
+    c = prepare(worker={"lease": "2s"}).start()
+    with Clients(c.port, sink.url("/e")) as clients:
+        sink.wait("/e", 20)
+        for pid in c.processes():
+            os.kill(pid, signal.SIGKILL)
+        c.process.wait(10)
+        c.process = None
+    wait_for(lambda: not c.processes(), 10, "their end")
+    c.start()
+    assert_all_delivered(c, clients)
+
+
+# ---- reload ----
+
+def test_reload_while_clients_post(launch, sink):
+    """Good or broken, no request fails; broken, the old one stays."""
+    c = launch(worker={"numWorkerThreads": 2})
+    with Clients(c.port, sink.url("/e")) as clients:
+        sink.wait("/e", 10)
+        for n in (4, 1, 3):
+            c.configure(worker={"numWorkerThreads": n})
+            assert c.reload() == "ok\n"
+            wait_for(lambda: len(c.children("worker")) == n, 30, "workers")
+            sink.wait("/e", len(sink.arrivals()) + 10)
+        good = c.config_file.read_text()
+        services = pids(c.children("service"))
+        for bad in ("service: [", "service:\n  port: many\n",
+                    "worker:\n  numWorkerThread: 3\n"):
+            c.config_file.write_text(bad)
+            answer = c.reload()
+            assert answer.startswith("error: ")
+            assert "cassata.yaml:" in answer
+            sink.wait("/e", len(sink.arrivals()) + 10)
+        assert pids(c.children("service")) == services
+        assert len(c.children("worker")) == 3
+        c.config_file.write_text(good)
+        assert c.reload() == "ok\n"
+        sink.wait("/e", len(sink.arrivals()) + 10)
+    assert clients.failures == []
+    assert_all_delivered(c, clients)
+
+
+def test_reload_finishes_deliveries(launch, sink):
+    """The old children end what they began; nothing is sent twice."""
+    c = launch()
+    gate = sink.gate()
+    sink.on("/slow", Reply(200, gate=gate))
+    for n in range(6):
+        c.schedule("slow%d" % n, sink.url("/slow"))
+    sink.wait("/slow", 6)
+    before = pids(c.children("worker"))
+    assert c.reload() == "ok\n"
+    for n in range(6):
+        c.schedule("fast%d" % n, sink.url("/fast"))
+    # Shards of waiting deliveries stay with the old worker until it is done.
+    gate.set()
+    for n in range(6):
+        assert c.wait_state("slow%d" % n, "COMPLETED")["attempts"] == 1
+        c.wait_state("fast%d" % n, "COMPLETED")
+    wait_for(lambda: len(c.processes()) == 1 + len(c.status()["children"]) and
+             not before & set(c.processes()), 20, "end of the old")
+    assert len(sink.arrivals("/slow")) == 6
+
+
+def test_hangup(launch):
+    c = launch()
+    before = pids(c.status()["children"])
+    c.config_file.write_text("nonsense: [")
+    c.send(signal.SIGHUP)
+    wait_for(lambda: "cassata.yaml:" in c.log_text(), 10, "a log line")
+    assert pids(c.status()["children"]) == before
+    c.configure()
+    c.send(signal.SIGHUP)
+    wait_for(lambda: not before & pids(c.status()["children"]), 20, "a reload")
+    c.wait_ready()
+
+
+def test_reload_changes_settings(launch, sink):
+    c = launch(worker={"httpRetryCount": 0})
+    sink.on("/one", 500)
+    c.schedule("one", sink.url("/one"))
+    assert c.wait_state("one", "FAILED")["attempts"] == 1
+    c.configure(worker={"httpRetryCount": 1, "retryDelays": ["50ms"]})
+    assert c.reload() == "ok\n"
+    sink.on("/two", 500)
+    c.schedule("two", sink.url("/two"))
+    assert c.wait_state("two", "FAILED")["attempts"] == 2
+
+
+# ---- several workers, several masters ----
+
+def test_each_event_once(launch, sink):
+    """Many events, many workers: no claim is delivered twice."""
+    c = launch(worker={"numWorkerThreads": 6, "lease": "1s",
+                       "numEventsProcessedPerTransaction": 3})
+    dice = random.Random(2)
+    sink.on("/e", lambda _: Reply(200, delay=dice.random() * 0.05))
+    n = 400
+    due = time.time() + 1
+    for i in range(n):
+        c.schedule("e%d" % i, sink.url("/e"), expiry=due + dice.random())
+    sink.wait("/e", n, 60)
+    for i in range(n):
+        assert c.wait_state("e%d" % i, *ENDED)["attempts"] == 1
+    ids = [a.header("Cassata-Event-Id") for a in sink.arrivals("/e")]
+    assert sorted(ids) == sorted("e%d" % i for i in range(n))
+
+
+def test_lease_outlived(launch, sink):
+    """A delivery that takes longer than the lease is not begun again."""
+    c = launch(worker={"numWorkerThreads": 2, "lease": "1s"})
+    sink.on("/slow", Reply(200, delay=4))
+    for n in range(6):
+        c.schedule("e%d" % n, sink.url("/slow"))
+    for n in range(6):
+        assert c.wait_state("e%d" % n, *ENDED)["attempts"] == 1
+    assert len(sink.arrivals()) == 6
+
+
+def test_two_masters(launch, sink):
+    """Two hosts on one datastore share the work."""
+    settings = {"lease": "3s", "workerThreadPollingInterval": "1s"}
+    one = launch(worker=settings)
+    two = launch(worker=settings)
+
+    def shared():
+        return [c.status()["metrics"]["cassata_shards_held"]
+                for c in (one, two)] == [32, 32]
+    wait_for(shared, 30, "a fair share")
+    n = 100
+    for i in range(n):
+        (one, two)[i % 2].schedule("e%d" % i, sink.url("/e"))
+    for i in range(n):
+        assert two.wait_state("e%d" % i, *ENDED)["attempts"] == 1
+    assert len(sink.arrivals("/e")) == n
+    for c in (one, two):
+        assert c.status()["metrics"]["cassata_events_claimed_total"] > 0
+
+    two.stop()  # its shards are free at once
+    for i in range(20):
+        one.schedule("after%d" % i, sink.url("/after"))
+    sink.wait("/after", 20)
+
+
+def test_master_lost_on_another_host(launch, sink):
+    """Its leases run out, then its events are delivered by the others."""
+    settings = {"lease": "3s", "workerThreadPollingInterval": "1s"}
+    one = launch(worker=settings)
+    two = launch(worker=settings)
+    wait_for(lambda: two.status()["metrics"]["cassata_shards_held"] == 32, 30,
+             "a fair share")
+    for pid in two.processes():
+        os.kill(pid, signal.SIGKILL)
+    two.process.wait(10)
+    two.process = None
+    for i in range(40):
+        one.schedule("e%d" % i, sink.url("/e"))
+    for i in range(40):
+        one.wait_state("e%d" % i, "COMPLETED")
+
+
+def test_roles_apart(launch, sink):
+    service = launch(roles="service")
+    assert {c["role"] for c in service.status()["children"]} == {"service"}
+    service.schedule("before", sink.url("/before"))
+    worker = launch(roles="worker",
+                    worker={"workerThreadPollingInterval": "1s"})
+    assert {c["role"] for c in worker.status()["children"]} == {"worker"}
+    assert worker.status()["listening"] == []
+    service.schedule("after", sink.url("/after"))
+    service.wait_state("before", "COMPLETED")
+    service.wait_state("after", "COMPLETED")
+
+
+# ---- the datastore goes away for a while ----
+
+def test_locked_datastore(launch, store, sink):
+    """Adds are refused in time with 503; results wait and are not lost."""
+    c = launch(datastore={"timeout": "500ms"})
+    gate = sink.gate()
+    sink.on("/e", Reply(200, gate=gate))
+    c.schedule("e", sink.url("/e"))
+    sink.wait("/e")
+    body = {"event-id": "x", "application-id": "app", "event": 1,
+            "expiry": 0, "url": sink.url("/x")}
+    with store.locked():
+        gate.set()
+        response = c.post(body)
+        assert response.status == 503
+        assert int(response.header("Retry-After")) > 0
+        assert response.header("Content-Type") == "application/problem+json"
+        assert c.get("/livez").status == 200
+    wait_for(lambda: c.post(body).status in (200, 201), 20, "an answer")
+    c.wait_state("x", "COMPLETED")
+    assert c.wait_state("e", "COMPLETED")["attempts"] == 1
+    assert len(sink.arrivals("/e")) == 1
+
+
+def test_lost_connections(launch, store, sink):
+    c = launch()
+    for n in range(3):
+        c.schedule("before%d" % n, sink.url("/before"),
+                   expiry=time.time() + 1)
+        store.disconnect()
+        event = {"event-id": "e%d" % n, "application-id": "app", "event": 1,
+                 "expiry": 0, "url": sink.url("/e")}
+        wait_for(lambda: c.post(event).status in (200, 201), 20, "an answer")
+    for n in range(3):
+        c.wait_state("e%d" % n, "COMPLETED")
+        c.wait_state("before%d" % n, "COMPLETED")
+    assert c.get("/readyz").status == 200
+
+
+# ---- the world around ----
+
+def test_reopen_log(prepare):
+    c = prepare()
+    assert c.ctl("start").returncode == 0
+    assert "ready" in read_text(c.log)
+    old = str(c.log) + ".1"
+    os.rename(c.log, old)
+    c.send(signal.SIGUSR1)
+
+    def logs_open():
+        found = set()
+        for pid in c.processes():
+            for fd in os.listdir("/proc/%d/fd" % pid):
+                try:
+                    found.add(os.readlink("/proc/%d/fd/%s" % (pid, fd)))
+                except FileNotFoundError:
+                    pass
+        return found
+    wait_for(lambda: str(c.log) in logs_open() and old not in logs_open(), 10,
+             "the new log")
+    kill_child(c.children("worker")[0]["pid"])
+    wait_for(lambda: read_text(c.log), 10, "a line in the new log")
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_notify(prepare, abstract):
+    c = prepare()
+    name = str(c.directory / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind("\0" + name if abstract else name)
+        sock.settimeout(30)
+
+        def message():
+            return dict(line.split("=", 1)
+                        for line in sock.recv(4096).decode().splitlines())
+        c.start(env={"NOTIFY_SOCKET": "@" + name if abstract else name})
+        ready = message()
+        assert ready["READY"] == "1"
+        assert int(ready.get("MAINPID", c.pid)) == c.pid
+        assert c.get("/readyz").status == 200
+        c.send(signal.SIGHUP)
+        reloading = message()
+        assert reloading["RELOADING"] == "1"
+        assert int(reloading["MONOTONIC_USEC"]) > 0
+        assert message()["READY"] == "1"
+        c.send(signal.SIGTERM)
+        assert message()["STOPPING"] == "1"
+        c.stop()
+
+
+# LISTEN_PID must name the process that the program becomes.
+ACTIVATE = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def test_socket_activation(prepare, sink):
+    """Connections made before the start, and between two, are served."""
+    c = prepare()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        prefix = [sys.executable, "-c", ACTIVATE, str(listener.fileno())]
+        for n in range(2):
+            with Connection(port) as early:
+                early.send_request("GET", "/readyz")
+                c.start(prefix=prefix, pass_fds=[listener.fileno()])
+                assert early.read_response().status == 200
+            assert c.status()["listening"] == ["127.0.0.1:%d" % port]
+            c.schedule("e%d" % n, sink.url("/e"))
+            c.wait_state("e%d" % n, "COMPLETED")
+            assert c.reload() == "ok\n"
+            assert c.get("/readyz").status == 200
+            c.stop()
+
+
+def test_descriptors_do_not_leak(launch, sink):
+    """As many descriptors after a hundred events and clients as before."""
+    c = launch(service={"processes": 1}, worker={"numWorkerThreads": 1})
+    pid = c.children("service")[0]["pid"]
+
+    def one():
+        c.schedule("e%d" % next(numbers), sink.url("/e"))
+    numbers = iter(range(1000))
+    for _ in range(5):
+        one()
+
+    def count():
+        return len(os.listdir("/proc/%d/fd" % pid))
+    before = count()
+    for _ in range(100):
+        one()
+    wait_for(lambda: count() <= before, 10, "%d descriptors" % before)
+
+
+def test_status_document(launch, store):
+    before = int(time.time())
+    c = launch(service={"processes": 2}, worker={"numWorkerThreads": 3})
+    status = c.status()
+    assert status["pid"] == c.pid
+    assert status["state"] == "ready"
+    assert before <= status["started"] <= time.time()
+    assert status["config"] == str(c.config_file)
+    assert status["datastore"].startswith(store.kind + ":")
+    assert "ss%2F" not in status["datastore"]  # the password
+    assert "ss/word" not in status["datastore"]
+    assert sorted((x["role"], x["number"]) for x in status["children"]) == [
+        ("service", 1), ("service", 2), ("worker", 1), ("worker", 2),
+        ("worker", 3)]
+    for child in status["children"]:
+        assert child["state"] == "ready"
+        assert before <= child["started"] <= time.time()
+        assert child["generation"] == status["children"][0]["generation"]
+    for word in ("nonsense", "", "x" * 1000):
+        c.control(word)
+        assert c.status()["state"] == "ready"
+
+
+def test_secrets_stay_out_of_the_log(launch, store, sink):
+    c = launch()
+    c.schedule("e", sink.url("/e"), event="body-of-the-event",
+               request_headers=["Authorization: Bearer very-secret"])
+    c.wait_state("e", "COMPLETED")
+    c.stop()
+    for secret in ("very-secret", "body-of-the-event", "p@ss/word",
+                   "p%40ss%2Fword"):
+        assert secret not in c.log_text()
+
+
+def test_delete_races_with_delivery(launch, sink):
+    """Deleted or delivered, never both."""
+    c = launch()
+    outcome = {}
+    for n in range(60):
+        name = "e%d" % n
+        c.schedule(name, sink.url("/" + name), expiry=time.time() + 0.03)
+        time.sleep(0.001 * (n % 60))
+        outcome[name] = c.delete(name).status
+    assert set(outcome.values()) <= {200, 409}
+    for name, status in outcome.items():
+        if status == 409:
+            c.wait_state(name, "COMPLETED")
+            assert len(sink.arrivals("/" + name)) == 1
+        else:
+            assert c.get(path_of("status", "app", name)).status == 404
+            assert sink.arrivals("/" + name) == []

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: ISC */
+#include "worker/batch.h"
+
+#include <stdlib.h>
+
+#include <check.h>
+
+struct want_row {
+	bool backlog;
+	size_t size, held, capacity, waiting;
+	size_t want;
+};
+
+static const struct want_row want_rows[] = {
+    /* room for all, for some, for none */
+    {false, 5, 0, 512, 0, 5},
+    {false, 5, 510, 512, 3, 2},
+    {false, 5, 512, 512, 3, 0},
+    {false, 5, 600, 512, 3, 0},
+    /* under backlog small claims wait while others can be started */
+    {true, 500, 300, 512, 44, 0},
+    {true, 500, 262, 512, 6, 250},
+    {true, 500, 263, 512, 7, 0},
+    {true, 500, 300, 512, 0, 212},
+    /* a batch larger than the memory for it counts as that memory */
+    {true, 500, 10, 20, 5, 10},
+    {true, 500, 11, 20, 5, 0},
+};
+
+START_TEST(test_want)
+{
+	const struct want_row *row = &want_rows[_i];
+	struct batch batch;
+
+	batch_init(&batch, 5, 500);
+	batch.size = row->size;
+	batch.backlog = row->backlog;
+	ck_assert_uint_eq(
+	    batch_want(&batch, row->held, row->capacity, row->waiting),
+	    row->want);
+}
+END_TEST
+
+START_TEST(test_grows_and_shrinks)
+{
+	static const size_t sizes[] = {5, 10, 20, 40, 80, 160, 320, 500, 500};
+	struct batch batch;
+
+	batch_init(&batch, 5, 500);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		ck_assert_uint_eq(batch.size, sizes[i]);
+		batch_claimed(&batch, true);
+		ck_assert(batch.backlog);
+	}
+	batch_claimed(&batch, false);
+	ck_assert(!batch.backlog);
+	ck_assert_uint_eq(batch.size, 5);
+}
+END_TEST
+
+START_TEST(test_min_equals_max)
+{
+	struct batch batch;
+
+	batch_init(&batch, 1, 1);
+	batch_claimed(&batch, true);
+	ck_assert_uint_eq(batch.size, 1);
+	ck_assert_uint_eq(batch_want(&batch, 0, 2, 1), 1);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("batch");
+	TCase *tc = tcase_create("core");
+	SRunner *sr;
+	int failures;
+
+	tcase_add_loop_test(tc, test_want, 0,
+	    (int)(sizeof(want_rows) / sizeof(want_rows[0])));
+	tcase_add_test(tc, test_grows_and_shrinks);
+	tcase_add_test(tc, test_min_equals_max);
+	suite_add_tcase(suite, tc);
+	sr = srunner_create(suite);
+	srunner_run_all(sr, CK_NORMAL);
+	failures = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,919 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <check.h>
+
+#include "config/config.h"
+
+/* Each test runs in an empty directory; its file is c.yaml. */
+static char example[PATH_MAX]; /* etc/cassata.yaml */
+static char dir[PATH_MAX];
+static struct config cfg;
+static struct config_errors errors;
+
+#define AT(field) offsetof(struct config, field)
+#define N(table)  ((int)(sizeof(table) / sizeof((table)[0])))
+
+enum type { INT, UNSIGNED, INT64, LIST, BOOL, LEVEL, STRING };
+
+static const struct field {
+	const char *section, *name;
+	enum type type;
+	size_t offset;
+	int64_t value;
+	const char *min_text, *max_text; /* numbers only */
+	int64_t min, max;
+	const char *string;
+} fields[] = {
+#define NUMBER(s, n, type, field, value, min_text, min, max_text, max)         \
+	{                                                                      \
+#s, n, type, AT(s.field), value, min_text, max_text, min, max, \
+		    NULL                                                       \
+	}
+#define OTHER(s, n, type, field, value, string)                                \
+	{                                                                      \
+#s, n, type, AT(s.field), value, NULL, NULL, 0, 0, string      \
+	}
+    NUMBER(service, "port", INT, port, 8085, "0", 0, "65535", 65535),
+    OTHER(service, "listen", STRING, listen, 0, "127.0.0.1"),
+    NUMBER(service, "processes", INT, processes, 2, "1", 1, "32", 32),
+    OTHER(service, "createTablesIfNotExists", BOOL, create_tables, 0, NULL),
+    NUMBER(
+	service, "commitBatch", INT, commit_batch, 512, "1", 1, "10000", 10000),
+    NUMBER(service, "maxConnections", INT, max_connections, 1024, "1", 1,
+	"100000", 100000),
+    NUMBER(service, "maxRequestLineBytes", INT64, max_request_line_bytes, 8192,
+	"256B", 256, "1MiB", 1048576),
+    NUMBER(service, "maxHeaderBytes", INT64, max_header_bytes, 32768, "1KiB",
+	1024, "1MiB", 1048576),
+    NUMBER(service, "maxHeaders", INT, max_headers, 64, "1", 1, "128", 128),
+    NUMBER(service, "maxBodyBytes", INT64, max_body_bytes, 4194304, "1KiB",
+	1024, "256MiB", 268435456),
+    NUMBER(service, "headerTimeout", INT64, header_timeout_ms, 10000, "100ms",
+	100, "1h", 3600000),
+    NUMBER(service, "bodyTimeout", INT64, body_timeout_ms, 30000, "100ms", 100,
+	"1h", 3600000),
+    NUMBER(service, "idleTimeout", INT64, idle_timeout_ms, 60000, "100ms", 100,
+	"1h", 3600000),
+    NUMBER(service, "writeTimeout", INT64, write_timeout_ms, 30000, "100ms",
+	100, "1h", 3600000),
+    NUMBER(worker, "numWorkerThreads", INT, processes, 5, "1", 1, "64", 64),
+    NUMBER(worker, "workerThreadPollingInterval", INT64, polling_interval_ms,
+	10000, "100ms", 100, "1h", 3600000),
+    NUMBER(worker, "numEventsProcessedPerTransaction", INT, claim_min, 5, "1",
+	1, "10000", 10000),
+    NUMBER(worker, "maxEventsProcessedPerTransaction", INT, claim_max, 500, "1",
+	1, "10000", 10000),
+    NUMBER(worker, "maxConcurrentDeliveries", INT, max_deliveries, 256, "1", 1,
+	"10000", 10000),
+    NUMBER(worker, "maxDeliveriesPerHost", INT, max_deliveries_per_host, 0, "0",
+	0, "10000", 10000),
+    NUMBER(worker, "httpRetryCount", UNSIGNED, retry.max_retries, 5, "0", 0,
+	"1000", 1000),
+    NUMBER(worker, "retryDelays", LIST, retry.delay_ms[0], 10000, "0", 0, "30d",
+	2592000000),
+    NUMBER(worker, "retryJitter", UNSIGNED, retry.jitter_percent, 20, "0", 0,
+	"100", 100),
+    NUMBER(worker, "maxRetryAfter", INT64, retry.retry_after_max_ms, 21600000,
+	"0", 0, "30d", 2592000000),
+    NUMBER(worker, "connectTimeout", INT64, connect_timeout_ms, 5000, "100ms",
+	100, "1h", 3600000),
+    NUMBER(worker, "deliveryTimeout", INT64, delivery_timeout_ms, 30000,
+	"100ms", 100, "1h", 3600000),
+    NUMBER(
+	worker, "claimAhead", INT64, claim_ahead_ms, 50, "0", 0, "10s", 10000),
+    NUMBER(worker, "lease", INT64, lease_ms, 30000, "1s", 1000, "1h", 3600000),
+    NUMBER(worker, "maxResponseBytes", INT64, max_response_bytes, 65536, "0", 0,
+	"1GiB", 1073741824),
+    NUMBER(worker, "responseBytesKept", INT64, response_bytes_kept, 2000, "0",
+	0, "2000", 2000),
+    NUMBER(worker, "retention", INT64, retention_ms, 604800000, "0", 0, "3650d",
+	315360000000),
+    OTHER(worker, "caFile", STRING, ca_file, 0, NULL),
+    OTHER(datastore, "url", STRING, url, 0, "sqlite:cassata.db"),
+    OTHER(datastore, "passwordFile", STRING, password_file, 0, NULL),
+    NUMBER(datastore, "connectTimeout", INT64, connect_timeout_ms, 3000,
+	"100ms", 100, "1h", 3600000),
+    NUMBER(datastore, "timeout", INT64, timeout_ms, 10000, "100ms", 100, "1h",
+	3600000),
+    OTHER(master, "stateDirectory", STRING, state_dir, 0, "/state"),
+    OTHER(master, "pidFile", STRING, pid_file, 0, "/state/cassatad.pid"),
+    OTHER(master, "controlSocket", STRING, control_socket, 0,
+	"/state/cassatad.sock"),
+    NUMBER(master, "startTimeout", INT64, start_timeout_ms, 30000, "100ms", 100,
+	"1h", 3600000),
+    NUMBER(master, "shutdownTimeout", INT64, shutdown_timeout_ms, 30000,
+	"100ms", 100, "1h", 3600000),
+    OTHER(log, "level", LEVEL, level, LOG_LEVEL_INFO, NULL),
+    OTHER(log, "destination", STRING, destination, 0, "/state/cassata.log"),
+};
+
+static void
+set_up(void)
+{
+	(void)snprintf(dir, sizeof(dir), "/tmp/cassata-config-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(chdir(dir), 0);
+	ck_assert_int_eq(chmod(dir, 0755), 0);
+	unsetenv("CASSATA_HOME");
+	unsetenv("CASSATA_DATASTORE_PASSWORD");
+}
+
+static void
+tear_down(void)
+{
+	(void)unlink("c.yaml");
+	(void)unlink("cassata.yaml");
+	(void)unlink("secret");
+	(void)rmdir(dir);
+}
+
+static void
+write_bytes(const char *path, const char *bytes, size_t len)
+{
+	FILE *f = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fwrite(bytes, 1, len, f), len);
+	ck_assert_int_eq(fclose(f), 0);
+}
+
+static void
+write_file(const char *path, const char *text)
+{
+	write_bytes(path, text, strlen(text));
+}
+
+static int
+load(const char *file, const char *state_dir)
+{
+	const struct config_source source = {
+	    .file = file, .state_dir = state_dir, .roles = CONFIG_ALL};
+
+	return config_load(&source, &cfg, &errors);
+}
+
+static void
+done(void)
+{
+	config_free(&cfg);
+	config_errors_free(&errors);
+}
+
+static void
+load_good(const char *yaml)
+{
+	write_file("c.yaml", yaml);
+	ck_assert_msg(load("c.yaml", "/state") == 0, "%s: %s", yaml,
+	    errors.len > 0 ? errors.list[0].text : "no error");
+	ck_assert_uint_eq(errors.len, 0);
+}
+
+/* All the errors, a line each. */
+static void
+load_bad(const char *yaml, size_t len, const char *expected)
+{
+	char text[8192] = "";
+	size_t used = 0;
+
+	write_bytes("c.yaml", yaml, len);
+	ck_assert_int_eq(load("c.yaml", "/state"), -1);
+	for (size_t i = 0; i < errors.len; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+		    "%s%s", i == 0 ? "" : "\n", errors.list[i].text);
+	ck_assert_str_eq(text, expected);
+	done();
+}
+
+static int64_t
+number_of(const struct config *config, const struct field *field)
+{
+	const char *target = (const char *)config + field->offset;
+
+	switch (field->type) {
+	case INT:
+		return *(const int *)(const void *)target;
+	case UNSIGNED:
+		return *(const unsigned *)(const void *)target;
+	case INT64:
+	case LIST:
+		return *(const int64_t *)(const void *)target;
+	case BOOL:
+		return *(const bool *)target;
+	case LEVEL:
+		return *(const enum log_level *)(const void *)target;
+	case STRING:
+		break;
+	}
+	return 0;
+}
+
+static void
+check_default(const struct field *field)
+{
+	static const int64_t delays[] = {
+	    10000, 60000, 600000, 3600000, 21600000};
+	const char *target = (const char *)&cfg + field->offset;
+
+	if (field->type == STRING)
+		ck_assert_pstr_eq(
+		    *(char *const *)(const void *)target, field->string);
+	else
+		ck_assert_msg(number_of(&cfg, field) == field->value,
+		    "%s.%s is %lld", field->section, field->name,
+		    (long long)number_of(&cfg, field));
+	if (field->type == LIST) {
+		ck_assert_uint_eq(cfg.worker.retry.n_delays, N(delays));
+		ck_assert_mem_eq(
+		    cfg.worker.retry.delay_ms, delays, sizeof(delays));
+	}
+}
+
+START_TEST(test_defaults)
+{
+	load_good("");
+	for (int i = 0; i < N(fields); i++)
+		check_default(&fields[i]);
+	ck_assert_ptr_null(cfg.datastore.password);
+	done();
+}
+END_TEST
+
+START_TEST(test_example_has_every_default)
+{
+	static char text[65536];
+	char line[80];
+	FILE *f = fopen(example, "r");
+
+	ck_assert_msg(f != NULL, "%s", example);
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	(void)fclose(f);
+	ck_assert_msg(load(example, "/state") == 0, "%s",
+	    errors.len > 0 ? errors.list[0].text : "no error");
+	for (int i = 0; i < N(fields); i++) {
+		check_default(&fields[i]);
+		(void)snprintf(line, sizeof(line), "\n  %s:", fields[i].name);
+		ck_assert_msg(strstr(text, line) != NULL, "%s is missing",
+		    fields[i].name);
+	}
+	done();
+}
+END_TEST
+
+/* Puts one value under its key; claim_min must not be above claim_max. */
+static const char *
+one(const struct field *field, const char *value)
+{
+	static char yaml[256];
+	bool list = field->type == LIST;
+
+	(void)snprintf(yaml, sizeof(yaml), "%s:\n  %s: %s%s%s\n%s",
+	    field->section, field->name, list ? "[" : "", value,
+	    list ? "]" : "",
+	    field->offset == AT(worker.claim_min)
+		? "  maxEventsProcessedPerTransaction: 10000\n"
+	    : field->offset == AT(worker.claim_max)
+		? "  numEventsProcessedPerTransaction: 1\n"
+		: "");
+	return yaml;
+}
+
+START_TEST(test_range)
+{
+	const struct field *field = &fields[_i];
+	static const char *const outside[] = {
+	    "-1", "99999999999", "99999999999999999999999"};
+	char expected[512];
+
+	if (field->min_text == NULL)
+		return;
+	load_good(one(field, field->min_text));
+	ck_assert_int_eq(number_of(&cfg, field), field->min);
+	done();
+	load_good(one(field, field->max_text));
+	ck_assert_int_eq(number_of(&cfg, field), field->max);
+	done();
+	for (int i = 0; i < N(outside); i++) {
+		(void)snprintf(expected, sizeof(expected),
+		    "c.yaml:2:%zu: %s must be between %s and %s, not '%s'",
+		    strlen(field->name) + (field->type == LIST ? 6 : 5),
+		    field->name, field->min_text, field->max_text, outside[i]);
+		load_bad(one(field, outside[i]), strlen(one(field, outside[i])),
+		    expected);
+	}
+}
+END_TEST
+
+static const struct number_case {
+	const char *yaml;
+	size_t offset;
+	int64_t value;
+} number_cases[] = {
+    {"{worker: {retention: 10}}", AT(worker.retention_ms), 10000},
+    {"{worker: {retention: 0.25}}", AT(worker.retention_ms), 250},
+    {"{worker: {retention: 250ms}}", AT(worker.retention_ms), 250},
+    {"{worker: {retention: 1.5s}}", AT(worker.retention_ms), 1500},
+    {"{worker: {retention: '5m'}}", AT(worker.retention_ms), 300000},
+    {"{worker: {retention: 1.5h}}", AT(worker.retention_ms), 5400000},
+    {"{worker: {retention: 0.125d}}", AT(worker.retention_ms), 10800000},
+    {"{worker: {retention: 0d}}", AT(worker.retention_ms), 0},
+    {"{worker: {retention: -0}}", AT(worker.retention_ms), 0},
+    {"{worker: {retention: 007}}", AT(worker.retention_ms), 7000},
+    {"{worker: {maxResponseBytes: 100}}", AT(worker.max_response_bytes), 100},
+    {"{worker: {maxResponseBytes: 100B}}", AT(worker.max_response_bytes), 100},
+    {"{worker: {maxResponseBytes: 2KiB}}", AT(worker.max_response_bytes), 2048},
+    {"{worker: {maxResponseBytes: 1.5MiB}}", AT(worker.max_response_bytes),
+	1572864},
+    {"{worker: {maxResponseBytes: 0.5GiB}}", AT(worker.max_response_bytes),
+	536870912},
+    /* byte order mark, comment, document markers, directive */
+    {"\xef\xbb\xbf"
+     "# c\n%YAML 1.1\n---\nworker:\n  retention: 1 # c\n...\n",
+	AT(worker.retention_ms), 1000},
+    /* a section may be empty */
+    {"worker:\nservice:\n", AT(worker.retention_ms), 604800000},
+};
+
+START_TEST(test_numbers)
+{
+	const struct number_case *c = &number_cases[_i];
+
+	load_good(c->yaml);
+	ck_assert_int_eq(
+	    *(const int64_t *)(const void *)((char *)&cfg + c->offset),
+	    c->value);
+	done();
+}
+END_TEST
+
+START_TEST(test_other_kinds)
+{
+	load_good("service: {createTablesIfNotExists: true, listen: '::1'}\n"
+		  "worker:\n"
+		  "  httpRetryCount: 0\n"
+		  "  retryJitter: 5%\n"
+		  "  retryDelays:\n    - 1\n    - 250ms\n    - \"2m\"\n"
+		  "log: {level: debug, destination: syslog}\n");
+	ck_assert(cfg.service.create_tables);
+	ck_assert_str_eq(cfg.service.listen, "::1");
+	ck_assert_uint_eq(cfg.worker.retry.max_retries, 0);
+	ck_assert_uint_eq(cfg.worker.retry.jitter_percent, 5);
+	ck_assert_uint_eq(cfg.worker.retry.n_delays, 3);
+	ck_assert_int_eq(cfg.worker.retry.delay_ms[0], 1000);
+	ck_assert_int_eq(cfg.worker.retry.delay_ms[1], 250);
+	ck_assert_int_eq(cfg.worker.retry.delay_ms[2], 120000);
+	ck_assert_int_eq(cfg.log.level, LOG_LEVEL_DEBUG);
+	ck_assert_str_eq(cfg.log.destination, "syslog");
+	done();
+}
+END_TEST
+
+START_TEST(test_levels)
+{
+	static const struct {
+		const char *yaml;
+		enum log_level level;
+	} cases[] = {
+	    {"log: {level: error}", LOG_LEVEL_ERROR},
+	    {"log: {level: warn}", LOG_LEVEL_WARN},
+	    {"log: {level: info}", LOG_LEVEL_INFO},
+	    {"log: {level: debug}", LOG_LEVEL_DEBUG},
+	};
+
+	for (int i = 0; i < N(cases); i++) {
+		load_good(cases[i].yaml);
+		ck_assert_int_eq(cfg.log.level, cases[i].level);
+		done();
+	}
+}
+END_TEST
+
+#define URL_FORM                                                               \
+	"url must be sqlite:PATH or "                                          \
+	"mysql://[user[:password]@]host[:port]/name"
+
+START_TEST(test_urls)
+{
+	static const struct {
+		const char *url;
+		bool good;
+	} cases[] = {
+	    {"sqlite:/var/lib/c.db", true},
+	    {"mysql://h/n", true},
+	    {"mysql://h:3306/n", true},
+	    {"mysql://u@h/n", true},
+	    {"mysql://u:p@h:1/n", true},
+	    {"mysql://u:p@x:y@h:65535/n", true},
+	    {"mysql://[::1]/n", true},
+	    {"mysql://u:p@[::1]:3306/n", true},
+	    {"mysql:///n", true},
+	    {"mysql://u:p@/n?socket=/run/s", true},
+	    {"sqlite:", false},
+	    {"sqlite", false},
+	    {"postgres://h/n", false},
+	    {"mysql:h/n", false},
+	    {"mysql://", false},
+	    {"mysql://u:secret@", false},
+	    {"mysql://h?/n", false},
+	    {"mysql://h/?socket=/s", false},
+	    {"mysql://h", false},
+	    {"mysql://h/", false},
+	    {"mysql://h/n/m", false},
+	    {"mysql://h:/n", false},
+	    {"mysql://h:0/n", false},
+	    {"mysql://h:65536/n", false},
+	    {"mysql://h:x/n", false},
+	    {"mysql://[::1/n", false},
+	};
+	char yaml[128];
+
+	for (int i = 0; i < N(cases); i++) {
+		(void)snprintf(
+		    yaml, sizeof(yaml), "datastore: {url: '%s'}", cases[i].url);
+		if (!cases[i].good) {
+			load_bad(yaml, strlen(yaml), "c.yaml:1:18: " URL_FORM);
+			continue;
+		}
+		load_good(yaml);
+		ck_assert_str_eq(cfg.datastore.url, cases[i].url);
+		done();
+	}
+}
+END_TEST
+
+static const struct {
+	const char *yaml, *errors;
+} error_cases[] = {
+    /* names */
+    {"service:\n  prot: 1\n",
+	"c.yaml:2:3: unknown key 'prot' in service; did you mean 'port'?"},
+    {"worker:\n  numworkerthread: 1\n",
+	"c.yaml:2:3: unknown key 'numworkerthread' in worker; "
+	"did you mean 'numWorkerThreads'?"},
+    {"service:\n  colour: red\n",
+	"c.yaml:2:3: unknown key 'colour' in service"},
+    {"service:\n"
+     "  aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeee: 1\n",
+	"c.yaml:2:3: unknown key "
+	"'aaaaaaaaaabbbbbbbbbbccccccccccdddddddddd' in service"},
+    {"servce:\n  port: 1\n  nope: 1\n",
+	"c.yaml:1:1: unknown section 'servce'; did you mean 'service'?"},
+    {"plugins: [{a: 1}, b]\n", "c.yaml:1:1: unknown section 'plugins'"},
+    {"port: 8085\n",
+	"c.yaml:1:1: unknown section 'port'; it is a key of section "
+	"'service'"},
+    {"<<: {port: 1}\n", "c.yaml:1:1: unknown section '<<'"},
+    {"service:\n  port: 1\n  listen: a\n  port: 2\n",
+	"c.yaml:4:3: duplicate key 'port' in service, first in line 2"},
+    {"log:\n  level: info\nservice:\nlog:\n  level: warn\n",
+	"c.yaml:4:1: duplicate section 'log', first in line 1\n"
+	"c.yaml:5:3: duplicate key 'level' in log, first in line 2"},
+    /* kinds */
+    {"service:\n  port: abc\n",
+	"c.yaml:2:9: port must be a whole number, not 'abc'"},
+    {"service:\n  port: 80.5\n",
+	"c.yaml:2:9: port must be a whole number, not '80.5'"},
+    {"service:\n  port: 0x50\n",
+	"c.yaml:2:9: port must be a whole number, not '0x50'"},
+    {"service:\n  port: 80s\n",
+	"c.yaml:2:9: port must be a whole number, not '80s'"},
+    {"service:\n  port: ''\n",
+	"c.yaml:2:9: port must be a whole number, not ''"},
+    {"service:\n  port: -\xc3\xa9\n",
+	"c.yaml:2:9: port must be a whole number, not '-\xc3\xa9'"},
+    {"service:\n  port: [1]\n",
+	"c.yaml:2:9: port must be a whole number, not a list"},
+    {"service:\n  port: {a: 1}\n",
+	"c.yaml:2:9: port must be plain text or a number"},
+    {"service:\n  port:\n", "c.yaml:2:8: port has no value"},
+    {"service:\n  port: ~\n", "c.yaml:2:9: port has no value"},
+    {"service:\n  createTablesIfNotExists: yes\n",
+	"c.yaml:2:28: createTablesIfNotExists must be true or false, not "
+	"'yes'"},
+    {"service:\n  headerTimeout: 10 s\n",
+	"c.yaml:2:18: headerTimeout must be a duration such as 250ms, 10s, "
+	"5m, 1h or 7d, not '10 s'"},
+    {"service:\n  headerTimeout: 1.\n",
+	"c.yaml:2:18: headerTimeout must be a duration such as 250ms, 10s, "
+	"5m, 1h or 7d, not '1.'"},
+    {"service:\n  headerTimeout: .5\n",
+	"c.yaml:2:18: headerTimeout must be a duration such as 250ms, 10s, "
+	"5m, 1h or 7d, not '.5'"},
+    /* less than a millisecond must not become 0, which is for ever */
+    {"worker:\n  retention: 0.0001\n",
+	"c.yaml:2:14: retention must be a duration such as 250ms, 10s, 5m, "
+	"1h or 7d, not '0.0001'"},
+    {"service:\n  maxBodyBytes: 4MB\n",
+	"c.yaml:2:17: maxBodyBytes must be a size such as 2000, 64KiB or "
+	"4MiB, not '4MB'"},
+    {"worker:\n  retryJitter: lots\n",
+	"c.yaml:2:16: retryJitter must be a percentage such as 20, not "
+	"'lots'"},
+    {"worker:\n  retryDelays: 10s\n",
+	"c.yaml:2:16: retryDelays must be a list such as [10s, 1m, 1h]"},
+    {"worker:\n  retryDelays: []\n",
+	"c.yaml:2:16: retryDelays must have 1 to 32 entries, not 0"},
+    {"worker:\n  retryDelays: [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
+     "1,1,1,1,1,1,1,1,[1]]\n",
+	"c.yaml:2:16: retryDelays must have 1 to 32 entries, not 33"},
+    {"worker:\n  retryDelays:\n    - 1s\n    - soon\n    - 31d\n",
+	"c.yaml:4:7: retryDelays must be a duration such as 250ms, 10s, 5m, "
+	"1h or 7d, not 'soon'\n"
+	"c.yaml:5:7: retryDelays must be between 0 and 30d, not '31d'"},
+    {"worker:\n  retryDelays: [1, [2]]\n",
+	"c.yaml:2:20: retryDelays must be plain text or a number"},
+    {"log:\n  level: verbose\n",
+	"c.yaml:2:10: level must be error, warn, info or debug, not "
+	"'verbose'"},
+    {"worker:\n  caFile: ''\n", "c.yaml:2:11: caFile must not be empty"},
+    {"service:\n  listen: \"a\\nb\"\n",
+	"c.yaml:2:11: listen must be without control characters"},
+    {"service:\n  listen: \"a\\0b\"\n",
+	"c.yaml:2:11: listen must be without control characters"},
+    {"\"a\\eb\":\n  port: 1\n",
+	"c.yaml:1:1: a section must be without control characters"},
+    /* together */
+    {"worker:\n  numEventsProcessedPerTransaction: 9\n"
+     "  maxEventsProcessedPerTransaction: 8\n",
+	"c.yaml:3:3: maxEventsProcessedPerTransaction (8) must not be below "
+	"numEventsProcessedPerTransaction (9)"},
+    {"worker:\n  numEventsProcessedPerTransaction: 501\n",
+	"c.yaml:2:3: maxEventsProcessedPerTransaction (500) must not be below "
+	"numEventsProcessedPerTransaction (501)"},
+    {"master:\n  controlSocket: "
+     "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
+	"c.yaml:2:3: controlSocket is longer than the 107 bytes of a socket's "
+	"path: "
+	"/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
+    /* shapes */
+    {"just words\n", "c.yaml:1:1: the file must be sections with keys"},
+    {"- a\n- b\n", "c.yaml:1:1: the file must be sections with keys"},
+    {"service: 5\nlog: {level: x}\n",
+	"c.yaml:1:10: service must be a section: keys with values\n"
+	"c.yaml:2:14: level must be error, warn, info or debug, not 'x'"},
+    {"service: [port]\n",
+	"c.yaml:1:10: service must be a section: keys with values"},
+    {"[a]: {b: c}\n", "c.yaml:1:1: a section must be plain text or a number"},
+    {"service:\n  {a: b}: 1\n  port: x\n",
+	"c.yaml:2:3: a key must be plain text or a number\n"
+	"c.yaml:3:9: port must be a whole number, not 'x'"},
+    /* what YAML can do and this file may not */
+    {"service: &s\n  port: &p 1\nworker: *s\n",
+	"c.yaml:1:10: anchors are not supported\n"
+	"c.yaml:2:9: anchors are not supported\n"
+	"c.yaml:3:9: aliases are not supported"},
+    {"service:\n  port: !!int 1\n  listen: !x [*y]\n",
+	"c.yaml:2:9: tags are not supported\n"
+	"c.yaml:3:11: tags are not supported\n"
+	"c.yaml:3:15: aliases are not supported"},
+    {"!m\n*a : {b: c}\n", "c.yaml:1:1: tags are not supported\n"
+			  "c.yaml:2:1: aliases are not supported"},
+    {"log: {level: info}\n---\nlog: {level: x}\n",
+	"c.yaml:2:1: only one document is allowed"},
+    {"x: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\n",
+	"c.yaml:1:1: unknown section 'x'\n"
+	"c.yaml:1:19: nested too deeply"},
+    /* syntax, after what was found before it */
+    {"service:\n  prt: 1\n port: 1\n",
+	"c.yaml:2:3: unknown key 'prt' in service; did you mean 'port'?\n"
+	"c.yaml:3:2: not valid YAML: did not find expected key while parsing "
+	"a block mapping that starts in line 1"},
+    {"log: [1, 2\n",
+	"c.yaml:1:6: log must be a section: keys with values\n"
+	"c.yaml:2:1: not valid YAML: did not find expected ',' or ']' while "
+	"parsing a flow sequence that starts in line 1"},
+    {"a: b: c\n",
+	"c.yaml:1:1: unknown section 'a'\n"
+	"c.yaml:1:5: not valid YAML: mapping values are not allowed in this "
+	"context"},
+    {"log:\n\tlevel: info\n",
+	"c.yaml:2:1: not valid YAML: found character that cannot start any "
+	"token while scanning for the next token that starts in line 2"},
+    {"# \xc3\xa9\nlog:\n  level: \xff\n",
+	"c.yaml:3:10: not valid YAML: invalid leading UTF-8 octet"},
+    {"log: {level: x}\nlist: \x01\n",
+	"c.yaml:2:7: not valid YAML: control characters are not allowed"},
+};
+
+START_TEST(test_errors)
+{
+	load_bad(error_cases[_i].yaml, strlen(error_cases[_i].yaml),
+	    error_cases[_i].errors);
+}
+END_TEST
+
+START_TEST(test_errors_have_an_end)
+{
+	static char yaml[8192] = "service:\n";
+
+	for (int i = 0; i < 300; i++)
+		(void)snprintf(yaml + strlen(yaml), sizeof(yaml) - strlen(yaml),
+		    "  qqqqqqqqq%d: 1\n", i);
+	write_file("c.yaml", yaml);
+	ck_assert_int_eq(load("c.yaml", "/state"), -1);
+	ck_assert_uint_eq(errors.len, 101);
+	ck_assert_str_eq(errors.list[99].text,
+	    "c.yaml:101:3: unknown key 'qqqqqqqqq99' in service");
+	ck_assert_str_eq(
+	    errors.list[100].text, "only the first 100 errors are shown");
+	done();
+}
+END_TEST
+
+START_TEST(test_nothing_in_the_file)
+{
+	static const char *const cases[] = {
+	    "", "\n", "# only a comment\n", "---\n", "---\n...\n", "{}", "~"};
+
+	for (int i = 0; i < N(cases); i++) {
+		load_good(cases[i]);
+		ck_assert_int_eq(cfg.service.port, 8085);
+		done();
+	}
+}
+END_TEST
+
+START_TEST(test_no_value_means_the_default)
+{
+	load_good("worker: {caFile: }\ndatastore: {passwordFile: ~}\n"
+		  "master: {stateDirectory: null, pidFile: , "
+		  "controlSocket: }\n");
+	ck_assert_ptr_null(cfg.worker.ca_file);
+	ck_assert_ptr_null(cfg.datastore.password_file);
+	ck_assert_str_eq(cfg.master.pid_file, "/state/cassatad.pid");
+	done();
+}
+END_TEST
+
+static void
+load_unreadable(const char *file, const char *expected)
+{
+	ck_assert_int_eq(load(file, NULL), -1);
+	ck_assert_uint_eq(errors.len, 1);
+	ck_assert_str_eq(errors.list[0].text, expected);
+	done();
+}
+
+START_TEST(test_unreadable)
+{
+	uid_t uid = geteuid();
+
+	load_unreadable("none.yaml",
+	    "none.yaml: cannot be read: No such file or directory");
+	load_unreadable("/", "/: cannot be read: Is a directory");
+	write_file("c.yaml", "");
+	ck_assert_int_eq(chmod("c.yaml", 0), 0);
+	if (uid == 0)
+		ck_assert_int_eq(seteuid(65534), 0);
+	load_unreadable("c.yaml", "c.yaml: cannot be read: Permission denied");
+	if (uid == 0)
+		ck_assert_int_eq(seteuid(uid), 0);
+}
+END_TEST
+
+START_TEST(test_file_size)
+{
+	enum { MAX = 1024 * 1024 };
+	char *text = malloc(MAX + 1);
+
+	ck_assert_ptr_nonnull(text);
+	memset(text, '#', MAX + 1);
+	write_bytes("c.yaml", text, MAX);
+	ck_assert_int_eq(load("c.yaml", "/state"), 0);
+	done();
+	load_bad(text, MAX + 1, "c.yaml: cannot be read: File too large");
+	free(text);
+}
+END_TEST
+
+START_TEST(test_paths)
+{
+	char expected[PATH_MAX + 16];
+
+	load_good("worker: {caFile: ca.pem}\nlog: {destination: /l/x}\n"
+		  "master: {stateDirectory: /elsewhere, pidFile: run/pid,"
+		  " controlSocket: /run/s}\n");
+	ck_assert_str_eq(cfg.worker.ca_file, "/state/ca.pem");
+	ck_assert_str_eq(cfg.log.destination, "/l/x");
+	ck_assert_str_eq(cfg.master.pid_file, "/state/run/pid");
+	ck_assert_str_eq(cfg.master.control_socket, "/run/s");
+	done();
+
+	load_good("log: {destination: stderr}\nworker: {caFile: stderr}\n");
+	ck_assert_str_eq(cfg.log.destination, "stderr");
+	ck_assert_str_eq(cfg.worker.ca_file, "/state/stderr");
+	done();
+
+	ck_assert_int_eq(load("c.yaml", "here"), 0);
+	(void)snprintf(expected, sizeof(expected), "%s/here", dir);
+	ck_assert_str_eq(cfg.master.state_dir, expected);
+	done();
+}
+END_TEST
+
+START_TEST(test_state_directory)
+{
+	write_file("c.yaml", "master: {stateDirectory: /from/file}\n");
+	setenv("CASSATA_HOME", "/from/environment", 1);
+	ck_assert_int_eq(load("c.yaml", "/from/option"), 0);
+	ck_assert_str_eq(cfg.master.state_dir, "/from/option");
+	done();
+	ck_assert_int_eq(load("c.yaml", NULL), 0);
+	ck_assert_str_eq(cfg.master.state_dir, "/from/environment");
+	done();
+	setenv("CASSATA_HOME", "", 1);
+	ck_assert_int_eq(load("c.yaml", NULL), 0);
+	ck_assert_str_eq(cfg.master.state_dir, "/from/file");
+	ck_assert_str_eq(cfg.log.destination, "/from/file/cassata.log");
+	done();
+	write_file("c.yaml", "");
+	ck_assert_int_eq(load("c.yaml", NULL), 0);
+	ck_assert_int_eq(cfg.master.state_dir[0], '/');
+	ck_assert_str_ne(cfg.master.state_dir, "/from/file");
+	done();
+}
+END_TEST
+
+START_TEST(test_which_file)
+{
+	write_file("c.yaml", "service: {port: 1}\n");
+	write_file("cassata.yaml", "service: {port: 2}\n");
+	ck_assert_int_eq(load("c.yaml", dir), 0);
+	ck_assert_int_eq(cfg.service.port, 1);
+	done();
+	ck_assert_int_eq(load(NULL, dir), 0);
+	ck_assert_int_eq(cfg.service.port, 2);
+	done();
+	setenv("CASSATA_HOME", dir, 1);
+	ck_assert_int_eq(load(NULL, NULL), 0);
+	ck_assert_int_eq(cfg.service.port, 2);
+	done();
+	/* an option's directory hides the environment's */
+	ck_assert_int_eq(load(NULL, "/nonexistent"), 0);
+	ck_assert_str_eq(cfg.master.state_dir, "/nonexistent");
+	ck_assert_int_ne(cfg.service.port, 2);
+	done();
+}
+END_TEST
+
+START_TEST(test_roles)
+{
+	static const struct {
+		enum config_roles roles;
+		const char *pid_file, *control_socket;
+	} cases[] = {
+	    {CONFIG_ALL, "/s/cassatad.pid", "/s/cassatad.sock"},
+	    {CONFIG_SERVICE_ONLY, "/s/cassatad-service.pid",
+		"/s/cassatad-service.sock"},
+	    {CONFIG_WORKER_ONLY, "/s/cassatad-worker.pid",
+		"/s/cassatad-worker.sock"},
+	};
+
+	write_file("c.yaml", "");
+	for (int i = 0; i < N(cases); i++) {
+		const struct config_source source = {.file = "c.yaml",
+		    .state_dir = "/s",
+		    .roles = cases[i].roles};
+
+		ck_assert_int_eq(config_load(&source, &cfg, &errors), 0);
+		ck_assert_str_eq(cfg.master.pid_file, cases[i].pid_file);
+		ck_assert_str_eq(
+		    cfg.master.control_socket, cases[i].control_socket);
+		done();
+	}
+}
+END_TEST
+
+/* A broken file must not keep anybody from the control socket. */
+START_TEST(test_paths_in_spite_of_errors)
+{
+	write_file("c.yaml", "nonsense: [\n");
+	ck_assert_int_eq(load("c.yaml", "/s"), -1);
+	ck_assert_str_eq(cfg.master.control_socket, "/s/cassatad.sock");
+	ck_assert_str_eq(cfg.master.pid_file, "/s/cassatad.pid");
+	done();
+}
+END_TEST
+
+START_TEST(test_long_state_directory)
+{
+	char state_dir[128], expected[512];
+
+	memset(state_dir, 'd', sizeof(state_dir));
+	state_dir[0] = '/';
+	state_dir[sizeof(state_dir) - 1] = '\0';
+	write_file("c.yaml", "");
+	ck_assert_int_eq(load("c.yaml", state_dir), -1);
+	ck_assert_uint_eq(errors.len, 1);
+	(void)snprintf(expected, sizeof(expected),
+	    "c.yaml: controlSocket is longer than the 107 bytes of a socket's "
+	    "path: %s/cassatad.sock",
+	    state_dir);
+	ck_assert_str_eq(errors.list[0].text, expected);
+	done();
+}
+END_TEST
+
+static void
+check_password(
+    const char *content, const char *environment, const char *expected)
+{
+	write_file("c.yaml",
+	    content != NULL ? "datastore: {passwordFile: secret}\n" : "");
+	if (content != NULL)
+		write_file("secret", content);
+	if (environment != NULL)
+		setenv("CASSATA_DATASTORE_PASSWORD", environment, 1);
+	else
+		unsetenv("CASSATA_DATASTORE_PASSWORD");
+	ck_assert_int_eq(load("c.yaml", dir), 0);
+	ck_assert_pstr_eq(cfg.datastore.password, expected);
+	done();
+}
+
+START_TEST(test_password)
+{
+	char expected[PATH_MAX + 128];
+
+	check_password(NULL, NULL, NULL);
+	check_password(NULL, "", NULL);
+	check_password(NULL, "env", "env");
+	check_password("file", "env", "file");
+	check_password("file\n", NULL, "file");
+	check_password("file\r\n", NULL, "file");
+	check_password(" fi le \n", NULL, " fi le ");
+	check_password("", "env", "");
+
+	write_file("c.yaml", "datastore:\n  passwordFile: missing\n");
+	(void)snprintf(expected, sizeof(expected),
+	    "c.yaml:2:3: passwordFile %s/missing cannot be read: "
+	    "No such file or directory",
+	    dir);
+	ck_assert_int_eq(load("c.yaml", dir), -1);
+	ck_assert_uint_eq(errors.len, 1);
+	ck_assert_str_eq(errors.list[0].text, expected);
+	done();
+}
+END_TEST
+
+static Suite *
+config_suite(void)
+{
+	Suite *suite = suite_create("config");
+	TCase *tc = tcase_create("config");
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, test_defaults);
+	tcase_add_test(tc, test_example_has_every_default);
+	tcase_add_loop_test(tc, test_range, 0, N(fields));
+	tcase_add_loop_test(tc, test_numbers, 0, N(number_cases));
+	tcase_add_test(tc, test_other_kinds);
+	tcase_add_test(tc, test_levels);
+	tcase_add_test(tc, test_urls);
+	tcase_add_loop_test(tc, test_errors, 0, N(error_cases));
+	tcase_add_test(tc, test_errors_have_an_end);
+	tcase_add_test(tc, test_nothing_in_the_file);
+	tcase_add_test(tc, test_no_value_means_the_default);
+	tcase_add_test(tc, test_unreadable);
+	tcase_add_test(tc, test_file_size);
+	tcase_add_test(tc, test_paths);
+	tcase_add_test(tc, test_state_directory);
+	tcase_add_test(tc, test_which_file);
+	tcase_add_test(tc, test_roles);
+	tcase_add_test(tc, test_paths_in_spite_of_errors);
+	tcase_add_test(tc, test_long_state_directory);
+	tcase_add_test(tc, test_password);
+	suite_add_tcase(suite, tc);
+	return suite;
+}
+
+int
+main(void)
+{
+	const char *top = getenv("top_srcdir");
+	char relative[PATH_MAX];
+	SRunner *runner;
+	int failures;
+
+	if (top == NULL)
+		top = getenv("srcdir");
+	(void)snprintf(relative, sizeof(relative), "%s/etc/cassata.yaml",
+	    top != NULL ? top : ".");
+	if (realpath(relative, example) == NULL) {
+		(void)fprintf(stderr, "%s: %s\n", relative, strerror(errno));
+		return EXIT_FAILURE;
+	}
+	runner = srunner_create(config_suite());
+	srunner_run_all(runner, CK_NORMAL);
+	failures = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failures > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: ISC */
+#include "master/daemonize.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <check.h>
+
+#include "base/fd.h"
+
+static char dir[] = "/tmp/daemonize_test.XXXXXX";
+static char path[PATH_MAX];
+
+static void
+setup(void)
+{
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/pid", dir);
+}
+
+static void
+teardown(void)
+{
+	(void)unlink(path);
+	ck_assert_int_eq(rmdir(dir), 0);
+}
+
+static void
+write_file(const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fd_write_all(fd, text, strlen(text)), 0);
+	fd_close(&fd);
+}
+
+static void
+assert_file_is(const char *expected)
+{
+	char text[64] = "";
+	FILE *f = fopen(path, "re");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_ptr_nonnull(fgets(text, sizeof(text), f));
+	ck_assert_int_eq(fgetc(f), EOF);
+	(void)fclose(f);
+	ck_assert_str_eq(text, expected);
+}
+
+START_TEST(test_pidfile)
+{
+	struct pidfile pidfile;
+	struct err err = {0};
+	char expected[32];
+
+	/* Left behind by a process that was killed. */
+	write_file("123456789\nand more\n");
+	ck_assert_msg(pidfile_lock(&pidfile, path, &err) == 0, "%s", err.text);
+	(void)snprintf(expected, sizeof(expected), "%ld\n", (long)getpid());
+	/* Reading it here would end the lock, which no one needs any more. */
+	assert_file_is(expected);
+	pidfile_remove(&pidfile);
+	ck_assert_int_eq(access(path, F_OK), -1);
+	pidfile_remove(&pidfile);
+}
+END_TEST
+
+/* A process that holds the lock until the descriptor is closed. */
+static pid_t
+fork_holder(int *release_fd)
+{
+	struct pidfile pidfile;
+	struct err err;
+	int held[2], release[2];
+	char byte;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(held), 0);
+	ck_assert_int_eq(pipe(release), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		fd_close(&release[1]);
+		if (pidfile_lock(&pidfile, path, &err) == -1 ||
+		    fd_write_all(held[1], "x", 1) == -1 ||
+		    read(release[0], &byte, 1) != 0)
+			_exit(1);
+		pidfile_remove(&pidfile);
+		_exit(0);
+	}
+	fd_close(&held[1]);
+	fd_close(&release[0]);
+	ck_assert_int_eq(read(held[0], &byte, 1), 1);
+	fd_close(&held[0]);
+	*release_fd = release[1];
+	return pid;
+}
+
+START_TEST(test_pidfile_of_another)
+{
+	struct pidfile pidfile;
+	struct err err;
+	char expected[64];
+	int release_fd, status;
+	pid_t holder = fork_holder(&release_fd);
+
+	(void)snprintf(expected, sizeof(expected), "already running (pid %ld)",
+	    (long)holder);
+	ck_assert_int_eq(pidfile_lock(&pidfile, path, &err), -1);
+	ck_assert_str_eq(err.text, expected);
+	ck_assert_int_eq(pidfile.fd, -1);
+	/* What is not ours stays. */
+	pidfile_remove(&pidfile);
+	ck_assert_int_eq(access(path, F_OK), 0);
+
+	fd_close(&release_fd);
+	ck_assert_int_eq(waitpid(holder, &status, 0), holder);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(pidfile_lock(&pidfile, path, &err), 0);
+	pidfile_remove(&pidfile);
+}
+END_TEST
+
+START_TEST(test_pidfile_nowhere)
+{
+	struct pidfile pidfile;
+	struct err err;
+
+	ck_assert_int_eq(pidfile_lock(&pidfile, "/nonexistent/pid", &err), -1);
+	ck_assert_str_eq(err.text,
+	    "cannot open /nonexistent/pid: No such file or directory");
+}
+END_TEST
+
+enum life { LIFE_READY, LIFE_FAILS, LIFE_DIES, LIFE_NO_DIRECTORY };
+
+static const struct {
+	enum life life;
+	int exit_code;
+	const char *said;
+} lives[] = {
+    {LIFE_READY, 0, ""},
+    {LIFE_FAILS, 1, "cassatad: the reason\n"},
+    {LIFE_DIES, 1, "cassatad: ended before it was ready\n"},
+    {LIFE_NO_DIRECTORY, 1, "cassatad: No such file or directory\n"},
+};
+
+/* Whether the process is where and how a daemon should be. */
+static int
+is_daemon(void)
+{
+	char cwd[PATH_MAX];
+	struct stat null, output;
+
+	return getcwd(cwd, sizeof(cwd)) != NULL && strcmp(cwd, dir) == 0 &&
+	       getsid(0) != getpid() && umask(027) == 027 &&
+	       stat("/dev/null", &null) == 0 && fstat(1, &output) == 0 &&
+	       null.st_rdev == output.st_rdev;
+}
+
+__attribute__((noreturn)) static void
+live(enum life life)
+{
+	struct err err;
+	int fd =
+	    daemonize(life == LIFE_NO_DIRECTORY ? "/nonexistent" : dir, &err);
+
+	if (life == LIFE_READY && is_daemon())
+		daemonize_ready(&fd);
+	else if (life != LIFE_DIES)
+		daemonize_failed(&fd, "the reason");
+	_exit(0);
+}
+
+START_TEST(test_first_process_tells)
+{
+	char said[256] = "";
+	int output[2], status;
+	size_t len = 0;
+	ssize_t n;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(output), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		if (dup2(output[1], STDERR_FILENO) == -1)
+			_exit(9);
+		fd_close(&output[0]);
+		fd_close(&output[1]);
+		live(lives[_i].life);
+	}
+	fd_close(&output[1]);
+	while ((n = read(output[0], said + len, sizeof(said) - 1 - len)) > 0)
+		len += (size_t)n;
+	fd_close(&output[0]);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), lives[_i].exit_code);
+	ck_assert_str_eq(said, lives[_i].said);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("daemonize");
+	TCase *tc = tcase_create("daemonize");
+	SRunner *sr = srunner_create(s);
+	int failures;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_pidfile);
+	tcase_add_test(tc, test_pidfile_of_another);
+	tcase_add_test(tc, test_pidfile_nowhere);
+	tcase_add_loop_test(tc, test_first_process_tells, 0,
+	    (int)(sizeof(lives) / sizeof(lives[0])));
+	suite_add_tcase(s, tc);
+	srunner_run_all(sr, CK_NORMAL);
+	failures = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+}

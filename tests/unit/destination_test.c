@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: ISC */
+#include "worker/destination.h"
+
+#include <stdlib.h>
+
+#include <check.h>
+
+#include "worker/delivery.h"
+
+static struct destinations set;
+
+static bool
+admit(const char *url, struct delivery *d)
+{
+	return destination_admit(
+	    &set, slice_from_string(url), d, &d->destination);
+}
+
+START_TEST(test_no_cap)
+{
+	struct delivery d[3] = {0};
+
+	destinations_init(&set, 0);
+	for (int i = 0; i < 3; i++) {
+		ck_assert(admit("http://a/", &d[i]));
+		ck_assert_ptr_null(d[i].destination);
+	}
+	ck_assert_ptr_null(destination_done(NULL));
+}
+END_TEST
+
+START_TEST(test_queue_in_order)
+{
+	struct delivery d[4] = {0};
+
+	destinations_init(&set, 1);
+	ck_assert(admit("http://a/", &d[0]));
+	ck_assert(!admit("http://a/", &d[1]));
+	ck_assert(!admit("http://a/", &d[2]));
+	ck_assert_ptr_eq(destination_done(d[0].destination), &d[1]);
+	/* the place of the first went to the second */
+	ck_assert(!admit("http://a/", &d[3]));
+	ck_assert_ptr_eq(destination_done(d[1].destination), &d[2]);
+	ck_assert_ptr_eq(destination_done(d[2].destination), &d[3]);
+	ck_assert_ptr_null(destination_done(d[3].destination));
+	/* the host is gone: leaks would be reported */
+}
+END_TEST
+
+struct same_row {
+	const char *a, *b;
+	bool same;
+};
+
+static const struct same_row same_rows[] = {
+    {"http://a/", "http://a/x?y", true},
+    {"http://a", "http://a?x", true},
+    {"http://A.example/", "http://a.EXAMPLE/", true},
+    {"http://a/", "http://b/", false},
+    {"http://a/", "https://a/", false},
+    {"http://a:80/", "http://a:81/", false},
+    {"http://a#/b", "http://a/", true},
+    {"http://[::1]:80/", "http://[::1]:80/z", true},
+};
+
+START_TEST(test_same_host)
+{
+	const struct same_row *row = &same_rows[_i];
+	struct delivery first = {0}, second = {0};
+
+	destinations_init(&set, 1);
+	ck_assert(admit(row->a, &first));
+	ck_assert(admit(row->b, &second) == !row->same);
+	if (row->same)
+		ck_assert_ptr_eq(destination_done(first.destination), &second);
+	else
+		ck_assert_ptr_null(destination_done(first.destination));
+	ck_assert_ptr_null(destination_done(second.destination));
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("destination");
+	TCase *tc = tcase_create("core");
+	SRunner *sr;
+	int failures;
+
+	tcase_add_test(tc, test_no_cap);
+	tcase_add_test(tc, test_queue_in_order);
+	tcase_add_loop_test(tc, test_same_host, 0,
+	    (int)(sizeof(same_rows) / sizeof(same_rows[0])));
+	suite_add_tcase(suite, tc);
+	sr = srunner_create(suite);
+	srunner_run_all(sr, CK_NORMAL);
+	failures = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: ISC */
+#include "event/event.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <check.h>
+
+#define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
+
+#define NOW_MS INT64_C(1800000000000)
+
+static void
+to_hex(const uint8_t bytes[EVENT_KEY_BYTES], char hex[2 * EVENT_KEY_BYTES + 1])
+{
+	for (size_t i = 0; i < EVENT_KEY_BYTES; i++)
+		snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+}
+
+START_TEST(test_state_name)
+{
+	static const char *const names[] = {
+		[EVENT_PENDING] = "PENDING",
+		[EVENT_PROCESSING] = "PROCESSING",
+		[EVENT_COMPLETED] = "COMPLETED",
+		[EVENT_FAILED] = "FAILED",
+		[EVENT_SERVICE_UNAVAILABLE] = "SERVICE_UNAVAILABLE",
+		[EVENT_DELETED] = "DELETED",
+	};
+
+	for (int i = 0; i < COUNT(names); i++)
+		ck_assert_str_eq(
+		    event_state_name((enum event_state)i), names[i]);
+}
+END_TEST
+
+/* printf 'APP\0ID' | sha256sum | cut -c 1-32 */
+static const struct {
+	struct slice app, id;
+	const char *hex;
+	unsigned shard;
+} keys[] = {
+	{SLICE_INIT("orders"), SLICE_INIT("order-1"),
+	    "3e5374437f6e619f357f9fc805b87228", 40},
+	{SLICE_INIT("orders"), SLICE_INIT("order-1 "), "e773036159d239ff36e1ffff4b03323f", 63},
+	{SLICE_INIT("Orders"), SLICE_INIT("order-1"), "38e502172f2c3271e08aad5529afe3d5", 21},
+	/* The NUL keeps ids apart that join to the same text. */
+	{SLICE_INIT("ab"), SLICE_INIT("c"), "6c032e631d39a14d85aff7e319546af7", 55},
+	{SLICE_INIT("a"), SLICE_INIT("bc"), "40bb547d936bbd31318ee37ac8799e7e", 62},
+};
+
+START_TEST(test_key)
+{
+	char hex[2 * EVENT_KEY_BYTES + 1];
+	struct event_key key;
+
+	ck_assert_int_eq(event_key_make(keys[_i].app, keys[_i].id, &key), 0);
+	to_hex(key.bytes, hex);
+	ck_assert_str_eq(hex, keys[_i].hex);
+	ck_assert_uint_eq(event_shard(&key), keys[_i].shard);
+}
+END_TEST
+
+static const struct event sample = {
+	.app = SLICE_INIT("a"),
+	.id = SLICE_INIT("1"),
+	.method = SLICE_INIT("POST"),
+	.url = SLICE_INIT("http://a/"),
+	.headers = SLICE_INIT("A: b\n"),
+	.body = SLICE_INIT("{}"),
+	.expiry_ms = INT64_C(1524141245250),
+};
+
+START_TEST(test_fingerprint)
+{
+	char hex[2 * EVENT_KEY_BYTES + 1];
+	uint8_t print[EVENT_KEY_BYTES];
+
+	ck_assert_int_eq(event_fingerprint(&sample, print), 0);
+	to_hex(print, hex);
+	ck_assert_str_eq(hex, "d078cc8be719aa7d8bec44a2fa731552");
+}
+END_TEST
+
+/* Each differs from the sample in content. */
+START_TEST(test_fingerprints_differ)
+{
+	struct event others[] = {
+		sample, sample, sample, sample, sample, sample, sample};
+	uint8_t print[COUNT(others)][EVENT_KEY_BYTES];
+
+	others[1].expiry_ms++;
+	others[2].body_is_text = true;
+	others[3].method = SLICE_LITERAL("PUT");
+	others[4].url = SLICE_LITERAL("http://a/b");
+	others[5].headers = SLICE_LITERAL("");
+	/* The same bytes, parted elsewhere. */
+	others[6].headers = SLICE_LITERAL("A: b\n{");
+	others[6].body = SLICE_LITERAL("}");
+	for (int i = 0; i < COUNT(others); i++) {
+		ck_assert_int_eq(event_fingerprint(&others[i], print[i]), 0);
+		for (int j = 0; j < i; j++)
+			ck_assert_mem_ne(print[i], print[j], EVENT_KEY_BYTES);
+	}
+}
+END_TEST
+
+START_TEST(test_fingerprint_is_without_ids)
+{
+	struct event other = sample;
+	uint8_t a[EVENT_KEY_BYTES], b[EVENT_KEY_BYTES];
+
+	other.app = SLICE_LITERAL("b");
+	other.id = SLICE_LITERAL("2");
+	ck_assert_int_eq(event_fingerprint(&sample, a), 0);
+	ck_assert_int_eq(event_fingerprint(&other, b), 0);
+	ck_assert_mem_eq(a, b, EVENT_KEY_BYTES);
+}
+END_TEST
+
+START_TEST(test_row_id_rises)
+{
+	static const int64_t clock_ms[] = {
+		NOW_MS, NOW_MS, NOW_MS + 1, NOW_MS - 5000, 0, -1, NOW_MS + 2};
+	int64_t last = 0;
+
+	for (int i = 0; i < COUNT(clock_ms); i++) {
+		int64_t id = event_row_id(clock_ms[i]);
+
+		ck_assert_int_gt(id, last);
+		last = id;
+	}
+	/* More in one millisecond than the counter has values. */
+	for (int i = 0; i < (1 << 22) + 10; i++) {
+		int64_t id = event_row_id(NOW_MS + 3);
+
+		if (id <= last)
+			ck_abort_msg("%d: not rising", i);
+		last = id;
+	}
+}
+END_TEST
+
+START_TEST(test_row_id_follows_the_clock)
+{
+	int64_t a = event_row_id(NOW_MS), b = event_row_id(NOW_MS + 1000);
+
+	/* 2020-01-01 in milliseconds. */
+	ck_assert_int_eq(a >> 22, NOW_MS - INT64_C(1577836800000));
+	ck_assert_int_eq((b >> 22) - (a >> 22), 1000);
+	ck_assert_int_gt(event_row_id(INT64_C(3700000000000)), 0);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("event");
+	TCase *tc = tcase_create("event");
+	SRunner *sr = srunner_create(suite);
+	int failures;
+
+	tcase_add_test(tc, test_state_name);
+	tcase_add_loop_test(tc, test_key, 0, COUNT(keys));
+	tcase_add_test(tc, test_fingerprint);
+	tcase_add_test(tc, test_fingerprints_differ);
+	tcase_add_test(tc, test_fingerprint_is_without_ids);
+	tcase_add_test(tc, test_row_id_rises);
+	tcase_add_test(tc, test_row_id_follows_the_clock);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(sr, CK_NORMAL);
+	failures = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: ISC */
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <check.h>
+
+#include "base/clock.h"
+
+#define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
+
+static char dir[64], path[96], old_path[96];
+static char content[16384];
+
+static int64_t
+fixed_wall_ms(void)
+{
+	return INT64_C(1795476488123); /* 2026-11-23T23:28:08.123Z */
+}
+
+static void
+setup(void)
+{
+	struct err err;
+
+	(void)snprintf(dir, sizeof(dir), "/tmp/cassata-log-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/log", dir);
+	(void)snprintf(old_path, sizeof(old_path), "%s/log.1", dir);
+	clock_wall_replace(fixed_wall_ms);
+	log_set_name("worker 3");
+	ck_assert_int_eq(log_open(path, LOG_LEVEL_INFO, &err), 0);
+}
+
+static void
+teardown(void)
+{
+	struct err err;
+
+	ck_assert_int_eq(log_open("stderr", LOG_LEVEL_INFO, &err), 0);
+	(void)unlink(path);
+	(void)unlink(old_path);
+	(void)rmdir(dir);
+}
+
+/* The file's text, until the next call. */
+static const char *
+read_file(const char *name)
+{
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	ck_assert_int_ge(fd, 0);
+	n = read(fd, content, sizeof(content) - 1);
+	ck_assert_int_ge(n, 0);
+	content[n] = '\0';
+	(void)close(fd);
+	return content;
+}
+
+/* The line that a message of this level and text makes. */
+static const char *
+expected(const char *level, const char *text)
+{
+	static char line[4096];
+
+	(void)snprintf(line, sizeof(line),
+	    "2026-11-23T23:28:08.123Z %s[%ld] %s: %s\n", "worker 3",
+	    (long)getpid(), level, text);
+	return line;
+}
+
+START_TEST(test_levels)
+{
+	static const struct {
+		const char *level, *text;
+	} lines[] = {
+	    {"info", "count 1"},
+	    {"warn", "warn: No such file or directory"},
+	    {"warn", "warnx"},
+	    {"error", "error: No such file or directory"},
+	    {"error", "errorx"},
+	};
+	const char *rest;
+
+	errno = ENOENT;
+	log_debug("not shown");
+	log_info("count %d", 1);
+	ck_assert_int_eq(errno, ENOENT);
+	log_warn("warn");
+	log_warnx("warnx");
+	ck_assert_int_eq(errno, ENOENT);
+	log_error("error");
+	log_errorx("errorx");
+	ck_assert_int_eq(errno, ENOENT);
+
+	rest = read_file(path);
+	for (int i = 0; i < COUNT(lines); i++) {
+		const char *line = expected(lines[i].level, lines[i].text);
+
+		ck_assert_int_eq(strncmp(rest, line, strlen(line)), 0);
+		rest += strlen(line);
+	}
+	ck_assert_str_eq(rest, "");
+}
+END_TEST
+
+static const struct {
+	enum log_level level;
+	unsigned lines;
+} filters[] = {
+    {LOG_LEVEL_ERROR, 1},
+    {LOG_LEVEL_WARN, 2},
+    {LOG_LEVEL_INFO, 3},
+    {LOG_LEVEL_DEBUG, 4},
+};
+
+START_TEST(test_filter)
+{
+	struct err err;
+	unsigned lines = 0;
+
+	ck_assert_int_eq(log_open(path, filters[_i].level, &err), 0);
+	log_debug("x");
+	log_info("x");
+	log_warnx("x");
+	log_errorx("x");
+	for (const char *p = read_file(path); *p != '\0'; p++)
+		lines += *p == '\n';
+	ck_assert_uint_eq(lines, filters[_i].lines);
+}
+END_TEST
+
+static const struct {
+	const char *text, *shown;
+} escapes[] = {
+    {"", ""},
+    {"a b~", "a b~"},
+    {"line\r\nforged", "line\\x0D\\x0Aforged"},
+    {"\t\x1b[2J\x7f", "\\x09\\x1B[2J\\x7F"},
+    {"Stra\xc3\x9f\x65 \xe2\x82\xac \xf0\x9f\x8d\xa8",
+	"Stra\xc3\x9f\x65 \xe2\x82\xac \xf0\x9f\x8d\xa8"},
+    {"\xc3(\xff", "\\xC3(\\xFF"},
+    {"\xc2\x9b\x32J \xc2\xa0", "\\xC2\\x9B2J \xc2\xa0"},
+    {"\xe2\x82", "\\xE2\\x82"},
+    {"%s", "%s"},
+};
+
+START_TEST(test_escapes)
+{
+	log_info("%s", escapes[_i].text);
+	ck_assert_str_eq(read_file(path), expected("info", escapes[_i].shown));
+}
+END_TEST
+
+/* A byte that is shown as it is, one that is escaped, one of several bytes. */
+static const char *const fillers[] = {"a", "\x01", "\xe2\x82\xac"};
+static const char *const shown[] = {"a", "\\x01", "\xe2\x82\xac"};
+
+START_TEST(test_long_lines)
+{
+	const char *filler = fillers[_i], *p;
+	char text[4096];
+	size_t unit = strlen(filler), len;
+
+	for (len = 0; len + unit < sizeof(text); len += unit)
+		memcpy(text + len, filler, unit);
+	text[len] = '\0';
+	log_info("%s", text);
+	log_info("next");
+
+	p = strchr(read_file(path), '\n');
+	ck_assert_ptr_nonnull(p);
+	len = (size_t)(p - content) + 1;
+	ck_assert_uint_le(len, 2048);
+	ck_assert_uint_gt(len, 2000);
+	/* Cut between characters. */
+	unit = strlen(shown[_i]);
+	if (_i < 2)
+		ck_assert_int_eq(memcmp(p - unit, shown[_i], unit), 0);
+	ck_assert_str_eq(p + 1, expected("info", "next"));
+}
+END_TEST
+
+START_TEST(test_reopen)
+{
+	log_info("one");
+	ck_assert_int_eq(rename(path, old_path), 0);
+	log_info("two");
+	log_reopen();
+	log_info("three");
+	ck_assert_ptr_nonnull(strstr(read_file(old_path), "two"));
+	ck_assert_str_eq(read_file(path), expected("info", "three"));
+}
+END_TEST
+
+START_TEST(test_reopen_fails)
+{
+	int fd = log_fd();
+
+	ck_assert_int_eq(rename(path, old_path), 0);
+	/* A directory in its place. */
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	log_reopen();
+	log_info("still here");
+	ck_assert_int_eq(log_fd(), fd);
+	ck_assert_int_eq(rmdir(path), 0);
+	ck_assert_ptr_nonnull(strstr(read_file(old_path), "cannot reopen"));
+	ck_assert_ptr_nonnull(strstr(content, "still here"));
+}
+END_TEST
+
+START_TEST(test_appends)
+{
+	struct err err;
+	struct stat st;
+
+	log_info("one");
+	ck_assert_int_eq(log_open(path, LOG_LEVEL_INFO, &err), 0);
+	log_info("two");
+	ck_assert_ptr_nonnull(strstr(read_file(path), "one\n"));
+	ck_assert_ptr_nonnull(strstr(content, "two\n"));
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0137, 0);
+}
+END_TEST
+
+START_TEST(test_open_fails)
+{
+	struct err err;
+
+	ck_assert_int_eq(
+	    log_open("/nonexistent/dir/log", LOG_LEVEL_INFO, &err), -1);
+	ck_assert_str_eq(err.text,
+	    "cannot open log /nonexistent/dir/log: No such file or directory");
+	log_info("to the old one");
+	ck_assert_str_eq(read_file(path), expected("info", "to the old one"));
+}
+END_TEST
+
+START_TEST(test_descriptor)
+{
+	struct err err;
+
+	ck_assert_int_gt(log_fd(), STDERR_FILENO);
+	ck_assert_int_eq(log_open("syslog", LOG_LEVEL_INFO, &err), 0);
+	ck_assert_int_eq(log_fd(), -1);
+	ck_assert_int_eq(log_open("stderr", LOG_LEVEL_INFO, &err), 0);
+	ck_assert_int_eq(log_fd(), STDERR_FILENO);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("log");
+	TCase *tc = tcase_create("log");
+	SRunner *sr = srunner_create(suite);
+	int failures;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_levels);
+	tcase_add_loop_test(tc, test_filter, 0, COUNT(filters));
+	tcase_add_loop_test(tc, test_escapes, 0, COUNT(escapes));
+	tcase_add_loop_test(tc, test_long_lines, 0, COUNT(fillers));
+	tcase_add_test(tc, test_reopen);
+	tcase_add_test(tc, test_reopen_fails);
+	tcase_add_test(tc, test_appends);
+	tcase_add_test(tc, test_open_fails);
+	tcase_add_test(tc, test_descriptor);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(sr, CK_NORMAL);
+	failures = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+}

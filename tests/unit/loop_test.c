@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: ISC */
+#include "base/loop.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <check.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+
+/* Two watched socket pairs and what the callbacks saw. */
+static struct loop *loop;
+static int near[2], far[2];
+static struct loop_io *ios[2];
+static struct loop_timer *timers[3];
+static unsigned calls, seen;
+static char order[8];
+
+static void
+setup(void)
+{
+	loop = loop_create();
+	ck_assert_ptr_nonnull(loop);
+	for (int i = 0; i < 2; i++) {
+		int fds[2];
+
+		ck_assert_int_eq(
+		    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds),
+		    0);
+		near[i] = fds[0];
+		far[i] = fds[1];
+	}
+}
+
+static void
+teardown(void)
+{
+	for (int i = 0; i < 2; i++) {
+		loop_io_free(&ios[i]);
+		fd_close(&near[i]);
+		fd_close(&far[i]);
+	}
+	for (int i = 0; i < 3; i++)
+		loop_timer_free(&timers[i]);
+	loop_free(loop);
+}
+
+static void
+make_readable(int i)
+{
+	ck_assert_int_eq(fd_write_all(far[i], "x", 1), 0);
+}
+
+static void
+record_and_stop(int fd, unsigned events, void *arg)
+{
+	(void)arg;
+	ck_assert_int_eq(fd, near[0]);
+	calls++;
+	seen = events;
+	loop_stop(loop);
+}
+
+static const struct {
+	unsigned watch, want;
+	bool readable;
+	unsigned seen;
+} masks[] = {
+    {LOOP_READ, LOOP_READ, true, LOOP_READ},
+    {LOOP_WRITE, LOOP_WRITE, true, LOOP_WRITE},
+    {LOOP_READ | LOOP_WRITE, LOOP_READ | LOOP_WRITE, false, LOOP_WRITE},
+    {LOOP_READ | LOOP_WRITE, LOOP_READ | LOOP_WRITE, true,
+	LOOP_READ | LOOP_WRITE},
+    {0, LOOP_READ, true, LOOP_READ},
+    {LOOP_READ, LOOP_WRITE, true, LOOP_WRITE},
+    {LOOP_WRITE, LOOP_READ, true, LOOP_READ},
+    {LOOP_READ, LOOP_READ | LOOP_WRITE, false, LOOP_WRITE},
+};
+
+START_TEST(test_masks)
+{
+	if (masks[_i].readable)
+		make_readable(0);
+	ios[0] = loop_io_create(
+	    loop, near[0], masks[_i].watch, record_and_stop, NULL);
+	ck_assert_ptr_nonnull(ios[0]);
+	ck_assert_int_eq(loop_io_want(ios[0], masks[_i].want), 0);
+	/* Level-triggered: nobody read, so it comes again. */
+	for (unsigned i = 1; i <= 2; i++) {
+		ck_assert_int_eq(loop_run(loop), 0);
+		ck_assert_uint_eq(calls, i);
+		ck_assert_uint_eq(seen, masks[_i].seen);
+	}
+}
+END_TEST
+
+static void
+stop(void *arg)
+{
+	(void)arg;
+	loop_stop(loop);
+}
+
+START_TEST(test_wants_nothing)
+{
+	make_readable(0);
+	ios[0] =
+	    loop_io_create(loop, near[0], LOOP_READ, record_and_stop, NULL);
+	ck_assert_ptr_nonnull(ios[0]);
+	ck_assert_int_eq(loop_io_want(ios[0], 0), 0);
+	timers[0] = loop_timer_create(loop, stop, NULL);
+	ck_assert_ptr_nonnull(timers[0]);
+	ck_assert_int_eq(loop_timer_set(timers[0], 1), 0);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_uint_eq(calls, 0);
+	ck_assert_int_eq(loop_io_want(ios[0], LOOP_READ), 0);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_uint_eq(calls, 1);
+}
+END_TEST
+
+START_TEST(test_bad_descriptor)
+{
+	/* One that no poller takes: a number that is not open. */
+	ck_assert_ptr_null(
+	    loop_io_create(loop, 1 << 20, LOOP_READ, record_and_stop, NULL));
+}
+END_TEST
+
+static void
+free_both(int fd, unsigned events, void *arg)
+{
+	(void)fd;
+	(void)events;
+	(void)arg;
+	calls++;
+	loop_io_free(&ios[0]);
+	loop_io_free(&ios[1]);
+	loop_timer_free(&timers[0]);
+	loop_stop(loop);
+}
+
+START_TEST(test_free_in_callback)
+{
+	/* Both are ready in one turn; who runs first frees itself, the other
+	 * and a timer. */
+	for (int i = 0; i < 2; i++) {
+		make_readable(i);
+		ios[i] = loop_io_create(
+		    loop, near[i], LOOP_READ | LOOP_WRITE, free_both, NULL);
+		ck_assert_ptr_nonnull(ios[i]);
+	}
+	timers[0] = loop_timer_create(loop, stop, NULL);
+	ck_assert_ptr_nonnull(timers[0]);
+	ck_assert_int_eq(loop_timer_set(timers[0], 1000000), 0);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_uint_eq(calls, 1);
+	ck_assert_ptr_null(ios[0]);
+	ck_assert_ptr_null(ios[1]);
+	ck_assert_ptr_null(timers[0]);
+}
+END_TEST
+
+static void
+free_timers(void *arg)
+{
+	(void)arg;
+	calls++;
+	loop_timer_free(&timers[0]);
+	loop_timer_free(&timers[1]);
+	loop_stop(loop);
+}
+
+START_TEST(test_free_timers_in_callback)
+{
+	for (int i = 0; i < 2; i++) {
+		timers[i] = loop_timer_create(loop, free_timers, NULL);
+		ck_assert_ptr_nonnull(timers[i]);
+		ck_assert_int_eq(loop_timer_set(timers[i], 0), 0);
+	}
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_uint_eq(calls, 1);
+}
+END_TEST
+
+static void
+record_order(void *arg)
+{
+	order[calls++] = *(const char *)arg;
+	if (calls == 3)
+		loop_stop(loop);
+}
+
+START_TEST(test_timers_in_order)
+{
+	static char names[] = "abc";
+	static const int64_t delays[] = {3, -5, 2};
+	int64_t start_ms = clock_mono_ms();
+
+	for (int i = 0; i < 3; i++) {
+		timers[i] = loop_timer_create(loop, record_order, &names[i]);
+		ck_assert_ptr_nonnull(timers[i]);
+		ck_assert_int_eq(loop_timer_set(timers[i], delays[i]), 0);
+	}
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_str_eq(order, "bca");
+	ck_assert_int_ge(clock_mono_ms() - start_ms, 3);
+}
+END_TEST
+
+START_TEST(test_timer_changes)
+{
+	static char names[] = "abc";
+
+	for (int i = 0; i < 3; i++) {
+		timers[i] = loop_timer_create(loop, record_order, &names[i]);
+		ck_assert_ptr_nonnull(timers[i]);
+	}
+	calls = 1;
+	order[0] = '.';
+	/* Replaced, cleared, and the longest there is. */
+	ck_assert_int_eq(loop_timer_set(timers[0], 1000000), 0);
+	ck_assert_int_eq(loop_timer_set(timers[0], 2), 0);
+	ck_assert_int_eq(loop_timer_set(timers[1], 0), 0);
+	loop_timer_clear(timers[1]);
+	loop_timer_clear(timers[1]);
+	ck_assert_int_eq(loop_timer_set(timers[1], INT64_MAX), 0);
+	ck_assert_int_eq(loop_timer_set(timers[2], 0), 0);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_str_eq(order, ".ca");
+}
+END_TEST
+
+static void
+set_again(void *arg)
+{
+	(void)arg;
+	if (++calls == 3)
+		loop_stop(loop);
+	else
+		ck_assert_int_eq(loop_timer_set(timers[0], 0), 0);
+}
+
+START_TEST(test_timer_sets_itself)
+{
+	timers[0] = loop_timer_create(loop, set_again, NULL);
+	ck_assert_ptr_nonnull(timers[0]);
+	ck_assert_int_eq(loop_timer_set(timers[0], 0), 0);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_uint_eq(calls, 3);
+}
+END_TEST
+
+static void
+stop_on_third(void *arg)
+{
+	if (++*(int *)arg == 3)
+		loop_stop(loop);
+}
+
+static void
+count(int fd, unsigned events, void *arg)
+{
+	(void)fd;
+	(void)events;
+	(void)arg;
+	calls++;
+}
+
+START_TEST(test_before_sleep)
+{
+	int turns = 0;
+
+	make_readable(0);
+	ios[0] = loop_io_create(loop, near[0], LOOP_READ, count, NULL);
+	ck_assert_ptr_nonnull(ios[0]);
+	loop_before_sleep(loop, stop_on_third, &turns);
+	/* Before the first sleep and after each turn; stopping, it prevents
+	 * the next one. */
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_int_eq(turns, 3);
+	ck_assert_uint_eq(calls, 2);
+}
+END_TEST
+
+START_TEST(test_stopped_before_run)
+{
+	int turns = 0;
+
+	loop_before_sleep(loop, stop_on_third, &turns);
+	loop_stop(loop);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_int_eq(turns, 0);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("loop");
+	TCase *tc = tcase_create("loop");
+	SRunner *sr = srunner_create(suite);
+	int failures;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_loop_test(
+	    tc, test_masks, 0, (int)(sizeof(masks) / sizeof(masks[0])));
+	tcase_add_test(tc, test_wants_nothing);
+	tcase_add_test(tc, test_bad_descriptor);
+	tcase_add_test(tc, test_free_in_callback);
+	tcase_add_test(tc, test_free_timers_in_callback);
+	tcase_add_test(tc, test_timers_in_order);
+	tcase_add_test(tc, test_timer_changes);
+	tcase_add_test(tc, test_timer_sets_itself);
+	tcase_add_test(tc, test_before_sleep);
+	tcase_add_test(tc, test_stopped_before_run);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(sr, CK_NORMAL);
+	failures = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What only the MySQL backend can meet: run by tests/mariadb, skipped without.
+ * The operations are called directly, without the pauses of store.c.
+ */
+#include "store/store_backend.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <check.h>
+#include <mysql.h>
+
+#include "base/clock.h"
+#include "store/mysql_url.h"
+
+#define OPS (&store_mysql_ops)
+
+enum { BODY_BYTES = 300000, SKIPPED = 77, EVENTS_MAX = 3 };
+
+static const int64_t now_ms = INT64_C(1900000000000);
+
+static const char *test_url;
+static struct mysql_url parsed;
+static MYSQL *admin; /* a connection of the test's own */
+static struct store_backend *backend;
+static struct err err;
+
+static struct event events[EVENTS_MAX];
+static struct store_add adds[EVENTS_MAX];
+static struct store_add *add_list[EVENTS_MAX];
+
+static int64_t
+fixed_clock(void)
+{
+	return now_ms;
+}
+
+static void
+run_sql(const char *text)
+{
+	ck_assert_msg(
+	    mysql_query(admin, text) == 0, "%s: %s", text, mysql_error(admin));
+}
+
+/* The URL of the test with another database, or another port. */
+static const char *
+changed_url(unsigned port, const char *name)
+{
+	static char url[512];
+
+	(void)snprintf(url, sizeof(url), "mysql://%s@%s:%u/%s", parsed.user,
+	    parsed.host, port, name);
+	return url;
+}
+
+static struct store_backend *
+open_backend(const char *url, const char *password)
+{
+	const struct store_params params = {
+	    .url = url,
+	    .password = password,
+	    .connect_timeout_ms = 2000,
+	    .timeout_ms = 1000,
+	};
+	struct store_backend *made;
+
+	ck_assert_msg(OPS->create(&params, &made, &err) == 0, "%s", err.text);
+	return made;
+}
+
+static void
+setup(void)
+{
+	ck_assert_int_eq(mysql_url_parse(test_url, &parsed, &err), 0);
+	admin = mysql_init(NULL);
+	ck_assert_ptr_nonnull(admin);
+	ck_assert_ptr_nonnull(mysql_real_connect(admin, parsed.host,
+	    parsed.user, parsed.password, NULL, parsed.port, NULL, 0));
+	run_sql("DROP DATABASE IF EXISTS cassata");
+	run_sql("CREATE DATABASE cassata");
+	run_sql("USE cassata");
+	clock_wall_replace(fixed_clock);
+	backend = open_backend(test_url, NULL);
+	ck_assert_int_eq(OPS->connect(backend, &err), STORE_OK);
+	ck_assert_int_eq(OPS->check(backend, true, &err), STORE_OK);
+}
+
+static void
+teardown(void)
+{
+	OPS->destroy(backend);
+	mysql_close(admin);
+	mysql_url_free(&parsed);
+	clock_wall_replace(NULL);
+}
+
+static void
+make_add(unsigned i, const char *id, struct slice body)
+{
+	events[i] = (struct event){
+	    .app = SLICE_LITERAL("app"),
+	    .id = slice_from_string(id),
+	    .method = SLICE_LITERAL("POST"),
+	    .url = SLICE_LITERAL("http://example.com/"),
+	    .headers = SLICE_LITERAL(""),
+	    .body = body,
+	    .expiry_ms = now_ms,
+	};
+	adds[i] = (struct store_add){.event = &events[i]};
+	ck_assert_int_eq(
+	    event_key_make(events[i].app, events[i].id, &adds[i].key), 0);
+	ck_assert_int_eq(event_fingerprint(&events[i], adds[i].fingerprint), 0);
+	add_list[i] = &adds[i];
+}
+
+static enum store_status
+add_one(const char *id)
+{
+	make_add(0, id, SLICE_LITERAL("{}"));
+	return OPS->add(backend, add_list, 1, &err);
+}
+
+static void
+assert_failed(
+    enum store_status status, enum store_status expected, const char *reason)
+{
+	ck_assert_int_eq(status, expected);
+	ck_assert_msg(strstr(err.text, reason) != NULL, "%s", err.text);
+	ck_assert_ptr_null(strstr(err.text, parsed.password));
+}
+
+START_TEST(test_schema)
+{
+	ck_assert_int_eq(OPS->check(backend, false, &err), STORE_OK);
+	ck_assert_int_eq(OPS->check(backend, true, &err), STORE_OK);
+	run_sql("INSERT INTO meta (version) VALUES (1000)");
+	assert_failed(
+	    OPS->check(backend, true, &err), STORE_BROKEN, "version 1000");
+	run_sql("DELETE FROM meta");
+	assert_failed(OPS->check(backend, false, &err), STORE_BROKEN,
+	    "run cassatactl init-db");
+	/* As a migration leaves it that stopped half-way. */
+	run_sql("DROP TABLE attempt");
+	ck_assert_int_eq(OPS->check(backend, true, &err), STORE_OK);
+	run_sql("DROP TABLE event, attempt, lease, instance, meta");
+	assert_failed(OPS->check(backend, false, &err), STORE_BROKEN,
+	    "run cassatactl init-db");
+	assert_failed(add_one("a"), STORE_BROKEN, "run cassatactl init-db");
+	ck_assert(backend->connected);
+}
+END_TEST
+
+START_TEST(test_database_is_created)
+{
+	struct store_backend *b = open_backend(
+	    changed_url(parsed.port, "odd`%20name"), parsed.password);
+
+	run_sql("DROP DATABASE IF EXISTS `odd`` name`");
+	ck_assert_int_eq(OPS->connect(b, &err), STORE_OK);
+	assert_failed(
+	    OPS->check(b, false, &err), STORE_BROKEN, "run cassatactl init-db");
+	make_add(0, "a", SLICE_LITERAL(""));
+	assert_failed(OPS->add(b, add_list, 1, &err), STORE_BROKEN,
+	    "run cassatactl init-db");
+	/* Another process may make it meanwhile. */
+	ck_assert(!b->connected);
+	ck_assert_int_eq(OPS->connect(b, &err), STORE_OK);
+	ck_assert_int_eq(OPS->check(b, true, &err), STORE_OK);
+	ck_assert_int_eq(OPS->check(b, false, &err), STORE_OK);
+	ck_assert_int_eq(OPS->add(b, add_list, 1, &err), STORE_OK);
+	OPS->destroy(b);
+	run_sql("DROP DATABASE `odd`` name`");
+}
+END_TEST
+
+START_TEST(test_refused)
+{
+	struct store_backend *b =
+	    open_backend(changed_url(parsed.port, "cassata"), "wrong");
+
+	assert_failed(OPS->connect(b, &err), STORE_BROKEN, "Access denied");
+	ck_assert_ptr_null(strstr(err.text, "wrong"));
+	ck_assert(!b->connected);
+	OPS->destroy(b);
+}
+END_TEST
+
+START_TEST(test_unreachable)
+{
+	struct store_backend *b =
+	    open_backend(changed_url(1, "cassata"), parsed.password);
+
+	assert_failed(OPS->connect(b, &err), STORE_UNAVAILABLE, "127.0.0.1");
+	ck_assert_str_eq(b->target, "mysql://127.0.0.1:1/cassata");
+	OPS->destroy(b);
+}
+END_TEST
+
+/* Statements are prepared anew on the new connection. */
+START_TEST(test_lost_connection)
+{
+	MYSQL_RES *result;
+	MYSQL_ROW row;
+	char kill[64];
+
+	ck_assert_int_eq(add_one("a"), STORE_OK);
+	run_sql("SELECT id FROM information_schema.processlist"
+		" WHERE db = 'cassata' AND id <> CONNECTION_ID()");
+	result = mysql_store_result(admin);
+	ck_assert_ptr_nonnull(result);
+	row = mysql_fetch_row(result);
+	ck_assert_ptr_nonnull(row);
+	(void)snprintf(kill, sizeof(kill), "KILL %s", row[0]);
+	mysql_free_result(result);
+	run_sql(kill);
+
+	assert_failed(add_one("b"), STORE_UNAVAILABLE, "");
+	ck_assert(!backend->connected);
+	ck_assert_int_eq(OPS->connect(backend, &err), STORE_OK);
+	ck_assert_int_eq(add_one("b"), STORE_OK);
+	ck_assert_int_eq(adds[0].outcome, ADD_CREATED);
+	ck_assert_int_eq(OPS->ping(backend, &err), STORE_OK);
+}
+END_TEST
+
+START_TEST(test_lock_wait_ends)
+{
+	enum cancel_outcome outcome;
+	enum event_state state;
+
+	ck_assert_int_eq(add_one("a"), STORE_OK);
+	run_sql("START TRANSACTION");
+	run_sql("SELECT * FROM event FOR UPDATE");
+	mysql_free_result(mysql_store_result(admin));
+	assert_failed(
+	    OPS->cancel(backend, &adds[0].key, &outcome, &state, &err),
+	    STORE_UNAVAILABLE, "Lock wait timeout");
+	ck_assert(backend->connected);
+	run_sql("ROLLBACK");
+	ck_assert_int_eq(
+	    OPS->cancel(backend, &adds[0].key, &outcome, &state, &err),
+	    STORE_OK);
+	ck_assert_int_eq(outcome, CANCEL_DELETED);
+}
+END_TEST
+
+/* With the clock standing still the next row ids are known: some are taken. */
+START_TEST(test_taken_row_id)
+{
+	long long id = event_row_id(now_ms);
+	char insert[512];
+
+	for (int i = 1; i <= _i; i++) {
+		(void)snprintf(insert, sizeof(insert),
+		    "INSERT INTO event VALUES (%lld, 'x%d', 0, 0, 0, 0, 0, 0,"
+		    " 0, '', '', '', '', '', '', '', 0, 0, '')",
+		    id + i, i);
+		run_sql(insert);
+	}
+	make_add(0, "a", SLICE_LITERAL("1"));
+	make_add(1, "b", SLICE_LITERAL("2"));
+	make_add(2, "c", SLICE_LITERAL("3"));
+	ck_assert_int_eq(
+	    OPS->add(backend, add_list, EVENTS_MAX, &err), STORE_OK);
+	for (unsigned i = 0; i < EVENTS_MAX; i++) {
+		struct store_record *record;
+
+		ck_assert_int_eq(adds[i].outcome, ADD_CREATED);
+		ck_assert_int_eq(adds[i].state, EVENT_PENDING);
+		ck_assert_int_gt(adds[i].row_id, id + _i);
+		ck_assert_int_eq(
+		    OPS->find(backend, &adds[i].key, FIND_WHOLE, &record, &err),
+		    STORE_OK);
+		ck_assert_ptr_nonnull(record);
+		ck_assert(slice_eq(record->event.body, events[i].body));
+		store_record_free(record);
+	}
+}
+END_TEST
+
+START_TEST(test_too_large)
+{
+	static char body[2 * 1024 * 1024];
+
+	run_sql("SET GLOBAL max_allowed_packet = 1048576");
+	ck_assert_int_eq(OPS->connect(backend, &err), STORE_OK);
+	run_sql("SET GLOBAL max_allowed_packet = 16777216");
+
+	make_add(0, "large", slice_of(body, sizeof(body)));
+	make_add(1, "small", SLICE_LITERAL(""));
+	assert_failed(OPS->add(backend, add_list, 2, &err), STORE_BROKEN,
+	    "max_allowed_packet = 1048576");
+	ck_assert_int_eq(add_one("small"), STORE_OK);
+	ck_assert_int_eq(adds[0].outcome, ADD_CONFLICT);
+
+	/* Two statements, for they do not fit one. */
+	make_add(0, "half", slice_of(body, 600000));
+	make_add(1, "other half", slice_of(body, 600000));
+	ck_assert_int_eq(OPS->add(backend, add_list, 2, &err), STORE_OK);
+}
+END_TEST
+
+/* Columns beyond the room of the first row, and rows after them. */
+START_TEST(test_long_columns)
+{
+	static char body[BODY_BYTES];
+	struct store_claim *claims[EVENTS_MAX];
+	struct store_lease_turn lease = {
+	    .owner = 1, .lease_ms = 60000, .max_attempts = 1};
+	struct store_turn turn = {
+	    .owner = 1,
+	    .shards = UINT64_MAX,
+	    .claim_max = EVENTS_MAX,
+	    .horizon_ms = now_ms,
+	    .claims = claims,
+	};
+
+	for (size_t i = 0; i < sizeof(body); i++)
+		body[i] = (char)i;
+	make_add(0, "a", SLICE_LITERAL(""));
+	make_add(1, "b", slice_of(body, sizeof(body)));
+	make_add(2, "c", slice_of(body, 100));
+	ck_assert_int_eq(
+	    OPS->add(backend, add_list, EVENTS_MAX, &err), STORE_OK);
+	ck_assert_int_eq(OPS->lease(backend, &lease, NULL, 0, &err), STORE_OK);
+	ck_assert_uint_eq(lease.shards, UINT64_MAX);
+	ck_assert_int_eq(OPS->turn(backend, &turn, &err), STORE_OK);
+	ck_assert_uint_eq(turn.n_claims, EVENTS_MAX);
+	for (size_t i = 0; i < turn.n_claims; i++) {
+		const struct event *ev = &claims[i]->event;
+
+		ck_assert(slice_eq(ev->body, events[ev->id.p[0] - 'a'].body));
+		store_claim_free(claims[i]);
+	}
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("store_mysql");
+	TCase *tc = tcase_create("mysql");
+	SRunner *sr;
+	int failures;
+
+	test_url = getenv("CASSATA_TEST_DATASTORE");
+	if (test_url == NULL || strncmp(test_url, "mysql:", 6) != 0)
+		return SKIPPED;
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 30);
+	tcase_add_test(tc, test_schema);
+	tcase_add_test(tc, test_database_is_created);
+	tcase_add_test(tc, test_refused);
+	tcase_add_test(tc, test_unreachable);
+	tcase_add_test(tc, test_lost_connection);
+	tcase_add_test(tc, test_lock_wait_ends);
+	tcase_add_loop_test(tc, test_taken_row_id, 1, EVENTS_MAX + 1);
+	tcase_add_test(tc, test_too_large);
+	tcase_add_test(tc, test_long_columns);
+	suite_add_tcase(suite, tc);
+	sr = srunner_create(suite);
+	srunner_run_all(sr, CK_NORMAL);
+	failures = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+#include <string.h>
+
+#include <check.h>
+
+#include "store/store_backend.h"
+
+#define ALL UINT64_MAX
+
+/* Shards from a up to but without b. */
+#define SHARDS(a, b) (ALL << (a) & ALL >> (64 - (b)))
+
+#define ME    UINT64_C(0xfedcba9876543210)
+#define OTHER UINT64_C(7)
+#define DEAD  UINT64_C(9)
+
+enum { NOW = 1000, LATER = 2000 };
+
+static const struct {
+	const char *name;
+	uint64_t mine, others, dead; /* live leases */
+	uint64_t my_expired, others_expired;
+	uint64_t busy;
+	bool leaving;
+	unsigned rank, n_living;
+	struct lease_plan plan; /* keep, drop, take */
+} lease_cases[] = {
+    {.name = "alone takes all", .n_living = 1, .plan = {0, 0, ALL}},
+    {.name = "alone keeps all", .mine = ALL, .n_living = 1,
+	.plan = {ALL, 0, 0}},
+    {.name = "gives up half", .mine = ALL, .n_living = 2,
+	.plan = {SHARDS(32, 64), SHARDS(0, 32), 0}},
+    {.name = "gives up what is not busy", .mine = ALL, .n_living = 2,
+	.busy = SHARDS(0, 40), .plan = {SHARDS(0, 40), SHARDS(40, 64), 0}},
+    {.name = "keeps all when all is busy", .mine = ALL, .n_living = 4,
+	.busy = ALL, .plan = {ALL, 0, 0}},
+    {.name = "leaves live leases alone", .others = SHARDS(0, 32),
+	.n_living = 1, .plan = {0, 0, SHARDS(32, 64)}},
+    {.name = "takes expired ones", .others = SHARDS(0, 32),
+	.others_expired = SHARDS(32, 48), .n_living = 1,
+	.plan = {0, 0, SHARDS(32, 64)}},
+    {.name = "takes those of the dead", .others = SHARDS(0, 32),
+	.dead = SHARDS(32, 64), .n_living = 1,
+	.plan = {0, 0, SHARDS(32, 64)}},
+    {.name = "keeps its own expired ones", .my_expired = SHARDS(10, 20),
+	.others = SHARDS(20, 64), .n_living = 1,
+	.plan = {SHARDS(10, 20), 0, SHARDS(0, 10)}},
+    {.name = "first of three", .rank = 0, .n_living = 3,
+	.plan = {0, 0, SHARDS(0, 22)}},
+    {.name = "last of three", .rank = 2, .n_living = 3,
+	.plan = {0, 0, SHARDS(0, 21)}},
+    {.name = "fills up to its share", .mine = SHARDS(0, 10), .rank = 1,
+	.n_living = 2, .plan = {SHARDS(0, 10), 0, SHARDS(10, 32)}},
+    {.name = "first of a hundred", .rank = 0, .n_living = 100,
+	.plan = {0, 0, SHARDS(0, 1)}},
+    {.name = "one too many", .rank = 64, .n_living = 100,
+	.plan = {0, 0, 0}},
+    {.name = "leaves", .mine = SHARDS(0, 32), .leaving = true,
+	.plan = {0, SHARDS(0, 32), 0}},
+    {.name = "leaves but for the busy ones", .mine = SHARDS(0, 32),
+	.busy = SHARDS(4, 6), .leaving = true, .n_living = 3,
+	.plan = {SHARDS(4, 6), SHARDS(0, 4) | SHARDS(6, 32), 0}},
+};
+
+static void
+set_leases(
+    struct lease_row *rows, uint64_t mask, uint64_t owner, int64_t until_ms)
+{
+	for (unsigned i = 0; i < EVENT_SHARDS; i++)
+		if ((mask >> i & 1) != 0)
+			rows[i] = (struct lease_row){owner, until_ms};
+}
+
+START_TEST(lease_plan)
+{
+	const uint64_t dead[] = {DEAD};
+	const struct store_lease_turn turn = {.owner = ME, .dead = dead,
+	    .n_dead = 1, .busy = lease_cases[_i].busy,
+	    .leaving = lease_cases[_i].leaving};
+	struct lease_row rows[EVENT_SHARDS] = {{0}};
+	struct lease_plan plan;
+
+	set_leases(rows, lease_cases[_i].mine, ME, LATER);
+	set_leases(rows, lease_cases[_i].my_expired, ME, NOW);
+	set_leases(rows, lease_cases[_i].others, OTHER, LATER);
+	set_leases(rows, lease_cases[_i].others_expired, OTHER, NOW);
+	set_leases(rows, lease_cases[_i].dead, DEAD, LATER);
+	plan = store_lease_plan(rows, &turn, lease_cases[_i].rank,
+	    lease_cases[_i].n_living, NOW);
+	ck_assert_msg(plan.keep == lease_cases[_i].plan.keep &&
+		plan.drop == lease_cases[_i].plan.drop &&
+		plan.take == lease_cases[_i].plan.take,
+	    "%s: keep %016llx drop %016llx take %016llx", lease_cases[_i].name,
+	    (unsigned long long)plan.keep, (unsigned long long)plan.drop,
+	    (unsigned long long)plan.take);
+}
+END_TEST
+
+/* Any number of workers ends at even shares in two turns each, and stays. */
+START_TEST(lease_plan_settles)
+{
+	unsigned n_living = (unsigned)_i;
+	struct lease_row rows[EVENT_SHARDS];
+	unsigned changes = 0;
+
+	set_leases(rows, ALL, 1, LATER);
+	for (unsigned round = 0; round < 3; round++) {
+		changes = 0;
+		for (unsigned rank = 0; rank < n_living; rank++) {
+			struct store_lease_turn turn = {.owner = rank + 1};
+			struct lease_plan plan = store_lease_plan(
+			    rows, &turn, rank, n_living, NOW);
+
+			set_leases(rows, plan.drop, 0, 0);
+			set_leases(rows, plan.take, turn.owner, LATER);
+			if ((plan.drop | plan.take) != 0)
+				changes++;
+		}
+	}
+	ck_assert_uint_eq(changes, 0);
+	for (unsigned i = 0; i < EVENT_SHARDS; i++)
+		ck_assert_uint_ne(rows[i].owner, 0);
+}
+END_TEST
+
+static const struct {
+	const char *name;
+	struct due_row rows[8]; /* due, id, shard; ends with id 0 */
+	size_t limit;
+	size_t claim_max;
+	int64_t horizon_ms;
+	int64_t ids[8]; /* to claim */
+	bool more;
+	int64_t next_due_ms;
+} pick_cases[] = {
+    {"nothing", {{0}}, 5, 4, 100, {0}, false, INT64_MAX},
+    {"in order of due and id",
+	{{30, 1, 0}, {10, 9, 0}, {20, 3, 1}, {20, 2, 2}}, 5, 4, 100,
+	{9, 2, 3, 1}, false, INT64_MAX},
+    {"the horizon counts in", {{100, 1, 0}, {101, 2, 0}}, 5, 4, 100, {1},
+	false, 101},
+    {"only later ones", {{300, 1, 0}, {200, 2, 1}}, 5, 4, 100, {0}, false,
+	200},
+    {"stops at the maximum", {{10, 1, 0}, {20, 2, 1}, {30, 3, 2}}, 5, 2, 100,
+	{1, 2}, true, 30},
+    {"exactly the maximum", {{10, 1, 0}, {20, 2, 1}}, 3, 2, 100, {1, 2},
+	false, INT64_MAX},
+    {"maximum, the next is later", {{10, 1, 0}, {200, 2, 1}}, 3, 1, 100, {1},
+	false, 200},
+    {"a shard was cut, others are due behind it",
+	{{10, 1, 0}, {20, 2, 0}, {50, 3, 1}, {200, 4, 1}}, 2, 4, 100,
+	{1, 2, 3}, true, 20},
+    {"a cut shard ends beyond the horizon",
+	{{10, 1, 0}, {150, 2, 0}}, 2, 4, 100, {1}, false, 150},
+    {"horizon without end", {{10, 1, 0}}, 5, 4, INT64_MAX, {1}, false,
+	INT64_MAX},
+};
+
+START_TEST(pick)
+{
+	struct store_turn turn = {.claim_max = pick_cases[_i].claim_max,
+	    .horizon_ms = pick_cases[_i].horizon_ms};
+	struct due_row rows[8];
+	size_t n = 0, picked;
+
+	memcpy(rows, pick_cases[_i].rows, sizeof(rows));
+	while (n < 8 && rows[n].row_id != 0)
+		n++;
+	picked = store_pick(rows, n, pick_cases[_i].limit, &turn);
+	for (size_t i = 0; i < picked; i++)
+		ck_assert_msg(rows[i].row_id == pick_cases[_i].ids[i],
+		    "%s: place %zu", pick_cases[_i].name, i);
+	ck_assert_msg(
+	    pick_cases[_i].ids[picked] == 0, "%s", pick_cases[_i].name);
+	ck_assert_msg(
+	    turn.more == pick_cases[_i].more, "%s", pick_cases[_i].name);
+	ck_assert_msg(turn.next_due_ms == pick_cases[_i].next_due_ms, "%s: %lld",
+	    pick_cases[_i].name, (long long)turn.next_due_ms);
+}
+END_TEST
+
+/* Enough for a full claim and one more row, never more than that per shard. */
+START_TEST(pick_limit)
+{
+	for (unsigned shards = 1; shards <= EVENT_SHARDS; shards++)
+		for (size_t max = 1; max <= 1000; max++) {
+			size_t limit = store_pick_limit(max, shards);
+
+			ck_assert_uint_gt(limit * shards, max);
+			ck_assert_uint_le(limit, max + 1);
+		}
+}
+END_TEST
+
+static const struct {
+	enum row_status status;
+	int last_code;
+	bool has_error;
+	enum event_state state;
+} state_cases[] = {
+    {ROW_WAITING, 0, false, EVENT_PENDING},
+    {ROW_WAITING, 503, false, EVENT_SERVICE_UNAVAILABLE},
+    {ROW_WAITING, 0, true, EVENT_SERVICE_UNAVAILABLE},
+    {ROW_PROCESSING, 0, false, EVENT_PROCESSING},
+    {ROW_PROCESSING, 503, true, EVENT_PROCESSING},
+    {ROW_COMPLETED, 200, false, EVENT_COMPLETED},
+    {ROW_FAILED, 404, false, EVENT_FAILED},
+};
+
+START_TEST(row_state)
+{
+	ck_assert_int_eq(store_row_state(state_cases[_i].status,
+			     state_cases[_i].last_code,
+			     state_cases[_i].has_error),
+	    state_cases[_i].state);
+}
+END_TEST
+
+START_TEST(record_owns_its_bytes)
+{
+	char app[] = "app", id[] = "id", body[] = "body\0tail", text[] = "refused";
+	const struct event ev = {.app = slice_of(app, 3),
+	    .id = slice_of(id, 2), .body = slice_of(body, 9), .expiry_ms = 5};
+	const struct store_attempt attempts[] = {
+	    {.number = 1, .error = slice_of(text, 7)},
+	    {.number = 2, .code = 500, .response = slice_of(body, 9)},
+	};
+	struct store_record *record =
+	    store_record_create(&ev, slice_of(text, 7), 2, 16);
+
+	ck_assert_ptr_nonnull(record);
+	store_record_log(record, &attempts[0]);
+	store_record_log(record, &attempts[1]);
+	memset(app, 'x', 3);
+	memset(id, 'x', 2);
+	memset(body, 'x', 9);
+	memset(text, 'x', 7);
+	ck_assert(slice_eq(record->event.app, SLICE_LITERAL("app")));
+	ck_assert(slice_eq(record->event.id, SLICE_LITERAL("id")));
+	ck_assert(slice_eq(record->event.body, SLICE_LITERAL("body\0tail")));
+	ck_assert_uint_eq(record->event.url.len, 0);
+	ck_assert_int_eq(record->event.expiry_ms, 5);
+	ck_assert(slice_eq(record->last_error, SLICE_LITERAL("refused")));
+	ck_assert_uint_eq(record->n_log, 2);
+	ck_assert(slice_eq(record->log[0].error, SLICE_LITERAL("refused")));
+	ck_assert_uint_eq(record->log[0].response.len, 0);
+	ck_assert_int_eq(record->log[1].code, 500);
+	ck_assert(
+	    slice_eq(record->log[1].response, SLICE_LITERAL("body\0tail")));
+	store_record_free(record);
+}
+END_TEST
+
+#define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
+
+int
+main(void)
+{
+	Suite *suite = suite_create("store_plan");
+	TCase *tc = tcase_create("all");
+	SRunner *sr = srunner_create(suite);
+	int failures;
+
+	suite_add_tcase(suite, tc);
+	tcase_add_loop_test(tc, lease_plan, 0, COUNT(lease_cases));
+	tcase_add_loop_test(tc, lease_plan_settles, 1, 70);
+	tcase_add_loop_test(tc, pick, 0, COUNT(pick_cases));
+	tcase_add_test(tc, pick_limit);
+	tcase_add_loop_test(tc, row_state, 0, COUNT(state_cases));
+	tcase_add_test(tc, record_owns_its_bytes);
+	srunner_run_all(sr, CK_NORMAL);
+	failures = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,1715 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The store's contract, case by case, against the datastore that the URL in
+ * CASSATA_TEST_DATASTORE names (its content is lost), or a fresh SQLite file.
+ * What only SQLite can meet is tested on SQLite files in any case.
+ */
+#include "store/store.h"
+
+#include <dirent.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <check.h>
+#include <sqlite3.h>
+
+#include "base/clock.h"
+#include "store/store_backend.h"
+#include "store/write_lock.h"
+
+#define ALL UINT64_MAX
+
+/* A slice in the initialiser of a static table. */
+#define BYTES(text) {(text), sizeof(text) - 1}
+
+/* Owner tokens; the first looks negative where numbers have a sign. */
+#define A	UINT64_C(0xfedcba9876543210)
+#define B	UINT64_C(2)
+#define C	UINT64_C(3)
+#define SWEEPER UINT64_C(4)
+
+enum {
+	LEASE_MS = 60000,
+	WAIT_MS = 20000, /* for what must come true soon */
+	MAX_ATTEMPTS = 3,
+	CLAIMS_MAX = 600,
+};
+
+static char dir[64];
+static const char *url;
+static struct store *store;
+static struct err err;
+static struct store_claim *claims[CLAIMS_MAX];
+
+#define ok(call)                                                               \
+	do {                                                                   \
+		enum store_status status_ = (call);                            \
+		ck_assert_msg(status_ == STORE_OK, "%s", err.text);            \
+	} while (0)
+
+static struct store *
+open_url(const char *which, int64_t timeout_ms, struct write_lock *lock)
+{
+	const struct store_params params = {.url = which, .state_dir = dir,
+	    .connect_timeout_ms = 5000, .timeout_ms = timeout_ms,
+	    .write_lock = lock};
+	struct store *s;
+
+	ck_assert_msg(store_open(&params, &s, &err) == 0, "%s", err.text);
+	return s;
+}
+
+/* ---- events ---- */
+
+static struct event
+event_of(const char *id, int64_t expiry_ms)
+{
+	return (struct event){
+	    .app = SLICE_LITERAL("app"),
+	    .id = slice_from_string(id),
+	    .method = SLICE_LITERAL("POST"),
+	    .url = SLICE_LITERAL("http://127.0.0.1/"),
+	    .headers = SLICE_LITERAL("Content-Type: application/json\n"),
+	    .body = SLICE_LITERAL("{}"),
+	    .expiry_ms = expiry_ms,
+	};
+}
+
+static struct store_add
+add_of(const struct event *ev)
+{
+	struct store_add add = {.event = ev};
+
+	ck_assert_int_eq(event_key_make(ev->app, ev->id, &add.key), 0);
+	ck_assert_int_eq(event_fingerprint(ev, add.fingerprint), 0);
+	return add;
+}
+
+static struct store_add
+add_event(const struct event *ev)
+{
+	struct store_add add = add_of(ev), *adds = &add;
+
+	ok(store_add_events(store, &adds, 1, &err));
+	return add;
+}
+
+static int64_t
+add(const char *id, int64_t due_ms)
+{
+	const struct event ev = event_of(id, due_ms);
+	struct store_add added = add_event(&ev);
+
+	ck_assert_int_eq(added.outcome, ADD_CREATED);
+	ck_assert_int_eq(added.state, EVENT_PENDING);
+	return added.row_id;
+}
+
+static void
+add_many(const char *prefix, int n, int64_t due_ms)
+{
+	char ids[256][32];
+	struct event events[256];
+	struct store_add list[256], *adds[256];
+
+	ck_assert_int_le(n, 256);
+	for (int i = 0; i < n; i++) {
+		(void)snprintf(ids[i], sizeof(ids[i]), "%s%d", prefix, i);
+		events[i] = event_of(ids[i], due_ms);
+		list[i] = add_of(&events[i]);
+		adds[i] = &list[i];
+	}
+	ok(store_add_events(store, adds, (size_t)n, &err));
+	for (int i = 0; i < n; i++)
+		ck_assert_int_eq(list[i].outcome, ADD_CREATED);
+}
+
+static struct event_key
+key_of(const char *id)
+{
+	struct event_key key;
+
+	ck_assert_int_eq(event_key_make(SLICE_LITERAL("app"),
+			     slice_from_string(id), &key),
+	    0);
+	return key;
+}
+
+static uint64_t
+shard_bit(const char *id)
+{
+	const struct event_key key = key_of(id);
+
+	return UINT64_C(1) << event_shard(&key);
+}
+
+static struct store_record *
+find(const char *id)
+{
+	const struct event_key key = key_of(id);
+	struct store_record *record;
+
+	ok(store_find_event(store, &key, FIND_WHOLE, &record, &err));
+	return record;
+}
+
+static void
+expect(const char *id, enum event_state state, unsigned attempts, size_t n_log)
+{
+	struct store_record *record = find(id);
+
+	ck_assert_msg(record != NULL, "%s", id);
+	ck_assert_int_eq(record->state, state);
+	ck_assert_uint_eq(record->attempts, attempts);
+	ck_assert_uint_eq(record->n_log, n_log);
+	store_record_free(record);
+}
+
+static void
+expect_gone(const char *id)
+{
+	ck_assert_ptr_null(find(id));
+}
+
+/* ---- worker ---- */
+
+static struct store_lease_turn
+lease_with(struct store_lease_turn turn)
+{
+	if (turn.lease_ms == 0)
+		turn.lease_ms = LEASE_MS;
+	if (turn.max_attempts == 0)
+		turn.max_attempts = MAX_ATTEMPTS;
+	ok(store_lease(store, &turn, NULL, 0, &err));
+	return turn;
+}
+
+static struct store_lease_turn
+lease(uint64_t owner)
+{
+	return lease_with((struct store_lease_turn){.owner = owner});
+}
+
+/* Takes over what another owner, who is dead, held. */
+static struct store_lease_turn
+lease_after(uint64_t owner, uint64_t dead)
+{
+	return lease_with((struct store_lease_turn){
+	    .owner = owner, .dead = &dead, .n_dead = 1});
+}
+
+static struct store_turn
+claim(uint64_t owner, uint64_t shards, size_t max, int64_t horizon_ms)
+{
+	struct store_turn turn = {.owner = owner, .shards = shards,
+	    .claim_max = max, .horizon_ms = horizon_ms, .claims = claims};
+
+	ck_assert_uint_le(max, CLAIMS_MAX);
+	ok(store_turn(store, &turn, &err));
+	ck_assert_uint_le(turn.n_claims, max);
+	return turn;
+}
+
+static void
+free_claims(const struct store_turn *turn)
+{
+	for (size_t i = 0; i < turn->n_claims; i++)
+		store_claim_free(turn->claims[i]);
+}
+
+/* Claims all that is due, frees it, returns how many. */
+static size_t
+claim_all(uint64_t owner)
+{
+	struct store_turn turn = claim(owner, ALL, CLAIMS_MAX, INT64_MAX);
+
+	free_claims(&turn);
+	return turn.n_claims;
+}
+
+/* The number of stale ones. */
+static size_t
+give(uint64_t owner, const struct store_result *results, size_t n)
+{
+	struct store_turn turn = {
+	    .owner = owner, .shards = ALL, .results = results, .n_results = n};
+
+	ok(store_turn(store, &turn, &err));
+	ck_assert_uint_eq(turn.n_claims, 0);
+	return turn.n_stale;
+}
+
+static size_t
+give_one(uint64_t owner, int64_t row_id, unsigned attempt,
+    enum result_kind kind, int code)
+{
+	const struct store_result result = {.row_id = row_id,
+	    .kind = kind,
+	    .attempt = attempt,
+	    .at_ms = 5000,
+	    .due_ms = 6000,
+	    .code = code,
+	    .response = SLICE_LITERAL("oh\0no")};
+
+	return give(owner, &result, 1);
+}
+
+static void
+complete_claims(const struct store_turn *turn)
+{
+	struct store_result results[CLAIMS_MAX];
+
+	for (size_t i = 0; i < turn->n_claims; i++)
+		results[i] = (struct store_result){
+		    .row_id = turn->claims[i]->row_id,
+		    .kind = RESULT_COMPLETED,
+		    .attempt = turn->claims[i]->attempt,
+		    .at_ms = 5000,
+		    .code = 200};
+	ck_assert_uint_eq(give(turn->owner, results, turn->n_claims), 0);
+}
+
+static size_t
+purge(uint64_t shards, int64_t before_ms, size_t limit)
+{
+	size_t n;
+
+	ok(store_purge(store, shards, before_ms, limit, &n, &err));
+	return n;
+}
+
+/* Ends and deletes every event, whoever left it, and every lease of ours. */
+static void
+sweep(void)
+{
+	static const uint64_t dead[] = {A, B, C};
+	struct store_turn turn;
+
+	(void)lease_with((struct store_lease_turn){
+	    .owner = SWEEPER, .dead = dead, .n_dead = 3});
+	do {
+		turn = claim(SWEEPER, ALL, 500, INT64_MAX);
+		complete_claims(&turn);
+		free_claims(&turn);
+	} while (turn.n_claims > 0);
+	while (purge(ALL, INT64_MAX, 1000) > 0)
+		;
+	(void)lease_with(
+	    (struct store_lease_turn){.owner = SWEEPER, .leaving = true});
+}
+
+static void
+empty_dir(void)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *entry;
+
+	if (d == NULL)
+		return;
+	while ((entry = readdir(d)) != NULL)
+		if (entry->d_name[0] != '.')
+			(void)unlinkat(dirfd(d), entry->d_name, 0);
+	(void)closedir(d);
+}
+
+static void
+setup(void)
+{
+	empty_dir();
+	store = open_url(url, 5000, NULL);
+	ok(store_check(store, true, &err));
+	sweep();
+}
+
+static void
+teardown(void)
+{
+	sweep();
+	store_close(&store);
+	ck_assert_ptr_null(store);
+}
+
+/* ---- adding and finding ---- */
+
+START_TEST(whole_event_comes_back)
+{
+	static char body[1 << 20];
+	struct event ev = event_of("whole", 1234567890123);
+	const struct event_key key = key_of("whole");
+	struct store_record *record;
+	struct store_turn turn;
+	int64_t now_ms = clock_wall_ms();
+
+	for (size_t i = 0; i < sizeof(body); i++)
+		body[i] = (char)(i * 31 >> 3);
+	ev.headers = SLICE_LITERAL("A: \xc3\xa9\nB: '\"\\\n");
+	ev.method = SLICE_LITERAL("PUT");
+	ev.body = slice_of(body, sizeof(body));
+	ev.body_is_text = true;
+	(void)add_event(&ev);
+
+	record = find("whole");
+	ck_assert_ptr_nonnull(record);
+	ck_assert_int_eq(record->state, EVENT_PENDING);
+	ck_assert_int_eq(record->due_ms, ev.expiry_ms);
+	ck_assert_int_ge(record->created_ms, now_ms - WAIT_MS);
+	ck_assert_int_le(record->created_ms, now_ms + WAIT_MS);
+	ck_assert_int_eq(record->last_code, 0);
+	ck_assert_uint_eq(record->last_error.len, 0);
+	ck_assert(slice_eq(record->event.app, ev.app));
+	ck_assert(slice_eq(record->event.id, ev.id));
+	ck_assert(slice_eq(record->event.method, ev.method));
+	ck_assert(slice_eq(record->event.url, ev.url));
+	ck_assert(slice_eq(record->event.headers, ev.headers));
+	ck_assert(slice_eq(record->event.body, ev.body));
+	ck_assert(record->event.body_is_text);
+	ck_assert_int_eq(record->event.expiry_ms, ev.expiry_ms);
+	store_record_free(record);
+
+	ok(store_find_event(store, &key, FIND_STATUS, &record, &err));
+	ck_assert(slice_eq(record->event.app, ev.app));
+	ck_assert(slice_eq(record->event.id, ev.id));
+	ck_assert_int_eq(record->event.expiry_ms, ev.expiry_ms);
+	ck_assert_uint_eq(record->event.body.len, 0);
+	store_record_free(record);
+
+	(void)lease(A);
+	turn = claim(A, ALL, 5, INT64_MAX);
+	ck_assert_uint_eq(turn.n_claims, 1);
+	ck_assert(slice_eq(claims[0]->event.app, ev.app));
+	ck_assert(slice_eq(claims[0]->event.id, ev.id));
+	ck_assert(slice_eq(claims[0]->event.method, ev.method));
+	ck_assert(slice_eq(claims[0]->event.url, ev.url));
+	ck_assert(slice_eq(claims[0]->event.headers, ev.headers));
+	ck_assert(slice_eq(claims[0]->event.body, ev.body));
+	ck_assert(claims[0]->event.body_is_text);
+	ck_assert_int_eq(claims[0]->event.expiry_ms, ev.expiry_ms);
+	ck_assert_int_eq(claims[0]->due_ms, ev.expiry_ms);
+	ck_assert_uint_eq(claims[0]->attempt, 1);
+	ck_assert_uint_eq(claims[0]->shard, event_shard(&key));
+	free_claims(&turn);
+}
+END_TEST
+
+START_TEST(empty_parts_come_back)
+{
+	struct event ev = event_of("empty", 1);
+	struct store_record *record;
+
+	ev.headers = slice_of(NULL, 0);
+	ev.body = slice_of(NULL, 0);
+	(void)add_event(&ev);
+	record = find("empty");
+	ck_assert_ptr_nonnull(record);
+	ck_assert_uint_eq(record->event.headers.len, 0);
+	ck_assert_uint_eq(record->event.body.len, 0);
+	ck_assert(!record->event.body_is_text);
+	store_record_free(record);
+}
+END_TEST
+
+START_TEST(unknown_event)
+{
+	const struct event_key key = key_of("unknown");
+	struct store_record *record;
+
+	ok(store_find_event(store, &key, FIND_STATUS, &record, &err));
+	ck_assert_ptr_null(record);
+	expect_gone("unknown");
+}
+END_TEST
+
+START_TEST(ids_are_compared_byte_for_byte)
+{
+	static const struct {
+		struct slice app, id;
+	} ids[] = {
+	    {BYTES("app"), BYTES("a")},
+	    {BYTES("app"), BYTES("A")},
+	    {BYTES("app"), BYTES("a ")},
+	    {BYTES("app"), BYTES("a\0")},
+	    {BYTES("app"), BYTES("\xc3\xa4")},
+	    {BYTES("app"), BYTES("a\xcc\x88")},
+	    {BYTES("app "), BYTES("a")},
+	    {BYTES("App"), BYTES("a")},
+	    {BYTES("ap"), BYTES("pa")},
+	};
+	enum { N = sizeof(ids) / sizeof(ids[0]) };
+	struct event events[N];
+	struct store_add list[N], *adds[N];
+
+	for (int i = 0; i < N; i++) {
+		events[i] = event_of("", 1000 + i);
+		events[i].app = ids[i].app;
+		events[i].id = ids[i].id;
+		list[i] = add_of(&events[i]);
+		adds[i] = &list[i];
+	}
+	ok(store_add_events(store, adds, N, &err));
+	for (int i = 0; i < N; i++) {
+		struct store_record *record;
+
+		ck_assert_int_eq(list[i].outcome, ADD_CREATED);
+		ok(store_find_event(
+		    store, &list[i].key, FIND_STATUS, &record, &err));
+		ck_assert_ptr_nonnull(record);
+		ck_assert_int_eq(record->event.expiry_ms, 1000 + i);
+		ck_assert(slice_eq(record->event.app, ids[i].app));
+		ck_assert(slice_eq(record->event.id, ids[i].id));
+		store_record_free(record);
+	}
+}
+END_TEST
+
+START_TEST(same_and_conflict_across_batches)
+{
+	const struct event first = event_of("twice", 1000);
+	const struct event other = event_of("twice", 2000);
+	const struct store_add created = add_event(&first);
+	struct store_add again = add_event(&first);
+
+	ck_assert_int_eq(again.outcome, ADD_SAME);
+	ck_assert_int_eq(again.state, EVENT_PENDING);
+	ck_assert_int_eq(again.row_id, created.row_id);
+	again = add_event(&other);
+	ck_assert_int_eq(again.outcome, ADD_CONFLICT);
+	ck_assert_int_eq(again.state, EVENT_PENDING);
+
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	again = add_event(&first);
+	ck_assert_int_eq(again.outcome, ADD_SAME);
+	ck_assert_int_eq(again.state, EVENT_PROCESSING);
+	ck_assert_uint_eq(
+	    give_one(A, created.row_id, 1, RESULT_RETRY, 503), 0);
+	again = add_event(&first);
+	ck_assert_int_eq(again.state, EVENT_SERVICE_UNAVAILABLE);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(
+	    give_one(A, created.row_id, 2, RESULT_COMPLETED, 200), 0);
+	again = add_event(&other);
+	ck_assert_int_eq(again.outcome, ADD_CONFLICT);
+	ck_assert_int_eq(again.state, EVENT_COMPLETED);
+}
+END_TEST
+
+START_TEST(same_and_conflict_within_a_batch)
+{
+	const struct event first = event_of("batch", 1000);
+	const struct event other = event_of("batch", 2000);
+	const struct event alone = event_of("alone", 3000);
+	struct store_add list[] = {add_of(&first), add_of(&alone),
+	    add_of(&first), add_of(&other), add_of(&other)};
+	struct store_add *adds[] = {
+	    &list[0], &list[1], &list[2], &list[3], &list[4]};
+	int n[3] = {0};
+
+	ok(store_add_events(store, adds, 5, &err));
+	for (int i = 0; i < 5; i++)
+		n[list[i].outcome]++;
+	ck_assert_int_eq(n[ADD_CREATED], 2);
+	ck_assert_int_eq(n[ADD_SAME], 1);
+	ck_assert_int_eq(n[ADD_CONFLICT], 2);
+	ck_assert_int_eq(list[1].outcome, ADD_CREATED);
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 2);
+}
+END_TEST
+
+/* More than one statement of a backend holds, every third row known. */
+START_TEST(large_batch)
+{
+	enum { N = 250 };
+	char ids[N][32];
+	struct event events[N];
+	struct store_add list[N], *adds[N];
+
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(ids[i], sizeof(ids[i]), "large%d", i);
+		events[i] = event_of(ids[i], 1000);
+		list[i] = add_of(&events[i]);
+		adds[i] = &list[i];
+		if (i % 3 == 0)
+			(void)add(ids[i], i % 2 == 0 ? 1000 : 2000);
+	}
+	ok(store_add_events(store, adds, N, &err));
+	for (int i = 0; i < N; i++)
+		ck_assert_int_eq(list[i].outcome,
+		    i % 3 != 0	     ? ADD_CREATED
+			: i % 2 == 0 ? ADD_SAME
+				     : ADD_CONFLICT);
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), N);
+}
+END_TEST
+
+/* ---- cancelling ---- */
+
+static enum cancel_outcome
+cancel(const char *id, enum event_state *state)
+{
+	const struct event_key key = key_of(id);
+	enum cancel_outcome outcome;
+
+	ok(store_cancel_event(store, &key, &outcome, state, &err));
+	return outcome;
+}
+
+START_TEST(cancel_waiting_or_unknown)
+{
+	enum event_state state;
+
+	ck_assert_int_eq(cancel("c", &state), CANCEL_UNKNOWN);
+	(void)add("c", 1000);
+	(void)add("stays", 1000);
+	ck_assert_int_eq(cancel("c", &state), CANCEL_DELETED);
+	expect_gone("c");
+	ck_assert_int_eq(cancel("c", &state), CANCEL_UNKNOWN);
+	expect("stays", EVENT_PENDING, 0, 0);
+	(void)add("c", 2000);
+	expect("c", EVENT_PENDING, 0, 0);
+}
+END_TEST
+
+START_TEST(cancel_between_attempts)
+{
+	enum event_state state;
+	int64_t row_id = add("c", 1000);
+
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(give_one(A, row_id, 1, RESULT_RETRY, 503), 0);
+	expect("c", EVENT_SERVICE_UNAVAILABLE, 1, 1);
+	ck_assert_int_eq(cancel("c", &state), CANCEL_DELETED);
+	expect_gone("c");
+	(void)add("c", 1000);
+	expect("c", EVENT_PENDING, 0, 0);
+}
+END_TEST
+
+START_TEST(cancel_refused)
+{
+	enum event_state state;
+	int64_t row_id[2] = {add("c", 1000), add("f", 1000)};
+
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 2);
+	ck_assert_int_eq(cancel("c", &state), CANCEL_REFUSED);
+	ck_assert_int_eq(state, EVENT_PROCESSING);
+	ck_assert_uint_eq(give_one(A, row_id[0], 1, RESULT_COMPLETED, 200), 0);
+	ck_assert_uint_eq(give_one(A, row_id[1], 1, RESULT_FAILED, 404), 0);
+	ck_assert_int_eq(cancel("c", &state), CANCEL_REFUSED);
+	ck_assert_int_eq(state, EVENT_COMPLETED);
+	ck_assert_int_eq(cancel("f", &state), CANCEL_REFUSED);
+	ck_assert_int_eq(state, EVENT_FAILED);
+	expect("c", EVENT_COMPLETED, 1, 0);
+	expect("f", EVENT_FAILED, 1, 1);
+}
+END_TEST
+
+/* ---- claiming ---- */
+
+START_TEST(claims_come_in_order_of_due_and_id)
+{
+	static const int64_t due[] = {500, 100, 300, 100, 200, 400, 100};
+	enum { N = sizeof(due) / sizeof(due[0]) };
+	struct store_turn turn;
+	char id[2] = "a";
+
+	for (int i = 0; i < N; i++) {
+		id[0] = (char)('a' + i);
+		(void)add(id, due[i]);
+	}
+	(void)lease(A);
+	turn = claim(A, ALL, 100, 1000);
+	ck_assert_uint_eq(turn.owned, ALL);
+	ck_assert_uint_eq(turn.n_claims, N);
+	ck_assert(!turn.more);
+	ck_assert_int_eq(turn.next_due_ms, INT64_MAX);
+	for (int i = 1; i < N; i++) {
+		ck_assert_int_le(claims[i - 1]->due_ms, claims[i]->due_ms);
+		if (claims[i - 1]->due_ms == claims[i]->due_ms)
+			ck_assert_int_lt(
+			    claims[i - 1]->row_id, claims[i]->row_id);
+	}
+	free_claims(&turn);
+	ck_assert_uint_eq(claim_all(A), 0);
+	expect("a", EVENT_PROCESSING, 1, 0);
+}
+END_TEST
+
+START_TEST(claims_stop_at_the_horizon)
+{
+	struct store_turn turn;
+
+	(void)add("past", 999);
+	(void)add("now", 1000);
+	(void)add("soon", 1001);
+	(void)add("later", 9000);
+	(void)lease(A);
+	turn = claim(A, ALL, 100, 1000);
+	ck_assert_uint_eq(turn.n_claims, 2);
+	ck_assert(!turn.more);
+	ck_assert_int_eq(turn.next_due_ms, 1001);
+	free_claims(&turn);
+	turn = claim(A, ALL, 100, 5000);
+	ck_assert_uint_eq(turn.n_claims, 1);
+	ck_assert_int_eq(turn.next_due_ms, 9000);
+	free_claims(&turn);
+	turn = claim(A, ALL, 100, 5000);
+	ck_assert_uint_eq(turn.n_claims, 0);
+	ck_assert_int_eq(turn.next_due_ms, 9000);
+	expect("later", EVENT_PENDING, 0, 0);
+}
+END_TEST
+
+START_TEST(claims_stop_at_the_maximum)
+{
+	struct store_turn turn;
+
+	for (int i = 0; i < 20; i++) {
+		char id[32];
+
+		(void)snprintf(id, sizeof(id), "m%d", i);
+		(void)add(id, 100 + i);
+	}
+	(void)add("later", 9000);
+	(void)lease(A);
+	for (size_t left = 20; left > 0; left -= 5) {
+		turn = claim(A, ALL, 5, 1000);
+		ck_assert_uint_eq(turn.n_claims, 5);
+		ck_assert_int_eq(claims[0]->due_ms, 120 - (int64_t)left);
+		ck_assert_int_eq(claims[4]->due_ms, 124 - (int64_t)left);
+		ck_assert_int_eq(turn.more, left > 5);
+		ck_assert_int_eq(turn.next_due_ms,
+		    left > 5 ? 125 - (int64_t)left : 9000);
+		free_claims(&turn);
+	}
+}
+END_TEST
+
+/* All rows in one shard: what is cut at its limit is not forgotten. */
+START_TEST(more_rows_in_one_shard)
+{
+	char ids[12][32];
+	size_t n = 0, claimed = 0;
+	struct store_turn turn;
+
+	(void)lease(A);
+	for (int i = 0; n < 12; i++) {
+		(void)snprintf(ids[n], sizeof(ids[n]), "s%d", i);
+		if (shard_bit(ids[n]) == 1)
+			(void)add(ids[n++], 1000);
+	}
+	do {
+		turn = claim(A, ALL, 8, 1000);
+		claimed += turn.n_claims;
+		ck_assert(turn.n_claims > 0);
+		if (turn.more)
+			ck_assert_int_le(turn.next_due_ms, 1000);
+		free_claims(&turn);
+	} while (turn.more);
+	ck_assert_uint_eq(claimed, 12);
+}
+END_TEST
+
+START_TEST(claims_only_of_owned_shards)
+{
+	struct store_turn turn;
+	struct store_lease_turn a, b;
+	size_t n;
+
+	add_many("o", 200, 1000);
+	turn = claim(B, ALL, CLAIMS_MAX, INT64_MAX);
+	ck_assert_uint_eq(turn.n_claims, 0);
+	ck_assert_uint_eq(turn.owned, 0);
+	(void)lease(A);
+	(void)lease(B);
+	a = lease(A);
+	b = lease(B);
+	ck_assert_uint_eq(a.shards | b.shards, ALL);
+	ck_assert_uint_eq(a.shards & b.shards, 0);
+
+	turn = claim(B, ALL, CLAIMS_MAX, INT64_MAX);
+	ck_assert_uint_eq(turn.owned, b.shards);
+	for (size_t i = 0; i < turn.n_claims; i++)
+		ck_assert((b.shards >> claims[i]->shard & 1) != 0);
+	n = turn.n_claims;
+	free_claims(&turn);
+	turn = claim(A, ALL, CLAIMS_MAX, INT64_MAX);
+	ck_assert_uint_eq(turn.n_claims + n, 200);
+	free_claims(&turn);
+}
+END_TEST
+
+START_TEST(claims_only_of_the_mask)
+{
+	struct store_turn turn;
+
+	(void)add("mask", 1000);
+	(void)lease(A);
+	turn = claim(A, ~shard_bit("mask"), 10, INT64_MAX);
+	ck_assert_uint_eq(turn.n_claims, 0);
+	ck_assert_uint_eq(turn.owned, ~shard_bit("mask"));
+	ck_assert_int_eq(turn.next_due_ms, INT64_MAX);
+	turn = claim(A, shard_bit("mask"), 10, INT64_MAX);
+	ck_assert_uint_eq(turn.n_claims, 1);
+	ck_assert_uint_eq(turn.owned, shard_bit("mask"));
+	free_claims(&turn);
+}
+END_TEST
+
+START_TEST(no_claims_after_the_lease)
+{
+	int64_t until_ms = clock_mono_ms() + WAIT_MS;
+	struct store_turn turn;
+
+	(void)add("expired", 1000);
+	(void)lease_with(
+	    (struct store_lease_turn){.owner = A, .lease_ms = 1});
+	do {
+		turn = claim(A, ALL, 0, 0);
+		ck_assert_int_lt(clock_mono_ms(), until_ms);
+	} while (turn.owned != 0);
+	ck_assert_uint_eq(claim_all(A), 0);
+	expect("expired", EVENT_PENDING, 0, 0);
+}
+END_TEST
+
+/* ---- results ---- */
+
+static const struct {
+	enum result_kind kind;
+	int code;
+	struct slice error;
+	enum event_state state;
+	unsigned attempts;
+	int64_t due_ms;
+	size_t n_log;
+} result_cases[] = {
+    {RESULT_COMPLETED, 200, BYTES(""), EVENT_COMPLETED, 1, 5000, 0},
+    {RESULT_FAILED, 404, BYTES(""), EVENT_FAILED, 1, 5000, 1},
+    {RESULT_FAILED, 0, BYTES("bad URL"), EVENT_FAILED, 1, 5000, 1},
+    {RESULT_RETRY, 503, BYTES(""), EVENT_SERVICE_UNAVAILABLE, 1, 6000, 1},
+    {RESULT_RETRY, 0, BYTES("refused\0\xff"),
+	EVENT_SERVICE_UNAVAILABLE, 1, 6000, 1},
+    {RESULT_RELEASED, 0, BYTES(""), EVENT_PENDING, 0, 1000, 0},
+};
+
+START_TEST(each_result)
+{
+	const struct store_result result = {
+	    .row_id = add("r", 1000),
+	    .kind = result_cases[_i].kind,
+	    .attempt = 1,
+	    .at_ms = 5000,
+	    .due_ms = 6000,
+	    .code = result_cases[_i].code,
+	    .error = result_cases[_i].error,
+	    .response = SLICE_LITERAL("oh\0no"),
+	};
+	struct store_record *record;
+
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	expect("r", EVENT_PROCESSING, 1, 0);
+	ck_assert_uint_eq(give(A, &result, 1), 0);
+
+	expect("r", result_cases[_i].state, result_cases[_i].attempts,
+	    result_cases[_i].n_log);
+	record = find("r");
+	ck_assert_int_eq(record->due_ms, result_cases[_i].due_ms);
+	ck_assert_int_eq(record->last_code, result_cases[_i].code);
+	ck_assert(slice_eq(record->last_error, result_cases[_i].error));
+	if (record->n_log > 0) {
+		const struct store_attempt *attempt = &record->log[0];
+
+		ck_assert_uint_eq(attempt->number, 1);
+		ck_assert_int_eq(attempt->at_ms, 5000);
+		ck_assert_int_eq(attempt->code, result_cases[_i].code);
+		ck_assert(slice_eq(attempt->error, result_cases[_i].error));
+		ck_assert(
+		    slice_eq(attempt->response, SLICE_LITERAL("oh\0no")));
+	}
+	store_record_free(record);
+
+	/* Waiting rows come again, ended ones do not. */
+	ck_assert_uint_eq(claim_all(A),
+	    result.kind == RESULT_RETRY || result.kind == RESULT_RELEASED);
+}
+END_TEST
+
+START_TEST(attempts_are_logged_in_order)
+{
+	int64_t row_id = add("log", 1000);
+	struct store_record *record;
+
+	(void)lease(A);
+	for (unsigned i = 1; i <= 3; i++) {
+		ck_assert_uint_eq(claim_all(A), 1);
+		ck_assert_uint_eq(
+		    give_one(A, row_id, i, RESULT_RETRY, 500 + (int)i), 0);
+	}
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(give_one(A, row_id, 4, RESULT_COMPLETED, 200), 0);
+	expect("log", EVENT_COMPLETED, 4, 3);
+	record = find("log");
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_uint_eq(record->log[i].number, i + 1);
+		ck_assert_int_eq(record->log[i].code, 501 + (int)i);
+	}
+	store_record_free(record);
+}
+END_TEST
+
+START_TEST(release_uncounts_the_attempt)
+{
+	int64_t row_id = add("rel", 1000);
+	struct store_turn turn;
+
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(give_one(A, row_id, 1, RESULT_RETRY, 503), 0);
+	ck_assert_uint_eq(claim_all(A), 1);
+	expect("rel", EVENT_PROCESSING, 2, 1);
+	ck_assert_uint_eq(give_one(A, row_id, 2, RESULT_RELEASED, 0), 0);
+	expect("rel", EVENT_SERVICE_UNAVAILABLE, 1, 1);
+	turn = claim(A, ALL, 10, 6000);
+	ck_assert_uint_eq(turn.n_claims, 1);
+	ck_assert_uint_eq(claims[0]->attempt, 2);
+	free_claims(&turn);
+}
+END_TEST
+
+START_TEST(result_given_twice)
+{
+	int64_t row_id = add("twice", 1000);
+	const struct store_result twice[] = {
+	    {.row_id = row_id, .kind = RESULT_RETRY, .attempt = 1, .code = 503},
+	    {.row_id = row_id, .kind = RESULT_RETRY, .attempt = 1, .code = 504},
+	};
+
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(give(A, twice, 2), 1);
+	expect("twice", EVENT_SERVICE_UNAVAILABLE, 1, 1);
+	ck_assert_uint_eq(give(A, twice, 2), 2);
+	expect("twice", EVENT_SERVICE_UNAVAILABLE, 1, 1);
+
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(give_one(A, row_id, 2, RESULT_COMPLETED, 200), 0);
+	ck_assert_uint_eq(give_one(A, row_id, 2, RESULT_COMPLETED, 200), 1);
+	ck_assert_uint_eq(give_one(A, row_id, 2, RESULT_RELEASED, 0), 1);
+	ck_assert_uint_eq(give_one(A, 1, 1, RESULT_COMPLETED, 200), 1);
+	expect("twice", EVENT_COMPLETED, 2, 1);
+}
+END_TEST
+
+START_TEST(results_come_before_claims)
+{
+	struct store_result retry = {
+	    .kind = RESULT_RETRY, .attempt = 1, .due_ms = 2000, .code = 503};
+	struct store_turn turn = {.owner = A, .shards = ALL,
+	    .results = &retry, .n_results = 1, .claims = claims,
+	    .claim_max = 10, .horizon_ms = 2000};
+
+	retry.row_id = add("again", 1000);
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ok(store_turn(store, &turn, &err));
+	ck_assert_uint_eq(turn.n_stale, 0);
+	ck_assert_uint_eq(turn.n_claims, 1);
+	ck_assert_uint_eq(claims[0]->attempt, 2);
+	free_claims(&turn);
+}
+END_TEST
+
+START_TEST(many_results_in_one_turn)
+{
+	struct store_result results[200];
+	struct store_turn turn;
+	size_t failed = 0;
+
+	add_many("many", 200, 1000);
+	(void)lease(A);
+	turn = claim(A, ALL, CLAIMS_MAX, INT64_MAX);
+	ck_assert_uint_eq(turn.n_claims, 200);
+	for (size_t i = 0; i < 200; i++)
+		results[i] = (struct store_result){
+		    .row_id = claims[i]->row_id,
+		    .kind = (enum result_kind)(i % 4),
+		    .attempt = claims[i]->attempt,
+		    .at_ms = 5000,
+		    .due_ms = 6000,
+		    .code = 100 + (int)(i % 7),
+		    .response = claims[i]->event.id};
+	ck_assert_uint_eq(give(A, results, 200), 0);
+	for (size_t i = 0; i < 200; i++) {
+		struct store_record *record;
+		const struct event *ev = &claims[i]->event;
+		struct event_key key;
+
+		ck_assert_int_eq(event_key_make(ev->app, ev->id, &key), 0);
+		ok(store_find_event(store, &key, FIND_WHOLE, &record, &err));
+		ck_assert_uint_eq(record->n_log,
+		    results[i].kind == RESULT_FAILED ||
+			results[i].kind == RESULT_RETRY);
+		if (record->n_log == 1) {
+			ck_assert_int_eq(
+			    record->log[0].code, results[i].code);
+			ck_assert(slice_eq(
+			    record->log[0].response, claims[i]->event.id));
+		}
+		failed += record->state == EVENT_FAILED;
+		store_record_free(record);
+	}
+	ck_assert_uint_eq(failed, 50);
+	free_claims(&turn);
+	ck_assert_uint_eq(claim_all(A), 100);
+}
+END_TEST
+
+/* ---- fencing ---- */
+
+START_TEST(late_result_writes_nothing)
+{
+	int64_t row_id = add("late", 1000);
+
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(lease_after(B, A).n_interrupted, 1);
+	for (enum result_kind kind = RESULT_COMPLETED; kind <= RESULT_RELEASED;
+	     kind++)
+		ck_assert_uint_eq(give_one(A, row_id, 1, kind, 500), 1);
+	expect("late", EVENT_SERVICE_UNAVAILABLE, 1, 1);
+
+	ck_assert_uint_eq(claim_all(B), 1);
+	for (enum result_kind kind = RESULT_COMPLETED; kind <= RESULT_RELEASED;
+	     kind++)
+		ck_assert_uint_eq(give_one(A, row_id, 1, kind, 500), 1);
+	expect("late", EVENT_PROCESSING, 2, 1);
+	ck_assert_uint_eq(give_one(B, row_id, 2, RESULT_COMPLETED, 200), 0);
+	expect("late", EVENT_COMPLETED, 2, 1);
+}
+END_TEST
+
+/* The owner lost the row and got it back: the older attempt is stale. */
+START_TEST(late_result_of_an_older_attempt)
+{
+	int64_t row_id = add("older", 1000);
+
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	(void)lease_after(B, A);
+	(void)lease_after(A, B);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(give_one(A, row_id, 1, RESULT_FAILED, 404), 1);
+	expect("older", EVENT_PROCESSING, 2, 1);
+	ck_assert_uint_eq(give_one(A, row_id, 2, RESULT_COMPLETED, 200), 0);
+	expect("older", EVENT_COMPLETED, 2, 1);
+}
+END_TEST
+
+START_TEST(interrupted_by_death)
+{
+	struct store_record *record;
+	struct store_turn turn;
+	struct store_lease_turn b;
+
+	(void)add("int", 1000);
+	(void)add("waits", 1000);
+	(void)lease(A);
+	turn = claim(A, shard_bit("int"), 10, INT64_MAX);
+	ck_assert_uint_ge(turn.n_claims, 1);
+	free_claims(&turn);
+	b = lease_after(B, A);
+	ck_assert_uint_eq(b.n_interrupted, turn.n_claims);
+	ck_assert_uint_eq(b.n_living, 1);
+	ck_assert_uint_eq(b.shards, ALL);
+	ck_assert_uint_eq(b.n_strays, 0);
+
+	expect("int", EVENT_SERVICE_UNAVAILABLE, 1, 1);
+	record = find("int");
+	ck_assert(slice_eq(record->last_error, SLICE_LITERAL("interrupted")));
+	ck_assert(
+	    slice_eq(record->log[0].error, SLICE_LITERAL("interrupted")));
+	ck_assert_uint_eq(record->log[0].number, 1);
+	ck_assert_int_eq(record->log[0].code, 0);
+	ck_assert_int_le(
+	    record->due_ms, clock_wall_ms() + b.clock_offset_ms + 1000);
+	ck_assert_int_ge(record->log[0].at_ms, record->created_ms - WAIT_MS);
+	store_record_free(record);
+	ck_assert_uint_eq(lease(B).n_interrupted, 0);
+	ck_assert_uint_eq(claim_all(B), 2);
+}
+END_TEST
+
+START_TEST(interrupted_by_expiry)
+{
+	int64_t until_ms = clock_mono_ms() + WAIT_MS;
+	struct store_lease_turn b;
+	size_t interrupted = 0;
+
+	(void)add("exp", 1000);
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(lease(B).shards, 0);
+	(void)lease_with((struct store_lease_turn){
+	    .owner = A, .lease_ms = 1, .busy = ALL});
+	do {
+		b = lease(B);
+		interrupted += b.n_interrupted;
+		ck_assert_int_lt(clock_mono_ms(), until_ms);
+	} while (b.shards != ALL);
+	ck_assert_uint_eq(b.n_living, 1);
+	ck_assert_uint_eq(interrupted, 1);
+	expect("exp", EVENT_SERVICE_UNAVAILABLE, 1, 1);
+}
+END_TEST
+
+START_TEST(interrupted_too_often)
+{
+	struct store_record *record;
+
+	(void)add("often", 1000);
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	(void)lease_with((struct store_lease_turn){.owner = B,
+	    .dead = &(const uint64_t){A}, .n_dead = 1, .max_attempts = 2});
+	expect("often", EVENT_SERVICE_UNAVAILABLE, 1, 1);
+	ck_assert_uint_eq(claim_all(B), 1);
+	ck_assert_uint_eq(
+	    lease_with((struct store_lease_turn){.owner = C,
+		.dead = &(const uint64_t){B}, .n_dead = 1, .max_attempts = 2})
+		.n_interrupted,
+	    1);
+	expect("often", EVENT_FAILED, 2, 2);
+	record = find("often");
+	ck_assert(slice_eq(record->last_error, SLICE_LITERAL("interrupted")));
+	store_record_free(record);
+	ck_assert_uint_eq(claim_all(C), 0);
+}
+END_TEST
+
+/* ---- leases ---- */
+
+START_TEST(leases_are_shared_evenly)
+{
+	static const uint64_t owners[] = {A, B, C};
+	uint64_t all;
+
+	ck_assert_uint_eq(lease(A).shards, ALL);
+	ck_assert_uint_eq(lease(A).n_living, 1);
+	ck_assert_uint_eq(lease(B).shards, 0);
+	ck_assert_int_eq(__builtin_popcountll(lease(A).shards), 32);
+	ck_assert_int_eq(__builtin_popcountll(lease(B).shards), 32);
+
+	for (unsigned n = 2; n <= 3; n++) {
+		for (unsigned round = 0; round < 2; round++) {
+			all = 0;
+			for (unsigned i = 0; i < n; i++) {
+				struct store_lease_turn turn =
+				    lease(owners[i]);
+
+				ck_assert_uint_eq(all & turn.shards, 0);
+				all |= turn.shards;
+			}
+		}
+		ck_assert_uint_eq(all, ALL);
+		for (unsigned i = 0; i < n; i++) {
+			int held = __builtin_popcountll(
+			    lease(owners[i]).shards);
+
+			ck_assert_int_ge(held, (int)(EVENT_SHARDS / n));
+			ck_assert_int_le(held, (int)(EVENT_SHARDS / n + 1));
+			ck_assert_uint_eq(lease(owners[i]).n_living, n);
+		}
+	}
+}
+END_TEST
+
+START_TEST(busy_shards_are_kept)
+{
+	struct store_lease_turn a;
+
+	(void)lease(A);
+	(void)lease(B);
+	a = lease_with(
+	    (struct store_lease_turn){.owner = A, .busy = ALL ^ 0xff});
+	ck_assert_uint_eq(a.shards, ALL ^ 0xff);
+	ck_assert_uint_eq(lease(B).shards, 0xff);
+}
+END_TEST
+
+START_TEST(leaving)
+{
+	struct store_lease_turn a, b;
+
+	(void)lease(A);
+	a = lease_with((struct store_lease_turn){
+	    .owner = A, .leaving = true, .busy = 0xf0});
+	ck_assert_uint_eq(a.shards, 0xf0);
+	ck_assert_uint_eq(a.n_living, 0);
+	/* Who leaves does not count, though its busy shards are its own. */
+	b = lease(B);
+	ck_assert_uint_eq(b.n_living, 1);
+	ck_assert_uint_eq(b.shards, ALL ^ 0xf0);
+	a = lease_with((struct store_lease_turn){.owner = A, .leaving = true});
+	ck_assert_uint_eq(a.shards, 0);
+	ck_assert_uint_eq(lease(B).shards, ALL);
+}
+END_TEST
+
+/* One heir learns of the death, the others need not wait for the expiry. */
+START_TEST(dead_owners_leases_are_free_for_all)
+{
+	(void)lease(A);
+	(void)lease(B);
+	(void)lease(C);
+	ck_assert_int_eq(__builtin_popcountll(lease_after(B, A).shards), 32);
+	ck_assert_int_eq(__builtin_popcountll(lease(C).shards), 32);
+}
+END_TEST
+
+START_TEST(clock_offset_is_small)
+{
+	int64_t offset_ms = lease(A).clock_offset_ms;
+
+	ck_assert_int_le(offset_ms, WAIT_MS);
+	ck_assert_int_ge(offset_ms, -WAIT_MS);
+}
+END_TEST
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	const int64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+START_TEST(strays)
+{
+	struct store_lease_turn turn = {.owner = A, .lease_ms = LEASE_MS,
+	    .max_attempts = MAX_ATTEMPTS};
+	int64_t known[] = {
+	    add("known1", 1000), add("known2", 1000), add("stray", 1000)};
+	int64_t stray = known[2];
+
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 3);
+	qsort(known, 3, sizeof(known[0]), compare_ids);
+	ok(store_lease(store, &turn, known, 3, &err));
+	ck_assert_uint_eq(turn.n_strays, 0);
+	ck_assert_uint_eq(turn.n_interrupted, 0);
+	for (int i = 0, n = 0; i < 3; i++)
+		if (known[i] != stray)
+			known[n++] = known[i];
+	ok(store_lease(store, &turn, known, 2, &err));
+	ck_assert_uint_eq(turn.n_strays, 1);
+	ck_assert_int_eq(turn.strays[0], stray);
+	ck_assert_uint_eq(give_one(A, stray, 0, RESULT_RELEASED, 0), 0);
+	expect("stray", EVENT_PENDING, 0, 0);
+	ok(store_lease(store, &turn, known, 2, &err));
+	ck_assert_uint_eq(turn.n_strays, 0);
+}
+END_TEST
+
+START_TEST(many_strays_are_told_in_parts)
+{
+	const int n = STORE_STRAYS_MAX + 10;
+	struct store_lease_turn turn;
+
+	add_many("stray", n, 1000);
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), (size_t)n);
+	turn = lease(A);
+	ck_assert_uint_eq(turn.n_strays, STORE_STRAYS_MAX);
+	for (size_t i = 0; i < turn.n_strays; i++)
+		ck_assert_uint_eq(
+		    give_one(A, turn.strays[i], 0, RESULT_RELEASED, 0), 0);
+	ck_assert_uint_eq(lease(A).n_strays, 10);
+}
+END_TEST
+
+/* ---- history ---- */
+
+START_TEST(purge_deletes_what_ended)
+{
+	int64_t done = add("done", 1), failed = add("failed", 1);
+
+	(void)add("processing", 1);
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 3);
+	ck_assert_uint_eq(give_one(A, done, 1, RESULT_COMPLETED, 200), 0);
+	ck_assert_uint_eq(give_one(A, failed, 1, RESULT_FAILED, 404), 0);
+	(void)add("waiting", 1);
+
+	ck_assert_uint_eq(purge(ALL, 5000, 100), 0); /* ended at 5000 */
+	ck_assert_uint_eq(
+	    purge(~(shard_bit("done") | shard_bit("failed")), 5001, 100), 0);
+	ck_assert_uint_eq(purge(ALL, 5001, 100), 2);
+	ck_assert_uint_eq(purge(ALL, 5001, 100), 0);
+	expect_gone("done");
+	expect_gone("failed");
+	expect("processing", EVENT_PROCESSING, 1, 0);
+	expect("waiting", EVENT_PENDING, 0, 0);
+	(void)add("failed", 1);
+	expect("failed", EVENT_PENDING, 0, 0);
+}
+END_TEST
+
+START_TEST(purge_is_bounded)
+{
+	struct store_turn turn;
+
+	add_many("p", 50, 1000);
+	(void)lease(A);
+	turn = claim(A, ALL, CLAIMS_MAX, INT64_MAX);
+	ck_assert_uint_eq(turn.n_claims, 50);
+	complete_claims(&turn);
+	free_claims(&turn);
+	ck_assert_uint_eq(purge(ALL, INT64_MAX, 20), 20);
+	ck_assert_uint_eq(purge(ALL, INT64_MAX, 20), 20);
+	ck_assert_uint_eq(purge(ALL, INT64_MAX, 20), 10);
+	ck_assert_uint_eq(purge(ALL, INT64_MAX, 20), 0);
+}
+END_TEST
+
+/* ---- the store itself ---- */
+
+START_TEST(check_and_ping)
+{
+	ok(store_check(store, false, &err));
+	ok(store_check(store, true, &err));
+	ok(store_ping(store, &err));
+	ck_assert_int_eq(
+	    strncmp(url, store_kind(store), strlen(store_kind(store))), 0);
+	ck_assert_uint_gt(strlen(store_target(store)), 0);
+}
+END_TEST
+
+START_TEST(bad_urls)
+{
+	static const char *const urls[] = {"", "cassata.db", "sqlite",
+	    "sqlite:", "sqlitex:a", "postgres://u:secret@h/d"};
+	const struct store_params params = {.url = urls[_i]};
+	struct store *s;
+
+	ck_assert_int_eq(store_open(&params, &s, &err), -1);
+	ck_assert_ptr_null(s);
+	ck_assert_uint_gt(strlen(err.text), 0);
+	ck_assert_ptr_null(strstr(err.text, "secret"));
+}
+END_TEST
+
+/* Shared by the processes of the next case. */
+struct tally {
+	atomic_uint claimed;
+	atomic_uint claims_of[256];
+};
+
+/* A worker: leases, claims a few, ends them, until all is claimed. */
+static void
+work(uint64_t owner, unsigned n_events, struct tally *tally)
+{
+	int64_t until_ms = clock_mono_ms() + WAIT_MS;
+
+	store = open_url(url, 5000, NULL);
+	while (atomic_load(&tally->claimed) < n_events) {
+		struct store_turn turn;
+
+		ck_assert_int_lt(clock_mono_ms(), until_ms);
+		(void)lease(owner);
+		turn = claim(owner, ALL, 7, INT64_MAX);
+		for (size_t i = 0; i < turn.n_claims; i++) {
+			int64_t n = claims[i]->due_ms;
+
+			(void)atomic_fetch_add(&tally->claims_of[n], 1);
+			(void)atomic_fetch_add(&tally->claimed, 1);
+		}
+		complete_claims(&turn);
+		free_claims(&turn);
+	}
+	store_close(&store);
+}
+
+START_TEST(two_processes_claim_everything_once)
+{
+	enum { N = 250 };
+	static const uint64_t owners[] = {A, B};
+	struct tally *tally = mmap(NULL, sizeof(*tally),
+	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pids[2];
+	char id[32];
+	int wait_status;
+
+	ck_assert_ptr_ne(tally, MAP_FAILED);
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(id, sizeof(id), "n%d", i);
+		(void)add(id, i);
+	}
+	store_close(&store); /* no connection is carried across fork */
+	for (int i = 0; i < 2; i++) {
+		pids[i] = fork();
+		ck_assert_int_ne(pids[i], -1);
+		if (pids[i] == 0) {
+			work(owners[i], N, tally);
+			_exit(0);
+		}
+	}
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(
+		    waitpid(pids[i], &wait_status, 0), pids[i]);
+		ck_assert_int_eq(wait_status, 0);
+	}
+	for (int i = 0; i < N; i++)
+		ck_assert_uint_eq(atomic_load(&tally->claims_of[i]), 1);
+	(void)munmap(tally, sizeof(*tally));
+	store = open_url(url, 5000, NULL);
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(id, sizeof(id), "n%d", i);
+		expect(id, EVENT_COMPLETED, 1, 0);
+	}
+}
+END_TEST
+
+/* ---- SQLite ---- */
+
+static const char *
+path_of(const char *name)
+{
+	static char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return path;
+}
+
+static void
+sqlite_run(sqlite3 *db, const char *sql)
+{
+	ck_assert_msg(
+	    sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s",
+	    sqlite3_errmsg(db));
+}
+
+static sqlite3 *
+sqlite_file(const char *name)
+{
+	sqlite3 *db;
+
+	ck_assert_int_eq(sqlite3_open(path_of(name), &db), SQLITE_OK);
+	return db;
+}
+
+static void
+expect_broken(const char *sqlite_url, const char *part)
+{
+	struct store *s = open_url(sqlite_url, 100, NULL);
+
+	ck_assert_int_eq(store_check(s, true, &err), STORE_BROKEN);
+	ck_assert_msg(strstr(err.text, dir) != NULL, "%s", err.text);
+	ck_assert_msg(strstr(err.text, part) != NULL, "%s", err.text);
+	store_close(&s);
+}
+
+START_TEST(sqlite_file_mode)
+{
+	static const mode_t masks[] = {0, 022, 0777};
+	struct store *s;
+	struct stat st;
+
+	empty_dir();
+	(void)umask(masks[_i]);
+	s = open_url("sqlite:mode.db", 1000, NULL);
+	ok(store_check(s, false, &err));
+	ck_assert_int_eq(stat(path_of("mode.db"), &st), 0);
+	ck_assert_int_eq(st.st_mode & 07777, 0600);
+	ck_assert_int_eq(stat(path_of("mode.db-wal"), &st), 0);
+	ck_assert_int_eq(st.st_mode & 07777, 0600);
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(sqlite_bad_paths)
+{
+	FILE *f;
+
+	empty_dir();
+	expect_broken("sqlite:none/x.db", "no such directory");
+	f = fopen(path_of("text"), "w");
+	ck_assert_ptr_nonnull(f);
+	for (int i = 0; i < 100; i++)
+		(void)fputs("this is no database\n", f);
+	(void)fclose(f);
+	expect_broken("sqlite:text", "not a database");
+	expect_broken("sqlite:text/x.db", "Not a directory");
+	expect_broken("sqlite:.", "Is a directory");
+}
+END_TEST
+
+START_TEST(sqlite_read_only)
+{
+	sqlite3 *db;
+
+	empty_dir();
+	db = sqlite_file("ro.db");
+	sqlite_run(db, "CREATE TABLE x (y)");
+	(void)sqlite3_close(db);
+	ck_assert_int_eq(chmod(path_of("ro.db"), 0400), 0);
+	/* Root may write all the same. */
+	expect_broken(
+	    "sqlite:ro.db", geteuid() == 0 ? "another program" : "no right");
+}
+END_TEST
+
+START_TEST(sqlite_other_schema)
+{
+	struct store *s = open_url("sqlite:v.db", 1000, NULL);
+	sqlite3 *db;
+
+	empty_dir();
+	ok(store_check(s, true, &err));
+	store_close(&s);
+	db = sqlite_file("v.db");
+	sqlite_run(db, "UPDATE meta SET value = 99");
+	(void)sqlite3_close(db);
+	expect_broken("sqlite:v.db", "schema version 99");
+}
+END_TEST
+
+START_TEST(sqlite_without_schema)
+{
+	struct store *s = open_url("sqlite:s.db", 1000, NULL);
+	const struct event_key key = key_of("x");
+	struct store_record *record;
+
+	empty_dir();
+	ok(store_ping(s, &err));
+	ck_assert_int_eq(
+	    store_find_event(s, &key, FIND_STATUS, &record, &err),
+	    STORE_BROKEN);
+	ck_assert_ptr_nonnull(strstr(err.text, "no such table"));
+	ok(store_check(s, false, &err));
+	ok(store_find_event(s, &key, FIND_STATUS, &record, &err));
+	ck_assert_ptr_null(record);
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(sqlite_busy)
+{
+	int64_t until_ms = clock_mono_ms() + WAIT_MS;
+	struct write_lock lock;
+	struct store *s;
+	sqlite3 *db;
+	enum cancel_outcome outcome;
+	enum event_state state;
+	const struct event_key key = key_of("x");
+	size_t tries = 0;
+
+	empty_dir();
+	ck_assert_int_eq(write_lock_init(&lock), 0);
+	s = open_url("sqlite:b.db", 1, &lock);
+	ok(store_check(s, true, &err));
+	db = sqlite_file("b.db");
+	sqlite_run(db, "BEGIN IMMEDIATE");
+	ck_assert_int_eq(
+	    store_cancel_event(s, &key, &outcome, &state, &err),
+	    STORE_UNAVAILABLE);
+	ck_assert_ptr_nonnull(strstr(err.text, "locked"));
+	/* The lock was given back. */
+	ck_assert_int_eq(write_lock_acquire(&lock, 0), 0);
+	write_lock_release(&lock);
+
+	/* A pause, with the reason, then it works again. */
+	sqlite_run(db, "ROLLBACK");
+	ck_assert_int_eq(
+	    store_cancel_event(s, &key, &outcome, &state, &err),
+	    STORE_UNAVAILABLE);
+	ck_assert_ptr_nonnull(strstr(err.text, "locked"));
+	while (store_cancel_event(s, &key, &outcome, &state, &err) !=
+	    STORE_OK) {
+		ck_assert_int_lt(clock_mono_ms(), until_ms);
+		tries++;
+	}
+	ck_assert_uint_gt(tries, 0);
+	(void)sqlite3_close(db);
+
+	/* Somebody else has the turn. */
+	ck_assert_int_eq(write_lock_acquire(&lock, 0), 0);
+	ck_assert_int_eq(
+	    store_cancel_event(s, &key, &outcome, &state, &err),
+	    STORE_UNAVAILABLE);
+	ck_assert_ptr_nonnull(strstr(err.text, "turn to write"));
+	write_lock_release(&lock);
+	store_close(&s);
+}
+END_TEST
+
+/* A failure in the middle of a transaction leaves nothing behind. */
+START_TEST(sqlite_rollback)
+{
+	const struct event good = event_of("good", 1000);
+	const struct event bad = event_of("bad", 1000);
+	struct store_add list[] = {add_of(&good), add_of(&bad)};
+	struct store_add *adds[] = {&list[0], &list[1]};
+	struct write_lock lock;
+	struct store_record *record;
+	struct store *s;
+	sqlite3 *db;
+
+	empty_dir();
+	ck_assert_int_eq(write_lock_init(&lock), 0);
+	s = open_url("sqlite:r.db", 1000, &lock);
+	ok(store_check(s, true, &err));
+	db = sqlite_file("r.db");
+	sqlite_run(db,
+	    "CREATE TRIGGER t AFTER INSERT ON event"
+	    " WHEN new.event_id = CAST('bad' AS BLOB)"
+	    " BEGIN SELECT RAISE(ABORT, 'bad event'); END");
+	ck_assert_int_eq(
+	    store_add_events(s, adds, 2, &err), STORE_BROKEN);
+	ck_assert_ptr_nonnull(strstr(err.text, "bad event"));
+	sqlite_run(db, "DROP TRIGGER t");
+	(void)sqlite3_close(db);
+	for (int i = 0; i < 2; i++) {
+		ok(store_find_event(
+		    s, &list[i].key, FIND_STATUS, &record, &err));
+		ck_assert_ptr_null(record);
+	}
+	ok(store_add_events(s, adds, 2, &err));
+	ck_assert_int_eq(list[0].outcome, ADD_CREATED);
+	ck_assert_int_eq(list[1].outcome, ADD_CREATED);
+	store_close(&s);
+}
+END_TEST
+
+/* Processes that start together on no file yet. */
+START_TEST(sqlite_first_openers_race)
+{
+	pid_t pids[4];
+	int wait_status;
+
+	empty_dir();
+	for (int i = 0; i < 4; i++) {
+		pids[i] = fork();
+		ck_assert_int_ne(pids[i], -1);
+		if (pids[i] == 0) {
+			struct store *s = open_url("sqlite:f.db", 5000, NULL);
+
+			ok(store_check(s, true, &err));
+			store_close(&s);
+			_exit(0);
+		}
+	}
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(
+		    waitpid(pids[i], &wait_status, 0), pids[i]);
+		ck_assert_int_eq(wait_status, 0);
+	}
+}
+END_TEST
+
+/* ---- */
+
+static void
+add_contract(Suite *suite)
+{
+	TCase *tc = tcase_create("contract");
+
+	suite_add_tcase(suite, tc);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, whole_event_comes_back);
+	tcase_add_test(tc, empty_parts_come_back);
+	tcase_add_test(tc, unknown_event);
+	tcase_add_test(tc, ids_are_compared_byte_for_byte);
+	tcase_add_test(tc, same_and_conflict_across_batches);
+	tcase_add_test(tc, same_and_conflict_within_a_batch);
+	tcase_add_test(tc, large_batch);
+	tcase_add_test(tc, cancel_waiting_or_unknown);
+	tcase_add_test(tc, cancel_between_attempts);
+	tcase_add_test(tc, cancel_refused);
+	tcase_add_test(tc, claims_come_in_order_of_due_and_id);
+	tcase_add_test(tc, claims_stop_at_the_horizon);
+	tcase_add_test(tc, claims_stop_at_the_maximum);
+	tcase_add_test(tc, more_rows_in_one_shard);
+	tcase_add_test(tc, claims_only_of_owned_shards);
+	tcase_add_test(tc, claims_only_of_the_mask);
+	tcase_add_test(tc, no_claims_after_the_lease);
+	tcase_add_loop_test(tc, each_result, 0,
+	    (int)(sizeof(result_cases) / sizeof(result_cases[0])));
+	tcase_add_test(tc, attempts_are_logged_in_order);
+	tcase_add_test(tc, release_uncounts_the_attempt);
+	tcase_add_test(tc, result_given_twice);
+	tcase_add_test(tc, results_come_before_claims);
+	tcase_add_test(tc, many_results_in_one_turn);
+	tcase_add_test(tc, late_result_writes_nothing);
+	tcase_add_test(tc, late_result_of_an_older_attempt);
+	tcase_add_test(tc, interrupted_by_death);
+	tcase_add_test(tc, interrupted_by_expiry);
+	tcase_add_test(tc, interrupted_too_often);
+	tcase_add_test(tc, leases_are_shared_evenly);
+	tcase_add_test(tc, busy_shards_are_kept);
+	tcase_add_test(tc, leaving);
+	tcase_add_test(tc, dead_owners_leases_are_free_for_all);
+	tcase_add_test(tc, clock_offset_is_small);
+	tcase_add_test(tc, strays);
+	tcase_add_test(tc, many_strays_are_told_in_parts);
+	tcase_add_test(tc, purge_deletes_what_ended);
+	tcase_add_test(tc, purge_is_bounded);
+	tcase_add_test(tc, check_and_ping);
+	tcase_add_test(tc, two_processes_claim_everything_once);
+}
+
+static void
+add_sqlite(Suite *suite)
+{
+	TCase *tc = tcase_create("sqlite");
+
+	suite_add_tcase(suite, tc);
+	tcase_set_timeout(tc, 60);
+	tcase_add_loop_test(tc, bad_urls, 0, 6);
+	tcase_add_loop_test(tc, sqlite_file_mode, 0, 3);
+	tcase_add_test(tc, sqlite_bad_paths);
+	tcase_add_test(tc, sqlite_read_only);
+	tcase_add_test(tc, sqlite_other_schema);
+	tcase_add_test(tc, sqlite_without_schema);
+	tcase_add_test(tc, sqlite_busy);
+	tcase_add_test(tc, sqlite_rollback);
+	tcase_add_test(tc, sqlite_first_openers_race);
+}
+
+int
+main(void)
+{
+	Suite *suite = suite_create("store");
+	SRunner *sr = srunner_create(suite);
+	const char *tmp = getenv("TMPDIR");
+	int failures;
+
+	url = getenv("CASSATA_TEST_DATASTORE");
+	if (url == NULL)
+		url = "sqlite:test.db";
+	(void)snprintf(dir, sizeof(dir), "%s/store_test.XXXXXX",
+	    tmp == NULL ? "/tmp" : tmp);
+	if (mkdtemp(dir) == NULL) {
+		perror(dir);
+		return EXIT_FAILURE;
+	}
+	add_contract(suite);
+	add_sqlite(suite);
+	srunner_run_all(sr, CK_NORMAL);
+	failures = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	empty_dir();
+	(void)rmdir(dir);
+	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
