@@ -78,8 +78,7 @@ create_file(const char *path, struct err *err)
 	if (fd == -1 && errno == EEXIST)
 		return STORE_OK;
 	if (fd == -1 && errno == ENOENT) {
-		(void)err_set(
-		    err, "cannot create %s: no such directory", path);
+		(void)err_set(err, "cannot create %s: no such directory", path);
 		return STORE_BROKEN;
 	}
 	if (fd == -1 || fchmod(fd, 0600) == -1) {

@@ -19,9 +19,10 @@ struct sqlite_conn {
 	char *path;
 	int64_t timeout_ms;
 	struct write_lock *write_lock; /* borrowed, or NULL */
-	sqlite3 *db;		       /* NULL: closed */
+	sqlite3 *db;                   /* NULL: closed */
 
-	/* Each statement is prepared once; the address of its text is the key. */
+	/* Each statement is prepared once; the address of its text is the key.
+	 */
 	size_t n_prepared;
 	struct {
 		const char *text;

@@ -13,13 +13,12 @@
 struct sqlite_query {
 	struct sqlite_conn *conn;
 	sqlite3_stmt *stmt;
-	int rc;	   /* first failure, or SQLITE_OK */
+	int rc;    /* first failure, or SQLITE_OK */
 	int place; /* parameter or column touched last */
 };
 
 /* The text is static: its address names the statement. */
-struct sqlite_query sqlite_query_start(
-    struct sqlite_conn *c, const char *text);
+struct sqlite_query sqlite_query_start(struct sqlite_conn *c, const char *text);
 
 /* Bytes are borrowed until the query ended. */
 void sqlite_bind_int(struct sqlite_query *q, int64_t value);

@@ -103,8 +103,7 @@ sqlite_schema_check(struct sqlite_conn *c, struct err *err)
 		return status;
 	if (version < STORE_SCHEMA_VERSION)
 		return migrate(c, err);
-	(void)err_set(err,
-	    "%s: has schema version %lld, this program knows %d", c->path,
-	    (long long)version, STORE_SCHEMA_VERSION);
+	(void)err_set(err, "%s: has schema version %lld, this program knows %d",
+	    c->path, (long long)version, STORE_SCHEMA_VERSION);
 	return STORE_BROKEN;
 }

@@ -104,8 +104,7 @@ note_failure(struct store *store, int64_t now_ms)
 {
 	if (!store->away)
 		log_warnx("datastore is away: %s", store->err.text);
-	if (store->pause_ms == 0 ||
-	    now_ms - store->failed_ms > PAUSE_FORGET_MS)
+	if (store->pause_ms == 0 || now_ms - store->failed_ms > PAUSE_FORGET_MS)
 		store->pause_ms = PAUSE_MIN_MS;
 	else if (store->pause_ms < PAUSE_MAX_MS / 2)
 		store->pause_ms *= 2;

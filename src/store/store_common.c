@@ -45,7 +45,7 @@ store_lease_plan(const struct lease_row rows[EVENT_SHARDS],
 	if (!turn->leaving) {
 		assert(rank < n_living);
 		share = EVENT_SHARDS / n_living +
-		    (rank < EVENT_SHARDS % n_living ? 1 : 0);
+			(rank < EVENT_SHARDS % n_living ? 1 : 0);
 	}
 	/* A lease of ours that ran out but was not taken is still ours. */
 	for (unsigned shard = 0; shard < EVENT_SHARDS; shard++)
@@ -61,7 +61,7 @@ store_lease_plan(const struct lease_row rows[EVENT_SHARDS],
 			plan.drop |= bit;
 			held--;
 		} else if (held < share && (plan.keep & bit) == 0 &&
-		    lease_is_free(&rows[shard], turn, now_ms)) {
+			   lease_is_free(&rows[shard], turn, now_ms)) {
 			plan.take |= bit;
 			held++;
 		}
@@ -103,7 +103,7 @@ store_pick(
 	if (n > 0)
 		qsort(rows, n, sizeof(*rows), compare_due);
 	while (n_claims < n && n_claims < turn->claim_max &&
-	    rows[n_claims].due_ms <= turn->horizon_ms)
+	       rows[n_claims].due_ms <= turn->horizon_ms)
 		n_claims++;
 
 	turn->more = n_claims < n && rows[n_claims].due_ms <= turn->horizon_ms;
@@ -135,7 +135,7 @@ static size_t
 event_bytes(const struct event *ev)
 {
 	return ev->app.len + ev->id.len + ev->method.len + ev->url.len +
-	    ev->headers.len + ev->body.len;
+	       ev->headers.len + ev->body.len;
 }
 
 static struct event
@@ -175,7 +175,7 @@ store_record_create(const struct event *ev, struct slice last_error,
 	char *at;
 
 	record = malloc(sizeof(*record) + n_log * sizeof(*record->log) +
-	    event_bytes(ev) + last_error.len + log_bytes);
+			event_bytes(ev) + last_error.len + log_bytes);
 	if (record == NULL)
 		return NULL;
 	*record = (struct store_record){0};
@@ -191,8 +191,8 @@ store_record_log(
     struct store_record *record, const struct store_attempt *attempt)
 {
 	struct slice last = record->n_log > 0
-	    ? record->log[record->n_log - 1].response
-	    : record->last_error;
+				? record->log[record->n_log - 1].response
+				: record->last_error;
 	char *at = (char *)record + (last.p + last.len - (char *)record);
 	struct store_attempt *entry = &record->log[record->n_log++];
 

@@ -18,7 +18,7 @@
 #include "store/sqlite_schema.h"
 
 /* Columns as read_ids and read_request read them. */
-#define IDS	"app, event_id, expiry_ms"
+#define IDS     "app, event_id, expiry_ms"
 #define REQUEST "method, url, headers, body_is_text, body"
 
 static struct sqlite_conn *
@@ -42,8 +42,7 @@ bind_key(struct sqlite_query *q, const struct event_key *key)
 
 /* A statement without rows whose parameter is a number. */
 static enum store_status
-run_with(
-    struct sqlite_conn *c, const char *sql, int64_t value, struct err *err)
+run_with(struct sqlite_conn *c, const char *sql, int64_t value, struct err *err)
 {
 	struct sqlite_query q = sqlite_query_start(c, sql);
 	size_t changed;
@@ -86,8 +85,8 @@ join_path(const char *dir, const char *name)
 }
 
 static int
-sqlite_create(const struct store_params *params,
-    struct store_backend **backend, struct err *err)
+sqlite_create(const struct store_params *params, struct store_backend **backend,
+    struct err *err)
 {
 	const char *name = params->url + strlen("sqlite:");
 	struct sqlite_conn *c;
@@ -195,8 +194,8 @@ struct found {
 };
 
 static enum store_status
-look_up(struct sqlite_conn *c, const struct event_key *key,
-    struct found *found, bool *row, struct err *err)
+look_up(struct sqlite_conn *c, const struct event_key *key, struct found *found,
+    bool *row, struct err *err)
 {
 	static const char sql[] =
 	    "SELECT id, status, last_code, length(last_error), fingerprint"
@@ -213,8 +212,8 @@ look_up(struct sqlite_conn *c, const struct event_key *key,
 	found->row_id = sqlite_read_int(&q);
 	found->status = (enum row_status)sqlite_read_int(&q);
 	last_code = (int)sqlite_read_int(&q);
-	found->state = store_row_state(
-	    found->status, last_code, sqlite_read_int(&q) > 0);
+	found->state =
+	    store_row_state(found->status, last_code, sqlite_read_int(&q) > 0);
 	fingerprint = sqlite_read_bytes(&q);
 	memset(found->fingerprint, 0, sizeof(found->fingerprint));
 	if (fingerprint.len == sizeof(found->fingerprint))
@@ -250,8 +249,8 @@ add_one(struct sqlite_conn *c, struct store_add *add, int64_t now_ms,
 	add->state = found.state;
 	add->outcome = memcmp(found.fingerprint, add->fingerprint,
 			   sizeof(found.fingerprint)) == 0
-	    ? ADD_SAME
-	    : ADD_CONFLICT;
+			   ? ADD_SAME
+			   : ADD_CONFLICT;
 	return STORE_OK;
 }
 
@@ -363,12 +362,12 @@ read_record(struct sqlite_query *q, enum store_find what,
 		if (status != STORE_OK)
 			return status;
 	}
-	*record = store_record_create(
-	    &row.event, row.last_error, n_log, log_bytes);
+	*record =
+	    store_record_create(&row.event, row.last_error, n_log, log_bytes);
 	if (*record == NULL)
 		return sqlite_conn_no_memory(q->conn, err);
-	(*record)->state = store_row_state(
-	    row_status, row.last_code, row.last_error.len > 0);
+	(*record)->state =
+	    store_row_state(row_status, row.last_code, row.last_error.len > 0);
 	(*record)->attempts = row.attempts;
 	(*record)->due_ms = row.due_ms;
 	(*record)->created_ms = row.created_ms;
@@ -530,8 +529,8 @@ read_rank(struct sqlite_conn *c, uint64_t owner, unsigned *rank,
 }
 
 static enum store_status
-read_leases(struct sqlite_conn *c, struct lease_row rows[EVENT_SHARDS],
-    struct err *err)
+read_leases(
+    struct sqlite_conn *c, struct lease_row rows[EVENT_SHARDS], struct err *err)
 {
 	static const char sql[] = "SELECT shard, owner, until_ms FROM lease";
 	struct sqlite_query q = sqlite_query_start(c, sql);
@@ -640,9 +639,8 @@ find_strays(struct sqlite_conn *c, struct store_lease_turn *turn,
 		int64_t id = sqlite_read_int(&q);
 
 		if (turn->n_strays < STORE_STRAYS_MAX &&
-		    (n_known == 0 ||
-			bsearch(&id, known, n_known, sizeof(id),
-			    compare_ids) == NULL))
+		    (n_known == 0 || bsearch(&id, known, n_known, sizeof(id),
+					 compare_ids) == NULL))
 			turn->strays[turn->n_strays++] = id;
 	}
 	return status;
@@ -739,8 +737,8 @@ finish(struct sqlite_conn *c, uint64_t owner, const struct store_result *result,
 	struct sqlite_query q = sqlite_query_start(c, sql);
 
 	sqlite_bind_int(&q, row_status);
-	sqlite_bind_int(&q,
-	    row_status == ROW_WAITING ? result->due_ms : result->at_ms);
+	sqlite_bind_int(
+	    &q, row_status == ROW_WAITING ? result->due_ms : result->at_ms);
 	sqlite_bind_int(&q, result->code);
 	sqlite_bind_bytes(&q, result->error);
 	sqlite_bind_int(&q, result->row_id);
@@ -758,12 +756,11 @@ write_result(struct sqlite_conn *c, struct store_turn *turn,
 
 	switch (result->kind) {
 	case RESULT_COMPLETED:
-		status = finish(
-		    c, turn->owner, result, ROW_COMPLETED, &held, err);
+		status =
+		    finish(c, turn->owner, result, ROW_COMPLETED, &held, err);
 		break;
 	case RESULT_FAILED:
-		status =
-		    finish(c, turn->owner, result, ROW_FAILED, &held, err);
+		status = finish(c, turn->owner, result, ROW_FAILED, &held, err);
 		break;
 	case RESULT_RETRY:
 		status =
@@ -798,7 +795,7 @@ read_owned(struct sqlite_conn *c, struct store_turn *turn, struct err *err)
 	sqlite_bind_int(&q, clock_wall_ms());
 	while ((status = sqlite_query_step(&q, &row, err)) == STORE_OK && row)
 		held |= UINT64_C(1)
-		    << (sqlite_read_int(&q) & (EVENT_SHARDS - 1));
+			<< (sqlite_read_int(&q) & (EVENT_SHARDS - 1));
 	turn->owned = held & turn->shards;
 	return status;
 }
@@ -849,8 +846,8 @@ static enum store_status
 read_claim(struct sqlite_conn *c, const struct due_row *due,
     struct store_claim **claim, struct err *err)
 {
-	static const char sql[] = "SELECT attempts, " IDS ", " REQUEST
-				  " FROM event WHERE id = ?";
+	static const char sql[] =
+	    "SELECT attempts, " IDS ", " REQUEST " FROM event WHERE id = ?";
 	struct sqlite_query q = sqlite_query_start(c, sql);
 	struct event ev = {0};
 	enum store_status status;

@@ -9,7 +9,7 @@
 #define ALL UINT64_MAX
 
 /* Shards from a up to but without b. */
-#define SHARDS(a, b) (ALL << (a) & ALL >> (64 - (b)))
+#define SHARDS(a, b) (ALL << (a)&ALL >> (64 - (b)))
 
 #define ME    UINT64_C(0xfedcba9876543210)
 #define OTHER UINT64_C(7)
@@ -27,39 +27,70 @@ static const struct {
 	struct lease_plan plan; /* keep, drop, take */
 } lease_cases[] = {
     {.name = "alone takes all", .n_living = 1, .plan = {0, 0, ALL}},
-    {.name = "alone keeps all", .mine = ALL, .n_living = 1,
+    {.name = "alone keeps all",
+	.mine = ALL,
+	.n_living = 1,
 	.plan = {ALL, 0, 0}},
-    {.name = "gives up half", .mine = ALL, .n_living = 2,
+    {.name = "gives up half",
+	.mine = ALL,
+	.n_living = 2,
 	.plan = {SHARDS(32, 64), SHARDS(0, 32), 0}},
-    {.name = "gives up what is not busy", .mine = ALL, .n_living = 2,
-	.busy = SHARDS(0, 40), .plan = {SHARDS(0, 40), SHARDS(40, 64), 0}},
-    {.name = "keeps all when all is busy", .mine = ALL, .n_living = 4,
-	.busy = ALL, .plan = {ALL, 0, 0}},
-    {.name = "leaves live leases alone", .others = SHARDS(0, 32),
-	.n_living = 1, .plan = {0, 0, SHARDS(32, 64)}},
-    {.name = "takes expired ones", .others = SHARDS(0, 32),
-	.others_expired = SHARDS(32, 48), .n_living = 1,
+    {.name = "gives up what is not busy",
+	.mine = ALL,
+	.n_living = 2,
+	.busy = SHARDS(0, 40),
+	.plan = {SHARDS(0, 40), SHARDS(40, 64), 0}},
+    {.name = "keeps all when all is busy",
+	.mine = ALL,
+	.n_living = 4,
+	.busy = ALL,
+	.plan = {ALL, 0, 0}},
+    {.name = "leaves live leases alone",
+	.others = SHARDS(0, 32),
+	.n_living = 1,
 	.plan = {0, 0, SHARDS(32, 64)}},
-    {.name = "takes those of the dead", .others = SHARDS(0, 32),
-	.dead = SHARDS(32, 64), .n_living = 1,
+    {.name = "takes expired ones",
+	.others = SHARDS(0, 32),
+	.others_expired = SHARDS(32, 48),
+	.n_living = 1,
 	.plan = {0, 0, SHARDS(32, 64)}},
-    {.name = "keeps its own expired ones", .my_expired = SHARDS(10, 20),
-	.others = SHARDS(20, 64), .n_living = 1,
+    {.name = "takes those of the dead",
+	.others = SHARDS(0, 32),
+	.dead = SHARDS(32, 64),
+	.n_living = 1,
+	.plan = {0, 0, SHARDS(32, 64)}},
+    {.name = "keeps its own expired ones",
+	.my_expired = SHARDS(10, 20),
+	.others = SHARDS(20, 64),
+	.n_living = 1,
 	.plan = {SHARDS(10, 20), 0, SHARDS(0, 10)}},
-    {.name = "first of three", .rank = 0, .n_living = 3,
+    {.name = "first of three",
+	.rank = 0,
+	.n_living = 3,
 	.plan = {0, 0, SHARDS(0, 22)}},
-    {.name = "last of three", .rank = 2, .n_living = 3,
+    {.name = "last of three",
+	.rank = 2,
+	.n_living = 3,
 	.plan = {0, 0, SHARDS(0, 21)}},
-    {.name = "fills up to its share", .mine = SHARDS(0, 10), .rank = 1,
-	.n_living = 2, .plan = {SHARDS(0, 10), 0, SHARDS(10, 32)}},
-    {.name = "first of a hundred", .rank = 0, .n_living = 100,
+    {.name = "fills up to its share",
+	.mine = SHARDS(0, 10),
+	.rank = 1,
+	.n_living = 2,
+	.plan = {SHARDS(0, 10), 0, SHARDS(10, 32)}},
+    {.name = "first of a hundred",
+	.rank = 0,
+	.n_living = 100,
 	.plan = {0, 0, SHARDS(0, 1)}},
-    {.name = "one too many", .rank = 64, .n_living = 100,
-	.plan = {0, 0, 0}},
-    {.name = "leaves", .mine = SHARDS(0, 32), .leaving = true,
+    {.name = "one too many", .rank = 64, .n_living = 100, .plan = {0, 0, 0}},
+    {.name = "leaves",
+	.mine = SHARDS(0, 32),
+	.leaving = true,
 	.plan = {0, SHARDS(0, 32), 0}},
-    {.name = "leaves but for the busy ones", .mine = SHARDS(0, 32),
-	.busy = SHARDS(4, 6), .leaving = true, .n_living = 3,
+    {.name = "leaves but for the busy ones",
+	.mine = SHARDS(0, 32),
+	.busy = SHARDS(4, 6),
+	.leaving = true,
+	.n_living = 3,
 	.plan = {SHARDS(4, 6), SHARDS(0, 4) | SHARDS(6, 32), 0}},
 };
 
@@ -75,8 +106,10 @@ set_leases(
 START_TEST(lease_plan)
 {
 	const uint64_t dead[] = {DEAD};
-	const struct store_lease_turn turn = {.owner = ME, .dead = dead,
-	    .n_dead = 1, .busy = lease_cases[_i].busy,
+	const struct store_lease_turn turn = {.owner = ME,
+	    .dead = dead,
+	    .n_dead = 1,
+	    .busy = lease_cases[_i].busy,
 	    .leaving = lease_cases[_i].leaving};
 	struct lease_row rows[EVENT_SHARDS] = {{0}};
 	struct lease_plan plan;
@@ -86,11 +119,11 @@ START_TEST(lease_plan)
 	set_leases(rows, lease_cases[_i].others, OTHER, LATER);
 	set_leases(rows, lease_cases[_i].others_expired, OTHER, NOW);
 	set_leases(rows, lease_cases[_i].dead, DEAD, LATER);
-	plan = store_lease_plan(rows, &turn, lease_cases[_i].rank,
-	    lease_cases[_i].n_living, NOW);
+	plan = store_lease_plan(
+	    rows, &turn, lease_cases[_i].rank, lease_cases[_i].n_living, NOW);
 	ck_assert_msg(plan.keep == lease_cases[_i].plan.keep &&
-		plan.drop == lease_cases[_i].plan.drop &&
-		plan.take == lease_cases[_i].plan.take,
+			  plan.drop == lease_cases[_i].plan.drop &&
+			  plan.take == lease_cases[_i].plan.take,
 	    "%s: keep %016llx drop %016llx take %016llx", lease_cases[_i].name,
 	    (unsigned long long)plan.keep, (unsigned long long)plan.drop,
 	    (unsigned long long)plan.take);
@@ -109,8 +142,8 @@ START_TEST(lease_plan_settles)
 		changes = 0;
 		for (unsigned rank = 0; rank < n_living; rank++) {
 			struct store_lease_turn turn = {.owner = rank + 1};
-			struct lease_plan plan = store_lease_plan(
-			    rows, &turn, rank, n_living, NOW);
+			struct lease_plan plan =
+			    store_lease_plan(rows, &turn, rank, n_living, NOW);
 
 			set_leases(rows, plan.drop, 0, 0);
 			set_leases(rows, plan.take, turn.owner, LATER);
@@ -135,24 +168,22 @@ static const struct {
 	int64_t next_due_ms;
 } pick_cases[] = {
     {"nothing", {{0}}, 5, 4, 100, {0}, false, INT64_MAX},
-    {"in order of due and id",
-	{{30, 1, 0}, {10, 9, 0}, {20, 3, 1}, {20, 2, 2}}, 5, 4, 100,
-	{9, 2, 3, 1}, false, INT64_MAX},
-    {"the horizon counts in", {{100, 1, 0}, {101, 2, 0}}, 5, 4, 100, {1},
-	false, 101},
-    {"only later ones", {{300, 1, 0}, {200, 2, 1}}, 5, 4, 100, {0}, false,
-	200},
+    {"in order of due and id", {{30, 1, 0}, {10, 9, 0}, {20, 3, 1}, {20, 2, 2}},
+	5, 4, 100, {9, 2, 3, 1}, false, INT64_MAX},
+    {"the horizon counts in", {{100, 1, 0}, {101, 2, 0}}, 5, 4, 100, {1}, false,
+	101},
+    {"only later ones", {{300, 1, 0}, {200, 2, 1}}, 5, 4, 100, {0}, false, 200},
     {"stops at the maximum", {{10, 1, 0}, {20, 2, 1}, {30, 3, 2}}, 5, 2, 100,
 	{1, 2}, true, 30},
-    {"exactly the maximum", {{10, 1, 0}, {20, 2, 1}}, 3, 2, 100, {1, 2},
-	false, INT64_MAX},
+    {"exactly the maximum", {{10, 1, 0}, {20, 2, 1}}, 3, 2, 100, {1, 2}, false,
+	INT64_MAX},
     {"maximum, the next is later", {{10, 1, 0}, {200, 2, 1}}, 3, 1, 100, {1},
 	false, 200},
     {"a shard was cut, others are due behind it",
-	{{10, 1, 0}, {20, 2, 0}, {50, 3, 1}, {200, 4, 1}}, 2, 4, 100,
-	{1, 2, 3}, true, 20},
-    {"a cut shard ends beyond the horizon",
-	{{10, 1, 0}, {150, 2, 0}}, 2, 4, 100, {1}, false, 150},
+	{{10, 1, 0}, {20, 2, 0}, {50, 3, 1}, {200, 4, 1}}, 2, 4, 100, {1, 2, 3},
+	true, 20},
+    {"a cut shard ends beyond the horizon", {{10, 1, 0}, {150, 2, 0}}, 2, 4,
+	100, {1}, false, 150},
     {"horizon without end", {{10, 1, 0}}, 5, 4, INT64_MAX, {1}, false,
 	INT64_MAX},
 };
@@ -175,8 +206,8 @@ START_TEST(pick)
 	    pick_cases[_i].ids[picked] == 0, "%s", pick_cases[_i].name);
 	ck_assert_msg(
 	    turn.more == pick_cases[_i].more, "%s", pick_cases[_i].name);
-	ck_assert_msg(turn.next_due_ms == pick_cases[_i].next_due_ms, "%s: %lld",
-	    pick_cases[_i].name, (long long)turn.next_due_ms);
+	ck_assert_msg(turn.next_due_ms == pick_cases[_i].next_due_ms,
+	    "%s: %lld", pick_cases[_i].name, (long long)turn.next_due_ms);
 }
 END_TEST
 
@@ -210,18 +241,21 @@ static const struct {
 
 START_TEST(row_state)
 {
-	ck_assert_int_eq(store_row_state(state_cases[_i].status,
-			     state_cases[_i].last_code,
-			     state_cases[_i].has_error),
+	ck_assert_int_eq(
+	    store_row_state(state_cases[_i].status, state_cases[_i].last_code,
+		state_cases[_i].has_error),
 	    state_cases[_i].state);
 }
 END_TEST
 
 START_TEST(record_owns_its_bytes)
 {
-	char app[] = "app", id[] = "id", body[] = "body\0tail", text[] = "refused";
+	char app[] = "app", id[] = "id", body[] = "body\0tail",
+	     text[] = "refused";
 	const struct event ev = {.app = slice_of(app, 3),
-	    .id = slice_of(id, 2), .body = slice_of(body, 9), .expiry_ms = 5};
+	    .id = slice_of(id, 2),
+	    .body = slice_of(body, 9),
+	    .expiry_ms = 5};
 	const struct store_attempt attempts[] = {
 	    {.number = 1, .error = slice_of(text, 7)},
 	    {.number = 2, .code = 500, .response = slice_of(body, 9)},

@@ -23,15 +23,20 @@
 #include "store/store_backend.h"
 #include "store/write_lock.h"
 
+#define DEFAULT_URL "sqlite:test.db"
+
 #define ALL UINT64_MAX
 
 /* A slice in the initialiser of a static table. */
-#define BYTES(text) {(text), sizeof(text) - 1}
+#define BYTES(text)                                                            \
+	{                                                                      \
+		(text), sizeof(text) - 1                                       \
+	}
 
 /* Owner tokens; the first looks negative where numbers have a sign. */
-#define A	UINT64_C(0xfedcba9876543210)
-#define B	UINT64_C(2)
-#define C	UINT64_C(3)
+#define A       UINT64_C(0xfedcba9876543210)
+#define B       UINT64_C(2)
+#define C       UINT64_C(3)
 #define SWEEPER UINT64_C(4)
 
 enum {
@@ -56,8 +61,10 @@ static struct store_claim *claims[CLAIMS_MAX];
 static struct store *
 open_url(const char *which, int64_t timeout_ms, struct write_lock *lock)
 {
-	const struct store_params params = {.url = which, .state_dir = dir,
-	    .connect_timeout_ms = 5000, .timeout_ms = timeout_ms,
+	const struct store_params params = {.url = which,
+	    .state_dir = dir,
+	    .connect_timeout_ms = 5000,
+	    .timeout_ms = timeout_ms,
 	    .write_lock = lock};
 	struct store *s;
 
@@ -135,8 +142,8 @@ key_of(const char *id)
 {
 	struct event_key key;
 
-	ck_assert_int_eq(event_key_make(SLICE_LITERAL("app"),
-			     slice_from_string(id), &key),
+	ck_assert_int_eq(
+	    event_key_make(SLICE_LITERAL("app"), slice_from_string(id), &key),
 	    0);
 	return key;
 }
@@ -207,8 +214,11 @@ lease_after(uint64_t owner, uint64_t dead)
 static struct store_turn
 claim(uint64_t owner, uint64_t shards, size_t max, int64_t horizon_ms)
 {
-	struct store_turn turn = {.owner = owner, .shards = shards,
-	    .claim_max = max, .horizon_ms = horizon_ms, .claims = claims};
+	struct store_turn turn = {.owner = owner,
+	    .shards = shards,
+	    .claim_max = max,
+	    .horizon_ms = horizon_ms,
+	    .claims = claims};
 
 	ck_assert_uint_le(max, CLAIMS_MAX);
 	ok(store_turn(store, &turn, &err));
@@ -266,12 +276,12 @@ complete_claims(const struct store_turn *turn)
 	struct store_result results[CLAIMS_MAX];
 
 	for (size_t i = 0; i < turn->n_claims; i++)
-		results[i] = (struct store_result){
-		    .row_id = turn->claims[i]->row_id,
-		    .kind = RESULT_COMPLETED,
-		    .attempt = turn->claims[i]->attempt,
-		    .at_ms = 5000,
-		    .code = 200};
+		results[i] =
+		    (struct store_result){.row_id = turn->claims[i]->row_id,
+			.kind = RESULT_COMPLETED,
+			.attempt = turn->claims[i]->attempt,
+			.at_ms = 5000,
+			.code = 200};
 	ck_assert_uint_eq(give(turn->owner, results, turn->n_claims), 0);
 }
 
@@ -304,6 +314,15 @@ sweep(void)
 	    (struct store_lease_turn){.owner = SWEEPER, .leaving = true});
 }
 
+static const char *
+path_of(const char *name)
+{
+	static char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return path;
+}
+
 static void
 empty_dir(void)
 {
@@ -327,12 +346,31 @@ setup(void)
 	sweep();
 }
 
+/* What no function of the store shows: a log goes with its event. */
+static void
+expect_no_logs(void)
+{
+	sqlite3 *db;
+	sqlite3_stmt *stmt;
+
+	ck_assert_int_eq(sqlite3_open(path_of("test.db"), &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT count(*) FROM attempt",
+			     -1, &stmt, NULL),
+	    SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
+	ck_assert_int_eq(sqlite3_column_int(stmt, 0), 0);
+	(void)sqlite3_finalize(stmt);
+	(void)sqlite3_close(db);
+}
+
 static void
 teardown(void)
 {
 	sweep();
 	store_close(&store);
 	ck_assert_ptr_null(store);
+	if (strcmp(url, DEFAULT_URL) == 0)
+		expect_no_logs();
 }
 
 /* ---- adding and finding ---- */
@@ -486,8 +524,7 @@ START_TEST(same_and_conflict_across_batches)
 	again = add_event(&first);
 	ck_assert_int_eq(again.outcome, ADD_SAME);
 	ck_assert_int_eq(again.state, EVENT_PROCESSING);
-	ck_assert_uint_eq(
-	    give_one(A, created.row_id, 1, RESULT_RETRY, 503), 0);
+	ck_assert_uint_eq(give_one(A, created.row_id, 1, RESULT_RETRY, 503), 0);
 	again = add_event(&first);
 	ck_assert_int_eq(again.state, EVENT_SERVICE_UNAVAILABLE);
 	ck_assert_uint_eq(claim_all(A), 1);
@@ -540,10 +577,9 @@ START_TEST(large_batch)
 	}
 	ok(store_add_events(store, adds, N, &err));
 	for (int i = 0; i < N; i++)
-		ck_assert_int_eq(list[i].outcome,
-		    i % 3 != 0	     ? ADD_CREATED
-			: i % 2 == 0 ? ADD_SAME
-				     : ADD_CONFLICT);
+		ck_assert_int_eq(list[i].outcome, i % 3 != 0   ? ADD_CREATED
+						  : i % 2 == 0 ? ADD_SAME
+							       : ADD_CONFLICT);
 	(void)lease(A);
 	ck_assert_uint_eq(claim_all(A), N);
 }
@@ -687,8 +723,8 @@ START_TEST(claims_stop_at_the_maximum)
 		ck_assert_int_eq(claims[0]->due_ms, 120 - (int64_t)left);
 		ck_assert_int_eq(claims[4]->due_ms, 124 - (int64_t)left);
 		ck_assert_int_eq(turn.more, left > 5);
-		ck_assert_int_eq(turn.next_due_ms,
-		    left > 5 ? 125 - (int64_t)left : 9000);
+		ck_assert_int_eq(
+		    turn.next_due_ms, left > 5 ? 125 - (int64_t)left : 9000);
 		free_claims(&turn);
 	}
 }
@@ -771,8 +807,7 @@ START_TEST(no_claims_after_the_lease)
 	struct store_turn turn;
 
 	(void)add("expired", 1000);
-	(void)lease_with(
-	    (struct store_lease_turn){.owner = A, .lease_ms = 1});
+	(void)lease_with((struct store_lease_turn){.owner = A, .lease_ms = 1});
 	do {
 		turn = claim(A, ALL, 0, 0);
 		ck_assert_int_lt(clock_mono_ms(), until_ms);
@@ -797,8 +832,8 @@ static const struct {
     {RESULT_FAILED, 404, BYTES(""), EVENT_FAILED, 1, 5000, 1},
     {RESULT_FAILED, 0, BYTES("bad URL"), EVENT_FAILED, 1, 5000, 1},
     {RESULT_RETRY, 503, BYTES(""), EVENT_SERVICE_UNAVAILABLE, 1, 6000, 1},
-    {RESULT_RETRY, 0, BYTES("refused\0\xff"),
-	EVENT_SERVICE_UNAVAILABLE, 1, 6000, 1},
+    {RESULT_RETRY, 0, BYTES("refused\0\xff"), EVENT_SERVICE_UNAVAILABLE, 1,
+	6000, 1},
     {RESULT_RELEASED, 0, BYTES(""), EVENT_PENDING, 0, 1000, 0},
 };
 
@@ -834,8 +869,7 @@ START_TEST(each_result)
 		ck_assert_int_eq(attempt->at_ms, 5000);
 		ck_assert_int_eq(attempt->code, result_cases[_i].code);
 		ck_assert(slice_eq(attempt->error, result_cases[_i].error));
-		ck_assert(
-		    slice_eq(attempt->response, SLICE_LITERAL("oh\0no")));
+		ck_assert(slice_eq(attempt->response, SLICE_LITERAL("oh\0no")));
 	}
 	store_record_free(record);
 
@@ -894,6 +928,7 @@ START_TEST(result_given_twice)
 	    {.row_id = row_id, .kind = RESULT_RETRY, .attempt = 1, .code = 503},
 	    {.row_id = row_id, .kind = RESULT_RETRY, .attempt = 1, .code = 504},
 	};
+	struct store_record *record;
 
 	(void)lease(A);
 	ck_assert_uint_eq(claim_all(A), 1);
@@ -901,6 +936,10 @@ START_TEST(result_given_twice)
 	expect("twice", EVENT_SERVICE_UNAVAILABLE, 1, 1);
 	ck_assert_uint_eq(give(A, twice, 2), 2);
 	expect("twice", EVENT_SERVICE_UNAVAILABLE, 1, 1);
+	record = find("twice");
+	ck_assert_int_eq(record->last_code, 503);
+	ck_assert_int_eq(record->log[0].code, 503);
+	store_record_free(record);
 
 	ck_assert_uint_eq(claim_all(A), 1);
 	ck_assert_uint_eq(give_one(A, row_id, 2, RESULT_COMPLETED, 200), 0);
@@ -915,9 +954,13 @@ START_TEST(results_come_before_claims)
 {
 	struct store_result retry = {
 	    .kind = RESULT_RETRY, .attempt = 1, .due_ms = 2000, .code = 503};
-	struct store_turn turn = {.owner = A, .shards = ALL,
-	    .results = &retry, .n_results = 1, .claims = claims,
-	    .claim_max = 10, .horizon_ms = 2000};
+	struct store_turn turn = {.owner = A,
+	    .shards = ALL,
+	    .results = &retry,
+	    .n_results = 1,
+	    .claims = claims,
+	    .claim_max = 10,
+	    .horizon_ms = 2000};
 
 	retry.row_id = add("again", 1000);
 	(void)lease(A);
@@ -941,8 +984,7 @@ START_TEST(many_results_in_one_turn)
 	turn = claim(A, ALL, CLAIMS_MAX, INT64_MAX);
 	ck_assert_uint_eq(turn.n_claims, 200);
 	for (size_t i = 0; i < 200; i++)
-		results[i] = (struct store_result){
-		    .row_id = claims[i]->row_id,
+		results[i] = (struct store_result){.row_id = claims[i]->row_id,
 		    .kind = (enum result_kind)(i % 4),
 		    .attempt = claims[i]->attempt,
 		    .at_ms = 5000,
@@ -957,12 +999,11 @@ START_TEST(many_results_in_one_turn)
 
 		ck_assert_int_eq(event_key_make(ev->app, ev->id, &key), 0);
 		ok(store_find_event(store, &key, FIND_WHOLE, &record, &err));
-		ck_assert_uint_eq(record->n_log,
-		    results[i].kind == RESULT_FAILED ||
-			results[i].kind == RESULT_RETRY);
+		ck_assert_uint_eq(
+		    record->n_log, results[i].kind == RESULT_FAILED ||
+				       results[i].kind == RESULT_RETRY);
 		if (record->n_log == 1) {
-			ck_assert_int_eq(
-			    record->log[0].code, results[i].code);
+			ck_assert_int_eq(record->log[0].code, results[i].code);
 			ck_assert(slice_eq(
 			    record->log[0].response, claims[i]->event.id));
 		}
@@ -980,6 +1021,7 @@ END_TEST
 START_TEST(late_result_writes_nothing)
 {
 	int64_t row_id = add("late", 1000);
+	struct store_record *record;
 
 	(void)lease(A);
 	ck_assert_uint_eq(claim_all(A), 1);
@@ -994,8 +1036,29 @@ START_TEST(late_result_writes_nothing)
 	     kind++)
 		ck_assert_uint_eq(give_one(A, row_id, 1, kind, 500), 1);
 	expect("late", EVENT_PROCESSING, 2, 1);
+	record = find("late");
+	ck_assert(slice_eq(record->log[0].error, SLICE_LITERAL("interrupted")));
+	store_record_free(record);
 	ck_assert_uint_eq(give_one(B, row_id, 2, RESULT_COMPLETED, 200), 0);
 	expect("late", EVENT_COMPLETED, 2, 1);
+}
+END_TEST
+
+/* Two owners, one attempt number: a release uncounted the first. */
+START_TEST(late_result_of_the_same_attempt)
+{
+	int64_t row_id = add("same", 1000);
+
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(give_one(A, row_id, 1, RESULT_RELEASED, 0), 0);
+	(void)lease_after(B, A);
+	ck_assert_uint_eq(claim_all(B), 1);
+	for (enum result_kind kind = RESULT_COMPLETED; kind <= RESULT_RELEASED;
+	     kind++)
+		ck_assert_uint_eq(give_one(A, row_id, 1, kind, 500), 1);
+	expect("same", EVENT_PROCESSING, 1, 0);
+	ck_assert_uint_eq(give_one(B, row_id, 1, RESULT_COMPLETED, 200), 0);
 }
 END_TEST
 
@@ -1020,33 +1083,34 @@ START_TEST(interrupted_by_death)
 {
 	struct store_record *record;
 	struct store_turn turn;
-	struct store_lease_turn b;
+	struct store_lease_turn after;
+	/* Both ways: which token is the greater must not matter. */
+	uint64_t dead = _i == 0 ? A : B, heir = _i == 0 ? B : A;
 
 	(void)add("int", 1000);
 	(void)add("waits", 1000);
-	(void)lease(A);
-	turn = claim(A, shard_bit("int"), 10, INT64_MAX);
+	(void)lease(dead);
+	turn = claim(dead, shard_bit("int"), 10, INT64_MAX);
 	ck_assert_uint_ge(turn.n_claims, 1);
 	free_claims(&turn);
-	b = lease_after(B, A);
-	ck_assert_uint_eq(b.n_interrupted, turn.n_claims);
-	ck_assert_uint_eq(b.n_living, 1);
-	ck_assert_uint_eq(b.shards, ALL);
-	ck_assert_uint_eq(b.n_strays, 0);
+	after = lease_after(heir, dead);
+	ck_assert_uint_eq(after.n_interrupted, turn.n_claims);
+	ck_assert_uint_eq(after.n_living, 1);
+	ck_assert_uint_eq(after.shards, ALL);
+	ck_assert_uint_eq(after.n_strays, 0);
 
 	expect("int", EVENT_SERVICE_UNAVAILABLE, 1, 1);
 	record = find("int");
 	ck_assert(slice_eq(record->last_error, SLICE_LITERAL("interrupted")));
-	ck_assert(
-	    slice_eq(record->log[0].error, SLICE_LITERAL("interrupted")));
+	ck_assert(slice_eq(record->log[0].error, SLICE_LITERAL("interrupted")));
 	ck_assert_uint_eq(record->log[0].number, 1);
 	ck_assert_int_eq(record->log[0].code, 0);
 	ck_assert_int_le(
-	    record->due_ms, clock_wall_ms() + b.clock_offset_ms + 1000);
+	    record->due_ms, clock_wall_ms() + after.clock_offset_ms + 1000);
 	ck_assert_int_ge(record->log[0].at_ms, record->created_ms - WAIT_MS);
 	store_record_free(record);
-	ck_assert_uint_eq(lease(B).n_interrupted, 0);
-	ck_assert_uint_eq(claim_all(B), 2);
+	ck_assert_uint_eq(lease(heir).n_interrupted, 0);
+	ck_assert_uint_eq(claim_all(heir), 2);
 }
 END_TEST
 
@@ -1060,8 +1124,8 @@ START_TEST(interrupted_by_expiry)
 	(void)lease(A);
 	ck_assert_uint_eq(claim_all(A), 1);
 	ck_assert_uint_eq(lease(B).shards, 0);
-	(void)lease_with((struct store_lease_turn){
-	    .owner = A, .lease_ms = 1, .busy = ALL});
+	(void)lease_with(
+	    (struct store_lease_turn){.owner = A, .lease_ms = 1, .busy = ALL});
 	do {
 		b = lease(B);
 		interrupted += b.n_interrupted;
@@ -1081,13 +1145,16 @@ START_TEST(interrupted_too_often)
 	(void)lease(A);
 	ck_assert_uint_eq(claim_all(A), 1);
 	(void)lease_with((struct store_lease_turn){.owner = B,
-	    .dead = &(const uint64_t){A}, .n_dead = 1, .max_attempts = 2});
+	    .dead = &(const uint64_t){A},
+	    .n_dead = 1,
+	    .max_attempts = 2});
 	expect("often", EVENT_SERVICE_UNAVAILABLE, 1, 1);
 	ck_assert_uint_eq(claim_all(B), 1);
-	ck_assert_uint_eq(
-	    lease_with((struct store_lease_turn){.owner = C,
-		.dead = &(const uint64_t){B}, .n_dead = 1, .max_attempts = 2})
-		.n_interrupted,
+	ck_assert_uint_eq(lease_with((struct store_lease_turn){.owner = C,
+					 .dead = &(const uint64_t){B},
+					 .n_dead = 1,
+					 .max_attempts = 2})
+			      .n_interrupted,
 	    1);
 	expect("often", EVENT_FAILED, 2, 2);
 	record = find("often");
@@ -1114,8 +1181,7 @@ START_TEST(leases_are_shared_evenly)
 		for (unsigned round = 0; round < 2; round++) {
 			all = 0;
 			for (unsigned i = 0; i < n; i++) {
-				struct store_lease_turn turn =
-				    lease(owners[i]);
+				struct store_lease_turn turn = lease(owners[i]);
 
 				ck_assert_uint_eq(all & turn.shards, 0);
 				all |= turn.shards;
@@ -1123,8 +1189,8 @@ START_TEST(leases_are_shared_evenly)
 		}
 		ck_assert_uint_eq(all, ALL);
 		for (unsigned i = 0; i < n; i++) {
-			int held = __builtin_popcountll(
-			    lease(owners[i]).shards);
+			int held =
+			    __builtin_popcountll(lease(owners[i]).shards);
 
 			ck_assert_int_ge(held, (int)(EVENT_SHARDS / n));
 			ck_assert_int_le(held, (int)(EVENT_SHARDS / n + 1));
@@ -1196,8 +1262,8 @@ compare_ids(const void *a, const void *b)
 
 START_TEST(strays)
 {
-	struct store_lease_turn turn = {.owner = A, .lease_ms = LEASE_MS,
-	    .max_attempts = MAX_ATTEMPTS};
+	struct store_lease_turn turn = {
+	    .owner = A, .lease_ms = LEASE_MS, .max_attempts = MAX_ATTEMPTS};
 	int64_t known[] = {
 	    add("known1", 1000), add("known2", 1000), add("stray", 1000)};
 	int64_t stray = known[2];
@@ -1344,8 +1410,8 @@ START_TEST(two_processes_claim_everything_once)
 {
 	enum { N = 250 };
 	static const uint64_t owners[] = {A, B};
-	struct tally *tally = mmap(NULL, sizeof(*tally),
-	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct tally *tally = mmap(NULL, sizeof(*tally), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t pids[2];
 	char id[32];
 	int wait_status;
@@ -1365,8 +1431,7 @@ START_TEST(two_processes_claim_everything_once)
 		}
 	}
 	for (int i = 0; i < 2; i++) {
-		ck_assert_int_eq(
-		    waitpid(pids[i], &wait_status, 0), pids[i]);
+		ck_assert_int_eq(waitpid(pids[i], &wait_status, 0), pids[i]);
 		ck_assert_int_eq(wait_status, 0);
 	}
 	for (int i = 0; i < N; i++)
@@ -1382,21 +1447,11 @@ END_TEST
 
 /* ---- SQLite ---- */
 
-static const char *
-path_of(const char *name)
-{
-	static char path[128];
-
-	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
-	return path;
-}
-
 static void
 sqlite_run(sqlite3 *db, const char *sql)
 {
-	ck_assert_msg(
-	    sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s",
-	    sqlite3_errmsg(db));
+	ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK,
+	    "%s", sqlite3_errmsg(db));
 }
 
 static sqlite3 *
@@ -1492,8 +1547,7 @@ START_TEST(sqlite_without_schema)
 
 	empty_dir();
 	ok(store_ping(s, &err));
-	ck_assert_int_eq(
-	    store_find_event(s, &key, FIND_STATUS, &record, &err),
+	ck_assert_int_eq(store_find_event(s, &key, FIND_STATUS, &record, &err),
 	    STORE_BROKEN);
 	ck_assert_ptr_nonnull(strstr(err.text, "no such table"));
 	ok(store_check(s, false, &err));
@@ -1520,8 +1574,7 @@ START_TEST(sqlite_busy)
 	ok(store_check(s, true, &err));
 	db = sqlite_file("b.db");
 	sqlite_run(db, "BEGIN IMMEDIATE");
-	ck_assert_int_eq(
-	    store_cancel_event(s, &key, &outcome, &state, &err),
+	ck_assert_int_eq(store_cancel_event(s, &key, &outcome, &state, &err),
 	    STORE_UNAVAILABLE);
 	ck_assert_ptr_nonnull(strstr(err.text, "locked"));
 	/* The lock was given back. */
@@ -1530,12 +1583,11 @@ START_TEST(sqlite_busy)
 
 	/* A pause, with the reason, then it works again. */
 	sqlite_run(db, "ROLLBACK");
-	ck_assert_int_eq(
-	    store_cancel_event(s, &key, &outcome, &state, &err),
+	ck_assert_int_eq(store_cancel_event(s, &key, &outcome, &state, &err),
 	    STORE_UNAVAILABLE);
 	ck_assert_ptr_nonnull(strstr(err.text, "locked"));
-	while (store_cancel_event(s, &key, &outcome, &state, &err) !=
-	    STORE_OK) {
+	while (
+	    store_cancel_event(s, &key, &outcome, &state, &err) != STORE_OK) {
 		ck_assert_int_lt(clock_mono_ms(), until_ms);
 		tries++;
 	}
@@ -1544,8 +1596,7 @@ START_TEST(sqlite_busy)
 
 	/* Somebody else has the turn. */
 	ck_assert_int_eq(write_lock_acquire(&lock, 0), 0);
-	ck_assert_int_eq(
-	    store_cancel_event(s, &key, &outcome, &state, &err),
+	ck_assert_int_eq(store_cancel_event(s, &key, &outcome, &state, &err),
 	    STORE_UNAVAILABLE);
 	ck_assert_ptr_nonnull(strstr(err.text, "turn to write"));
 	write_lock_release(&lock);
@@ -1570,12 +1621,10 @@ START_TEST(sqlite_rollback)
 	s = open_url("sqlite:r.db", 1000, &lock);
 	ok(store_check(s, true, &err));
 	db = sqlite_file("r.db");
-	sqlite_run(db,
-	    "CREATE TRIGGER t AFTER INSERT ON event"
-	    " WHEN new.event_id = CAST('bad' AS BLOB)"
-	    " BEGIN SELECT RAISE(ABORT, 'bad event'); END");
-	ck_assert_int_eq(
-	    store_add_events(s, adds, 2, &err), STORE_BROKEN);
+	sqlite_run(db, "CREATE TRIGGER t AFTER INSERT ON event"
+		       " WHEN new.event_id = CAST('bad' AS BLOB)"
+		       " BEGIN SELECT RAISE(ABORT, 'bad event'); END");
+	ck_assert_int_eq(store_add_events(s, adds, 2, &err), STORE_BROKEN);
 	ck_assert_ptr_nonnull(strstr(err.text, "bad event"));
 	sqlite_run(db, "DROP TRIGGER t");
 	(void)sqlite3_close(db);
@@ -1610,8 +1659,7 @@ START_TEST(sqlite_first_openers_race)
 		}
 	}
 	for (int i = 0; i < 4; i++) {
-		ck_assert_int_eq(
-		    waitpid(pids[i], &wait_status, 0), pids[i]);
+		ck_assert_int_eq(waitpid(pids[i], &wait_status, 0), pids[i]);
 		ck_assert_int_eq(wait_status, 0);
 	}
 }
@@ -1652,8 +1700,9 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, results_come_before_claims);
 	tcase_add_test(tc, many_results_in_one_turn);
 	tcase_add_test(tc, late_result_writes_nothing);
+	tcase_add_test(tc, late_result_of_the_same_attempt);
 	tcase_add_test(tc, late_result_of_an_older_attempt);
-	tcase_add_test(tc, interrupted_by_death);
+	tcase_add_loop_test(tc, interrupted_by_death, 0, 2);
 	tcase_add_test(tc, interrupted_by_expiry);
 	tcase_add_test(tc, interrupted_too_often);
 	tcase_add_test(tc, leases_are_shared_evenly);
@@ -1697,7 +1746,7 @@ main(void)
 
 	url = getenv("CASSATA_TEST_DATASTORE");
 	if (url == NULL)
-		url = "sqlite:test.db";
+		url = DEFAULT_URL;
 	(void)snprintf(dir, sizeof(dir), "%s/store_test.XXXXXX",
 	    tmp == NULL ? "/tmp" : tmp);
 	if (mkdtemp(dir) == NULL) {
