@@ -795,8 +795,13 @@ config_load(const struct config_source *source, struct config *cfg,
 		if (set_default(key, cfg, &err) == -1)
 			config_error(errors, ld.file, nowhere,
 			    "default of %s %s", key->name, err.text);
-	if (ld.file != NULL)
+	if (ld.file != NULL) {
+		cfg->file = strdup(ld.file);
+		if (cfg->file == NULL)
+			config_error(
+			    errors, ld.file, nowhere, "out of memory");
 		load_file(&ld);
+	}
 	if (complete_paths(cfg, source) == -1)
 		config_error(errors, ld.file, nowhere,
 		    "the state directory cannot be found: %s", strerror(errno));
@@ -818,5 +823,6 @@ config_free(struct config *cfg)
 		if (kinds[key->kind].string)
 			free(*(char **)target_of(cfg, key));
 	free(cfg->datastore.password);
+	free(cfg->file);
 	memset(cfg, 0, sizeof(*cfg));
 }

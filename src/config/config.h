@@ -71,6 +71,7 @@ struct config_log {
 };
 
 struct config {
+	char *file; /* that was read, or NULL */
 	struct config_service service;
 	struct config_worker worker;
 	struct config_datastore datastore;

@@ -8,13 +8,13 @@
 #include "base/slice.h"
 
 enum {
-	EVENT_APP_MAX = 100,	/* bytes */
-	EVENT_ID_MAX = 255,	/* bytes */
-	EVENT_URL_MAX = 8192,	/* bytes */
+	EVENT_APP_MAX = 100,  /* bytes */
+	EVENT_ID_MAX = 255,   /* bytes */
+	EVENT_URL_MAX = 8192, /* bytes */
 	EVENT_HEADERS_MAX = 64,
 	EVENT_HEADER_BYTES_MAX = 16384, /* all together, as kept */
 	EVENT_KEY_BYTES = 16,
-	EVENT_SHARDS = 64,	/* fits the bits of a uint64_t */
+	EVENT_SHARDS = 64, /* fits the bits of a uint64_t */
 };
 
 /*
@@ -44,8 +44,8 @@ struct event {
 	struct slice url;     /* http or https */
 	struct slice headers; /* each "Name: value" followed by LF */
 	struct slice body;    /* the bytes to deliver */
-	bool body_is_text;    /* the client gave a JSON string, body is its text */
-	int64_t expiry_ms;    /* wall clock */
+	bool body_is_text; /* the client gave a JSON string, body is its text */
+	int64_t expiry_ms; /* wall clock */
 };
 
 /*

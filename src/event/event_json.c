@@ -54,7 +54,7 @@ static bool
 is_alnum_or(char c, const char *marks)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	    is_digit(c) || (c != '\0' && strchr(marks, c) != NULL);
+	       is_digit(c) || (c != '\0' && strchr(marks, c) != NULL);
 }
 
 static bool
@@ -350,8 +350,7 @@ is_refused(struct slice name)
 	for (size_t i = 0; i < COUNT(refused_headers); i++) {
 		struct slice refused = refused_headers[i], start = name;
 
-		if (refused.p[refused.len - 1] == '-' &&
-		    name.len > refused.len)
+		if (refused.p[refused.len - 1] == '-' && name.len > refused.len)
 			start.len = refused.len;
 		if (slice_ieq(start, refused))
 			return true;
@@ -429,7 +428,8 @@ read_headers(
 		snprintf(item, sizeof(item), "%s/%zu", pointer, n++);
 		read_header(r, item, &element);
 	}
-	/* The scratch may have a lower maximum of its own, or be out of memory. */
+	/* The scratch may have a lower maximum of its own, or be out of memory.
+	 */
 	if (r->scratch->failed || r->scratch->len > EVENT_HEADER_BYTES_MAX)
 		bad(r->errors, pointer, "is too large: at most %d bytes",
 		    EVENT_HEADER_BYTES_MAX);

@@ -277,9 +277,8 @@ scan_after_value(struct scanner *s)
 		if (close_container(s))
 			continue;
 		if (peek(s) != ',')
-			return fail(s,
-			    in_object(s) ? "',' or '}' is expected"
-					 : "',' or ']' is expected");
+			return fail(s, in_object(s) ? "',' or '}' is expected"
+						    : "',' or ']' is expected");
 		s->p++;
 		break;
 	}
@@ -468,8 +467,8 @@ json_next_member(const struct json_value *object, const char **at,
 }
 
 int
-json_next_element(const struct json_value *array, const char **at,
-    struct json_value *value)
+json_next_element(
+    const struct json_value *array, const char **at, struct json_value *value)
 {
 	const char *p = next_item(array, *at);
 

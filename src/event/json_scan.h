@@ -41,8 +41,8 @@ int json_scan(struct slice text, struct json_value *value, struct err *err);
  */
 int json_next_member(const struct json_value *object, const char **at,
     struct slice *key, struct json_value *value);
-int json_next_element(const struct json_value *array, const char **at,
-    struct json_value *value);
+int json_next_element(
+    const struct json_value *array, const char **at, struct json_value *value);
 
 /*
  * The text of a string value (raw, with quotes, accepted by json_scan) in

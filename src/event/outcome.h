@@ -6,7 +6,7 @@
 
 enum outcome {
 	OUTCOME_DELIVERED, /* 2xx: done */
-	OUTCOME_RETRY,	   /* may succeed later */
+	OUTCOME_RETRY,     /* may succeed later */
 	OUTCOME_REJECTED,  /* will not succeed: 3xx, other 4xx, bad URL */
 };
 

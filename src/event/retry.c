@@ -9,8 +9,8 @@ spread(int64_t range, uint32_t random)
 {
 	uint64_t r = (uint64_t)range;
 
-	return (int64_t)((r >> 32) * random +
-	    (((r & UINT32_MAX) * random) >> 32));
+	return (
+	    int64_t)((r >> 32) * random + (((r & UINT32_MAX) * random) >> 32));
 }
 
 int64_t
@@ -25,7 +25,7 @@ retry_wait_ms(const struct retry_policy *policy, unsigned attempt,
 		return -1;
 	delay = policy->delay_ms[(attempt < last ? attempt : last) - 1];
 	jitter = delay / 100 * policy->jitter_percent +
-	    delay % 100 * policy->jitter_percent / 100;
+		 delay % 100 * policy->jitter_percent / 100;
 	wait = delay - jitter + spread(2 * jitter + 1, random);
 
 	if (retry_after_ms > policy->retry_after_max_ms)

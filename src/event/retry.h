@@ -8,10 +8,10 @@
 enum { RETRY_DELAYS_MAX = 32 };
 
 struct retry_policy {
-	unsigned max_retries;			/* after the first attempt */
-	size_t n_delays;			/* 1 to RETRY_DELAYS_MAX */
-	int64_t delay_ms[RETRY_DELAYS_MAX];	/* the last one repeats */
-	unsigned jitter_percent;		/* 0 to 100 */
+	unsigned max_retries;               /* after the first attempt */
+	size_t n_delays;                    /* 1 to RETRY_DELAYS_MAX */
+	int64_t delay_ms[RETRY_DELAYS_MAX]; /* the last one repeats */
+	unsigned jitter_percent;            /* 0 to 100 */
 	int64_t retry_after_max_ms;
 };
 

@@ -47,7 +47,7 @@ struct control {
 	struct loop_io *io;
 	struct loop_timer *pause;
 	size_t n_clients;
-	LIST_HEAD(, client) clients;
+	LIST_HEAD(clients, client) clients;
 };
 
 /* ---- clients ---- */
@@ -167,7 +167,7 @@ place_state(const struct place *place)
 	    [CHILD_FAILED] = "failed",
 	};
 
-	/* Throttled: it will start. */
+	/* Empty for now: it will start. */
 	if (place->pid == 0 && place->state != CHILD_FAILED)
 		return names[CHILD_STARTING];
 	return names[place->state];
@@ -212,8 +212,7 @@ children_json(const struct master *m)
 	const struct generation *gen;
 	bool ok = array != NULL;
 
-	TAILQ_FOREACH(gen, &m->generations, entry)
-	{
+	TAILQ_FOREACH(gen, &m->generations, entry) {
 		for (size_t i = 0; ok && i < gen->n_places; i++) {
 			if (is_shown(&gen->places[i]))
 				ok = append(
@@ -291,10 +290,10 @@ master_state(const struct master *m)
 static bool
 fill_status(struct json_object *o, const struct master *m)
 {
-	const char *file = m->options.source.file;
 	/* There is one as long as the loop runs. */
 	const struct generation *gen =
 	    m->current != NULL ? m->current : TAILQ_FIRST(&m->generations);
+	const char *file = gen->cfg.file;
 
 	if (!put(o, "version", json_object_new_string(CASSATA_VERSION)) ||
 	    !put(o, "pid", json_object_new_int64(getpid())) ||
@@ -539,7 +538,7 @@ control_open(struct master *m, const char *path, struct err *err)
 		free(control);
 		return NULL;
 	}
-	memcpy(control->path, path, strlen(path));
+	(void)snprintf(control->path, sizeof(control->path), "%s", path);
 	control->io = loop_io_create(
 	    m->loop, control->fd, LOOP_READ, on_connection, control);
 	control->pause = loop_timer_create(m->loop, on_pause_over, control);
@@ -554,12 +553,14 @@ void
 control_close(struct control **control)
 {
 	struct control *c = *control;
-	struct client *client;
+	struct client *client, *next;
 
 	if (c == NULL)
 		return;
-	while ((client = LIST_FIRST(&c->clients)) != NULL)
+	for (client = LIST_FIRST(&c->clients); client != NULL; client = next) {
+		next = LIST_NEXT(client, entry);
 		client_free(client);
+	}
 	loop_io_free(&c->io);
 	loop_timer_free(&c->pause);
 	(void)unlink(c->path);

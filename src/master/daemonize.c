@@ -171,7 +171,10 @@ pidfile_lock(struct pidfile *pidfile, const char *path, struct err *err)
 	pid_t holder = 0;
 	int fd;
 
-	*pidfile = (struct pidfile){.path = path, .fd = -1};
+	pidfile->fd = -1;
+	if (strlen(path) >= sizeof(pidfile->path))
+		return err_set(err, "%s: too long for a path", path);
+	(void)snprintf(pidfile->path, sizeof(pidfile->path), "%s", path);
 	do {
 		fd =
 		    open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);

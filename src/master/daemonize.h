@@ -2,6 +2,8 @@
 #ifndef CASSATA_MASTER_DAEMONIZE_H
 #define CASSATA_MASTER_DAEMONIZE_H
 
+#include <limits.h>
+
 #include "base/err.h"
 
 /*
@@ -21,11 +23,11 @@ void daemonize_failed(int *fd, const char *reason);
 
 /*
  * The number of this process in a file that stays locked as long as it lives,
- * by a record lock, which children do not inherit. The path is the caller's.
+ * by a record lock, which children do not inherit.
  */
 struct pidfile {
-	const char *path;
 	int fd; /* -1: not held */
+	char path[PATH_MAX];
 };
 
 /* 0, or -1: err tells the holder's number when another process has the lock. */

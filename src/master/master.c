@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
@@ -153,6 +154,21 @@ fail_reload(struct master *m, const char *reason)
 	end_reload(m, &errors);
 }
 
+/* All children must go, and then this process. */
+static void
+leave(struct master *m)
+{
+	struct generation *gen;
+
+	m->stopping = true;
+	if (m->current != NULL)
+		listener_free(&m->current->listener);
+	TAILQ_FOREACH(gen, &m->generations, entry) {
+		if (!gen->draining)
+			generation_drain(gen);
+	}
+}
+
 /* The children that were started must go, what there was before stays. */
 static void
 change_failed(struct master *m, const char *reason)
@@ -166,7 +182,7 @@ change_failed(struct master *m, const char *reason)
 		fail_reload(m, reason);
 	} else {
 		(void)err_set(&m->failure, "%s", reason);
-		master_stop(m);
+		leave(m);
 	}
 }
 
@@ -232,25 +248,15 @@ master_reload(struct master *m, struct err *refused)
 void
 master_stop(struct master *m)
 {
-	struct generation *gen;
-
 	if (m->stopping)
 		return;
-	m->stopping = true;
-	if (m->failure.text[0] == '\0')
-		log_info("stopping");
-	notify_stopping();
+	log_info("stopping");
 	if (m->next != NULL)
 		change_failed(m, m->current == NULL
 				     ? "stopped before it was ready"
 				     : "the daemon is stopping");
-	if (m->current != NULL)
-		listener_free(&m->current->listener);
-	TAILQ_FOREACH(gen, &m->generations, entry)
-	{
-		if (!gen->draining)
-			generation_drain(gen);
-	}
+	notify_stopping();
+	leave(m);
 }
 
 /* ---- children ---- */
@@ -258,8 +264,7 @@ master_stop(struct master *m)
 static struct place *
 find_place(struct master *m, pid_t pid, struct generation **gen)
 {
-	TAILQ_FOREACH(*gen, &m->generations, entry)
-	{
+	TAILQ_FOREACH(*gen, &m->generations, entry) {
 		struct place *place = generation_find(*gen, pid);
 
 		if (place != NULL)
@@ -343,7 +348,7 @@ plan_replacement(struct master *m, struct generation *gen, struct place *place,
 		log_errorx("%s; it is not started again", description);
 	} else {
 		place->start_at_ms = now_ms + delay_ms;
-		log_warnx("%s; started again in %g s", description,
+		log_warnx("%s; its successor starts in %g s", description,
 		    (double)delay_ms / 1000);
 	}
 }
@@ -419,15 +424,12 @@ kill_late(const struct generation *gen, struct place *place)
 	(void)kill(place->pid, SIGKILL);
 }
 
-/* Does what is due in a place; returns when to look again. */
+/* The time of what is due next in a place; what is due now, is done. */
 static int64_t
-tick_place(struct master *m, struct generation *gen, struct place *place,
-    int64_t now_ms)
+place_deadline(struct generation *gen, struct place *place, int64_t now_ms)
 {
 	int64_t deadline_ms = INT64_MAX;
 
-	if (place->pid == 0 && place->start_at_ms <= now_ms)
-		start_place(m, gen, place);
 	if (place->pid == 0)
 		return place->start_at_ms;
 	if (place->killed)
@@ -444,24 +446,44 @@ tick_place(struct master *m, struct generation *gen, struct place *place,
 }
 
 static int64_t
-min_ms(int64_t a, int64_t b)
+generation_deadline(struct generation *gen, int64_t now_ms)
 {
-	return a < b ? a : b;
+	int64_t next_ms = place_deadline(gen, &gen->preflight, now_ms);
+
+	for (size_t i = 0; i < gen->n_places; i++) {
+		int64_t ms = place_deadline(gen, &gen->places[i], now_ms);
+
+		if (ms < next_ms)
+			next_ms = ms;
+	}
+	return next_ms;
 }
 
+static void
+start_due(struct master *m, struct generation *gen, int64_t now_ms)
+{
+	if (gen->preflight.start_at_ms <= now_ms)
+		start_place(m, gen, &gen->preflight);
+	for (size_t i = 0; i < gen->n_places; i++) {
+		if (gen->places[i].start_at_ms <= now_ms)
+			start_place(m, gen, &gen->places[i]);
+	}
+}
+
+/* Returns when to look again. */
 static int64_t
 tick(struct master *m)
 {
-	int64_t now_ms = clock_mono_ms(), next_ms = INT64_MAX;
+	int64_t now_ms = clock_mono_ms(), next_ms = INT64_MAX, ms;
 	struct generation *gen;
 
+	/* First all of these: a failed start changes deadlines. */
 	TAILQ_FOREACH(gen, &m->generations, entry)
-	{
-		next_ms = min_ms(
-		    next_ms, tick_place(m, gen, &gen->preflight, now_ms));
-		for (size_t i = 0; i < gen->n_places; i++)
-			next_ms = min_ms(next_ms,
-			    tick_place(m, gen, &gen->places[i], now_ms));
+		start_due(m, gen, now_ms);
+	TAILQ_FOREACH(gen, &m->generations, entry) {
+		ms = generation_deadline(gen, now_ms);
+		if (ms < next_ms)
+			next_ms = ms;
 	}
 	return next_ms;
 }
@@ -517,7 +539,7 @@ reopen_logs(struct master *m)
 
 	log_reopen();
 	TAILQ_FOREACH(gen, &m->generations, entry)
-	generation_signal(gen, SIGUSR1);
+		generation_signal(gen, SIGUSR1);
 }
 
 static void
@@ -577,10 +599,7 @@ open_loop(struct master *m, struct err *err)
 static int
 master_open(struct master *m, struct config *cfg, struct err *err)
 {
-	m->pid_path = strdup(cfg->master.pid_file);
-	if (m->pid_path == NULL)
-		return err_set(err, "out of memory");
-	if (pidfile_lock(&m->pidfile, m->pid_path, err) == -1 ||
+	if (pidfile_lock(&m->pidfile, cfg->master.pid_file, err) == -1 ||
 	    scoreboard_create(&m->sb, err) == -1 || open_loop(m, err) == -1)
 		return -1;
 	m->control = control_open(m, cfg->master.control_socket, err);
@@ -613,7 +632,6 @@ master_close(struct master *m)
 		fd_close(&m->life_fds[i]);
 	}
 	pidfile_remove(&m->pidfile);
-	free(m->pid_path);
 }
 
 /* At the very end, so that a new start cannot meet what is left of this one. */

@@ -28,7 +28,6 @@ struct master_options {
 struct master {
 	struct master_options options;
 	int64_t started_ms; /* wall clock */
-	char *pid_path;
 	struct pidfile pidfile;
 	int status_fds[2]; /* children write reports to it */
 	int life_fds[2];   /* children read its end when we are gone */
@@ -46,8 +45,9 @@ struct master {
 };
 
 /*
- * Runs the daemon with a configuration, whose content it takes over; tells
- * whoever started it how that went. Returns the exit code of the process.
+ * Runs the daemon with a configuration and tells whoever started it how that
+ * went. Takes the content of cfg over once it has come far enough; cfg stays
+ * fit for config_free. Returns the exit code of the process.
  */
 int master_run(const struct master_options *options, struct config *cfg);
 

@@ -47,7 +47,7 @@ notify(const char *text)
 {
 	const char *name = getenv("NOTIFY_SOCKET");
 
-	if (name != NULL && send_to(name, text) == -1)
+	if (name != NULL && *name != '\0' && send_to(name, text) == -1)
 		log_warn("cannot notify the service manager at %s", name);
 }
 

@@ -19,8 +19,8 @@ struct place {
 	enum role role;
 	unsigned number; /* 1, 2, … within the role, for people */
 	struct supervise history;
-	int64_t
-	    start_at_ms; /* monotonic, while empty; INT64_MAX: not planned */
+	/* Monotonic; when to fill it, INT64_MAX when that is not planned. */
+	int64_t start_at_ms;
 
 	pid_t pid; /* 0: empty */
 	int slot;  /* in the scoreboard */

@@ -136,7 +136,7 @@ done(struct store_job *job)
 	lose_deliveries(w, lost);
 	w->yielding = w->lease.leaving ? w->shards : choose_yielding(w);
 	take_strays(w);
-	if (gained != 0)
+	if (gained != 0 || w->lease.n_interrupted > 0)
 		atomic_store(&w->child->score->wake_at_ms, 0);
 	if (w->lease.n_interrupted > 0) {
 		metric_add(w->child->score, METRIC_EVENTS_INTERRUPTED,

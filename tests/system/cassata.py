@@ -323,7 +323,7 @@ class Cassata:
     def _control_socket(self):
         try:
             entries = sorted(self.state_dir.iterdir())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         for path in entries:
             try:

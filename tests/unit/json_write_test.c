@@ -12,18 +12,20 @@
 static const struct {
 	struct slice text, json;
 } strings[] = {
-	{SLICE_INIT(""), SLICE_INIT("\"\"")},
-	{{NULL, 0}, SLICE_INIT("\"\"")},
-	{SLICE_INIT("plain /'\x7f"), SLICE_INIT("\"plain /'\x7f\"")},
-	{SLICE_INIT("\"\\"), SLICE_INIT("\"\\\"\\\\\"")},
-	{SLICE_INIT("a\b\f\n\r\tb"), SLICE_INIT("\"a\\b\\f\\n\\r\\tb\"")},
-	{SLICE_INIT("\0\x01\x1f "), SLICE_INIT("\"\\u0000\\u0001\\u001f \"")},
-	{SLICE_INIT("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"),
-	    SLICE_INIT("\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"")},
-	{SLICE_INIT("a\xff" "b\x80"), SLICE_INIT("\"a" BAD "b" BAD "\"")},
-	{SLICE_INIT("\xe2\x82"), SLICE_INIT("\"" BAD BAD "\"")},
-	{SLICE_INIT("\xed\xa0\x80"), SLICE_INIT("\"" BAD BAD BAD "\"")},
-	{SLICE_INIT("\xc3\""), SLICE_INIT("\"" BAD "\\\"\"")},
+    {SLICE_INIT(""), SLICE_INIT("\"\"")},
+    {{NULL, 0}, SLICE_INIT("\"\"")},
+    {SLICE_INIT("plain /'\x7f"), SLICE_INIT("\"plain /'\x7f\"")},
+    {SLICE_INIT("\"\\"), SLICE_INIT("\"\\\"\\\\\"")},
+    {SLICE_INIT("a\b\f\n\r\tb"), SLICE_INIT("\"a\\b\\f\\n\\r\\tb\"")},
+    {SLICE_INIT("\0\x01\x1f "), SLICE_INIT("\"\\u0000\\u0001\\u001f \"")},
+    {SLICE_INIT("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"),
+	SLICE_INIT("\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"")},
+    {SLICE_INIT("a\xff"
+		"b\x80"),
+	SLICE_INIT("\"a" BAD "b" BAD "\"")},
+    {SLICE_INIT("\xe2\x82"), SLICE_INIT("\"" BAD BAD "\"")},
+    {SLICE_INIT("\xed\xa0\x80"), SLICE_INIT("\"" BAD BAD BAD "\"")},
+    {SLICE_INIT("\xc3\""), SLICE_INIT("\"" BAD "\\\"\"")},
 };
 
 START_TEST(test_string)
@@ -41,20 +43,20 @@ static const struct {
 	int64_t ms;
 	const char *json;
 } seconds[] = {
-	{0, "0"},
-	{1, "0.001"},
-	{10, "0.01"},
-	{100, "0.1"},
-	{120, "0.12"},
-	{999, "0.999"},
-	{1000, "1"},
-	{10000, "10"},
-	{INT64_C(1524141245000), "1524141245"},
-	{INT64_C(1524141245250), "1524141245.25"},
-	{INT64_C(1524141245007), "1524141245.007"},
-	{INT64_C(253402300799999), "253402300799.999"},
-	{-1500, "-1.5"},
-	{INT64_MIN, "-9223372036854775.808"},
+    {0, "0"},
+    {1, "0.001"},
+    {10, "0.01"},
+    {100, "0.1"},
+    {120, "0.12"},
+    {999, "0.999"},
+    {1000, "1"},
+    {10000, "10"},
+    {INT64_C(1524141245000), "1524141245"},
+    {INT64_C(1524141245250), "1524141245.25"},
+    {INT64_C(1524141245007), "1524141245.007"},
+    {INT64_C(253402300799999), "253402300799.999"},
+    {-1500, "-1.5"},
+    {INT64_MIN, "-9223372036854775.808"},
 };
 
 START_TEST(test_seconds)
@@ -63,8 +65,8 @@ START_TEST(test_seconds)
 
 	buf_init(&out, 100);
 	ck_assert_int_eq(json_write_seconds(&out, seconds[_i].ms), 0);
-	ck_assert(slice_eq(
-	    buf_slice(&out), slice_from_string(seconds[_i].json)));
+	ck_assert(
+	    slice_eq(buf_slice(&out), slice_from_string(seconds[_i].json)));
 	buf_free(&out);
 }
 END_TEST

@@ -64,7 +64,7 @@ open_any_port(void)
 static int
 port_of(int fd)
 {
-	struct sockaddr_in addr;
+	struct sockaddr_in addr = {0};
 	socklen_t len = sizeof(addr);
 
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
@@ -74,7 +74,7 @@ port_of(int fd)
 START_TEST(test_open)
 {
 	struct listener *listener = open_any_port();
-	struct sockaddr_in addr;
+	struct sockaddr_in addr = {0};
 	socklen_t len = sizeof(addr);
 	char name[64], expected[64];
 	int fd = listener->fds[0], client;

@@ -14,35 +14,35 @@
 
 static const struct {
 	int wait_status;
-	int64_t age_ms;
 	bool was_ready;
+	int64_t age_ms;
 	int64_t throttle_ms; /* before */
 	int64_t delay_ms, throttle_after_ms;
 } ends[] = {
     /* It worked: at once, whatever it died from. */
-    {CODE(EXIT_CHILD_OK), 60000, true, 0, 0, 0},
-    {CODE(EXIT_CHILD_FAILED), 60000, true, 0, 0, 0},
-    {SIGNAL(SIGKILL), 1000, true, 0, 0, 0},
-    {SIGNAL(SIGSEGV), 1000, true, 0, 0, 0},
+    {CODE(EXIT_CHILD_OK), true, 60000, 0, 0, 0},
+    {CODE(EXIT_CHILD_FAILED), true, 60000, 0, 0, 0},
+    {SIGNAL(SIGKILL), true, 1000, 0, 0, 0},
+    {SIGNAL(SIGSEGV), true, 1000, 0, 0, 0},
     /* It worked, but not for long: one start per second. */
-    {SIGNAL(SIGSEGV), 999, true, 0, 1, 0},
-    {CODE(EXIT_CHILD_OK), 0, true, 0, 1000, 0},
-    {CODE(EXIT_CHILD_FAILED), 400, true, 0, 600, 0},
+    {SIGNAL(SIGSEGV), true, 999, 0, 1, 0},
+    {CODE(EXIT_CHILD_OK), true, 0, 0, 1000, 0},
+    {CODE(EXIT_CHILD_FAILED), true, 400, 0, 600, 0},
     /* Never ready: 2 s, doubling to 60 s, whatever its age. */
-    {CODE(EXIT_CHILD_FAILED), 5, false, 0, 2000, 2000},
-    {CODE(EXIT_CHILD_OK), 5, false, 0, 2000, 2000},
-    {SIGNAL(SIGKILL), 30000, false, 0, 2000, 2000},
-    {SIGNAL(SIGSYS), 5, false, 2000, 4000, 4000},
-    {SIGNAL(SIGSEGV), 5, false, 4000, 8000, 8000},
-    {CODE(EXIT_CHILD_FAILED), 5, false, 16000, 32000, 32000},
-    {CODE(EXIT_CHILD_FAILED), 5, false, 32000, 60000, 60000},
-    {CODE(EXIT_CHILD_FAILED), 5, false, 60000, 60000, 60000},
+    {CODE(EXIT_CHILD_FAILED), false, 5, 0, 2000, 2000},
+    {CODE(EXIT_CHILD_OK), false, 5, 0, 2000, 2000},
+    {SIGNAL(SIGKILL), false, 30000, 0, 2000, 2000},
+    {SIGNAL(SIGSYS), false, 5, 2000, 4000, 4000},
+    {SIGNAL(SIGSEGV), false, 5, 4000, 8000, 8000},
+    {CODE(EXIT_CHILD_FAILED), false, 5, 16000, 32000, 32000},
+    {CODE(EXIT_CHILD_FAILED), false, 5, 32000, 60000, 60000},
+    {CODE(EXIT_CHILD_FAILED), false, 5, 60000, 60000, 60000},
     /* It can never work. */
-    {CODE(EXIT_NO_RESPAWN), 5, false, 0, SUPERVISE_NEVER, 0},
-    {CODE(EXIT_NO_RESPAWN), 5, false, 8000, SUPERVISE_NEVER, 8000},
-    {CODE(EXIT_NO_RESPAWN), 60000, true, 0, SUPERVISE_NEVER, 0},
+    {CODE(EXIT_NO_RESPAWN), false, 5, 0, SUPERVISE_NEVER, 0},
+    {CODE(EXIT_NO_RESPAWN), false, 5, 8000, SUPERVISE_NEVER, 8000},
+    {CODE(EXIT_NO_RESPAWN), true, 60000, 0, SUPERVISE_NEVER, 0},
     /* A signal whose number is that code is none. */
-    {SIGNAL(EXIT_NO_RESPAWN), 60000, true, 0, 0, 0},
+    {SIGNAL(EXIT_NO_RESPAWN), true, 60000, 0, 0, 0},
 };
 
 START_TEST(test_end)

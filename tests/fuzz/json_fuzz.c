@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: ISC */
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "event/event_json.h"
+#include "event/json_scan.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+assert_within(struct slice s, const char *p, size_t len)
+{
+	assert(s.len == 0 || (s.p >= p && s.p + s.len <= p + len));
+}
+
+static void
+check_event(const struct event *ev, const char *body, size_t len,
+    const struct buf *scratch)
+{
+	struct json_value value;
+
+	assert(ev->app.len >= 1 && ev->app.len <= EVENT_APP_MAX);
+	assert(ev->id.len >= 1 && ev->id.len <= EVENT_ID_MAX);
+	assert(ev->url.len >= 1 && ev->url.len <= EVENT_URL_MAX);
+	assert(ev->expiry_ms >= 0);
+	assert_within(ev->app, body, len);
+	assert_within(ev->id, body, len);
+	assert_within(ev->url, body, len);
+	assert_within(ev->body, body, len);
+	if (!slice_eq(ev->method, SLICE_LITERAL("POST")))
+		assert_within(ev->method, body, len);
+	if (!slice_eq(
+		ev->headers, SLICE_LITERAL("Content-Type: application/json\n")))
+		assert_within(ev->headers, scratch->p, scratch->len);
+	if (ev->body_is_text)
+		assert(slice_is_utf8(ev->body));
+	else
+		assert(json_scan(ev->body, &value, NULL) == 0);
+}
+
+static void
+check_errors(const struct field_errors *errors)
+{
+	assert(errors->total >= 1 && errors->len <= errors->total);
+	assert(errors->len <= FIELD_ERRORS_MAX);
+	for (size_t i = 0; i < errors->len; i++) {
+		const struct field_error *error = &errors->list[i];
+
+		assert(error->pointer[0] == '/' || error->pointer[0] == '\0');
+		assert(slice_is_utf8(slice_from_string(error->pointer)));
+		assert(error->detail[0] != '\0');
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	/* An allocation of the exact size, so that ASan sees its edges. */
+	char *body = malloc(size == 0 ? 1 : size);
+	struct field_errors errors;
+	struct buf scratch;
+	struct event ev;
+	struct err err = {""};
+
+	assert(body != NULL);
+	if (size > 0)
+		memcpy(body, data, size);
+	buf_init(&scratch, EVENT_HEADER_BYTES_MAX);
+	switch (event_from_json(body, size, &scratch, &ev, &err, &errors)) {
+	case EVENT_JSON_OK:
+		assert(errors.total == 0);
+		check_event(&ev, body, size, &scratch);
+		break;
+	case EVENT_JSON_MALFORMED:
+		assert(strncmp(err.text, "line ", 5) == 0);
+		break;
+	case EVENT_JSON_INVALID:
+		check_errors(&errors);
+		break;
+	}
+	buf_free(&scratch);
+	free(body);
+	return 0;
+}

@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: ISC */
+#include "event/event_json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <check.h>
+
+#define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
+
+enum { TEXT_MAX = 128 * 1024 };
+
+static char text[TEXT_MAX];
+static struct buf scratch;
+static struct event ev;
+static struct err err;
+static struct field_errors errors;
+
+static void
+setup(void)
+{
+	buf_init(&scratch, EVENT_HEADER_BYTES_MAX + 1000);
+}
+
+static void
+teardown(void)
+{
+	buf_free(&scratch);
+}
+
+static enum event_json_result
+read_bytes(struct slice json)
+{
+	ck_assert_uint_le(json.len, sizeof(text));
+	memmove(text, json.p, json.len);
+	return event_from_json(text, json.len, &scratch, &ev, &err, &errors);
+}
+
+/*
+ * A good event with one member replaced or added; value NULL leaves it out.
+ */
+static enum event_json_result
+read_with(const char *name, const char *value)
+{
+	static const struct {
+		const char *name, *value;
+	} good[] = {
+	    {"event-id", "\"order-1\""},
+	    {"application-id", "\"orders\""},
+	    {"event", "{}"},
+	    {"expiry", "1524141245"},
+	    {"url", "\"http://localhost/\""},
+	};
+	struct buf json;
+	enum event_json_result result;
+	bool replaced = false;
+
+	buf_init(&json, TEXT_MAX);
+	for (int i = 0; i < COUNT(good); i++) {
+		bool same = strcmp(name, good[i].name) == 0;
+		const char *use = same ? value : good[i].value;
+
+		replaced |= same;
+		if (use != NULL)
+			buf_printf(&json, "%c\"%s\":%s",
+			    json.len == 0 ? '{' : ',', good[i].name, use);
+	}
+	if (!replaced)
+		buf_printf(&json, ",\"%s\":%s", name, value);
+	buf_append_char(&json, '}');
+	ck_assert(!json.failed);
+	result = read_bytes(buf_slice(&json));
+	buf_free(&json);
+	return result;
+}
+
+/* The one error, at that pointer, with that in its detail. */
+static void
+expect_error(const char *pointer, const char *detail)
+{
+	ck_assert_uint_eq(errors.total, 1);
+	ck_assert_uint_eq(errors.len, 1);
+	ck_assert_str_eq(errors.list[0].pointer, pointer);
+	ck_assert_msg(strstr(errors.list[0].detail, detail) != NULL,
+	    "\"%s\" is not in \"%s\"", detail, errors.list[0].detail);
+}
+
+static void
+expect_slice(struct slice got, const char *expected)
+{
+	ck_assert_msg(slice_eq(got, slice_from_string(expected)),
+	    "\"%.*s\" is not \"%s\"", (int)got.len, got.p, expected);
+}
+
+START_TEST(test_whole_event)
+{
+	ck_assert_int_eq(
+	    read_bytes(SLICE_LITERAL(
+		" {\"event-id\": \"def381e4\",\n"
+		"\"application-id\":\"order\\u002dmanagement\\/\\u00e9\","
+		"\"event\": {\"b\" : 1.50, \"a\":[ 1e400 ]} ,"
+		"\"expiry\":1524141245.5,"
+		"\"\\u0075rl\":\"https:\\/\\/[::1]:8443/x?y#z\","
+		"\"method\":\"PUT\","
+		"\"request-headers\":[\"Content-Type: text/plain\","
+		"\"X-One:1\", \"X-Two: \\t a b \\t\",\"X-Empty:\"]}\n")),
+	    EVENT_JSON_OK);
+	ck_assert_uint_eq(errors.total, 0);
+	expect_slice(ev.id, "def381e4");
+	expect_slice(ev.app, "order-management/\xc3\xa9");
+	expect_slice(ev.body, "{\"b\" : 1.50, \"a\":[ 1e400 ]}");
+	ck_assert(!ev.body_is_text);
+	ck_assert_int_eq(ev.expiry_ms, INT64_C(1524141245500));
+	expect_slice(ev.url, "https://[::1]:8443/x?y#z");
+	expect_slice(ev.method, "PUT");
+	expect_slice(ev.headers,
+	    "Content-Type: text/plain\nX-One: 1\nX-Two: a b\nX-Empty: \n");
+}
+END_TEST
+
+START_TEST(test_defaults)
+{
+	ck_assert_int_eq(read_with("event", "1"), EVENT_JSON_OK);
+	expect_slice(ev.method, "POST");
+	expect_slice(ev.headers, "Content-Type: application/json\n");
+	ck_assert_int_eq(read_with("request-headers", "[ ]"), EVENT_JSON_OK);
+	expect_slice(ev.headers, "");
+}
+END_TEST
+
+static const struct {
+	const char *json;
+	bool is_text;
+	struct slice body;
+} bodies[] = {
+    {"null", false, SLICE_INIT("null")},
+    {"true", false, SLICE_INIT("true")},
+    {"123456789012345678901234567890.10e+007", false,
+	SLICE_INIT("123456789012345678901234567890.10e+007")},
+    {"[ 1 ,\t2\r\n]", false, SLICE_INIT("[ 1 ,\t2\r\n]")},
+    {"{\"z\":1,\"a\":2,\"z\":\"\\u0041\xe2\x82\xac\"}", false,
+	SLICE_INIT("{\"z\":1,\"a\":2,\"z\":\"\\u0041\xe2\x82\xac\"}")},
+    {"\"\"", true, SLICE_INIT("")},
+    {"\"plain \xe2\x82\xac\"", true, SLICE_INIT("plain \xe2\x82\xac")},
+    {"\"{\\\"a\\\":\\n\\u0000\\ud83d\\ude00}\"", true,
+	SLICE_INIT("{\"a\":\n\0\xf0\x9f\x98\x80}")},
+};
+
+START_TEST(test_body)
+{
+	ck_assert_int_eq(read_with("event", bodies[_i].json), EVENT_JSON_OK);
+	ck_assert(ev.body_is_text == bodies[_i].is_text);
+	ck_assert(slice_eq(ev.body, bodies[_i].body));
+}
+END_TEST
+
+static const struct {
+	const char *json;
+	int64_t ms;
+	const char *detail; /* of the refusal, or NULL */
+} expiries[] = {
+    {"0", 0, NULL},
+    {"-0", 0, NULL},
+    {"-0.000e9", 0, NULL},
+    {"0e999999999999999999999", 0, NULL},
+    {"1", 1000, NULL},
+    {"0.001", 1, NULL},
+    {"0.0019999999999999999999", 1, NULL},
+    {"0.0009", 0, NULL},
+    {"1.5", 1500, NULL},
+    {"1.25", 1250, NULL},
+    {"4.35", 4350, NULL}, /* times 1000 in a double: 4349.99… */
+    {"1524141245.0070", INT64_C(1524141245007), NULL},
+    {"1e9", INT64_C(1000000000000), NULL},
+    {"1E+9", INT64_C(1000000000000), NULL},
+    {"1.524141245007e9", INT64_C(1524141245007), NULL},
+    {"15241412450075e-4", INT64_C(1524141245007), NULL},
+    {"0.0000000001524141245e19", INT64_C(1524141245000), NULL},
+    {"1e-3", 1, NULL},
+    {"1e-4", 0, NULL},
+    {"1e-999999999999999999999", 0, NULL},
+    {"100000000000000000000e-20", 1000, NULL},
+    {"253402300799", INT64_C(253402300799000), NULL},
+    {"253402300799.9999", INT64_C(253402300799999), NULL},
+    {"253402300800", 0, "beyond the year 9999"},
+    {"946684799999", 0, "beyond the year 9999"},
+    {"946684800000", 0, "looks like milliseconds"},
+    {"1524141245000", 0, "looks like milliseconds"},
+    {"4102444799999.9", 0, "looks like milliseconds"},
+    {"4102444800000", 0, "beyond the year 9999"},
+    {"1524141245000000", 0, "beyond the year 9999"},
+    {"1e999999999", 0, "beyond the year 9999"},
+    {"1e99999999999999999999999999", 0, "beyond the year 9999"},
+    {"99999999999999999999999999999", 0, "beyond the year 9999"},
+    {"-1", 0, "negative"},
+    {"-0.0000001", 0, "negative"},
+    {"-1e999999999", 0, "negative"},
+    {"\"1524141245\"", 0, "must be a number"},
+    {"null", 0, "must be a number"},
+    {"true", 0, "must be a number"},
+    {"[1]", 0, "must be a number"},
+};
+
+START_TEST(test_expiry)
+{
+	enum event_json_result result = read_with("expiry", expiries[_i].json);
+
+	if (expiries[_i].detail == NULL) {
+		ck_assert_int_eq(result, EVENT_JSON_OK);
+		ck_assert_int_eq(ev.expiry_ms, expiries[_i].ms);
+	} else {
+		ck_assert_int_eq(result, EVENT_JSON_INVALID);
+		expect_error("/expiry", expiries[_i].detail);
+	}
+}
+END_TEST
+
+/* One member with a value that is refused: detail, or accepted: NULL. */
+static const struct {
+	const char *name, *json, *pointer, *detail;
+} fields[] = {
+    {"application-id", "\"\"", "/application-id", "1 to 100 bytes"},
+    {"application-id", "7", "/application-id", "must be a string"},
+    {"application-id", "\"a\\u001f\"", "/application-id", "control"},
+    {"application-id", "\"a\\u0000b\"", "/application-id", "control"},
+    {"event-id", "\"\"", "/event-id", "1 to 255 bytes"},
+    {"event-id", "null", "/event-id", "must be a string"},
+    {"event-id", "\"\\u007f\"", "/event-id", "control"},
+    {"event-id", "\" /%?\\\\ \xc2\x80\"", NULL, NULL},
+    {"event-id", "\".\"", NULL, NULL},
+
+    {"url", "1", "/url", "must be a string"},
+    {"url", "null", "/url", "must be a string"},
+    {"url", "\"\"", "/url", "http:// or https://"},
+    {"url", "\"localhost/x\"", "/url", "http:// or https://"},
+    {"url", "\"ftp://a/\"", "/url", "http:// or https://"},
+    {"url", "\"file:///etc/passwd\"", "/url", "http:// or https://"},
+    {"url", "\"http:/a\"", "/url", "http:// or https://"},
+    {"url", "\"//a/\"", "/url", "http:// or https://"},
+    {"url", "\"HTTPS://EXAMPLE.com\"", NULL, NULL},
+    {"url", "\"hTTp://a\"", NULL, NULL},
+    {"url", "\"http://\"", "/url", "has no host"},
+    {"url", "\"http:///x\"", "/url", "has no host"},
+    {"url", "\"http://?x\"", "/url", "has no host"},
+    {"url", "\"http://#x\"", "/url", "has no host"},
+    {"url", "\"http://:80/\"", "/url", "has no host"},
+    {"url", "\"http://a b/\"", "/url", "spaces"},
+    {"url", "\"http://a/b c\"", "/url", "spaces"},
+    {"url", "\"http://a/\\r\\nX: y\"", "/url", "control"},
+    {"url", "\"http://a/\\u0000\"", "/url", "control"},
+    {"url", "\"http://a/\\u007f\"", "/url", "control"},
+    {"url", "\"http://a/\xc3\xa9\"", "/url", "non-ASCII"},
+    {"url", "\"http://user@a/\"", "/url", "credentials in a header"},
+    {"url", "\"http://user:pw@a:1/\"", "/url", "credentials in a header"},
+    {"url", "\"http://a/user@b?c@d\"", NULL, NULL},
+    {"url", "\"http://a?b@c\"", NULL, NULL},
+    {"url", "\"http://a:1/\"", NULL, NULL},
+    {"url", "\"http://a:65535\"", NULL, NULL},
+    {"url", "\"http://a:0/\"", "/url", "port from 1 to 65535"},
+    {"url", "\"http://a:65536/\"", "/url", "port from 1 to 65535"},
+    {"url", "\"http://a:/\"", "/url", "port from 1 to 65535"},
+    {"url", "\"http://a:8x/\"", "/url", "port from 1 to 65535"},
+    {"url", "\"http://a:-1/\"", "/url", "port from 1 to 65535"},
+    {"url", "\"http://a:1:2/\"", "/url", "no host name"},
+    {"url", "\"http://192.0.2.1/\"", NULL, NULL},
+    {"url", "\"http://a_b-c.example./\"", NULL, NULL},
+    {"url", "\"http://a\\\\b/\"", "/url", "no host name"},
+    {"url", "\"http://a%00/\"", "/url", "no host name"},
+    {"url", "\"http://[::1]/\"", NULL, NULL},
+    {"url", "\"http://[2001:db8::1]:80/\"", NULL, NULL},
+    {"url", "\"http://::1/\"", "/url", "no host name"},
+    {"url", "\"http://[::1/\"", "/url", "no host name"},
+    {"url", "\"http://[]/\"", "/url", "no host name"},
+    {"url", "\"http://[::g]/\"", "/url", "no host name"},
+    {"url", "\"http://[::1]:/\"", "/url", "port from 1 to 65535"},
+    {"url", "\"http://[::1]x/\"", "/url", "port from 1 to 65535"},
+    {"url", "\"http://a]/\"", "/url", "no host name"},
+
+    {"method", "\"GET\"", NULL, NULL},
+    {"method", "\"HEAD\"", NULL, NULL},
+    {"method", "\"POST\"", NULL, NULL},
+    {"method", "\"PUT\"", NULL, NULL},
+    {"method", "\"PATCH\"", NULL, NULL},
+    {"method", "\"DELETE\"", NULL, NULL},
+    {"method", "\"OPTIONS\"", NULL, NULL},
+    {"method", "\"post\"", "/method", "did you mean POST?"},
+    {"method", "\"Delete\"", "/method", "did you mean DELETE?"},
+    {"method", "\"CONNECT\"", "/method", "must be GET, HEAD, POST,"},
+    {"method", "\"TRACE\"", "/method", "must be GET, HEAD, POST,"},
+    {"method", "\"POST \"", "/method", "must be GET, HEAD, POST,"},
+    {"method", "\"\"", "/method", "must be GET, HEAD, POST,"},
+    {"method", "null", "/method", "must be a string"},
+
+    {"request-headers", "null", "/request-headers", "must be an array"},
+    {"request-headers", "{}", "/request-headers", "must be an array"},
+    {"request-headers", "\"A: b\"", "/request-headers", "must be an array"},
+    {"request-headers", "[\"A: b\",1]", "/request-headers/1",
+	"must be a string"},
+    {"request-headers", "[[\"A: b\"]]", "/request-headers/0",
+	"must be a string"},
+    {"request-headers", "[\"A: b\",\"C: d\",\"E\"]", "/request-headers/2",
+	"must look like \"Name: value\""},
+    {"request-headers", "[\"\"]", "/request-headers/0", "must look like"},
+    {"request-headers", "[\": b\"]", "/request-headers/0", "has no name"},
+    {"request-headers", "[\"A : b\"]", "/request-headers/0", "in its name"},
+    {"request-headers", "[\" A: b\"]", "/request-headers/0", "in its name"},
+    {"request-headers", "[\"A(: b\"]", "/request-headers/0", "in its name"},
+    {"request-headers", "[\"A\\u0000: b\"]", "/request-headers/0",
+	"in its name"},
+    {"request-headers", "[\"\xc3\xa9: b\"]", "/request-headers/0",
+	"in its name"},
+    {"request-headers", "[\"A: b\\r\\nHost: c\"]", "/request-headers/0",
+	"control character"},
+    {"request-headers", "[\"A: b\\n\"]", "/request-headers/0",
+	"control character"},
+    {"request-headers", "[\"A: b\\u0000\"]", "/request-headers/0",
+	"control character"},
+    {"request-headers", "[\"A: \\u007f\"]", "/request-headers/0",
+	"control character"},
+    {"request-headers", "[\"A: b\\tc\"]", NULL, NULL},
+    {"request-headers", "[\"A: caf\xc3\xa9 \\\"x\\\" a:b\"]", NULL, NULL},
+    {"request-headers", "[\"!#$%&'*+-.^_`|~09azAZ: x\"]", NULL, NULL},
+    {"request-headers", "[\"User-Agent: mine/1\"]", NULL, NULL},
+    {"request-headers", "[\"Test: 1\",\"Hosts: 1\",\"Proxy: 1\"]", NULL, NULL},
+    {"request-headers", "[\"Cassata: 1\"]", NULL, NULL},
+    {"request-headers", "[\"Host: a\"]", "/request-headers/0",
+	"must not be set"},
+    {"request-headers", "[\"cOnTent-lengTH: 1\"]", "/request-headers/0",
+	"must not be set"},
+    {"request-headers", "[\"Transfer-Encoding:\"]", "/request-headers/0",
+	"must not be set"},
+    {"request-headers", "[\"Connection: x\"]", "/request-headers/0",
+	"must not be set"},
+    {"request-headers", "[\"Keep-Alive: x\"]", "/request-headers/0",
+	"must not be set"},
+    {"request-headers", "[\"proxy-authorization: x\"]", "/request-headers/0",
+	"must not be set"},
+    {"request-headers", "[\"Proxy-: x\"]", "/request-headers/0",
+	"must not be set"},
+    {"request-headers", "[\"TE: x\"]", "/request-headers/0", "must not be set"},
+    {"request-headers", "[\"Trailer: x\"]", "/request-headers/0",
+	"must not be set"},
+    {"request-headers", "[\"Upgrade: x\"]", "/request-headers/0",
+	"must not be set"},
+    {"request-headers", "[\"Expect: x\"]", "/request-headers/0",
+	"must not be set"},
+    {"request-headers", "[\"cassata-event-id: x\"]", "/request-headers/0",
+	"must not be set"},
+
+    {"expirey", "1", "/expirey", "unknown member; did you mean expiry?"},
+    {"eventId", "1", "/eventId", "did you mean event-id?"},
+    {"event_id", "1", "/event_id", "did you mean event-id?"},
+    {"aplication-id", "1", "/aplication-id", "did you mean application-id?"},
+    {"evnet", "1", "/evnet", "did you mean event?"},
+    {"uri", "1", "/uri", "did you mean url?"},
+    {"request_header", "[]", "/request_header",
+	"did you mean request-headers?"},
+    {"Method", "1", "/Method", "did you mean method?"},
+    {"priority", "1", "/priority", "unknown member"},
+    {"", "1", "/", "unknown member"},
+    {"a/b~c", "1", "/a~1b~0c", "unknown member"},
+    {"a\\u0000b", "1",
+	"/a\xef\xbf\xbd"
+	"b",
+	"unknown member"},
+    {"\xc3\xa9\\n", "1", "/\xc3\xa9\n", "unknown member"},
+    {"expiry\\u0000", "1", "/expiry\xef\xbf\xbd", "unknown member"},
+
+    {"event-id", NULL, "/event-id", "required member is missing"},
+    {"application-id", NULL, "/application-id", "required member is missing"},
+    {"event", NULL, "/event", "required member is missing"},
+    {"expiry", NULL, "/expiry", "required member is missing"},
+    {"url", NULL, "/url", "required member is missing"},
+};
+
+START_TEST(test_field)
+{
+	enum event_json_result result =
+	    read_with(fields[_i].name, fields[_i].json);
+
+	if (fields[_i].detail == NULL) {
+		ck_assert_int_eq(result, EVENT_JSON_OK);
+		ck_assert_uint_eq(errors.total, 0);
+	} else {
+		ck_assert_int_eq(result, EVENT_JSON_INVALID);
+		expect_error(fields[_i].pointer, fields[_i].detail);
+	}
+}
+END_TEST
+
+/* The longest value of each, and one byte more. */
+static const struct {
+	const char *name, *before, *after;
+	size_t max;
+	const char *detail;
+} lengths[] = {
+    {"application-id", "", "", EVENT_APP_MAX, "1 to 100 bytes"},
+    {"event-id", "", "", EVENT_ID_MAX, "1 to 255 bytes"},
+    {"url", "http://a/", "?", EVENT_URL_MAX, "too long"},
+};
+
+static enum event_json_result
+read_filled(const char *name, const char *before, size_t len, const char *after)
+{
+	enum event_json_result result;
+	struct buf value;
+
+	buf_init(&value, TEXT_MAX);
+	buf_printf(&value, "\"%s", before);
+	while (value.len + strlen(after) < len + 1)
+		buf_append_char(&value, 'x');
+	buf_printf(&value, "%s\"", after);
+	buf_append_char(&value, '\0');
+	ck_assert(!value.failed);
+	result = read_with(name, value.p);
+	buf_free(&value);
+	return result;
+}
+
+START_TEST(test_length)
+{
+	char pointer[32];
+
+	ck_assert_int_eq(read_filled(lengths[_i].name, lengths[_i].before,
+			     lengths[_i].max, lengths[_i].after),
+	    EVENT_JSON_OK);
+	ck_assert_int_eq(read_filled(lengths[_i].name, lengths[_i].before,
+			     lengths[_i].max + 1, lengths[_i].after),
+	    EVENT_JSON_INVALID);
+	snprintf(pointer, sizeof(pointer), "/%s", lengths[_i].name);
+	expect_error(pointer, lengths[_i].detail);
+}
+END_TEST
+
+/* n headers of len bytes each, as they are kept: with ": " and LF. */
+static enum event_json_result
+read_headers(int n, size_t len)
+{
+	enum event_json_result result;
+	struct buf value;
+
+	buf_init(&value, TEXT_MAX);
+	for (int i = 0; i < n; i++) {
+		buf_append_string(&value, i == 0 ? "[\"A: " : ",\"A: ");
+		for (size_t j = 4; j < len; j++)
+			buf_append_char(&value, 'x');
+		buf_append_char(&value, '"');
+	}
+	buf_append_char(&value, ']');
+	buf_append_char(&value, '\0');
+	ck_assert(!value.failed);
+	result = read_with("request-headers", value.p);
+	buf_free(&value);
+	return result;
+}
+
+START_TEST(test_header_limits)
+{
+	ck_assert_int_eq(read_headers(64, 16384 / 64), EVENT_JSON_OK);
+	ck_assert_uint_eq(ev.headers.len, 16384);
+	ck_assert_int_eq(read_headers(65, 10), EVENT_JSON_INVALID);
+	expect_error("/request-headers", "more than 64");
+	ck_assert_int_eq(read_headers(2, 8193), EVENT_JSON_INVALID);
+	expect_error("/request-headers", "too large");
+	/* Beyond the scratch as well; the next event is not touched by it. */
+	ck_assert_int_eq(read_headers(64, 1000), EVENT_JSON_INVALID);
+	expect_error("/request-headers", "too large");
+	ck_assert_int_eq(read_headers(1, 10), EVENT_JSON_OK);
+	ck_assert_uint_eq(ev.headers.len, 10);
+}
+END_TEST
+
+static const struct {
+	struct slice json;
+	const char *reason;
+} malformed[] = {
+    {SLICE_INIT(""), "line 1 column 1: unexpected end of the text"},
+    {SLICE_INIT("{\"event\":{},\n}"), "line 2 column 1: "},
+    {SLICE_INIT("{\"event\":\"\xff\"}"), "line 1 column 11: not UTF-8"},
+    {SLICE_INIT("{\"event\":\"\\ud800\"}"), "line 1 column 11: lone surrogate"},
+    {SLICE_INIT("{\"expiry\":01}"), "line 1 column 12: "},
+    {SLICE_INIT("{} {}"), "line 1 column 4: "},
+    {SLICE_INIT("[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
+		"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["),
+	"line 1 column 65: nested too deeply"},
+};
+
+START_TEST(test_malformed)
+{
+	ck_assert_int_eq(read_bytes(malformed[_i].json), EVENT_JSON_MALFORMED);
+	ck_assert_msg(strncmp(err.text, malformed[_i].reason,
+			  strlen(malformed[_i].reason)) == 0,
+	    "%s", err.text);
+}
+END_TEST
+
+START_TEST(test_no_object)
+{
+	static const char *const json[] = {
+	    "[]", "null", "1", "\"{}\"", "[{\"event\":1}]"};
+
+	for (int i = 0; i < COUNT(json); i++) {
+		ck_assert_int_eq(
+		    read_bytes(slice_from_string(json[i])), EVENT_JSON_INVALID);
+		expect_error("", "must be an object");
+	}
+}
+END_TEST
+
+/* Names are compared after decoding. */
+START_TEST(test_duplicate)
+{
+	ck_assert_int_eq(read_with("\\u0065xpiry", "1"), EVENT_JSON_INVALID);
+	expect_error("/expiry", "more than once");
+}
+END_TEST
+
+START_TEST(test_all_errors_in_one_pass)
+{
+	static const char *const pointers[] = {"/expirey", "/event-id",
+	    "/request-headers/0", "/request-headers/2", "/method", "/event-id",
+	    "/application-id", "/expiry", "/url"};
+
+	ck_assert_int_eq(read_bytes(SLICE_LITERAL(
+			     "{\"expirey\":1,\"event-id\":\"\",\"event\":1,"
+			     "\"request-headers\":[\"x\",\"A: b\",7],"
+			     "\"method\":null,\"event-id\":\"a\"}")),
+	    EVENT_JSON_INVALID);
+	ck_assert_uint_eq(errors.total, (size_t)COUNT(pointers));
+	for (int i = 0; i < COUNT(pointers); i++)
+		ck_assert_str_eq(errors.list[i].pointer, pointers[i]);
+}
+END_TEST
+
+START_TEST(test_more_errors_than_kept)
+{
+	struct buf json;
+
+	buf_init(&json, TEXT_MAX);
+	buf_append_char(&json, '{');
+	for (int i = 0; i < 100; i++)
+		buf_printf(&json, "\"unknown-%d\":%d,", i, i);
+	buf_append_string(&json, "\"event\":1}");
+	ck_assert_int_eq(read_bytes(buf_slice(&json)), EVENT_JSON_INVALID);
+	ck_assert_uint_eq(errors.len, FIELD_ERRORS_MAX);
+	ck_assert_uint_eq(errors.total, 104);
+	ck_assert_str_eq(errors.list[31].pointer, "/unknown-31");
+	buf_free(&json);
+}
+END_TEST
+
+/* A long name is cut between characters, wherever the cut falls. */
+START_TEST(test_long_pointer)
+{
+	char json[1000];
+	int n = snprintf(json, sizeof(json), "{\"%.*s", _i, "xxxx");
+	struct slice pointer;
+
+	for (int i = 0; i < 100; i++)
+		n += snprintf(
+		    json + n, sizeof(json) - (size_t)n, "\xf0\x9f\x98\x80");
+	n += snprintf(json + n, sizeof(json) - (size_t)n, "\":1}");
+	ck_assert_int_eq(
+	    read_bytes(slice_of(json, (size_t)n)), EVENT_JSON_INVALID);
+	pointer = slice_from_string(errors.list[0].pointer);
+	ck_assert_uint_gt(pointer.len, sizeof(errors.list[0].pointer) - 5);
+	ck_assert(slice_is_utf8(pointer));
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("event_json");
+	TCase *tc = tcase_create("event_json");
+	SRunner *sr = srunner_create(suite);
+	int failures;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_whole_event);
+	tcase_add_test(tc, test_defaults);
+	tcase_add_loop_test(tc, test_body, 0, COUNT(bodies));
+	tcase_add_loop_test(tc, test_expiry, 0, COUNT(expiries));
+	tcase_add_loop_test(tc, test_field, 0, COUNT(fields));
+	tcase_add_loop_test(tc, test_length, 0, COUNT(lengths));
+	tcase_add_test(tc, test_header_limits);
+	tcase_add_loop_test(tc, test_malformed, 0, COUNT(malformed));
+	tcase_add_test(tc, test_no_object);
+	tcase_add_test(tc, test_duplicate);
+	tcase_add_test(tc, test_all_errors_in_one_pass);
+	tcase_add_test(tc, test_more_errors_than_kept);
+	tcase_add_loop_test(tc, test_long_pointer, 0, 4);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(sr, CK_NORMAL);
+	failures = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+}
