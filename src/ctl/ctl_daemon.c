@@ -230,11 +230,15 @@ text_of(struct json_object *object, const char *name)
 static void
 print_age(struct json_object *object)
 {
-	int64_t started = 0, age;
+	int64_t started, age;
 	struct json_object *value;
 
-	if (json_object_object_get_ex(object, "started", &value))
-		started = json_object_get_int64(value);
+	if (!json_object_object_get_ex(object, "started", &value) ||
+	    value == NULL) {
+		printf("-");
+		return;
+	}
+	started = json_object_get_int64(value);
 	age = clock_wall_ms() / 1000 - started;
 	if (age < 0)
 		age = 0;

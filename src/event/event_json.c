@@ -428,8 +428,7 @@ read_headers(
 		snprintf(item, sizeof(item), "%s/%zu", pointer, n++);
 		read_header(r, item, &element);
 	}
-	/* The scratch may have a lower maximum of its own, or be out of memory.
-	 */
+	/* The scratch has a maximum of its own, and memory may be short. */
 	if (r->scratch->failed || r->scratch->len > EVENT_HEADER_BYTES_MAX)
 		bad(r->errors, pointer, "is too large: at most %d bytes",
 		    EVENT_HEADER_BYTES_MAX);

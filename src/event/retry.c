@@ -7,10 +7,9 @@
 static int64_t
 spread(int64_t range, uint32_t random)
 {
-	uint64_t r = (uint64_t)range;
+	uint64_t high = (uint64_t)range >> 32, low = range & UINT32_MAX;
 
-	return (
-	    int64_t)((r >> 32) * random + (((r & UINT32_MAX) * random) >> 32));
+	return (int64_t)(high * random + (low * random >> 32));
 }
 
 int64_t

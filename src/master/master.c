@@ -251,6 +251,7 @@ master_stop(struct master *m)
 	if (m->stopping)
 		return;
 	log_info("stopping");
+	atomic_store(&m->sb.shared->stopping, true);
 	if (m->next != NULL)
 		change_failed(m, m->current == NULL
 				     ? "stopped before it was ready"

@@ -16,14 +16,18 @@ check_store(const struct child *child, struct err *err)
 {
 	struct store_params params;
 	struct store *store;
-	enum store_status status;
+	struct err reason;
+	int status = 0;
 
 	child_store_params(child, &params);
 	if (store_open(&params, &store, err) == -1)
 		return -1;
-	status = store_check(store, child->cfg->service.create_tables, err);
+	if (store_check(store, child->cfg->service.create_tables, &reason) !=
+	    STORE_OK)
+		status =
+		    err_set(err, "%s: %s", store_target(store), reason.text);
 	store_close(&store);
-	return status == STORE_OK ? 0 : -1;
+	return status;
 }
 
 int

@@ -3,6 +3,7 @@
 #define CASSATA_PROC_SCOREBOARD_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -55,6 +56,8 @@ struct scoreboard_shared {
 	/* Changes when a worker came, went, or set shards free: then all look
 	 * at their leases. */
 	_Atomic uint64_t membership;
+	/* The daemon ends: not set while one generation follows another. */
+	_Atomic bool stopping;
 	_Atomic int64_t clock_offset_ms; /* database's clock minus ours */
 	/* The workers' come first. */
 	struct scoreboard_slot slots[SCOREBOARD_SLOTS];

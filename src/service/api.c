@@ -388,7 +388,8 @@ pinged(struct store_job *job)
 static void
 handle_readyz(struct exchange *x)
 {
-	if (x->service->draining)
+	/* A child that drains after a reload has successors which are ready. */
+	if (atomic_load(&x->service->child->sb->shared->stopping))
 		answer_problem(x, 503, "draining");
 	else
 		submit(x, run_ping, pinged);

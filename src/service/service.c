@@ -6,7 +6,6 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -166,11 +165,8 @@ drain(void *arg)
 	struct conn *c;
 
 	service->draining = true;
-	for (size_t i = 0; i < service->child->n_listen; i++) {
+	for (size_t i = 0; i < service->child->n_listen; i++)
 		loop_io_free(&service->listeners[i]);
-		close(service->child->listen_fds[i]); /* the port is free */
-	}
-	service->child->n_listen = 0;
 	service->accepting = false;
 	LIST_FOREACH(c, &service->conns, entry)
 		conn_drain(c);

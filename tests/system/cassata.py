@@ -255,7 +255,7 @@ class Cassata:
                         *words, **kwargs)
 
     def send(self, number):
-        os.kill(self.pid, number)
+        os.kill(self.pid or self.status()["pid"], number)
 
     def stop(self, seconds=30, number=signal.SIGTERM):
         """A clean end: exit code 0, and nothing left of it."""
@@ -397,6 +397,9 @@ class Cassata:
         """The event document once its state is one of these."""
         wait_for(lambda: self.state(event_id, app) in states, seconds,
                  "%s is %s" % (event_id, " or ".join(states)))
+        # Another service process may have yet to find the datastore again.
+        wait_for(lambda: self.get(
+            client.path_of("event", app, event_id)).status != 503)
         return self.event(event_id, app)
 
     def delete(self, event_id, app="app", method="DELETE"):

@@ -28,10 +28,7 @@ static const struct {
     {SLICE_INIT(" \t\r\n1 \t\r\n"), ACCEPT},
     {SLICE_INIT("[\t1\r,\n2 ]"), ACCEPT}, {SLICE_INIT(""), REJECT},
     {SLICE_INIT(" "), REJECT}, {SLICE_INIT("\v1"), REJECT},
-    {SLICE_INIT("\f1"), REJECT},
-    {SLICE_INIT("\xc2\xa0"
-		"1"),
-	REJECT},
+    {SLICE_INIT("\f1"), REJECT}, {SLICE_INIT("\xc2\xa0[]"), REJECT},
     {SLICE_INIT("\xef\xbb\xbf{}"), REJECT}, {SLICE_INIT("1\0"), REJECT_LAX},
     {SLICE_INIT("[1\0]"), REJECT}, {SLICE_INIT("True"), REJECT},
     {SLICE_INIT("NULL"), REJECT}, {SLICE_INIT("nul"), REJECT},
