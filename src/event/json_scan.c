@@ -392,24 +392,36 @@ after_space(const char *p)
 	return p;
 }
 
-static const char *
-after_string(const char *p)
+/* After an odd number of backslashes; the opening quote stops the count. */
+static bool
+is_escaped(const char *quote)
 {
-	for (p++; *p != '"'; p++) {
-		if (*p == '\\')
-			p++;
-	}
+	const char *p = quote;
+
+	while (p[-1] == '\\')
+		p--;
+	return (quote - p) & 1;
+}
+
+/* memchr(3) passes over long strings many bytes at a time. */
+static const char *
+after_string(const char *p, const char *end)
+{
+	do {
+		p++;
+		p = memchr(p, '"', (size_t)(end - p));
+	} while (is_escaped(p));
 	return p + 1;
 }
 
 static const char *
-after_container(const char *p)
+after_container(const char *p, const char *end)
 {
 	size_t depth = 0;
 
 	do {
 		if (*p == '"') {
-			p = after_string(p);
+			p = after_string(p, end);
 			continue;
 		}
 		if (*p == '{' || *p == '[')
@@ -429,13 +441,14 @@ after_scalar(const char *p)
 	return p;
 }
 
+/* end may lie beyond the value, within the accepted text. */
 static const char *
-after_value(const char *p)
+after_value(const char *p, const char *end)
 {
 	if (*p == '"')
-		return after_string(p);
+		return after_string(p, end);
 	if (*p == '{' || *p == '[')
-		return after_container(p);
+		return after_container(p, end);
 	return after_scalar(p);
 }
 
@@ -454,14 +467,14 @@ json_next_member(const struct json_value *object, const char **at,
     struct slice *key, struct json_value *value)
 {
 	const char *name = next_item(object, *at);
-	const char *p;
+	const char *end = object->raw.p + object->raw.len, *p;
 
 	if (name == NULL)
 		return 0;
-	p = after_string(name);
+	p = after_string(name, end);
 	*key = slice_of(name, (size_t)(p - name));
 	p = after_space(after_space(p) + 1); /* the colon */
-	*at = after_value(p);
+	*at = after_value(p, end);
 	*value = value_between(p, *at);
 	return 1;
 }
@@ -474,7 +487,7 @@ json_next_element(
 
 	if (p == NULL)
 		return 0;
-	*at = after_value(p);
+	*at = after_value(p, array->raw.p + array->raw.len);
 	*value = value_between(p, *at);
 	return 1;
 }

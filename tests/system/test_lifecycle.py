@@ -27,7 +27,7 @@ def is_gone(pid):
     try:
         with open("/proc/%d/stat" % pid) as f:
             return f.read().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 
@@ -464,7 +464,7 @@ def test_roles_apart(launch, sink):
 
 def test_locked_datastore(launch, store, sink):
     """Adds are refused in time with 503; results wait and are not lost."""
-    c = launch(datastore={"timeout": "500ms"})
+    c = launch(service={"processes": 1}, datastore={"timeout": "500ms"})
     gate = sink.gate()
     sink.on("/e", Reply(200, gate=gate))
     c.schedule("e", sink.url("/e"))
@@ -485,7 +485,7 @@ def test_locked_datastore(launch, store, sink):
 
 
 def test_lost_connections(launch, store, sink):
-    c = launch()
+    c = launch(service={"processes": 1})
     for n in range(3):
         c.schedule("before%d" % n, sink.url("/before"),
                    expiry=time.time() + 1)

@@ -91,6 +91,8 @@ static void
 teardown(void)
 {
 	OPS->destroy(backend);
+	run_sql("DROP DATABASE cassata");
+	run_sql("CREATE DATABASE cassata");
 	mysql_close(admin);
 	mysql_url_free(&parsed);
 	clock_wall_replace(NULL);
