@@ -31,9 +31,9 @@ bad(struct field_errors *errors, const char *pointer, const char *fmt, ...)
 	if (errors->len == FIELD_ERRORS_MAX)
 		return;
 	error = &errors->list[errors->len++];
-	snprintf(error->pointer, sizeof(error->pointer), "%s", pointer);
+	(void)snprintf(error->pointer, sizeof(error->pointer), "%s", pointer);
 	va_start(ap, fmt);
-	vsnprintf(error->detail, sizeof(error->detail), fmt, ap);
+	(void)vsnprintf(error->detail, sizeof(error->detail), fmt, ap);
 	va_end(ap);
 }
 
@@ -425,7 +425,7 @@ read_headers(
 			    EVENT_HEADERS_MAX);
 			break;
 		}
-		snprintf(item, sizeof(item), "%s/%zu", pointer, n++);
+		(void)snprintf(item, sizeof(item), "%s/%zu", pointer, n++);
 		read_header(r, item, &element);
 	}
 	/* The scratch has a maximum of its own, and memory may be short. */

@@ -45,7 +45,9 @@ skip_space(struct scanner *s)
 static char
 peek(const struct scanner *s)
 {
-	return s->p < s->end ? *s->p : '\0';
+	if (s->p == s->end)
+		return '\0';
+	return *s->p;
 }
 
 /* 0 to 0xffff, or -1. */
@@ -364,9 +366,13 @@ fail_at(struct err *err, const struct scanner *s, struct slice text)
 int
 json_scan(struct slice text, struct json_value *value, struct err *err)
 {
-	struct scanner s = {.p = text.p, .end = text.p + text.len};
+	struct scanner s = {0};
 	const char *begin;
 
+	if (text.len == 0)
+		text = SLICE_LITERAL(""); /* no arithmetic on NULL */
+	s.p = text.p;
+	s.end = text.p + text.len;
 	skip_space(&s);
 	begin = s.p;
 	if (scan_value(&s) == -1)
@@ -555,14 +561,13 @@ escaped_char(char c)
 struct slice
 json_unescape(struct slice raw)
 {
-	const char *p = raw.p + 1, *end = raw.p + raw.len - 1;
-	/* The bytes are the caller's to change, only the slice is const. */
-	char *text = (char *)(uintptr_t)p, *out;
+	const char *text = raw.p + 1, *end = raw.p + raw.len - 1, *p;
+	/* Not const from here on: the bytes are the caller's to change. */
+	char *out = memchr(text, '\\', (size_t)(end - text));
 
-	p = memchr(p, '\\', (size_t)(end - p));
-	if (p == NULL)
+	if (out == NULL)
 		return slice_of(text, raw.len - 2);
-	out = text + (p - text);
+	p = out;
 	while (p < end) {
 		if (*p != '\\') {
 			*out++ = *p++;

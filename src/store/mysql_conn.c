@@ -190,14 +190,23 @@ set_options(struct mysql_conn *c)
 		    c->mysql, options[i].option, options[i].value);
 }
 
-static MYSQL *
-try_connect(struct mysql_conn *c, const char *database)
+/* A handle that failed to connect forgets its options: each try has its own. */
+static enum store_status
+try_connect(struct mysql_conn *c, const char *database, struct err *err)
 {
 	const char *password =
 	    c->password == NULL ? c->url.password : c->password;
 
-	return mysql_real_connect(c->mysql, c->url.host, c->url.user, password,
-	    database, c->url.port, c->url.socket, 0);
+	mysql_conn_close(c);
+	c->mysql = mysql_init(NULL);
+	if (c->mysql == NULL)
+		return mysql_conn_no_memory(err);
+	set_options(c);
+	if (mysql_real_connect(c->mysql, c->url.host, c->url.user, password,
+		database, c->url.port, c->url.socket, 0) != NULL)
+		return STORE_OK;
+	c->no_database = mysql_errno(c->mysql) == ER_BAD_DB_ERROR;
+	return fail_conn(c, err);
 }
 
 static enum store_status
@@ -229,20 +238,12 @@ set_up_session(struct mysql_conn *c, struct err *err)
 enum store_status
 mysql_conn_open(struct mysql_conn *c, struct err *err)
 {
-	enum store_status status = STORE_OK;
+	enum store_status status;
 
-	mysql_conn_close(c);
-	c->mysql = mysql_init(NULL);
-	if (c->mysql == NULL)
-		return mysql_conn_no_memory(err);
-	set_options(c);
 	c->no_database = false;
-	if (try_connect(c, c->url.name) == NULL) {
-		/* Without a database yet, so that it can be created. */
-		c->no_database = mysql_errno(c->mysql) == ER_BAD_DB_ERROR;
-		if (!c->no_database || try_connect(c, NULL) == NULL)
-			status = fail_conn(c, err);
-	}
+	status = try_connect(c, c->url.name, err);
+	if (c->no_database) /* connect without, so that it can be created */
+		status = try_connect(c, NULL, err);
 	if (status == STORE_OK)
 		status = set_up_session(c, err);
 	if (status == STORE_OK)
@@ -259,8 +260,7 @@ mysql_conn_close(struct mysql_conn *c)
 
 	c->base.connected = false;
 	c->active = NULL;
-	/* The connection first: then the statements need no word to the server.
-	 */
+	/* First: the statements then need no word to the server. */
 	if (c->mysql != NULL)
 		mysql_close(c->mysql);
 	c->mysql = NULL;

@@ -135,11 +135,16 @@ end(struct store *store, enum store_status status, struct err *err)
 enum store_status
 store_check(struct store *store, bool create, struct err *err)
 {
-	enum store_status status = begin(store);
+	enum store_status status = STORE_OK;
 
+	/* Its caller reports the reason: no pause, no line in the log. */
+	if (!store->backend->connected)
+		status = store->ops->connect(store->backend, &store->err);
 	if (status == STORE_OK)
 		status = store->ops->check(store->backend, create, &store->err);
-	return end(store, status, err);
+	if (status != STORE_OK)
+		(void)err_set(err, "%s", store->err.text);
+	return status;
 }
 
 enum store_status

@@ -6,7 +6,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { CLOCK_SKEW_MS = 1000 }; /* worth a line in the log */
+enum {
+	CLOCK_SKEW_MS = 1000, /* worth a line in the log */
+	/* Less is the measurement's error: applied, it would make the events of
+	 * a datastore on our own host early. */
+	CLOCK_NOISE_MS = 20,
+};
 
 static uint64_t
 bit(unsigned shard)
@@ -105,9 +110,12 @@ take_strays(struct worker *w)
 static void
 note_clock(struct worker *w)
 {
-	int64_t change_ms = w->lease.clock_offset_ms - w->clock_offset_ms;
+	int64_t offset_ms = llabs(w->lease.clock_offset_ms) < CLOCK_NOISE_MS
+	    ? 0
+	    : w->lease.clock_offset_ms;
+	int64_t change_ms = offset_ms - w->clock_offset_ms;
 
-	w->clock_offset_ms = w->lease.clock_offset_ms;
+	w->clock_offset_ms = offset_ms;
 	atomic_store(&w->child->sb->shared->clock_offset_ms,
 	    w->clock_offset_ms);
 	if (llabs(w->clock_offset_ms) > CLOCK_SKEW_MS &&

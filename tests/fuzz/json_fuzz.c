@@ -59,9 +59,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* An allocation of the exact size, so that ASan sees its edges. */
 	char *body = malloc(size == 0 ? 1 : size);
-	struct field_errors errors;
+	struct field_errors errors = {0};
 	struct buf scratch;
-	struct event ev;
+	struct event ev = {0};
 	struct err err = {""};
 
 	assert(body != NULL);

@@ -385,7 +385,11 @@ class Cassata:
 
     def event(self, event_id, app="app"):
         """The event document."""
-        response = self.get(client.path_of("event", app, event_id))
+        def answer():
+            response = self.get(client.path_of("event", app, event_id))
+            return response if response.status != 503 else None
+        # A service process may have yet to find the datastore again.
+        response = wait_for(answer)
         assert response.status == 200, response
         return response.json()
 
@@ -397,9 +401,6 @@ class Cassata:
         """The event document once its state is one of these."""
         wait_for(lambda: self.state(event_id, app) in states, seconds,
                  "%s is %s" % (event_id, " or ".join(states)))
-        # Another service process may have yet to find the datastore again.
-        wait_for(lambda: self.get(
-            client.path_of("event", app, event_id)).status != 503)
         return self.event(event_id, app)
 
     def delete(self, event_id, app="app", method="DELETE"):

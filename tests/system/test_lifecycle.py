@@ -222,10 +222,11 @@ def test_killed_workers(launch, sink, how_many):
     for i in range(n):
         event = c.wait_state("e%d" % i, *ENDED)
         assert event["status"] == "COMPLETED"
-        assert event["attempts"] == len(sink.arrivals("/%d" % i))
-        if event["attempts"] == 2:
-            [lost] = event["attempt-log"]
-            assert lost["attempt"] == 1 and lost["error"]
+        # One may be claimed by the second before it is killed, and not sent.
+        unsent = event["attempts"] - len(sink.arrivals("/%d" % i))
+        assert 0 <= unsent < how_many
+        assert len(event["attempt-log"]) == event["attempts"] - 1
+        assert all(lost["error"] for lost in event["attempt-log"])
     assert c.status()["pid"] == c.pid
 
 
@@ -308,6 +309,7 @@ def test_reload_while_clients_post(launch, sink):
         for n in (4, 1, 3):
             c.configure(worker={"numWorkerThreads": n})
             assert c.reload() == "ok\n"
+            assert c.get("/readyz").status == 200
             wait_for(lambda: len(c.children("worker")) == n, 30, "workers")
             sink.wait("/e", len(sink.arrivals()) + 10)
         good = c.config_file.read_text()

@@ -425,7 +425,7 @@ START_TEST(test_length)
 	ck_assert_int_eq(read_filled(lengths[_i].name, lengths[_i].before,
 			     lengths[_i].max + 1, lengths[_i].after),
 	    EVENT_JSON_INVALID);
-	snprintf(pointer, sizeof(pointer), "/%s", lengths[_i].name);
+	(void)snprintf(pointer, sizeof(pointer), "/%s", lengths[_i].name);
 	expect_error(pointer, lengths[_i].detail);
 }
 END_TEST

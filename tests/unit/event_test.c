@@ -14,7 +14,7 @@ static void
 to_hex(const uint8_t bytes[EVENT_KEY_BYTES], char hex[2 * EVENT_KEY_BYTES + 1])
 {
 	for (size_t i = 0; i < EVENT_KEY_BYTES; i++)
-		snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+		(void)snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
 }
 
 START_TEST(test_state_name)

@@ -328,6 +328,7 @@ static const struct {
 	const char *reason;
 } reasons[] = {
     {SLICE_INIT(""), "line 1 column 1: unexpected end of the text"},
+    {{NULL, 0}, "line 1 column 1: unexpected end of the text"},
     {SLICE_INIT("{\n \"a\": 1,\n}"),
 	"line 3 column 1: a member name in quotes is expected"},
     {SLICE_INIT("[1\n 2]"), "line 2 column 2: ',' or ']' is expected"},
