@@ -105,7 +105,7 @@ begin_event(struct exchange *x, int status, enum event_state state)
 static void
 handle_add(struct exchange *x)
 {
-	struct field_errors errors = {0};
+	struct field_errors errors;
 	struct slice body = x->req.body;
 
 	if (body.len == 0) {
@@ -227,18 +227,17 @@ add_progress(struct exchange *x, const struct store_record *record)
 static void
 add_headers(struct exchange *x, struct slice lines)
 {
-	const char *end = lines.p + lines.len;
+	const char *lf, *comma = "";
 
 	add_text(x, ",\"request-headers\":[");
-	for (const char *p = lines.p; p < end;) {
-		const char *lf = memchr(p, '\n', (size_t)(end - p));
+	while (lines.len > 0 &&
+	    (lf = memchr(lines.p, '\n', lines.len)) != NULL) {
+		size_t len = (size_t)(lf - lines.p);
 
-		if (lf == NULL)
-			break;
-		if (p > lines.p)
-			add_text(x, ",");
-		json_write_string(&x->body, slice_of(p, (size_t)(lf - p)));
-		p = lf + 1;
+		add_text(x, comma);
+		json_write_string(&x->body, slice_of(lines.p, len));
+		comma = ",";
+		lines = slice_of(lf + 1, lines.len - len - 1);
 	}
 	add_text(x, "]");
 }
