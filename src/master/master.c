@@ -256,6 +256,9 @@ master_stop(struct master *m)
 		change_failed(m, m->current == NULL
 				     ? "stopped before it was ready"
 				     : "the daemon is stopping");
+	/* Nobody waits for the start: a stop is what was asked for. */
+	if (m->options.ready_fd == -1)
+		m->failure.text[0] = '\0';
 	notify_stopping();
 	leave(m);
 }

@@ -493,6 +493,7 @@ mysql_conn_select(struct mysql_conn *c, const struct mysql_sql *sql,
 	if (status != STORE_OK)
 		return status;
 	c->active = stmt;
+	c->columns_moved = false;
 	if (describe_columns(c, sql->columns) == -1)
 		return mysql_conn_no_memory(err);
 	if (mysql_stmt_bind_result(stmt, c->columns) != 0)
@@ -504,8 +505,6 @@ mysql_conn_select(struct mysql_conn *c, const struct mysql_sql *sql,
 static enum store_status
 fetch_long(struct mysql_conn *c, struct err *err)
 {
-	bool grown = false;
-
 	for (unsigned i = 0; i < c->n_columns; i++) {
 		MYSQL_BIND *column = &c->columns[i];
 
@@ -516,11 +515,8 @@ fetch_long(struct mysql_conn *c, struct err *err)
 			return mysql_conn_no_memory(err);
 		if (mysql_stmt_fetch_column(c->active, column, i, 0) != 0)
 			return fail_stmt(c, c->active, err);
-		grown = true;
+		c->columns_moved = true;
 	}
-	/* The rows to come go to the new places. */
-	if (grown && mysql_stmt_bind_result(c->active, c->columns) != 0)
-		return fail_stmt(c, c->active, err);
 	return STORE_OK;
 }
 
@@ -530,6 +526,13 @@ mysql_conn_next(
 {
 	if (*status != STORE_OK)
 		return false;
+	/* Not earlier: some libraries set the lengths to zero here. */
+	if (c->columns_moved &&
+	    mysql_stmt_bind_result(c->active, c->columns) != 0) {
+		*status = fail_stmt(c, c->active, err);
+		return false;
+	}
+	c->columns_moved = false;
 	switch (mysql_stmt_fetch(c->active)) {
 	case 0:
 	case MYSQL_DATA_TRUNCATED:
@@ -605,7 +608,7 @@ pause_before(unsigned try)
 {
 	uint8_t random = 0;
 
-	(void)getentropy(&random, sizeof(random));
+	(void)!getentropy(&random, sizeof(random));
 	(void)poll(NULL, 0, 1 + random % (PAUSE_STEP_MS * (int)try));
 }
 

@@ -56,6 +56,7 @@ struct mysql_conn {
 	MYSQL_BIND args[MYSQL_ARGS_MAX];
 
 	MYSQL_STMT *active; /* its result is being read */
+	bool columns_moved; /* to be bound again for the next row */
 	unsigned n_columns;
 	MYSQL_BIND columns[MYSQL_COLUMNS_MAX];
 	int64_t column_values[MYSQL_COLUMNS_MAX];

@@ -11,6 +11,7 @@ enum {
 	/* Less is the measurement's error: applied, it would make the events of
 	 * a datastore on our own host early. */
 	CLOCK_NOISE_MS = 20,
+	SHORT_RENEW_MS = 1000,
 };
 
 static uint64_t
@@ -124,6 +125,19 @@ note_clock(struct worker *w)
 		    (long long)w->clock_offset_ms);
 }
 
+/* Who has less than its share looks often: others may set some free. */
+static int64_t
+renew_ms(const struct worker *w)
+{
+	unsigned n_living = w->lease.n_living == 0 ? 1 : w->lease.n_living;
+	unsigned n_held = (unsigned)__builtin_popcountll(w->shards);
+	int64_t third_ms = w->cfg->lease_ms / 3;
+
+	return n_held < EVENT_SHARDS / n_living && third_ms > SHORT_RENEW_MS
+	    ? SHORT_RENEW_MS
+	    : third_ms;
+}
+
 static void
 done(struct store_job *job)
 {
@@ -138,7 +152,7 @@ done(struct store_job *job)
 	lost = w->shards & ~w->lease.shards;
 	w->shards = w->lease.shards;
 	w->lease_until_ms = w->lease_sent_ms + w->cfg->lease_ms;
-	w->lease_due_ms = w->lease_sent_ms + w->cfg->lease_ms / 3;
+	w->lease_due_ms = w->lease_sent_ms + renew_ms(w);
 	note_clock(w);
 	publish(w, gained, lost);
 	lose_deliveries(w, lost);

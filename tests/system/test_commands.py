@@ -286,10 +286,8 @@ def test_event_without_a_daemon(prepare):
 # ---- starts that cannot succeed ----
 
 def assert_refused(c, *words):
-    """In the foreground stderr is the log, too."""
-    for done, check in ((c.ctl("start"), assert_one_line),
-                        (c.run(*c.command()), assert_last_line)):
-        check(done, *words)
+    for done in (c.ctl("start"), c.run(*c.command())):
+        assert_one_line(done, *words)
         assert done.stdout == ""
     assert c.processes() == []
     assert c.ctl("status").returncode in (FAILED, STOPPED)
