@@ -798,8 +798,7 @@ config_load(const struct config_source *source, struct config *cfg,
 	if (ld.file != NULL) {
 		cfg->file = strdup(ld.file);
 		if (cfg->file == NULL)
-			config_error(
-			    errors, ld.file, nowhere, "out of memory");
+			config_error(errors, ld.file, nowhere, "out of memory");
 		load_file(&ld);
 	}
 	if (complete_paths(cfg, source) == -1)
