@@ -801,6 +801,13 @@ config_load(const struct config_source *source, struct config *cfg,
 			config_error(errors, ld.file, nowhere, "out of memory");
 		load_file(&ld);
 	}
+	/* The daemon, which changes its directory, and cassatactl would read
+	 * different places out of one file. */
+	if (cfg->master.state_dir != NULL && cfg->master.state_dir[0] != '/')
+		config_error(errors, ld.file,
+		    mark_of_target(&ld, AT(master.state_dir)),
+		    "stateDirectory must be an absolute path, not '%s'",
+		    cfg->master.state_dir);
 	if (complete_paths(cfg, source) == -1)
 		config_error(errors, ld.file, nowhere,
 		    "the state directory cannot be found: %s", strerror(errno));

@@ -18,17 +18,19 @@ struct command {
 	const char *word;
 	int (*run)(struct ctl *ctl);
 	bool takes_words; /* all that follows is the command's own */
+	bool any_config;  /* works with a configuration that has errors: a
+			     daemon started with an older one can be stopped */
 };
 
 static const struct command commands[] = {
-    {"start", ctl_start, false},
-    {"stop", ctl_stop, false},
-    {"restart", ctl_restart, false},
-    {"reload", ctl_reload, false},
-    {"status", ctl_status, false},
-    {"check-config", ctl_check_config, false},
-    {"init-db", ctl_init_db, false},
-    {"event", ctl_event, true},
+    {"start", ctl_start, false, false},
+    {"stop", ctl_stop, false, true},
+    {"restart", ctl_restart, false, false},
+    {"reload", ctl_reload, false, false},
+    {"status", ctl_status, false, true},
+    {"check-config", ctl_check_config, false, false},
+    {"init-db", ctl_init_db, false, false},
+    {"event", ctl_event, true, false},
 };
 
 int
@@ -149,7 +151,13 @@ main(int argc, char **argv)
 		fputs(usage, stderr);
 		return CTL_USAGE;
 	}
-	status = load_config(&ctl) == -1 ? CTL_FAILED : command->run(&ctl);
+	/* The paths of a configuration with errors are there all the same. */
+	if (load_config(&ctl) == -1 &&
+	    (!command->any_config || ctl.cfg.master.pid_file == NULL ||
+		ctl.cfg.master.control_socket == NULL))
+		status = CTL_FAILED;
+	else
+		status = command->run(&ctl);
 	config_free(&ctl.cfg);
 	return status;
 }

@@ -377,6 +377,21 @@ def test_failed_start_leaves_nothing_in_the_way(prepare, sink):
     c.wait_state("e", "COMPLETED")
 
 
+def test_stop_with_a_broken_configuration(prepare):
+    """The daemon that runs was started with a better one."""
+    c = prepare()
+    assert_ok(c.ctl("start"))
+    good = c.config_file.read_text()
+    c.config_file.write_text(good + "servce: {}\n")
+    status = c.ctl("status")
+    assert status.returncode == OK and "servce" in status.stderr
+    assert c.ctl("restart").returncode == FAILED
+    assert c.ctl("status").returncode == OK  # restart did not stop it
+    assert c.ctl("stop").returncode == OK
+    assert c.ctl("status").returncode == STOPPED
+    assert c.processes() == []
+
+
 # ---- the init script ----
 
 def test_init_script(prepare, sink):

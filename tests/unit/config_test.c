@@ -731,6 +731,11 @@ START_TEST(test_state_directory)
 	ck_assert_str_eq(cfg.master.state_dir, "/from/file");
 	ck_assert_str_eq(cfg.log.destination, "/from/file/cassata.log");
 	done();
+	write_file("c.yaml", "master:\n  stateDirectory: data\n");
+	ck_assert_int_eq(load("c.yaml", NULL), -1);
+	ck_assert_str_eq(errors.list[0].text,
+	    "c.yaml:2:3: stateDirectory must be an absolute path, not 'data'");
+	done();
 	write_file("c.yaml", "");
 	ck_assert_int_eq(load("c.yaml", NULL), 0);
 	ck_assert_int_eq(cfg.master.state_dir[0], '/');
