@@ -17,6 +17,7 @@
 enum {
 	ANSWER_MAX_BYTES = 64 * 1024 * 1024,
 	FILE_MAX_BYTES = 256 * 1024 * 1024,
+	URL_MAX_BYTES = 64 * 1024,
 	ASK_TIMEOUT_MS = 5000,
 	HTTP_TIMEOUT_S = 60,
 };
@@ -262,7 +263,7 @@ event_add(struct ctl *ctl, struct event_options *options)
 	if (ctl->argc < 1 || ctl->argc > 2 ||
 	    (options->in_seconds != NULL && options->expiry != NULL))
 		return bad_usage();
-	buf_init(&url, 64 * 1024);
+	buf_init(&url, URL_MAX_BYTES);
 	buf_init(&body, FILE_MAX_BYTES);
 	make_id(id, sizeof(id));
 	event = json_object_new_object();
@@ -310,7 +311,7 @@ event_by_ids(struct ctl *ctl, const struct event_options *options,
 
 	if (ctl->argc != 2)
 		return bad_usage();
-	buf_init(&url, 64 * 1024);
+	buf_init(&url, URL_MAX_BYTES);
 	begin_url(ctl, options, &url);
 	buf_append_string(&url, path);
 	http_percent_encode(&url, slice_from_string(ctl->argv[0]));

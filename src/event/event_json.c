@@ -574,6 +574,7 @@ enum event_json_result
 event_from_json(char *body, size_t len, struct buf *scratch, struct event *ev,
     struct err *err, struct field_errors *errors)
 {
+	/* cppcheck-suppress ctuuninitvar ; errors is ours to initialise */
 	struct reader r = {ev, scratch, errors};
 	struct json_value value;
 

@@ -13,6 +13,7 @@
 enum {
 	READ_BYTES = 8 * 1024,	   /* the least room for a read */
 	KEEP_OUT_BYTES = 4 * 1024, /* an idle connection keeps no more */
+	OUT_EXTRA_BYTES = 512 * 1024,
 	LINGER_MS = 2000,
 	DRAIN_IDLE_MS = 1000, /* an idle client may be sending right now */
 };
@@ -403,7 +404,7 @@ conn_open(struct service *service, int fd)
 {
 	/* Headers and an event document; exchange bounds the body. */
 	size_t out_max =
-	    6 * (size_t)service->cfg->service.max_body_bytes + 512 * 1024;
+	    6 * (size_t)service->cfg->service.max_body_bytes + OUT_EXTRA_BYTES;
 	struct conn *c = calloc(1, sizeof(*c));
 
 	if (c == NULL) {

@@ -214,7 +214,7 @@ judge_adds(const struct mysql_conn *c, const struct add_batch *chunk,
 
 /*
  * Which of the chunk are in the table as ours, which were there before. One
- * that is not there at all met the row id of another event: it gets a new id.
+ * that is not there at all met the row id of another event: a new id is made.
  */
 static enum store_status
 resolve_chunk(struct mysql_conn *c, const struct add_batch *chunk,

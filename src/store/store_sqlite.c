@@ -265,7 +265,7 @@ sqlite_add(struct store_backend *backend, struct store_add **adds, size_t n,
 	if (status != STORE_OK)
 		return status;
 	/* Neighbours in the index of keys are written together. */
-	qsort(adds, n, sizeof(*adds), compare_adds);
+	qsort(adds, n, sizeof(struct store_add *), compare_adds);
 	for (size_t i = 0; i < n && status == STORE_OK; i++)
 		status = add_one(c, adds[i], now_ms, err);
 	return sqlite_conn_end(c, status, err);

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
+from cassata import wait_for
 from client import Connection, path_of
 
 FAR = 4102444800  # 2100-01-01
@@ -592,6 +593,49 @@ def test_slow_and_silent_clients(launch):
         connection.send_request("GET", "/livez")
         assert connection.read_response().status == 200
         assert connection.at_end()
+
+
+def connections_of(c):
+    """Open connections, without the one that asks."""
+    return metric(c.get("/metrics"), "cassata_connections") - 1
+
+
+def metric(response, name):
+    [line] = [line for line in response.body.decode().splitlines()
+              if line.startswith(name + " ")]
+    return int(line.split()[1])
+
+
+def test_client_that_does_not_read(launch):
+    """Its requests are not read either, and in the end it is cut off."""
+    c = launch(service={"processes": 1, "writeTimeout": "300ms"})
+    c.schedule("big", "http://127.0.0.1:1/", time.time() + 3600,
+               event="x" * (1 << 20))
+    with Connection(c.port) as connection:
+        request = ("GET /cassata/event/app/big HTTP/1.1\r\n"
+                   "Host: x\r\n\r\n").encode()
+        connection.send(request * 50)
+        wait_for(lambda: connections_of(c) == 1)
+        wait_for(lambda: connections_of(c) == 0)
+        answered = metric(c.get("/metrics"),
+                          'cassata_http_requests_total{code="2xx"}')
+        assert answered < 50
+
+
+def test_connection_limit(launch):
+    """Over the limit a client waits until another one leaves."""
+    c = launch(service={"processes": 1, "maxConnections": 2})
+    with Connection(c.port) as first, Connection(c.port) as second, \
+            Connection(c.port) as third:
+        first.send_request("GET", "/livez")
+        assert first.read_response().status == 200
+        third.send_request("GET", "/livez")
+        second.send_request("GET", "/metrics")
+        assert metric(second.read_response(), "cassata_connections") == 2
+        first.close()
+        assert third.read_response().status == 200
+        second.send_request("GET", "/metrics")
+        assert metric(second.read_response(), "cassata_connections") == 2
 
 
 def test_body_limit(launch):

@@ -481,3 +481,20 @@ def test_add_again_after_delivery(daemon, sink, name):
     daemon.schedule(name + "-after", sink.url("/after"))
     daemon.wait_state(name + "-after", "COMPLETED")
     assert len(sink.arrivals("/" + name)) == 1
+
+
+def test_cap_per_host(launch, sink):
+    """One host at its cap leaves slots for another; its own wait in order."""
+    c = launch(worker={"numWorkerThreads": 1, "maxDeliveriesPerHost": 2})
+    gate = sink.gate()
+    sink.on("/slow", Reply(200, gate=gate))
+    for n in range(6):
+        c.schedule("slow%d" % n, sink.url("/slow"))
+    sink.wait("/slow", 2)
+    c.schedule("other", "http://localhost:%d/other" % sink.port)
+    c.wait_state("other", "COMPLETED")
+    assert len(sink.arrivals("/slow")) == 2
+    gate.set()
+    for n in range(6):
+        c.wait_state("slow%d" % n, "COMPLETED")
+    assert len(sink.arrivals("/slow")) == 6
