@@ -8,8 +8,7 @@
 /*
  * cassatactl: the operator's end of a daemon. One program, several files:
  * cassatactl.c reads the command line, ctl_daemon.c starts, stops and asks the
- * daemon, ctl_event.c is a client of the HTTP API, ctl_socket.c speaks on the
- * control socket.
+ * daemon, ctl_event.c is a client of the HTTP API.
  */
 
 /* Exit codes: those of LSB init scripts. */
@@ -38,13 +37,6 @@ struct ctl {
 /* "cassatactl: text" on standard error. Returns CTL_FAILED. */
 int ctl_fail(const struct ctl *ctl, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-
-/*
- * Sends one line to the master and reads all it says. 0; -1 with err when there
- * is no master (*absent) or it does not answer.
- */
-int ctl_ask(const char *socket_path, const char *line, int64_t timeout_ms,
-    struct buf *answer, bool *absent, struct err *err);
 
 int ctl_start(struct ctl *ctl);
 int ctl_stop(struct ctl *ctl);

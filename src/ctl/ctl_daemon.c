@@ -14,6 +14,7 @@
 #include <json-c/json.h>
 
 #include "base/clock.h"
+#include "proc/control_client.h"
 #include "proc/control_proto.h"
 #include "store/store.h"
 
@@ -202,7 +203,7 @@ ctl_reload(struct ctl *ctl)
 	int status = CTL_FAILED;
 
 	buf_init(&answer, ANSWER_MAX_BYTES);
-	if (ctl_ask(ctl->cfg.master.control_socket, CONTROL_RELOAD, timeout_ms,
+	if (control_ask(ctl->cfg.master.control_socket, CONTROL_RELOAD, timeout_ms,
 		&answer, &absent, &err) == -1) {
 		ctl_fail(ctl, "%s", absent ? "not running" : err.text);
 		status = absent ? CTL_NOT_RUNNING : CTL_FAILED;
@@ -319,7 +320,7 @@ ctl_status(struct ctl *ctl)
 		return left_behind ? CTL_STATUS_DEAD : CTL_STATUS_STOPPED;
 	}
 	buf_init(&answer, ANSWER_MAX_BYTES);
-	if (ctl_ask(ctl->cfg.master.control_socket, CONTROL_STATUS,
+	if (control_ask(ctl->cfg.master.control_socket, CONTROL_STATUS,
 		ASK_TIMEOUT_MS, &answer, &absent, &err) == -1 ||
 	    buf_append_char(&answer, '\0') == -1) {
 		ctl_fail(ctl, "%s", err.text);

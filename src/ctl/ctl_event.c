@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "http/http_response.h"
+#include "proc/control_client.h"
 #include "proc/control_proto.h"
 
 enum {
@@ -95,7 +96,7 @@ ask_server(const struct ctl *ctl, struct buf *url)
 	int result = -1;
 
 	buf_init(&answer, ANSWER_MAX_BYTES);
-	if (ctl_ask(ctl->cfg.master.control_socket, CONTROL_STATUS,
+	if (control_ask(ctl->cfg.master.control_socket, CONTROL_STATUS,
 		ASK_TIMEOUT_MS, &answer, &absent, &err) == 0 &&
 	    buf_append_char(&answer, '\0') == 0)
 		status = json_tokener_parse(answer.p);

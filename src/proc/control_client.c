@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-#include "ctl/ctl.h"
+#include "proc/control_client.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -63,7 +64,7 @@ read_all(int fd, int64_t timeout_ms, struct buf *answer, struct err *err)
 }
 
 int
-ctl_ask(const char *socket_path, const char *line, int64_t timeout_ms,
+control_ask(const char *socket_path, const char *line, int64_t timeout_ms,
     struct buf *answer, bool *absent, struct err *err)
 {
 	int fd = connect_to(socket_path, absent, err);

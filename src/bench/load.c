@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: ISC */
+#include "bench/load.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+enum {
+	READ_BYTES = 16 * 1024,
+	ANSWER_MAX_BYTES = 1024 * 1024,
+	OUT_MAX_BYTES = 256 * 1024 * 1024,
+};
+
+struct request {
+	uint64_t number;
+	int64_t start_us;
+};
+
+struct load_conn {
+	struct watch watch;
+	struct load *load;
+	int fd;
+	bool wants_write;
+	struct buf in, out;
+	size_t out_at;
+	struct request *ring; /* config.pipeline of them */
+	unsigned first, n;
+};
+
+/* ---- connections ---- */
+
+static int
+connect_one(const struct load *load, struct err *err)
+{
+	const struct load_config *config = &load->config;
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list, *ai;
+	static const int on = 1;
+	int fd = -1, code;
+
+	code = getaddrinfo(config->host, config->port, &hints, &list);
+	if (code != 0)
+		return err_set(err, "%s: %s", config->host, gai_strerror(code));
+	for (ai = list; ai != NULL; ai = ai->ai_next) {
+		fd = socket(ai->ai_family, ai->ai_socktype | SOCK_CLOEXEC, 0);
+		if (fd != -1 && connect(fd, ai->ai_addr, ai->ai_addrlen) == 0)
+			break;
+		err_errno(err, "%s port %s", config->host, config->port);
+		fd_close(&fd);
+	}
+	freeaddrinfo(list);
+	if (fd == -1)
+		return -1;
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == -1 ||
+	    fd_set_nonblock(fd) == -1) {
+		err_errno(err, "socket");
+		fd_close(&fd);
+	}
+	return fd;
+}
+
+static int
+open_conn(struct load_conn *c, struct err *err)
+{
+	c->fd = connect_one(c->load, err);
+	if (c->fd == -1)
+		return -1;
+	if (poller_add(c->load->poller, c->fd, EPOLLIN, &c->watch) == -1)
+		return err_errno(err, "epoll");
+	return 0;
+}
+
+/* What was under way is lost with the connection. */
+static void
+reopen(struct load_conn *c)
+{
+	struct load *load = c->load;
+
+	load->n_failed += c->n;
+	load->n_under_way -= c->n;
+	if (c->n == load->config.pipeline)
+		load->n_idle++;
+	c->n = 0;
+	c->out_at = 0;
+	c->wants_write = false;
+	buf_reset(&c->in);
+	buf_reset(&c->out);
+	fd_close(&c->fd);
+	if (open_conn(c, &load->err) == -1) {
+		fd_close(&c->fd);
+		load->n_idle--;
+		load->ended = true;
+	}
+}
+
+static int
+flush(struct load_conn *c)
+{
+	bool wants_write;
+
+	while (c->out_at < c->out.len) {
+		ssize_t n = send(c->fd, c->out.p + c->out_at,
+		    c->out.len - c->out_at, MSG_NOSIGNAL);
+
+		if (n == -1 && errno == EAGAIN)
+			break;
+		if (n == -1 && errno != EINTR)
+			return -1;
+		if (n > 0)
+			c->out_at += (size_t)n;
+	}
+	if (c->out_at == c->out.len) {
+		buf_reset(&c->out);
+		c->out_at = 0;
+	}
+	wants_write = c->out.len > 0;
+	if (wants_write != c->wants_write) {
+		c->wants_write = wants_write;
+		return poller_change(c->load->poller, c->fd,
+		    EPOLLIN | (wants_write ? (uint32_t)EPOLLOUT : 0u),
+		    &c->watch);
+	}
+	return 0;
+}
+
+/* ---- requests ---- */
+
+/* The run is over for sending: by time, by number, or because build said so. */
+static bool
+is_over(struct load *load, int64_t now_us)
+{
+	const struct load_config *config = &load->config;
+
+	if (!load->ended &&
+	    ((config->count > 0 && load->n_sent == config->count) ||
+		now_us >= load->end_us))
+		load->ended = true;
+	return load->ended;
+}
+
+static void
+put_request(struct load_conn *c, int64_t start_us)
+{
+	struct load *load = c->load;
+	struct request *r;
+
+	if (load->config.build(load->config.arg, &c->out) == -1) {
+		load->ended = true;
+		return;
+	}
+	r = &c->ring[(c->first + c->n) % load->config.pipeline];
+	r->number = load->n_sent++;
+	r->start_us = start_us;
+	load->n_under_way++;
+	if (++c->n == load->config.pipeline)
+		load->n_idle--;
+}
+
+static void
+fill(struct load_conn *c, int64_t now_us)
+{
+	while (c->n < c->load->config.pipeline && !is_over(c->load, now_us))
+		put_request(c, now_us);
+	if (flush(c) == -1)
+		reopen(c);
+}
+
+static void
+count_answer(struct load_conn *c, int status, int64_t now_us)
+{
+	struct load *load = c->load;
+	struct request r = c->ring[c->first];
+
+	c->first = (c->first + 1) % load->config.pipeline;
+	if (c->n-- == load->config.pipeline)
+		load->n_idle++;
+	load->n_under_way--;
+	load->n_answered++;
+	load->last_us = now_us;
+	histogram_add(&load->latency, now_us - r.start_us);
+	load->config.answered(load->config.arg, r.number, status);
+}
+
+/* ---- answers ---- */
+
+static size_t
+content_length(const char *head, const char *end)
+{
+	static const char name[] = "\r\ncontent-length:";
+
+	for (const char *p = head; p + sizeof(name) < end; p++) {
+		p = memchr(p, '\r', (size_t)(end - p));
+		if (p == NULL || p + sizeof(name) >= end)
+			break;
+		if (strncasecmp(p, name, sizeof(name) - 1) == 0)
+			return strtoul(p + sizeof(name) - 1, NULL, 10);
+	}
+	return 0;
+}
+
+/* Bytes of the first answer in the buffer, 0 when it is not whole; -1. */
+static ssize_t
+parse_answer(const struct buf *in, size_t at, int *status)
+{
+	const char *head = in->p + at, *end;
+	size_t len = in->len - at, total;
+
+	end = memmem(head, len, "\r\n\r\n", 4);
+	if (end == NULL)
+		return 0;
+	if (end - head < 12 || memcmp(head, "HTTP/1.1 ", 9) != 0)
+		return -1;
+	*status =
+	    (head[9] - '0') * 100 + (head[10] - '0') * 10 + (head[11] - '0');
+	total = (size_t)(end - head) + 4 + content_length(head, end + 2);
+	return total <= len ? (ssize_t)total : 0;
+}
+
+/* 0, or -1 when the connection is of no more use. */
+static int
+take_answers(struct load_conn *c, int64_t now_us)
+{
+	size_t at = 0;
+	ssize_t len = 0;
+	int status;
+
+	while (c->n > 0 && (len = parse_answer(&c->in, at, &status)) > 0) {
+		at += (size_t)len;
+		count_answer(c, status, now_us);
+	}
+	buf_consume(&c->in, at);
+	return len == -1 ? -1 : 0;
+}
+
+static int
+receive(struct load_conn *c)
+{
+	ssize_t n;
+
+	if (buf_reserve(&c->in, READ_BYTES) == -1)
+		return -1;
+	do
+		n = recv(c->fd, c->in.p + c->in.len, c->in.cap - c->in.len, 0);
+	while (n == -1 && errno == EINTR);
+	if (n == -1 && errno == EAGAIN)
+		return 0;
+	if (n <= 0)
+		return -1;
+	c->in.len += (size_t)n;
+	return take_answers(c, mono_us());
+}
+
+static void
+on_ready(struct watch *watch, uint32_t events)
+{
+	struct load_conn *c = (struct load_conn *)watch;
+
+	if (((events & ~(uint32_t)EPOLLOUT) != 0 && receive(c) == -1) ||
+	    flush(c) == -1)
+		reopen(c);
+	if (c->load->config.rate == 0 && c->fd != -1)
+		fill(c, mono_us());
+}
+
+/* ---- the run ---- */
+
+static struct load_conn *
+next_idle(struct load *load)
+{
+	for (;;) {
+		struct load_conn *c = &load->conns[load->next];
+
+		load->next = (load->next + 1) % load->config.connections;
+		if (c->fd != -1 && c->n < load->config.pipeline)
+			return c;
+	}
+}
+
+/* With a rate: those whose time has come, on connections with room. */
+int
+load_tick(struct load *load)
+{
+	int64_t now_us = mono_us();
+
+	if (is_over(load, now_us))
+		return -1;
+	if (load->config.rate == 0)
+		return (int)((load->end_us - now_us) / 1000 + 1);
+	while (load->n_idle > 0) {
+		int64_t due_us =
+		    load->start_us +
+		    (int64_t)((double)load->n_sent * 1e6 / load->config.rate);
+		struct load_conn *c;
+
+		if (due_us > now_us)
+			return (int)((due_us - now_us + 999) / 1000);
+		if (is_over(load, now_us))
+			return -1;
+		c = next_idle(load);
+		put_request(c, due_us);
+		if (flush(c) == -1)
+			reopen(c);
+	}
+	return -1;
+}
+
+bool
+load_done(const struct load *load)
+{
+	return load->ended && load->n_under_way == 0;
+}
+
+static int
+conn_init(struct load *load, struct load_conn *c, struct err *err)
+{
+	c->watch.ready = on_ready;
+	c->load = load;
+	c->fd = -1;
+	buf_init(&c->in, ANSWER_MAX_BYTES);
+	buf_init(&c->out, OUT_MAX_BYTES);
+	c->ring = calloc(load->config.pipeline, sizeof(*c->ring));
+	return c->ring == NULL ? err_set(err, "out of memory")
+			       : open_conn(c, err);
+}
+
+int
+load_start(struct load *load, const struct poller *poller,
+    const struct load_config *config, struct err *err)
+{
+	unsigned n = config->connections;
+
+	*load = (struct load){
+	    .poller = poller,
+	    .config = *config,
+	    .n_idle = n,
+	    .conns = calloc(n, sizeof(*load->conns)),
+	};
+	if (load->conns == NULL || histogram_init(&load->latency) == -1)
+		return err_set(err, "out of memory");
+	for (unsigned i = 0; i < n; i++)
+		load->conns[i].fd = -1;
+	for (unsigned i = 0; i < n; i++)
+		if (conn_init(load, &load->conns[i], err) == -1)
+			return -1;
+	load->start_us = load->last_us = mono_us();
+	load->end_us = load->start_us + config->duration_ms * 1000;
+	if (config->rate == 0)
+		for (unsigned i = 0; i < n; i++)
+			fill(&load->conns[i], load->start_us);
+	return 0;
+}
+
+void
+load_fini(struct load *load)
+{
+	for (unsigned i = 0;
+	     load->conns != NULL && i < load->config.connections; i++) {
+		struct load_conn *c = &load->conns[i];
+
+		fd_close(&c->fd);
+		buf_free(&c->in);
+		buf_free(&c->out);
+		free(c->ring);
+	}
+	free(load->conns);
+	load->conns = NULL;
+	histogram_fini(&load->latency);
+}
