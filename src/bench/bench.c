@@ -114,30 +114,29 @@ static const struct option long_options[] = {
 
 /* What an option's number means, and where it goes. */
 struct number_option {
-	int option;
+	size_t at; /* of an int64_t in bench_options; of a double if that */
 	double min, max;
 	double scale; /* 1000: seconds to milliseconds */
-	bool fraction;
-	size_t at; /* of an int64_t in bench_options; of a double if that */
-	bool is_double;
+	int option;
+	bool fraction, is_double;
 };
 
 #define AT(member) offsetof(struct bench_options, member)
 
 static const struct number_option numbers[] = {
-    {'n', 1, 20000, 1, false, AT(connections), false},
-    {'p', 1, 1000, 1, false, AT(pipeline), false},
-    {'r', 0, 1e6, 1, true, AT(rate), true},
-    {'b', 0, 64e6, 1, false, AT(payload_bytes), false},
-    {'t', 0, 1e6, 1000, true, AT(duration_ms), false},
-    {'N', 0, 1e9, 1, false, AT(count), false},
-    {OPTION_DUE_IN, 0, 1e9, 1000, true, AT(due_in_ms), false},
-    {OPTION_SINK_PORT, 0, 65535, 1, false, AT(sink_port), false},
-    {OPTION_SINK_STATUS, 200, 599, 1, false, AT(sink_status), false},
-    {OPTION_SINK_DELAY, 0, 3600, 1000, true, AT(sink_delay_ms), false},
-    {OPTION_SLOW_SHARE, 0, 100, 0.01, true, AT(slow_share), true},
-    {OPTION_SLOW_DELAY, 0, 3600, 1000, true, AT(slow_delay_ms), false},
-    {OPTION_PATIENCE, 1, 3600, 1000, true, AT(patience_ms), false},
+    {AT(connections), 1, 20000, 1, 'n', false, false},
+    {AT(pipeline), 1, 1000, 1, 'p', false, false},
+    {AT(rate), 0, 1e6, 1, 'r', true, true},
+    {AT(payload_bytes), 0, 64e6, 1, 'b', false, false},
+    {AT(duration_ms), 0, 1e6, 1000, 't', true, false},
+    {AT(count), 0, 1e9, 1, 'N', false, false},
+    {AT(due_in_ms), 0, 1e9, 1000, OPTION_DUE_IN, true, false},
+    {AT(sink_port), 0, 65535, 1, OPTION_SINK_PORT, false, false},
+    {AT(sink_status), 200, 599, 1, OPTION_SINK_STATUS, false, false},
+    {AT(sink_delay_ms), 0, 3600, 1000, OPTION_SINK_DELAY, true, false},
+    {AT(slow_share), 0, 100, 0.01, OPTION_SLOW_SHARE, true, true},
+    {AT(slow_delay_ms), 0, 3600, 1000, OPTION_SLOW_DELAY, true, false},
+    {AT(patience_ms), 1, 3600, 1000, OPTION_PATIENCE, true, false},
 };
 
 struct arguments {

@@ -19,7 +19,7 @@ bucket_of(uint64_t value)
 
 	if (value >= UINT64_C(1) << VALUE_BITS)
 		return BUCKETS - 1;
-	if (value >= 2 * PARTS)
+	if (value >= UINT64_C(2) * PARTS)
 		shift = 63u - (unsigned)__builtin_clzll(value) - PART_BITS;
 	return shift * (size_t)PARTS + (size_t)(value >> shift);
 }
@@ -29,7 +29,7 @@ static int64_t
 end_of(size_t bucket)
 {
 	unsigned shift =
-	    bucket < 2 * PARTS ? 0 : (unsigned)(bucket / PARTS) - 1;
+	    bucket < (size_t)2 * PARTS ? 0 : (unsigned)(bucket / PARTS) - 1;
 	uint64_t first = (uint64_t)(bucket - shift * (size_t)PARTS) << shift;
 
 	return (int64_t)(first + (UINT64_C(1) << shift) - 1);

@@ -10,7 +10,7 @@ enum {
 	TICK_MAX_MS = 100,
 	PROGRESS_US = 1000000,
 	SETTLE_MS = 300, /* for late duplicates, and for the last results */
-	RESULTS_MS = 5000,
+	RESULTS_US = 5000000,
 };
 
 /* ---- what the load generator and the sink call ---- */
@@ -157,7 +157,7 @@ settle(struct bench *b, int64_t ms, struct err *err)
 static int
 sample_end(struct bench *b, struct err *err)
 {
-	int64_t end_us = mono_us() + RESULTS_MS * 1000;
+	int64_t end_us = mono_us() + RESULTS_US;
 	int64_t wanted = b->start.attempts + (int64_t)b->ledger.n_arrived;
 
 	do {

