@@ -260,6 +260,7 @@ mysql_conn_close(struct mysql_conn *c)
 
 	c->base.connected = false;
 	c->active = NULL;
+	c->lease_owner = 0;
 	/* First: the statements then need no word to the server. */
 	if (c->mysql != NULL)
 		mysql_close(c->mysql);

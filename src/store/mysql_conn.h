@@ -49,6 +49,7 @@ struct mysql_conn {
 	bool no_database;  /* the server has none of that name */
 	bool again;        /* the last failure: repeat the transaction */
 	size_t max_packet; /* bytes the server accepts in one statement */
+	uint64_t lease_owner; /* had a lease turn on this connection; 0: none */
 	SLIST_HEAD(mysql_prepared_list, mysql_prepared) prepared;
 
 	unsigned n_args;

@@ -17,7 +17,11 @@ struct lease_body {
 	size_t n_known;
 	int64_t now_ms; /* the database's */
 	unsigned rank;
-	bool lost_rows; /* some rows of our shards carry another token */
+	bool registered; /* we are among the living */
+	bool any_old;	 /* someone is gone for long */
+	bool any_dead;	 /* one of turn->dead[] has a lease or is registered */
+	bool lost_rows;	 /* some rows of our shards carry another token */
+	bool renewed;	 /* and nothing else was to do */
 };
 
 /* The database's clock, as it was half-way through the round trip. */
@@ -88,7 +92,22 @@ register_self(struct mysql_conn *c, const struct lease_body *b, struct err *err)
 	return mysql_conn_exec(c, &sql, 0, NULL, err);
 }
 
-/* Our place among the living; forgets those that are gone for long. */
+/* Our place among the living. */
+static void
+note_instance(struct lease_body *b, uint64_t owner, int64_t until_ms)
+{
+	b->any_old =
+	    b->any_old || until_ms < b->now_ms - INSTANCE_FORGET_MS;
+	if (until_ms <= b->now_ms)
+		return;
+	b->turn->n_living++;
+	if (owner < b->turn->owner)
+		b->rank++;
+	if (owner == b->turn->owner)
+		b->registered = true;
+}
+
+/* Forgets those that are gone for long. */
 static enum store_status
 count_living(struct mysql_conn *c, struct lease_body *b, struct err *err)
 {
@@ -96,25 +115,14 @@ count_living(struct mysql_conn *c, struct lease_body *b, struct err *err)
 	    .head = "SELECT owner, until_ms FROM instance", .columns = "ui"};
 	static const struct mysql_sql forget = {
 	    .head = "DELETE FROM instance WHERE until_ms < ?"};
-	int64_t forget_ms = b->now_ms - INSTANCE_FORGET_MS;
-	bool any_old = false;
 	enum store_status status = mysql_conn_select(c, &list, 0, err);
 
-	b->turn->n_living = 0;
-	b->rank = 0;
-	while (mysql_conn_next(c, &status, err)) {
-		int64_t until_ms = mysql_conn_col_i64(c, 1);
-
-		any_old = any_old || until_ms < forget_ms;
-		if (until_ms <= b->now_ms)
-			continue;
-		b->turn->n_living++;
-		if (mysql_conn_col_u64(c, 0) < b->turn->owner)
-			b->rank++;
-	}
-	if (status != STORE_OK || !any_old)
+	while (mysql_conn_next(c, &status, err))
+		note_instance(
+		    b, mysql_conn_col_u64(c, 0), mysql_conn_col_i64(c, 1));
+	if (status != STORE_OK || !b->any_old)
 		return status;
-	mysql_conn_i64(c, forget_ms);
+	mysql_conn_i64(c, b->now_ms - INSTANCE_FORGET_MS);
 	return mysql_conn_exec(c, &forget, 0, NULL, err);
 }
 
@@ -188,7 +196,20 @@ compare_ids(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-/* Rows in processing that no living claim of ours accounts for. */
+/* A row in processing that no living claim of ours accounts for? */
+static void
+note_processing(struct lease_body *b, int64_t id, uint64_t owner)
+{
+	struct store_lease_turn *turn = b->turn;
+
+	if (owner != turn->owner)
+		b->lost_rows = true;
+	else if (turn->n_strays < STORE_STRAYS_MAX &&
+		 (b->n_known == 0 || bsearch(&id, b->known, b->n_known,
+					 sizeof(id), compare_ids) == NULL))
+		turn->strays[turn->n_strays++] = id;
+}
+
 static enum store_status
 look_for_strays(struct mysql_conn *c, struct lease_body *b, struct err *err)
 {
@@ -200,22 +221,13 @@ look_for_strays(struct mysql_conn *c, struct lease_body *b, struct err *err)
 	    .tail = ")",
 	    .columns = "iu",
 	};
-	struct store_lease_turn *turn = b->turn;
 	enum store_status status;
-	unsigned arity = add_shards(c, turn->shards);
+	unsigned arity = add_shards(c, b->turn->shards);
 
 	status = mysql_conn_select(c, &processing, arity, err);
-	while (mysql_conn_next(c, &status, err)) {
-		int64_t id = mysql_conn_col_i64(c, 0);
-
-		if (mysql_conn_col_u64(c, 1) != turn->owner)
-			b->lost_rows = true;
-		else if (turn->n_strays < STORE_STRAYS_MAX &&
-			 (b->n_known == 0 ||
-			     bsearch(&id, b->known, b->n_known, sizeof(id),
-				 compare_ids) == NULL))
-			turn->strays[turn->n_strays++] = id;
-	}
+	while (mysql_conn_next(c, &status, err))
+		note_processing(
+		    b, mysql_conn_col_i64(c, 0), mysql_conn_col_u64(c, 1));
 	return status;
 }
 
@@ -263,6 +275,17 @@ put_back(struct mysql_conn *c, struct lease_body *b, struct err *err)
 	return status;
 }
 
+static void
+start_over(struct lease_body *b)
+{
+	b->turn->n_living = 0;
+	b->turn->n_strays = 0;
+	b->turn->n_interrupted = 0;
+	b->rank = 0;
+	b->registered = b->any_old = b->any_dead = b->lost_rows = false;
+	b->renewed = false;
+}
+
 static enum store_status
 lease_body(struct mysql_conn *c, void *arg, struct err *err)
 {
@@ -272,9 +295,7 @@ lease_body(struct mysql_conn *c, void *arg, struct err *err)
 	struct lease_plan plan;
 	enum store_status status;
 
-	turn->n_strays = 0;
-	turn->n_interrupted = 0;
-	b->lost_rows = false;
+	start_over(b);
 	status = read_clock(c, b, err);
 	if (status == STORE_OK)
 		status = lock_leases(c, rows, err);
@@ -296,12 +317,129 @@ lease_body(struct mysql_conn *c, void *arg, struct err *err)
 	return status;
 }
 
+/* ---- a turn that only renews ---- */
+
+static void
+note_owner(struct lease_body *b, uint64_t owner)
+{
+	for (size_t i = 0; i < b->turn->n_dead; i++)
+		b->any_dead = b->any_dead || b->turn->dead[i] == owner;
+}
+
+/* Everything that a turn goes by, at one look and without a lock. */
+static enum store_status
+look(struct mysql_conn *c, struct lease_body *b,
+    struct lease_row rows[EVENT_SHARDS], struct err *err)
+{
+	enum { LEASE = 1, INSTANCE, PROCESSING };
+	static const struct mysql_sql sql = {
+	    .head = "SELECT 1, CAST(shard AS SIGNED), owner, until_ms,"
+		    " " MYSQL_NOW_MS " FROM lease"
+		    " UNION ALL SELECT 2, 0, owner, until_ms, " MYSQL_NOW_MS
+		    " FROM instance"
+		    " UNION ALL SELECT STRAIGHT_JOIN 3, event.id, event.owner,"
+		    " 0, " MYSQL_NOW_MS
+		    " FROM lease JOIN event FORCE INDEX (due)"
+		    " ON event.shard = lease.shard AND event.status = 1"
+		    " WHERE lease.owner = ?",
+	    .columns = "iiuii",
+	};
+	int64_t before_ms = clock_wall_ms(), after_ms = 0;
+	enum store_status status;
+
+	mysql_conn_u64(c, b->turn->owner);
+	status = mysql_conn_select(c, &sql, 0, err);
+	while (mysql_conn_next(c, &status, err)) {
+		int64_t id = mysql_conn_col_i64(c, 1);
+		uint64_t owner = mysql_conn_col_u64(c, 2);
+		int64_t until_ms = mysql_conn_col_i64(c, 3);
+
+		if (after_ms == 0)
+			after_ms = clock_wall_ms();
+		b->now_ms = mysql_conn_col_i64(c, 4);
+		switch (mysql_conn_col_i64(c, 0)) {
+		case LEASE:
+			rows[id & (EVENT_SHARDS - 1)] =
+			    (struct lease_row){owner, until_ms};
+			note_owner(b, owner);
+			break;
+		case INSTANCE:
+			note_instance(b, owner, until_ms);
+			note_owner(b, owner);
+			break;
+		case PROCESSING:
+			note_processing(b, id, owner);
+			break;
+		default:
+			break;
+		}
+	}
+	b->turn->clock_offset_ms =
+	    b->now_ms - (before_ms + (after_ms - before_ms) / 2);
+	return status;
+}
+
+/*
+ * Two statements do while nobody comes or goes. That the leases are still ours
+ * is asked of the write itself: it counts its rows. In all other cases
+ * lease_body takes the locks and starts again.
+ */
+static enum store_status
+renew_body(struct mysql_conn *c, void *arg, struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "UPDATE lease, instance"
+		    " SET lease.until_ms = ?, instance.until_ms = ?"
+		    " WHERE instance.owner = ? AND lease.owner = ?"
+		    " AND lease.shard IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ")",
+	};
+	struct lease_body *b = arg;
+	struct store_lease_turn *turn = b->turn;
+	struct lease_row rows[EVENT_SHARDS] = {{0}};
+	struct lease_plan plan;
+	uint64_t affected = 0;
+	enum store_status status;
+	unsigned arity;
+
+	start_over(b);
+	status = look(c, b, rows, err);
+	if (status != STORE_OK || !b->registered || b->any_old ||
+	    b->any_dead || b->lost_rows)
+		return status;
+	plan = store_lease_plan(rows, turn, b->rank, turn->n_living, b->now_ms);
+	if (plan.keep == 0 || plan.drop != 0 || plan.take != 0)
+		return STORE_OK;
+	turn->shards = plan.keep;
+	mysql_conn_i64(c, b->now_ms + turn->lease_ms);
+	mysql_conn_i64(c, b->now_ms + turn->lease_ms);
+	mysql_conn_u64(c, turn->owner);
+	mysql_conn_u64(c, turn->owner);
+	arity = add_shards(c, plan.keep);
+	status = mysql_conn_exec(c, &sql, arity, &affected, err);
+	b->renewed =
+	    affected == (uint64_t)__builtin_popcountll(plan.keep) + 1;
+	return status;
+}
+
 enum store_status
 mysql_lease(struct store_backend *backend, struct store_lease_turn *turn,
     const int64_t *known, size_t n_known, struct err *err)
 {
+	struct mysql_conn *c = mysql_conn_of(backend);
 	struct lease_body b = {
 	    .turn = turn, .known = known, .n_known = n_known};
+	enum store_status status = STORE_OK;
 
-	return mysql_conn_transact(mysql_conn_of(backend), lease_body, &b, err);
+	/* The first turn of a connection waits, by its locks, for what an
+	 * earlier connection may still be committing. */
+	if (!turn->leaving && c->lease_owner == turn->owner)
+		status = mysql_conn_repeat(c, renew_body, &b, err);
+	if (status != STORE_OK || b.renewed)
+		return status;
+	status = mysql_conn_transact(c, lease_body, &b, err);
+	c->lease_owner = status == STORE_OK ? turn->owner : 0;
+	return status;
 }

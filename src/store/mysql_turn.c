@@ -38,7 +38,9 @@ compare_results(const void *a, const void *b)
 		return x->attempt < y->attempt ? -1 : 1;
 	if (x->kind == RESULT_COMPLETED && x->at_ms != y->at_ms)
 		return x->at_ms < y->at_ms ? -1 : 1;
-	return (x->row_id > y->row_id) - (x->row_id < y->row_id);
+	if (x->row_id != y->row_id)
+		return x->row_id < y->row_id ? -1 : 1;
+	return (x > y) - (x < y); /* two for one row: as they were given */
 }
 
 /* How many of the sorted results go together with the first. */
@@ -109,26 +111,40 @@ write_released(struct mysql_conn *c, uint64_t owner,
 	return mysql_conn_exec(c, &sql, arity, affected, err);
 }
 
-/* One after the other: each has its own time and reason. */
+/*
+ * Locks the rows of the results that are still ours; ours[] gets their results.
+ * Both come by row id; of two for one row the first counts.
+ */
 static enum store_status
-write_attempted(struct mysql_conn *c, uint64_t owner,
-    const struct store_result *result, uint64_t *affected, struct err *err)
+lock_attempted(struct mysql_conn *c, uint64_t owner,
+    const struct store_result *const *results, size_t n,
+    const struct store_result **ours, size_t *n_ours, struct err *err)
 {
 	static const struct mysql_sql sql = {
-	    .head = "UPDATE event SET status = ?, due_ms = ?, last_code = ?,"
-		    " last_error = ? WHERE id = ? AND status = 1"
-		    " AND owner = ? AND attempts = ?",
+	    .head = "SELECT id, attempts FROM event WHERE status = 1"
+		    " AND owner = ? AND id IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ") ORDER BY id FOR UPDATE",
+	    .columns = "ii",
 	};
-	bool failed = result->kind == RESULT_FAILED;
+	enum store_status status;
+	unsigned arity;
+	size_t at = 0;
 
-	mysql_conn_i64(c, failed ? ROW_FAILED : ROW_WAITING);
-	mysql_conn_i64(c, failed ? result->at_ms : result->due_ms);
-	mysql_conn_i64(c, result->code);
-	mysql_conn_bytes(c, clip(result->error, ERROR_MAX_BYTES));
-	mysql_conn_i64(c, result->row_id);
 	mysql_conn_u64(c, owner);
-	mysql_conn_i64(c, result->attempt);
-	return mysql_conn_exec(c, &sql, 0, affected, err);
+	arity = add_ids(c, results, n);
+	status = mysql_conn_select(c, &sql, arity, err);
+	while (mysql_conn_next(c, &status, err)) {
+		int64_t id = mysql_conn_col_i64(c, 0);
+
+		while (at < n && results[at]->row_id < id)
+			at++;
+		if (at < n && results[at]->row_id == id &&
+		    results[at]->attempt == mysql_conn_col_i64(c, 1))
+			ours[(*n_ours)++] = results[at];
+	}
+	return status;
 }
 
 static enum store_status
@@ -156,7 +172,37 @@ log_attempts(struct mysql_conn *c, const struct store_result *const *results,
 	return mysql_conn_exec(c, &sql, (unsigned)n, NULL, err);
 }
 
-/* The failed attempts whose rows are still ours, then their log. */
+/* Each has a time of its own, and its reason in the log. */
+static enum store_status
+write_attempted(struct mysql_conn *c, uint64_t owner,
+    const struct store_result *const *results, size_t n, struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "UPDATE event JOIN (",
+	    .item =
+		"SELECT CAST(? AS SIGNED) AS event, CAST(? AS SIGNED) AS due",
+	    .sep = " UNION ALL ",
+	    .tail = ") result ON result.event = event.id JOIN attempt"
+		    " ON attempt.event = event.id"
+		    " AND attempt.number = event.attempts"
+		    " SET event.status = ?, event.due_ms = result.due,"
+		    " event.last_code = attempt.code,"
+		    " event.last_error = attempt.error"
+		    " WHERE event.status = 1 AND event.owner = ?",
+	};
+	bool failed = results[0]->kind == RESULT_FAILED;
+
+	for (size_t i = 0; i < n; i++) {
+		mysql_conn_i64(c, results[i]->row_id);
+		mysql_conn_i64(
+		    c, failed ? results[i]->at_ms : results[i]->due_ms);
+	}
+	mysql_conn_i64(c, failed ? ROW_FAILED : ROW_WAITING);
+	mysql_conn_u64(c, owner);
+	return mysql_conn_exec(c, &sql, (unsigned)n, NULL, err);
+}
+
+/* The failed attempts whose rows are still ours, and their log. */
 static enum store_status
 write_failures(struct mysql_conn *c, uint64_t owner,
     const struct store_result *const *results, size_t n, uint64_t *affected,
@@ -164,18 +210,15 @@ write_failures(struct mysql_conn *c, uint64_t owner,
 {
 	const struct store_result *ours[MYSQL_ROWS_MAX];
 	size_t n_ours = 0;
-	enum store_status status = STORE_OK;
+	enum store_status status;
 
-	for (size_t i = 0; status == STORE_OK && i < n; i++) {
-		uint64_t one = 0;
-
-		status = write_attempted(c, owner, results[i], &one, err);
-		if (one > 0)
-			ours[n_ours++] = results[i];
-	}
+	status = lock_attempted(c, owner, results, n, ours, &n_ours, err);
 	*affected = n_ours;
-	if (status == STORE_OK && n_ours > 0)
-		status = log_attempts(c, ours, n_ours, err);
+	if (status != STORE_OK || n_ours == 0)
+		return status;
+	status = log_attempts(c, ours, n_ours, err);
+	if (status == STORE_OK)
+		status = write_attempted(c, owner, ours, n_ours, err);
 	return status;
 }
 
@@ -248,6 +291,7 @@ lock_own_leases(struct mysql_conn *c, struct store_turn *turn, struct err *err)
 	};
 	enum store_status status;
 
+	turn->owned = 0;
 	mysql_conn_u64(c, turn->owner);
 	status = mysql_conn_select(c, &sql, 0, err);
 	while (mysql_conn_next(c, &status, err))
@@ -258,18 +302,15 @@ lock_own_leases(struct mysql_conn *c, struct store_turn *turn, struct err *err)
 }
 
 /* The first rows of a status in each shard, from the index alone. */
+#define FIRST_ROWS                                                             \
+	"(SELECT due_ms, id, shard FROM event WHERE shard = ? AND status = ?"  \
+	" AND due_ms < ? ORDER BY due_ms, id LIMIT ?)"
+
 static enum store_status
-read_first(struct mysql_conn *c, uint64_t shards, enum row_status row_status,
-    int64_t before_ms, size_t limit, struct err *err)
+read_first(struct mysql_conn *c, const struct mysql_sql *sql, uint64_t shards,
+    enum row_status row_status, int64_t before_ms, size_t limit,
+    struct err *err)
 {
-	static const struct mysql_sql sql = {
-	    .head = "",
-	    .item = "(SELECT due_ms, id, shard FROM event WHERE shard = ?"
-		    " AND status = ? AND due_ms < ?"
-		    " ORDER BY due_ms, id LIMIT ?)",
-	    .sep = " UNION ALL ",
-	    .columns = "iii",
-	};
 	unsigned arity = 0;
 
 	for (unsigned shard = 0; shard < EVENT_SHARDS; shard++) {
@@ -281,7 +322,7 @@ read_first(struct mysql_conn *c, uint64_t shards, enum row_status row_status,
 		mysql_conn_i64(c, (int64_t)limit);
 		arity++;
 	}
-	return mysql_conn_select(c, &sql, arity, err);
+	return mysql_conn_select(c, sql, arity, err);
 }
 
 static enum store_status
@@ -390,47 +431,91 @@ take_rows(struct mysql_conn *c, struct store_turn *turn,
 	return status;
 }
 
-static enum store_status
-claim_due(struct mysql_conn *c, struct store_turn *turn, struct err *err)
-{
-	unsigned n_shards = (unsigned)__builtin_popcountll(turn->owned);
+/* What a turn claims from: rows that were due when it looked. */
+struct pick {
+	struct store_turn *turn;
 	struct due_row *rows;
+	size_t n;
+};
+
+static void
+drop_foreign(struct pick *pick)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < pick->n; i++)
+		if ((pick->turn->owned >> pick->rows[i].shard & 1) != 0)
+			pick->rows[n++] = pick->rows[i];
+	pick->n = n;
+}
+
+/*
+ * Finds the rows to claim and the shards that are ours, without a lock. The
+ * caller frees pick->rows, also after a failure.
+ */
+static enum store_status
+look(struct mysql_conn *c, struct pick *pick, uint64_t shards, struct err *err)
+{
+	/* A lease is a row without an id. */
+	static const struct mysql_sql sql = {
+	    .head = "(SELECT 0, 0, shard FROM lease WHERE owner = ?"
+		    " AND until_ms > " MYSQL_NOW_MS ") UNION ALL ",
+	    .item = FIRST_ROWS,
+	    .sep = " UNION ALL ",
+	    .columns = "iii",
+	};
+	unsigned n_shards = (unsigned)__builtin_popcountll(shards);
+	struct store_turn *turn = pick->turn;
 	enum store_status status;
-	size_t limit, max, n = 0;
+	size_t limit, max;
 
 	if (n_shards == 0)
 		return STORE_OK;
 	limit = store_pick_limit(turn->claim_max, n_shards);
 	max = n_shards * limit;
-	rows = calloc(max, sizeof(*rows));
-	if (rows == NULL)
+	pick->rows = calloc(max, sizeof(*pick->rows));
+	if (pick->rows == NULL)
 		return mysql_conn_no_memory(err);
-	status = read_first(c, turn->owned, ROW_WAITING, INT64_MAX, limit, err);
-	while (n < max && mysql_conn_next(c, &status, err)) {
-		rows[n].due_ms = mysql_conn_col_i64(c, 0);
-		rows[n].row_id = mysql_conn_col_i64(c, 1);
-		rows[n].shard = (unsigned)mysql_conn_col_i64(c, 2);
-		n++;
+	mysql_conn_u64(c, turn->owner);
+	status =
+	    read_first(c, &sql, shards, ROW_WAITING, INT64_MAX, limit, err);
+	turn->owned = 0;
+	while (mysql_conn_next(c, &status, err)) {
+		struct due_row row = {
+		    .due_ms = mysql_conn_col_i64(c, 0),
+		    .row_id = mysql_conn_col_i64(c, 1),
+		    .shard = (unsigned)mysql_conn_col_i64(c, 2) &
+			     (EVENT_SHARDS - 1),
+		};
+
+		if (row.row_id == 0)
+			turn->owned |= UINT64_C(1) << row.shard;
+		else if (pick->n < max)
+			pick->rows[pick->n++] = row;
 	}
-	if (status == STORE_OK) {
-		n = store_pick(rows, n, limit, turn);
-		status = take_rows(c, turn, rows, n, err);
-	}
-	free(rows);
+	turn->owned &= shards;
+	drop_foreign(pick);
+	pick->n = store_pick(pick->rows, pick->n, limit, turn);
 	return status;
 }
 
+static void
+forget_claims(struct store_turn *turn)
+{
+	while (turn->n_claims > 0)
+		store_claim_free(turn->claims[--turn->n_claims]);
+}
+
+/* Results, and what is due after them. */
 static enum store_status
 turn_body(struct mysql_conn *c, void *arg, struct err *err)
 {
 	struct store_turn *turn = arg;
+	struct pick pick = {.turn = turn};
 	enum store_status status;
 
-	/* From a try that failed. */
-	while (turn->n_claims > 0)
-		store_claim_free(turn->claims[--turn->n_claims]);
+	forget_claims(turn); /* of a try that failed */
 	turn->n_stale = 0;
-	turn->owned = 0;
 	turn->more = false;
 	turn->next_due_ms = INT64_MAX;
 
@@ -438,7 +523,38 @@ turn_body(struct mysql_conn *c, void *arg, struct err *err)
 	if (status == STORE_OK)
 		status = write_results(c, turn, err);
 	if (status == STORE_OK && turn->claim_max > 0)
-		status = claim_due(c, turn, err);
+		status = look(c, &pick, turn->owned, err);
+	if (status == STORE_OK)
+		status = take_rows(c, turn, pick.rows, pick.n, err);
+	free(pick.rows);
+	return status;
+}
+
+/* What was seen before the transaction, in so far as it is still there. */
+static enum store_status
+take_body(struct mysql_conn *c, void *arg, struct err *err)
+{
+	struct pick *pick = arg;
+	enum store_status status;
+
+	forget_claims(pick->turn);
+	status = lock_own_leases(c, pick->turn, err);
+	drop_foreign(pick);
+	if (status == STORE_OK)
+		status = take_rows(c, pick->turn, pick->rows, pick->n, err);
+	return status;
+}
+
+/* When nothing is due, one statement has told so. */
+static enum store_status
+claim_only(struct mysql_conn *c, struct store_turn *turn, struct err *err)
+{
+	struct pick pick = {.turn = turn};
+	enum store_status status = look(c, &pick, turn->shards, err);
+
+	if (status == STORE_OK && pick.n > 0)
+		status = mysql_conn_transact(c, take_body, &pick, err);
+	free(pick.rows);
 	return status;
 }
 
@@ -446,8 +562,11 @@ enum store_status
 mysql_turn(
     struct store_backend *backend, struct store_turn *turn, struct err *err)
 {
-	return mysql_conn_transact(
-	    mysql_conn_of(backend), turn_body, turn, err);
+	struct mysql_conn *c = mysql_conn_of(backend);
+
+	if (turn->n_results == 0 && turn->claim_max > 0)
+		return claim_only(c, turn, err);
+	return mysql_conn_transact(c, turn_body, turn, err);
 }
 
 /* ---- history ---- */
@@ -494,6 +613,12 @@ static enum store_status
 purge_status(struct mysql_conn *c, struct purge *purge,
     enum row_status row_status, struct err *err)
 {
+	static const struct mysql_sql sql = {
+	    .head = "",
+	    .item = FIRST_ROWS,
+	    .sep = " UNION ALL ",
+	    .columns = "iii",
+	};
 	int64_t ids[MYSQL_IDS_MAX];
 	enum store_status status;
 	size_t max = smaller(purge->limit - purge->n, MYSQL_IDS_MAX), n = 0;
@@ -501,7 +626,7 @@ purge_status(struct mysql_conn *c, struct purge *purge,
 	if (max == 0)
 		return STORE_OK;
 	status = read_first(
-	    c, purge->shards, row_status, purge->before_ms, max, err);
+	    c, &sql, purge->shards, row_status, purge->before_ms, max, err);
 	while (n < max && mysql_conn_next(c, &status, err))
 		ids[n++] = mysql_conn_col_i64(c, 1);
 	if (status != STORE_OK || n == 0)
