@@ -17,6 +17,8 @@
 #include "store/sqlite_query.h"
 #include "store/sqlite_schema.h"
 
+enum { ADD_CHECKPOINT_PAGES = 1000 };
+
 /* Columns as read_ids and read_request read them. */
 #define IDS     "app, event_id, expiry_ms"
 #define REQUEST "method, url, headers, body_is_text, body"
@@ -264,6 +266,8 @@ sqlite_add(struct store_backend *backend, struct store_add **adds, size_t n,
 
 	if (status != STORE_OK)
 		return status;
+	/* Clients wait for an add: a checkpoint must be short. */
+	(void)sqlite3_wal_autocheckpoint(c->db, ADD_CHECKPOINT_PAGES);
 	/* Neighbours in the index of keys are written together. */
 	qsort(adds, n, sizeof(struct store_add *), compare_adds);
 	for (size_t i = 0; i < n && status == STORE_OK; i++)
@@ -800,27 +804,31 @@ read_owned(struct sqlite_conn *c, struct store_turn *turn, struct err *err)
 	return status;
 }
 
-/* Appends up to limit rows, of those beyond the horizon only the first. */
+/*
+ * The rows of our shards that are due first, up to limit; of those beyond the
+ * horizon only the first. Rows of others are passed over in the index alone.
+ */
 static enum store_status
-read_due(struct sqlite_conn *c, unsigned shard, size_t limit,
-    int64_t horizon_ms, struct due_row *rows, size_t *n, struct err *err)
+read_due(struct sqlite_conn *c, const struct store_turn *turn, size_t limit,
+    struct due_row *rows, size_t *n, struct err *err)
 {
 	static const char sql[] =
-	    "SELECT due_ms, id FROM event WHERE status = 0 AND shard = ?"
+	    "SELECT due_ms, id, shard FROM event"
+	    " WHERE status = 0 AND (? >> shard) & 1"
 	    " ORDER BY due_ms, id LIMIT ?";
 	struct sqlite_query q = sqlite_query_start(c, sql);
 	enum store_status status;
 	bool row;
 
-	sqlite_bind_int(&q, shard);
+	sqlite_bind_bits(&q, turn->owned);
 	sqlite_bind_int(&q, (int64_t)limit);
 	while ((status = sqlite_query_step(&q, &row, err)) == STORE_OK && row) {
 		struct due_row *due = &rows[(*n)++];
 
 		due->due_ms = sqlite_read_int(&q);
 		due->row_id = sqlite_read_int(&q);
-		due->shard = shard;
-		if (due->due_ms > horizon_ms) {
+		due->shard = (unsigned)sqlite_read_int(&q);
+		if (due->due_ms > turn->horizon_ms) {
 			sqlite_query_end(&q);
 			break;
 		}
@@ -894,23 +902,19 @@ claim_rows(struct sqlite_conn *c, struct store_turn *turn,
 static enum store_status
 claim_due(struct sqlite_conn *c, struct store_turn *turn, struct err *err)
 {
-	unsigned n_shards = (unsigned)__builtin_popcountll(turn->owned);
-	enum store_status status = STORE_OK;
+	/* One more tells whether there are more; no shard is cut before it. */
+	size_t limit = turn->claim_max + 1, n = 0;
+	enum store_status status;
 	struct due_row *rows;
-	size_t limit, n = 0;
 
-	if (n_shards == 0)
+	if (turn->owned == 0)
 		return STORE_OK;
-	limit = store_pick_limit(turn->claim_max, n_shards);
-	rows = calloc(n_shards * limit, sizeof(*rows));
+	rows = calloc(limit, sizeof(*rows));
 	if (rows == NULL)
 		return sqlite_conn_no_memory(c, err);
-	for (unsigned i = 0; i < EVENT_SHARDS && status == STORE_OK; i++)
-		if (has_bit(turn->owned, i))
-			status = read_due(
-			    c, i, limit, turn->horizon_ms, rows, &n, err);
+	status = read_due(c, turn, limit, rows, &n, err);
 	if (status == STORE_OK) {
-		n = store_pick(rows, n, limit, turn);
+		n = store_pick(rows, n, limit + 1, turn);
 		status = claim_rows(c, turn, rows, n, err);
 	}
 	free(rows);
