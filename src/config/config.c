@@ -87,7 +87,7 @@ static const struct key keys[] = {
     {"service", "port", KIND_INT, AT(service.port), "0", "65535", "8085"},
     {"service", "listen", KIND_STRING, AT(service.listen), NULL, NULL,
 	"127.0.0.1"},
-    {"service", "processes", KIND_INT, AT(service.processes), "1", "32", "2"},
+    {"service", "processes", KIND_INT, AT(service.processes), "1", "32", "1"},
     {"service", "createTablesIfNotExists", KIND_BOOL, AT(service.create_tables),
 	NULL, NULL, "false"},
     {"service", "commitBatch", KIND_INT, AT(service.commit_batch), "1", "10000",

@@ -38,7 +38,7 @@ static const struct field {
 } fields[] = {
     {NUMBER(service, "port", INT, port, 8085, "0", 0, "65535", 65535)},
     {OTHER(service, "listen", STRING, listen, 0, "127.0.0.1")},
-    {NUMBER(service, "processes", INT, processes, 2, "1", 1, "32", 32)},
+    {NUMBER(service, "processes", INT, processes, 1, "1", 1, "32", 32)},
     {OTHER(service, "createTablesIfNotExists", BOOL, create_tables, 0, NULL)},
     {NUMBER(service, "commitBatch", INT, commit_batch, 512, "1", 1, "10000",
 	10000)},
