@@ -177,7 +177,8 @@ finish(struct delivery *d, enum outcome outcome, int64_t retry_after_ms)
 		result->kind = RESULT_RETRY;
 	else
 		result->kind = RESULT_FAILED;
-	result->due_ms = result->at_ms + (wait_ms > 0 ? wait_ms : 0);
+	/* at_ms was rounded down: a wait is never shorter than asked for. */
+	result->due_ms = result->at_ms + (wait_ms > 0 ? wait_ms + 1 : 0);
 	result->error = slice_from_string(d->error);
 	result->response = buf_slice(&d->response);
 	d->state = DELIVERY_FINISHED;
