@@ -30,12 +30,14 @@ class Bar:
 class Row:
     """A line of the table: measure(bench) makes one run of it."""
 
-    def __init__(self, name, title, measure, bars, stores=tuple(STORES)):
+    def __init__(self, name, title, measure, bars, stores=tuple(STORES),
+                 runs=None):
         self.name = name
         self.title = title
         self.measure = measure
         self.bars = bars
         self.stores = stores
+        self.runs = runs  # at most; None: as many as of the others
 
 
 def number(value):
