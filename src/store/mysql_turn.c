@@ -112,7 +112,7 @@ write_released(struct mysql_conn *c, uint64_t owner,
 }
 
 /*
- * Locks the rows of the results that are still ours; ours[] gets their results.
+ * Locks the rows of the results that are still ours; their results go into ours[].
  * Both come by row id; of two for one row the first counts.
  */
 static enum store_status
