@@ -386,15 +386,6 @@ def with_tables(store, database):
 
 # ---- daemons ----
 
-def yaml_of(sections):
-    """Flat sections; JSON scalars are YAML."""
-    lines = []
-    for section, keys in sections.items():
-        lines.append("%s:" % section)
-        lines += ["  %s: %s" % (k, json.dumps(v)) for k, v in keys.items()]
-    return "\n".join(lines) + "\n"
-
-
 class Daemon:
     """cassatad with its defaults, but for the sections that are given."""
 
@@ -423,7 +414,9 @@ class Daemon:
     def configure(self, **sections):
         for name, keys in sections.items():
             self.sections.setdefault(name, {}).update(keys)
-        (self.directory / "cassata.yaml").write_text(yaml_of(self.sections))
+        # JSON is YAML.
+        (self.directory / "cassata.yaml").write_text(
+            json.dumps(self.sections))
 
     def ctl(self, *words):
         """Runs cassatactl; the milliseconds that it took."""

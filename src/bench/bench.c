@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "config/config.h"
 
@@ -280,7 +281,7 @@ merge_options(const struct arguments *args, struct bench_options *options)
 static int
 run(const struct arguments *args, const struct config *cfg)
 {
-	struct bench bench = {0};
+	struct bench bench = {.poller.fd = -1};
 	struct err err = {""};
 	int status = 0;
 
@@ -336,6 +337,18 @@ catch_signals(void)
 		   : 0;
 }
 
+/* The sink holds a connection per delivery. */
+static void
+raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -358,6 +371,7 @@ main(int argc, char **argv)
 	}
 	if (read_mode(&args, argc - optind, argv + optind) == -1)
 		return EXIT_USAGE;
+	raise_file_limit();
 	if (load_config(&args, &cfg) == 0 && catch_signals() == 0)
 		status = run(&args, &cfg);
 	config_free(&cfg);

@@ -14,7 +14,6 @@
 #include "base/fd.h"
 
 enum {
-	READ_BYTES = 16 * 1024,
 	ANSWER_MAX_BYTES = 1024 * 1024,
 	OUT_MAX_BYTES = 256 * 1024 * 1024,
 };
@@ -219,7 +218,10 @@ parse_answer(const struct buf *in, size_t at, int *status)
 		return -1;
 	*status =
 	    (head[9] - '0') * 100 + (head[10] - '0') * 10 + (head[11] - '0');
-	total = (size_t)(end - head) + 4 + content_length(head, end + 2);
+	total = content_length(head, end + 2);
+	if (total > ANSWER_MAX_BYTES)
+		return -1;
+	total += (size_t)(end - head) + 4;
 	return total <= len ? (ssize_t)total : 0;
 }
 
@@ -242,19 +244,9 @@ take_answers(struct load_conn *c, int64_t now_us)
 static int
 receive(struct load_conn *c)
 {
-	ssize_t n;
+	int got = poller_receive(c->fd, &c->in);
 
-	if (buf_reserve(&c->in, READ_BYTES) == -1)
-		return -1;
-	do
-		n = recv(c->fd, c->in.p + c->in.len, c->in.cap - c->in.len, 0);
-	while (n == -1 && errno == EINTR);
-	if (n == -1 && errno == EAGAIN)
-		return 0;
-	if (n <= 0)
-		return -1;
-	c->in.len += (size_t)n;
-	return take_answers(c, mono_us());
+	return got == 1 ? take_answers(c, mono_us()) : got;
 }
 
 static void

@@ -2,9 +2,12 @@
 #include "bench/poller.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "base/fd.h"
+
+enum { READ_BYTES = 16 * 1024 };
 
 int
 poller_init(struct poller *poller)
@@ -57,6 +60,24 @@ poller_run(const struct poller *poller, int timeout_ms)
 		watch->ready(watch, events[i].events);
 	}
 	return 0;
+}
+
+int
+poller_receive(int fd, struct buf *in)
+{
+	ssize_t n;
+
+	if (buf_reserve(in, READ_BYTES) == -1)
+		return -1;
+	do
+		n = recv(fd, in->p + in->len, in->cap - in->len, 0);
+	while (n == -1 && errno == EINTR);
+	if (n == -1 && errno == EAGAIN)
+		return 0;
+	if (n <= 0)
+		return -1;
+	in->len += (size_t)n;
+	return 1;
 }
 
 static int64_t

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
+#include "base/buf.h"
+
 /*
  * The bare epoll loop of load generator and sink: a descriptor's owner embeds a
  * watch and is called when it is ready. What measures must cost less than what
@@ -31,6 +33,12 @@ void poller_fini(struct poller *poller);
  * ready. An owner frees its watch only in its own call. 0, or -1 with errno.
  */
 int poller_run(const struct poller *poller, int timeout_ms);
+
+/*
+ * Appends what a socket has to in. 1; 0 when that is nothing now; -1 when the
+ * peer closed, in is full, or an error with errno.
+ */
+int poller_receive(int fd, struct buf *in);
 
 /* Microseconds: monotonic, and since 1970. */
 int64_t mono_us(void);

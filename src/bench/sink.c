@@ -16,7 +16,6 @@
 
 enum {
 	BACKLOG = 4096,
-	READ_BYTES = 16 * 1024,
 	REQUEST_MAX_BYTES = 64 * 1024 * 1024,
 };
 
@@ -125,19 +124,9 @@ read_requests(struct peer *p)
 static int
 receive(struct peer *p)
 {
-	ssize_t n;
+	int got = poller_receive(p->fd, &p->in);
 
-	if (buf_reserve(&p->in, READ_BYTES) == -1)
-		return -1;
-	do
-		n = recv(p->fd, p->in.p + p->in.len, p->in.cap - p->in.len, 0);
-	while (n == -1 && errno == EINTR);
-	if (n == -1 && errno == EAGAIN)
-		return 0;
-	if (n <= 0)
-		return -1;
-	p->in.len += (size_t)n;
-	return read_requests(p);
+	return got == 1 ? read_requests(p) : got;
 }
 
 static void
@@ -164,7 +153,7 @@ peer_create(struct sink *sink, int fd)
 	p->watch.ready = on_peer;
 	p->sink = sink;
 	p->fd = fd;
-	buf_init(&p->in, REQUEST_MAX_BYTES + READ_BYTES);
+	buf_init(&p->in, REQUEST_MAX_BYTES);
 	http_parser_init(&p->parser, &limits);
 	LIST_INSERT_HEAD(&sink->peers, p, all);
 	if (poller_add(sink->poller, fd, EPOLLIN, &p->watch) == -1)

@@ -112,8 +112,9 @@ write_released(struct mysql_conn *c, uint64_t owner,
 }
 
 /*
- * Locks the rows of the results that are still ours; their results go into ours[].
- * Both come by row id; of two for one row the first counts.
+ * Locks the rows of the results that are still ours, and puts these results
+ * into ours[]. Both are in the order of row ids; of two for one row the first
+ * counts.
  */
 static enum store_status
 lock_attempted(struct mysql_conn *c, uint64_t owner,
