@@ -60,6 +60,15 @@ def test_add(daemon):
         before + 2000
 
 
+def test_many_descriptors(daemon):
+    """The usual soft limit is no limit of connections."""
+    limited = ["sh", "-c", 'ulimit -Sn 64; exec "$@"', "sh"]
+    done = daemon.run(*limited, str(daemon.builddir / "cassata-bench"),
+                      *daemon.options, "add", "-n", "100", "-N", "200")
+    assert done.returncode == 0, done.stderr
+    assert "added 200 events" in done.stdout
+
+
 def test_pipelining(daemon):
     report = bench(daemon, "add", "-N", "500", "-n", "3", "-p", "10")
     assert report["add"]["count"] == 500
