@@ -76,6 +76,25 @@ AC_DEFUN([CASSATA_SANITIZERS], [
 	AC_LINK_IFELSE([AC_LANG_PROGRAM([[]], [[]])], [],
 	    [AC_MSG_ERROR([$CC cannot build with $flags])])
 	CFLAGS=$saved_CFLAGS])
+    AC_ARG_ENABLE([fuzzing],
+	[AS_HELP_STRING([--enable-fuzzing],
+	    [build the fuzz targets with libFuzzer (clang), and everything
+	    for them])],
+	[], [enable_fuzzing=no])
+    AM_CONDITIONAL([FUZZING], [test "x$enable_fuzzing" = xyes])
+    AS_VAR_IF([enable_fuzzing], [yes], [
+	flags="-fsanitize=address,undefined -fno-sanitize-recover=all"
+	HARDENING_CFLAGS="$flags -fsanitize=fuzzer-no-link -g -O1"
+	HARDENING_CPPFLAGS="-U_FORTIFY_SOURCE"
+	HARDENING_LDFLAGS="$flags"
+	saved_CFLAGS=$CFLAGS
+	CFLAGS="$CFLAGS $flags -fsanitize=fuzzer"
+	AC_LINK_IFELSE([AC_LANG_SOURCE([[#include <stddef.h>
+int LLVMFuzzerTestOneInput(const unsigned char *p, size_t n);
+int LLVMFuzzerTestOneInput(const unsigned char *p, size_t n)
+{ return n > 0 && p == NULL; }]])], [],
+	    [AC_MSG_ERROR([$CC has no libFuzzer: try CC=clang])])
+	CFLAGS=$saved_CFLAGS])
     AC_SUBST([HARDENING_CFLAGS])
     AC_SUBST([HARDENING_CPPFLAGS])
     AC_SUBST([HARDENING_LDFLAGS])])

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The decoder of chunked bodies beside one that is as simple as can be. The
+ * first byte of the input is the size of the pieces in which the rest, the
+ * body, arrives.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/http_parser.h"
+
+#define CHECK(condition)                                                       \
+	do {                                                                   \
+		if (!(condition))                                              \
+			abort();                                               \
+	} while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Small, so that inputs reach them. */
+static const struct http_limits limits = {
+    .max_line_bytes = 64,
+    .max_header_bytes = 256,
+    .max_headers = 4,
+    .max_body_bytes = 512,
+};
+
+static const char head[] = "POST / HTTP/1.1\r\nHost: h\r\n"
+			   "Transfer-Encoding: chunked\r\n\r\n";
+enum { HEAD_LEN = sizeof(head) - 1 };
+
+/* The message in pieces, each time in a buffer of exactly the right size. */
+static enum http_result
+decode(struct http_parser *parser, struct http_request *req, char **buf,
+    struct slice message, size_t piece)
+{
+	enum http_result result = HTTP_MORE;
+	size_t len = 0;
+
+	*buf = NULL;
+	http_parser_init(parser, &limits);
+	while (result == HTTP_MORE && len < message.len) {
+		size_t n = message.len - len < piece ? message.len - len : piece;
+		char *moved = malloc(len + n);
+
+		CHECK(moved != NULL);
+		if (len > 0)
+			memcpy(moved, *buf, len);
+		memcpy(moved + len, message.p + len, n);
+		free(*buf);
+		*buf = moved;
+		len += n;
+		result = http_parse(parser, *buf, len, req);
+	}
+	return result;
+}
+
+/* Only for what the parser accepted: stops at anything else. */
+static size_t
+decode_simply(struct slice body, char *out)
+{
+	size_t n_out = 0;
+
+	for (;;) {
+		char *end;
+		unsigned long n = strtoul(body.p, &end, 16);
+		const char *line_end = memchr(end, '\n', body.len);
+
+		CHECK(end != body.p && line_end != NULL);
+		CHECK(line_end[-1] == '\r');
+		if (n == 0)
+			return n_out;
+		line_end++;
+		body.len -= (size_t)(line_end - body.p);
+		body.p = line_end;
+		CHECK(n + 2 <= body.len);
+		memcpy(out + n_out, body.p, n);
+		n_out += n;
+		CHECK(memcmp(body.p + n, "\r\n", 2) == 0);
+		body.p += n + 2;
+		body.len -= n + 2;
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct http_parser whole, pieces;
+	struct http_request a, b;
+	enum http_result result;
+	char *message, *out, *whole_buf, *pieces_buf;
+	struct slice text;
+
+	if (size < 1)
+		return 0;
+	/* With a NUL, for strtoul. */
+	message = malloc(HEAD_LEN + size);
+	out = malloc(size);
+	CHECK(message != NULL && out != NULL);
+	memcpy(message, head, HEAD_LEN);
+	memcpy(message + HEAD_LEN, data + 1, size - 1);
+	message[HEAD_LEN + size - 1] = '\0';
+	text = slice_of(message, HEAD_LEN + size - 1);
+
+	result = decode(&whole, &a, &whole_buf, text, text.len);
+	CHECK(decode(&pieces, &b, &pieces_buf, text, (size_t)data[0] + 1) ==
+	      result);
+	CHECK(whole.status == pieces.status);
+	if (result == HTTP_DONE) {
+		struct slice body =
+		    slice_of(text.p + HEAD_LEN, whole.consumed - HEAD_LEN);
+
+		CHECK(whole.consumed == pieces.consumed);
+		CHECK(slice_eq(a.body, b.body));
+		CHECK(a.body.len <= limits.max_body_bytes);
+		CHECK(decode_simply(body, out) == a.body.len);
+		CHECK(a.body.len == 0 ||
+		      memcmp(out, a.body.p, a.body.len) == 0);
+	}
+	free(whole_buf);
+	free(pieces_buf);
+	free(out);
+	free(message);
+	return 0;
+}
