@@ -42,6 +42,7 @@ int ctl_start(struct ctl *ctl);
 int ctl_stop(struct ctl *ctl);
 int ctl_restart(struct ctl *ctl);
 int ctl_reload(struct ctl *ctl);
+int ctl_upgrade(struct ctl *ctl);
 int ctl_status(struct ctl *ctl);
 int ctl_check_config(struct ctl *ctl);
 int ctl_init_db(struct ctl *ctl);

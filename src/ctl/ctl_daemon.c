@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,7 +35,10 @@ enum {
 static pid_t
 running(const struct ctl *ctl, bool *left_behind)
 {
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	/* The first byte is the holder's. While another process takes over it
+	 * may be free, but not the rest. */
+	struct flock lock = {
+	    .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
 	int fd = open(ctl->cfg.master.pid_file, O_RDONLY | O_CLOEXEC);
 	int status;
 
@@ -41,6 +46,10 @@ running(const struct ctl *ctl, bool *left_behind)
 	if (fd == -1)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
 	status = fcntl(fd, F_GETLK, &lock);
+	if (status == 0 && lock.l_type == F_UNLCK) {
+		lock = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
+		status = fcntl(fd, F_GETLK, &lock);
+	}
 	close(fd);
 	if (status == -1)
 		return -1;
@@ -159,7 +168,7 @@ int
 ctl_stop(struct ctl *ctl)
 {
 	bool left_behind;
-	pid_t pid = running(ctl, &left_behind);
+	pid_t pid = running(ctl, &left_behind), asked = 0;
 	int64_t end_ms = clock_mono_ms() +
 	    ctl->cfg.master.shutdown_timeout_ms + STOP_GRACE_MS;
 
@@ -170,16 +179,19 @@ ctl_stop(struct ctl *ctl)
 		printf("not running\n");
 		return CTL_OK;
 	}
-	if (kill(pid, SIGTERM) == -1 && errno != ESRCH)
-		return ctl_fail(
-		    ctl, "pid %d: %s", (int)pid, strerror(errno));
-	while (running(ctl, &left_behind) == pid) {
+	do {
+		if (pid != asked && kill(pid, SIGTERM) == -1 && errno != ESRCH)
+			return ctl_fail(
+			    ctl, "pid %d: %s", (int)pid, strerror(errno));
+		asked = pid;
 		if (clock_mono_ms() >= end_ms)
 			return ctl_fail(
 			    ctl, "pid %d is still there", (int)pid);
 		pause_ms(POLL_MS);
-	}
-	printf("stopped (pid %d)\n", (int)pid);
+		/* Another one, if the first was just being replaced. */
+		pid = running(ctl, &left_behind);
+	} while (pid > 0);
+	printf("stopped (pid %d)\n", (int)asked);
 	return CTL_OK;
 }
 
@@ -191,29 +203,41 @@ ctl_restart(struct ctl *ctl)
 	return status == CTL_OK ? ctl_start(ctl) : status;
 }
 
-int
-ctl_reload(struct ctl *ctl)
+/* A change that the master carries out, or says why it does not. */
+static int
+change(const struct ctl *ctl, const char *word)
 {
 	/* The new children get as long to start as at a start. */
 	int64_t timeout_ms =
-	    2 * ctl->cfg.master.start_timeout_ms + ASK_TIMEOUT_MS;
+	    2 * ctl->cfg.master.start_timeout_ms + 2 * ASK_TIMEOUT_MS;
 	struct buf answer;
 	struct err err;
 	bool absent;
 	int status = CTL_FAILED;
 
 	buf_init(&answer, ANSWER_MAX_BYTES);
-	if (control_ask(ctl->cfg.master.control_socket, CONTROL_RELOAD, timeout_ms,
+	if (control_ask(ctl->cfg.master.control_socket, word, timeout_ms,
 		&answer, &absent, &err) == -1) {
 		ctl_fail(ctl, "%s", absent ? "not running" : err.text);
 		status = absent ? CTL_NOT_RUNNING : CTL_FAILED;
 	} else if (slice_eq(buf_slice(&answer), SLICE_LITERAL("ok\n"))) {
-		printf("reloaded\n");
 		status = CTL_OK;
+	} else if (answer.len == 0) {
+		ctl_fail(ctl, "the daemon ended before it answered");
 	} else {
 		fwrite(answer.p, 1, answer.len, stderr);
 	}
 	buf_free(&answer);
+	return status;
+}
+
+int
+ctl_reload(struct ctl *ctl)
+{
+	int status = change(ctl, CONTROL_RELOAD);
+
+	if (status == CTL_OK)
+		printf("reloaded\n");
 	return status;
 }
 
@@ -330,6 +354,93 @@ ctl_status(struct ctl *ctl)
 		status = print_status(ctl, &answer);
 	}
 	buf_free(&answer);
+	return status;
+}
+
+/* The daemon's status, or NULL; to be put. */
+static struct json_object *
+ask_status(const struct ctl *ctl, struct err *err)
+{
+	struct json_object *status = NULL;
+	struct buf answer;
+	bool absent;
+
+	buf_init(&answer, ANSWER_MAX_BYTES);
+	if (control_ask(ctl->cfg.master.control_socket, CONTROL_STATUS,
+		ASK_TIMEOUT_MS, &answer, &absent, err) == 0) {
+		(void)err_set(err, "the daemon's answer is no status");
+		if (buf_append_char(&answer, '\0') == 0)
+			status = json_tokener_parse(answer.p);
+	}
+	buf_free(&answer);
+	return status;
+}
+
+/* A descriptor that tells the end of the process, or -1. */
+static int
+watch_end(struct json_object *status)
+{
+	struct json_object *pid;
+
+	if (!json_object_object_get_ex(status, "pid", &pid))
+		return -1;
+	return (int)syscall(
+	    SYS_pidfd_open, (pid_t)json_object_get_int64(pid), 0);
+}
+
+static bool
+wait_for_end(const struct ctl *ctl, int fd)
+{
+	int64_t timeout_ms =
+	    ctl->cfg.master.shutdown_timeout_ms + STOP_GRACE_MS;
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+
+	return fd != -1 && poll(&pfd, 1, (int)timeout_ms) == 1;
+}
+
+static int
+print_upgrade(const struct ctl *ctl, struct json_object *old, int old_fd)
+{
+	struct err err;
+	struct json_object *new = ask_status(ctl, &err);
+
+	if (new == NULL)
+		return ctl_fail(ctl, "%s", err.text);
+	printf("cassatad %s (pid %s) has taken over\n", text_of(new, "version"),
+	    text_of(new, "pid"));
+	(void)fflush(stdout);
+	json_object_put(new);
+	printf("cassatad %s (pid %s) %s\n", text_of(old, "version"),
+	    text_of(old, "pid"),
+	    wait_for_end(ctl, old_fd) ? "has left" : "still drains");
+	return CTL_OK;
+}
+
+int
+ctl_upgrade(struct ctl *ctl)
+{
+	bool left_behind;
+	struct json_object *old;
+	struct err err;
+	int status, old_fd;
+
+	if (running(ctl, &left_behind) == 0) {
+		(void)ctl_fail(ctl, "not running");
+		return CTL_NOT_RUNNING;
+	}
+	old = ask_status(ctl, &err);
+	if (old == NULL)
+		return ctl_fail(ctl, "%s", err.text);
+	printf("cassatad %s (pid %s) starts its successor\n",
+	    text_of(old, "version"), text_of(old, "pid"));
+	(void)fflush(stdout);
+	old_fd = watch_end(old);
+	status = change(ctl, CONTROL_UPGRADE);
+	if (status == CTL_OK)
+		status = print_upgrade(ctl, old, old_fd);
+	if (old_fd != -1)
+		close(old_fd);
+	json_object_put(old);
 	return status;
 }
 

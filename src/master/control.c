@@ -36,7 +36,7 @@ struct client {
 	struct loop_timer *timer;
 	size_t line_len;
 	char line[CONTROL_LINE_MAX];
-	bool waiting; /* for the end of a reload */
+	bool waiting; /* for the end of a reload or an upgrade */
 	struct buf answer;
 };
 
@@ -44,6 +44,7 @@ struct control {
 	struct master *master;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	int fd;
+	bool ours; /* else another master's */
 	struct loop_io *io;
 	struct loop_timer *pause;
 	size_t n_clients;
@@ -55,7 +56,8 @@ struct control {
 static void
 want_clients(struct control *control, bool want)
 {
-	if (loop_io_want(control->io, want ? LOOP_READ : 0) == -1)
+	if (loop_io_want(
+		control->io, want && control->ours ? LOOP_READ : 0) == -1)
 		log_errorx("the control socket cannot be watched");
 }
 
@@ -328,7 +330,8 @@ answer_status(struct client *client)
 /* ---- words ---- */
 
 static void
-answer_reload(struct client *client)
+answer_change(struct client *client,
+    int (*begin)(struct master *m, struct err *refused))
 {
 	struct err refused;
 
@@ -340,8 +343,20 @@ answer_reload(struct client *client)
 		client_free(client);
 		return;
 	}
-	if (master_reload(client->control->master, &refused) == -1)
+	if (begin(client->control->master, &refused) == -1)
 		answer_error(client, refused.text);
+}
+
+static void
+answer_reload(struct client *client)
+{
+	answer_change(client, master_reload);
+}
+
+static void
+answer_upgrade(struct client *client)
+{
+	answer_change(client, master_upgrade);
 }
 
 static void
@@ -349,6 +364,10 @@ answer_stop(struct client *client)
 {
 	struct master *m = client->control->master;
 
+	if (m->replaced) {
+		answer_error(client, MASTER_REPLACED);
+		return;
+	}
 	(void)buf_append_string(&client->answer, "ok\n");
 	client_write(client);
 	master_stop(m);
@@ -363,6 +382,7 @@ answer_word(struct client *client, struct slice word)
 	} words[] = {
 	    {CONTROL_STATUS, answer_status},
 	    {CONTROL_RELOAD, answer_reload},
+	    {CONTROL_UPGRADE, answer_upgrade},
 	    {CONTROL_STOP, answer_stop},
 	};
 
@@ -522,8 +542,23 @@ open_socket(const char *path, struct err *err)
 	return fd;
 }
 
+/* The inherited socket, if it is that of the configuration. */
+static int
+adopt_socket(int fd, const char *path, struct err *err)
+{
+	char name[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1];
+
+	if (listener_name(fd, name, sizeof(name)) == -1 ||
+	    strcmp(name, path) != 0)
+		return err_set(err,
+		    "master.controlSocket: a change takes effect at a restart "
+		    "only");
+	return fd;
+}
+
 struct control *
-control_open(struct master *m, const char *path, struct err *err)
+control_open(
+    struct master *m, const char *path, int inherited, struct err *err)
 {
 	struct control *control = calloc(1, sizeof(*control));
 
@@ -533,20 +568,42 @@ control_open(struct master *m, const char *path, struct err *err)
 	}
 	control->master = m;
 	LIST_INIT(&control->clients);
-	control->fd = open_socket(path, err);
+	control->ours = inherited == -1;
+	control->fd = control->ours ? open_socket(path, err)
+				    : adopt_socket(inherited, path, err);
 	if (control->fd == -1) {
 		free(control);
 		return NULL;
 	}
 	(void)snprintf(control->path, sizeof(control->path), "%s", path);
-	control->io = loop_io_create(
-	    m->loop, control->fd, LOOP_READ, on_connection, control);
+	control->io = loop_io_create(m->loop, control->fd,
+	    control->ours ? LOOP_READ : 0, on_connection, control);
 	control->pause = loop_timer_create(m->loop, on_pause_over, control);
 	if (control->io == NULL || control->pause == NULL) {
 		(void)err_set(err, "out of memory");
 		control_close(&control);
 	}
 	return control;
+}
+
+void
+control_take_over(struct control *control)
+{
+	control->ours = true;
+	want_clients(control, true);
+}
+
+void
+control_leave(struct control *control)
+{
+	control->ours = false;
+	want_clients(control, false);
+}
+
+int
+control_fd(const struct control *control)
+{
+	return control->fd;
 }
 
 void
@@ -563,14 +620,15 @@ control_close(struct control **control)
 	}
 	loop_io_free(&c->io);
 	loop_timer_free(&c->pause);
-	(void)unlink(c->path);
+	if (c->ours)
+		(void)unlink(c->path);
 	fd_close(&c->fd);
 	free(c);
 	*control = NULL;
 }
 
 void
-control_reload_ended(
+control_change_ended(
     struct control *control, const struct config_errors *errors)
 {
 	struct client *client, *next;

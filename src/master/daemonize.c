@@ -137,14 +137,30 @@ is_file_at(int fd, const char *path)
 	       mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
 }
 
+enum { FIRST_BYTE, SECOND_BYTE };
+
+/* len 0: to the end of all files. */
+static struct flock
+range(short type, off_t start, off_t len)
+{
+	return (struct flock){.l_type = type,
+	    .l_whence = SEEK_SET,
+	    .l_start = start,
+	    .l_len = len};
+}
+
 static enum lock_result
 try_lock(int fd, const char *path, pid_t *holder)
 {
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct flock lock = range(F_WRLCK, FIRST_BYTE, 0);
 
-	if (fcntl(fd, F_SETLK, &lock) == 0)
+	if (fcntl(fd, F_SETLK, &lock) == 0) {
 		/* Its last holder may have removed it in between. */
-		return is_file_at(fd, path) ? LOCK_HELD : LOCK_AGAIN;
+		if (!is_file_at(fd, path))
+			return LOCK_AGAIN;
+		lock = range(F_UNLCK, SECOND_BYTE, 0);
+		return fcntl(fd, F_SETLK, &lock) == 0 ? LOCK_HELD : LOCK_FAILED;
+	}
 	if (errno != EAGAIN && errno != EACCES)
 		return LOCK_FAILED;
 	if (fcntl(fd, F_GETLK, &lock) == -1)
@@ -159,9 +175,21 @@ write_pid(int fd)
 	char text[32];
 
 	(void)snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-	if (ftruncate(fd, 0) == -1)
+	/* The first line is a number at any time. */
+	if (lseek(fd, 0, SEEK_SET) == -1 ||
+	    fd_write_all(fd, text, strlen(text)) == -1)
 		return -1;
-	return fd_write_all(fd, text, strlen(text));
+	return ftruncate(fd, (off_t)strlen(text));
+}
+
+static int
+set_path(struct pidfile *pidfile, const char *path, struct err *err)
+{
+	*pidfile = (struct pidfile){.fd = -1};
+	if (strlen(path) >= sizeof(pidfile->path))
+		return err_set(err, "%s: too long for a path", path);
+	(void)snprintf(pidfile->path, sizeof(pidfile->path), "%s", path);
+	return 0;
 }
 
 int
@@ -171,10 +199,8 @@ pidfile_lock(struct pidfile *pidfile, const char *path, struct err *err)
 	pid_t holder = 0;
 	int fd;
 
-	pidfile->fd = -1;
-	if (strlen(path) >= sizeof(pidfile->path))
-		return err_set(err, "%s: too long for a path", path);
-	(void)snprintf(pidfile->path, sizeof(pidfile->path), "%s", path);
+	if (set_path(pidfile, path, err) == -1)
+		return -1;
 	do {
 		fd =
 		    open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -192,6 +218,7 @@ pidfile_lock(struct pidfile *pidfile, const char *path, struct err *err)
 	if (result != LOCK_HELD)
 		return -1;
 	pidfile->fd = fd;
+	pidfile->ours = true;
 	if (write_pid(fd) == -1) {
 		(void)err_errno(err, "cannot write %s", path);
 		pidfile_remove(pidfile);
@@ -200,12 +227,63 @@ pidfile_lock(struct pidfile *pidfile, const char *path, struct err *err)
 	return 0;
 }
 
+int
+pidfile_follow(struct pidfile *pidfile, const char *path, struct err *err)
+{
+	struct flock first = range(F_WRLCK, FIRST_BYTE, 1);
+	struct flock second = range(F_WRLCK, SECOND_BYTE, 1);
+	int fd;
+
+	if (set_path(pidfile, path, err) == -1)
+		return -1;
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd == -1)
+		return err_errno(err, "cannot open %s", path);
+	if (fcntl(fd, F_GETLK, &first) == -1) {
+		(void)err_errno(err, "cannot lock %s", path);
+	} else if (first.l_type == F_UNLCK || first.l_pid != getppid()) {
+		(void)err_set(err, "%s is not the pid file of process %ld",
+		    path, (long)getppid());
+	} else if (fcntl(fd, F_SETLK, &second) == -1) {
+		(void)err_errno(err, "cannot lock %s", path);
+	} else {
+		pidfile->fd = fd;
+		return 0;
+	}
+	fd_close(&fd);
+	return -1;
+}
+
+int
+pidfile_take_over(struct pidfile *pidfile, struct err *err)
+{
+	struct flock first = range(F_WRLCK, FIRST_BYTE, 1);
+	struct flock rest = range(F_UNLCK, SECOND_BYTE, 0);
+	int status;
+
+	do
+		status = fcntl(pidfile->fd, F_SETLKW, &first);
+	while (status == -1 && errno == EINTR);
+	pidfile->ours = true;
+	if (status == -1 || fcntl(pidfile->fd, F_SETLK, &rest) == -1)
+		return err_errno(err, "cannot lock %s", pidfile->path);
+	if (write_pid(pidfile->fd) == -1)
+		return err_errno(err, "cannot write %s", pidfile->path);
+	return 0;
+}
+
+void
+pidfile_leave(struct pidfile *pidfile)
+{
+	pidfile->ours = false;
+	fd_close(&pidfile->fd);
+}
+
 void
 pidfile_remove(struct pidfile *pidfile)
 {
-	if (pidfile->fd == -1)
-		return;
 	/* While it is still locked: the next holder's file stays. */
-	(void)unlink(pidfile->path);
-	fd_close(&pidfile->fd);
+	if (pidfile->ours)
+		(void)unlink(pidfile->path);
+	pidfile_leave(pidfile);
 }

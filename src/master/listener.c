@@ -54,12 +54,12 @@ socket_option_is(int fd, int option, int expected)
 }
 
 struct listener *
-listener_adopt(int first, int n, struct err *err)
+listener_adopt(const int *fds, size_t n, struct err *err)
 {
 	struct listener *listener;
 
 	if (n > LISTENER_MAX) {
-		(void)err_set(err, "%d sockets inherited, at most %d are taken",
+		(void)err_set(err, "%zu sockets inherited, at most %d are taken",
 		    n, LISTENER_MAX);
 		return NULL;
 	}
@@ -68,7 +68,9 @@ listener_adopt(int first, int n, struct err *err)
 		(void)err_set(err, "out of memory");
 		return NULL;
 	}
-	for (int fd = first; fd < first + n; fd++) {
+	for (size_t i = 0; i < n; i++) {
+		int fd = fds[i];
+
 		if (!socket_option_is(fd, SO_TYPE, SOCK_STREAM) ||
 		    !socket_option_is(fd, SO_ACCEPTCONN, 1)) {
 			(void)err_set(err,
@@ -144,6 +146,50 @@ name_of_address(
 	return n < 0 || (size_t)n >= size ? -1 : 0;
 }
 
+/* Port 0 stands for any. */
+static bool
+has_address(int fd, const struct addrinfo *addr)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_storage storage;
+	} is = {0}, wanted = {0};
+	socklen_t len = sizeof(is);
+
+	if (addr->ai_addrlen > sizeof(wanted) ||
+	    getsockname(fd, &is.any, &len) == -1 ||
+	    is.any.sa_family != addr->ai_family)
+		return false;
+	memcpy(&wanted, addr->ai_addr, addr->ai_addrlen);
+	if (addr->ai_family == AF_INET)
+		return is.in.sin_addr.s_addr == wanted.in.sin_addr.s_addr &&
+		       (wanted.in.sin_port == 0 ||
+			   is.in.sin_port == wanted.in.sin_port);
+	return addr->ai_family == AF_INET6 &&
+	       memcmp(&is.in6.sin6_addr, &wanted.in6.sin6_addr,
+		   sizeof(is.in6.sin6_addr)) == 0 &&
+	       is.in6.sin6_scope_id == wanted.in6.sin6_scope_id &&
+	       (wanted.in6.sin6_port == 0 ||
+		   is.in6.sin6_port == wanted.in6.sin6_port);
+}
+
+/* The socket of the address, taken out of old, or -1. */
+static int
+take_over(struct listener *old, const struct addrinfo *addr)
+{
+	for (size_t i = 0; old != NULL && i < old->n; i++) {
+		int fd = old->fds[i];
+
+		if (fd != -1 && has_address(fd, addr)) {
+			old->fds[i] = -1;
+			return fd;
+		}
+	}
+	return -1;
+}
+
 static bool
 lacks_address(int error)
 {
@@ -153,15 +199,17 @@ lacks_address(int error)
 /* 0 with at least one socket, or -1. */
 static int
 open_all(struct listener *listener, const struct addrinfo *list,
-    int64_t retry_ms, struct err *err)
+    int64_t retry_ms, struct listener *old, struct err *err)
 {
 	int64_t until_ms = clock_mono_ms() + retry_ms;
 
 	for (; list != NULL && listener->n < LISTENER_MAX;
 	     list = list->ai_next) {
 		char name[NI_MAXHOST + NI_MAXSERV] = "?";
-		int fd = open_one(list, until_ms);
+		int fd = take_over(old, list);
 
+		if (fd == -1)
+			fd = open_one(list, until_ms);
 		if (fd >= 0) {
 			listener->fds[listener->n++] = fd;
 			continue;
@@ -177,7 +225,8 @@ open_all(struct listener *listener, const struct addrinfo *list,
 }
 
 struct listener *
-listener_open(const char *host, int port, int64_t retry_ms, struct err *err)
+listener_open(const char *host, int port, int64_t retry_ms,
+    struct listener *old, struct err *err)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
 	    .ai_flags = AI_NUMERICSERV | AI_PASSIVE};
@@ -197,7 +246,7 @@ listener_open(const char *host, int port, int64_t retry_ms, struct err *err)
 	listener = calloc(1, sizeof(*listener));
 	if (listener == NULL)
 		(void)err_set(err, "out of memory");
-	else if (open_all(listener, list, retry_ms, err) == -1)
+	else if (open_all(listener, list, retry_ms, old, err) == -1)
 		listener_free(&listener);
 	freeaddrinfo(list);
 	return listener;

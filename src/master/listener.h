@@ -29,18 +29,19 @@ int listener_parse_env(const char *pid, const char *fds, pid_t self);
 int listener_inherited(void);
 
 /*
- * Takes n descriptors from first on over; each must be a stream socket that
- * listens. NULL with err.
+ * Takes n descriptors over; each must be a stream socket that listens. NULL
+ * with err.
  */
-struct listener *listener_adopt(int first, int n, struct err *err);
+struct listener *listener_adopt(const int *fds, size_t n, struct err *err);
 
 /*
  * Binds every address of host, as far as this machine has them. A port in use
  * is tried again for retry_ms: children that drain after their master was
- * killed may hold it for a moment. NULL with err.
+ * killed may hold it for a moment. A socket of old (NULL for none) that has the
+ * address already is moved over instead. NULL with err.
  */
-struct listener *listener_open(
-    const char *host, int port, int64_t retry_ms, struct err *err);
+struct listener *listener_open(const char *host, int port, int64_t retry_ms,
+    struct listener *old, struct err *err);
 
 /* Closes the sockets; sets *listener to NULL. */
 void listener_free(struct listener **listener);

@@ -11,6 +11,7 @@
 
 #include "config/config.h"
 #include "master/daemonize.h"
+#include "master/handover.h"
 #include "master/listener.h"
 #include "master/master.h"
 
@@ -131,6 +132,30 @@ make_absolute(const char **path, char **allocated)
 	return 0;
 }
 
+/*
+ * The path by which this program was started, for an upgrade: what lies there
+ * then is the new version, also where a symbolic link leads to it.
+ */
+static int
+find_program(const char *name, char **program)
+{
+	char *found;
+
+	if (name != NULL && strchr(name, '/') != NULL) {
+		const char *path = name;
+
+		if (make_absolute(&path, program) == -1)
+			return -1;
+		if (*program == NULL)
+			*program = strdup(name);
+		return *program == NULL ? -1 : 0;
+	}
+	/* Found by a search: before an update can replace the file. */
+	found = realpath("/proc/self/exe", NULL);
+	*program = found;
+	return found == NULL ? -1 : 0;
+}
+
 static int
 load_config(const struct config_source *source, struct config *cfg)
 {
@@ -157,6 +182,34 @@ prepare_state_dir(const char *dir, struct err *err)
 	return err_errno(err, "state directory %s", dir);
 }
 
+/* The sockets of a service manager or of the master that is to be followed. */
+static void
+note_inherited(struct master_options *options)
+{
+	const struct handover *handover = options->handover;
+
+	/* They are for this process, which daemonize leaves. */
+	options->n_inherited = (size_t)listener_inherited();
+	options->activated = options->n_inherited > 0;
+	for (int i = 0; i < LISTENER_MAX; i++)
+		options->inherited[i] = LISTENER_INHERITED_FD + i;
+	if (handover == NULL)
+		return;
+	options->n_inherited = handover->n_listen;
+	options->activated = handover->activated;
+	memcpy(options->inherited, handover->listen_fds,
+	    sizeof(options->inherited));
+}
+
+/* Until now what was written to it went to the old master. */
+static int
+use_stderr(const struct handover *handover, struct err *err)
+{
+	if (dup2(handover->stderr_fd, STDERR_FILENO) == -1)
+		return err_errno(err, "standard error");
+	return 0;
+}
+
 /* The life of the daemon. */
 static int
 run(struct arguments *args, struct config *cfg)
@@ -171,11 +224,13 @@ run(struct arguments *args, struct config *cfg)
 		(void)puts("configuration OK");
 		return EXIT_SUCCESS;
 	}
-	/* They are for this process, which daemonize leaves. */
-	options->n_inherited = listener_inherited();
+	note_inherited(options);
 	if (prepare_state_dir(cfg->master.state_dir, &err) == -1)
 		goto fail;
-	if (!options->foreground) {
+	if (options->handover != NULL) {
+		if (use_stderr(options->handover, &err) == -1)
+			goto fail;
+	} else if (!options->foreground) {
 		options->ready_fd = daemonize(cfg->master.state_dir, &err);
 		if (options->ready_fd == -1)
 			goto fail;
@@ -193,20 +248,36 @@ main(int argc, char **argv)
 	struct config_source *source = &args.options.source;
 	struct config cfg = {0};
 	const char *home = getenv("CASSATA_HOME");
-	char *file = NULL, *state_dir = NULL;
+	char *program = NULL, *file = NULL, *state_dir = NULL;
+	struct handover handover;
+	struct err err;
 	int status = EXIT_FAILURE;
 
 	if (open_standard_fds() == -1)
 		return EXIT_FAILURE;
+	switch (handover_take(&handover, &err)) {
+	case -1:
+		(void)fprintf(stderr, "cassatad: %s\n", err.text);
+		return EXIT_FAILURE;
+	case 1:
+		args.options.handover = &handover;
+		break;
+	default:
+		break;
+	}
 	parse_arguments(argc, argv, &args);
 	if (source->state_dir == NULL && home != NULL && *home != '\0')
 		source->state_dir = home;
-	if (make_absolute(&source->file, &file) == -1 ||
+	if (find_program(argv[0], &program) == -1 ||
+	    make_absolute(&source->file, &file) == -1 ||
 	    make_absolute(&source->state_dir, &state_dir) == -1)
 		perror("cassatad");
-	else
+	else {
+		args.options.program = program;
 		status = run(&args, &cfg);
+	}
 	config_free(&cfg);
+	free(program);
 	free(file);
 	free(state_dir);
 	return status;

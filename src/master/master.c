@@ -13,9 +13,12 @@
 #include "base/log.h"
 #include "base/sigpipe.h"
 #include "master/control.h"
+#include "master/follow.h"
+#include "master/handover.h"
 #include "master/notify.h"
+#include "master/upgrade.h"
 
-enum { LISTEN_RETRY_MS = 1000 };
+enum { LISTEN_RETRY_MS = 1000, UPGRADE_REASONS_MAX = 16 };
 
 /* ---- the log ---- */
 
@@ -69,9 +72,25 @@ keeps_listener(const struct master *m, const struct config_service *cfg)
 	if (m->current == NULL)
 		return false;
 	old = &m->current->cfg.service;
-	return m->options.n_inherited > 0 ||
+	return m->options.activated ||
 	       (old->port == cfg->port &&
 		   strcmp(old->listen, cfg->listen) == 0);
+}
+
+/* Of the first generation: new sockets, or those that were inherited. */
+static struct listener *
+first_listener(
+    struct master *m, const struct config_service *cfg, struct err *err)
+{
+	struct listener *old, *new;
+
+	old = listener_adopt(
+	    m->options.inherited, m->options.n_inherited, err);
+	if (old == NULL || m->options.activated)
+		return old;
+	new = listener_open(cfg->listen, cfg->port, LISTEN_RETRY_MS, old, err);
+	listener_free(&old);
+	return new;
 }
 
 static int
@@ -83,12 +102,11 @@ choose_listener(struct master *m, struct generation *gen, struct err *err)
 		return 0;
 	if (keeps_listener(m, cfg))
 		gen->listener = m->current->listener;
-	else if (m->options.n_inherited > 0)
-		gen->listener = listener_adopt(
-		    LISTENER_INHERITED_FD, m->options.n_inherited, err);
+	else if (m->current == NULL)
+		gen->listener = first_listener(m, cfg, err);
 	else
-		gen->listener = listener_open(cfg->listen, cfg->port,
-		    m->current == NULL ? LISTEN_RETRY_MS : 0, err);
+		gen->listener =
+		    listener_open(cfg->listen, cfg->port, 0, NULL, err);
 	return gen->listener == NULL ? -1 : 0;
 }
 
@@ -141,7 +159,7 @@ end_reload(struct master *m, const struct config_errors *errors)
 	else
 		log_warnx("not reloaded: the old configuration stays");
 	notify_ready();
-	control_reload_ended(m->control, errors);
+	control_change_ended(m->control, errors);
 }
 
 static void
@@ -208,6 +226,10 @@ change_done(struct master *m)
 		log_listening(m->current->listener);
 	if (old == NULL) {
 		log_info("ready");
+		if (m->options.handover != NULL) {
+			follow_ready(m);
+			return;
+		}
 		notify_ready();
 		if (m->options.ready_fd != -1)
 			daemonize_ready(&m->options.ready_fd);
@@ -221,6 +243,21 @@ change_done(struct master *m)
 	end_reload(m, NULL);
 }
 
+/* One change at a time. 0 or -1. */
+static int
+may_change(const struct master *m, struct err *refused)
+{
+	if (m->stopping)
+		return err_set(refused, "%s",
+		    m->replaced ? MASTER_REPLACED : "the daemon is stopping");
+	if (m->current == NULL || !m->pidfile.ours)
+		return err_set(refused, "a start is under way");
+	if (m->next != NULL || m->upgrade != NULL)
+		return err_set(refused, "%s is under way",
+		    m->next != NULL ? "a reload" : "an upgrade");
+	return 0;
+}
+
 int
 master_reload(struct master *m, struct err *refused)
 {
@@ -228,11 +265,8 @@ master_reload(struct master *m, struct err *refused)
 	struct config_errors errors = {0};
 	struct err err;
 
-	if (m->stopping)
-		return err_set(refused, "the daemon is stopping");
-	if (m->next != NULL)
-		return err_set(refused, "a %s is under way",
-		    m->current == NULL ? "start" : "reload");
+	if (may_change(m, refused) == -1)
+		return -1;
 	log_info("reloading");
 	notify_reloading();
 	if (config_load(&m->options.source, &cfg, &errors) == -1) {
@@ -245,12 +279,82 @@ master_reload(struct master *m, struct err *refused)
 	return 0;
 }
 
+int
+master_upgrade(struct master *m, struct err *refused)
+{
+	if (may_change(m, refused) == -1)
+		return -1;
+	return upgrade_begin(m, refused);
+}
+
+/* Without the name of the program in front. */
+static struct slice
+next_line(struct slice *text)
+{
+	const char *end = memchr(text->p, '\n', text->len);
+	size_t len = end == NULL ? text->len : (size_t)(end - text->p);
+	size_t all = end == NULL ? len : len + 1;
+	struct slice line = slice_of(text->p, len);
+	struct slice name = SLICE_LITERAL("cassatad: ");
+
+	*text = slice_of(text->p + all, text->len - all);
+	if (line.len > name.len && memcmp(line.p, name.p, name.len) == 0)
+		line = slice_of(line.p + name.len, line.len - name.len);
+	return line;
+}
+
+void
+master_upgrade_failed(struct master *m, struct slice reasons)
+{
+	struct err list[UPGRADE_REASONS_MAX];
+	struct config_errors errors = {.list = list};
+
+	while (reasons.len > 0 && errors.len < UPGRADE_REASONS_MAX) {
+		struct slice line = next_line(&reasons);
+
+		(void)err_set(
+		    &list[errors.len++], "%.*s", (int)line.len, line.p);
+		log_errorx("upgrade: %s", list[errors.len - 1].text);
+	}
+	log_warnx("not upgraded: this process goes on");
+	control_change_ended(m->control, &errors);
+}
+
+void
+master_replaced(struct master *m, pid_t successor)
+{
+	log_info("process %ld takes over: this one drains", (long)successor);
+	notify_replaced(successor);
+	control_leave(m->control);
+	control_change_ended(m->control, NULL);
+	pidfile_leave(&m->pidfile);
+	m->replaced = true;
+	leave(m);
+}
+
+void
+master_take_over(struct master *m)
+{
+	struct err err;
+
+	if (pidfile_take_over(&m->pidfile, &err) == -1)
+		log_errorx("%s", err.text);
+	control_take_over(m->control);
+	notify_ready();
+	log_info("took over from the process before this one");
+}
+
 void
 master_stop(struct master *m)
 {
 	if (m->stopping)
 		return;
 	log_info("stopping");
+	if (m->upgrade != NULL) {
+		upgrade_end(m);
+		master_upgrade_failed(
+		    m, SLICE_LITERAL("the daemon is stopping"));
+	}
 	atomic_store(&m->sb.shared->stopping, true);
 	if (m->next != NULL)
 		change_failed(m, m->current == NULL
@@ -387,7 +491,8 @@ reap(struct master *m)
 	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
 		/* Its last report was written before it ended. */
 		read_reports(m);
-		on_end(m, pid, wait_status);
+		if (!upgrade_on_end(m, pid, wait_status))
+			on_end(m, pid, wait_status);
 	}
 }
 
@@ -478,7 +583,8 @@ start_due(struct master *m, struct generation *gen, int64_t now_ms)
 static int64_t
 tick(struct master *m)
 {
-	int64_t now_ms = clock_mono_ms(), next_ms = INT64_MAX, ms;
+	int64_t now_ms = clock_mono_ms(), ms;
+	int64_t next_ms = upgrade_deadline(m, now_ms);
 	struct generation *gen;
 
 	/* First all of these: a failed start changes deadlines. */
@@ -566,6 +672,10 @@ on_signal(int fd, unsigned events, void *arg)
 		case SIGUSR1:
 			reopen_logs(m);
 			break;
+		case SIGUSR2:
+			if (master_upgrade(m, &refused) == -1)
+				log_warnx("upgrade refused: %s", refused.text);
+			break;
 		default: /* SIGTERM, SIGINT */
 			master_stop(m);
 			break;
@@ -579,7 +689,7 @@ static int
 open_loop(struct master *m, struct err *err)
 {
 	static const int signals[] = {
-	    SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD, 0};
+	    SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD, 0};
 	int signal_fd = sigpipe_open(signals, err);
 
 	if (signal_fd == -1)
@@ -603,10 +713,16 @@ open_loop(struct master *m, struct err *err)
 static int
 master_open(struct master *m, struct config *cfg, struct err *err)
 {
-	if (pidfile_lock(&m->pidfile, cfg->master.pid_file, err) == -1 ||
-	    scoreboard_create(&m->sb, err) == -1 || open_loop(m, err) == -1)
+	const struct handover *handover = m->options.handover;
+	int (*lock)(struct pidfile *, const char *, struct err *) =
+	    handover == NULL ? pidfile_lock : pidfile_follow;
+
+	if (lock(&m->pidfile, cfg->master.pid_file, err) == -1 ||
+	    scoreboard_create(&m->sb, err) == -1 || open_loop(m, err) == -1 ||
+	    follow_open(m, err) == -1)
 		return -1;
-	m->control = control_open(m, cfg->master.control_socket, err);
+	m->control = control_open(m, cfg->master.control_socket,
+	    handover == NULL ? -1 : handover->control_fd, err);
 	if (m->control == NULL)
 		return -1;
 	return change_begin(m, cfg, err);
@@ -624,6 +740,8 @@ master_close(struct master *m)
 			listener_free(&gen->listener);
 		generation_free(gen);
 	}
+	upgrade_end(m);
+	follow_close(m);
 	control_close(&m->control);
 	loop_timer_free(&m->timer);
 	loop_io_free(&m->status_io);
@@ -642,9 +760,10 @@ master_close(struct master *m)
 static void
 report_failure(struct master *m)
 {
+	follow_failed(m, m->failure.text);
 	if (m->options.ready_fd != -1)
 		daemonize_failed(&m->options.ready_fd, m->failure.text);
-	else
+	else if (m->options.handover == NULL)
 		(void)fprintf(stderr, "cassatad: %s\n", m->failure.text);
 }
 

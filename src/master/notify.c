@@ -62,6 +62,15 @@ notify_ready(void)
 }
 
 void
+notify_replaced(pid_t pid)
+{
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "MAINPID=%ld", (long)pid);
+	notify(text);
+}
+
+void
 notify_reloading(void)
 {
 	char text[64];

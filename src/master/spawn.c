@@ -110,18 +110,26 @@ signal_name(int number, char *text, size_t size)
 }
 
 void
-spawn_describe_end(const struct place *place, int wait_status, struct err *text)
+spawn_describe_status(int wait_status, struct err *text)
 {
-	char how[64], number[32];
+	char number[32];
 
 	if (WIFSIGNALED(wait_status))
-		(void)snprintf(how, sizeof(how), "died from %s",
+		(void)err_set(text, "died from %s",
 		    signal_name(WTERMSIG(wait_status), number, sizeof(number)));
 	else
-		(void)snprintf(how, sizeof(how), "exited with code %d",
-		    WEXITSTATUS(wait_status));
+		(void)err_set(
+		    text, "exited with code %d", WEXITSTATUS(wait_status));
+}
+
+void
+spawn_describe_end(const struct place *place, int wait_status, struct err *text)
+{
+	struct err how;
+
+	spawn_describe_status(wait_status, &how);
 	(void)err_set(text, "%s %u (pid %ld) %s%s%s%s", role_name(place->role),
-	    place->number, (long)place->pid, how,
+	    place->number, (long)place->pid, how.text,
 	    place->was_ready ? "" : " before it was ready",
 	    place->reason.text[0] == '\0' ? "" : ": ", place->reason.text);
 }

@@ -39,6 +39,9 @@ struct place {
 int spawn_child(struct master *m, const struct generation *gen,
     struct place *place, struct err *err);
 
+/* "died from SIGSEGV", or "exited with code 1". */
+void spawn_describe_status(int wait_status, struct err *text);
+
 /* "service 1 (pid 7) died from SIGSEGV: reason", after waitpid. */
 void spawn_describe_end(
     const struct place *place, int wait_status, struct err *text);

@@ -100,7 +100,7 @@ on_masters_death(int fd, unsigned events, void *arg)
 	drain(child);
 }
 
-/* The terminal's signals go to the whole group, but are the master's. */
+/* Signals to a whole group, of a terminal say, are the master's. */
 static void
 leave_signals_to_master(void)
 {
@@ -110,6 +110,7 @@ leave_signals_to_master(void)
 	/* None of them can fail: the numbers are valid. */
 	(void)sigaction(SIGINT, &ignore, NULL);
 	(void)sigaction(SIGHUP, &ignore, NULL);
+	(void)sigaction(SIGUSR2, &ignore, NULL);
 	(void)sigaction(SIGCHLD, &standard, NULL);
 }
 

@@ -14,11 +14,14 @@
  *          "started"}, …], "metrics": {"cassata_…": n, …}}
  * reload   "ok" LF once the new children are ready, or one "error: …" LF per
  *          reason; then the old configuration is still in force
+ * upgrade  "ok" LF once a new process of the program's file has taken over, or
+ *          "error: …" lines; then this one goes on
  * stop     "ok" LF; the drain begins
  */
-#define CONTROL_STATUS "status"
-#define CONTROL_RELOAD "reload"
-#define CONTROL_STOP   "stop"
+#define CONTROL_STATUS  "status"
+#define CONTROL_RELOAD  "reload"
+#define CONTROL_UPGRADE "upgrade"
+#define CONTROL_STOP    "stop"
 
 enum { CONTROL_LINE_MAX = 64 }; /* bytes of a request, with LF */
 

@@ -104,10 +104,15 @@ scoreboard_slot_release(struct scoreboard *sb, int slot)
 		    &sb->shared->shard_slot[i], &holder, -1);
 	}
 	atomic_store(&s->pid, 0);
-	if (owner != 0) {
-		announce_dead(sb->shared, owner);
-		scoreboard_membership_changed(sb, slot, NULL);
-	}
+	if (owner != 0)
+		scoreboard_owner_gone(sb, owner);
+}
+
+void
+scoreboard_owner_gone(struct scoreboard *sb, uint64_t owner)
+{
+	announce_dead(sb->shared, owner);
+	scoreboard_membership_changed(sb, -1, NULL);
 }
 
 void
@@ -140,6 +145,14 @@ scoreboard_membership_changed(
 }
 
 void
+scoreboard_look_again(const struct scoreboard *sb)
+{
+	for (int i = 0; i < SCOREBOARD_WORKER_SLOTS; i++)
+		atomic_store(&sb->shared->slots[i].wake_at_ms, 0);
+	scoreboard_membership_changed(sb, -1, NULL);
+}
+
+void
 scoreboard_event_added(
     const struct scoreboard *sb, unsigned shard, int64_t due_ms)
 {
@@ -149,8 +162,10 @@ scoreboard_event_added(
 
 	assert(shard < EVENT_SHARDS);
 	slot = atomic_load(&sb->shared->shard_slot[shard]);
-	if (slot < 0)
+	if (slot < 0) {
+		(void)atomic_fetch_add(&sb->shared->n_unheld, 1);
 		return;
+	}
 	wake_at_ms = &sb->shared->slots[slot].wake_at_ms;
 	present_ms = atomic_load(wake_at_ms);
 	/* Only who lowers it wakes: a burst of adds costs one wake-up. */

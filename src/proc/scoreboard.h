@@ -56,6 +56,8 @@ struct scoreboard_shared {
 	/* Changes when a worker came, went, or set shards free: then all look
 	 * at their leases. */
 	_Atomic uint64_t membership;
+	/* Events added to shards that no worker here holds. */
+	_Atomic uint64_t n_unheld;
 	/* The daemon ends: not set while one generation follows another. */
 	_Atomic bool stopping;
 	_Atomic int64_t clock_offset_ms; /* database's clock minus ours */
@@ -96,6 +98,12 @@ void scoreboard_wake_workers(const struct scoreboard *sb, int except_slot);
  */
 void scoreboard_membership_changed(
     const struct scoreboard *sb, int except_slot, uint64_t *seen);
+
+/* Leases were set free, or events added, where nobody here was told. */
+void scoreboard_look_again(const struct scoreboard *sb);
+
+/* An owner of leases whose process is gone, and had no slot here. */
+void scoreboard_owner_gone(struct scoreboard *sb, uint64_t owner);
 
 /*
  * A service committed an event: wakes the worker of this host that holds the

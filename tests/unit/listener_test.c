@@ -54,7 +54,7 @@ static struct listener *
 open_any_port(void)
 {
 	struct err err = {0};
-	struct listener *listener = listener_open("127.0.0.1", 0, 0, &err);
+	struct listener *listener = listener_open("127.0.0.1", 0, 0, NULL, &err);
 
 	ck_assert_msg(listener != NULL, "%s", err.text);
 	ck_assert_uint_eq(listener->n, 1);
@@ -104,10 +104,10 @@ START_TEST(test_port_in_use)
 
 	(void)snprintf(expected, sizeof(expected),
 	    "cannot listen on 127.0.0.1:%d: Address already in use", port);
-	ck_assert_ptr_null(listener_open("127.0.0.1", port, 0, &err));
+	ck_assert_ptr_null(listener_open("127.0.0.1", port, 0, NULL, &err));
 	ck_assert_str_eq(err.text, expected);
 	listener_free(&listener);
-	listener = listener_open("127.0.0.1", port, 0, &err);
+	listener = listener_open("127.0.0.1", port, 0, NULL, &err);
 	ck_assert_ptr_nonnull(listener);
 	listener_free(&listener);
 }
@@ -118,9 +118,9 @@ START_TEST(test_bad_address)
 	struct err err;
 
 	/* An address that no machine has, and what is no address at all. */
-	ck_assert_ptr_null(listener_open("192.0.2.1", 0, 0, &err));
+	ck_assert_ptr_null(listener_open("192.0.2.1", 0, 0, NULL, &err));
 	ck_assert_ptr_nonnull(strstr(err.text, "cannot listen on 192.0.2.1:0"));
-	ck_assert_ptr_null(listener_open("127.0.0.1:80", 0, 0, &err));
+	ck_assert_ptr_null(listener_open("127.0.0.1:80", 0, 0, NULL, &err));
 	ck_assert_ptr_nonnull(
 	    strstr(err.text, "cannot listen on 127.0.0.1:80: "));
 }
@@ -134,7 +134,7 @@ START_TEST(test_adopt)
 
 	ck_assert_int_eq(fcntl(fd, F_SETFL, 0), 0);
 	ck_assert_int_eq(fcntl(fd, F_SETFD, 0), 0);
-	adopted = listener_adopt(fd, 1, &err);
+	adopted = listener_adopt(&fd, 1, &err);
 	ck_assert_msg(adopted != NULL, "%s", err.text);
 	ck_assert_uint_eq(adopted->n, 1);
 	ck_assert_int_eq(adopted->fds[0], fd);
@@ -146,12 +146,35 @@ START_TEST(test_adopt)
 }
 END_TEST
 
+/* What has the address is moved over, what has not stays where it is. */
+START_TEST(test_open_takes_over)
+{
+	struct listener *old = open_any_port(), *new;
+	struct err err = {0};
+	int fd = old->fds[0];
+
+	new = listener_open("127.0.0.2", port_of(fd), 0, old, &err);
+	ck_assert_msg(new != NULL, "%s", err.text);
+	ck_assert_int_ne(new->fds[0], fd);
+	ck_assert_int_eq(old->fds[0], fd);
+	listener_free(&new);
+	new = listener_open(
+	    "127.0.0.1", _i == 0 ? port_of(fd) : 0, 0, old, &err);
+	ck_assert_msg(new != NULL, "%s", err.text);
+	ck_assert_uint_eq(new->n, 1);
+	ck_assert_int_eq(new->fds[0], fd);
+	listener_free(&old);
+	ck_assert_int_ge(fcntl(fd, F_GETFD), 0);
+	listener_free(&new);
+}
+END_TEST
+
 static void
 assert_not_adopted(int fd)
 {
 	struct err err;
 
-	ck_assert_ptr_null(listener_adopt(fd, 1, &err));
+	ck_assert_ptr_null(listener_adopt(&fd, 1, &err));
 	ck_assert_ptr_nonnull(
 	    strstr(err.text, "is no stream socket that listens"));
 	fd_close(&fd);
@@ -160,15 +183,15 @@ assert_not_adopted(int fd)
 START_TEST(test_adopt_refuses)
 {
 	struct err err;
-	int fds[2];
+	int fds[LISTENER_MAX + 1] = {900};
 
 	assert_not_adopted(socket(AF_INET, SOCK_STREAM, 0));
 	assert_not_adopted(socket(AF_INET, SOCK_DGRAM, 0));
+	ck_assert_ptr_null(listener_adopt(fds, 1, &err));
+	ck_assert_ptr_null(listener_adopt(fds, LISTENER_MAX + 1, &err));
 	ck_assert_int_eq(fd_pipe(fds), 0);
 	assert_not_adopted(fds[0]);
 	assert_not_adopted(fds[1]);
-	ck_assert_ptr_null(listener_adopt(900, 1, &err));
-	ck_assert_ptr_null(listener_adopt(3, LISTENER_MAX + 1, &err));
 }
 END_TEST
 
@@ -186,6 +209,7 @@ main(void)
 	tcase_add_test(tc, test_open);
 	tcase_add_test(tc, test_port_in_use);
 	tcase_add_test(tc, test_bad_address);
+	tcase_add_loop_test(tc, test_open_takes_over, 0, 2);
 	tcase_add_test(tc, test_adopt);
 	tcase_add_test(tc, test_adopt_refuses);
 	suite_add_tcase(s, tc);

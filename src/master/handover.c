@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: ISC */
+#include "master/handover.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/fd.h"
+#include "base/slice.h"
+
+void
+handover_format(const struct handover *handover, char *text)
+{
+	size_t size = HANDOVER_TEXT_MAX;
+	int n = snprintf(text, size, "%d %d %d %d %d", HANDOVER_FORMAT,
+	    handover->fd, handover->stderr_fd, handover->control_fd,
+	    handover->activated);
+
+	/* Of at most 11 bytes and a blank each, all numbers have room. */
+	for (size_t i = 0; i < handover->n_listen; i++)
+		n += snprintf(text + n, size - (size_t)n, " %d",
+		    handover->listen_fds[i]);
+}
+
+/* The number up to the next blank or the end. */
+static int
+next_number(struct slice *rest, int *number)
+{
+	size_t len = 0;
+	uint64_t value;
+
+	while (len < rest->len && rest->p[len] != ' ')
+		len++;
+	if (slice_to_u64(slice_of(rest->p, len), INT32_MAX, &value) == -1)
+		return -1;
+	*number = (int)value;
+	if (len < rest->len)
+		len++;
+	*rest = slice_of(rest->p + len, rest->len - len);
+	return 0;
+}
+
+int
+handover_parse(const char *text, struct handover *handover)
+{
+	struct slice rest = slice_from_string(text);
+	int format, activated;
+
+	*handover = (struct handover){.n_listen = 0};
+	if (next_number(&rest, &format) == -1 || format != HANDOVER_FORMAT ||
+	    next_number(&rest, &handover->fd) == -1 ||
+	    next_number(&rest, &handover->stderr_fd) == -1 ||
+	    next_number(&rest, &handover->control_fd) == -1 ||
+	    next_number(&rest, &activated) == -1)
+		return -1;
+	handover->activated = activated != 0;
+	while (rest.len > 0) {
+		if (handover->n_listen == LISTENER_MAX ||
+		    next_number(&rest,
+			&handover->listen_fds[handover->n_listen++]) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+handover_take(struct handover *handover, struct err *err)
+{
+	const char *text = getenv(HANDOVER_VARIABLE);
+
+	if (text == NULL)
+		return 0;
+	if (handover_parse(text, handover) == -1)
+		return err_set(err,
+		    "this version cannot follow the one that runs: restart it");
+	(void)unsetenv(HANDOVER_VARIABLE);
+	if (fd_set_cloexec(handover->fd) == -1 ||
+	    fd_set_cloexec(handover->stderr_fd) == -1 ||
+	    fd_set_cloexec(handover->control_fd) == -1)
+		return err_errno(err, "inherited descriptors");
+	return 1;
+}
