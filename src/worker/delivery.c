@@ -282,5 +282,4 @@ delivery_release(struct delivery *d)
 {
 	d->state = DELIVERY_FINISHED;
 	d->result.kind = RESULT_RELEASED;
-	d->ended(d->arg, d);
 }

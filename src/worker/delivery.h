@@ -68,7 +68,10 @@ void delivery_start(struct delivery *delivery);
 /* Takes it off the wire: a failed attempt that is due again at once. */
 void delivery_interrupt(struct delivery *delivery);
 
-/* Not started: back to the datastore, the attempt is not counted. */
+/*
+ * Not started: back to the datastore, the attempt is not counted. ended is not
+ * called.
+ */
 void delivery_release(struct delivery *delivery);
 
 #endif
