@@ -1,0 +1,540 @@
+# SPDX-License-Identifier: ISC
+"""One master after another, and one generation after another: no request is
+refused, no connection in use is cut, nothing is delivered twice."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+
+import pytest
+
+from cassata import SOURCE, read_text, wait_for
+from client import Connection
+from sink import Reply
+from test_lifecycle import (ACTIVATE, Clients, assert_all_delivered, is_gone,
+                            pids)
+
+# No polling, no lease that ends in time: who needs them makes the test fail.
+NO_CHANCE = {"lease": "10m", "workerThreadPollingInterval": "10m"}
+
+
+@pytest.fixture
+def own_programs(builddir, tmp_path):
+    """A directory with programs that a test may replace."""
+    for program in ("cassatad", "cassatactl"):
+        shutil.copy(str(builddir / program), str(tmp_path))
+    return tmp_path
+
+
+def replace_program(directory, content):
+    """As an update does it: by another file, the running one stays."""
+    new = directory / "new"
+    new.write_bytes(content)
+    new.chmod(0o755)
+    os.replace(new, directory / "cassatad")
+
+
+def follow(c, old):
+    """Waits until the old master is gone. The new one is not our child."""
+    if c.process:
+        assert c.process.wait(30) == 0, c.log_text()
+        c.process = None
+    c.pid = None
+    wait_for(lambda: is_gone(old), 30, "end of the old master")
+
+
+def upgrade(c):
+    """The process numbers of the old and the new master."""
+    before = c.status()
+    result = c.ctl("upgrade")
+    assert result.returncode == 0, result
+    after = c.status()
+    assert before["pid"] != after["pid"]
+    assert result.stderr == ""
+    assert result.stdout.splitlines() == [
+        "cassatad %s (pid %d) %s" % line for line in (
+            (before["version"], before["pid"], "starts its successor"),
+            (after["version"], after["pid"], "has taken over"),
+            (before["version"], before["pid"], "has left"))]
+    follow(c, before["pid"])
+    pid_file = c.state_dir / "cassatad.pid"
+    assert int(read_text(pid_file)) == after["pid"]
+    assert after["state"] == "ready"
+    assert {x["state"] for x in after["children"]} == {"ready"}
+    wait_for(lambda: not pids(before["children"]) & set(c.processes()), 20,
+             "end of the old children")
+    return before["pid"], after["pid"]
+
+
+def upgrade_plain(c):
+    old = c.status()["pid"]
+    assert c.control("upgrade") == "ok\n"
+    follow(c, old)
+
+
+def refused(c, reason):
+    """An upgrade fails with the reason, and all is as before."""
+    before = c.status()
+    answer = c.control("upgrade")
+    assert re.match("error: .*" + reason, answer), answer
+    after = c.status()
+    assert after["pid"] == before["pid"]
+    assert after["state"] == "ready"
+    assert pids(after["children"]) == pids(before["children"])
+    assert c.get("/readyz").status == 200
+    wait_for(lambda: set(c.processes()) == {after["pid"]} |
+             pids(after["children"]), 20, "end of the failed one")
+
+
+def assert_each_once(clients, sink):
+    arrived = Counter(a.header("Cassata-Event-Id") for a in sink.arrivals())
+    assert set(arrived) == set(clients.accepted)
+    assert set(arrived.values()) == {1}
+
+
+# ---- upgrades ----
+
+def test_upgrade_while_clients_post(prepare, sink):
+    """Thrice, of a real daemon: no request fails, every event comes once."""
+    c = prepare(worker=NO_CHANCE)
+    assert c.ctl("start").returncode == 0
+    with Clients(c.port, sink.url("/e"), 6) as clients:
+        for _ in range(3):
+            sink.wait("/e", len(sink.arrivals()) + 20)
+            upgrade(c)
+    assert clients.failures == []
+    assert_all_delivered(c, clients)
+    assert_each_once(clients, sink)
+    assert c.reload() == "ok\n"
+    assert c.ctl("stop").returncode == 0
+    assert not list(c.state_dir.glob("cassatad*"))
+
+
+def test_upgrade_of_events_due(prepare, sink):
+    """Due and on the wire meanwhile: each is sent once, and is sent."""
+    c = prepare(worker=NO_CHANCE).start()
+    sink.on("/e", Reply(200, delay=0.3))
+    n = 300
+    start = time.time() + 0.5
+    for i in range(n):
+        c.schedule("e%d" % i, sink.url("/e"), expiry=start + i * 0.01)
+    for k in range(3):
+        sink.wait("/e", 10 + 80 * k)
+        upgrade(c)
+    sink.wait("/e", n, 30)
+    for i in range(n):
+        assert c.wait_state("e%d" % i, "COMPLETED")["attempts"] == 1
+    arrived = Counter(a.header("Cassata-Event-Id") for a in sink.arrivals())
+    assert set(arrived.values()) == {1}
+
+
+def test_upgrade_serves_open_connections(prepare, sink):
+    """Idle at that moment, or in the middle of a request; what the old service
+    adds is delivered at once, though its own workers have gone."""
+    c = prepare(worker=NO_CHANCE).start()
+    body = ('{"event-id":"%s","application-id":"app","event":1,"expiry":0,'
+            '"url":"' + sink.url("/e") + '"}')
+    old = c.pid
+    with Connection(c.port) as idle, Connection(c.port) as half:
+        idle.send_request("GET", "/livez")
+        assert idle.read_response().status == 200
+        half.send(b"POST /cassata/add/ HTTP/1.1\r\nHost: x\r\nExpect: "
+                  b"100-continue\r\nContent-Length: %d\r\n\r\n" %
+                  len(body % "half"))
+        assert half.read_response().status == 100
+        assert c.control("upgrade") == "ok\n"
+        idle.send_request("POST", "/cassata/add/", (body % "idle").encode())
+        wait_for(lambda: "worker 2 (pid" in c.log_text(), 10,
+                 "end of the old workers")
+        half.send((body % "half").encode())
+        for connection in (idle, half):
+            response = connection.read_response()
+            assert response.status == 201
+            assert response.header("Connection") == "close"
+            assert connection.at_end()
+    sink.wait("/e", 2)
+    follow(c, old)
+    for event_id in ("idle", "half"):
+        assert c.wait_state(event_id, "COMPLETED")["attempts"] == 1
+
+
+def test_upgrade_to_another_version(prepare, own_programs):
+    """The file at the path by which it was started, with the options and the
+    environment of the start."""
+    c = prepare()
+    c.builddir = own_programs
+    assert c.ctl("start").returncode == 0
+    assert c.status()["version"] != "9.9.9"
+    version = c.status()["version"].encode() + b"\0"
+    program = (own_programs / "cassatad").read_bytes()
+    assert version in program
+    replace_program(own_programs, program.replace(
+        version, b"9.9.9".ljust(len(version), b"\0")))
+    _, new = upgrade(c)
+    assert c.status()["version"] == "9.9.9"
+    assert "cassatad 9.9.9, pid %d, ready" % new in c.ctl("status").stdout
+    assert c.status()["config"] == str(c.config_file)
+    assert new in c.processes()  # by its environment
+
+
+def test_upgrade_by_signal(prepare):
+    c = prepare().start()
+    old = c.pid
+    children = pids(c.status()["children"])
+    for pid in children:  # pkill may send it to all
+        os.kill(pid, signal.SIGUSR2)
+    c.send(signal.SIGUSR2)
+    wait_for(lambda: c.status()["pid"] != old, 20, "the new master")
+    follow(c, old)
+    assert "died from" not in c.log_text()
+    c.send(signal.SIGTERM)
+    wait_for(lambda: not c.processes(), 20, "its end")
+
+
+def test_upgrade_of_one_role(prepare, sink):
+    c = prepare()
+    worker = prepare(roles="worker", worker={
+        "workerThreadPollingInterval": "1s"})
+    c.roles = "service"
+    for one in (c, worker):
+        one.start()
+        old = one.pid
+        assert one.control("upgrade") == "ok\n"
+        follow(one, old)
+        assert {x["role"] for x in one.status()["children"]} == {one.roles}
+    c.schedule("e", sink.url("/e"))
+    c.wait_state("e", "COMPLETED")
+
+
+def test_upgrade_to_another_port(prepare):
+    c = prepare().start()
+    old_port = c.port
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    c.configure(service={"port": port})
+    upgrade(c)
+    assert c.port == port
+    assert c.get("/readyz").status == 200
+    with pytest.raises(ConnectionRefusedError):
+        Connection(old_port)
+
+
+def test_upgrade_with_socket_activation(prepare):
+    c = prepare()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        c.start(prefix=[sys.executable, "-c", ACTIVATE,
+                        str(listener.fileno())],
+                pass_fds=[listener.fileno()])
+        upgrade(c)
+        assert c.status()["listening"] == ["127.0.0.1:%d" % port]
+        assert c.reload() == "ok\n"
+        assert c.status()["listening"] == ["127.0.0.1:%d" % port]
+        assert c.get("/readyz").status == 200
+
+
+def test_upgrade_tells_the_service_manager(prepare):
+    c = prepare()
+    name = str(c.directory / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(name)
+        sock.settimeout(30)
+        c.start(env={"NOTIFY_SOCKET": name})
+        assert b"READY=1" in sock.recv(4096)
+        _, new = upgrade(c)
+        assert sock.recv(4096) == b"MAINPID=%d" % new
+        assert sock.recv(4096) == b"READY=1\nMAINPID=%d" % new
+        sock.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            sock.recv(4096)
+
+
+def test_upgrade_leaves_no_gap(prepare):
+    """At no moment could another daemon start, or status fail."""
+    c = prepare()
+    assert c.ctl("start").returncode == 0
+    ending = threading.Event()
+    wrong, asked = [], Counter()
+
+    def ask(what):
+        while not ending.is_set():
+            if what == "status":
+                result = c.ctl("status")
+                right = result.returncode == 0
+            else:
+                result = c.run(*c.command())
+                right = (result.returncode == 1 and
+                         "already running (pid" in result.stderr)
+            asked[what] += 1
+            if not right:
+                wrong.append(result)
+    threads = [threading.Thread(target=ask, args=(what,))
+               for what in ("status", "start")]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(5):
+            before = asked.copy()
+            wait_for(lambda: all(asked[what] > before[what]
+                                 for what in ("status", "start")), 20, "both")
+            upgrade_plain(c)
+    finally:
+        ending.set()
+        for thread in threads:
+            thread.join(30)
+    assert wrong == []
+
+
+# ---- upgrades that fail ----
+
+def test_refused_configurations(launch, store, sink):
+    c = launch()
+    with Clients(c.port, sink.url("/e")) as clients:
+        for section, key, value, reason in (
+                ("nonsense", "key", 1, r"cassata\.yaml:\d+:\d+: "),
+                ("datastore", "url", store.bad_url,
+                 re.escape(store.bad_place)),
+                ("service", "listen", "192.0.2.1", "listen on 192.0.2.1"),
+                ("master", "pidFile", str(c.directory / "pid"), "pid: "),
+                ("master", "controlSocket", str(c.directory / "sock"),
+                 "master.controlSocket: a change")):
+            good = {name: dict(keys) for name, keys in c.sections.items()}
+            c.configure(**{section: {key: value}})
+            refused(c, reason)
+            c.sections = good
+            c.configure()
+    assert clients.failures == []
+    upgrade(c)
+    assert_all_delivered(c, clients)
+
+
+def test_refused_schema(launch, store):
+    c = launch()
+    (version,), = store.sql("SELECT max(%s) FROM meta" % (
+        "value" if store.kind == "sqlite" else "version"))
+    store.set_version(99)
+    refused(c, "99")
+    assert "not upgraded" in c.log_text()
+    if store.kind == "sqlite":
+        store.set_version(int(version))
+    else:
+        store.sql("DELETE FROM meta WHERE version = 99")
+    upgrade(c)
+
+
+@pytest.mark.parametrize("content, reason", [
+    (None, "cannot execute .*/cassatad: No such file or directory"),
+    (b"\0", "cannot execute .*/cassatad: Exec format error"),
+    (b"#!/bin/sh\nexit 3\n", ".*/cassatad exited with code 3"),
+    (b"#!/bin/sh\nkill -9 $$\n", ".*/cassatad died from SIGKILL"),
+    (b"#!/bin/sh\necho because >&2; exit 3\n", "because\n$"),
+], ids=["missing", "no program", "exits", "dies", "says why"])
+def test_refused_programs(prepare, own_programs, content, reason):
+    c = prepare()
+    c.builddir = own_programs
+    c.start()
+    program = (own_programs / "cassatad").read_bytes()
+    if content is None:
+        (own_programs / "cassatad").unlink()
+    else:
+        replace_program(own_programs, content)
+    refused(c, reason)
+    result = c.ctl("upgrade")
+    assert result.returncode == 1
+    assert re.search(reason, result.stderr)
+    assert c.reload() == "ok\n"
+    replace_program(own_programs, program)
+    upgrade(c)
+
+
+def test_upgrade_of_nothing(prepare):
+    result = prepare().ctl("upgrade")
+    assert result.returncode == 7
+    assert result.stderr == "cassatactl: not running\n"
+
+
+class Held:
+    """An upgrade whose new master waits before it begins."""
+
+    def __init__(self, c, programs):
+        self._c = c
+        self._gate = programs / "gate"
+        os.replace(programs / "cassatad", programs / "real")
+        replace_program(programs, (
+            "#!/bin/sh\nwhile [ ! -e %s ]; do sleep 0.02; done\n"
+            "exec %s/real \"$@\"\n" % (self._gate, programs)).encode())
+        before = set(c.processes())
+        self.answer = []
+        self._thread = threading.Thread(
+            target=lambda: self.answer.append(c.control("upgrade")))
+        self._thread.start()
+        old = c.status()["pid"]
+
+        def successor():
+            return [pid for pid in set(c.processes()) - before
+                    if parent(pid) == old]
+        self.pid, = wait_for(successor, 20, "the new master")
+
+    def go(self):
+        self._gate.write_text("")
+
+    def end(self):
+        self._thread.join(30)
+        return self.answer[0]
+
+
+def parent(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return int(f.read().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+@pytest.fixture
+def held(prepare, own_programs):
+    def make(**kwargs):
+        c = prepare(**kwargs)
+        c.builddir = own_programs
+        c.start()
+        return c, Held(c, own_programs)
+    return make
+
+
+def test_killed_new_master(held, sink):
+    """Nothing else can change meanwhile; then the old one goes on."""
+    c, h = held()
+    with Clients(c.port, sink.url("/e")) as clients:
+        assert c.reload() == "error: an upgrade is under way\n"
+        assert c.control("upgrade") == "error: an upgrade is under way\n"
+        assert c.status()["pid"] == c.pid
+        os.kill(h.pid, signal.SIGKILL)
+        assert "died from SIGKILL before it was ready" in h.end()
+        h.go()
+        assert c.status()["pid"] == c.pid
+        assert c.reload() == "ok\n"
+    assert clients.failures == []
+    assert_all_delivered(c, clients)
+    upgrade(c)
+
+
+def test_new_master_too_slow(held):
+    c, h = held(master={"startTimeout": "1s"})
+    assert h.end() == "error: killed: it was not ready in time\n"
+    assert is_gone(h.pid)
+    assert c.status()["pid"] == c.pid
+
+
+def test_stop_during_upgrade(held):
+    c, h = held()
+    c.stop()
+    assert h.end() == "error: the daemon is stopping\n"
+    wait_for(lambda: not c.processes(), 10, "the end of all")
+
+
+def test_killed_old_master(held, sink):
+    """When the new one is ready, or nearly: it takes over all the same."""
+    c, h = held(worker={"lease": "2s"})
+    c.schedule("e", sink.url("/e"), expiry=time.time() + 1)
+    os.kill(c.pid, signal.SIGSTOP)
+    h.go()
+    wait_for(lambda: "master[%d] info: ready" % h.pid in c.log_text(), 30,
+             "readiness")
+    c.kill()
+    c.pid = None
+    wait_for(lambda: (c.status() or {}).get("pid") == h.pid, 20, "its answer")
+    assert int(read_text(c.state_dir / "cassatad.pid")) == h.pid
+    c.wait_state("e", "COMPLETED")
+    assert c.ctl("stop").returncode == 0
+
+
+# ---- under the load of a real client ----
+
+def wrk(c, tmp_path, seconds, change, every):
+    """Changes while wrk adds events; what wrk printed, and how many changes
+    there were."""
+    if not shutil.which("wrk"):
+        pytest.skip("no wrk")
+    n = 0
+    with open(str(tmp_path / "wrk"), "w+") as output:
+        with subprocess.Popen(
+                ["wrk", "-t1", "-c16", "-d%ds" % seconds, "-s",
+                 str(SOURCE / "bench" / "add.lua"),
+                 "http://127.0.0.1:%d/" % c.port, "--", "50"],
+                stdout=output) as process:
+            while process.poll() is None:
+                time.sleep(every)
+                if process.poll() is None:
+                    change()
+                    n += 1
+        output.seek(0)
+        text = output.read()
+    assert process.returncode == 0
+    return text, n
+
+
+def assert_no_error(text):
+    assert int(re.search(r"(\d+) requests in", text).group(1)) > 0
+    assert "Socket errors" not in text
+    assert "Non-2xx" not in text
+
+
+def test_reload_under_wrk(launch, tmp_path):
+    c = launch(service={"processes": 2})
+
+    def reload():
+        assert c.reload() == "ok\n"
+    text, n = wrk(c, tmp_path, 5, reload, 0.5)
+    assert n >= 2
+    assert_no_error(text)
+
+
+def test_upgrade_under_wrk(prepare, tmp_path):
+    c = prepare(service={"processes": 2})
+    assert c.ctl("start").returncode == 0
+
+    def change():
+        assert c.ctl("upgrade").returncode == 0
+    text, n = wrk(c, tmp_path, 6, change, 0.5)
+    assert n >= 2
+    assert_no_error(text)
+
+
+def test_reload_and_upgrade_of_many_clients(prepare, sink):
+    """Whatever the client is: half of them on connections that stay."""
+    c = prepare(service={"processes": 2})
+    assert c.ctl("start").returncode == 0
+    with Clients(c.port, sink.url("/e"), 8) as clients:
+        for k in range(6):
+            sink.wait("/e", len(sink.arrivals()) + 20)
+            if k % 2:
+                assert c.reload() == "ok\n"
+            else:
+                upgrade_plain(c)
+    assert clients.failures == []
+    assert_all_delivered(c, clients)
+    assert_each_once(clients, sink)
+
+
+def test_restart_while_clients_post(prepare, sink):
+    """Clients may find nobody for a moment; what was accepted is delivered,
+    once."""
+    c = prepare()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        c.configure(service={"port": free.getsockname()[1]})
+    assert c.ctl("start").returncode == 0
+    with Clients(c.port, sink.url("/e")) as clients:
+        for _ in range(3):
+            sink.wait("/e", len(sink.arrivals()) + 20)
+            assert c.ctl("restart").returncode == 0
+    assert not [f for f in clients.failures if not isinstance(f, OSError)]
+    assert_all_delivered(c, clients)
+    assert set(Counter(a.header("Cassata-Event-Id")
+                       for a in sink.arrivals()).values()) == {1}
