@@ -44,8 +44,14 @@ master_reload(struct master *m, struct err *refused)
 
 	if (++n % 2 == 0)
 		return err_set(refused, "a reload is under way");
-	control_reload_ended(m->control, NULL);
+	control_change_ended(m->control, NULL);
 	return 0;
+}
+
+int
+master_upgrade(struct master *m, struct err *refused)
+{
+	return master_reload(m, refused);
 }
 
 void
@@ -86,7 +92,7 @@ prepare(void)
 	CHECK(mkdtemp(directory) != NULL);
 	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/s",
 	    directory);
-	master.control = control_open(&master, address.sun_path, &err);
+	master.control = control_open(&master, address.sun_path, -1, &err);
 	CHECK(master.control != NULL);
 	CHECK(atexit(remove_socket) == 0);
 	config_errors_free(&errors);
