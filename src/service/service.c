@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "service/api.h"
 #include "service/conn.h"
@@ -17,7 +16,6 @@ enum {
 	ACCEPT_PAUSE_MS = 100, /* after descriptors or memory ran out */
 	POOL_MAX = 64,
 	RETRY_AFTER_S = 2,
-	COMPLAIN_MS = 10000,
 };
 
 struct exchange *
@@ -47,17 +45,11 @@ service_return_exchange(struct service *service, struct exchange *x)
 void
 service_store_failed(struct service *service, struct exchange *x)
 {
-	int64_t now_ms = clock_mono_ms();
-
 	metric_add(service->child->score, METRIC_STORE_FAILURES, 1);
 	if (x->status == STORE_UNAVAILABLE) {
 		api_problem(x, 503, "the datastore is not available");
 		x->res.retry_after_s = RETRY_AFTER_S;
 	} else {
-		if (now_ms - service->complained_ms >= COMPLAIN_MS) {
-			service->complained_ms = now_ms;
-			log_errorx("datastore: %s", x->err.text);
-		}
 		api_problem(x, 500, "the datastore refused; see the log");
 	}
 	x->answered(x);
@@ -222,7 +214,6 @@ service_init(struct service *service, struct child *child, struct err *err)
 		    .max_headers = (size_t)cfg->max_headers,
 		    .max_body_bytes = (size_t)cfg->max_body_bytes,
 		},
-	    .complained_ms = -COMPLAIN_MS,
 	};
 	LIST_INIT(&service->conns);
 	STAILQ_INIT(&service->pool);

@@ -30,7 +30,6 @@ struct service {
 	struct exchange_list pool; /* idle exchanges */
 	int n_pool;
 	bool draining;
-	int64_t complained_ms; /* last log line about a broken datastore */
 };
 
 /* An exchange from the pool, or a new one; NULL when memory is short. */
@@ -41,8 +40,8 @@ void service_return_exchange(struct service *service, struct exchange *x);
 void service_conn_closed(struct service *service);
 
 /*
- * Answers the exchange for a datastore call that failed: 503 or 500, with the
- * reason in the log, at most once in ten seconds.
+ * Answers the exchange for a datastore call that failed: 503 or 500; the store
+ * has put the reason into the log.
  */
 void service_store_failed(struct service *service, struct exchange *x);
 

@@ -98,7 +98,7 @@ note_instance(struct lease_body *b, uint64_t owner, int64_t until_ms)
 {
 	b->any_old =
 	    b->any_old || until_ms < b->now_ms - INSTANCE_FORGET_MS;
-	if (until_ms <= b->now_ms)
+	if (until_ms <= store_lease_now(b->turn, b->now_ms))
 		return;
 	b->turn->n_living++;
 	if (owner < b->turn->owner)
@@ -246,7 +246,8 @@ put_back(struct mysql_conn *c, struct lease_body *b, struct err *err)
 	};
 	static const struct mysql_sql update = {
 	    .head = "UPDATE event SET status = IF(attempts >= ?, 3, 0),"
-		    " due_ms = IF(attempts >= ?, ?, LEAST(due_ms, ?)),"
+		    " due_ms = GREATEST(due_ms,"
+		    " ? + " STORE_INTERRUPTED_WAIT_MS "),"
 		    " last_code = 0, last_error = '" INTERRUPTED "'"
 		    " WHERE status = 1 AND owner <> ? AND shard IN (",
 	    .item = "?",
@@ -265,8 +266,6 @@ put_back(struct mysql_conn *c, struct lease_body *b, struct err *err)
 	if (status != STORE_OK)
 		return status;
 	mysql_conn_i64(c, turn->max_attempts);
-	mysql_conn_i64(c, turn->max_attempts);
-	mysql_conn_i64(c, b->now_ms);
 	mysql_conn_i64(c, b->now_ms);
 	mysql_conn_u64(c, turn->owner);
 	arity = add_shards(c, turn->shards);
@@ -297,6 +296,7 @@ lease_body(struct mysql_conn *c, void *arg, struct err *err)
 
 	start_over(b);
 	status = read_clock(c, b, err);
+	turn->now_ms = b->now_ms;
 	if (status == STORE_OK)
 		status = lock_leases(c, rows, err);
 	if (status == STORE_OK)
@@ -406,6 +406,7 @@ renew_body(struct mysql_conn *c, void *arg, struct err *err)
 
 	start_over(b);
 	status = look(c, b, rows, err);
+	turn->now_ms = b->now_ms;
 	if (status != STORE_OK || !b->registered || b->any_old ||
 	    b->any_dead || b->lost_rows)
 		return status;

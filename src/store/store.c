@@ -12,7 +12,7 @@
 /* The pause after a failure doubles while failures follow one another. */
 enum {
 	PAUSE_MIN_MS = 100,
-	PAUSE_MAX_MS = 2000,
+	PAUSE_MAX_MS = 1000,
 	PAUSE_FORGET_MS = 10000, /* so long without a failure: starts again */
 };
 
@@ -21,6 +21,7 @@ struct store {
 	struct store_backend *backend;
 	struct err err; /* of the last call that failed */
 	bool away;
+	bool broken; /* and the log says why */
 	int64_t pause_ms;
 	int64_t failed_ms; /* monotonic, as retry_ms */
 	int64_t retry_ms;
@@ -123,9 +124,12 @@ end(struct store *store, enum store_status status, struct err *err)
 	if (status == STORE_OK) {
 		if (store->away)
 			log_info("datastore is back: %s", store_target(store));
-		store->away = false;
+		store->away = store->broken = false;
 		return STORE_OK;
 	}
+	if (status == STORE_BROKEN && !store->broken)
+		log_errorx("datastore: %s", store->err.text);
+	store->broken = store->broken || status == STORE_BROKEN;
 	if (status == STORE_UNAVAILABLE && now_ms >= store->retry_ms)
 		note_failure(store, now_ms);
 	(void)err_set(err, "%s", store->err.text);
@@ -215,6 +219,7 @@ store_lease(struct store *store, struct store_lease_turn *turn,
 	assert(known != NULL || n_known == 0);
 	turn->shards = 0;
 	turn->n_living = 0;
+	turn->now_ms = 0;
 	turn->clock_offset_ms = 0;
 	turn->n_interrupted = 0;
 	turn->n_strays = 0;

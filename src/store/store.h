@@ -138,7 +138,11 @@ struct store_lease_turn {
 	const uint64_t *dead;	 /* owners known to be dead: as if expired */
 	size_t n_dead;
 	unsigned max_attempts;	 /* an interrupted event at this count is FAILED */
+	/* What the database's clock should show at least, or 0 for unknown: if
+	 * it shows more it was stepped, and nobody's lease ends by that. */
+	int64_t expected_now_ms;
 
+	int64_t now_ms;		 /* out: the database's clock */
 	uint64_t shards;	 /* out: owned now */
 	unsigned n_living;	 /* out: workers with a live registration */
 	int64_t clock_offset_ms; /* out: database's clock minus ours */

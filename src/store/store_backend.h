@@ -83,6 +83,17 @@ struct lease_row {
 	int64_t until_ms;
 };
 
+/*
+ * What an interrupted event waits: nothing after its first interruption, then
+ * longer and longer, each event another time. One that kills its worker so
+ * meets other neighbours each time, and does not take the same ones down until
+ * they have no attempts left.
+ */
+#define STORE_INTERRUPTED_WAIT_MS "(attempts - 1) * (id % 64) * 125"
+
+/* The time by which leases of others end; now_ms is the database's clock. */
+int64_t store_lease_now(const struct store_lease_turn *turn, int64_t now_ms);
+
 struct lease_plan {
 	uint64_t keep; /* bit per shard */
 	uint64_t drop;

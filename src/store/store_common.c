@@ -22,11 +22,19 @@ store_row_state(enum row_status status, int last_code, bool has_error)
 	return EVENT_FAILED;
 }
 
+int64_t
+store_lease_now(const struct store_lease_turn *turn, int64_t now_ms)
+{
+	if (turn->expected_now_ms != 0 && turn->expected_now_ms < now_ms)
+		return turn->expected_now_ms;
+	return now_ms;
+}
+
 static bool
 lease_is_free(const struct lease_row *row, const struct store_lease_turn *turn,
     int64_t now_ms)
 {
-	if (row->owner == 0 || row->until_ms <= now_ms)
+	if (row->owner == 0 || row->until_ms <= store_lease_now(turn, now_ms))
 		return true;
 	for (size_t i = 0; i < turn->n_dead; i++)
 		if (turn->dead[i] == row->owner)

@@ -506,7 +506,8 @@ register_living(struct sqlite_conn *c, const struct store_lease_turn *turn,
 	else
 		status = register_owner(c, turn, now_ms, err);
 	if (status == STORE_OK)
-		status = run_with(c, expire, now_ms, err);
+		status = run_with(
+		    c, expire, store_lease_now(turn, now_ms), err);
 	for (size_t i = 0; i < turn->n_dead && status == STORE_OK; i++)
 		status = forget_dead(c, turn->dead[i], err);
 	return status;
@@ -596,8 +597,8 @@ put_back(struct sqlite_conn *c, struct store_lease_turn *turn, unsigned shard,
 	static const char sql[] =
 	    "UPDATE event SET"
 	    " status = CASE WHEN attempts >= ? THEN 3 ELSE 0 END,"
-	    " due_ms = max(due_ms, ?), last_code = 0,"
-	    " last_error = " INTERRUPTED
+	    " due_ms = max(due_ms, ? + " STORE_INTERRUPTED_WAIT_MS "),"
+	    " last_code = 0, last_error = " INTERRUPTED
 	    " WHERE status = 1 AND shard = ? AND owner <> ?";
 	struct sqlite_query q = sqlite_query_start(c, log_sql);
 	enum store_status status;
@@ -682,6 +683,7 @@ sqlite_lease(struct store_backend *backend, struct store_lease_turn *turn,
 
 	if (status != STORE_OK)
 		return status;
+	turn->now_ms = now_ms;
 	status = lease_shards(c, turn, now_ms, err);
 	for (unsigned i = 0; i < EVENT_SHARDS && status == STORE_OK; i++) {
 		if (!has_bit(turn->shards, i))

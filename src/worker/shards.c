@@ -11,6 +11,7 @@ enum {
 	/* Less is the measurement's error: applied, it would make the events of
 	 * a datastore on our own host early. */
 	CLOCK_NOISE_MS = 20,
+	CLOCK_STEP_MS = 50, /* more than two readings are apart */
 	SHORT_RENEW_MS = 1000,
 };
 
@@ -108,21 +109,60 @@ take_strays(struct worker *w)
 		    w->lease.n_strays);
 }
 
+/* The database's clock at that time, unless it was stepped; 0 for unknown. */
+static int64_t
+expected_ms(const struct worker *w, int64_t mono_ms)
+{
+	return w->base_ms == 0 ? 0 : w->base_ms + (mono_ms - w->base_mono_ms);
+}
+
+/*
+ * After a step of the database's clock all leases look expired, or valid for
+ * long. Until their owners have had the time to renew them they are judged by
+ * the time as it was.
+ */
+static void
+note_step(struct worker *w)
+{
+	int64_t mono_ms = clock_mono_ms(), now_ms = w->lease.now_ms;
+	int64_t least_ms = expected_ms(w, w->lease_sent_ms);
+	int64_t most_ms = expected_ms(w, mono_ms);
+
+	if (w->base_ms != 0 && (now_ms < least_ms - CLOCK_SKEW_MS ||
+				   now_ms > most_ms + CLOCK_SKEW_MS)) {
+		if (w->stepped_ms == 0) {
+			log_warnx("the datastore's clock was stepped by %lld "
+				  "ms",
+			    (long long)(now_ms - most_ms));
+			w->stepped_ms = mono_ms;
+		}
+		if (mono_ms - w->stepped_ms < w->cfg->lease_ms)
+			return;
+	}
+	w->stepped_ms = 0;
+	w->base_ms = now_ms;
+	w->base_mono_ms = mono_ms;
+}
+
 static void
 note_clock(struct worker *w)
 {
 	int64_t offset_ms = llabs(w->lease.clock_offset_ms) < CLOCK_NOISE_MS
 	    ? 0
 	    : w->lease.clock_offset_ms;
-	int64_t change_ms = offset_ms - w->clock_offset_ms;
 
+	note_step(w);
+	w->wall_offset_ms = clock_wall_ms() - clock_mono_ms();
 	w->clock_offset_ms = offset_ms;
 	atomic_store(&w->child->sb->shared->clock_offset_ms,
 	    w->clock_offset_ms);
-	if (llabs(w->clock_offset_ms) > CLOCK_SKEW_MS &&
-	    llabs(change_ms) > CLOCK_SKEW_MS)
+	if (llabs(offset_ms) <= CLOCK_SKEW_MS) {
+		w->logged_skew_ms = 0;
+	} else if (llabs(offset_ms - w->logged_skew_ms) > CLOCK_SKEW_MS) {
 		log_warnx("the datastore's clock is %lld ms ahead of ours",
-		    (long long)w->clock_offset_ms);
+		    (long long)offset_ms);
+		w->logged_skew_ms = offset_ms;
+	}
 }
 
 /* Who has less than its share looks often: others may set some free. */
@@ -227,6 +267,20 @@ shards_init(struct worker *w)
 	w->lease_job.done = done;
 	w->lease_until_ms = INT64_MIN;
 	w->lease_due_ms = 0;
+	w->wall_offset_ms = clock_wall_ms() - clock_mono_ms();
+}
+
+void
+shards_check_clock(struct worker *w)
+{
+	int64_t mono_ms = clock_mono_ms();
+	int64_t step_ms = clock_wall_ms() - mono_ms - w->wall_offset_ms;
+
+	if (llabs(step_ms) < CLOCK_STEP_MS)
+		return;
+	w->wall_offset_ms += step_ms;
+	w->clock_offset_ms -= step_ms;
+	w->lease_due_ms = mono_ms;
 }
 
 void
@@ -278,6 +332,7 @@ shards_submit(struct worker *w)
 	    .dead = w->dead,
 	    .n_dead = list_dead(w),
 	    .max_attempts = w->cfg->retry.max_retries + 1,
+	    .expected_now_ms = expected_ms(w, clock_mono_ms()),
 	};
 	w->lease_sent_ms = clock_mono_ms();
 	w->busy = true;

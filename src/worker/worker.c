@@ -154,8 +154,6 @@ worker_store_failed(struct worker *w)
 	if (w->status == STORE_OK)
 		return false;
 	metric_add(w->child->score, METRIC_STORE_FAILURES, 1);
-	if (w->status == STORE_BROKEN)
-		log_errorx("datastore: %s", w->err.text);
 	w->store_retry_ms = mono_ms + STORE_RETRY_MS;
 	/* A commit whose answer was lost may have claimed events. */
 	w->lease_due_ms = mono_ms;
@@ -268,6 +266,7 @@ tick(void *arg)
 	struct worker *w = arg;
 	int64_t mono_ms = clock_mono_ms();
 
+	shards_check_clock(w);
 	dispatch(w, mono_ms);
 	submit_next(w, mono_ms);
 	loop_timer_set(w->timer,

@@ -51,13 +51,19 @@ struct worker {
 	int64_t lease_until_ms; /* monotonic: not started beyond it */
 	int64_t lease_due_ms;	/* monotonic: next renewal */
 	uint64_t membership;	/* of the scoreboard, when we last looked */
-	int64_t clock_offset_ms; /* database's clock minus ours */
 	struct store_job lease_job;
 	struct store_lease_turn lease;
 	uint64_t dead[SCOREBOARD_DEAD];
 	int64_t *known; /* row ids we hold, sorted */
 	size_t n_known, cap_known;
 	int64_t lease_sent_ms;
+
+	/* Clocks. */
+	int64_t clock_offset_ms; /* database's minus our wall clock */
+	int64_t logged_skew_ms;
+	int64_t wall_offset_ms;  /* our wall minus our monotonic clock */
+	int64_t base_ms, base_mono_ms; /* the database's and our monotonic */
+	int64_t stepped_ms; /* monotonic: the database's was seen to step */
 
 	/* Results and claims. */
 	struct batch batch;
@@ -99,6 +105,11 @@ void worker_ended(void *arg, struct delivery *delivery);
 bool worker_store_failed(struct worker *w);
 
 /* shards.c */
+/*
+ * Our wall clock was stepped? Then the database's time goes on as before, and a
+ * lease turn measures it at once.
+ */
+void shards_check_clock(struct worker *w);
 void shards_init(struct worker *w);
 void shards_fini(struct worker *w);
 bool shards_due(struct worker *w, int64_t mono_ms);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Starting, stopping, reloading and killing: nothing accepted is lost."""
 
+import glob
 import os
 import random
 import signal
@@ -11,7 +12,7 @@ import time
 
 import pytest
 
-from cassata import read_text, wait_for
+from cassata import SqliteStore, read_text, wait_for
 from client import Connection, path_of
 from sink import Reply
 
@@ -479,6 +480,15 @@ def test_locked_datastore(launch, store, sink):
         assert int(response.header("Retry-After")) > 0
         assert response.header("Content-Type") == "application/problem+json"
         assert c.get("/livez").status == 200
+        ready = c.get("/readyz")
+        assert ready.status == 503
+        assert ready.json()["detail"]
+        before = c.log_text().count("datastore is away")
+        failures = c.status()["metrics"]["cassata_store_failures_total"]
+        wait_for(lambda: c.status()["metrics"]["cassata_store_failures_total"]
+                 > failures + 5, 20, "more failures")
+        # Each process says it once.
+        assert c.log_text().count("datastore is away") <= max(before, 3)
     wait_for(lambda: c.post(body).status in (200, 201), 20, "an answer")
     c.wait_state("x", "COMPLETED")
     assert c.wait_state("e", "COMPLETED")["attempts"] == 1
@@ -498,6 +508,92 @@ def test_lost_connections(launch, store, sink):
         c.wait_state("e%d" % n, "COMPLETED")
         c.wait_state("before%d" % n, "COMPLETED")
     assert c.get("/readyz").status == 200
+
+
+# ---- an event that kills ----
+
+def test_poison(launch, sink):
+    """It is given up after its attempts; its neighbours are not."""
+    c = launch(worker={"numWorkerThreads": 1, "httpRetryCount": 1,
+                       "lease": "10m"})
+    gate = sink.gate()
+    sink.on("/poison", Reply(200, gate=gate))
+    for n in range(2):
+        if n == 0:
+            c.schedule("poison", sink.url("/poison"))
+            c.schedule("good", sink.url("/good"), expiry=time.time() + 1)
+        sink.wait("/poison", n + 1, seconds=40)
+        kill_child(wait_for(lambda: c.children("worker"), 20,
+                            "a worker")[0]["pid"])
+    event = c.wait_state("poison", "FAILED", seconds=40)
+    gate.set()
+    assert event["attempts"] == 2
+    assert [a["error"] for a in event["attempt-log"]] == ["interrupted"] * 2
+    c.wait_state("good", "COMPLETED", seconds=40)
+    assert len(sink.arrivals("/poison")) == 2
+
+
+# ---- steps of the clock ----
+
+def faketime(directory):
+    """The environment in which the daemon's wall clock is moved by a file."""
+    found = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+    if not found:
+        pytest.skip("no libfaketime")
+    path = os.path.join(str(directory), "step")
+    with open(path, "w") as f:
+        f.write("+0")
+    return path, {"FAKETIME_TIMESTAMP_FILE": path, "FAKETIME_NO_CACHE": "1",
+                  "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+                  "DONT_FAKE_MONOTONIC": "1", "LD_PRELOAD": found[0]}
+
+
+def preload_first(c, env):
+    """A sanitizer's runtime must come before everything else."""
+    for line in c.run("ldd", str(c.builddir / "cassatad")).stdout.split("\n"):
+        if "libasan" in line:
+            env["LD_PRELOAD"] = line.split()[2] + ":" + env["LD_PRELOAD"]
+    return env
+
+
+@pytest.mark.parametrize("step_s", [3600, -3600])
+def test_clock_step(prepare, store, sink, step_s):
+    """Nothing is lost, nothing comes twice, no lease changes hands."""
+    c = prepare(worker={"workerThreadPollingInterval": "1s", "lease": "3s"})
+    path, env = faketime(c.directory)
+    c.start(env=preload_first(c, env))
+    gate = sink.gate()
+    n = 8
+    for i in range(n):
+        sink.on("/held%d" % i, Reply(200, gate=gate))
+        c.schedule("held%d" % i, sink.url("/held%d" % i))
+        c.schedule("soon%d" % i, sink.url("/soon%d" % i),
+                   expiry=time.time() + 4)
+    for i in range(n):
+        sink.wait("/held%d" % i)
+    with open(path + ".new", "w") as f:
+        f.write("%+d" % step_s)
+    os.rename(path + ".new", path)
+    if isinstance(store, SqliteStore):
+        wait_for(lambda: "clock was stepped" in c.log_text(), 20, "the step")
+    else:
+        wait_for(lambda: "ms ahead of ours" in c.log_text(), 20, "the skew")
+    c.schedule("after", sink.url("/after"),
+               expiry=time.time() + (step_s if isinstance(store, SqliteStore)
+                                     else 0))
+    sink.wait("/after", seconds=40)
+    gate.set()
+    for i in range(n):
+        c.wait_state("held%d" % i, "COMPLETED", seconds=40)
+        assert len(sink.arrivals("/held%d" % i)) == 1
+    if step_s > 0 or not isinstance(store, SqliteStore):
+        for i in range(n):
+            c.wait_state("soon%d" % i, "COMPLETED", seconds=40)
+            assert len(sink.arrivals("/soon%d" % i)) == 1
+    else:
+        assert c.state("soon0") == "PENDING"
+    assert "whose worker was lost" not in c.log_text()
+    assert "lost the lease" not in c.log_text()
 
 
 # ---- the world around ----

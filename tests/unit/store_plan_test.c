@@ -24,6 +24,7 @@ static const struct {
 	uint64_t busy;
 	bool leaving;
 	unsigned rank, n_living;
+	int64_t expected_now_ms;
 	struct lease_plan plan; /* keep, drop, take */
 } lease_cases[] = {
     {.name = "alone takes all", .n_living = 1, .plan = {0, 0, ALL}},
@@ -64,6 +65,18 @@ static const struct {
 	.others = SHARDS(20, 64),
 	.n_living = 1,
 	.plan = {SHARDS(10, 20), 0, SHARDS(0, 10)}},
+    {.name = "takes nothing because of a step of the clock",
+	.mine = SHARDS(0, 32),
+	.others_expired = SHARDS(32, 64),
+	.n_living = 1,
+	.expected_now_ms = NOW - 1,
+	.plan = {SHARDS(0, 32), 0, 0}},
+    {.name = "a clock that was stepped back",
+	.mine = SHARDS(0, 32),
+	.others_expired = SHARDS(32, 64),
+	.n_living = 1,
+	.expected_now_ms = LATER,
+	.plan = {SHARDS(0, 32), 0, SHARDS(32, 64)}},
     {.name = "first of three",
 	.rank = 0,
 	.n_living = 3,
@@ -110,7 +123,8 @@ START_TEST(lease_plan)
 	    .dead = dead,
 	    .n_dead = 1,
 	    .busy = lease_cases[_i].busy,
-	    .leaving = lease_cases[_i].leaving};
+	    .leaving = lease_cases[_i].leaving,
+	    .expected_now_ms = lease_cases[_i].expected_now_ms};
 	struct lease_row rows[EVENT_SHARDS] = {{0}};
 	struct lease_plan plan;
 

@@ -1164,6 +1164,52 @@ START_TEST(interrupted_too_often)
 }
 END_TEST
 
+/* Once more by other neighbours: never for ever the same ones together. */
+START_TEST(interrupted_again_and_apart)
+{
+	enum { N = 64 };
+	int64_t now_ms, last_ms = 0;
+	char id[16];
+
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(id, sizeof(id), "apart%d", i);
+		(void)add(id, 1000);
+	}
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), N);
+	ck_assert_uint_eq(lease_after(B, A).n_interrupted, N);
+	ck_assert_uint_eq(claim_all(B), N);
+	now_ms = clock_wall_ms() + lease_after(C, B).clock_offset_ms;
+	for (int i = 0; i < N; i++) {
+		struct store_record *record;
+
+		(void)snprintf(id, sizeof(id), "apart%d", i);
+		record = find(id);
+		ck_assert_int_le(record->due_ms, now_ms + 63 * 125 + 1000);
+		if (record->due_ms > last_ms)
+			last_ms = record->due_ms;
+		store_record_free(record);
+	}
+	ck_assert_int_gt(last_ms, now_ms + 1000);
+}
+END_TEST
+
+/* A clock that jumps ahead ends no lease: its owner renews it in time. */
+START_TEST(step_of_the_clock)
+{
+	struct store_lease_turn b = {.owner = B, .expected_now_ms = 1};
+
+	ck_assert_uint_eq(lease_with((struct store_lease_turn){.owner = A,
+					 .lease_ms = 1})
+			      .shards,
+	    ALL);
+	b = lease_with(b);
+	ck_assert_int_gt(b.now_ms, 1);
+	ck_assert_uint_eq(b.shards, 0);
+	ck_assert_uint_eq(b.n_living, 2);
+}
+END_TEST
+
 /* ---- leases ---- */
 
 START_TEST(leases_are_shared_evenly)
@@ -1705,6 +1751,8 @@ add_contract(Suite *suite)
 	tcase_add_loop_test(tc, interrupted_by_death, 0, 2);
 	tcase_add_test(tc, interrupted_by_expiry);
 	tcase_add_test(tc, interrupted_too_often);
+	tcase_add_test(tc, interrupted_again_and_apart);
+	tcase_add_test(tc, step_of_the_clock);
 	tcase_add_test(tc, leases_are_shared_evenly);
 	tcase_add_test(tc, busy_shards_are_kept);
 	tcase_add_test(tc, leaving);
