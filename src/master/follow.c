@@ -54,6 +54,7 @@ follow_open(struct master *m, struct err *err)
 {
 	if (m->options.handover == NULL)
 		return 0;
+	scoreboard_share_write_lock(&m->sb, m->options.handover->write_lock_fd);
 	m->old_io = loop_io_create(m->loop, m->options.handover->fd, LOOP_READ,
 	    on_old_master, m);
 	return m->old_io == NULL ? err_set(err, "out of memory") : 0;

@@ -11,9 +11,9 @@ void
 handover_format(const struct handover *handover, char *text)
 {
 	size_t size = HANDOVER_TEXT_MAX;
-	int n = snprintf(text, size, "%d %d %d %d %d", HANDOVER_FORMAT,
+	int n = snprintf(text, size, "%d %d %d %d %d %d", HANDOVER_FORMAT,
 	    handover->fd, handover->stderr_fd, handover->control_fd,
-	    handover->activated);
+	    handover->write_lock_fd, handover->activated);
 
 	/* Of at most 11 bytes and a blank each, all numbers have room. */
 	for (size_t i = 0; i < handover->n_listen; i++)
@@ -50,6 +50,7 @@ handover_parse(const char *text, struct handover *handover)
 	    next_number(&rest, &handover->fd) == -1 ||
 	    next_number(&rest, &handover->stderr_fd) == -1 ||
 	    next_number(&rest, &handover->control_fd) == -1 ||
+	    next_number(&rest, &handover->write_lock_fd) == -1 ||
 	    next_number(&rest, &activated) == -1)
 		return -1;
 	handover->activated = activated != 0;
@@ -75,7 +76,8 @@ handover_take(struct handover *handover, struct err *err)
 	(void)unsetenv(HANDOVER_VARIABLE);
 	if (fd_set_cloexec(handover->fd) == -1 ||
 	    fd_set_cloexec(handover->stderr_fd) == -1 ||
-	    fd_set_cloexec(handover->control_fd) == -1)
+	    fd_set_cloexec(handover->control_fd) == -1 ||
+	    fd_set_cloexec(handover->write_lock_fd) == -1)
 		return err_errno(err, "inherited descriptors");
 	return 1;
 }

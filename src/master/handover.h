@@ -31,6 +31,7 @@ struct handover {
 	int fd;
 	int stderr_fd;  /* the standard error for later */
 	int control_fd; /* listens */
+	int write_lock_fd;
 	bool activated; /* the sockets are a service manager's */
 	size_t n_listen;
 	int listen_fds[LISTENER_MAX];

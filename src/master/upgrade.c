@@ -3,7 +3,7 @@
 /*
  * The old master's part of an upgrade: starts the successor, hears how that
  * went, and, while the own children drain, tells it what its workers cannot
- * see, since the two masters share no memory.
+ * see, since they share no scoreboard.
  */
 #include "master/upgrade.h"
 
@@ -50,7 +50,8 @@ static int
 keep_over_exec(const struct handover *handover)
 {
 	if (fcntl(handover->fd, F_SETFD, 0) == -1 ||
-	    fcntl(handover->control_fd, F_SETFD, 0) == -1)
+	    fcntl(handover->control_fd, F_SETFD, 0) == -1 ||
+	    fcntl(handover->write_lock_fd, F_SETFD, 0) == -1)
 		return -1;
 	for (size_t i = 0; i < handover->n_listen; i++) {
 		if (fcntl(handover->listen_fds[i], F_SETFD, 0) == -1)
@@ -127,6 +128,7 @@ spawn_successor(struct upgrade *u, int fd, struct err *err)
 	struct handover handover = {
 	    .fd = fd,
 	    .control_fd = control_fd(m->control),
+	    .write_lock_fd = m->sb.write_lock_fd,
 	    .activated = m->options.activated,
 	};
 

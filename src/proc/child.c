@@ -174,6 +174,6 @@ child_store_params(const struct child *child, struct store_params *params)
 	    .password = cfg->password,
 	    .connect_timeout_ms = cfg->connect_timeout_ms,
 	    .timeout_ms = cfg->timeout_ms,
-	    .write_lock = is_sqlite ? &child->sb->shared->write_lock : NULL,
+	    .write_lock = is_sqlite ? child->sb->write_lock : NULL,
 	};
 }

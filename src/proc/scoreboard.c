@@ -19,9 +19,11 @@ scoreboard_create(struct scoreboard *sb, struct err *err)
 	if (shared == MAP_FAILED)
 		return err_errno(err, "cannot map the scoreboard");
 	sb->shared = shared;
+	sb->write_lock_fd = -1;
+	sb->write_lock = write_lock_map(&sb->write_lock_fd);
 	for (int i = 0; i < SCOREBOARD_WORKER_SLOTS; i++)
 		sb->wake_fd[i] = -1;
-	if (write_lock_init(&shared->write_lock) == -1) {
+	if (sb->write_lock == NULL) {
 		(void)err_errno(err, "cannot make the write lock");
 		goto fail;
 	}
@@ -47,8 +49,27 @@ scoreboard_free(struct scoreboard *sb)
 {
 	for (int i = 0; i < SCOREBOARD_WORKER_SLOTS; i++)
 		fd_close(&sb->wake_fd[i]);
+	if (sb->write_lock != NULL)
+		write_lock_unmap(sb->write_lock);
+	sb->write_lock = NULL;
+	fd_close(&sb->write_lock_fd);
 	(void)munmap(sb->shared, sizeof(*sb->shared));
 	sb->shared = NULL;
+}
+
+void
+scoreboard_share_write_lock(struct scoreboard *sb, int fd)
+{
+	struct write_lock *lock = write_lock_map(&fd);
+
+	if (lock == NULL) {
+		fd_close(&fd);
+		return;
+	}
+	write_lock_unmap(sb->write_lock);
+	fd_close(&sb->write_lock_fd);
+	sb->write_lock = lock;
+	sb->write_lock_fd = fd;
 }
 
 int

@@ -47,7 +47,6 @@ struct scoreboard_slot {
 };
 
 struct scoreboard_shared {
-	struct write_lock write_lock;
 	/* Which worker slot of this host holds a shard, or -1. */
 	_Atomic int shard_slot[EVENT_SHARDS];
 	/* Owners whose process is known to be gone: the master's ring. */
@@ -67,6 +66,9 @@ struct scoreboard_shared {
 
 struct scoreboard {
 	struct scoreboard_shared *shared;
+	/* Of a SQLite file; apart, since a successor maps it, too. */
+	struct write_lock *write_lock;
+	int write_lock_fd;
 	/* An eventfd per worker slot, inherited by all children. */
 	int wake_fd[SCOREBOARD_WORKER_SLOTS];
 };
@@ -74,6 +76,12 @@ struct scoreboard {
 /* Maps the memory and opens the eventfds, before any fork. 0 or -1. */
 int scoreboard_create(struct scoreboard *sb, struct err *err);
 void scoreboard_free(struct scoreboard *sb);
+
+/*
+ * Takes fd over: the write lock in its memory takes the place of the own one,
+ * unless it is of another version.
+ */
+void scoreboard_share_write_lock(struct scoreboard *sb, int fd);
 
 /* A free slot for the role, claimed by the master for a child to be, or -1. */
 int scoreboard_slot_claim(

@@ -227,8 +227,8 @@ END_TEST
 
 START_TEST(test_write_lock)
 {
-	ck_assert_int_eq(write_lock_acquire(&sb.shared->write_lock, 0), 0);
-	write_lock_release(&sb.shared->write_lock);
+	ck_assert_int_eq(write_lock_acquire(sb.write_lock, 0), 0);
+	write_lock_release(sb.write_lock);
 }
 END_TEST
 
