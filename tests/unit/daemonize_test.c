@@ -128,6 +128,107 @@ START_TEST(test_pidfile_of_another)
 }
 END_TEST
 
+/* Whether another process could start now. */
+static bool
+is_free(void)
+{
+	struct pidfile pidfile;
+	struct err err;
+	int status;
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0)
+		_exit(pidfile_lock(&pidfile, path, &err) == 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
+	return WEXITSTATUS(status) != 0;
+}
+
+/* A process follows the one that forked it; at no step is the file free. */
+START_TEST(test_pidfile_follow)
+{
+	struct pidfile pidfile, of_child;
+	struct err err = {0};
+	char expected[32];
+	int followed[2], left[2], status;
+	char byte;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(followed), 0);
+	ck_assert_int_eq(pipe(left), 0);
+	ck_assert_int_eq(pidfile_lock(&pidfile, path, &err), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		if (pidfile_follow(&of_child, path, &err) == -1 ||
+		    fd_write_all(followed[1], "x", 1) == -1 ||
+		    pidfile_take_over(&of_child, &err) == -1 ||
+		    fd_write_all(followed[1], "x", 1) == -1 ||
+		    read(left[0], &byte, 1) != 1)
+			_exit(1);
+		pidfile_remove(&of_child);
+		_exit(0);
+	}
+	ck_assert_int_eq(read(followed[0], &byte, 1), 1);
+	ck_assert(!is_free());
+	pidfile_leave(&pidfile);
+	ck_assert_int_eq(pidfile.fd, -1);
+	ck_assert(!is_free());
+	ck_assert_int_eq(read(followed[0], &byte, 1), 1);
+	ck_assert(!is_free());
+	(void)snprintf(expected, sizeof(expected), "%ld\n", (long)pid);
+	assert_file_is(expected);
+	/* It is not ours any more. */
+	pidfile_remove(&pidfile);
+	assert_file_is(expected);
+	ck_assert_int_eq(write(left[1], "x", 1), 1);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(access(path, F_OK), -1);
+}
+END_TEST
+
+/* One that fails leaves the file to its holder. */
+START_TEST(test_pidfile_follower_fails)
+{
+	struct pidfile pidfile, of_child;
+	struct err err = {0};
+	int status;
+	pid_t pid;
+
+	ck_assert_int_eq(pidfile_lock(&pidfile, path, &err), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		if (pidfile_follow(&of_child, path, &err) == -1)
+			_exit(1);
+		pidfile_remove(&of_child);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	ck_assert(!is_free());
+	pidfile_remove(&pidfile);
+}
+END_TEST
+
+/* There is no file, or its holder is not the parent. */
+START_TEST(test_pidfile_of_no_parent)
+{
+	struct pidfile pidfile;
+	struct err err;
+
+	ck_assert_int_eq(pidfile_follow(&pidfile, path, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "No such file"));
+	write_file("1\n");
+	ck_assert_int_eq(pidfile_follow(&pidfile, path, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "is not the pid file of"));
+	ck_assert_int_eq(pidfile.fd, -1);
+}
+END_TEST
+
 START_TEST(test_pidfile_nowhere)
 {
 	struct pidfile pidfile;
@@ -219,6 +320,9 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_pidfile);
 	tcase_add_test(tc, test_pidfile_of_another);
+	tcase_add_test(tc, test_pidfile_follow);
+	tcase_add_test(tc, test_pidfile_follower_fails);
+	tcase_add_test(tc, test_pidfile_of_no_parent);
 	tcase_add_test(tc, test_pidfile_nowhere);
 	tcase_add_loop_test(tc, test_first_process_tells, 0,
 	    (int)(sizeof(lives) / sizeof(lives[0])));

@@ -61,6 +61,9 @@ assert_all_arrive(void)
 	ck_assert_int_eq(strncmp(text, reloading, strlen(reloading)), 0);
 	ck_assert_int_gt(
 	    strtoll(text + strlen(reloading), NULL, 10), before_us);
+	notify_replaced(77);
+	receive(text, sizeof(text));
+	ck_assert_str_eq(text, "MAINPID=77");
 	notify_stopping();
 	receive(text, sizeof(text));
 	ck_assert_str_eq(text, "STOPPING=1");

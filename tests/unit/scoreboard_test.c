@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/scoreboard.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,9 +196,11 @@ START_TEST(test_event_added)
 	/* The next one of the same time finds it lowered. */
 	scoreboard_event_added(&sb, 5, events[_i].due_ms);
 	ck_assert_uint_eq(wakes(slot), events[_i].wakes);
-	/* A shard of nobody here. */
+	/* A shard of nobody here: noted for a successor. */
+	ck_assert_uint_eq(sb.shared->n_unheld, 0);
 	scoreboard_event_added(&sb, 6, 0);
 	ck_assert_uint_eq(wakes(slot), 0);
+	ck_assert_uint_eq(sb.shared->n_unheld, 1);
 }
 END_TEST
 
@@ -225,10 +228,48 @@ START_TEST(test_shared_with_children)
 }
 END_TEST
 
+/* What another master tells. */
+START_TEST(test_news)
+{
+	int slot = scoreboard_slot_claim(&sb, ROLE_WORKER, 1);
+	uint64_t old = sb.shared->membership;
+
+	slot_at(slot)->wake_at_ms = INT64_MAX;
+	scoreboard_look_again(&sb);
+	ck_assert_int_eq(slot_at(slot)->wake_at_ms, 0);
+	ck_assert_uint_eq(sb.shared->membership, old + 1);
+	ck_assert_uint_eq(wakes(slot), 1);
+	scoreboard_owner_gone(&sb, 99);
+	ck_assert_uint_eq(sb.shared->dead[0], 99);
+	ck_assert_uint_eq(sb.shared->n_dead, 1);
+	ck_assert_uint_eq(sb.shared->membership, old + 2);
+	ck_assert_uint_eq(wakes(slot), 1);
+}
+END_TEST
+
 START_TEST(test_write_lock)
 {
 	ck_assert_int_eq(write_lock_acquire(sb.write_lock, 0), 0);
 	write_lock_release(sb.write_lock);
+}
+END_TEST
+
+/* The lock of another scoreboard takes its place, what is none does not. */
+START_TEST(test_write_lock_is_shared)
+{
+	struct scoreboard other;
+	struct write_lock *own;
+	struct err err;
+
+	ck_assert_int_eq(scoreboard_create(&other, &err), 0);
+	scoreboard_share_write_lock(&other, dup(sb.write_lock_fd));
+	ck_assert_int_eq(write_lock_acquire(sb.write_lock, 0), 0);
+	ck_assert_int_eq(pthread_mutex_trylock(&other.write_lock->turn), EBUSY);
+	write_lock_release(sb.write_lock);
+	own = other.write_lock;
+	scoreboard_share_write_lock(&other, eventfd(0, EFD_CLOEXEC));
+	ck_assert_ptr_eq(other.write_lock, own);
+	scoreboard_free(&other);
 }
 END_TEST
 
@@ -347,7 +388,9 @@ main(void)
 	tcase_add_loop_test(
 	    tc, test_event_added, 0, (int)(sizeof(events) / sizeof(events[0])));
 	tcase_add_test(tc, test_shared_with_children);
+	tcase_add_test(tc, test_news);
 	tcase_add_test(tc, test_write_lock);
+	tcase_add_test(tc, test_write_lock_is_shared);
 	tcase_add_loop_test(tc, test_role_names, 0, ROLE_WORKER + 1);
 	tcase_add_test(tc, test_render);
 	tcase_add_test(tc, test_render_groups);

@@ -73,6 +73,34 @@ START_TEST(test_excludes)
 }
 END_TEST
 
+/* Two programs find one lock in the memory of a descriptor. */
+START_TEST(test_map)
+{
+	int fd = -1;
+	struct write_lock *one = write_lock_map(&fd), *two;
+
+	ck_assert_ptr_nonnull(one);
+	two = write_lock_map(&fd);
+	ck_assert_ptr_nonnull(two);
+	ck_assert_ptr_ne(one, two);
+	ck_assert_int_eq(write_lock_acquire(one, 0), 0);
+	ck_assert_int_eq(pthread_mutex_trylock(&two->turn), EBUSY);
+	write_lock_release(two);
+	ck_assert_int_eq(write_lock_acquire(two, 0), 0);
+	write_lock_release(two);
+	write_lock_unmap(two);
+	write_lock_unmap(one);
+	/* Another format, then another size. */
+	ck_assert_int_eq(pwrite(fd, "\377", 1, 0), 1);
+	ck_assert_ptr_null(write_lock_map(&fd));
+	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_int_eq(ftruncate(fd, 1), 0);
+	ck_assert_ptr_null(write_lock_map(&fd));
+	ck_assert_int_eq(errno, EINVAL);
+	close(fd);
+}
+END_TEST
+
 /* Which of the two mutexes the process holds that dies. */
 static const struct {
 	bool next, turn;
@@ -224,6 +252,7 @@ main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_excludes);
+	tcase_add_test(tc, test_map);
 	tcase_add_loop_test(tc, test_times_out, 0, n_holds);
 	tcase_add_loop_test(tc, test_holder_dies, 0, n_holds);
 	tcase_add_loop_test(tc, test_holder_dies_while_others_wait, 0, n_holds);
