@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: ISC
+"""The daemon under test with all around it that can break: a datastore, the
+file systems of the SQLite file and of the log, receivers, clients."""
+
+import contextlib
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from cassata import TESTS, Cassata, MysqlServer, SqliteStore, wait_for
+from load import Load, Prober, Witness
+from proxy import Proxy
+from receiver import Receiver
+
+WORKERS = 3
+SERVICES = 2
+LEASE_S = 3
+DELIVERY_TIMEOUT_S = 3
+MAX_CONNECTIONS = 60
+# How a line of the master's log names a process that it complains of.
+COMPLAINT = re.compile(r"master\[\d+\] (?:warn|error): .*\(pid (\d+)\).*")
+
+
+def free_port():
+    """Below those that the system gives to outgoing connections, so that it
+    stays free while the daemon is down."""
+    while True:
+        port = random.SystemRandom().randrange(20000, 32000)
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                sock.bind(("127.0.0.1", port))
+                return port
+
+
+class Disk:
+    """A small file system, where this process may mount one; else just a
+    directory, which cannot be filled."""
+
+    def __init__(self, path, megabytes):
+        self.path = Path(path)
+        self.path.mkdir()
+        self._filler = self.path / "filler"
+        self.small = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=%dm" % megabytes, "cassata",
+             str(path)], stderr=subprocess.DEVNULL).returncode == 0
+
+    def fill(self):
+        """Takes what is free; again when called again."""
+        with open(self._filler, "ab") as filler:
+            for step in (1 << 20, 4096):
+                with contextlib.suppress(OSError):
+                    while True:
+                        os.posix_fallocate(filler.fileno(), filler.tell(), step)
+                        filler.seek(0, os.SEEK_END)
+
+    def free(self):
+        self._filler.unlink()
+
+    def close(self):
+        if self.small:
+            subprocess.run(["umount", "--lazy", str(self.path)], check=True)
+
+
+class Database:
+    """MariaDB behind a proxy."""
+
+    def __init__(self):
+        os.environ["CASSATA_MARIADB_OPTIONS"] = \
+            "--max-connections=%d" % MAX_CONNECTIONS
+        self._server = MysqlServer()
+        self.store = self._server.new()
+        self.port = int(self._server.url.rpartition(":")[2].split("/")[0])
+        self.proxy = Proxy(self.port)
+        self.url = self.store.url.replace(
+            ":%d/" % self.port, ":%d/" % self.proxy.port)
+
+    def pid(self):
+        return int(Path(self._server.directory, "pid").read_text())
+
+    def start(self):
+        subprocess.run([str(TESTS / "mariadb"), "start",
+                        self._server.directory], stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL, timeout=120, check=True)
+
+    def close(self):
+        self.proxy.close()
+        self._server.stop()
+
+
+class Bed:
+    def __init__(self, builddir, kind, seed, rate):
+        self.kind = kind
+        self.directory = Path(tempfile.mkdtemp(prefix="cassata-faults-"))
+        self.data_disk = Disk(self.directory / "data", 1024)
+        self.log_disk = Disk(self.directory / "log", 64)
+        self.database = None
+        self.receivers = []
+        self.daemon = None
+        self.killed = set()  # pids that a fault ended, or kept from leaving
+        # Who starts or stops the master or asks it for pids; the database.
+        self.life_lock = threading.RLock()
+        self.database_lock = threading.Lock()
+        try:
+            self._build(builddir, seed, rate)
+        except BaseException:
+            self.close()
+            raise
+
+    def _build(self, builddir, seed, rate):
+        if self.kind == "mysql":
+            self.database = Database()
+            self.store = self.database.store
+        else:
+            self.store = SqliteStore(str(self.data_disk.path))
+        self.fast = Receiver()
+        self.slow = Receiver(delay=(0.2, 1.5))
+        self.rude = Receiver()
+        self.receivers = [self.fast, self.slow, self.rude]
+        self.port = free_port()
+        self.daemon = Cassata(
+            builddir, self.store,
+            service={"port": self.port, "processes": SERVICES},
+            worker={"numWorkerThreads": WORKERS, "lease": "%ds" % LEASE_S,
+                    "deliveryTimeout": "%ds" % DELIVERY_TIMEOUT_S,
+                    "connectTimeout": "2s", "httpRetryCount": 1000,
+                    "retryDelays": ["300ms", "1s"], "retention": 0},
+            datastore={"connectTimeout": "2s", "timeout": "2s"},
+            master={"shutdownTimeout": "10s"}, log={"level": "info"})
+        if self.database:
+            self.daemon.configure(datastore={"url": self.database.url})
+        self.daemon.output = self.log_disk.path / "output"
+        self.load = Load(self.port, [
+            (self.fast.url(), 5), (self.slow.url(), 2), (self.rude.url(), 3)],
+            rate, seed)
+        self.witness = Witness(self.port, [self.fast, self.slow])
+        self.prober = Prober(self.port)
+        self.daemon.start()
+
+    # ---- the daemon ----
+
+    def children(self, role):
+        """Of the present generation, once all of them are there."""
+        count = {"worker": WORKERS, "service": SERVICES}[role]
+
+        def all_ready():
+            status = self.daemon.status()
+            if not status or status["state"] != "ready":
+                return None
+            found = [c["pid"] for c in status["children"]
+                     if c["role"] == role and c["state"] == "ready"]
+            return found if len(found) == count else None
+        return wait_for(all_ready, 60, "%d processes: %s" % (count, role))
+
+    def start_daemon(self):
+        """As a service manager does it: again, when it did not work. Returns
+        how often it was tried."""
+        tries = 0
+        deadline = time.monotonic() + 60
+        while True:
+            tries += 1
+            try:
+                self.daemon.spawn().wait_ready(40)
+                return tries
+            except AssertionError:
+                # Not ready in time, or ended.
+                if self.daemon.process.poll() is None or \
+                        time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
+
+    def recovered(self):
+        """Waits until everybody is back and an add works."""
+        for role in ("worker", "service"):
+            self.children(role)
+        began_at = time.time()
+        wait_for(lambda: self.load.acknowledged_at > began_at, 60, "an add")
+
+    def unexpected_ends(self):
+        """Lines of the master about processes that no fault had touched."""
+        return [line.group() for line in
+                COMPLAINT.finditer(self.daemon.log_text())
+                if int(line.group(1)) not in self.killed]
+
+    # ---- life ----
+
+    def start_clients(self):
+        for clients in (self.load, self.witness, self.prober):
+            clients.start()
+
+    def settle(self, seconds):
+        """Waits until nothing is left to deliver; how much is, at the end."""
+        deadline = time.monotonic() + seconds
+        while True:
+            left = int(self.store.sql(
+                "SELECT COUNT(*) FROM event WHERE status < 2")[0][0])
+            if left == 0 or time.monotonic() > deadline:
+                return left
+            time.sleep(0.2)
+
+    def rows(self):
+        """What the datastore says: number → (status, attempts, ended at), and
+        (number, attempt, at) of attempts that were interrupted."""
+        states = {int(n): (int(status), int(attempts), int(ended) / 1000)
+                  for n, status, attempts, ended in self.store.sql(
+                      "SELECT event_id, status, attempts, due_ms FROM event")}
+        interrupted = [
+            (int(n), int(attempt), int(at) / 1000)
+            for n, attempt, at in self.store.sql(
+                "SELECT event_id, number, at_ms FROM attempt"
+                " JOIN event ON event.id = attempt.event"
+                " WHERE error LIKE 'interrupted%'")]
+        return states, interrupted
+
+    def stop_daemon(self):
+        self.daemon.stop()
+
+    def close(self):
+        for receiver in self.receivers:
+            receiver.close()
+        if self.daemon:
+            for pid in self.daemon.processes():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if self.daemon.process:
+                self.daemon.process.wait(10)
+            self.daemon.remove()
+        if self.database:
+            self.database.close()
+        self.data_disk.close()
+        self.log_disk.close()
+        shutil.rmtree(self.directory, ignore_errors=True)

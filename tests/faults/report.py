@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: ISC
+"""Reconciles what was acknowledged, what arrived and what the datastore says.
+Times are those of the wall clock, in seconds."""
+
+from collections import Counter, defaultdict
+
+import fault as kinds
+from bed import DELIVERY_TIMEOUT_S, SERVICES
+from receiver import ENDLESSLY, NOT, WHOLLY
+
+COMPLETED = 2
+# An answer is committed so long after it, at most, while all is well.
+COMMIT_S = 1.5
+# Failures of a fault may come so long after its end.
+AFTERMATH_S = 6
+# What is lost comes back, and what was away is used again.
+BACK_S = 2
+# Receiver and clients share a processor with everybody else.
+EARLY_S = 0.005
+LATE_WITNESS_S = 0.5
+
+
+class Report:
+    def __init__(self, bed, faults):
+        self.bed = bed
+        self.faults = sorted(faults, key=lambda f: f.began_at)
+        self.load = bed.load
+        self.arrivals = defaultdict(list)
+        for receiver in bed.receivers:
+            for record in receiver.records:
+                self.arrivals[record.event].append(record)
+        for records in self.arrivals.values():
+            records.sort(key=lambda r: r.at)
+        self.states, self.interrupted = bed.rows()
+        self.checks = []  # (text, passed)
+        self.figures = {}
+        self.examples = []
+
+    def check(self, text, bad):
+        """bad: what must be 0, or a list that must be empty."""
+        n = bad if isinstance(bad, (int, float)) else len(bad)
+        self.checks.append(("%s: %s" % (text, n), not n))
+        if n and not isinstance(bad, (int, float)):
+            self.examples += ["%s: %s" % (text, b) for b in bad[:5]]
+
+    def make(self, unanswered, left, wrong_end):
+        self.count_events(unanswered, left)
+        self.count_duplicates()
+        self.look_at_arrivals()
+        self.time_lost_claims()
+        self.look_at_clients()
+        self.look_at_processes(wrong_end)
+        return self
+
+    # ---- the three lists ----
+
+    def describe(self, number):
+        return "event %d, due %.3f, acknowledged %s, row %s, arrivals %s" % (
+            number, self.load.due.get(number, 0),
+            self.load.acknowledged.get(number), self.states.get(number),
+            [(r.attempt, round(r.at, 3), r.answer,
+              r.answered_at and round(r.answered_at, 3))
+             for r in self.arrivals.get(number, ())])
+
+    def count_events(self, unanswered, left):
+        acknowledged = self.load.acknowledged
+        arrived = {n for n, records in self.arrivals.items()
+                   if any(r.answer != NOT for r in records)}
+        lost = [self.describe(n) for n in acknowledged
+                if n not in arrived or
+                self.states.get(n, (None,))[0] != COMPLETED]
+        strange = [self.describe(n) for n in arrived if n not in acknowledged]
+        self.figures.update({
+            "acknowledged": len(acknowledged),
+            "delivered": len(arrived & acknowledged.keys()),
+            "acknowledged by a repeated add": len(self.load.again),
+            "arrivals": sum(map(len, self.arrivals.values())),
+        })
+        self.check("adds without an answer at the end", int(unanswered))
+        self.check("events left at the end", left)
+        self.check("lost", lost)
+        if not unanswered:
+            self.check("delivered without being acknowledged", strange)
+
+    # ---- duplicates ----
+
+    def settled_at(self, record):
+        """When the result of an answered arrival must have been committed."""
+        until = record.answered_at + COMMIT_S
+        for fault in self.faults:
+            if fault.kind in kinds.LOSES_STORE and \
+                    fault.began_at <= until and fault.ended_at >= record.at:
+                until = max(until, fault.ended_at + BACK_S + COMMIT_S)
+        return until
+
+    def cause(self, first):
+        """The fault that was while the delivery was under way."""
+        until = self.settled_at(first)
+        for group in (kinds.LOSES_WORKER, kinds.LOSES_STORE):
+            for fault in self.faults:
+                if fault.kind in group and fault.began_at <= until and \
+                        fault.ended_at >= first.at:
+                    return fault.kind
+        return None
+
+    def count_duplicates(self):
+        explained = Counter()
+        unexplained, committed = [], []
+        repeats = 0
+        for number, records in self.arrivals.items():
+            answered = [r for r in records if r.answer == WHOLLY and
+                        r.answered_at - r.at < DELIVERY_TIMEOUT_S * 0.9]
+            known_at = self.bed.witness.completed.get(number)
+            if known_at and records[-1].at > known_at + LATE_WITNESS_S:
+                committed.append(self.describe(number))
+            if len(records) == 1:
+                continue
+            if not answered:
+                repeats += len(records) - 1
+                continue
+            first = min(answered, key=lambda r: r.answered_at)
+            late = [r for r in records if r.at > first.at]
+            repeats += len(records) - 1 - len(late)
+            cause = self.cause(first)
+            if late and cause:
+                explained[cause] += len(late)
+            elif late:
+                unexplained.append(self.describe(number))
+        self.figures.update({
+            "attempts after one without an answer": repeats,
+            "duplicates": sum(explained.values()) + len(unexplained),
+            "duplicates by the fault they were under way at": dict(explained),
+            "seen completed by the witness": len(self.bed.witness.completed),
+        })
+        self.check("duplicates that no fault explains", unexplained)
+        self.check("arrivals after the result was committed", committed)
+
+    def look_at_arrivals(self):
+        early, twice = [], []
+        for number, records in self.arrivals.items():
+            due = self.load.due.get(number, 0)
+            if records[0].at < due - EARLY_S:
+                early.append(self.describe(number))
+            answered = Counter(r.attempt for r in records
+                               if r.answer == WHOLLY)
+            if any(n > 1 for n in answered.values()):
+                twice.append(self.describe(number))
+        unsent = sum(
+            attempts - len({r.attempt for r in self.arrivals.get(n, ())})
+            for n, (_, attempts, _) in self.states.items())
+        self.figures["attempts counted and never sent"] = unsent
+        self.check("arrivals before their time", early)
+        self.check("attempts of one number answered twice", twice)
+
+    # ---- lost claims ----
+
+    def time_lost_claims(self):
+        """From the death of a worker to the next arrival of what it had."""
+        tame = {self.bed.fast.port, self.bed.slow.port}
+        back = {"worker killed": [], "worker stopped": []}
+        next_arrival = {}
+        for receiver in self.bed.receivers:
+            if receiver.port not in tame:
+                continue
+            for r in receiver.records:
+                next_arrival.setdefault((r.event, r.attempt), r.at)
+        late = []
+        for number, attempt, at in self.interrupted:
+            arrival = next_arrival.get((number, attempt + 1))
+            fault = next((f for f in reversed(self.faults)
+                          if f.began_at <= at), None)
+            if arrival is None or fault is None or not fault.alone or \
+                    fault.kind not in back:
+                continue
+            back[fault.kind].append(arrival - fault.began_at)
+            if fault.kind == "worker killed" and back[fault.kind][-1] > BACK_S:
+                late.append("%.3f s: %s" % (back[fault.kind][-1],
+                                            self.describe(number)))
+        self.figures["interrupted attempts"] = len(self.interrupted)
+        for kind, seconds in back.items():
+            self.figures["claims back after: " + kind] = len(seconds)
+            self.figures["longest until back, s, after: " + kind] = \
+                round(max(seconds, default=0), 3)
+        self.check("claims of a killed worker back after more than %d s" %
+                   BACK_S, late)
+
+    # ---- clients ----
+
+    def owner(self, failure, faults):
+        """The last fault that the failure may come from."""
+        found = None
+        for fault in faults:
+            if fault.began_at <= failure.at and \
+                    failure.began_at <= fault.ended_at + AFTERMATH_S:
+                found = fault
+        return found
+
+    def look_at_clients(self):
+        loud = [f for f in self.faults if f.kind not in kinds.SILENT]
+        failures = defaultdict(list)
+        alien = []
+        for failure in self.load.failures:
+            # A dead service process takes its connections along.
+            fault = self.owner(failure, loud)
+            if fault is None:
+                alien.append("status %d at %.3f, begun %.3f, event %d" % (
+                    failure.status, failure.at, failure.began_at,
+                    failure.event))
+            else:
+                failures[fault].append(failure)
+        self.figures["503 to adds"] = sum(
+            f.status == 503 for f in self.load.failures)
+        self.figures["adds whose connection broke"] = sum(
+            f.status == 0 for f in self.load.failures)
+        self.figures["by kind"] = self.by_kind(failures)
+        self.figures["longest recovery, s"] = max(
+            (k["recovered_s"] for k in self.figures["by kind"].values()),
+            default=0)
+        self.check("adds that failed without a fault that explains it", alien)
+        self.check("wrong answers", self.load.wrong + self.bed.witness.wrong)
+        self.check("/livez with another answer than 200",
+                   self.bed.prober.not_alive)
+        self.figures["probes"] = self.bed.prober.n
+        self.figures["probes not ready"] = len(self.bed.prober.not_ready)
+
+    def by_kind(self, failures):
+        """What clients saw. Recovery is counted where a fault was alone: from
+        its end to the last add that failed, and to the first arrival of an
+        event that was added after its end."""
+        first_arrival = sorted(
+            (self.load.acknowledged[n], records[0].at)
+            for n, records in self.arrivals.items()
+            if n in self.load.acknowledged)
+        table = {}
+        position = 0
+        for fault in self.faults:
+            row = table.setdefault(fault.kind, {
+                "faults": 0, "503": 0, "broken": 0, "failing_s": 0,
+                "recovered_s": 0, "delivering_s": 0})
+            mine = failures.get(fault, [])
+            row["faults"] += 1
+            row["503"] += sum(f.status == 503 for f in mine)
+            row["broken"] += sum(f.status == 0 for f in mine)
+            while position < len(first_arrival) and \
+                    first_arrival[position][0] < fault.ended_at:
+                position += 1
+            if not fault.alone:
+                continue
+            if mine:
+                last = max(f.at for f in mine)
+                row["failing_s"] = max(row["failing_s"], round(
+                    last - fault.began_at, 3))
+                row["recovered_s"] = max(row["recovered_s"], round(
+                    last - fault.ended_at, 3))
+            after = [at for _, at in first_arrival[position:position + 50]
+                     if at > fault.ended_at]
+            if after:
+                row["delivering_s"] = max(row["delivering_s"], round(
+                    min(after) - fault.ended_at, 3))
+        return dict(sorted(table.items()))
+
+    # ---- processes ----
+
+    def look_at_processes(self, wrong_end):
+        self.check("ends of processes that no fault caused",
+                   self.bed.unexpected_ends())
+        self.check("faults that could not be done, or were not recovered from",
+                   ["%s: %s" % (f.kind, f.error)
+                    for f in self.faults if f.error])
+        self.check("wrong end of the daemon", [wrong_end] if wrong_end else 0)
+        self.figures["log, bytes"] = len(self.bed.daemon.log_text())
+
+    # ---- print ----
+
+    def text(self):
+        lines = []
+        for name, value in self.figures.items():
+            if name != "by kind":
+                lines.append("%-52s %s" % (name, value))
+        lines.append("%-24s %6s %6s %6s %10s %12s %13s" % (
+            "fault", "number", "503", "broken", "failing, s",
+            "recovered, s", "delivering, s"))
+        for kind, row in self.figures["by kind"].items():
+            lines.append("%-24s %6d %6d %6d %10.1f %12.1f %13.1f" % (
+                kind, row["faults"], row["503"], row["broken"],
+                row["failing_s"], row["recovered_s"], row["delivering_s"]))
+        lines += self.examples
+        lines += [("ok      " if passed else "FAILED  ") + text
+                  for text, passed in self.checks]
+        return "\n".join(lines)
