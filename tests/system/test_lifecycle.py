@@ -148,6 +148,25 @@ def test_drain_finishes_deliveries(prepare, sink, number):
     assert len(sink.arrivals("/slow")) == 10
 
 
+def test_stop_gives_held_claims_back(prepare, sink):
+    """Claimed ahead of their time and not begun: as if never claimed."""
+    c = prepare(worker={"claimAhead": "10s"}).start()
+    n = 50
+    for i in range(n):
+        c.schedule("held%d" % i, sink.url("/held"), expiry=time.time() + 9)
+    for i in range(n):
+        c.wait_state("held%d" % i, "PROCESSING")
+    c.stop()
+    assert sink.arrivals() == []
+    c.configure(worker={"claimAhead": 0})
+    c.start()
+    for i in range(n):
+        event = c.event("held%d" % i)
+        assert event["status"] in ("PENDING", *ENDED)
+        assert event["attempts"] == (0 if event["status"] == "PENDING" else 1)
+    sink.wait("/held", n)
+
+
 def test_stop_while_clients_post(prepare, sink):
     """What was answered with 201 is delivered after the next start."""
     c = prepare().start()
