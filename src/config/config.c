@@ -4,7 +4,9 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <grp.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,6 +162,9 @@ static const struct key keys[] = {
     {"master", "pidFile", KIND_PATH, AT(master.pid_file), NULL, NULL, NULL},
     {"master", "controlSocket", KIND_PATH, AT(master.control_socket), NULL,
 	NULL, NULL},
+    {"master", "user", KIND_STRING, AT(master.user), NULL, NULL, NULL},
+    {"master", "group", KIND_STRING, AT(master.group), NULL, NULL, NULL},
+    {"master", "sandbox", KIND_BOOL, AT(master.sandbox), NULL, NULL, "true"},
     {"master", "startTimeout", KIND_DURATION, AT(master.start_timeout_ms),
 	"100ms", "1h", "30s"},
     {"master", "shutdownTimeout", KIND_DURATION, AT(master.shutdown_timeout_ms),
@@ -730,6 +735,44 @@ mark_of_target(const struct load *ld, size_t offset)
 }
 
 static void
+find_user(struct load *ld)
+{
+	struct config_master *master = &ld->cfg->master;
+	const struct passwd *user;
+	const struct group *group;
+
+	if (master->user == NULL) {
+		if (master->group != NULL)
+			config_error(ld->errors, ld->file,
+			    mark_of_target(ld, AT(master.group)),
+			    "group needs a user");
+		return;
+	}
+	user = getpwnam(master->user);
+	if (user == NULL) {
+		config_error(ld->errors, ld->file,
+		    mark_of_target(ld, AT(master.user)), "no such user: %s",
+		    master->user);
+		return;
+	}
+	master->uid = user->pw_uid;
+	master->gid = user->pw_gid;
+	if (master->uid == 0)
+		config_error(ld->errors, ld->file,
+		    mark_of_target(ld, AT(master.user)),
+		    "user must not be one with the rights of root");
+	if (master->group == NULL)
+		return;
+	group = getgrnam(master->group);
+	if (group == NULL)
+		config_error(ld->errors, ld->file,
+		    mark_of_target(ld, AT(master.group)), "no such group: %s",
+		    master->group);
+	else
+		master->gid = group->gr_gid;
+}
+
+static void
 check(struct load *ld)
 {
 	const struct config_worker *worker = &ld->cfg->worker;
@@ -757,7 +800,7 @@ static void
 read_password(struct load *ld)
 {
 	struct config_datastore *ds = &ld->cfg->datastore;
-	const char *password = getenv("CASSATA_DATASTORE_PASSWORD");
+	const char *password = getenv(CONFIG_PASSWORD_VARIABLE);
 	size_t len;
 
 	if (ds->password_file != NULL) {
@@ -814,6 +857,7 @@ config_load(const struct config_source *source, struct config *cfg,
 	/* what the values mean together is known when each one is */
 	if (errors->len == 0) {
 		check(&ld);
+		find_user(&ld);
 		read_password(&ld);
 	}
 	if (errors->len > 0)
@@ -822,9 +866,18 @@ config_load(const struct config_source *source, struct config *cfg,
 	return 0;
 }
 
+static void
+wipe(char *secret)
+{
+	if (secret != NULL)
+		explicit_bzero(secret, strlen(secret));
+}
+
 void
 config_free(struct config *cfg)
 {
+	wipe(cfg->datastore.url);
+	wipe(cfg->datastore.password);
 	for (const struct key *key = keys; key < keys + N_KEYS; key++)
 		if (kinds[key->kind].string)
 			free(*(char **)target_of(cfg, key));

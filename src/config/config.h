@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -57,10 +58,18 @@ struct config_datastore {
 	int64_t timeout_ms;
 };
 
+/* In the environment; a passwordFile wins. */
+#define CONFIG_PASSWORD_VARIABLE "CASSATA_DATASTORE_PASSWORD"
+
 struct config_master {
 	char *state_dir;	     /* absolute */
 	char *pid_file;		     /* absolute */
 	char *control_socket;	     /* absolute */
+	char *user;		     /* of the children; NULL: that of the master */
+	char *group;		     /* NULL: the user's */
+	uid_t uid;		     /* of these two, if there is a user */
+	gid_t gid;
+	bool sandbox;
 	int64_t start_timeout_ms;
 	int64_t shutdown_timeout_ms;
 };

@@ -470,6 +470,24 @@ on_pause_over(void *arg)
 	want_clients(control, control->n_clients < CLIENTS_MAX);
 }
 
+/* Root and whom the daemon runs as; the socket's mode says the same. */
+static bool
+may_control(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1) {
+		log_warn("control socket");
+		return false;
+	}
+	if (peer.uid == 0 || peer.uid == geteuid())
+		return true;
+	log_warnx("control socket: user %u (pid %ld) was refused",
+	    (unsigned)peer.uid, (long)peer.pid);
+	return false;
+}
+
 static void
 on_connection(int fd, unsigned events, void *arg)
 {
@@ -477,7 +495,9 @@ on_connection(int fd, unsigned events, void *arg)
 	int client_fd = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	(void)events;
-	if (client_fd >= 0) {
+	if (client_fd >= 0 && !may_control(client_fd)) {
+		fd_close(&client_fd);
+	} else if (client_fd >= 0) {
 		add_client(control, client_fd);
 	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
 		/* Out of descriptors, say: it would only come again. */

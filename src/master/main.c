@@ -14,6 +14,7 @@
 #include "master/handover.h"
 #include "master/listener.h"
 #include "master/master.h"
+#include "proc/privileges.h"
 
 /* Exit code of LSB init scripts for excess or invalid arguments. */
 enum { EXIT_USAGE = 2 };
@@ -169,11 +170,16 @@ load_config(const struct config_source *source, struct config *cfg)
 }
 
 static int
-prepare_state_dir(const char *dir, struct err *err)
+prepare_state_dir(const struct config_master *cfg, struct err *err)
 {
+	const char *dir = cfg->state_dir;
+	bool made = mkdir(dir, 0700) == 0;
 	struct stat st;
 
-	if ((mkdir(dir, 0700) == -1 && errno != EEXIST) || stat(dir, &st) == -1)
+	if ((!made && errno != EEXIST) || stat(dir, &st) == -1)
+		return err_errno(err, "state directory %s", dir);
+	if (made && cfg->user != NULL && geteuid() == 0 &&
+	    chown(dir, cfg->uid, cfg->gid) == -1)
 		return err_errno(err, "state directory %s", dir);
 	if (!S_ISDIR(st.st_mode))
 		errno = ENOTDIR;
@@ -224,8 +230,9 @@ run(struct arguments *args, struct config *cfg)
 		(void)puts("configuration OK");
 		return EXIT_SUCCESS;
 	}
+	privileges_forbid_cores();
 	note_inherited(options);
-	if (prepare_state_dir(cfg->master.state_dir, &err) == -1)
+	if (prepare_state_dir(&cfg->master, &err) == -1)
 		goto fail;
 	if (options->handover != NULL) {
 		if (use_stderr(options->handover, &err) == -1)

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -37,6 +39,19 @@ use_log(const struct master *m, const struct config_log *cfg, struct err *err)
 		return err_set(
 		    err, "log.destination: stderr needs --foreground");
 	return log_open(log_destination(m, cfg), cfg->level, err);
+}
+
+/* So that children can open it again when it was renamed. */
+static void
+give_log(const struct config_master *cfg)
+{
+	struct stat st;
+	int fd = log_fd();
+
+	if (cfg->user != NULL && geteuid() == 0 && fd > STDERR_FILENO &&
+	    fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    fchown(fd, cfg->uid, cfg->gid) == -1)
+		log_warn("the log cannot be given to user %s", cfg->user);
 }
 
 /* ---- changes of generation ---- */
@@ -143,6 +158,7 @@ change_begin(struct master *m, struct config *cfg, struct err *err)
 		generation_free(gen);
 		return -1;
 	}
+	give_log(&gen->cfg.master);
 	TAILQ_INSERT_TAIL(&m->generations, gen, entry);
 	m->next = gen;
 	gen->preflight.start_at_ms = 0;
@@ -216,6 +232,15 @@ log_listening(const struct listener *listener)
 }
 
 static void
+warn_of_rights(const struct config_master *cfg)
+{
+	if (cfg->user == NULL && geteuid() == 0)
+		log_warnx("children run as root: set master.user");
+	if (cfg->user != NULL && geteuid() != 0 && geteuid() != cfg->uid)
+		log_warnx("master.user: only root can become %s", cfg->user);
+}
+
+static void
 change_done(struct master *m)
 {
 	struct generation *old = m->current;
@@ -225,6 +250,7 @@ change_done(struct master *m)
 	if (old == NULL || old->listener != m->current->listener)
 		log_listening(m->current->listener);
 	if (old == NULL) {
+		warn_of_rights(&m->current->cfg.master);
 		log_info("ready");
 		if (m->options.handover != NULL) {
 			follow_ready(m);
@@ -648,6 +674,8 @@ reopen_logs(struct master *m)
 	struct generation *gen;
 
 	log_reopen();
+	if (m->current != NULL)
+		give_log(&m->current->cfg.master);
 	TAILQ_FOREACH(gen, &m->generations, entry)
 		generation_signal(gen, SIGUSR1);
 }

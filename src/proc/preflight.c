@@ -36,12 +36,12 @@ preflight_main(struct child *child)
 	struct err err;
 	char byte;
 
-	/* Cannot fail: the signal is valid. */
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (child_isolate(child, &err) == -1) {
 		child_failed(child, err.text);
 		return EXIT_CHILD_FAILED;
 	}
+	/* Cannot fail: the signal is valid. A change of the user clears it. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/* The master may have died before the line above. */
 	if (read(child->life_fd, &byte, 1) == 0)
 		return EXIT_CHILD_FAILED;

@@ -40,6 +40,12 @@ struct store_params {
 };
 
 /*
+ * The path of the file of sqlite:PATH, which starts in state_dir unless that is
+ * NULL; to be freed. NULL when memory is short.
+ */
+char *store_file(const char *state_dir, const char *url);
+
+/*
  * Checks the parameters (which are copied) and allocates; the connection is
  * made by the first call that needs it, and again after it was lost, with a
  * growing pause during which calls fail at once with STORE_UNAVAILABLE.

@@ -76,14 +76,15 @@ sqlite_destroy(struct store_backend *backend)
 	free(c);
 }
 
-static char *
-join_path(const char *dir, const char *name)
+char *
+store_file(const char *state_dir, const char *url)
 {
+	const char *name = url + strlen("sqlite:");
 	char *path = NULL;
 
-	if (dir == NULL || name[0] == '/')
+	if (state_dir == NULL || name[0] == '/')
 		return strdup(name);
-	return asprintf(&path, "%s/%s", dir, name) == -1 ? NULL : path;
+	return asprintf(&path, "%s/%s", state_dir, name) == -1 ? NULL : path;
 }
 
 static int
@@ -98,7 +99,7 @@ sqlite_create(const struct store_params *params, struct store_backend **backend,
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return err_errno(err, "%s", params->url);
-	c->path = join_path(params->state_dir, name);
+	c->path = store_file(params->state_dir, params->url);
 	if (c->path == NULL) {
 		(void)err_errno(err, "%s", params->url);
 		free(c);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_PROC_PRIVILEGES_H
+#define CASSATA_PROC_PRIVILEGES_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "config/config.h"
+
+/*
+ * For this process and all that it forks: no core files, and no payloads in
+ * those that a handler of the system makes all the same.
+ */
+void privileges_forbid_cores(void);
+
+/*
+ * Room for n descriptors; as root beyond the hard limit, too. 0, or -1 with the
+ * limit that is in the way.
+ */
+int privileges_want_descriptors(size_t n, struct err *err);
+
+/*
+ * In a child, before the first byte from outside: becomes the configured user,
+ * groups first, and makes sure that there is no way back; no program that it
+ * might execute gives it new rights; the datastore's password leaves its
+ * environment. Without a configured user, or not as root, the user stays.
+ */
+int privileges_drop(const struct config_master *cfg, struct err *err);
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: ISC */
+#include "proc/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+/* ---- landlock: linux/landlock.h, of which older systems lack a part ---- */
+
+#ifndef SYS_landlock_create_ruleset
+#define SYS_landlock_create_ruleset 444
+#define SYS_landlock_add_rule	    445
+#define SYS_landlock_restrict_self  446
+#endif
+
+enum {
+	CREATE_RULESET_VERSION = 1,
+	RULE_PATH_BENEATH = 1,
+	RULE_NET_PORT = 2,
+	ABI_TRUNCATE = 3,
+	ABI_NET = 4,
+
+	FS_WRITE_FILE = 1 << 1,
+	FS_READ_FILE = 1 << 2,
+	FS_READ_DIR = 1 << 3,
+	FS_REMOVE_FILE = 1 << 5,
+	FS_MAKE_REG = 1 << 8,
+	FS_ALL_OF_ABI_1 = (1 << 13) - 1,
+	FS_TRUNCATE = 1 << 14,
+	FS_READ = FS_READ_FILE | FS_READ_DIR,
+	FS_WRITE = FS_WRITE_FILE | FS_REMOVE_FILE | FS_MAKE_REG | FS_TRUNCATE,
+	FS_OF_A_FILE = FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE,
+
+	NET_BIND_TCP = 1 << 0,
+	NET_CONNECT_TCP = 1 << 1,
+};
+
+struct ruleset {
+	uint64_t fs, net;
+};
+
+struct path_rule {
+	uint64_t access;
+	int32_t fd;
+} __attribute__((packed));
+
+struct port_rule {
+	uint64_t access, port;
+};
+
+/* Names and certificates; what is missing is passed over. */
+static const char *const resolver_paths[] = {
+    "/etc",
+    "/usr",
+    "/lib",
+    "/lib64",
+    "/run/systemd/resolve",
+    "/run/resolvconf",
+    "/run/NetworkManager",
+    "/run/nscd",
+    "/dev/urandom",
+};
+
+static int
+allow_path(int ruleset, const char *path, uint64_t access, struct err *err)
+{
+	struct path_rule rule = {.access = access};
+	struct stat st;
+	int fd, status = 0;
+
+	if (path == NULL)
+		return 0;
+	fd = open(path, O_PATH | O_CLOEXEC);
+	if (fd == -1)
+		return errno == ENOENT ? 0 : err_errno(err, "%s", path);
+	rule.fd = fd;
+	if (fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode))
+		rule.access &= FS_OF_A_FILE;
+	if (syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule,
+		0) == -1)
+		status = err_errno(err, "landlock: %s", path);
+	fd_close(&fd);
+	return status;
+}
+
+static int
+add_rules(int ruleset, const struct sandbox *sandbox,
+    const struct ruleset *handled, struct err *err)
+{
+	struct port_rule port = {NET_CONNECT_TCP, sandbox->port};
+	size_t n = sizeof(resolver_paths) / sizeof(resolver_paths[0]);
+
+	for (int i = 0; i < SANDBOX_PATHS; i++)
+		if (allow_path(ruleset, sandbox->writable[i],
+			(FS_READ | FS_WRITE) & handled->fs, err) == -1)
+			return -1;
+	for (size_t i = 0; sandbox->resolves && i < n; i++)
+		if (allow_path(ruleset, resolver_paths[i], FS_READ, err) == -1)
+			return -1;
+	if (allow_path(ruleset, sandbox->readable, FS_READ, err) == -1)
+		return -1;
+	/* The sanitizers look at their own process when it ends. */
+	if (SANITIZED && (allow_path(ruleset, "/proc", FS_READ, err) == -1 ||
+			     allow_path(ruleset, "/usr", FS_READ, err) == -1))
+		return -1;
+	if ((handled->net & NET_CONNECT_TCP) != 0 && sandbox->port != 0 &&
+	    syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &port, 0) ==
+		-1)
+		return err_errno(err, "landlock: port %u", sandbox->port);
+	return 0;
+}
+
+/* 1, 0 when the kernel has no landlock, or -1. */
+static int
+restrict_access(const struct sandbox *sandbox, struct err *err)
+{
+	struct ruleset handled = {FS_ALL_OF_ABI_1, 0};
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
+	    CREATE_RULESET_VERSION);
+	int ruleset, status;
+
+	if (abi < 1)
+		return 0;
+	if (abi >= ABI_TRUNCATE)
+		handled.fs |= FS_TRUNCATE;
+	if (abi >= ABI_NET)
+		handled.net = NET_BIND_TCP |
+		    (sandbox->connects ? 0 : NET_CONNECT_TCP);
+	ruleset = (int)syscall(SYS_landlock_create_ruleset, &handled,
+	    abi >= ABI_NET ? sizeof(handled) : sizeof(handled.fs), 0);
+	if (ruleset == -1)
+		return err_errno(err, "landlock");
+	status = add_rules(ruleset, sandbox, &handled, err);
+	if (status == 0 &&
+	    syscall(SYS_landlock_restrict_self, ruleset, 0) == -1)
+		status = err_errno(err, "landlock");
+	fd_close(&ruleset);
+	return status == -1 ? -1 : 1;
+}
+
+/* ---- seccomp ---- */
+
+#if defined(__x86_64__)
+#define ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCH AUDIT_ARCH_AARCH64
+#endif
+
+#ifdef ARCH
+
+#define LOAD(field)                                                            \
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define RETURN(value) BPF_STMT(BPF_RET | BPF_K, value)
+#define REFUSE(error) RETURN(SECCOMP_RET_ERRNO | (error))
+/* The next statement is for this value only; for all others. */
+#define WHEN(value)   BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1)
+#define UNLESS(value) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 1, 0)
+#define FORBID(call)  WHEN(SYS_##call), REFUSE(EPERM)
+
+#ifdef __x86_64__
+#define FORBID_OF_MACHINE                                                      \
+	BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000 /* x32 */, 0, 1),       \
+	    REFUSE(EPERM),
+#define FORBID_FORK FORBID(fork), FORBID(vfork),
+#else
+#define FORBID_OF_MACHINE
+#define FORBID_FORK
+#endif
+
+#if SANITIZED /* their leak check forks and traces, and runs a symbolizer */
+#define FORBID_PROCESSES
+#else
+/* The arguments of clone3 are in memory, unseen: the C library then takes
+ * clone. */
+#define FORBID_PROCESSES                                                       \
+	FORBID(ptrace), FORBID(execve), FORBID(execveat),                      \
+	    FORBID_FORK WHEN(SYS_clone3), REFUSE(ENOSYS),                      \
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 4),              \
+	    LOAD(args[0]),                                                     \
+	    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0),          \
+	    REFUSE(EPERM), LOAD(nr),
+#endif
+
+/* The other calls are allowed; of a socket the family is loaded. */
+#define FILTER                                                                 \
+	LOAD(arch), UNLESS(ARCH), REFUSE(EPERM), LOAD(nr),                     \
+	    FORBID_OF_MACHINE FORBID_PROCESSES FORBID(mount), FORBID(umount2), \
+	    FORBID(pivot_root), FORBID(chroot), FORBID(setns),                 \
+	    FORBID(unshare), FORBID(bpf), FORBID(perf_event_open),             \
+	    FORBID(kexec_load), FORBID(init_module), FORBID(finit_module),     \
+	    FORBID(delete_module), FORBID(add_key), FORBID(request_key),       \
+	    FORBID(keyctl), FORBID(process_vm_readv),                          \
+	    FORBID(process_vm_writev), FORBID(userfaultfd), FORBID(reboot),    \
+	    FORBID(swapon), FORBID(settimeofday), FORBID(clock_settime),       \
+	    UNLESS(SYS_socket), RETURN(SECCOMP_RET_ALLOW), LOAD(args[0])
+#define ALLOW(family) WHEN(family), RETURN(SECCOMP_RET_ALLOW)
+
+static struct sock_filter local[] = {
+    FILTER,
+    ALLOW(AF_UNIX),
+    REFUSE(EAFNOSUPPORT),
+};
+
+static struct sock_filter internet[] = {
+    FILTER,
+    ALLOW(AF_UNIX),
+    ALLOW(AF_INET),
+    ALLOW(AF_INET6),
+    ALLOW(AF_NETLINK), /* asked by the resolver for our addresses */
+    REFUSE(EAFNOSUPPORT),
+};
+
+/* 1, 0 when the kernel has no seccomp, or -1. */
+static int
+restrict_calls(const struct sandbox *sandbox, struct err *err)
+{
+	struct sock_fprog program = {sizeof(local) / sizeof(local[0]), local};
+
+	if (sandbox->resolves)
+		program = (struct sock_fprog){
+		    sizeof(internet) / sizeof(internet[0]), internet};
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0)
+		return 1;
+	return errno == EINVAL || errno == ENOSYS ? 0
+						  : err_errno(err, "seccomp");
+}
+
+#else
+
+static int
+restrict_calls(const struct sandbox *sandbox, struct err *err)
+{
+	(void)sandbox;
+	(void)err;
+	return 0;
+}
+
+#endif
+
+int
+sandbox_enter(
+    const struct sandbox *sandbox, struct err *missing, struct err *err)
+{
+	int has_landlock = restrict_access(sandbox, err), has_seccomp;
+
+	if (has_landlock == -1)
+		return -1;
+	has_seccomp = restrict_calls(sandbox, err);
+	if (has_seccomp == -1)
+		return -1;
+	(void)err_set(missing, "%s%s%s", has_landlock == 1 ? "" : "landlock",
+	    has_landlock == 1 || has_seccomp == 1 ? "" : " and ",
+	    has_seccomp == 1 ? "" : "seccomp");
+	return 0;
+}

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: ISC
+"""What the processes may do, who may tell them what to do, and secrets."""
+
+import os
+import pwd
+import socket
+
+import pytest
+
+from cassata import MysqlStore, read_text, wait_for
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+NOBODY = pwd.getpwnam("nobody")
+
+
+def facts(pid):
+    """/proc/PID/status as a dictionary."""
+    lines = read_text("/proc/%d/status" % pid).splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+
+def pids_of(c):
+    return [child["pid"] for child in c.status()["children"]]
+
+
+def for_nobody(c, store):
+    """Gives what the children write to their user."""
+    os.chmod(str(c.directory), 0o711)
+    os.chown(str(c.state_dir), NOBODY.pw_uid, NOBODY.pw_gid)
+    if not isinstance(store, MysqlStore):
+        path = store.url[len("sqlite:"):]
+        os.chmod(os.path.dirname(os.path.dirname(path)), 0o711)
+        os.chown(os.path.dirname(path), NOBODY.pw_uid, NOBODY.pw_gid)
+
+
+@needs_root
+def test_children_run_as_the_user(prepare, store, sink):
+    c = prepare(master={"user": "nobody"})
+    for_nobody(c, store)
+    c.start()
+    assert facts(c.pid)["Uid"].split() == ["0"] * 4
+    for pid in pids_of(c):
+        child = facts(pid)
+        assert child["Uid"].split() == [str(NOBODY.pw_uid)] * 4
+        assert child["Gid"].split() == [str(NOBODY.pw_gid)] * 4
+        assert child["Groups"].split() == [str(NOBODY.pw_gid)]
+        assert child["CapEff"].strip("0\t ") == ""
+        assert child["NoNewPrivs"] == "1"
+    c.schedule("e", sink.url("/e"))
+    c.wait_state("e", "COMPLETED")
+    assert c.ctl("reload").returncode == 0
+    c.schedule("f", sink.url("/f"))
+    c.wait_state("f", "COMPLETED")
+
+
+@needs_root
+def test_user_without_access(prepare, store):
+    """The start fails with the reason, and names the file."""
+    if isinstance(store, MysqlStore):
+        pytest.skip("there is no file")
+    c = prepare(master={"user": "nobody"})
+    result = c.run(*c.command())
+    assert result.returncode != 0
+    assert "cassata.db" in c.log_text() + result.stderr
+
+
+@pytest.mark.parametrize("keys, reason", [
+    ({"user": "no-such-user-here"}, "no such user: no-such-user-here"),
+    ({"user": "root"}, "rights of root"),
+    ({"user": "nobody", "group": "no-such-group-here"}, "no such group"),
+    ({"group": "nogroup"}, "group needs a user"),
+])
+def test_wrong_user(prepare, keys, reason):
+    c = prepare(master=keys)
+    result = c.ctl("check-config")
+    assert result.returncode != 0
+    assert reason in result.stderr
+
+
+def test_limits_and_sandbox(launch, sink):
+    c = launch(service={"maxConnections": 2000})
+    for pid in [c.pid] + pids_of(c):
+        limits = read_text("/proc/%d/limits" % pid)
+        core = [line.split() for line in limits.splitlines()
+                if line.startswith("Max core")][0]
+        assert core[4:6] == ["0", "0"]
+        assert int(read_text("/proc/%d/coredump_filter" % pid), 16) == 0
+    for child in c.children("service"):
+        limits = read_text("/proc/%d/limits" % child["pid"])
+        soft = [line.split()[3] for line in limits.splitlines()
+                if line.startswith("Max open files")][0]
+        assert int(soft) >= 2000
+    if "this kernel has no" not in c.log_text():
+        assert {facts(pid)["Seccomp"] for pid in pids_of(c)} == {"2"}
+    c.configure(master={"sandbox": False})
+    assert c.ctl("reload").returncode == 0
+    wait_for(lambda: {facts(pid)["Seccomp"] for pid in pids_of(c)} == {"0"},
+             what="children without a sandbox")
+
+
+@needs_root
+def test_too_few_descriptors(prepare, store):
+    """Of another user, who cannot raise the limit."""
+    c = prepare(service={"maxConnections": 5000})
+    for_nobody(c, store)
+    result = c.run("setpriv", "--reuid", "nobody", "--clear-groups",
+                   "prlimit", "--nofile=300:300", *c.command())
+    assert result.returncode != 0
+    assert "descriptors are needed" in c.log_text() + result.stderr
+
+
+@needs_root
+def test_control_socket(launch):
+    """For its owner and root: its mode says so, and so does the daemon."""
+    c = launch()
+    path = [entry for entry in os.listdir(str(c.state_dir))
+            if entry.endswith(".sock")][0]
+    path = os.path.join(str(c.state_dir), path)
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    # Let in by the file system all the same.
+    for directory in (c.directory, c.state_dir):
+        os.chmod(str(directory), 0o755)
+    os.chmod(path, 0o666)
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.setgroups([])
+            os.setuid(NOBODY.pw_uid)
+            s = socket.socket(socket.AF_UNIX)
+            s.settimeout(20)
+            s.connect(path)
+            try:
+                s.sendall(b"stop\n")
+                status = 0 if s.recv(100) == b"" else 2
+            except OSError:
+                status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(pid, 0)[1] == 0
+    wait_for(lambda: "user %d " % NOBODY.pw_uid in c.log_text(),
+             what="a line in the log")
+    assert c.status()["state"] == "ready"
+
+
+def test_password_stays_secret(prepare, store, sink):
+    """Neither in ps, nor logs, nor metrics, nor any answer."""
+    if not isinstance(store, MysqlStore):
+        pytest.skip("a file has no password")
+    c = prepare()
+    scheme, rest = store.url.split("://", 1)
+    user, host = rest.rsplit("@", 1)
+    password = "p@ss/word"
+    c.configure(datastore={"url": "%s://%s@%s" % (
+        scheme, user.split(":")[0], host)})
+    c.start(env={"CASSATA_DATASTORE_PASSWORD": password})
+    c.schedule("e", sink.url("/e"))
+    c.wait_state("e", "COMPLETED")
+    seen = [c.log_text(), str(c.status()), c.ctl("status").stdout,
+            c.get("/metrics").body.decode(), c.get("/readyz").body.decode()]
+    for pid in pids_of(c):
+        with open("/proc/%d/environ" % pid, "rb") as f:
+            seen.append(f.read().decode(errors="replace"))
+    for pid in [c.pid] + pids_of(c):
+        seen.append(read_text("/proc/%d/cmdline" % pid))
+    # A wrong one is refused without being shown.
+    result = c.ctl("reload")
+    assert result.returncode == 0
+    wrong = c.run(*c.command("--check"),
+                  env=c.environment(CASSATA_DATASTORE_PASSWORD="wrong-secret"))
+    seen += [wrong.stdout, wrong.stderr]
+    for text in seen:
+        assert password not in text
+        assert "p%40ss" not in text
+        assert "wrong-secret" not in text

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: ISC */
+#include "proc/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <check.h>
+
+#include "proc/privileges.h"
+
+static char directory[] = "/tmp/sandbox_test.XXXXXX";
+static struct err missing, err;
+
+/* In a process of its own: there is no way out of a sandbox. */
+static void
+in_a_child(int (*fn)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	ck_assert_int_ne(pid, -1);
+	if (pid == 0)
+		_exit(fn());
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
+	/* 77: this kernel has not all of it. */
+	if (WEXITSTATUS(status) != 77)
+		ck_assert_int_eq(WEXITSTATUS(status), 0);
+}
+
+static int
+enter(const struct sandbox *sandbox)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
+	    sandbox_enter(sandbox, &missing, &err) == -1)
+		return 1;
+	return missing.text[0] == '\0' ? 0 : 77;
+}
+
+static bool
+can_open(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC, 0600);
+
+	if (fd == -1)
+		return false;
+	(void)close(fd);
+	return true;
+}
+
+static bool
+can_connect(unsigned port)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+	    .sin_port = htons((uint16_t)port),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool allowed;
+
+	if (fd == -1)
+		return false;
+	/* Nobody listens, which is another error. */
+	allowed = connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0 ||
+	    errno == ECONNREFUSED;
+	(void)close(fd);
+	return allowed;
+}
+
+static int
+local_service(void)
+{
+	struct sandbox sandbox = {.writable = {directory}};
+	char path[128];
+	int status = enter(&sandbox), fd;
+
+	if (status != 0)
+		return status;
+	(void)snprintf(path, sizeof(path), "%s/new", directory);
+	if (!can_open(path, O_RDWR | O_CREAT | O_TRUNC) || unlink(path) == -1)
+		return 2;
+	if (can_open("/etc/passwd", O_RDONLY) ||
+	    can_open("/tmp/sandbox_test.out", O_WRONLY | O_CREAT))
+		return 3;
+	if (socket(AF_INET, SOCK_STREAM, 0) != -1 || errno != EAFNOSUPPORT)
+		return 4;
+	fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	if (fd == -1)
+		return 5;
+	(void)close(fd);
+	if (chroot("/") != -1 || errno != EPERM)
+		return 6;
+	return 0;
+}
+
+static int
+service_with_a_server(void)
+{
+	struct sandbox sandbox = {
+	    .writable = {directory}, .resolves = true, .port = 1};
+	int status = enter(&sandbox);
+
+	if (status != 0)
+		return status;
+	if (!can_open("/etc/passwd", O_RDONLY) ||
+	    can_open("/etc/passwd", O_WRONLY))
+		return 2;
+	return can_connect(1) && !can_connect(2) ? 0 : 3;
+}
+
+static int
+worker(void)
+{
+	struct sandbox sandbox = {.resolves = true, .connects = true};
+	int status = enter(&sandbox);
+
+	if (status != 0)
+		return status;
+	return can_connect(1) && can_connect(2) &&
+		!can_open(directory, O_RDONLY | O_DIRECTORY)
+	    ? 0
+	    : 2;
+}
+
+START_TEST(roles)
+{
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	in_a_child(local_service);
+	in_a_child(service_with_a_server);
+	in_a_child(worker);
+	ck_assert_int_eq(rmdir(directory), 0);
+}
+END_TEST
+
+static int
+become_nobody(void)
+{
+	struct config_master cfg = {
+	    .user = (char[]){"nobody"}, .uid = 65534, .gid = 65534};
+
+	(void)setenv(CONFIG_PASSWORD_VARIABLE, "secret", 1);
+	if (privileges_drop(&cfg, &err) == -1)
+		return 2;
+	if (getenv(CONFIG_PASSWORD_VARIABLE) != NULL)
+		return 3;
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+		return 4;
+	if (geteuid() == 0 || setresuid(0, 0, 0) == 0 || getgroups(0, NULL) != 1)
+		return 5;
+	return 0;
+}
+
+START_TEST(no_way_back)
+{
+	if (geteuid() == 0)
+		in_a_child(become_nobody);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("sandbox");
+	TCase *tc = tcase_create("sandbox");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tc, roles);
+	tcase_add_test(tc, no_way_back);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
