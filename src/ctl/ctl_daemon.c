@@ -16,6 +16,7 @@
 #include <json-c/json.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "proc/control_client.h"
 #include "proc/control_proto.h"
 #include "store/store.h"
@@ -164,13 +165,62 @@ pause_ms(long ms)
 	nanosleep(&pause, NULL);
 }
 
+/* A descriptor that tells the end of the process, or -1. */
+static int
+watch_end(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static bool
+wait_for_end(int fd, int64_t timeout_ms)
+{
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+
+	return fd != -1 && poll(&pfd, 1, (int)timeout_ms) == 1;
+}
+
+static int
+ask_to_stop(const struct ctl *ctl, pid_t pid, int *fd)
+{
+	fd_close(fd);
+	*fd = watch_end(pid);
+	if (kill(pid, SIGTERM) == -1 && errno != ESRCH)
+		return ctl_fail(
+		    ctl, "pid %d: %s", (int)pid, strerror(errno));
+	return CTL_OK;
+}
+
+/* The process, and its successor if it is just being replaced. */
+static int
+stop_running(const struct ctl *ctl, pid_t pid, int *fd)
+{
+	bool left_behind;
+	pid_t asked = 0;
+	int64_t end_ms = clock_mono_ms() +
+	    ctl->cfg.master.shutdown_timeout_ms + STOP_GRACE_MS;
+
+	for (; pid > 0; pid = running(ctl, &left_behind)) {
+		if (pid != asked && ask_to_stop(ctl, pid, fd) != CTL_OK)
+			return CTL_FAILED;
+		asked = pid;
+		if (clock_mono_ms() >= end_ms)
+			return ctl_fail(
+			    ctl, "pid %d is still there", (int)pid);
+		pause_ms(POLL_MS);
+	}
+	/* It lets go of the lock shortly before its end. */
+	(void)wait_for_end(*fd, STOP_GRACE_MS);
+	printf("stopped (pid %d)\n", (int)asked);
+	return CTL_OK;
+}
+
 int
 ctl_stop(struct ctl *ctl)
 {
 	bool left_behind;
-	pid_t pid = running(ctl, &left_behind), asked = 0;
-	int64_t end_ms = clock_mono_ms() +
-	    ctl->cfg.master.shutdown_timeout_ms + STOP_GRACE_MS;
+	pid_t pid = running(ctl, &left_behind);
+	int status, fd = -1;
 
 	if (pid == -1)
 		return ctl_fail(ctl, "%s: %s", ctl->cfg.master.pid_file,
@@ -179,20 +229,9 @@ ctl_stop(struct ctl *ctl)
 		printf("not running\n");
 		return CTL_OK;
 	}
-	do {
-		if (pid != asked && kill(pid, SIGTERM) == -1 && errno != ESRCH)
-			return ctl_fail(
-			    ctl, "pid %d: %s", (int)pid, strerror(errno));
-		asked = pid;
-		if (clock_mono_ms() >= end_ms)
-			return ctl_fail(
-			    ctl, "pid %d is still there", (int)pid);
-		pause_ms(POLL_MS);
-		/* Another one, if the first was just being replaced. */
-		pid = running(ctl, &left_behind);
-	} while (pid > 0);
-	printf("stopped (pid %d)\n", (int)asked);
-	return CTL_OK;
+	status = stop_running(ctl, pid, &fd);
+	fd_close(&fd);
+	return status;
 }
 
 int
@@ -209,7 +248,7 @@ change(const struct ctl *ctl, const char *word)
 {
 	/* The new children get as long to start as at a start. */
 	int64_t timeout_ms =
-	    2 * ctl->cfg.master.start_timeout_ms + 2 * ASK_TIMEOUT_MS;
+	    2 * (ctl->cfg.master.start_timeout_ms + ASK_TIMEOUT_MS);
 	struct buf answer;
 	struct err err;
 	bool absent;
@@ -376,31 +415,22 @@ ask_status(const struct ctl *ctl, struct err *err)
 	return status;
 }
 
-/* A descriptor that tells the end of the process, or -1. */
+/* As watch_end, of the process of a status. */
 static int
-watch_end(struct json_object *status)
+watch_end_of(struct json_object *status)
 {
 	struct json_object *pid;
 
 	if (!json_object_object_get_ex(status, "pid", &pid))
 		return -1;
-	return (int)syscall(
-	    SYS_pidfd_open, (pid_t)json_object_get_int64(pid), 0);
-}
-
-static bool
-wait_for_end(const struct ctl *ctl, int fd)
-{
-	int64_t timeout_ms =
-	    ctl->cfg.master.shutdown_timeout_ms + STOP_GRACE_MS;
-	struct pollfd pfd = {.fd = fd, .events = POLLIN};
-
-	return fd != -1 && poll(&pfd, 1, (int)timeout_ms) == 1;
+	return watch_end((pid_t)json_object_get_int64(pid));
 }
 
 static int
 print_upgrade(const struct ctl *ctl, struct json_object *old, int old_fd)
 {
+	int64_t timeout_ms =
+	    ctl->cfg.master.shutdown_timeout_ms + STOP_GRACE_MS;
 	struct err err;
 	struct json_object *new = ask_status(ctl, &err);
 
@@ -412,7 +442,7 @@ print_upgrade(const struct ctl *ctl, struct json_object *old, int old_fd)
 	json_object_put(new);
 	printf("cassatad %s (pid %s) %s\n", text_of(old, "version"),
 	    text_of(old, "pid"),
-	    wait_for_end(ctl, old_fd) ? "has left" : "still drains");
+	    wait_for_end(old_fd, timeout_ms) ? "has left" : "still drains");
 	return CTL_OK;
 }
 
@@ -434,12 +464,11 @@ ctl_upgrade(struct ctl *ctl)
 	printf("cassatad %s (pid %s) starts its successor\n",
 	    text_of(old, "version"), text_of(old, "pid"));
 	(void)fflush(stdout);
-	old_fd = watch_end(old);
+	old_fd = watch_end_of(old);
 	status = change(ctl, CONTROL_UPGRADE);
 	if (status == CTL_OK)
 		status = print_upgrade(ctl, old, old_fd);
-	if (old_fd != -1)
-		close(old_fd);
+	fd_close(&old_fd);
 	json_object_put(old);
 	return status;
 }

@@ -15,7 +15,9 @@ enum {
 	KEEP_OUT_BYTES = 4 * 1024, /* an idle connection keeps no more */
 	OUT_EXTRA_BYTES = 512 * 1024,
 	LINGER_MS = 2000,
-	DRAIN_IDLE_MS = 1000, /* an idle client may be sending right now */
+	/* An idle client may be sending right now. */
+	STOP_IDLE_MS = 1000,
+	DRAIN_IDLE_MS = 5000, /* others serve new ones: there is no hurry */
 };
 
 static void run(struct conn *c);
@@ -58,11 +60,21 @@ clear_deadline(struct conn *c)
 	c->deadline_ms = INT64_MAX;
 }
 
+static int64_t
+idle_timeout_ms(const struct service *service)
+{
+	int64_t half_ms = service->cfg->master.shutdown_timeout_ms / 2;
+
+	if (!service->draining)
+		return service->cfg->service.idle_timeout_ms;
+	if (atomic_load(&service->child->sb->shared->stopping))
+		return STOP_IDLE_MS;
+	return half_ms < DRAIN_IDLE_MS ? half_ms : DRAIN_IDLE_MS;
+}
+
 static void
 become_idle(struct conn *c)
 {
-	const struct service *service = c->service;
-
 	c->state = CONN_READING;
 	c->head_seen = c->continued = false;
 	if (c->x != NULL) {
@@ -72,9 +84,7 @@ become_idle(struct conn *c)
 	if (c->out.cap > KEEP_OUT_BYTES)
 		buf_free(&c->out);
 	loop_io_want(c->io, LOOP_READ);
-	set_deadline(c,
-	    service->draining ? DRAIN_IDLE_MS
-			      : service->cfg->service.idle_timeout_ms);
+	set_deadline(c, idle_timeout_ms(c->service));
 }
 
 static void
@@ -378,6 +388,15 @@ on_io(int fd, unsigned events, void *arg)
 	}
 }
 
+/* Closing it now would cut a request that has just come. */
+static bool
+has_input(const struct conn *c)
+{
+	char byte;
+
+	return c->state == CONN_READING && recv(c->fd, &byte, 1, MSG_PEEK) == 1;
+}
+
 static void
 on_deadline(void *arg)
 {
@@ -394,6 +413,8 @@ on_deadline(void *arg)
 	if (c->state == CONN_READING && c->x != NULL) {
 		refuse(c, 408, "the request did not arrive in time");
 		run(c);
+	} else if (has_input(c)) {
+		read_request(c);
 	} else {
 		conn_close(c);
 	}
@@ -435,5 +456,5 @@ void
 conn_drain(struct conn *c)
 {
 	if (c->state == CONN_READING && c->x == NULL)
-		set_deadline(c, DRAIN_IDLE_MS);
+		set_deadline(c, idle_timeout_ms(c->service));
 }

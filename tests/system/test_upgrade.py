@@ -455,6 +455,40 @@ def test_killed_old_master(held, sink):
     assert c.ctl("stop").returncode == 0
 
 
+# ---- connections ----
+
+@pytest.mark.parametrize("change", ["reload", "upgrade"])
+def test_idle_connection_survives(prepare, change):
+    """There is no hurry to close it: its next request is answered."""
+    c = prepare().start()
+    old = c.pid
+    with Connection(c.port) as idle:
+        idle.send_request("GET", "/livez")
+        assert idle.read_response().header("Connection") != "close"
+        assert c.control(change) == "ok\n"
+        time.sleep(1.5)  # longer than a stop would wait
+        idle.send_request("GET", "/livez")
+        response = idle.read_response()
+        assert response.status == 200
+        assert response.header("Connection") == "close"
+        assert idle.at_end()
+    if change == "upgrade":
+        follow(c, old)
+
+
+def test_idle_connection_ends(prepare):
+    """In time for the others: nobody is killed."""
+    c = prepare(master={"shutdownTimeout": "2s"}).start()
+    old = pids(c.children("service"))
+    with Connection(c.port) as idle:
+        idle.send_request("GET", "/livez")
+        idle.read_response()
+        assert c.reload() == "ok\n"
+        assert idle.at_end()
+        wait_for(lambda: not old & set(c.processes()), 20, "the old service")
+    assert "killed" not in c.log_text()
+
+
 # ---- under the load of a real client ----
 
 def wrk(c, tmp_path, seconds, change, every):
