@@ -2,6 +2,7 @@
 """One master after another, and one generation after another: no request is
 refused, no connection in use is cut, nothing is delivered twice."""
 
+import itertools
 import os
 import re
 import shutil
@@ -142,27 +143,66 @@ def test_upgrade_serves_open_connections(prepare, sink):
     body = ('{"event-id":"%s","application-id":"app","event":1,"expiry":0,'
             '"url":"' + sink.url("/e") + '"}')
     old = c.pid
-    with Connection(c.port) as idle, Connection(c.port) as half:
-        idle.send_request("GET", "/livez")
-        assert idle.read_response().status == 200
+    workers = pids(c.children("worker"))
+    numbers = itertools.count()
+
+    def add(connection):
+        connection.send_request("POST", "/cassata/add/",
+                                (body % ("e%d" % next(numbers))).encode())
+        response = connection.read_response()
+        assert response.status == 201
+        return response
+    with Connection(c.port) as idle, Connection(c.port) as half, \
+            Connection(c.port) as held:
+        for connection in (idle, held):
+            connection.send_request("GET", "/livez")
+            assert connection.read_response().status == 200
         half.send(b"POST /cassata/add/ HTTP/1.1\r\nHost: x\r\nExpect: "
                   b"100-continue\r\nContent-Length: %d\r\n\r\n" %
                   len(body % "half"))
         assert half.read_response().status == 100
         assert c.control("upgrade") == "ok\n"
-        idle.send_request("POST", "/cassata/add/", (body % "idle").encode())
-        wait_for(lambda: "worker 2 (pid" in c.log_text(), 10,
-                 "end of the old workers")
+        added = [add(idle)]
+        while added[-1].header("Connection") != "close":
+            added.append(add(idle))
+        assert idle.at_end()
+        sink.wait("/e", len(added))
+        # What tells the new workers of the next one is the event alone: the
+        # old workers are gone, and held keeps the old service for a while.
+        wait_for(lambda: all(map(is_gone, workers)), 20, "the old workers")
+        wait_for(lambda: shards_held(c) == 64, 20, "all shards")
+        time.sleep(0.2)
         half.send((body % "half").encode())
-        for connection in (idle, half):
-            response = connection.read_response()
-            assert response.status == 201
-            assert response.header("Connection") == "close"
-            assert connection.at_end()
+        response = half.read_response()
+        assert response.status == 201
+        assert response.header("Connection") == "close"
+        sink.wait("/e", len(added) + 1)
+    follow(c, old)
+    assert c.wait_state("half", "COMPLETED")["attempts"] == 1
+
+
+def shards_held(c):
+    return c.status()["metrics"]["cassata_shards_held"]
+
+
+def test_killed_old_worker(prepare, sink):
+    """What it had on the wire is delivered by the new ones, at once."""
+    c = prepare(worker=NO_CHANCE).start()
+    sink.on("/e", Reply(200, gate=sink.gate()), 200)
+    c.schedule("e", sink.url("/e"))
+    sink.wait("/e")
+    old = c.pid
+    workers = pids(c.children("worker"))
+    assert c.control("upgrade") == "ok\n"
+    # One has nothing to do and goes.
+    wait_for(lambda: sum(map(is_gone, workers)) == 1, 20, "the idle one")
+    wait_for(lambda: shards_held(c) == 63, 20, "the shards set free")
+    for pid in workers:
+        if not is_gone(pid):
+            os.kill(pid, signal.SIGKILL)
     sink.wait("/e", 2)
     follow(c, old)
-    for event_id in ("idle", "half"):
-        assert c.wait_state(event_id, "COMPLETED")["attempts"] == 1
+    assert c.wait_state("e", "COMPLETED")["attempts"] == 2
 
 
 def test_upgrade_to_another_version(prepare, own_programs):
