@@ -94,8 +94,8 @@ def test_limits_and_sandbox(launch, sink):
         assert {facts(pid)["Seccomp"] for pid in pids_of(c)} == {"2"}
     c.configure(master={"sandbox": False})
     assert c.ctl("reload").returncode == 0
-    wait_for(lambda: {facts(pid)["Seccomp"] for pid in pids_of(c)} == {"0"},
-             what="children without a sandbox")
+    wait_for(lambda: {facts(pid).get("Seccomp") for pid in pids_of(c)} ==
+             {"0"}, what="children without a sandbox")
 
 
 @needs_root
