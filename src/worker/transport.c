@@ -9,7 +9,8 @@ struct transfer {
 	struct transport *transport;
 	CURL *easy;
 	struct transport_request req;
-	bool cut; /* on_body had enough */
+	bool cut;	/* on_body had enough */
+	bool head_came; /* of the final response, to its empty line */
 	char error[CURL_ERROR_SIZE];
 	SLIST_ENTRY(transfer) entry; /* in the pool */
 };
@@ -44,6 +45,12 @@ reap(struct transport *t)
 		curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after_s);
 		if (transfer->cut && code == CURLE_WRITE_ERROR)
 			code = CURLE_OK;
+		/* To libcurl a connection that ends there is a response. */
+		if (code == CURLE_OK && !transfer->head_came) {
+			code = CURLE_PARTIAL_FILE;
+			(void)snprintf(transfer->error, sizeof(transfer->error),
+			    "the head of the response broke off");
+		}
 		if (code != CURLE_OK && transfer->error[0] == '\0')
 			(void)snprintf(transfer->error, sizeof(transfer->error),
 			    "%s", curl_easy_strerror(code));
@@ -117,6 +124,20 @@ watch_time(CURLM *multi, long timeout_ms, void *arg)
 		return loop_timer_set(t->timer, timeout_ms);
 	loop_timer_clear(t->timer);
 	return 0;
+}
+
+static size_t
+take_header(char *bytes, size_t size, size_t n, void *arg)
+{
+	struct transfer *transfer = arg;
+	long status = 0;
+
+	if (bytes[0] == '\r' || bytes[0] == '\n') {
+		curl_easy_getinfo(
+		    transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+		transfer->head_came = status >= 200;
+	}
+	return size * n;
 }
 
 static size_t
@@ -241,6 +262,8 @@ set_options(struct transfer *transfer)
 
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, req->headers);
@@ -279,6 +302,7 @@ transport_start(
 		return NULL;
 	transfer->req = *request;
 	transfer->cut = false;
+	transfer->head_came = false;
 	transfer->error[0] = '\0';
 	if (set_options(transfer) != CURLE_OK ||
 	    curl_multi_add_handle(t->multi, transfer->easy) != CURLM_OK) {

@@ -204,9 +204,13 @@ def test_retried_until_failed(daemon, sink, name):
     (Reply(None, delay=60), None),
     (Reply(200, delay=60), None),
     (half_closed(), 200),
+    (Reply(raw=b"HTTP/1.1 200 OK\r\nX-Half: 1\r\n", end="close"), 200),
+    (Reply(raw=b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n",
+           end="close"), 200),
     (Reply(None, end="close"), None),
     (Reply(None, end="reset"), None),
-], ids=["silence", "late", "half-closed", "closed", "reset"])
+], ids=["silence", "late", "half-closed", "half a head", "half a head after 100",
+        "closed", "reset"])
 def test_broken_answers(daemon, sink, name, reply, code):
     """No whole answer is no answer: it is tried again."""
     sink.on("/" + name, reply, 200)
