@@ -81,9 +81,8 @@ def hangup(bed, fault, _):
         old = set(bed.children("worker"))
         fault.began_at = time.time()
         bed.daemon.send(signal.SIGHUP)
-        wait_for(lambda: not old & {
-            c["pid"] for c in bed.daemon.children("worker")}, 30, "a reload")
-        bed.children("service")
+        wait_for(lambda: not old & set(bed.children("worker")), 30,
+                 "a reload")
 
 
 def stop_and_start(bed, fault, _):
@@ -97,9 +96,8 @@ def stop_and_start(bed, fault, _):
 
 def kill_database(bed, fault, dice):
     with bed.database_lock:
-        pid = bed.database.pid()
         fault.began_at = time.time()
-        os.kill(pid, signal.SIGKILL)
+        bed.database.kill()
         time.sleep(dice.uniform(0, 3))
         bed.database.start()
 

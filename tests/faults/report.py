@@ -145,9 +145,12 @@ class Report:
                                if r.answer == WHOLLY)
             if any(n > 1 for n in answered.values()):
                 twice.append(self.describe(number))
-        unsent = sum(
-            attempts - len({r.attempt for r in self.arrivals.get(n, ())})
-            for n, (_, attempts, _) in self.states.items())
+        # Whom the rude receiver refuses, nobody counts.
+        tame = {r.event for receiver in self.bed.tame
+                for r in receiver.records}
+        unsent = sum(self.states[n][1] - len(
+            {r.attempt for r in self.arrivals[n]})
+            for n in tame & self.states.keys())
         self.figures["attempts counted and never sent"] = unsent
         self.check("arrivals before their time", early)
         self.check("attempts of one number answered twice", twice)
@@ -156,12 +159,9 @@ class Report:
 
     def time_lost_claims(self):
         """From the death of a worker to the next arrival of what it had."""
-        tame = {self.bed.fast.port, self.bed.slow.port}
         back = {"worker killed": [], "worker stopped": []}
         next_arrival = {}
-        for receiver in self.bed.receivers:
-            if receiver.port not in tame:
-                continue
+        for receiver in self.bed.tame:
             for r in receiver.records:
                 next_arrival.setdefault((r.event, r.attempt), r.at)
         late = []
