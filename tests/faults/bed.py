@@ -230,7 +230,17 @@ class Bed:
         return states, interrupted
 
     def stop_daemon(self):
-        self.daemon.stop()
+        """TERM, and a clean end. Children of a master that was killed may
+        still be leaving: these are waited for by the end of all."""
+        self.daemon.send(signal.SIGTERM)
+        code = self.daemon.process.wait(40)
+        self.daemon.process = None
+        assert code == 0, "exit code %d" % code
+
+    def end_daemon(self):
+        self.stop_daemon()
+        wait_for(lambda: not self.daemon.processes(), 20, "the orphans' end")
+        self.daemon.assert_sane()
 
     def close(self):
         for receiver in self.receivers:

@@ -88,7 +88,7 @@ def hangup(bed, fault, _):
 def stop_and_start(bed, fault, _):
     with bed.life_lock:
         fault.began_at = time.time()
-        bed.daemon.stop()
+        bed.stop_daemon()
         fault.note = "%d starts" % bed.start_daemon()
 
 

@@ -56,7 +56,7 @@ def end(bed):
     bed.witness.stop()
     bed.prober.stop()
     try:
-        bed.stop_daemon()
+        bed.end_daemon()
     except Exception as error:
         return unanswered, left, repr(error)
     return unanswered, left, None
