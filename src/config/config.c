@@ -96,6 +96,8 @@ static const struct key keys[] = {
 	"512"},
     {"service", "maxConnections", KIND_INT, AT(service.max_connections), "1",
 	"100000", "1024"},
+    {"service", "maxRequestsPerConnection", KIND_INT,
+	AT(service.max_requests), "0", "1000000000", "0"},
     {"service", "maxRequestLineBytes", KIND_SIZE,
 	AT(service.max_request_line_bytes), "256B", "1MiB", "8KiB"},
     {"service", "maxHeaderBytes", KIND_SIZE, AT(service.max_header_bytes),

@@ -21,6 +21,7 @@ struct config_service {
 	int processes;
 	bool create_tables;	     /* createTablesIfNotExists */
 	int commit_batch;	     /* adds per commit, at most */
+	int max_requests;	     /* of one connection; 0: no limit */
 	int max_connections;	     /* per process */
 	int64_t max_request_line_bytes;
 	int64_t max_header_bytes;

@@ -144,7 +144,8 @@ answer(struct conn *c)
 
 	if (c->service->draining)
 		c->linger = c->closing = true;
-	if (!x->req.keep_alive)
+	if (!x->req.keep_alive ||
+	    ++c->n_requests == c->service->cfg->service.max_requests)
 		c->closing = true;
 	res->close = c->closing;
 	res->head = slice_eq(x->req.method, SLICE_LITERAL("HEAD"));

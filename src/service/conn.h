@@ -30,6 +30,7 @@ struct conn {
 	struct exchange *x;  /* NULL while idle */
 	struct buf out;
 	size_t out_at;	     /* bytes of out already written */
+	int64_t n_requests; /* answered */
 	bool continued;	     /* 100 Continue was sent for this request */
 	bool head_seen;	     /* the deadline is that of the body */
 	bool closing;	     /* close when out is written */

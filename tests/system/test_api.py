@@ -385,6 +385,17 @@ def test_keep_alive(daemon, name):
             assert response.header("Connection") in (None, "keep-alive")
 
 
+def test_requests_per_connection(launch):
+    c = launch(service={"maxRequestsPerConnection": 3})
+    with Connection(c.port) as connection:
+        for n in range(3):
+            connection.send_request("GET", "/livez")
+            response = connection.read_response()
+            assert response.status == 200
+            assert (response.header("Connection") == "close") == (n == 2)
+        assert connection.at_end()
+
+
 def test_pipelining(daemon, name):
     """Answers come in the order of the requests, slow or not."""
     requests = b""

@@ -42,6 +42,8 @@ static const struct field {
     {OTHER(service, "createTablesIfNotExists", BOOL, create_tables, 0, NULL)},
     {NUMBER(service, "commitBatch", INT, commit_batch, 512, "1", 1, "10000",
 	10000)},
+    {NUMBER(service, "maxRequestsPerConnection", INT, max_requests, 0, "0", 0,
+	"1000000000", 1000000000)},
     {NUMBER(service, "maxConnections", INT, max_connections, 1024, "1", 1,
 	"100000", 100000)},
     {NUMBER(service, "maxRequestLineBytes", INT64, max_request_line_bytes, 8192,
