@@ -84,12 +84,13 @@ struct lease_row {
 };
 
 /*
- * What an interrupted event waits: nothing after its first interruption, then
- * longer and longer, each event another time. One that kills its worker so
- * meets other neighbours each time, and does not take the same ones down until
- * they have no attempts left.
+ * What an interrupted event waits: nothing after its first attempt, then up to
+ * a second, in another order each time. One that kills its worker so meets
+ * other neighbours each time, and does not take the same ones down until they
+ * have no attempts left.
  */
-#define STORE_INTERRUPTED_WAIT_MS "(attempts - 1) * (id % 64) * 125"
+#define STORE_INTERRUPTED_WAIT_MS                                              \
+	"(attempts > 1) * ((id % 61) * attempts % 61) * 16"
 
 /* The time by which leases of others end; now_ms is the database's clock. */
 int64_t store_lease_now(const struct store_lease_turn *turn, int64_t now_ms);
