@@ -11,6 +11,8 @@ from receiver import ENDLESSLY, NOT, WHOLLY
 COMPLETED = 2
 # An answer is committed so long after it, at most, while all is well.
 COMMIT_S = 1.5
+# What a worker sent before its death may be noted so much later.
+NOTED_S = 0.25
 # Failures of a fault may come so long after its end.
 AFTERMATH_S = 6
 # What is lost comes back, and what was away is used again.
@@ -99,7 +101,7 @@ class Report:
         for group in (kinds.LOSES_WORKER, kinds.LOSES_STORE):
             for fault in self.faults:
                 if fault.kind in group and fault.began_at <= until and \
-                        fault.ended_at >= first.at:
+                        fault.ended_at + NOTED_S >= first.at:
                     return fault.kind
         return None
 
@@ -108,8 +110,14 @@ class Report:
         unexplained, committed = [], []
         repeats = 0
         for number, records in self.arrivals.items():
+            # A client may send an attempt again on a new connection; its
+            # time began with the first.
+            began_at = {}
+            for r in records:
+                began_at.setdefault(r.attempt, r.at)
             answered = [r for r in records if r.answer == WHOLLY and
-                        r.answered_at - r.at < DELIVERY_TIMEOUT_S * 0.9]
+                        r.answered_at - began_at[r.attempt] <
+                        DELIVERY_TIMEOUT_S * 0.9]
             known_at = self.bed.witness.completed.get(number)
             if known_at and records[-1].at > known_at + LATE_WITNESS_S:
                 committed.append(self.describe(number))
