@@ -18,6 +18,9 @@ AWAY_S = 10
 RUDE_S = 4
 
 
+REFUSED = "not reloaded"
+
+
 class Fault:
     """One that happened. Times are those of the wall clock; it disturbs from
     began_at to ended_at."""
@@ -79,9 +82,12 @@ def stop_worker(bed, fault, dice):
 def hangup(bed, fault, _):
     with bed.life_lock:
         old = set(bed.children("worker"))
+        refused = bed.daemon.log_text().count(REFUSED)
         fault.began_at = time.time()
         bed.daemon.send(signal.SIGHUP)
-        wait_for(lambda: not old & set(bed.children("worker")), 30,
+        # While the datastore is away a reload leaves all as it was.
+        wait_for(lambda: not old & set(bed.children("worker")) or
+                 bed.daemon.log_text().count(REFUSED) > refused, 45,
                  "a reload")
 
 
