@@ -24,7 +24,7 @@ struct lease_body {
 	bool renewed;	 /* and nothing else was to do */
 };
 
-/* The database's clock, as it was half-way through the round trip. */
+/* The database's clock, and what ours is off. */
 static enum store_status
 read_clock(struct mysql_conn *c, struct lease_body *b, struct err *err)
 {
@@ -35,7 +35,7 @@ read_clock(struct mysql_conn *c, struct lease_body *b, struct err *err)
 
 	after_ms = clock_wall_ms();
 	b->turn->clock_offset_ms =
-	    b->now_ms - (before_ms + (after_ms - before_ms) / 2);
+	    store_clock_offset(before_ms, b->now_ms, after_ms);
 	return status;
 }
 
@@ -375,7 +375,7 @@ look(struct mysql_conn *c, struct lease_body *b,
 		}
 	}
 	b->turn->clock_offset_ms =
-	    b->now_ms - (before_ms + (after_ms - before_ms) / 2);
+	    store_clock_offset(before_ms, b->now_ms, after_ms);
 	return status;
 }
 

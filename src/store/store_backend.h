@@ -95,6 +95,14 @@ struct lease_row {
 /* The time by which leases of others end; now_ms is the database's clock. */
 int64_t store_lease_now(const struct store_lease_turn *turn, int64_t now_ms);
 
+/*
+ * The database's clock minus ours, in milliseconds, when it showed now_ms
+ * between two looks at ours: the least that these allow. A slow answer is no
+ * offset, which would make events early.
+ */
+int64_t store_clock_offset(
+    int64_t before_ms, int64_t now_ms, int64_t after_ms);
+
 struct lease_plan {
 	uint64_t keep; /* bit per shard */
 	uint64_t drop;

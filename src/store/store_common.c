@@ -30,6 +30,14 @@ store_lease_now(const struct store_lease_turn *turn, int64_t now_ms)
 	return now_ms;
 }
 
+int64_t
+store_clock_offset(int64_t before_ms, int64_t now_ms, int64_t after_ms)
+{
+	if (now_ms < before_ms)
+		return now_ms - before_ms;
+	return now_ms > after_ms ? now_ms - after_ms : 0;
+}
+
 static bool
 lease_is_free(const struct lease_row *row, const struct store_lease_turn *turn,
     int64_t now_ms)

@@ -262,6 +262,15 @@ START_TEST(row_state)
 }
 END_TEST
 
+START_TEST(clock_offset)
+{
+	ck_assert_int_eq(store_clock_offset(100, 100, 100), 0);
+	ck_assert_int_eq(store_clock_offset(100, 190, 200), 0);
+	ck_assert_int_eq(store_clock_offset(100, 210, 200), 10);
+	ck_assert_int_eq(store_clock_offset(100, 90, 200), -10);
+}
+END_TEST
+
 START_TEST(record_owns_its_bytes)
 {
 	char app[] = "app", id[] = "id", body[] = "body\0tail",
@@ -316,6 +325,7 @@ main(void)
 	tcase_add_loop_test(tc, pick, 0, COUNT(pick_cases));
 	tcase_add_test(tc, pick_limit);
 	tcase_add_loop_test(tc, row_state, 0, COUNT(state_cases));
+	tcase_add_test(tc, clock_offset);
 	tcase_add_test(tc, record_owns_its_bytes);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);
