@@ -145,7 +145,8 @@ struct store_lease_turn {
 	size_t n_dead;
 	unsigned max_attempts;	 /* an interrupted event at this count is FAILED */
 	/* What the database's clock should show at least, or 0 for unknown: if
-	 * it shows more it was stepped, and nobody's lease ends by that. */
+	 * it shows more it was stepped, or was out of reach for everybody, and
+	 * nobody's lease ends by that. */
 	int64_t expected_now_ms;
 
 	int64_t now_ms;		 /* out: the database's clock */

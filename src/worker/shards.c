@@ -117,6 +117,22 @@ expected_ms(const struct worker *w, int64_t mono_ms)
 }
 
 /*
+ * The time by which leases of others end. When we could not renew ours, others
+ * could not either, and may have results to write: for the length of a lease
+ * theirs are judged by the time of our last turn.
+ */
+static int64_t
+judged_ms(struct worker *w, int64_t mono_ms)
+{
+	if (w->base_ms != 0 && mono_ms >= w->lease_until_ms) {
+		w->lapsed_ms = w->base_ms;
+		w->lapsed_until_ms = mono_ms + w->cfg->lease_ms;
+	}
+	return mono_ms < w->lapsed_until_ms ? w->lapsed_ms
+					    : expected_ms(w, mono_ms);
+}
+
+/*
  * After a step of the database's clock all leases look expired, or valid for
  * long. Until their owners have had the time to renew them they are judged by
  * the time as it was.
@@ -332,7 +348,7 @@ shards_submit(struct worker *w)
 	    .dead = w->dead,
 	    .n_dead = list_dead(w),
 	    .max_attempts = w->cfg->retry.max_retries + 1,
-	    .expected_now_ms = expected_ms(w, clock_mono_ms()),
+	    .expected_now_ms = judged_ms(w, clock_mono_ms()),
 	};
 	w->lease_sent_ms = clock_mono_ms();
 	w->busy = true;

@@ -514,6 +514,26 @@ def test_locked_datastore(launch, store, sink):
     assert len(sink.arrivals("/e")) == 1
 
 
+def test_results_outlive_leases(launch, store, sink):
+    """The datastore is away for longer than all leases: who comes back first
+    leaves the others the time to write what they have."""
+    c = launch(worker={"numWorkerThreads": 4, "lease": "2s"},
+               datastore={"timeout": "500ms"})
+    wait_for(lambda: c.status()["metrics"]["cassata_shards_held"] == 64)
+    gate = sink.gate()
+    sink.on("/e", Reply(200, gate=gate))
+    n = 40
+    for i in range(n):
+        c.schedule("e%d" % i, sink.url("/e"))
+    sink.wait("/e", n)
+    with store.locked():
+        gate.set()
+        time.sleep(4)
+    for i in range(n):
+        assert c.wait_state("e%d" % i, *ENDED)["attempts"] == 1
+    assert len(sink.arrivals()) == n
+
+
 def test_lost_connections(launch, store, sink):
     c = launch(service={"processes": 1})
     for n in range(3):
