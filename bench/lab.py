@@ -435,12 +435,14 @@ class Daemon:
                 " ".join(words), done.stderr.strip()))
         return done.stdout
 
+    def status(self):
+        return json.loads(self._ctl("status", "--json"))
+
     def wait_for_shards(self, n):
         """Until its workers hold that many: leases change hands in turns."""
         deadline = time.monotonic() + 60
         while True:
-            metrics = json.loads(self._ctl("status", "--json"))["metrics"]
-            if metrics["cassata_shards_held"] >= n:
+            if self.status()["metrics"]["cassata_shards_held"] >= n:
                 return
             if time.monotonic() > deadline:
                 raise Failure("the second master got no %d shards" % n)
