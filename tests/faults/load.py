@@ -127,17 +127,11 @@ class Load:
         return False
 
 
-class Witness:
-    """Looks at events that a receiver has answered, until they are completed:
-    from then on nobody may see them again."""
+class Watcher:
+    """Runs _run in a thread, which looks at _ending, from start to stop."""
 
-    def __init__(self, port, receivers):
-        self._port = port
-        self._receivers = receivers
+    def __init__(self):
         self._ending = threading.Event()
-        self._again = queue.Queue(2000)
-        self.completed = {}  # when it was known
-        self.wrong = []
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self):
@@ -146,6 +140,19 @@ class Witness:
     def stop(self):
         self._ending.set()
         self._thread.join(30)
+
+
+class Witness(Watcher):
+    """Looks at events that a receiver has answered, until they are completed:
+    from then on nobody may see them again."""
+
+    def __init__(self, port, receivers):
+        self._port = port
+        self._receivers = receivers
+        self._again = queue.Queue(2000)
+        self.completed = {}  # when it was known
+        self.wrong = []
+        super().__init__()
 
     def _answered(self):
         """Numbers of new arrivals; older ones are passed over when late."""
@@ -190,26 +197,18 @@ class Witness:
             pass  # it was a sample anyway
 
 
-class Prober:
+class Prober(Watcher):
     """Asks /livez and /readyz, each time on a new connection."""
 
     PAUSE_S = 0.25
 
     def __init__(self, port):
         self._port = port
-        self._ending = threading.Event()
         self.n = 0
         self.not_alive = []  # answers of /livez that are not 200
         self.not_ready = []  # when
         self.ready = []
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def start(self):
-        self._thread.start()
-
-    def stop(self):
-        self._ending.set()
-        self._thread.join(30)
+        super().__init__()
 
     def _run(self):
         while not self._ending.wait(self.PAUSE_S):

@@ -52,12 +52,7 @@ class Receiver(Sink):
         if mode == "refuse":
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
-            with self._lock:
-                for sock in self._connections:
-                    try:
-                        sock.shutdown(socket.SHUT_RDWR)
-                    except OSError:
-                        pass
+            self._cut_connections()
 
     def behave(self):
         mode, self._mode = self._mode, None

@@ -17,14 +17,7 @@
 #include "base/log.h"
 #include "master/control.h"
 #include "master/master.h"
-
-#define CHECK(condition)                                                       \
-	do {                                                                   \
-		if (!(condition))                                              \
-			abort();                                               \
-	} while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "target.h"
 
 static struct master master;
 static char directory[] = "/tmp/control_fuzz.XXXXXX";

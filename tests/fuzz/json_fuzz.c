@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: ISC */
-#include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "event/event_json.h"
 #include "event/json_scan.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "target.h"
 
 static void
 assert_within(struct slice s, const char *p, size_t len)
 {
-	assert(s.len == 0 || (s.p >= p && s.p + s.len <= p + len));
+	CHECK(s.len == 0 || (s.p >= p && s.p + s.len <= p + len));
 }
 
 static void
@@ -21,10 +19,10 @@ check_event(const struct event *ev, const char *body, size_t len,
 {
 	struct json_value value;
 
-	assert(ev->app.len >= 1 && ev->app.len <= EVENT_APP_MAX);
-	assert(ev->id.len >= 1 && ev->id.len <= EVENT_ID_MAX);
-	assert(ev->url.len >= 1 && ev->url.len <= EVENT_URL_MAX);
-	assert(ev->expiry_ms >= 0);
+	CHECK(ev->app.len >= 1 && ev->app.len <= EVENT_APP_MAX);
+	CHECK(ev->id.len >= 1 && ev->id.len <= EVENT_ID_MAX);
+	CHECK(ev->url.len >= 1 && ev->url.len <= EVENT_URL_MAX);
+	CHECK(ev->expiry_ms >= 0);
 	assert_within(ev->app, body, len);
 	assert_within(ev->id, body, len);
 	assert_within(ev->url, body, len);
@@ -35,22 +33,22 @@ check_event(const struct event *ev, const char *body, size_t len,
 		ev->headers, SLICE_LITERAL("Content-Type: application/json\n")))
 		assert_within(ev->headers, scratch->p, scratch->len);
 	if (ev->body_is_text)
-		assert(slice_is_utf8(ev->body));
+		CHECK(slice_is_utf8(ev->body));
 	else
-		assert(json_scan(ev->body, &value, NULL) == 0);
+		CHECK(json_scan(ev->body, &value, NULL) == 0);
 }
 
 static void
 check_errors(const struct field_errors *errors)
 {
-	assert(errors->total >= 1 && errors->len <= errors->total);
-	assert(errors->len <= FIELD_ERRORS_MAX);
+	CHECK(errors->total >= 1 && errors->len <= errors->total);
+	CHECK(errors->len <= FIELD_ERRORS_MAX);
 	for (size_t i = 0; i < errors->len; i++) {
 		const struct field_error *error = &errors->list[i];
 
-		assert(error->pointer[0] == '/' || error->pointer[0] == '\0');
-		assert(slice_is_utf8(slice_from_string(error->pointer)));
-		assert(error->detail[0] != '\0');
+		CHECK(error->pointer[0] == '/' || error->pointer[0] == '\0');
+		CHECK(slice_is_utf8(slice_from_string(error->pointer)));
+		CHECK(error->detail[0] != '\0');
 	}
 }
 
@@ -64,17 +62,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct event ev = {0};
 	struct err err = {""};
 
-	assert(body != NULL);
+	CHECK(body != NULL);
 	if (size > 0)
 		memcpy(body, data, size);
 	buf_init(&scratch, EVENT_HEADER_BYTES_MAX);
 	switch (event_from_json(body, size, &scratch, &ev, &err, &errors)) {
 	case EVENT_JSON_OK:
-		assert(errors.total == 0);
+		CHECK(errors.total == 0);
 		check_event(&ev, body, size, &scratch);
 		break;
 	case EVENT_JSON_MALFORMED:
-		assert(strncmp(err.text, "line ", 5) == 0);
+		CHECK(strncmp(err.text, "line ", 5) == 0);
 		break;
 	case EVENT_JSON_INVALID:
 		check_errors(&errors);

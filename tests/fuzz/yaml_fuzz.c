@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: ISC */
-#include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,25 +6,22 @@
 #include <unistd.h>
 
 #include "config/config.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "target.h"
 
 static void
 check_invariants(const struct config *cfg)
 {
 	const struct retry_policy *retry = &cfg->worker.retry;
 
-	assert(cfg->service.port >= 0 && cfg->service.port <= 65535);
-	assert(cfg->service.max_headers >= 1);
-	assert(cfg->worker.claim_min >= 1);
-	assert(cfg->worker.claim_max >= cfg->worker.claim_min);
-	assert(retry->n_delays >= 1 && retry->n_delays <= RETRY_DELAYS_MAX);
+	CHECK(cfg->service.port >= 0 && cfg->service.port <= 65535);
+	CHECK(cfg->service.max_headers >= 1);
+	CHECK(cfg->worker.claim_min >= 1);
+	CHECK(cfg->worker.claim_max >= cfg->worker.claim_min);
+	CHECK(retry->n_delays >= 1 && retry->n_delays <= RETRY_DELAYS_MAX);
 	for (size_t i = 0; i < retry->n_delays; i++)
-		assert(retry->delay_ms[i] >= 0);
-	assert(cfg->master.pid_file[0] == '/');
-	assert(cfg->master.control_socket[0] == '/');
-	(void)cfg;
-	(void)retry;
+		CHECK(retry->delay_ms[i] >= 0);
+	CHECK(cfg->master.pid_file[0] == '/');
+	CHECK(cfg->master.control_socket[0] == '/');
 }
 
 int
@@ -48,7 +44,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (config_load(&source, &cfg, &errors) == 0)
 		check_invariants(&cfg);
 	else
-		assert(errors.len > 0);
+		CHECK(errors.len > 0);
 	config_free(&cfg);
 	config_errors_free(&errors);
 	return 0;

@@ -122,6 +122,9 @@ class Sink:
         except OSError:
             pass
         self._listener.close()
+        self._cut_connections()
+
+    def _cut_connections(self):
         with self._lock:
             for sock in self._connections:
                 try:
