@@ -10,15 +10,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/sigpipe.h"
-#include "proc/privileges.h"
-#include "proc/sandbox.h"
-#include "store/mysql_url.h"
-
-static bool
-is_sqlite(const char *url)
-{
-	return strncmp(url, "sqlite:", strlen("sqlite:")) == 0;
-}
+#include "proc/confine.h"
 
 static void
 set_log_name(const struct child *child)
@@ -28,111 +20,6 @@ set_log_name(const struct child *child)
 	(void)snprintf(
 	    name, sizeof(name), "%s %u", role_name(child->role), child->number);
 	log_set_name(name);
-}
-
-/* The directory of a file, or NULL with err; to be freed. */
-static char *
-directory_of(const char *path, struct err *err)
-{
-	/* A link leads to where the file is written. */
-	char *real = realpath(path, NULL), *slash;
-
-	if (real == NULL)
-		real = strdup(path);
-	if (real == NULL) {
-		(void)err_set(err, "out of memory");
-		return NULL;
-	}
-	slash = strrchr(real, '/');
-	if (slash != NULL)
-		slash[slash == real] = '\0';
-	return real;
-}
-
-static int
-enter_sandbox(const struct child *child, struct sandbox *sandbox,
-    const char *database, struct err *err)
-{
-	const char *log = child->cfg->log.destination;
-	char *database_dir = NULL, *log_dir = NULL;
-	struct err missing;
-	int status = -1;
-
-	if ((database == NULL ||
-		(database_dir = directory_of(database, err)) != NULL) &&
-	    (*log != '/' || (log_dir = directory_of(log, err)) != NULL)) {
-		sandbox->writable[0] = database_dir;
-		sandbox->writable[1] = log_dir;
-		status = sandbox_enter(sandbox, &missing, err);
-	}
-	/* Once per start, not once per child. */
-	if (status == 0 && missing.text[0] != '\0' &&
-	    child->role == ROLE_PREFLIGHT)
-		log_info("this kernel has no %s: children can do more than "
-			 "they need",
-		    missing.text);
-	free(database_dir);
-	free(log_dir);
-	return status;
-}
-
-/* What this role needs of the datastore and of the network, and no more. */
-static int
-confine(const struct child *child, struct err *err)
-{
-	const char *url = child->cfg->datastore.url;
-	bool is_worker = child->role == ROLE_WORKER;
-	struct sandbox sandbox = {
-	    .resolves = is_worker, .connects = is_worker};
-	struct mysql_url parsed;
-	char *database = NULL;
-	int status;
-
-	if (is_worker)
-		sandbox.readable = child->cfg->worker.ca_file;
-	if (is_sqlite(url)) {
-		database = store_file(child->cfg->master.state_dir, url);
-		if (database == NULL)
-			return err_set(err, "out of memory");
-	} else {
-		if (mysql_url_parse(url, &parsed, err) == -1)
-			return -1;
-		sandbox.resolves = true;
-		sandbox.port = parsed.host == NULL ? 0 : parsed.port;
-		mysql_url_free(&parsed);
-	}
-	status = enter_sandbox(child, &sandbox, database, err);
-	free(database);
-	return status;
-}
-
-static size_t
-descriptors(const struct child *child)
-{
-	enum { OTHERS = 256 };
-	const struct config *cfg = child->cfg;
-
-	switch (child->role) {
-	case ROLE_SERVICE:
-		return (size_t)cfg->service.max_connections + OTHERS;
-	case ROLE_WORKER: /* as many again may be kept open */
-		return 2 * (size_t)cfg->worker.max_deliveries + OTHERS;
-	case ROLE_MASTER:
-	case ROLE_PREFLIGHT:
-		break;
-	}
-	return OTHERS;
-}
-
-static int
-give_rights_up(const struct child *child, struct err *err)
-{
-	const struct config_master *cfg = &child->cfg->master;
-
-	if (privileges_want_descriptors(descriptors(child), err) == -1 ||
-	    privileges_drop(cfg, err) == -1)
-		return -1;
-	return cfg->sandbox ? confine(child, err) : 0;
 }
 
 int
@@ -156,7 +43,7 @@ child_isolate(struct child *child, struct err *err)
 	set_log_name(child);
 	child->score = &child->sb->shared->slots[child->slot];
 	atomic_store(&child->score->pid, getpid());
-	return give_rights_up(child, err);
+	return confine(child, err);
 }
 
 static void
@@ -287,6 +174,6 @@ child_store_params(const struct child *child, struct store_params *params)
 	    .password = cfg->password,
 	    .connect_timeout_ms = cfg->connect_timeout_ms,
 	    .timeout_ms = cfg->timeout_ms,
-	    .write_lock = is_sqlite(cfg->url) ? child->sb->write_lock : NULL,
+	    .write_lock = store_is_sqlite(cfg->url) ? child->sb->write_lock : NULL,
 	};
 }

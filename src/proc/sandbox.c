@@ -95,7 +95,7 @@ allow_path(int ruleset, const char *path, uint64_t access, struct err *err)
 		return 0;
 	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd == -1)
-		return errno == ENOENT ? 0 : err_errno(err, "%s", path);
+		return err_errno(err, "%s", path);
 	rule.fd = fd;
 	if (fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode))
 		rule.access &= FS_OF_A_FILE;
@@ -118,7 +118,8 @@ add_rules(int ruleset, const struct sandbox *sandbox,
 			(FS_READ | FS_WRITE) & handled->fs, err) == -1)
 			return -1;
 	for (size_t i = 0; sandbox->resolves && i < n; i++)
-		if (allow_path(ruleset, resolver_paths[i], FS_READ, err) == -1)
+		if (access(resolver_paths[i], F_OK) == 0 &&
+		    allow_path(ruleset, resolver_paths[i], FS_READ, err) == -1)
 			return -1;
 	if (allow_path(ruleset, sandbox->readable, FS_READ, err) == -1)
 		return -1;

@@ -39,6 +39,9 @@ struct store_params {
 	struct write_lock *write_lock; /* SQLite, or NULL: busy time-out only */
 };
 
+/* Whether it is sqlite:PATH. */
+bool store_is_sqlite(const char *url);
+
 /*
  * The path of the file of sqlite:PATH, which starts in state_dir unless that is
  * NULL; to be freed. NULL when memory is short.

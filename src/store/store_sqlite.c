@@ -76,6 +76,12 @@ sqlite_destroy(struct store_backend *backend)
 	free(c);
 }
 
+bool
+store_is_sqlite(const char *url)
+{
+	return strncmp(url, "sqlite:", strlen("sqlite:")) == 0;
+}
+
 char *
 store_file(const char *state_dir, const char *url)
 {

@@ -3,6 +3,7 @@
 
 import os
 import pwd
+import signal
 import socket
 
 import pytest
@@ -51,6 +52,39 @@ def test_children_run_as_the_user(prepare, store, sink):
     assert c.ctl("reload").returncode == 0
     c.schedule("f", sink.url("/f"))
     c.wait_state("f", "COMPLETED")
+
+
+@needs_root
+def test_rotated_log_of_the_user(prepare, store, sink):
+    c = prepare(master={"user": "nobody"})
+    for_nobody(c, store)
+    assert c.ctl("start").returncode == 0
+    assert os.stat(str(c.log)).st_uid == NOBODY.pw_uid
+    old = str(c.log) + ".1"
+    os.rename(str(c.log), old)
+    c.send(signal.SIGUSR1)
+
+    def logs(pid):
+        return {os.readlink("/proc/%d/fd/%s" % (pid, fd))
+                for fd in os.listdir("/proc/%d/fd" % pid)} & {str(c.log), old}
+    wait_for(lambda: all(logs(pid) == {str(c.log)} for pid in pids_of(c)),
+             what="the new log")
+    assert os.stat(str(c.log)).st_uid == NOBODY.pw_uid
+    c.schedule("e", sink.url("/e"))
+    c.wait_state("e", "COMPLETED")
+    assert "cannot reopen" not in read_text(old) + read_text(str(c.log))
+
+
+def test_directory_that_is_missing(prepare, store):
+    """The sandbox does not hide the reason."""
+    if isinstance(store, MysqlStore):
+        pytest.skip("there is no file")
+    c = prepare()
+    c.configure(datastore={"url": "sqlite:/nonexistent/cassata.db"})
+    result = c.run(*c.command())
+    assert result.returncode != 0
+    assert "/nonexistent" in result.stderr
+    assert "No such file or directory" in result.stderr
 
 
 @needs_root
