@@ -3,6 +3,7 @@
 Everything lives below one temporary directory, and whatever was started is
 stopped when its "with" ends."""
 
+import argparse
 import contextlib
 import json
 import os
@@ -42,6 +43,46 @@ def free_port():
 
 def memory_bytes():
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def pss_kib(pid):
+    """A process's memory, its share of what others hold as well."""
+    text = Path("/proc/%d/smaps_rollup" % pid).read_text()
+    return int(re.search(r"^Pss:\s+(\d+)", text, re.M).group(1))
+
+
+def tree_bytes(path):
+    """The files below a directory; one that goes meanwhile is nothing."""
+    total = 0
+    for file in Path(path).rglob("*"):
+        with contextlib.suppress(OSError):
+            total += file.stat().st_size
+    return total
+
+
+def build_directory():
+    """Where the programs are: CASSATA_BUILD, else the present directory, else
+    the source tree."""
+    for place in os.environ.get("CASSATA_BUILD"), ".", SOURCE:
+        if place and (Path(place) / "cassatad").exists():
+            return place
+    raise Failure("no cassatad: set CASSATA_BUILD")
+
+
+def parse_arguments(description, *options):
+    """The command line: datastores, all unless some are named, and options as
+    (name, type, default, help)."""
+    parser = argparse.ArgumentParser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("datastore", nargs="*", help="of: " + " ".join(STORES))
+    for name, kind, default, text in options:
+        parser.add_argument("--" + name, type=kind, default=default, help=text)
+    arguments = parser.parse_args()
+    arguments.datastore = arguments.datastore or list(STORES)
+    if not set(arguments.datastore) <= set(STORES):
+        parser.error("datastores are: " + " ".join(STORES))
+    return arguments
 
 
 class Lab:
@@ -288,6 +329,9 @@ class Sqlite:
     def pids(self):
         return []
 
+    def size_bytes(self):
+        return tree_bytes(self._directory)
+
     def settle(self):
         """What was written is on the disk: later syncs wait for themselves."""
         os.sync()
@@ -354,6 +398,9 @@ class Mariadb:
 
     def pids(self):
         return [(self._directory / "pid").read_text().strip()]
+
+    def size_bytes(self):
+        return tree_bytes(self._directory / "data")
 
     def settle(self):
         """Dirty pages of a fill are not the business of what follows."""
