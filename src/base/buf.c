@@ -11,14 +11,22 @@ enum { BUF_MIN = 256 };
 void
 buf_init(struct buf *buf, size_t max)
 {
-	*buf = (struct buf){.max = max};
+	buf_init_within(buf, max, NULL);
+}
+
+void
+buf_init_within(struct buf *buf, size_t max, struct buf_budget *budget)
+{
+	*buf = (struct buf){.max = max, .budget = budget};
 }
 
 void
 buf_free(struct buf *buf)
 {
 	free(buf->p);
-	buf_init(buf, buf->max);
+	if (buf->budget != NULL)
+		buf->budget->used -= buf->cap;
+	buf_init_within(buf, buf->max, buf->budget);
 }
 
 void
@@ -26,6 +34,16 @@ buf_reset(struct buf *buf)
 {
 	buf->len = 0;
 	buf->failed = false;
+}
+
+static bool
+affordable(const struct buf *buf, size_t cap)
+{
+	const struct buf_budget *budget = buf->budget;
+
+	return budget == NULL || cap <= BUF_SMALL_BYTES ||
+	       (budget->used <= budget->max &&
+		   cap - buf->cap <= budget->max - budget->used);
 }
 
 int
@@ -43,12 +61,16 @@ buf_reserve(struct buf *buf, size_t more)
 		cap = buf->len + more;
 	if (cap < BUF_MIN && BUF_MIN <= buf->max)
 		cap = BUF_MIN;
-	if (cap == SIZE_MAX)
+	if (!affordable(buf, cap))
+		cap = buf->len + more;
+	if (cap == SIZE_MAX || !affordable(buf, cap))
 		return -1;
 	/* One byte beyond cap takes the NUL that vsnprintf insists on. */
 	p = realloc(buf->p, cap + 1);
 	if (p == NULL)
 		return -1;
+	if (buf->budget != NULL)
+		buf->budget->used += cap - buf->cap;
 	buf->p = p;
 	buf->cap = cap;
 	return 0;

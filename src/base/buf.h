@@ -8,8 +8,19 @@
 #include "base/slice.h"
 
 /*
+ * What several bufs may take together, in bytes. Up to BUF_SMALL_BYTES a buf
+ * is counted but never refused: there is always room to say no.
+ */
+struct buf_budget {
+	size_t used;
+	size_t max;
+};
+
+enum { BUF_SMALL_BYTES = 8192 };
+
+/*
  * Growable bytes with a maximum given at birth. A failed append (no memory, or
- * beyond the maximum) sets failed, appends nothing and makes every later append
+ * beyond the maximum or the budget) sets failed, appends nothing and makes every later append
  * fail too, so that a chain of appends needs one check at its end.
  */
 struct buf {
@@ -18,10 +29,14 @@ struct buf {
 	size_t cap;
 	size_t max;
 	bool failed;
+	struct buf_budget *budget; /* NULL: none */
 };
 
 /* Allocates nothing yet. max is the largest len ever allowed, in bytes. */
 void buf_init(struct buf *buf, size_t max);
+
+/* The same; its memory counts in the budget, which must outlive it. */
+void buf_init_within(struct buf *buf, size_t max, struct buf_budget *budget);
 
 /* Frees the bytes; the buf is as after buf_init. */
 void buf_free(struct buf *buf);

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -19,7 +20,9 @@
 enum {
 	FILE_BYTES_MAX = 1024 * 1024,
 	PASSWORD_BYTES_MAX = 4096,
-	NAME_MAX_LEN = 40
+	NAME_MAX_LEN = 40,
+	/* What one read may bring beyond the request that is being read. */
+	READ_AHEAD_BYTES = 64 * 1024,
 };
 
 static_assert((int)CONFIG_VALUES_MAX == (int)RETRY_DELAYS_MAX,
@@ -96,6 +99,8 @@ static const struct key keys[] = {
 	"512"},
     {"service", "maxConnections", KIND_INT, AT(service.max_connections), "1",
 	"100000", "1024"},
+    {"service", "maxRequestMemory", KIND_SIZE,
+	AT(service.max_request_memory_bytes), "1MiB", "64GiB", "128MiB"},
     {"service", "maxRequestsPerConnection", KIND_INT,
 	AT(service.max_requests), "0", "1000000000", "0"},
     {"service", "maxRequestLineBytes", KIND_SIZE,
@@ -774,6 +779,32 @@ find_user(struct load *ld)
 		master->gid = group->gr_gid;
 }
 
+int64_t
+config_request_bytes(const struct config_service *service)
+{
+	/* Headers count twice: chunk lines and trailers are bounded alike. */
+	return service->max_request_line_bytes + 2 * service->max_header_bytes +
+	       service->max_body_bytes + READ_AHEAD_BYTES;
+}
+
+/* Half of it is for requests; buffers kept for later ones may have the rest. */
+static void
+check_request_memory(struct load *ld)
+{
+	const struct config_service *service = &ld->cfg->service;
+	int64_t least = 2 * config_request_bytes(service);
+	struct config_mark at =
+	    mark_of_target(ld, AT(service.max_request_memory_bytes));
+
+	if (at.line == 0)
+		at = mark_of_target(ld, AT(service.max_body_bytes));
+	if (service->max_request_memory_bytes < least)
+		config_error(ld->errors, ld->file, at,
+		    "maxRequestMemory (%" PRId64 " bytes) must have room for "
+		    "two of the largest requests (%" PRId64 " bytes)",
+		    service->max_request_memory_bytes, least);
+}
+
 static void
 check(struct load *ld)
 {
@@ -789,6 +820,7 @@ check(struct load *ld)
 		    "maxEventsProcessedPerTransaction (%d) must not be below "
 		    "numEventsProcessedPerTransaction (%d)",
 		    worker->claim_max, worker->claim_min);
+	check_request_memory(ld);
 	if (strlen(path) > longest)
 		config_error(ld->errors, ld->file,
 		    mark_of_target(ld, AT(master.control_socket)),

@@ -23,6 +23,7 @@ struct config_service {
 	int commit_batch;	     /* adds per commit, at most */
 	int max_requests;	     /* of one connection; 0: no limit */
 	int max_connections;	     /* per process */
+	int64_t max_request_memory_bytes; /* per process */
 	int64_t max_request_line_bytes;
 	int64_t max_header_bytes;
 	int max_headers;
@@ -32,6 +33,9 @@ struct config_service {
 	int64_t idle_timeout_ms;
 	int64_t write_timeout_ms;
 };
+
+/* The largest request, with what one read may bring beyond it; bytes. */
+int64_t config_request_bytes(const struct config_service *service);
 
 struct config_worker {
 	int processes;		     /* numWorkerThreads */

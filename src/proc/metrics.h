@@ -16,6 +16,8 @@ struct scoreboard;
 	X(CONNECTIONS_ACCEPTED, "counter",                                     \
 	    "cassata_connections_accepted_total", "",                          \
 	    "Client connections accepted.")                                    \
+	X(REQUEST_MEMORY, "gauge", "cassata_request_memory_bytes", "",         \
+	    "Memory held for requests and answers.")                           \
 	X(REQUESTS_2XX, "counter", "cassata_http_requests_total",              \
 	    "{code=\"2xx\"}", "Requests answered, by class of status code.")   \
 	X(REQUESTS_4XX, "counter", "cassata_http_requests_total",              \

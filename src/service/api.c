@@ -500,10 +500,9 @@ read_ids(struct exchange *x, struct slice rest)
 		return IDS_UNKNOWN;
 	app = slice_of(rest.p, (size_t)(slash - rest.p));
 	id = slice_of(slash + 1, rest.len - app.len - 1);
-	if (memchr(id.p, '/', id.len) != NULL)
+	if (memchr(id.p, '/', id.len) != NULL || rest.len > x->scratch.cap)
 		return IDS_UNKNOWN;
-	if (buf_reserve(&x->scratch, rest.len) == -1 ||
-	    http_percent_decode(app, x->scratch.p, &app_len) == -1 ||
+	if (http_percent_decode(app, x->scratch.p, &app_len) == -1 ||
 	    http_percent_decode(id, x->scratch.p + app_len, &id_len) == -1)
 		return IDS_BAD;
 	x->scratch.len = app_len + id_len;
@@ -512,6 +511,17 @@ read_ids(struct exchange *x, struct slice rest)
 	if (!valid_id(x->app, EVENT_APP_MAX) || !valid_id(x->id, EVENT_ID_MAX))
 		return IDS_UNKNOWN;
 	return event_key_make(x->app, x->id, &x->key) == -1 ? IDS_BAD : IDS_OK;
+}
+
+/* Room for what is decoded, now: later a lack of it would look like a fault of
+ * the request. */
+static int
+reserve_scratch(struct exchange *x)
+{
+	size_t len = x->req.body.len + x->req.path.len;
+
+	return buf_reserve(&x->scratch,
+	    len < EXCHANGE_SCRATCH_BYTES ? len : EXCHANGE_SCRATCH_BYTES);
 }
 
 void
@@ -528,6 +538,11 @@ api_dispatch(struct exchange *x)
 	if (!allows(route->methods, x->req.method)) {
 		api_problem(x, 405, "this resource has no such method");
 		x->res.allow = route->methods;
+		x->answered(x);
+		return;
+	}
+	if (reserve_scratch(x) == -1) {
+		service_out_of_memory(x);
 		x->answered(x);
 		return;
 	}

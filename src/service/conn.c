@@ -11,7 +11,7 @@
 #include "service/service.h"
 
 enum {
-	READ_BYTES = 8 * 1024,	   /* the least room for a read */
+	READ_BYTES = BUF_SMALL_BYTES, /* the least room for a read */
 	KEEP_OUT_BYTES = 4 * 1024, /* an idle connection keeps no more */
 	OUT_EXTRA_BYTES = 512 * 1024,
 	LINGER_MS = 2000,
@@ -95,6 +95,8 @@ linger(struct conn *c)
 		return;
 	}
 	c->state = CONN_LINGERING;
+	service_return_exchange(c->service, c->x);
+	c->x = NULL;
 	loop_io_want(c->io, LOOP_READ);
 	set_deadline(c, LINGER_MS);
 }
@@ -135,26 +137,44 @@ class_of(int status)
 	return status < 500 ? METRIC_REQUESTS_4XX : METRIC_REQUESTS_5XX;
 }
 
+/* 0, or -1 when memory is short; then nothing was added to out. */
+static int
+write_answer(struct conn *c)
+{
+	struct exchange *x = c->x;
+	struct http_response *res = &x->res;
+	size_t before = c->out.len;
+
+	res->close = c->closing;
+	res->head = slice_eq(x->req.method, SLICE_LITERAL("HEAD"));
+	res->minor = x->req.minor;
+	res->body = buf_slice(&x->body);
+	if (!x->body.failed &&
+	    http_response_write(&c->out, res, clock_wall_ms()) == 0)
+		return 0;
+	c->out.failed = false;
+	c->out.len = before;
+	return -1;
+}
+
 /* The answer is complete: puts it on the wire. The caller goes on with run. */
 static void
 answer(struct conn *c)
 {
 	struct exchange *x = c->x;
-	struct http_response *res = &x->res;
 
 	if (c->service->draining)
 		c->linger = c->closing = true;
 	if (!x->req.keep_alive ||
 	    ++c->n_requests == c->service->cfg->service.max_requests)
 		c->closing = true;
-	res->close = c->closing;
-	res->head = slice_eq(x->req.method, SLICE_LITERAL("HEAD"));
-	res->minor = x->req.minor;
-	res->body = buf_slice(&x->body);
-	if (x->body.failed ||
-	    http_response_write(&c->out, res, clock_wall_ms()) == -1)
-		c->closing = true; /* no memory: a closed connection says so */
-	metric_add(c->service->child->score, class_of(res->status), 1);
+	if (write_answer(c) == -1) {
+		buf_free(&x->body);
+		service_out_of_memory(x);
+		if (write_answer(c) == -1)
+			c->closing = true; /* which says so, too */
+	}
+	metric_add(c->service->child->score, class_of(x->res.status), 1);
 	x->in_at += x->parser.consumed;
 	c->state = CONN_WRITING;
 	set_deadline(c, c->service->cfg->service.write_timeout_ms);
@@ -172,17 +192,33 @@ answered(struct exchange *x)
 		run(c);
 }
 
-/* A request that cannot be read: says why, then closes. */
+/* The rest of what the client sends is not read: its answer is the last. */
 static void
-refuse(struct conn *c, int status, const char *reason)
+stop_reading(struct conn *c)
 {
 	struct exchange *x = c->x;
 
 	c->closing = c->linger = true;
 	if (!x->parser.head_done)
 		x->req = (struct http_request){.minor = 1};
-	x->parser.consumed = x->in.len - x->in_at; /* the rest is not read */
-	api_problem(x, status, reason);
+	x->parser.consumed = x->in.len - x->in_at;
+}
+
+/* A request that cannot be read: says why, then closes. */
+static void
+refuse(struct conn *c, int status, const char *reason)
+{
+	stop_reading(c);
+	api_problem(c->x, status, reason);
+	answer(c);
+}
+
+/* A request that there is no room for. */
+static void
+refuse_for_memory(struct conn *c)
+{
+	stop_reading(c);
+	service_out_of_memory(c->x);
 	answer(c);
 }
 
@@ -307,7 +343,9 @@ make_room(struct exchange *x)
 	}
 	if (more > in->max - in->len)
 		more = in->max - in->len;
-	return more == 0 ? -1 : buf_reserve(in, more);
+	if (more > 0 && buf_reserve(in, more) == 0)
+		return 0;
+	return in->cap > in->len ? 0 : -1; /* the last of it will do */
 }
 
 static int
@@ -331,8 +369,13 @@ read_request(struct conn *c)
 	struct exchange *x;
 	ssize_t n;
 
-	if (ensure_exchange(c) == -1 || make_room(c->x) == -1) {
+	if (ensure_exchange(c) == -1) {
 		conn_close(c);
+		return;
+	}
+	if (make_room(c->x) == -1) {
+		refuse_for_memory(c);
+		run(c);
 		return;
 	}
 	x = c->x;
@@ -435,7 +478,7 @@ conn_open(struct service *service, int fd)
 	}
 	c->service = service;
 	c->fd = fd;
-	buf_init(&c->out, out_max);
+	buf_init_within(&c->out, out_max, &service->memory);
 	c->io = loop_io_create(service->loop, fd, LOOP_READ, on_io, c);
 	c->timer = loop_timer_create(service->loop, on_deadline, c);
 	if (c->io == NULL || c->timer == NULL) {

@@ -6,10 +6,6 @@
 #include "service/service.h"
 
 enum {
-	/* What one read may bring beyond the request that is being read. */
-	READ_AHEAD_BYTES = 64 * 1024,
-	/* The decoded ids and the headers of an event, with room. */
-	SCRATCH_MAX_BYTES = 64 * 1024,
 	/* Larger than any answer but an event document; see response_max. */
 	ANSWER_BYTES = 256 * 1024,
 	/* Buffers up to this are kept for the next request. */
@@ -20,19 +16,17 @@ struct exchange *
 exchange_create(struct service *service)
 {
 	const struct config_service *cfg = &service->cfg->service;
+	struct buf_budget *memory = &service->memory;
 	struct exchange *x = calloc(1, sizeof(*x));
 
 	if (x == NULL)
 		return NULL;
 	x->service = service;
-	/* Headers count twice: chunk lines and trailers are bounded alike. */
-	buf_init(&x->in,
-	    (size_t)(cfg->max_request_line_bytes + 2 * cfg->max_header_bytes +
-		cfg->max_body_bytes) +
-		READ_AHEAD_BYTES);
-	buf_init(&x->scratch, SCRATCH_MAX_BYTES);
+	buf_init_within(&x->in, (size_t)config_request_bytes(cfg), memory);
+	buf_init_within(&x->scratch, EXCHANGE_SCRATCH_BYTES, memory);
 	/* A body of control characters grows six times when it is escaped. */
-	buf_init(&x->body, 6 * (size_t)cfg->max_body_bytes + ANSWER_BYTES);
+	buf_init_within(
+	    &x->body, 6 * (size_t)cfg->max_body_bytes + ANSWER_BYTES, memory);
 	return x;
 }
 

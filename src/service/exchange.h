@@ -15,6 +15,9 @@
 struct conn;
 struct service;
 
+/* The decoded ids and the headers of an event, with room. */
+enum { EXCHANGE_SCRATCH_BYTES = 64 * 1024 };
+
 /*
  * One request and its answer. A connection borrows an exchange while it has
  * bytes of a request; idle connections have none. While the datastore works on

@@ -33,13 +33,21 @@ service_take_exchange(struct service *service)
 void
 service_return_exchange(struct service *service, struct exchange *x)
 {
-	if (service->n_pool == POOL_MAX) {
+	if (service->n_pool == POOL_MAX ||
+	    service->memory.used > service->memory.max / 2) {
 		exchange_free(x);
 		return;
 	}
 	exchange_reset(x);
 	STAILQ_INSERT_HEAD(&service->pool, x, entry);
 	service->n_pool++;
+}
+
+void
+service_out_of_memory(struct exchange *x)
+{
+	api_problem(x, 503, "too much memory is held by unanswered requests");
+	x->res.retry_after_s = RETRY_AFTER_S;
 }
 
 void
@@ -148,6 +156,8 @@ before_sleep(void *arg)
 	struct service *service = arg;
 
 	intake_commit(&service->intake);
+	metric_set(service->child->score, METRIC_REQUEST_MEMORY,
+	    (int64_t)service->memory.used);
 }
 
 static void
@@ -207,6 +217,7 @@ service_init(struct service *service, struct child *child, struct err *err)
 	*service = (struct service){
 	    .child = child,
 	    .cfg = child->cfg,
+	    .memory = {.max = (size_t)cfg->max_request_memory_bytes},
 	    .limits =
 		{
 		    .max_line_bytes = (size_t)cfg->max_request_line_bytes,

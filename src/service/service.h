@@ -21,6 +21,7 @@ struct service {
 	struct store_thread *store;
 	struct intake intake;
 	struct http_limits limits;
+	struct buf_budget memory; /* of all requests and answers */
 
 	struct loop_io **listeners; /* child->n_listen of them */
 	struct loop_timer *accept_timer; /* after descriptors ran out */
@@ -38,6 +39,9 @@ void service_return_exchange(struct service *service, struct exchange *x);
 
 /* A connection of this service has been closed and freed. */
 void service_conn_closed(struct service *service);
+
+/* Fills the answer in: 503, service.maxRequestMemory is used up. */
+void service_out_of_memory(struct exchange *x);
 
 /*
  * Answers the exchange for a datastore call that failed: 503 or 500; the store

@@ -3,6 +3,7 @@
 the framing checked."""
 
 import json
+import select
 import socket
 from urllib.parse import quote
 
@@ -56,6 +57,10 @@ class Connection:
     def shutdown(self):
         """Says that nothing more will be sent."""
         self._sock.shutdown(socket.SHUT_WR)
+
+    def readable(self):
+        """Whether the server has sent something."""
+        return bool(select.select([self._sock], [], [], 0)[0])
 
     def at_end(self):
         """Whether the server ends the connection without another byte."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """The HTTP API: every row of its table, every refusal, and the framing."""
 
+import contextlib
 import json
 import re
 import time
@@ -647,6 +648,45 @@ def test_connection_limit(launch):
         assert third.read_response().status == 200
         second.send_request("GET", "/metrics")
         assert metric(second.read_response(), "cassata_connections") == 2
+
+
+def test_request_memory(launch):
+    """Bodies that do not arrive hold memory up to a limit; beyond it a client
+    is told to come again, and those that were there go on."""
+    c = launch(service={"processes": 1, "maxBodyBytes": "1MiB",
+                        "maxRequestMemory": "4MiB"})
+    document = json.dumps(an_event("memory", event="x" * 900000)).encode()
+    head = ("POST /cassata/add HTTP/1.1\r\nHost: x\r\n"
+            "Content-Length: %d\r\n\r\n" % len(document)).encode()
+    with contextlib.ExitStack() as stack:
+        slow, refused = [], None
+        while refused is None:
+            assert len(slow) < 10, "nothing was refused"
+            connection = stack.enter_context(Connection(c.port))
+            held = metric(c.get("/metrics"), "cassata_request_memory_bytes")
+            connection.send(head + document[:-1])
+
+            def settled():
+                nonlocal refused
+                if connection.readable():
+                    refused = connection.read_response()
+                    return True
+                return metric(
+                    c.get("/metrics"),
+                    "cassata_request_memory_bytes") >= held + len(document)
+            wait_for(settled)
+            slow.append(connection)
+        assert_problem(refused, 503)
+        assert refused.header("retry-after") == "2"
+        assert len(slow) > 2
+        assert c.get("/livez").status == 200
+        first = slow[0]
+        first.send(document[-1:])
+        assert first.read_response().status == 201
+        first.close()
+    wait_for(lambda: metric(
+        c.get("/metrics"), "cassata_request_memory_bytes") < 1 << 20)
+    assert c.post(document).status == 200
 
 
 def test_body_limit(launch):

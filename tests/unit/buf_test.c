@@ -34,6 +34,36 @@ START_TEST(test_appends_in_order)
 }
 END_TEST
 
+START_TEST(test_budget)
+{
+	struct buf_budget budget = {.max = 40000};
+	struct buf one, other;
+
+	buf_init_within(&one, 100000, &budget);
+	buf_init_within(&other, 100000, &budget);
+	ck_assert_int_eq(buf_reserve(&one, 30000), 0);
+	ck_assert_uint_eq(budget.used, 30000);
+	ck_assert_int_eq(buf_reserve(&other, 10001), -1);
+	ck_assert(!other.failed);
+	ck_assert_int_eq(buf_reserve(&other, 10000), 0);
+	ck_assert_uint_eq(budget.used, 40000);
+	other.len = other.cap;
+	ck_assert_int_eq(buf_append_char(&other, 'x'), -1);
+	ck_assert(other.failed);
+	/* A small one is counted, not refused. */
+	buf_free(&other);
+	ck_assert_uint_eq(budget.used, 30000);
+	ck_assert_int_eq(buf_reserve(&one, 40000), 0);
+	ck_assert_int_eq(buf_reserve(&other, BUF_SMALL_BYTES), 0);
+	ck_assert_uint_eq(budget.used, 40000 + BUF_SMALL_BYTES);
+	other.len = other.cap;
+	ck_assert_int_eq(buf_append_char(&other, 'x'), -1);
+	buf_free(&other);
+	buf_free(&one);
+	ck_assert_uint_eq(budget.used, 0);
+}
+END_TEST
+
 START_TEST(test_maximum)
 {
 	struct buf buf;
@@ -152,6 +182,7 @@ main(void)
 	int failures;
 
 	tcase_add_test(tc, test_appends_in_order);
+	tcase_add_test(tc, test_budget);
 	tcase_add_test(tc, test_maximum);
 	tcase_add_test(tc, test_printf_fills_to_the_maximum);
 	tcase_add_test(tc, test_printf_grows);

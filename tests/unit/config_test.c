@@ -42,6 +42,8 @@ static const struct field {
     {OTHER(service, "createTablesIfNotExists", BOOL, create_tables, 0, NULL)},
     {NUMBER(service, "commitBatch", INT, commit_batch, 512, "1", 1, "10000",
 	10000)},
+    {NUMBER(service, "maxRequestMemory", INT64, max_request_memory_bytes,
+	134217728, "1MiB", 1048576, "64GiB", 68719476736)},
     {NUMBER(service, "maxRequestsPerConnection", INT, max_requests, 0, "0", 0,
 	"1000000000", 1000000000)},
     {NUMBER(service, "maxConnections", INT, max_connections, 1024, "1", 1,
@@ -265,7 +267,7 @@ START_TEST(test_example_has_every_default)
 }
 END_TEST
 
-/* Puts one value under its key; claim_min must not be above claim_max. */
+/* Puts one value under its key, with what must be below or above it. */
 static const char *
 one(const struct field *field, const char *value)
 {
@@ -279,6 +281,10 @@ one(const struct field *field, const char *value)
 		? "  maxEventsProcessedPerTransaction: 10000\n"
 	    : field->offset == AT(worker.claim_max)
 		? "  numEventsProcessedPerTransaction: 1\n"
+	    : field->offset == AT(service.max_request_memory_bytes)
+		? "  maxBodyBytes: 1KiB\n"
+	    : field->offset == AT(service.max_body_bytes)
+		? "  maxRequestMemory: 1GiB\n"
 		: "");
 	return yaml;
 }
@@ -545,6 +551,12 @@ static const struct {
     {"worker:\n  numEventsProcessedPerTransaction: 501\n",
 	"c.yaml:2:3: maxEventsProcessedPerTransaction (500) must not be below "
 	"numEventsProcessedPerTransaction (501)"},
+    {"service:\n  maxBodyBytes: 8MiB\n  maxRequestMemory: 16MiB\n",
+	"c.yaml:3:3: maxRequestMemory (16777216 bytes) must have room for two "
+	"of the largest requests (17055744 bytes)"},
+    {"service:\n  maxBodyBytes: 64MiB\n",
+	"c.yaml:2:3: maxRequestMemory (134217728 bytes) must have room for two "
+	"of the largest requests (134496256 bytes)"},
     {"master:\n  controlSocket: "
      "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
