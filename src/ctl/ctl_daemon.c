@@ -492,6 +492,7 @@ ctl_init_db(struct ctl *ctl)
 	    .password = cfg->password,
 	    .connect_timeout_ms = cfg->connect_timeout_ms,
 	    .timeout_ms = cfg->timeout_ms,
+	    .max_event_bytes = (size_t)ctl->cfg.service.max_body_bytes,
 	};
 	struct store *store;
 	struct err err;

@@ -174,6 +174,8 @@ child_store_params(const struct child *child, struct store_params *params)
 	    .password = cfg->password,
 	    .connect_timeout_ms = cfg->connect_timeout_ms,
 	    .timeout_ms = cfg->timeout_ms,
+	    .max_event_bytes =
+		(size_t)child->cfg->service.max_body_bytes,
 	    .write_lock = store_is_sqlite(cfg->url) ? child->sb->write_lock : NULL,
 	};
 }

@@ -272,6 +272,19 @@ mysql_conn_close(struct mysql_conn *c)
 	}
 }
 
+bool
+mysql_conn_alive(const struct mysql_conn *c)
+{
+#ifdef HAVE_MYSQL_GET_SOCKET
+	struct pollfd socket = {.fd = mysql_get_socket(c->mysql)};
+#else
+	struct pollfd socket = {.fd = c->mysql->net.fd};
+#endif
+
+	socket.events = POLLIN;
+	return poll(&socket, 1, 0) == 0;
+}
+
 void
 mysql_conn_fini(struct mysql_conn *c)
 {

@@ -18,6 +18,7 @@ enum {
 	MYSQL_IDS_MAX = 512, /* of an IN list */
 	MYSQL_ARGS_MAX = 1024,
 	MYSQL_COLUMNS_MAX = 20,
+	MYSQL_ROW_BYTES = 512, /* numbers, lengths and types of an event's row */
 };
 
 /*
@@ -44,6 +45,7 @@ struct mysql_conn {
 	char *password; /* replaces that of url, or NULL */
 	unsigned connect_timeout_s;
 	unsigned timeout_s;
+	size_t max_event_bytes; /* that an add may bring; 0: unknown */
 
 	MYSQL *mysql;      /* NULL: not connected */
 	bool no_database;  /* the server has none of that name */
@@ -73,6 +75,12 @@ struct mysql_conn *mysql_conn_of(struct store_backend *backend);
 enum store_status mysql_conn_open(struct mysql_conn *c, struct err *err);
 void mysql_conn_close(struct mysql_conn *c);
 void mysql_conn_fini(struct mysql_conn *c); /* closes, frees what it owns */
+
+/*
+ * Whether the server has not ended the connection: between two statements
+ * nothing but the end of it can be there to be read.
+ */
+bool mysql_conn_alive(const struct mysql_conn *c);
 
 /* One statement without arguments and result. */
 enum store_status mysql_conn_query(

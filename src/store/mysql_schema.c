@@ -126,14 +126,29 @@ create_database(struct mysql_conn *c, struct err *err)
 	return status == STORE_OK ? mysql_conn_open(c, err) : status;
 }
 
+static enum store_status
+check_packet(const struct mysql_conn *c, struct err *err)
+{
+	size_t least = c->max_event_bytes + MYSQL_ROW_BYTES;
+
+	if (c->max_event_bytes == 0 || c->max_packet >= least)
+		return STORE_OK;
+	(void)err_set(err,
+	    "max_allowed_packet = %zu of the database server is too small for "
+	    "maxBodyBytes: at least %zu",
+	    c->max_packet, least);
+	return STORE_BROKEN;
+}
+
 enum store_status
 mysql_check(struct store_backend *backend, bool create, struct err *err)
 {
 	struct mysql_conn *c = mysql_conn_of(backend);
 	int64_t version = 0;
-	enum store_status status = STORE_OK;
+	enum store_status status;
 
-	if (c->no_database && create)
+	status = check_packet(c, err);
+	if (status == STORE_OK && c->no_database && create)
 		status = create_database(c, err);
 	if (status == STORE_OK && !c->no_database)
 		status = read_version(c, &version, err);

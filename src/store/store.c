@@ -95,7 +95,8 @@ begin(struct store *store)
 	/* store->err still has the reason. */
 	if (store->away && clock_mono_ms() < store->retry_ms)
 		return STORE_UNAVAILABLE;
-	if (store->backend->connected)
+	if (store->backend->connected &&
+	    (store->ops->alive == NULL || store->ops->alive(store->backend)))
 		return STORE_OK;
 	return store->ops->connect(store->backend, &store->err);
 }

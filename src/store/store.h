@@ -36,6 +36,7 @@ struct store_params {
 	const char *password;	/* replaces the one in url, or NULL */
 	int64_t connect_timeout_ms;
 	int64_t timeout_ms;	/* of one read or write, and of waiting for locks */
+	size_t max_event_bytes; /* that an add may bring; 0: not checked */
 	struct write_lock *write_lock; /* SQLite, or NULL: busy time-out only */
 };
 
@@ -66,7 +67,8 @@ const char *store_target(const struct store *store);
  * Connects and compares the schema version. With create, runs the migrations
  * that are missing, in order (a MySQL database that does not exist is created
  * too). Without it, a missing or other version is STORE_BROKEN with the command
- * that mends it in err. SQLite always creates and migrates.
+ * that mends it in err. SQLite always creates and migrates. A server that takes
+ * no statement of max_event_bytes is STORE_BROKEN, too.
  */
 enum store_status store_check(struct store *store, bool create, struct err *err);
 

@@ -22,6 +22,11 @@ struct store_ops {
 	/* Connects; does not look at the schema. */
 	enum store_status (*connect)(
 	    struct store_backend *backend, struct err *err);
+	/*
+	 * Whether the connection still is one, as far as can be seen without a
+	 * round trip: servers end those that were idle for long. NULL: always.
+	 */
+	bool (*alive)(const struct store_backend *backend);
 	enum store_status (*check)(
 	    struct store_backend *backend, bool create, struct err *err);
 	enum store_status (*ping)(struct store_backend *backend, struct err *err);

@@ -9,7 +9,6 @@
 
 enum {
 	ADD_ROUNDS_MAX = 10,
-	ROW_OVERHEAD_BYTES = 512, /* numbers, lengths and types of one row */
 };
 
 static size_t
@@ -48,6 +47,7 @@ mysql_create(const struct store_params *params, struct store_backend **backend,
 	SLIST_INIT(&c->prepared);
 	c->connect_timeout_s = seconds(params->connect_timeout_ms);
 	c->timeout_s = seconds(params->timeout_ms);
+	c->max_event_bytes = params->max_event_bytes;
 	if (mysql_url_parse(params->url, &c->url, err) == -1)
 		goto fail;
 	if (params->password != NULL) {
@@ -77,6 +77,12 @@ static enum store_status
 mysql_connect_op(struct store_backend *backend, struct err *err)
 {
 	return mysql_conn_open(mysql_conn_of(backend), err);
+}
+
+static bool
+mysql_alive(const struct store_backend *backend)
+{
+	return mysql_conn_alive((const struct mysql_conn *)backend);
 }
 
 static enum store_status
@@ -123,7 +129,7 @@ add_bytes(const struct store_add *add)
 	const struct event *ev = add->event;
 
 	return ev->app.len + ev->id.len + ev->method.len + ev->url.len +
-	       ev->headers.len + ev->body.len + ROW_OVERHEAD_BYTES;
+	       ev->headers.len + ev->body.len + MYSQL_ROW_BYTES;
 }
 
 static int
@@ -507,6 +513,7 @@ const struct store_ops store_mysql_ops = {
     .create = mysql_create,
     .destroy = mysql_destroy,
     .connect = mysql_connect_op,
+    .alive = mysql_alive,
     .check = mysql_check,
     .ping = mysql_ping_op,
     .add = mysql_add,

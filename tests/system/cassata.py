@@ -150,9 +150,13 @@ class MysqlStore:
             client_process.stdin.close()
 
     def disconnect(self):
-        for pid, in self.sql("SELECT id FROM information_schema.processlist "
-                             "WHERE db = '%s'" % self._name, False):
+        """Ends all connections; new ones may be there when it returns."""
+        query = "SELECT id FROM information_schema.processlist " \
+            "WHERE db = '%s'" % self._name
+        ended = set(self.sql(query, False))
+        for pid, in ended:
             self.sql("KILL %s" % pid, False)
+        wait_for(lambda: not ended & set(self.sql(query, False)))
 
     def set_version(self, version):
         self.sql("INSERT INTO meta (version) VALUES (%d)" % version)

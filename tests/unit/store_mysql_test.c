@@ -5,6 +5,7 @@
  */
 #include "store/store_backend.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <mysql.h>
 
 #include "base/clock.h"
+#include "store/mysql_conn.h"
 #include "store/mysql_url.h"
 
 #define OPS (&store_mysql_ops)
@@ -208,6 +210,7 @@ START_TEST(test_lost_connection)
 	char kill[64];
 
 	ck_assert_int_eq(add_one("a"), STORE_OK);
+	ck_assert(OPS->alive(backend));
 	run_sql("SELECT id FROM information_schema.processlist"
 		" WHERE db = 'cassata' AND id <> CONNECTION_ID()");
 	result = mysql_store_result(admin);
@@ -218,6 +221,8 @@ START_TEST(test_lost_connection)
 	mysql_free_result(result);
 	run_sql(kill);
 
+	while (OPS->alive(backend))
+		(void)poll(NULL, 0, 1);
 	assert_failed(add_one("b"), STORE_UNAVAILABLE, "");
 	ck_assert(!backend->connected);
 	ck_assert_int_eq(OPS->connect(backend, &err), STORE_OK);
@@ -279,6 +284,22 @@ START_TEST(test_taken_row_id)
 		ck_assert(slice_eq(record->event.body, events[i].body));
 		store_record_free(record);
 	}
+}
+END_TEST
+
+/* A start says what adds would otherwise find out one by one. */
+START_TEST(test_small_packets)
+{
+	struct mysql_conn *c = mysql_conn_of(backend);
+
+	c->max_event_bytes = 1048576 - MYSQL_ROW_BYTES;
+	run_sql("SET GLOBAL max_allowed_packet = 1048576");
+	ck_assert_int_eq(OPS->connect(backend, &err), STORE_OK);
+	run_sql("SET GLOBAL max_allowed_packet = 16777216");
+	ck_assert_int_eq(OPS->check(backend, false, &err), STORE_OK);
+	c->max_event_bytes++;
+	assert_failed(OPS->check(backend, false, &err), STORE_BROKEN,
+	    "max_allowed_packet = 1048576");
 }
 END_TEST
 
@@ -357,6 +378,7 @@ main(void)
 	tcase_add_test(tc, test_refused);
 	tcase_add_test(tc, test_unreachable);
 	tcase_add_test(tc, test_lost_connection);
+	tcase_add_test(tc, test_small_packets);
 	tcase_add_test(tc, test_lock_wait_ends);
 	tcase_add_loop_test(tc, test_taken_row_id, 1, EVENTS_MAX + 1);
 	tcase_add_test(tc, test_too_large);
