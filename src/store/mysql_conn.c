@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include "config.h"
+
 #include "store/mysql_conn.h"
 
 #include <assert.h>
