@@ -136,6 +136,32 @@ take_answer(char *bytes, size_t size, size_t n, void *arg)
 	return buf_append(arg, bytes, size * n) == 0 ? size * n : 0;
 }
 
+/*
+ * The answer is JSON that holds what clients and destinations wrote. What a
+ * terminal would take for a command (C0, DEL, C1) and what is no UTF-8 is
+ * printed as JSON's escape.
+ */
+static void
+print_answer(FILE *out, struct slice text)
+{
+	while (text.len > 0) {
+		unsigned char c = (unsigned char)text.p[0];
+		size_t len = slice_utf8_len(text);
+		unsigned char second = len == 2 ? (unsigned char)text.p[1] : 0;
+
+		if (len == 0)
+			fputs("\\ufffd", out);
+		else if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f)
+			fprintf(out, "\\u%04x", c);
+		else if (c == 0xc2 && second < 0xa0)
+			fprintf(out, "\\u%04x", second);
+		else
+			fwrite(text.p, 1, len, out);
+		len = len == 0 ? 1 : len;
+		text = slice_of(text.p + len, text.len - len);
+	}
+}
+
 /* Prints the answer; 2xx is success. */
 static int
 perform(const struct ctl *ctl, const char *method, const char *url,
@@ -170,8 +196,8 @@ perform(const struct ctl *ctl, const char *method, const char *url,
 	if (code != CURLE_OK)
 		ctl_fail(ctl, "%s: %s", url, curl_easy_strerror(code));
 	else
-		fwrite(answer.p, 1, answer.len,
-		    status / 100 == 2 ? stdout : stderr);
+		print_answer(
+		    status / 100 == 2 ? stdout : stderr, buf_slice(&answer));
 	buf_free(&answer);
 	return code == CURLE_OK && status / 100 == 2 ? CTL_OK : CTL_FAILED;
 }

@@ -11,6 +11,7 @@ import pytest
 
 from cassata import SOURCE, wait_for
 from client import path_of
+from sink import Reply
 
 # Exit codes of LSB init scripts.
 OK, FAILED, USAGE, STOPPED, NOT_RUNNING = 0, 1, 2, 3, 7
@@ -260,6 +261,28 @@ def test_event_commands(launch, sink):
     assert_ok(c.ctl("event", "delete", "a", "later"))
     assert c.ctl("event", "show", "a", "later").returncode == FAILED
     assert c.get(path_of("status", "a", "later")).status == 404
+
+
+def test_event_cannot_reach_the_terminal(launch, sink):
+    """What a client and a destination wrote is printed without a byte that a
+    terminal would obey, and means the same."""
+    c = launch(worker={"httpRetryCount": 0})
+    hostile = "\x1b[2J\x9b31m\x7f\r\n\u202e\u0085"
+    sink.on("/e", Reply(500, hostile.encode() + b"\xff\xc2"))
+    raw = json.dumps([hostile, "\x9b\x7f"], ensure_ascii=False).encode()
+    document = json.dumps({
+        "application-id": "app", "event-id": "e", "expiry": 0,
+        "url": sink.url("/e"), "event": 0}).encode()
+    assert c.post(document.replace(b"0}", raw + b"}")).status == 201
+    c.wait_state("e", "FAILED")
+    done = assert_ok(c.ctl("event", "show", "app", "e"))
+    assert not re.search("[^\n\t -~\u00a0-\uffff]", done.stdout)
+    shown = json.loads(done.stdout)
+    assert shown["event"] == [hostile, "\x9b\x7f"]
+    assert shown["attempt-log"][0]["response-body"] == hostile + "\ufffd" * 2
+    done = c.ctl("event", "show", "app", "\x1b[2J\x9b")
+    assert done.returncode == FAILED
+    assert not re.search("[^\n\t -~\u00a0-\uffff]", done.stderr)
 
 
 def test_event_body_from_a_file(launch, sink):
