@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC */
+#ifdef HAVE_CONFIG_H
 #include "config.h"
+#endif
 
 #include "store/mysql_conn.h"
 
