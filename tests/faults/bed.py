@@ -15,7 +15,8 @@ import threading
 import time
 from pathlib import Path
 
-from cassata import TESTS, Cassata, MysqlServer, SqliteStore, wait_for
+from cassata import (TESTS, Cassata, MysqlServer, SqliteStore, is_gone,
+                     wait_for)
 from load import Load, Prober, Witness
 from proxy import Proxy
 from receiver import Receiver
@@ -89,9 +90,8 @@ class Database:
     def kill(self):
         pid = self.pid()
         os.kill(pid, signal.SIGKILL)
-        # A zombie has none; it may stay, and would count as running.
-        wait_for(lambda: not os.path.exists("/proc/%d/root" % pid), 30,
-                 "its end")
+        wait_for(lambda: is_gone(pid), 30, "its end")
+        # As a zombie it would count as running.
         Path(self._server.directory, "pid").unlink()
 
     def start(self):
@@ -229,12 +229,36 @@ class Bed:
                 " WHERE CAST(error AS CHAR) LIKE 'interrupted%'")]
         return states, interrupted
 
+    def _wait_for_master(self, pid):
+        """Its exit code, where it is our child: a successor is not."""
+        code = 0
+        if self.daemon.process:
+            code = self.daemon.process.wait(40)
+            self.daemon.process = None
+        else:
+            wait_for(lambda: is_gone(pid), 40, "the end of the master")
+        self.daemon.pid = None
+        return code
+
+    def kill_master(self):
+        pid = self.daemon.status()["pid"]
+        os.kill(pid, signal.SIGKILL)
+        self._wait_for_master(pid)
+
+    def upgrade_daemon(self):
+        """The answer to it."""
+        pid = self.daemon.status()["pid"]
+        answer = self.daemon.control("upgrade")
+        if answer == "ok\n":
+            self._wait_for_master(pid)
+        return answer
+
     def stop_daemon(self):
         """TERM, and a clean end. Children of a master that was killed may
         still be leaving: these are waited for by the end of all."""
-        self.daemon.send(signal.SIGTERM)
-        code = self.daemon.process.wait(40)
-        self.daemon.process = None
+        pid = self.daemon.status()["pid"]
+        os.kill(pid, signal.SIGTERM)
+        code = self._wait_for_master(pid)
         assert code == 0, "exit code %d" % code
 
     def end_daemon(self):

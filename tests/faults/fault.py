@@ -63,7 +63,7 @@ def kill_service(bed, fault, dice):
 def kill_master(bed, fault, _):
     with bed.life_lock:
         fault.began_at = time.time()
-        bed.daemon.kill()
+        bed.kill_master()
         fault.note = "%d starts" % bed.start_daemon()
 
 
@@ -89,6 +89,15 @@ def hangup(bed, fault, _):
         wait_for(lambda: not old & set(bed.children("worker")) or
                  bed.daemon.log_text().count(REFUSED) > refused, 45,
                  "a reload")
+
+
+def upgrade(bed, fault, _):
+    """To the same program. It is refused while the datastore is away."""
+    with bed.life_lock:
+        bed.children("worker")
+        fault.began_at = time.time()
+        fault.note = bed.upgrade_daemon().strip()
+        assert fault.note == "ok" or not fault.alone, fault.note
 
 
 def stop_and_start(bed, fault, _):
@@ -215,6 +224,7 @@ PROCESS_KINDS = {
     "master killed": (kill_master, 2),
     "worker stopped": (stop_worker, 2),
     "HUP": (hangup, 2),
+    "upgrade": (upgrade, 2),
     "TERM, start": (stop_and_start, 1),
 }
 SQLITE_KINDS = {
@@ -239,7 +249,8 @@ LOSES_WORKER = {"worker killed", "worker stopped"}
 # Results may be kept for longer than the lease.
 LOSES_STORE = set(SQLITE_KINDS) | set(MYSQL_KINDS) | {"worker stopped"}
 # Nothing that a client or the datastore would notice.
-SILENT = {"HUP", "log disk full", "worker killed"} | set(RECEIVER_KINDS)
+SILENT = {"HUP", "upgrade", "log disk full", "worker killed"} | \
+    set(RECEIVER_KINDS)
 
 
 def kinds(bed):

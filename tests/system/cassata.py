@@ -23,6 +23,15 @@ TESTS = Path(__file__).resolve().parent.parent
 SOURCE = TESTS.parent
 
 
+def is_gone(pid):
+    """Also when its parent has not asked for it yet."""
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def wait_for(fn, seconds=15, what="the condition"):
     """What fn returns, as soon as that is true."""
     deadline = time.monotonic() + seconds

@@ -23,15 +23,6 @@ def pids(children):
     return {c["pid"] for c in children}
 
 
-def is_gone(pid):
-    """Also when its parent has not asked for it yet."""
-    try:
-        with open("/proc/%d/stat" % pid) as f:
-            return f.read().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
 def kill_child(pid):
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: is_gone(pid), 10, "end of the child")

@@ -16,11 +16,10 @@ from collections import Counter
 
 import pytest
 
-from cassata import SOURCE, read_text, wait_for
+from cassata import SOURCE, is_gone, read_text, wait_for
 from client import Connection
 from sink import Reply
-from test_lifecycle import (ACTIVATE, Clients, assert_all_delivered, is_gone,
-                            pids)
+from test_lifecycle import ACTIVATE, Clients, assert_all_delivered, pids
 
 # No polling, no lease that ends in time: who needs them makes the test fail.
 NO_CHANCE = {"lease": "10m", "workerThreadPollingInterval": "10m"}
