@@ -132,6 +132,8 @@ static const struct key keys[] = {
 	"1", "10000", "256"},
     {"worker", "maxDeliveriesPerHost", KIND_INT,
 	AT(worker.max_deliveries_per_host), "0", "10000", "0"},
+    {"worker", "maxQueuedPerHost", KIND_INT, AT(worker.max_queued_per_host),
+	"1", "10000", "64"},
     {"worker", "httpRetryCount", KIND_UNSIGNED, AT(worker.retry.max_retries),
 	"0", "1000", "5"},
     {"worker", "retryDelays", KIND_DURATIONS, AT(worker.retry), "0", "30d",

@@ -40,6 +40,8 @@ struct scoreboard;
 	    "Datastore calls that failed.")                                    \
 	X(EVENTS_CLAIMED, "counter", "cassata_events_claimed_total", "",       \
 	    "Events taken for delivery.")                                      \
+	X(EVENTS_DEFERRED, "counter", "cassata_events_deferred_total", "",     \
+	    "Events put back because their host has enough.")                  \
 	X(DELIVERIES_IN_FLIGHT, "gauge", "cassata_deliveries_in_flight", "",   \
 	    "Deliveries on the wire.")                                         \
 	X(DELIVERED, "counter", "cassata_attempts_total",                      \

@@ -91,24 +91,33 @@ write_completed(struct mysql_conn *c, uint64_t owner,
 	return mysql_conn_exec(c, &sql, arity, affected, err);
 }
 
+/* A row of a derived table of results. */
+#define RESULT_ROW "SELECT CAST(? AS SIGNED) AS event, CAST(? AS SIGNED) AS due"
+
 static enum store_status
 write_released(struct mysql_conn *c, uint64_t owner,
     const struct store_result *const *results, size_t n, uint64_t *affected,
     struct err *err)
 {
 	static const struct mysql_sql sql = {
-	    .head = "UPDATE event SET status = 0, attempts = attempts - 1"
-		    " WHERE status = 1 AND owner = ? AND attempts > 0"
-		    " AND id IN (",
-	    .item = "?",
-	    .sep = ", ",
-	    .tail = ")",
+	    .head = "UPDATE event JOIN (",
+	    .item = RESULT_ROW,
+	    .sep = " UNION ALL ",
+	    .tail = ") result ON result.event = event.id"
+		    " SET event.status = 0,"
+		    " event.attempts = event.attempts - 1,"
+		    " event.due_ms = COALESCE(NULLIF(result.due, 0),"
+		    " event.due_ms)"
+		    " WHERE event.status = 1 AND event.owner = ?"
+		    " AND event.attempts > 0",
 	};
-	unsigned arity;
 
+	for (size_t i = 0; i < n; i++) {
+		mysql_conn_i64(c, results[i]->row_id);
+		mysql_conn_i64(c, results[i]->due_ms);
+	}
 	mysql_conn_u64(c, owner);
-	arity = add_ids(c, results, n);
-	return mysql_conn_exec(c, &sql, arity, affected, err);
+	return mysql_conn_exec(c, &sql, (unsigned)n, affected, err);
 }
 
 /*
@@ -180,8 +189,7 @@ write_attempted(struct mysql_conn *c, uint64_t owner,
 {
 	static const struct mysql_sql sql = {
 	    .head = "UPDATE event JOIN (",
-	    .item =
-		"SELECT CAST(? AS SIGNED) AS event, CAST(? AS SIGNED) AS due",
+	    .item = RESULT_ROW,
 	    .sep = " UNION ALL ",
 	    .tail = ") result ON result.event = event.id JOIN attempt"
 		    " ON attempt.event = event.id"
@@ -243,9 +251,7 @@ write_run(struct mysql_conn *c, uint64_t owner,
 static size_t
 run_max(enum result_kind kind)
 {
-	return kind == RESULT_COMPLETED || kind == RESULT_RELEASED
-		   ? MYSQL_IDS_MAX
-		   : MYSQL_ROWS_MAX;
+	return kind == RESULT_COMPLETED ? MYSQL_IDS_MAX : MYSQL_ROWS_MAX;
 }
 
 static enum store_status

@@ -183,7 +183,7 @@ enum result_kind {
 	RESULT_COMPLETED,
 	RESULT_FAILED,	 /* final; logged as an attempt */
 	RESULT_RETRY,	 /* waits for due_ms; logged as an attempt */
-	RESULT_RELEASED, /* never started: attempt uncounted, due as before */
+	RESULT_RELEASED, /* never started: the attempt is not counted */
 };
 
 struct store_result {
@@ -191,7 +191,7 @@ struct store_result {
 	enum result_kind kind;
 	unsigned attempt;	/* number of the attempt, from the claim */
 	int64_t at_ms;		/* when the attempt ended */
-	int64_t due_ms;		/* RESULT_RETRY: the next one */
+	int64_t due_ms;		/* RETRY, RELEASED: the next one; 0: as before */
 	int code;		/* HTTP status, 0 for none */
 	struct slice error;
 	struct slice response;

@@ -730,10 +730,12 @@ release(struct sqlite_conn *c, uint64_t owner,
     const struct store_result *result, size_t *held, struct err *err)
 {
 	static const char sql[] =
-	    "UPDATE event SET status = 0, attempts = attempts - 1"
+	    "UPDATE event SET status = 0, attempts = attempts - 1,"
+	    " due_ms = COALESCE(NULLIF(?, 0), due_ms)"
 	    " WHERE id = ? AND status = 1 AND owner = ?";
 	struct sqlite_query q = sqlite_query_start(c, sql);
 
+	sqlite_bind_int(&q, result->due_ms);
 	sqlite_bind_int(&q, result->row_id);
 	sqlite_bind_bits(&q, owner);
 	return sqlite_query_run(&q, held, err);

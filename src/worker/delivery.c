@@ -255,6 +255,7 @@ delivery_start(struct delivery *d)
 	struct buf line;
 
 	d->state = DELIVERY_ON_WIRE;
+	d->started_ms = clock_mono_ms();
 	buf_init(&line, LINE_MAX_BYTES);
 	if (add_headers(d, &line) == 0)
 		d->transfer = start_transfer(d, &line);
@@ -278,8 +279,9 @@ delivery_interrupt(struct delivery *d)
 }
 
 void
-delivery_release(struct delivery *d)
+delivery_release(struct delivery *d, int64_t due_ms)
 {
 	d->state = DELIVERY_FINISHED;
+	d->result.due_ms = due_ms;
 	d->result.kind = RESULT_RELEASED;
 }

@@ -27,6 +27,7 @@ struct delivery {
 	enum delivery_state state;
 	bool lost; /* its shard was taken from us: the result is void */
 	struct destination *destination;
+	int64_t started_ms; /* monotonic */
 	struct transfer *transfer;
 	struct curl_slist *headers;
 	struct buf response; /* first bytes of a refusal */
@@ -69,9 +70,10 @@ void delivery_start(struct delivery *delivery);
 void delivery_interrupt(struct delivery *delivery);
 
 /*
- * Not started: back to the datastore, the attempt is not counted. ended is not
- * called.
+ * Not started: back to the datastore, the attempt is not counted. due_ms is
+ * when it comes again (database's clock), or 0 for when it was due. ended is
+ * not called.
  */
-void delivery_release(struct delivery *delivery);
+void delivery_release(struct delivery *delivery, int64_t due_ms);
 
 #endif

@@ -7,8 +7,12 @@
 
 #include "worker/delivery.h"
 
+enum { DEFER_MIN_MS = 1000, DEFER_MAX_MS = 60000, MEAN_OF = 8 };
+
 struct destination {
-	unsigned active;
+	unsigned active, queued;
+	double mean_ms;	  /* of a delivery, lately */
+	double served_ms; /* monotonic: those sent away before are done */
 	STAILQ_HEAD(, delivery) waiting;
 	LIST_ENTRY(destination) entry;
 	size_t len;
@@ -16,9 +20,11 @@ struct destination {
 };
 
 void
-destinations_init(struct destinations *set, unsigned cap)
+destinations_init(
+    struct destinations *set, unsigned cap, unsigned queue_max)
 {
 	set->cap = cap;
+	set->queue_max = queue_max;
 	for (size_t i = 0; i < DESTINATION_BUCKETS; i++)
 		LIST_INIT(&set->buckets[i]);
 }
@@ -59,10 +65,9 @@ find_or_create(struct destinations *set, struct slice origin)
 	LIST_FOREACH(d, &set->buckets[bucket], entry)
 		if (slice_ieq(slice_of(d->origin, d->len), origin))
 			return d;
-	d = malloc(sizeof(*d) + origin.len);
+	d = calloc(1, sizeof(*d) + origin.len);
 	if (d == NULL)
 		return NULL;
-	d->active = 0;
 	d->len = origin.len;
 	memcpy(d->origin, origin.p, origin.len);
 	STAILQ_INIT(&d->waiting);
@@ -70,7 +75,7 @@ find_or_create(struct destinations *set, struct slice origin)
 	return d;
 }
 
-bool
+enum admission
 destination_admit(struct destinations *set, struct slice url,
     struct delivery *delivery, struct destination **destination)
 {
@@ -78,29 +83,53 @@ destination_admit(struct destinations *set, struct slice url,
 
 	*destination = NULL;
 	if (set->cap == 0)
-		return true;
+		return ADMISSION_NOW;
 	d = find_or_create(set, origin_of(url));
 	if (d == NULL)
-		return true;
+		return ADMISSION_NOW;
 	*destination = d;
-	if (d->active == set->cap) {
-		STAILQ_INSERT_TAIL(&d->waiting, delivery, queue);
-		return false;
+	if (d->active < set->cap) {
+		d->active++;
+		return ADMISSION_NOW;
 	}
-	d->active++;
-	return true;
+	if (d->queued == set->queue_max)
+		return ADMISSION_FULL;
+	STAILQ_INSERT_TAIL(&d->waiting, delivery, queue);
+	d->queued++;
+	return ADMISSION_QUEUED;
+}
+
+int64_t
+destination_defer_ms(
+    const struct destinations *set, struct destination *d, int64_t now_ms)
+{
+	double now = (double)now_ms, each_ms = d->mean_ms / set->cap;
+	double queued_ms = now + each_ms * d->queued;
+	double latest_ms = now + DEFER_MAX_MS;
+
+	if (d->served_ms < queued_ms)
+		d->served_ms = queued_ms;
+	d->served_ms += each_ms;
+	if (d->served_ms > latest_ms)
+		d->served_ms = latest_ms;
+	return d->served_ms < now + DEFER_MIN_MS
+		   ? DEFER_MIN_MS
+		   : (int64_t)(d->served_ms - now);
 }
 
 struct delivery *
-destination_done(struct destination *d)
+destination_done(struct destination *d, int64_t elapsed_ms)
 {
 	struct delivery *next;
 
 	if (d == NULL)
 		return NULL;
+	d->mean_ms += ((double)elapsed_ms - d->mean_ms) /
+		      (d->mean_ms > 0 ? MEAN_OF : 1);
 	next = STAILQ_FIRST(&d->waiting);
 	if (next != NULL) {
 		STAILQ_REMOVE_HEAD(&d->waiting, queue);
+		d->queued--;
 		return next;
 	}
 	if (--d->active == 0) {

@@ -72,10 +72,9 @@ forget_written(struct worker *w)
 	while ((d = STAILQ_FIRST(&w->writing)) != NULL) {
 		STAILQ_REMOVE_HEAD(&w->writing, queue);
 		/* These wait again: a turn without a claim did not look. */
-		if (d->result.kind == RESULT_RETRY)
+		if (d->result.kind == RESULT_RETRY ||
+		    d->result.kind == RESULT_RELEASED)
 			wake_at(w, d->result.due_ms);
-		else if (d->result.kind == RESULT_RELEASED)
-			wake_at(w, 0);
 		worker_forget(w, d);
 	}
 }

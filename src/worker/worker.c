@@ -51,9 +51,9 @@ worker_forget(struct worker *w, struct delivery *d)
 }
 
 static void
-release(struct worker *w, struct delivery *d)
+release(struct worker *w, struct delivery *d, int64_t due_ms)
 {
-	delivery_release(d);
+	delivery_release(d, due_ms);
 	worker_finish(w, d);
 }
 
@@ -70,11 +70,12 @@ start(struct worker *w, struct delivery *d)
 
 /* The next of the host that has a slot free: starts it, or gives it up. */
 static void
-start_queued(struct worker *w, struct destination *destination)
+start_queued(
+    struct worker *w, struct destination *destination, int64_t elapsed_ms)
 {
 	struct delivery *d;
 
-	while ((d = destination_done(destination)) != NULL) {
+	while ((d = destination_done(destination, elapsed_ms)) != NULL) {
 		w->n_queued--;
 		if (!d->lost && !w->child->draining) {
 			start(w, d);
@@ -83,7 +84,7 @@ start_queued(struct worker *w, struct destination *destination)
 		if (d->lost)
 			worker_forget(w, d);
 		else
-			release(w, d);
+			release(w, d, 0);
 	}
 }
 
@@ -104,6 +105,7 @@ worker_ended(void *arg, struct delivery *d)
 {
 	struct worker *w = arg;
 	struct destination *destination = d->destination;
+	int64_t elapsed_ms = clock_mono_ms() - d->started_ms;
 
 	metric_set(w->child->score, METRIC_DELIVERIES_IN_FLIGHT,
 	    (int64_t)--w->n_on_wire);
@@ -114,7 +116,30 @@ worker_ended(void *arg, struct delivery *d)
 	} else {
 		worker_finish(w, d);
 	}
-	start_queued(w, destination);
+	start_queued(w, destination, elapsed_ms);
+}
+
+/* Starts it, unless its host has enough. */
+static void
+admit(struct worker *w, struct delivery *d, int64_t mono_ms)
+{
+	switch (destination_admit(
+	    &w->destinations, d->claim->event.url, d, &d->destination)) {
+	case ADMISSION_NOW:
+		start(w, d);
+		break;
+	case ADMISSION_QUEUED:
+		d->state = DELIVERY_QUEUED;
+		w->n_queued++;
+		break;
+	case ADMISSION_FULL:
+		metric_add(w->child->score, METRIC_EVENTS_DEFERRED, 1);
+		release(w, d,
+		    worker_now_ms(w) +
+			destination_defer_ms(
+			    &w->destinations, d->destination, mono_ms));
+		break;
+	}
 }
 
 /*
@@ -132,15 +157,10 @@ dispatch(struct worker *w, int64_t mono_ms)
 	    next->key <= worker_now_ms(w)) {
 		struct delivery *d = heap_pop(&w->ready);
 
-		if (d->lost) {
+		if (d->lost)
 			worker_forget(w, d);
-		} else if (destination_admit(&w->destinations,
-			       d->claim->event.url, d, &d->destination)) {
-			start(w, d);
-		} else {
-			d->state = DELIVERY_QUEUED;
-			w->n_queued++;
-		}
+		else
+			admit(w, d, mono_ms);
 	}
 }
 
@@ -340,7 +360,7 @@ drain(void *arg)
 		if (d->lost)
 			worker_forget(w, d);
 		else
-			release(w, d);
+			release(w, d, 0);
 	}
 	w->lease_due_ms = mono_ms;
 	w->drain_until_ms = mono_ms + timeout_ms;
@@ -391,8 +411,9 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	};
 	TAILQ_INIT(&w->all);
 	heap_init(&w->ready);
-	destinations_init(
-	    &w->destinations, (unsigned)cfg->max_deliveries_per_host);
+	destinations_init(&w->destinations,
+	    (unsigned)cfg->max_deliveries_per_host,
+	    (unsigned)cfg->max_queued_per_host);
 	if (child_init(child, drain, w, err) == -1)
 		return -1;
 	w->loop = child->loop;

@@ -502,3 +502,25 @@ def test_cap_per_host(launch, sink):
     for n in range(6):
         c.wait_state("slow%d" % n, "COMPLETED")
     assert len(sink.arrivals("/slow")) == 6
+
+
+def test_backlog_of_one_host(launch, sink):
+    """More than a worker holds in memory is due for a host that hangs: others
+    get theirs, and none of it is lost, repeated or counted as an attempt."""
+    c = launch(worker={"numWorkerThreads": 1, "maxDeliveriesPerHost": 2,
+                       "maxQueuedPerHost": 3, "maxConcurrentDeliveries": 8})
+    gate = sink.gate()
+    sink.on("/slow", Reply(200, gate=gate))
+    n = 40
+    for i in range(n):
+        c.schedule("slow%d" % i, sink.url("/slow"))
+    sink.wait("/slow", 2)
+    wait_for(lambda: 'cassata_events_deferred_total 0\n' not in
+             c.get("/metrics").body.decode())
+    c.schedule("other", "http://localhost:%d/other" % sink.port)
+    c.wait_state("other", "COMPLETED")
+    assert len(sink.arrivals("/slow")) == 2
+    gate.set()
+    for i in range(n):
+        assert c.wait_state("slow%d" % i, "COMPLETED")["attempts"] == 1
+    assert len(sink.arrivals("/slow")) == n

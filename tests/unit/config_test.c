@@ -72,6 +72,8 @@ static const struct field {
 	"1", 1, "10000", 10000)},
     {NUMBER(worker, "maxConcurrentDeliveries", INT, max_deliveries, 256, "1", 1,
 	"10000", 10000)},
+    {NUMBER(worker, "maxQueuedPerHost", INT, max_queued_per_host, 64, "1", 1,
+	"10000", 10000)},
     {NUMBER(worker, "maxDeliveriesPerHost", INT, max_deliveries_per_host, 0,
 	"0", 0, "10000", 10000)},
     {NUMBER(worker, "httpRetryCount", UNSIGNED, retry.max_retries, 5, "0", 0,

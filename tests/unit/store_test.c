@@ -834,7 +834,7 @@ static const struct {
     {RESULT_RETRY, 503, BYTES(""), EVENT_SERVICE_UNAVAILABLE, 1, 6000, 1},
     {RESULT_RETRY, 0, BYTES("refused\0\xff"), EVENT_SERVICE_UNAVAILABLE, 1,
 	6000, 1},
-    {RESULT_RELEASED, 0, BYTES(""), EVENT_PENDING, 0, 1000, 0},
+    {RESULT_RELEASED, 0, BYTES(""), EVENT_PENDING, 0, 6000, 0},
 };
 
 START_TEST(each_result)
@@ -905,6 +905,9 @@ END_TEST
 START_TEST(release_uncounts_the_attempt)
 {
 	int64_t row_id = add("rel", 1000);
+	const struct store_result back = {
+	    .row_id = row_id, .kind = RESULT_RELEASED, .attempt = 2};
+	struct store_record *record;
 	struct store_turn turn;
 
 	(void)lease(A);
@@ -918,6 +921,12 @@ START_TEST(release_uncounts_the_attempt)
 	ck_assert_uint_eq(turn.n_claims, 1);
 	ck_assert_uint_eq(claims[0]->attempt, 2);
 	free_claims(&turn);
+
+	/* Without a time of its own it is due as before. */
+	ck_assert_uint_eq(give(A, &back, 1), 0);
+	record = find("rel");
+	ck_assert_int_eq(record->due_ms, 6000);
+	store_record_free(record);
 }
 END_TEST
 
