@@ -335,6 +335,10 @@ on_drain_deadline(void *arg)
 		log_warnx("left without giving %d shards back: the datastore "
 			  "is not available",
 		    __builtin_popcountll(w->shards));
+		/* Its thread may be in a call that takes longer than our master
+		 * waits for us. */
+		if (w->busy)
+			_exit(EXIT_CHILD_OK);
 		loop_stop(w->loop);
 		return;
 	}
@@ -346,7 +350,8 @@ on_drain_deadline(void *arg)
 
 /*
  * Claimed events that were not started go back; those on the wire get three
- * quarters of the time, the rest is for writing results.
+ * quarters of the time, most of the rest is for writing results: at its end our
+ * master kills us.
  */
 static void
 drain(void *arg)
@@ -363,7 +368,7 @@ drain(void *arg)
 			release(w, d, 0);
 	}
 	w->lease_due_ms = mono_ms;
-	w->drain_until_ms = mono_ms + timeout_ms;
+	w->drain_until_ms = mono_ms + timeout_ms * 7 / 8;
 	loop_timer_set(w->drain_timer, timeout_ms * 3 / 4);
 }
 

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from cassata import SqliteStore, read_text, wait_for
+from cassata import SqliteStore, is_gone, read_text, wait_for
 from client import Connection, path_of
 from sink import Reply
 
@@ -523,6 +523,25 @@ def test_results_outlive_leases(launch, store, sink):
     for i in range(n):
         assert c.wait_state("e%d" % i, *ENDED)["attempts"] == 1
     assert len(sink.arrivals()) == n
+
+
+def test_stop_without_the_datastore(prepare, store, sink):
+    """Its workers leave in time, even out of a call that hangs, and what they
+    could not write is delivered again."""
+    c = prepare(master={"shutdownTimeout": "2s"},
+                datastore={"timeout": "10s"}).start()
+    gate = sink.gate()
+    sink.on("/e", Reply(200, gate=gate))
+    c.schedule("e", sink.url("/e"))
+    sink.wait("/e")
+    with store.locked():
+        gate.set()
+        # A result that nobody can write keeps a worker's datastore call busy.
+        c.stop()
+    assert "left without giving" in c.log_text()
+    assert "did not leave" not in c.log_text()
+    c.start()
+    c.wait_state("e", "COMPLETED", seconds=60)
 
 
 def test_lost_connections(launch, store, sink):
