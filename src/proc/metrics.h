@@ -16,6 +16,9 @@ struct scoreboard;
 	X(CONNECTIONS_ACCEPTED, "counter",                                     \
 	    "cassata_connections_accepted_total", "",                          \
 	    "Client connections accepted.")                                    \
+	X(CONNECTIONS_DISPLACED, "counter",                                    \
+	    "cassata_connections_displaced_total", "",                         \
+	    "Idle client connections closed for new ones at the limit.")       \
 	X(REQUEST_MEMORY, "gauge", "cassata_request_memory_bytes", "",         \
 	    "Memory held for requests and answers.")                           \
 	X(REQUESTS_2XX, "counter", "cassata_http_requests_total",              \

@@ -23,10 +23,27 @@ enum {
 static void run(struct conn *c);
 
 static void
+set_idle(struct conn *c, bool idle)
+{
+	struct service *service = c->service;
+
+	if (c->idle == idle)
+		return;
+	c->idle = idle;
+	if (idle) {
+		TAILQ_INSERT_TAIL(&service->idle, c, idle_entry);
+		service_conn_idle(service);
+	} else {
+		TAILQ_REMOVE(&service->idle, c, idle_entry);
+	}
+}
+
+void
 conn_close(struct conn *c)
 {
 	struct service *service = c->service;
 
+	set_idle(c, false);
 	LIST_REMOVE(c, entry);
 	if (c->x != NULL)
 		service_return_exchange(service, c->x);
@@ -85,6 +102,7 @@ become_idle(struct conn *c)
 		buf_free(&c->out);
 	loop_io_want(c->io, LOOP_READ);
 	set_deadline(c, idle_timeout_ms(c->service));
+	set_idle(c, true);
 }
 
 static void
@@ -356,6 +374,7 @@ ensure_exchange(struct conn *c)
 	c->x = service_take_exchange(c->service);
 	if (c->x == NULL)
 		return -1;
+	set_idle(c, false);
 	c->x->conn = c;
 	c->x->answered = answered;
 	start_request(c->x);
@@ -432,9 +451,8 @@ on_io(int fd, unsigned events, void *arg)
 	}
 }
 
-/* Closing it now would cut a request that has just come. */
-static bool
-has_input(const struct conn *c)
+bool
+conn_has_input(const struct conn *c)
 {
 	char byte;
 
@@ -457,7 +475,7 @@ on_deadline(void *arg)
 	if (c->state == CONN_READING && c->x != NULL) {
 		refuse(c, 408, "the request did not arrive in time");
 		run(c);
-	} else if (has_input(c)) {
+	} else if (conn_has_input(c)) {
 		read_request(c);
 	} else {
 		conn_close(c);
@@ -493,12 +511,13 @@ conn_open(struct service *service, int fd)
 	LIST_INSERT_HEAD(&service->conns, c, entry);
 	c->armed_ms = INT64_MAX;
 	set_deadline(c, service->cfg->service.idle_timeout_ms);
+	set_idle(c, true);
 	return 0;
 }
 
 void
 conn_drain(struct conn *c)
 {
-	if (c->state == CONN_READING && c->x == NULL)
+	if (c->idle)
 		set_deadline(c, idle_timeout_ms(c->service));
 }

@@ -35,11 +35,18 @@ struct conn {
 	bool head_seen;	     /* the deadline is that of the body */
 	bool closing;	     /* close when out is written */
 	bool linger;	     /* the peer may still be sending */
+	bool idle;	     /* between two requests: in service->idle */
 	LIST_ENTRY(conn) entry;
+	TAILQ_ENTRY(conn) idle_entry;
 };
 
 /* Takes fd over: it is closed when this fails (-1) or the connection ends. */
 int conn_open(struct service *service, int fd);
+
+void conn_close(struct conn *c); /* and frees it */
+
+/* Whether bytes came that were not read: closing it would cut a request. */
+bool conn_has_input(const struct conn *c);
 
 /* Lets it finish what it has begun, then closes it; idle ones soon. */
 void conn_drain(struct conn *c);

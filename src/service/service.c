@@ -15,6 +15,7 @@ enum {
 	ACCEPTS_PER_TURN = 16, /* then others of the loop and our siblings */
 	ACCEPT_PAUSE_MS = 100, /* after descriptors or memory ran out */
 	POOL_MAX = 64,
+	VICTIMS_TRIED = 16,
 	RETRY_AFTER_S = 2,
 };
 
@@ -73,13 +74,38 @@ want_connections(struct service *service, bool want)
 		loop_io_want(service->listeners[i], want ? LOOP_READ : 0);
 }
 
-/* Over the limit, new connections wait in the backlog. */
+static bool
+full(const struct service *service)
+{
+	return service->n_conns >= service->cfg->service.max_connections;
+}
+
+/*
+ * At the limit a new connection takes the place of the one that is idle for the
+ * longest time; while all are in use it waits in the backlog.
+ */
 static void
 accept_if_room(struct service *service)
 {
 	want_connections(service,
 	    !service->draining &&
-		service->n_conns < service->cfg->service.max_connections);
+		(!full(service) || !TAILQ_EMPTY(&service->idle)));
+}
+
+/* The one that is to make room, or NULL. */
+static struct conn *
+find_victim(const struct service *service)
+{
+	struct conn *c;
+	int tried = 0;
+
+	TAILQ_FOREACH(c, &service->idle, idle_entry) {
+		if (tried++ == VICTIMS_TRIED)
+			break;
+		if (!conn_has_input(c))
+			return c;
+	}
+	return NULL;
 }
 
 static void
@@ -97,6 +123,13 @@ service_conn_closed(struct service *service)
 	    service->n_conns);
 	accept_if_room(service);
 	stop_if_drained(service);
+}
+
+void
+service_conn_idle(struct service *service)
+{
+	if (!service->accepting)
+		accept_if_room(service);
 }
 
 static void
@@ -131,12 +164,22 @@ on_listener(int fd, unsigned events, void *arg)
 	(void)events;
 	for (int i = 0; i < ACCEPTS_PER_TURN && service->accepting; i++) {
 		static const int on = 1;
-		int conn_fd =
-		    accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct conn *victim = NULL;
+		int conn_fd;
 
+		if (full(service) &&
+		    (victim = find_victim(service)) == NULL) {
+			want_connections(service, false);
+			return;
+		}
+		conn_fd = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (conn_fd == -1) {
 			accept_failed(service);
 			return;
+		}
+		if (victim != NULL) {
+			conn_close(victim);
+			metric_add(score, METRIC_CONNECTIONS_DISPLACED, 1);
 		}
 		/* Fails on other kinds of sockets, which have no such delay. */
 		(void)setsockopt(
@@ -227,6 +270,7 @@ service_init(struct service *service, struct child *child, struct err *err)
 		},
 	};
 	LIST_INIT(&service->conns);
+	TAILQ_INIT(&service->idle);
 	STAILQ_INIT(&service->pool);
 	if (child_init(child, drain, service, err) == -1)
 		return -1;

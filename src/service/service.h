@@ -27,6 +27,7 @@ struct service {
 	struct loop_timer *accept_timer; /* after descriptors ran out */
 	bool accepting;
 	LIST_HEAD(, conn) conns;
+	TAILQ_HEAD(, conn) idle; /* of these, the longest idle first */
 	int n_conns;
 	struct exchange_list pool; /* idle exchanges */
 	int n_pool;
@@ -37,8 +38,9 @@ struct service {
 struct exchange *service_take_exchange(struct service *service);
 void service_return_exchange(struct service *service, struct exchange *x);
 
-/* A connection of this service has been closed and freed. */
+/* A connection of this service has been closed and freed, or is now idle. */
 void service_conn_closed(struct service *service);
+void service_conn_idle(struct service *service);
 
 /* Fills the answer in: 503, service.maxRequestMemory is used up. */
 void service_out_of_memory(struct exchange *x);

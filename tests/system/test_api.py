@@ -635,19 +635,46 @@ def test_client_that_does_not_read(launch):
 
 
 def test_connection_limit(launch):
-    """Over the limit a client waits until another one leaves."""
-    c = launch(service={"processes": 1, "maxConnections": 2})
-    with Connection(c.port) as first, Connection(c.port) as second, \
-            Connection(c.port) as third:
-        first.send_request("GET", "/livez")
-        assert first.read_response().status == 200
-        third.send_request("GET", "/livez")
-        second.send_request("GET", "/metrics")
-        assert metric(second.read_response(), "cassata_connections") == 2
-        first.close()
-        assert third.read_response().status == 200
-        second.send_request("GET", "/metrics")
-        assert metric(second.read_response(), "cassata_connections") == 2
+    """At the limit a client waits while all others are busy, then takes the
+    place of the one that is idle for the longest time."""
+    c = launch(service={"processes": 1, "maxConnections": 3})
+    expecting = [("Content-Length", "1"), ("Expect", "100-continue")]
+    with contextlib.ExitStack() as stack:
+        def connect():
+            return stack.enter_context(Connection(c.port))
+
+        first, second, third = busy = [connect() for _ in range(3)]
+        for connection in busy:
+            connection.send_request("GET", "/metrics", headers=expecting)
+            assert connection.read_response().status == 100
+        fourth = connect()
+        fourth.send_request("GET", "/metrics")
+        second.send(b"x")
+        answer = second.read_response()
+        assert metric(answer, "cassata_connections") == 3
+        assert metric(answer, "cassata_connections_displaced_total") == 0
+        answer = fourth.read_response()
+        assert metric(answer, "cassata_connections") == 3
+        assert metric(answer, "cassata_connections_displaced_total") == 1
+        assert second.at_end()
+        # Those in the middle of a request were not touched.
+        for connection in first, third:
+            connection.send(b"x")
+            assert connection.read_response().status == 200
+        fifth = connect()
+        fifth.send_request("GET", "/livez")
+        assert fifth.read_response().status == 200
+        assert fourth.at_end()
+
+
+def test_idle_clients_keep_nobody_out(launch):
+    c = launch(service={"processes": 1, "maxConnections": 20,
+                        "idleTimeout": "1h"})
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(Connection(c.port))
+        for n in range(20):
+            assert c.get("/livez").status == 200
 
 
 def test_request_memory(launch):
