@@ -12,7 +12,7 @@
 #include "event/retry.h"
 
 /*
- * Every setting, with its default in the key table of config.c. Durations are
+ * Every setting, with its default in the table of config_key.c. Durations are
  * milliseconds, sizes are bytes. Strings are owned by the config.
  */
 struct config_service {

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: ISC */
+#include "config/config_key.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/slice.h"
+
+enum { NAME_MAX_LEN = 40 };
+
+struct unit {
+	const char *name;
+	int64_t factor;
+};
+
+static const struct unit plain[] = {{"", 1}, {NULL, 0}};
+static const struct unit percents[] = {{"", 1}, {"%", 1}, {NULL, 0}};
+static const struct unit sizes[] = {{"", 1}, {"B", 1}, {"KiB", 1024},
+    {"MiB", INT64_C(1) << 20}, {"GiB", INT64_C(1) << 30}, {NULL, 0}};
+static const struct unit durations[] = {{"", 1000}, {"ms", 1}, {"s", 1000},
+    {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
+
+static const struct {
+	const char *form;         /* what a value "must be" */
+	const struct unit *units; /* NULL: not a number */
+	bool string;
+} kinds[] = {
+    [KIND_INT] = {"a whole number", plain, false},
+    [KIND_UNSIGNED] = {"a whole number", plain, false},
+    [KIND_PERCENT] = {"a percentage such as 20", percents, false},
+    [KIND_SIZE] = {"a size such as 2000, 64KiB or 4MiB", sizes, false},
+    [KIND_DURATION] = {"a duration such as 250ms, 10s, 5m, 1h or 7d", durations,
+	false},
+    [KIND_DURATIONS] = {"a duration such as 250ms, 10s, 5m, 1h or 7d",
+	durations, false},
+    [KIND_BOOL] = {"true or false", NULL, false},
+    [KIND_LEVEL] = {"error, warn, info or debug", NULL, false},
+    [KIND_STRING] = {"plain text", NULL, true},
+    [KIND_URL] = {"sqlite:PATH or "
+		  "mysql://[user[:password]@]host[:port]/name",
+	NULL, true},
+    [KIND_PATH] = {"a path", NULL, true},
+    [KIND_DESTINATION] = {"stderr, syslog or a path", NULL, true},
+};
+
+#define AT(field) offsetof(struct config, field)
+
+const struct config_key config_keys[] = {
+    {"service", "port", KIND_INT, AT(service.port), "0", "65535", "8085"},
+    {"service", "listen", KIND_STRING, AT(service.listen), NULL, NULL,
+	"127.0.0.1"},
+    {"service", "processes", KIND_INT, AT(service.processes), "1", "32", "1"},
+    {"service", "createTablesIfNotExists", KIND_BOOL, AT(service.create_tables),
+	NULL, NULL, "false"},
+    {"service", "commitBatch", KIND_INT, AT(service.commit_batch), "1", "10000",
+	"512"},
+    {"service", "maxConnections", KIND_INT, AT(service.max_connections), "1",
+	"100000", "1024"},
+    {"service", "maxRequestMemory", KIND_SIZE,
+	AT(service.max_request_memory_bytes), "1MiB", "64GiB", "128MiB"},
+    {"service", "maxRequestsPerConnection", KIND_INT,
+	AT(service.max_requests), "0", "1000000000", "0"},
+    {"service", "maxRequestLineBytes", KIND_SIZE,
+	AT(service.max_request_line_bytes), "256B", "1MiB", "8KiB"},
+    {"service", "maxHeaderBytes", KIND_SIZE, AT(service.max_header_bytes),
+	"1KiB", "1MiB", "32KiB"},
+    {"service", "maxHeaders", KIND_INT, AT(service.max_headers), "1", "128",
+	"64"},
+    {"service", "maxBodyBytes", KIND_SIZE, AT(service.max_body_bytes), "1KiB",
+	"256MiB", "4MiB"},
+    {"service", "headerTimeout", KIND_DURATION, AT(service.header_timeout_ms),
+	"100ms", "1h", "10s"},
+    {"service", "bodyTimeout", KIND_DURATION, AT(service.body_timeout_ms),
+	"100ms", "1h", "30s"},
+    {"service", "idleTimeout", KIND_DURATION, AT(service.idle_timeout_ms),
+	"100ms", "1h", "60s"},
+    {"service", "writeTimeout", KIND_DURATION, AT(service.write_timeout_ms),
+	"100ms", "1h", "30s"},
+
+    {"worker", "numWorkerThreads", KIND_INT, AT(worker.processes), "1", "64",
+	"5"},
+    {"worker", "workerThreadPollingInterval", KIND_DURATION,
+	AT(worker.polling_interval_ms), "100ms", "1h", "10"},
+    {"worker", "numEventsProcessedPerTransaction", KIND_INT,
+	AT(worker.claim_min), "1", "10000", "5"},
+    {"worker", "maxEventsProcessedPerTransaction", KIND_INT,
+	AT(worker.claim_max), "1", "10000", "500"},
+    {"worker", "maxConcurrentDeliveries", KIND_INT, AT(worker.max_deliveries),
+	"1", "10000", "256"},
+    {"worker", "maxDeliveriesPerHost", KIND_INT,
+	AT(worker.max_deliveries_per_host), "0", "10000", "0"},
+    {"worker", "maxQueuedPerHost", KIND_INT, AT(worker.max_queued_per_host),
+	"1", "10000", "64"},
+    {"worker", "httpRetryCount", KIND_UNSIGNED, AT(worker.retry.max_retries),
+	"0", "1000", "5"},
+    {"worker", "retryDelays", KIND_DURATIONS, AT(worker.retry), "0", "30d",
+	"10s 1m 10m 1h 6h"},
+    {"worker", "retryJitter", KIND_PERCENT, AT(worker.retry.jitter_percent),
+	"0", "100", "20"},
+    {"worker", "maxRetryAfter", KIND_DURATION,
+	AT(worker.retry.retry_after_max_ms), "0", "30d", "6h"},
+    {"worker", "connectTimeout", KIND_DURATION, AT(worker.connect_timeout_ms),
+	"100ms", "1h", "5s"},
+    {"worker", "deliveryTimeout", KIND_DURATION, AT(worker.delivery_timeout_ms),
+	"100ms", "1h", "30s"},
+    {"worker", "claimAhead", KIND_DURATION, AT(worker.claim_ahead_ms), "0",
+	"10s", "50ms"},
+    {"worker", "lease", KIND_DURATION, AT(worker.lease_ms), "1s", "1h", "30s"},
+    {"worker", "maxResponseBytes", KIND_SIZE, AT(worker.max_response_bytes),
+	"0", "1GiB", "64KiB"},
+    {"worker", "responseBytesKept", KIND_SIZE, AT(worker.response_bytes_kept),
+	"0", "2000", "2000"},
+    {"worker", "retention", KIND_DURATION, AT(worker.retention_ms), "0",
+	"3650d", "7d"},
+    {"worker", "caFile", KIND_PATH, AT(worker.ca_file), NULL, NULL, NULL},
+
+    {"datastore", "url", KIND_URL, AT(datastore.url), NULL, NULL,
+	"sqlite:cassata.db"},
+    {"datastore", "passwordFile", KIND_PATH, AT(datastore.password_file), NULL,
+	NULL, NULL},
+    {"datastore", "connectTimeout", KIND_DURATION,
+	AT(datastore.connect_timeout_ms), "100ms", "1h", "3s"},
+    {"datastore", "timeout", KIND_DURATION, AT(datastore.timeout_ms), "100ms",
+	"1h", "10s"},
+
+    {"master", "stateDirectory", KIND_STRING, AT(master.state_dir), NULL, NULL,
+	NULL},
+    {"master", "pidFile", KIND_PATH, AT(master.pid_file), NULL, NULL, NULL},
+    {"master", "controlSocket", KIND_PATH, AT(master.control_socket), NULL,
+	NULL, NULL},
+    {"master", "user", KIND_STRING, AT(master.user), NULL, NULL, NULL},
+    {"master", "group", KIND_STRING, AT(master.group), NULL, NULL, NULL},
+    {"master", "sandbox", KIND_BOOL, AT(master.sandbox), NULL, NULL, "true"},
+    {"master", "startTimeout", KIND_DURATION, AT(master.start_timeout_ms),
+	"100ms", "1h", "30s"},
+    {"master", "shutdownTimeout", KIND_DURATION, AT(master.shutdown_timeout_ms),
+	"100ms", "1h", "30s"},
+
+    {"log", "level", KIND_LEVEL, AT(log.level), NULL, NULL, "info"},
+    {"log", "destination", KIND_DESTINATION, AT(log.destination), NULL, NULL,
+	"cassata.log"},
+};
+
+enum { N_KEYS = sizeof(config_keys) / sizeof(config_keys[0]) };
+
+const size_t config_n_keys = N_KEYS;
+
+static_assert((int)N_KEYS <= (int)CONFIG_KEYS_MAX, "there is room for each");
+
+static const char *const levels[] = {
+    [LOG_LEVEL_ERROR] = "error",
+    [LOG_LEVEL_WARN] = "warn",
+    [LOG_LEVEL_INFO] = "info",
+    [LOG_LEVEL_DEBUG] = "debug",
+};
+
+void *
+config_key_target(const struct config_key *key, struct config *cfg)
+{
+	return (char *)cfg + key->offset;
+}
+
+static const char *
+parse_digits(const char *p, int64_t *number, int64_t *scale, bool *beyond)
+{
+	for (; isdigit((unsigned char)*p); p++) {
+		*beyond |= __builtin_mul_overflow(*number, 10, number);
+		*beyond |= __builtin_add_overflow(*number, *p - '0', number);
+		*beyond |= __builtin_mul_overflow(*scale, 10, scale);
+	}
+	return p;
+}
+
+/*
+ * Digits, perhaps with a fraction, and a unit that makes a whole number of
+ * them. Beyond 64 bits it is the largest number, which no range allows.
+ */
+static int
+parse_number(const char *text, const struct unit *units, int64_t *value)
+{
+	bool negative = text[0] == '-', beyond = false;
+	const char *start = negative ? text + 1 : text, *p;
+	int64_t number = 0, scale = 1;
+
+	p = parse_digits(start, &number, &scale, &beyond);
+	if (p == start)
+		return -1;
+	scale = 1;
+	if (p[0] == '.' && isdigit((unsigned char)p[1]))
+		p = parse_digits(p + 1, &number, &scale, &beyond);
+	while (units->name != NULL && strcmp(units->name, p) != 0)
+		units++;
+	if (units->name == NULL)
+		return -1;
+	beyond |= __builtin_mul_overflow(number, units->factor, &number);
+	if (!beyond && number % scale != 0)
+		return -1;
+	number = beyond ? INT64_MAX : number / scale;
+	*value = negative ? -number : number;
+	return 0;
+}
+
+static int
+parse_key_number(
+    const struct config_key *key, const char *text, int64_t *value,
+    struct err *err)
+{
+	const struct unit *units = kinds[key->kind].units;
+	int64_t min = 0, max = 0;
+
+	if (parse_number(text, units, value) == -1)
+		return err_set(err, "must be %s, not '%.40s'",
+		    kinds[key->kind].form, text);
+	(void)parse_number(key->min, units, &min);
+	(void)parse_number(key->max, units, &max);
+	if (*value < min || *value > max)
+		return err_set(err, "must be between %s and %s, not '%.40s'",
+		    key->min, key->max, text);
+	return 0;
+}
+
+static int
+parse_bool(const char *text, bool *value)
+{
+	*value = strcmp(text, "true") == 0;
+	return *value || strcmp(text, "false") == 0 ? 0 : -1;
+}
+
+static int
+parse_level(const char *text, enum log_level *level)
+{
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+		if (strcmp(text, levels[i]) == 0) {
+			*level = (enum log_level)i;
+			return 0;
+		}
+	return -1;
+}
+
+/* [user[:password]@][host][:port], up to end. */
+static bool
+is_authority(const char *p, const char *end)
+{
+	const char *at = memrchr(p, '@', (size_t)(end - p));
+	const char *host = at != NULL ? at + 1 : p;
+	uint64_t port;
+
+	if (host < end && *host == '[') {
+		host = memchr(host, ']', (size_t)(end - host));
+		if (host == NULL)
+			return false;
+	}
+	p = memchr(host, ':', (size_t)(end - host));
+	return p == NULL ||
+	       (slice_to_u64(slice_of(p + 1, (size_t)(end - p - 1)), 65535,
+		    &port) == 0 &&
+		   port > 0);
+}
+
+/* Whether it has the shape of a datastore's URL; the store reads it. */
+static bool
+is_url(const char *url)
+{
+	const char *authority, *slash, *end;
+
+	if (strncmp(url, "sqlite:", 7) == 0)
+		return url[7] != '\0';
+	if (strncmp(url, "mysql://", 8) != 0)
+		return false;
+	authority = url + 8;
+	end = strchrnul(authority, '?');
+	slash = memchr(authority, '/', (size_t)(end - authority));
+	return slash != NULL && slash + 1 < end &&
+	       memchr(slash + 1, '/', (size_t)(end - slash - 1)) == NULL &&
+	       is_authority(authority, slash);
+}
+
+static int
+set_string(char **target, const char *text, struct err *err)
+{
+	char *copy;
+
+	if (*text == '\0')
+		return err_set(err, "must not be empty");
+	copy = strdup(text);
+	if (copy == NULL)
+		return err_set(err, "out of memory");
+	free(*target);
+	*target = copy;
+	return 0;
+}
+
+int
+config_key_set(const struct config_key *key, struct config *cfg,
+    const char *text, struct err *err)
+{
+	const char *form = kinds[key->kind].form;
+	void *target = config_key_target(key, cfg);
+	struct retry_policy *retry = &cfg->worker.retry;
+	int64_t number = 0;
+
+	if (kinds[key->kind].units != NULL &&
+	    parse_key_number(key, text, &number, err) == -1)
+		return -1;
+	switch (key->kind) {
+	case KIND_INT:
+		*(int *)target = (int)number;
+		return 0;
+	case KIND_UNSIGNED:
+	case KIND_PERCENT:
+		*(unsigned *)target = (unsigned)number;
+		return 0;
+	case KIND_SIZE:
+	case KIND_DURATION:
+		*(int64_t *)target = number;
+		return 0;
+	case KIND_DURATIONS:
+		assert(target == retry && retry->n_delays < RETRY_DELAYS_MAX);
+		retry->delay_ms[retry->n_delays++] = number;
+		return 0;
+	case KIND_BOOL:
+		if (parse_bool(text, target) == 0)
+			return 0;
+		break;
+	case KIND_LEVEL:
+		if (parse_level(text, target) == 0)
+			return 0;
+		break;
+	case KIND_URL:
+		/* not shown: there may be a password in it */
+		if (!is_url(text))
+			return err_set(err, "must be %s", form);
+		return set_string(target, text, err);
+	case KIND_STRING:
+	case KIND_PATH:
+	case KIND_DESTINATION:
+		return set_string(target, text, err);
+	}
+	return err_set(err, "must be %s, not '%.40s'", form, text);
+}
+
+/* Entries of a list stand between blanks in the table of config_keys. */
+int
+config_key_set_default(
+    const struct config_key *key, struct config *cfg, struct err *err)
+{
+	char text[NAME_MAX_LEN];
+
+	for (const char *p = key->value; p != NULL && *p != '\0';) {
+		size_t len = strcspn(p, " ");
+
+		(void)snprintf(text, sizeof(text), "%.*s", (int)len, p);
+		if (config_key_set(key, cfg, text, err) == -1)
+			return -1;
+		p += len + strspn(p + len, " ");
+	}
+	return 0;
+}
+
+/* Edits that make one word of the other, in any case; SIZE_MAX: not short. */
+static size_t
+distance(const char *a, const char *b)
+{
+	size_t row[NAME_MAX_LEN + 1], len_a = strlen(a), len_b = strlen(b);
+
+	if (len_a > NAME_MAX_LEN || len_b > NAME_MAX_LEN)
+		return SIZE_MAX;
+	for (size_t j = 0; j <= len_b; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= len_a; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= len_b; j++) {
+			bool same = tolower((unsigned char)a[i - 1]) ==
+				    tolower((unsigned char)b[j - 1]);
+			size_t best = diagonal + (same ? 0 : 1);
+
+			diagonal = row[j];
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			row[j] = best;
+		}
+	}
+	return row[len_b];
+}
+
+const char *
+config_key_nearest(const char *section, const char *name)
+{
+	size_t limit = (strlen(name) + 2) / 3, found;
+	const char *best = NULL, *candidate;
+
+	for (size_t i = 0; i < N_KEYS; i++) {
+		const struct config_key *key = &config_keys[i];
+
+		if (section != NULL && strcmp(key->section, section) != 0)
+			continue;
+		candidate = section == NULL ? key->section : key->name;
+		found = distance(name, candidate);
+		if (found <= limit && (best == NULL || found < limit)) {
+			best = candidate;
+			limit = found;
+		}
+	}
+	return best;
+}
+
+const struct config_key *
+config_section_find(const char *section)
+{
+	for (size_t i = 0; i < N_KEYS; i++)
+		if (strcmp(config_keys[i].section, section) == 0)
+			return &config_keys[i];
+	return NULL;
+}
+
+const struct config_key *
+config_key_find(const char *section, const char *name)
+{
+	for (size_t i = 0; i < N_KEYS; i++) {
+		const struct config_key *key = &config_keys[i];
+
+		if ((section == NULL || strcmp(key->section, section) == 0) &&
+		    strcmp(key->name, name) == 0)
+			return key;
+	}
+	return NULL;
+}
+
+const char *
+config_key_form(const struct config_key *key)
+{
+	return kinds[key->kind].form;
+}
+
+bool
+config_key_is_string(const struct config_key *key)
+{
+	return kinds[key->kind].string;
+}
