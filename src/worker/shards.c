@@ -117,16 +117,21 @@ expected_ms(const struct worker *w, int64_t mono_ms)
 }
 
 /*
- * The time by which leases of others end. When we could not renew ours, others
- * could not either, and may have results to write: for the length of a lease
- * theirs are judged by the time of our last turn.
+ * The time by which leases of others end. When we could not renew ours in time,
+ * others could not either, and may have results to write: until they are surely
+ * back theirs are judged by the time of our last turn. At that time they had
+ * two thirds of a lease left, so half of it is when to begin with that.
  */
 static int64_t
 judged_ms(struct worker *w, int64_t mono_ms)
 {
-	if (w->base_ms != 0 && mono_ms >= w->lease_until_ms) {
+	const struct config_datastore *store = &w->child->cfg->datastore;
+
+	if (w->base_ms != 0 &&
+	    mono_ms - w->base_mono_ms >= w->cfg->lease_ms / 2) {
 		w->lapsed_ms = w->base_ms;
-		w->lapsed_until_ms = mono_ms + w->cfg->lease_ms;
+		w->lapsed_until_ms = mono_ms + w->cfg->lease_ms +
+		    store->connect_timeout_ms + store->timeout_ms;
 	}
 	return mono_ms < w->lapsed_until_ms ? w->lapsed_ms
 					    : expected_ms(w, mono_ms);

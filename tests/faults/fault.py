@@ -4,6 +4,7 @@ receivers. A function per kind; it returns when the fault is over."""
 
 import os
 import random
+import re
 import signal
 import socket
 import threading
@@ -246,15 +247,17 @@ RECEIVER_KINDS = {
 
 # Deliveries that were under way may come twice.
 LOSES_WORKER = {"worker killed", "worker stopped"}
-# Results may be kept for longer than the lease.
-LOSES_STORE = set(SQLITE_KINDS) | set(MYSQL_KINDS) | {"worker stopped"}
+# Results are kept until the datastore is back, by workers that stay.
+LOSES_STORE = set(SQLITE_KINDS) | set(MYSQL_KINDS)
+LEAVES = {"HUP", "upgrade", "TERM, start", "master killed"}
 # Nothing that a client or the datastore would notice.
 SILENT = {"HUP", "upgrade", "log disk full", "worker killed"} | \
     set(RECEIVER_KINDS)
 
 
-def kinds(bed):
-    """name → (function, weight), and the names of those left out."""
+def kinds(bed, only):
+    """name → (function, weight) of those that match, and the names of those
+    that cannot be done here."""
     found = dict(PROCESS_KINDS)
     found.update(MYSQL_KINDS if bed.kind == "mysql" else SQLITE_KINDS)
     found.update(LOG_KIND)
@@ -262,7 +265,8 @@ def kinds(bed):
     left_out = []
     if not bed.log_disk.small:
         left_out = ["disk full", "log disk full"]
-    return {k: v for k, v in found.items() if k not in left_out}, left_out
+    return {k: v for k, v in found.items()
+            if k not in left_out and re.search(only, k)}, left_out
 
 
 class Plan:
@@ -284,11 +288,11 @@ class Plan:
 class Injector:
     """Runs faults; every fourth begins while the one before still lasts."""
 
-    def __init__(self, bed, dice, say):
+    def __init__(self, bed, dice, only, say):
         self._bed = bed
         self._dice = dice
         self._say = say
-        self._kinds, self.left_out = kinds(bed)
+        self._kinds, self.left_out = kinds(bed, only)
         self._threads = []
         self._group = []  # faults since all was well
         self.faults = []

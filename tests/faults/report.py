@@ -90,19 +90,23 @@ class Report:
         """When the result of an answered arrival must have been committed."""
         until = record.answered_at + COMMIT_S
         for fault in self.faults:
-            if fault.kind in kinds.LOSES_STORE and \
+            if fault.kind in kinds.LOSES_STORE | {"worker stopped"} and \
                     fault.began_at <= until and fault.ended_at >= record.at:
                 until = max(until, fault.ended_at + BACK_S + COMMIT_S)
         return until
 
     def cause(self, first):
-        """The fault that was while the delivery was under way."""
+        """The fault that was while the delivery was under way. An outage alone
+        is none, since results are kept; but who has to leave during it cannot
+        write them."""
         until = self.settled_at(first)
-        for group in (kinds.LOSES_WORKER, kinds.LOSES_STORE):
-            for fault in self.faults:
-                if fault.kind in group and fault.began_at <= until and \
-                        fault.ended_at + NOTED_S >= first.at:
-                    return fault.kind
+        outage = until > first.answered_at + COMMIT_S
+        for fault in self.faults:
+            if fault.began_at <= until and \
+                    fault.ended_at + NOTED_S >= first.at and (
+                        fault.kind in kinds.LOSES_WORKER or
+                        (outage and fault.kind in kinds.LEAVES)):
+                return fault.kind + (" in an outage" if outage else "")
         return None
 
     def count_duplicates(self):

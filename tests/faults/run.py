@@ -4,7 +4,8 @@
 in the end: nothing acknowledged may be lost.
 
     run.py [--datastore sqlite|mysql|both] [--seed N] [--count N]
-           [--seconds N] [--rate N] [--build DIR] [--json FILE]
+           [--seconds N] [--rate N] [--only REGEX] [--build DIR]
+           [--json FILE]
 
 A fault is chosen by the seed; how it falls is up to the machine. Exit code 0
 when everything that must be true was."""
@@ -43,6 +44,7 @@ def arguments():
                         default=int(env("FAULTS_SECONDS") or 10**6))
     parser.add_argument("--rate", type=int,
                         default=int(env("FAULTS_RATE") or 200))
+    parser.add_argument("--only", default=env("FAULTS_ONLY") or "")
     parser.add_argument("--build", default=env("CASSATA_BUILD") or ".")
     parser.add_argument("--json", default=env("FAULTS_JSON"))
     return parser.parse_args()
@@ -78,7 +80,8 @@ def run_one(args):
 
     bed = Bed(args.build, args.datastore, args.seed, args.rate)
     try:
-        injector = Injector(bed, random.Random(args.seed), say_fault)
+        injector = Injector(
+            bed, random.Random(args.seed), args.only, say_fault)
         for kind in injector.left_out:
             say("left out: %s (no file system may be mounted)" % kind)
         bed.start_clients()
@@ -122,7 +125,7 @@ def run_both(args):
         [sys.executable, __file__, "--datastore", kind,
          "--seed", str(args.seed), "--count", str(args.count),
          "--seconds", str(args.seconds), "--rate", str(args.rate),
-         "--build", args.build] + (["--json", args.json] if args.json else []))
+         "--only", args.only, "--build", args.build] + (["--json", args.json] if args.json else []))
         for kind in ("sqlite", "mysql")]
     try:
         return any([p.wait() for p in processes])
