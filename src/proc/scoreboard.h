@@ -60,6 +60,10 @@ struct scoreboard_shared {
 	/* The daemon ends: not set while one generation follows another. */
 	_Atomic bool stopping;
 	_Atomic int64_t clock_offset_ms; /* database's clock minus ours */
+	/* Of the last lease turn of any worker, 0 for none: the monotonic time,
+	 * and the database's clock minus that. */
+	_Atomic int64_t turn_mono_ms;
+	_Atomic int64_t turn_offset_ms;
 	/* The workers' come first. */
 	struct scoreboard_slot slots[SCOREBOARD_SLOTS];
 };

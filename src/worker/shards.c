@@ -116,6 +116,18 @@ expected_ms(const struct worker *w, int64_t mono_ms)
 	return w->base_ms == 0 ? 0 : w->base_ms + (mono_ms - w->base_mono_ms);
 }
 
+/* One that was started in an outage knows from the others when that began. */
+static void
+inherit_base(struct worker *w)
+{
+	const struct scoreboard_shared *shared = w->child->sb->shared;
+
+	w->base_mono_ms = atomic_load(&shared->turn_mono_ms);
+	if (w->base_mono_ms != 0)
+		w->base_ms =
+		    w->base_mono_ms + atomic_load(&shared->turn_offset_ms);
+}
+
 /*
  * The time by which leases of others end. When we could not renew ours in time,
  * others could not either, and may have results to write: until they are surely
@@ -127,6 +139,8 @@ judged_ms(struct worker *w, int64_t mono_ms)
 {
 	const struct config_datastore *store = &w->child->cfg->datastore;
 
+	if (w->base_ms == 0)
+		inherit_base(w);
 	if (w->base_ms != 0 &&
 	    mono_ms - w->base_mono_ms >= w->cfg->lease_ms / 2) {
 		w->lapsed_ms = w->base_ms;
@@ -145,6 +159,7 @@ judged_ms(struct worker *w, int64_t mono_ms)
 static void
 note_step(struct worker *w)
 {
+	struct scoreboard_shared *shared = w->child->sb->shared;
 	int64_t mono_ms = clock_mono_ms(), now_ms = w->lease.now_ms;
 	int64_t least_ms = expected_ms(w, w->lease_sent_ms);
 	int64_t most_ms = expected_ms(w, mono_ms);
@@ -163,6 +178,8 @@ note_step(struct worker *w)
 	w->stepped_ms = 0;
 	w->base_ms = now_ms;
 	w->base_mono_ms = mono_ms;
+	atomic_store(&shared->turn_offset_ms, now_ms - mono_ms);
+	atomic_store(&shared->turn_mono_ms, mono_ms);
 }
 
 static void

@@ -525,6 +525,32 @@ def test_results_outlive_leases(launch, store, sink):
     assert len(sink.arrivals()) == n
 
 
+def test_worker_killed_in_an_outage(launch, store, sink):
+    """Its successor leaves the other worker the time to write, too."""
+    c = launch(worker={"numWorkerThreads": 2, "lease": "2s"},
+               datastore={"timeout": "500ms"})
+    wait_for(lambda: c.status()["metrics"]["cassata_shards_held"] == 64)
+    gate = sink.gate()
+    sink.on("/e", Reply(200, gate=gate))
+    n = 40
+    for i in range(n):
+        c.schedule("e%d" % i, sink.url("/e"))
+    sink.wait("/e", n)
+    owners = dict(store.sql("SELECT event_id, owner FROM event"))
+    with store.locked():
+        gate.set()
+        time.sleep(1)
+        kill_child(c.children("worker")[0]["pid"])
+        time.sleep(3)
+    attempts = {}
+    for event_id, owner in owners.items():
+        if isinstance(event_id, bytes):
+            event_id = event_id.decode()
+        event = c.wait_state(event_id, *ENDED)
+        attempts.setdefault(owner, set()).add(event["attempts"])
+    assert sorted(map(sorted, attempts.values())) == [[1], [2]]
+
+
 def test_stop_without_the_datastore(prepare, store, sink):
     """Its workers leave in time, even out of a call that hangs, and what they
     could not write is delivered again."""
