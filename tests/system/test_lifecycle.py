@@ -505,18 +505,24 @@ def test_locked_datastore(launch, store, sink):
     assert len(sink.arrivals("/e")) == 1
 
 
-def test_results_outlive_leases(launch, store, sink):
-    """The datastore is away for longer than all leases: who comes back first
-    leaves the others the time to write what they have."""
-    c = launch(worker={"numWorkerThreads": 4, "lease": "2s"},
+def under_way(launch, sink, workers, n):
+    """A daemon with n deliveries that wait for the gate."""
+    c = launch(worker={"numWorkerThreads": workers, "lease": "2s"},
                datastore={"timeout": "500ms"})
     wait_for(lambda: c.status()["metrics"]["cassata_shards_held"] == 64)
     gate = sink.gate()
     sink.on("/e", Reply(200, gate=gate))
-    n = 40
     for i in range(n):
         c.schedule("e%d" % i, sink.url("/e"))
     sink.wait("/e", n)
+    return c, gate
+
+
+def test_results_outlive_leases(launch, store, sink):
+    """The datastore is away for longer than all leases: who comes back first
+    leaves the others the time to write what they have."""
+    n = 40
+    c, gate = under_way(launch, sink, 4, n)
     with store.locked():
         gate.set()
         time.sleep(4)
@@ -527,15 +533,7 @@ def test_results_outlive_leases(launch, store, sink):
 
 def test_worker_killed_in_an_outage(launch, store, sink):
     """Its successor leaves the other worker the time to write, too."""
-    c = launch(worker={"numWorkerThreads": 2, "lease": "2s"},
-               datastore={"timeout": "500ms"})
-    wait_for(lambda: c.status()["metrics"]["cassata_shards_held"] == 64)
-    gate = sink.gate()
-    sink.on("/e", Reply(200, gate=gate))
-    n = 40
-    for i in range(n):
-        c.schedule("e%d" % i, sink.url("/e"))
-    sink.wait("/e", n)
+    c, gate = under_way(launch, sink, 2, 40)
     owners = dict(store.sql("SELECT event_id, owner FROM event"))
     with store.locked():
         gate.set()
