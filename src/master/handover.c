@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "master/handover.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,11 +12,13 @@ void
 handover_format(const struct handover *handover, char *text)
 {
 	size_t size = HANDOVER_TEXT_MAX;
-	int n = snprintf(text, size, "%d %d %d %d %d %d", HANDOVER_FORMAT,
-	    handover->fd, handover->stderr_fd, handover->control_fd,
-	    handover->write_lock_fd, handover->activated);
+	int n = snprintf(text, size,
+	    "%d %" PRId64 " %" PRId64 " %d %d %d %d %d", HANDOVER_FORMAT,
+	    handover->turn_mono_ms, handover->turn_offset_ms, handover->fd,
+	    handover->stderr_fd, handover->control_fd, handover->write_lock_fd,
+	    handover->activated);
 
-	/* Of at most 11 bytes and a blank each, all numbers have room. */
+	/* Two of at most 20 bytes, others of 11, and a blank: all have room. */
 	for (size_t i = 0; i < handover->n_listen; i++)
 		n += snprintf(text + n, size - (size_t)n, " %d",
 		    handover->listen_fds[i]);
@@ -23,19 +26,39 @@ handover_format(const struct handover *handover, char *text)
 
 /* The number up to the next blank or the end. */
 static int
-next_number(struct slice *rest, int *number)
+next_number(struct slice *rest, uint64_t max, uint64_t *number)
 {
 	size_t len = 0;
-	uint64_t value;
 
 	while (len < rest->len && rest->p[len] != ' ')
 		len++;
-	if (slice_to_u64(slice_of(rest->p, len), INT32_MAX, &value) == -1)
+	if (slice_to_u64(slice_of(rest->p, len), max, number) == -1)
 		return -1;
-	*number = (int)value;
 	if (len < rest->len)
 		len++;
 	*rest = slice_of(rest->p + len, rest->len - len);
+	return 0;
+}
+
+static int
+next_int(struct slice *rest, int *number)
+{
+	uint64_t value;
+
+	if (next_number(rest, INT32_MAX, &value) == -1)
+		return -1;
+	*number = (int)value;
+	return 0;
+}
+
+static int
+next_ms(struct slice *rest, int64_t *ms)
+{
+	uint64_t value;
+
+	if (next_number(rest, INT64_MAX, &value) == -1)
+		return -1;
+	*ms = (int64_t)value;
 	return 0;
 }
 
@@ -46,17 +69,19 @@ handover_parse(const char *text, struct handover *handover)
 	int format, activated;
 
 	*handover = (struct handover){.n_listen = 0};
-	if (next_number(&rest, &format) == -1 || format != HANDOVER_FORMAT ||
-	    next_number(&rest, &handover->fd) == -1 ||
-	    next_number(&rest, &handover->stderr_fd) == -1 ||
-	    next_number(&rest, &handover->control_fd) == -1 ||
-	    next_number(&rest, &handover->write_lock_fd) == -1 ||
-	    next_number(&rest, &activated) == -1)
+	if (next_int(&rest, &format) == -1 || format != HANDOVER_FORMAT ||
+	    next_ms(&rest, &handover->turn_mono_ms) == -1 ||
+	    next_ms(&rest, &handover->turn_offset_ms) == -1 ||
+	    next_int(&rest, &handover->fd) == -1 ||
+	    next_int(&rest, &handover->stderr_fd) == -1 ||
+	    next_int(&rest, &handover->control_fd) == -1 ||
+	    next_int(&rest, &handover->write_lock_fd) == -1 ||
+	    next_int(&rest, &activated) == -1)
 		return -1;
 	handover->activated = activated != 0;
 	while (rest.len > 0) {
 		if (handover->n_listen == LISTENER_MAX ||
-		    next_number(&rest,
+		    next_int(&rest,
 			&handover->listen_fds[handover->n_listen++]) == -1)
 			return -1;
 	}

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "master/listener.h"
@@ -23,8 +24,8 @@
 #define HANDOVER_READY    "ready\n"
 
 enum {
-	HANDOVER_FORMAT = 1,
-	HANDOVER_TEXT_MAX = 256, /* bytes of the variable, with NUL */
+	HANDOVER_FORMAT = 2,
+	HANDOVER_TEXT_MAX = 320, /* bytes of the variable, with NUL */
 };
 
 struct handover {
@@ -33,6 +34,8 @@ struct handover {
 	int control_fd; /* listens */
 	int write_lock_fd;
 	bool activated; /* the sockets are a service manager's */
+	/* The scoreboard's: when a worker last had a lease turn. */
+	int64_t turn_mono_ms, turn_offset_ms;
 	size_t n_listen;
 	int listen_fds[LISTENER_MAX];
 };

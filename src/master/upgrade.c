@@ -130,6 +130,8 @@ spawn_successor(struct upgrade *u, int fd, struct err *err)
 	    .control_fd = control_fd(m->control),
 	    .write_lock_fd = m->sb.write_lock_fd,
 	    .activated = m->options.activated,
+	    .turn_mono_ms = atomic_load(&m->sb.shared->turn_mono_ms),
+	    .turn_offset_ms = atomic_load(&m->sb.shared->turn_offset_ms),
 	};
 
 	if (listener != NULL) {

@@ -106,7 +106,8 @@ class Report:
                     fault.ended_at + NOTED_S >= first.at and (
                         fault.kind in kinds.LOSES_WORKER or
                         (outage and fault.kind in kinds.LEAVES)):
-                return fault.kind + (" in an outage" if outage else "")
+                return fault.kind if fault.kind in kinds.LOSES_WORKER \
+                    else fault.kind + " in an outage"
         return None
 
     def count_duplicates(self):
