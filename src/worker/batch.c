@@ -20,13 +20,14 @@ batch_want(
 }
 
 void
-batch_claimed(struct batch *batch, bool more)
+batch_claimed(struct batch *batch, size_t n, bool more)
 {
+	size_t half = batch->size / 2;
+
 	batch->backlog = more;
-	if (!more)
-		batch->size = batch->min;
-	else if (batch->size <= batch->max / 2)
-		batch->size *= 2;
-	else
-		batch->size = batch->max;
+	if (more)
+		batch->size = batch->size <= batch->max / 2 ? batch->size * 2
+							    : batch->max;
+	else if (n < half)
+		batch->size = half > batch->min ? half : batch->min;
 }

@@ -6,9 +6,10 @@
 #include <stddef.h>
 
 /*
- * How many events to claim at once: few when there is little to do, so that
- * other workers get some; doubling while the datastore has more, so that a
- * backlog costs few transactions. Pure.
+ * How many events to claim at once: few when there is little to do; doubling
+ * while the datastore has more, so that a backlog costs few transactions, and
+ * halving when less than half was there: what comes steadily is then taken by
+ * one claim, not by several that begin small. Pure.
  */
 struct batch {
 	size_t min, max;
@@ -26,7 +27,7 @@ void batch_init(struct batch *batch, size_t min, size_t max);
 size_t batch_want(const struct batch *batch, size_t held, size_t capacity,
     size_t waiting);
 
-/* After a claim: whether more are due. */
-void batch_claimed(struct batch *batch, bool more);
+/* After a claim of n events: whether more are due. */
+void batch_claimed(struct batch *batch, size_t n, bool more);
 
 #endif

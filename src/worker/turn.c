@@ -60,8 +60,8 @@ take_claims(struct worker *w)
 		}
 		worker_hold(w, d);
 	}
-	metric_add(w->child->score, METRIC_EVENTS_CLAIMED,
-	    (int64_t)w->turn.n_claims);
+	metric_add(
+	    w->child->score, METRIC_EVENTS_CLAIMED, (int64_t)w->turn.n_claims);
 }
 
 static void
@@ -100,14 +100,14 @@ done(struct store_job *job)
 		return;
 	}
 	metric_add(w->child->score, METRIC_TURN_COMMITS, 1);
-	metric_add(w->child->score, METRIC_RESULTS_STALE,
-	    (int64_t)w->turn.n_stale);
+	metric_add(
+	    w->child->score, METRIC_RESULTS_STALE, (int64_t)w->turn.n_stale);
 	forget_written(w);
 	if (w->turn.claim_max == 0)
 		return;
 	take_claims(w);
 	wake_at(w, w->turn.more ? 0 : w->turn.next_due_ms);
-	batch_claimed(&w->batch, w->turn.more);
+	batch_claimed(&w->batch, w->turn.n_claims, w->turn.more);
 	if ((w->turn.shards & ~w->turn.owned) != 0)
 		w->lease_due_ms = clock_mono_ms();
 }
@@ -119,8 +119,8 @@ turn_init(struct worker *w)
 	w->turn_job.done = done;
 	STAILQ_INIT(&w->results);
 	STAILQ_INIT(&w->writing);
-	batch_init(&w->batch, (size_t)w->cfg->claim_min,
-	    (size_t)w->cfg->claim_max);
+	batch_init(
+	    &w->batch, (size_t)w->cfg->claim_min, (size_t)w->cfg->claim_max);
 	w->turn.claims =
 	    calloc((size_t)w->cfg->claim_max, sizeof(struct store_claim *));
 	return w->turn.claims == NULL ? -1 : 0;
@@ -156,7 +156,8 @@ claim_wait_ms(const struct worker *w, int64_t mono_ms)
 	if (claim_want(w) == 0)
 		return INT64_MAX;
 	if (due_ms != INT64_MAX)
-		wait_ms = due_ms - w->cfg->claim_ahead_ms / 2 - worker_now_ms(w);
+		wait_ms =
+		    due_ms - w->cfg->claim_ahead_ms / 2 - worker_now_ms(w);
 	if (poll_ms < wait_ms)
 		wait_ms = poll_ms;
 	return wait_ms > 0 ? wait_ms : 0;
@@ -191,8 +192,8 @@ collect_results(struct worker *w)
 	size_t n = 0;
 
 	if (w->n_results > w->cap_written) {
-		struct store_result *written = reallocarray(
-		    w->written, w->n_results, sizeof(*written));
+		struct store_result *written =
+		    reallocarray(w->written, w->n_results, sizeof(*written));
 
 		if (written != NULL) {
 			w->written = written;

@@ -44,17 +44,36 @@ END_TEST
 START_TEST(test_grows_and_shrinks)
 {
 	static const size_t sizes[] = {5, 10, 20, 40, 80, 160, 320, 500, 500};
+	static const size_t halves[] = {250, 125, 62, 31, 15, 7, 5, 5};
 	struct batch batch;
 
 	batch_init(&batch, 5, 500);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		ck_assert_uint_eq(batch.size, sizes[i]);
-		batch_claimed(&batch, true);
+		batch_claimed(&batch, batch.size, true);
 		ck_assert(batch.backlog);
 	}
-	batch_claimed(&batch, false);
-	ck_assert(!batch.backlog);
-	ck_assert_uint_eq(batch.size, 5);
+	for (size_t i = 0; i < sizeof(halves) / sizeof(halves[0]); i++) {
+		batch_claimed(&batch, 0, false);
+		ck_assert(!batch.backlog);
+		ck_assert_uint_eq(batch.size, halves[i]);
+	}
+}
+END_TEST
+
+/* What comes at one rate is taken by one claim each time. */
+START_TEST(test_stays_at_a_rate)
+{
+	struct batch batch;
+
+	batch_init(&batch, 5, 500);
+	batch.size = 40;
+	batch_claimed(&batch, 20, false);
+	ck_assert_uint_eq(batch.size, 40);
+	batch_claimed(&batch, 40, false);
+	ck_assert_uint_eq(batch.size, 40);
+	batch_claimed(&batch, 19, false);
+	ck_assert_uint_eq(batch.size, 20);
 }
 END_TEST
 
@@ -63,7 +82,9 @@ START_TEST(test_min_equals_max)
 	struct batch batch;
 
 	batch_init(&batch, 1, 1);
-	batch_claimed(&batch, true);
+	batch_claimed(&batch, 1, true);
+	ck_assert_uint_eq(batch.size, 1);
+	batch_claimed(&batch, 0, false);
 	ck_assert_uint_eq(batch.size, 1);
 	ck_assert_uint_eq(batch_want(&batch, 0, 2, 1), 1);
 }
@@ -77,9 +98,10 @@ main(void)
 	SRunner *sr;
 	int failures;
 
-	tcase_add_loop_test(tc, test_want, 0,
-	    (int)(sizeof(want_rows) / sizeof(want_rows[0])));
+	tcase_add_loop_test(
+	    tc, test_want, 0, (int)(sizeof(want_rows) / sizeof(want_rows[0])));
 	tcase_add_test(tc, test_grows_and_shrinks);
+	tcase_add_test(tc, test_stays_at_a_rate);
 	tcase_add_test(tc, test_min_equals_max);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);
