@@ -112,6 +112,12 @@ open_file(struct sqlite_conn *c, struct err *err)
 	    err);
 }
 
+struct sqlite_conn *
+sqlite_conn_of(struct store_backend *backend)
+{
+	return (struct sqlite_conn *)backend;
+}
+
 enum store_status
 sqlite_conn_open(struct sqlite_conn *c, struct err *err)
 {

@@ -30,6 +30,8 @@ struct sqlite_conn {
 	} prepared[SQLITE_PREPARED_MAX];
 };
 
+struct sqlite_conn *sqlite_conn_of(struct store_backend *backend);
+
 /* Makes the file when there is none; not a word about the schema. */
 enum store_status sqlite_conn_open(struct sqlite_conn *c, struct err *err);
 void sqlite_conn_close(struct sqlite_conn *c);

@@ -111,3 +111,14 @@ sqlite_query_run(struct sqlite_query *q, size_t *changed, struct err *err)
 	    status == STORE_OK ? (size_t)sqlite3_changes(q->conn->db) : 0;
 	return status;
 }
+
+enum store_status
+sqlite_query_run_with(
+    struct sqlite_conn *c, const char *text, int64_t value, struct err *err)
+{
+	struct sqlite_query q = sqlite_query_start(c, text);
+	size_t changed;
+
+	sqlite_bind_int(&q, value);
+	return sqlite_query_run(&q, &changed, err);
+}

@@ -44,4 +44,8 @@ void sqlite_query_end(struct sqlite_query *q);
 enum store_status sqlite_query_run(
     struct sqlite_query *q, size_t *changed, struct err *err);
 
+/* The same with one number as its only parameter. */
+enum store_status sqlite_query_run_with(
+    struct sqlite_conn *c, const char *text, int64_t value, struct err *err);
+
 #endif
