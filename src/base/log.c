@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,11 +19,9 @@
 #include "base/fd.h"
 #include "base/slice.h"
 
-enum { LINE_MAX_BYTES = 2048 };
-
 struct line {
 	size_t len;
-	char p[LINE_MAX_BYTES];
+	char p[LOG_LINE_BYTES_MAX];
 };
 
 static const struct {
@@ -38,9 +37,15 @@ static const struct {
 static struct {
 	int fd; /* -1: syslog */
 	enum log_level level;
+	size_t line_bytes;
 	char path[PATH_MAX]; /* empty: not a file */
 	char name[32];
-} state = {.fd = STDERR_FILENO, .level = LOG_LEVEL_INFO, .name = "cassatad"};
+} state = {
+    .fd = STDERR_FILENO,
+    .level = LOG_LEVEL_INFO,
+    .line_bytes = 2048,
+    .name = "cassatad",
+};
 
 static int
 open_file(const char *path)
@@ -50,11 +55,14 @@ open_file(const char *path)
 }
 
 int
-log_open(const char *destination, enum log_level level, struct err *err)
+log_open(const char *destination, enum log_level level, size_t line_bytes,
+    struct err *err)
 {
 	const char *path = "";
 	int fd = -1;
 
+	assert(line_bytes >= LOG_LINE_BYTES_MIN &&
+	       line_bytes <= LOG_LINE_BYTES_MAX);
 	if (strcmp(destination, "stderr") == 0) {
 		fd = STDERR_FILENO;
 	} else if (strcmp(destination, "syslog") == 0) {
@@ -71,6 +79,7 @@ log_open(const char *destination, enum log_level level, struct err *err)
 		fd_close(&state.fd);
 	state.fd = fd;
 	state.level = level;
+	state.line_bytes = line_bytes;
 	(void)snprintf(state.path, sizeof(state.path), "%s", path);
 	return 0;
 }
@@ -107,7 +116,7 @@ log_set_name(const char *name)
 static bool
 line_append(struct line *line, const char *p, size_t len)
 {
-	if (len > sizeof(line->p) - 1 - line->len)
+	if (len > state.line_bytes - 1 - line->len)
 		return false;
 	memcpy(line->p + line->len, p, len);
 	line->len += len;
@@ -173,12 +182,13 @@ __attribute__((format(printf, 3, 0))) static void
 emit(enum log_level level, bool with_errno, const char *fmt, va_list ap)
 {
 	int saved_errno = errno;
-	struct line line = {0};
-	char text[LINE_MAX_BYTES];
+	struct line line;
+	char text[LOG_LINE_BYTES_MAX];
 	size_t len;
 
 	if (level > state.level)
 		return;
+	line.len = 0;
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	if (with_errno) {
 		len = strlen(text);

@@ -2,6 +2,8 @@
 #ifndef CASSATA_BASE_LOG_H
 #define CASSATA_BASE_LOG_H
 
+#include <stddef.h>
+
 #include "base/err.h"
 
 enum log_level {
@@ -11,11 +13,16 @@ enum log_level {
 	LOG_LEVEL_DEBUG
 };
 
+/* What a line may be limited to, its newline counted. */
+enum { LOG_LINE_BYTES_MIN = 256, LOG_LINE_BYTES_MAX = 16384 };
+
 /*
  * Where the lines go: "stderr", "syslog", or the path of a file that is opened
- * for appending (and created 0640). 0 or -1.
+ * for appending (and created 0640). Longer lines than line_bytes are cut. 0 or
+ * -1.
  */
-int log_open(const char *destination, enum log_level level, struct err *err);
+int log_open(const char *destination, enum log_level level, size_t line_bytes,
+    struct err *err);
 
 /* Opens the file again after it was renamed; keeps the old one on failure. */
 void log_reopen(void);
@@ -30,7 +37,7 @@ int log_fd(void);
 void log_set_name(const char *name);
 
 /*
- * One line each, at most 2 KiB: time, name, pid, level, text. Control
+ * One line each: time, name, pid, level, text. Control
  * characters, DEL and bytes that are not UTF-8 are written as \xHH, so that no
  * value from outside can forge a line or steer a terminal. errno is kept.
  * log_warn and log_error append ": " and the text of errno.

@@ -83,6 +83,7 @@ struct config_master {
 struct config_log {
 	enum log_level level;
 	char *destination;	     /* stderr, syslog, or an absolute path */
+	int64_t max_line_bytes;
 };
 
 struct config {

@@ -61,8 +61,8 @@ const struct config_key config_keys[] = {
 	"100000", "1024"},
     {"service", "maxRequestMemory", KIND_SIZE,
 	AT(service.max_request_memory_bytes), "1MiB", "64GiB", "128MiB"},
-    {"service", "maxRequestsPerConnection", KIND_INT,
-	AT(service.max_requests), "0", "1000000000", "0"},
+    {"service", "maxRequestsPerConnection", KIND_INT, AT(service.max_requests),
+	"0", "1000000000", "0"},
     {"service", "maxRequestLineBytes", KIND_SIZE,
 	AT(service.max_request_line_bytes), "256B", "1MiB", "8KiB"},
     {"service", "maxHeaderBytes", KIND_SIZE, AT(service.max_header_bytes),
@@ -142,6 +142,8 @@ const struct config_key config_keys[] = {
     {"log", "level", KIND_LEVEL, AT(log.level), NULL, NULL, "info"},
     {"log", "destination", KIND_DESTINATION, AT(log.destination), NULL, NULL,
 	"cassata.log"},
+    {"log", "maxLineBytes", KIND_SIZE, AT(log.max_line_bytes), "256B", "16KiB",
+	"2KiB"},
 };
 
 enum { N_KEYS = sizeof(config_keys) / sizeof(config_keys[0]) };
@@ -204,8 +206,7 @@ parse_number(const char *text, const struct unit *units, int64_t *value)
 }
 
 static int
-parse_key_number(
-    const struct config_key *key, const char *text, int64_t *value,
+parse_key_number(const struct config_key *key, const char *text, int64_t *value,
     struct err *err)
 {
 	const struct unit *units = kinds[key->kind].units;

@@ -38,7 +38,8 @@ use_log(const struct master *m, const struct config_log *cfg, struct err *err)
 	if (!m->options.foreground && strcmp(cfg->destination, "stderr") == 0)
 		return err_set(
 		    err, "log.destination: stderr needs --foreground");
-	return log_open(log_destination(m, cfg), cfg->level, err);
+	return log_open(log_destination(m, cfg), cfg->level,
+	    (size_t)cfg->max_line_bytes, err);
 }
 
 /* So that children can open it again when it was renamed. */

@@ -74,7 +74,8 @@ prepare(void)
 	if (master.loop != NULL)
 		return;
 	CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
-	CHECK(log_open("stderr", LOG_LEVEL_ERROR, &err) == 0);
+	CHECK(
+	    log_open("stderr", LOG_LEVEL_ERROR, LOG_LINE_BYTES_MAX, &err) == 0);
 	CHECK(config_load(&source, &cfg, &errors) == 0);
 	CHECK(scoreboard_create(&master.sb, &err) == 0);
 	master.loop = loop_create();
@@ -83,8 +84,8 @@ prepare(void)
 	TAILQ_INIT(&master.generations);
 	TAILQ_INSERT_TAIL(&master.generations, master.current, entry);
 	CHECK(mkdtemp(directory) != NULL);
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/s",
-	    directory);
+	(void)snprintf(
+	    address.sun_path, sizeof(address.sun_path), "%s/s", directory);
 	master.control = control_open(&master, address.sun_path, -1, &err);
 	CHECK(master.control != NULL);
 	CHECK(atexit(remove_socket) == 0);
@@ -111,8 +112,8 @@ on_ready(int fd, unsigned events, void *arg)
 	(void)arg;
 	if (rest.len > 0)
 		send_some(fd, rest.len);
-	n = recv(fd, answer + answer_len, sizeof(answer) - answer_len,
-	    MSG_DONTWAIT);
+	n = recv(
+	    fd, answer + answer_len, sizeof(answer) - answer_len, MSG_DONTWAIT);
 	if (n == -1 && errno == EAGAIN)
 		return;
 	if (n <= 0)
@@ -143,8 +144,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	prepare();
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CHECK(fd != -1);
-	CHECK(connect(fd, (const struct sockaddr *)&address,
-		  sizeof(address)) == 0);
+	CHECK(connect(fd, (const struct sockaddr *)&address, sizeof(address)) ==
+	      0);
 	rest = slice_of((const char *)data + 1, size - 1);
 	answer_len = 0;
 	send_some(fd, data[0] < rest.len ? data[0] : rest.len);

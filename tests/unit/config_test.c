@@ -21,9 +21,9 @@ static struct config_errors errors;
 #define N(table)  ((int)(sizeof(table) / sizeof((table)[0])))
 
 #define NUMBER(s, name, type, field, value, min_text, min, max_text, max)      \
-	#s, name, type, AT(s.field), value, min_text, max_text, min, max, NULL
+#s, name, type, AT(s.field), value, min_text, max_text, min, max, NULL
 #define OTHER(s, name, type, field, value, string)                             \
-	#s, name, type, AT(s.field), value, NULL, NULL, 0, 0, string
+#s, name, type, AT(s.field), value, NULL, NULL, 0, 0, string
 
 enum type { INT, UNSIGNED, INT64, LIST, BOOL, LEVEL, STRING };
 
@@ -115,6 +115,8 @@ static const struct field {
 	"100ms", 100, "1h", 3600000)},
     {OTHER(log, "level", LEVEL, level, LOG_LEVEL_INFO, NULL)},
     {OTHER(log, "destination", STRING, destination, 0, "/state/cassata.log")},
+    {NUMBER(log, "maxLineBytes", INT64, max_line_bytes, 2048, "256B",
+	LOG_LINE_BYTES_MIN, "16KiB", LOG_LINE_BYTES_MAX)},
 };
 
 static void

@@ -14,10 +14,12 @@
 
 #include "base/clock.h"
 
+enum { LINE_BYTES = 2048 };
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 static char dir[64], path[96], old_path[96];
-static char content[16384];
+static char content[2 * LOG_LINE_BYTES_MAX];
 
 static int64_t
 fixed_wall_ms(void)
@@ -36,7 +38,7 @@ setup(void)
 	(void)snprintf(old_path, sizeof(old_path), "%s/log.1", dir);
 	clock_wall_replace(fixed_wall_ms);
 	log_set_name("worker 3");
-	ck_assert_int_eq(log_open(path, LOG_LEVEL_INFO, &err), 0);
+	ck_assert_int_eq(log_open(path, LOG_LEVEL_INFO, LINE_BYTES, &err), 0);
 }
 
 static void
@@ -44,7 +46,8 @@ teardown(void)
 {
 	struct err err;
 
-	ck_assert_int_eq(log_open("stderr", LOG_LEVEL_INFO, &err), 0);
+	ck_assert_int_eq(
+	    log_open("stderr", LOG_LEVEL_INFO, LINE_BYTES, &err), 0);
 	(void)unlink(path);
 	(void)unlink(old_path);
 	(void)rmdir(dir);
@@ -127,7 +130,8 @@ START_TEST(test_filter)
 	struct err err;
 	unsigned lines = 0;
 
-	ck_assert_int_eq(log_open(path, filters[_i].level, &err), 0);
+	ck_assert_int_eq(
+	    log_open(path, filters[_i].level, LINE_BYTES, &err), 0);
 	log_debug("x");
 	log_info("x");
 	log_warnx("x");
@@ -164,12 +168,19 @@ END_TEST
 static const char *const fillers[] = {"a", "\x01", "\xe2\x82\xac"};
 static const char *const shown[] = {"a", "\\x01", "\xe2\x82\xac"};
 
+static const size_t line_bytes[] = {
+    LOG_LINE_BYTES_MIN, 2048, LOG_LINE_BYTES_MAX};
+
 START_TEST(test_long_lines)
 {
-	const char *filler = fillers[_i], *p;
-	char text[4096];
+	size_t max = line_bytes[_i / COUNT(fillers)];
+	int which = _i % COUNT(fillers);
+	const char *filler = fillers[which], *p;
+	char text[LOG_LINE_BYTES_MAX + 1000];
 	size_t unit = strlen(filler), len;
+	struct err err;
 
+	ck_assert_int_eq(log_open(path, LOG_LEVEL_INFO, max, &err), 0);
 	for (len = 0; len + unit < sizeof(text); len += unit)
 		memcpy(text + len, filler, unit);
 	text[len] = '\0';
@@ -179,12 +190,12 @@ START_TEST(test_long_lines)
 	p = strchr(read_file(path), '\n');
 	ck_assert_ptr_nonnull(p);
 	len = (size_t)(p - content) + 1;
-	ck_assert_uint_le(len, 2048);
-	ck_assert_uint_gt(len, 2000);
+	ck_assert_uint_le(len, max);
+	ck_assert_uint_gt(len, max - 10);
 	/* Cut between characters. */
-	unit = strlen(shown[_i]);
-	if (_i < 2)
-		ck_assert_int_eq(memcmp(p - unit, shown[_i], unit), 0);
+	unit = strlen(shown[which]);
+	if (which < 2)
+		ck_assert_int_eq(memcmp(p - unit, shown[which], unit), 0);
 	ck_assert_str_eq(p + 1, expected("info", "next"));
 }
 END_TEST
@@ -223,7 +234,7 @@ START_TEST(test_appends)
 	struct stat st;
 
 	log_info("one");
-	ck_assert_int_eq(log_open(path, LOG_LEVEL_INFO, &err), 0);
+	ck_assert_int_eq(log_open(path, LOG_LEVEL_INFO, LINE_BYTES, &err), 0);
 	log_info("two");
 	ck_assert_ptr_nonnull(strstr(read_file(path), "one\n"));
 	ck_assert_ptr_nonnull(strstr(content, "two\n"));
@@ -237,7 +248,8 @@ START_TEST(test_open_fails)
 	struct err err;
 
 	ck_assert_int_eq(
-	    log_open("/nonexistent/dir/log", LOG_LEVEL_INFO, &err), -1);
+	    log_open("/nonexistent/dir/log", LOG_LEVEL_INFO, LINE_BYTES, &err),
+	    -1);
 	ck_assert_str_eq(err.text,
 	    "cannot open log /nonexistent/dir/log: No such file or directory");
 	log_info("to the old one");
@@ -250,9 +262,11 @@ START_TEST(test_descriptor)
 	struct err err;
 
 	ck_assert_int_gt(log_fd(), STDERR_FILENO);
-	ck_assert_int_eq(log_open("syslog", LOG_LEVEL_INFO, &err), 0);
+	ck_assert_int_eq(
+	    log_open("syslog", LOG_LEVEL_INFO, LINE_BYTES, &err), 0);
 	ck_assert_int_eq(log_fd(), -1);
-	ck_assert_int_eq(log_open("stderr", LOG_LEVEL_INFO, &err), 0);
+	ck_assert_int_eq(
+	    log_open("stderr", LOG_LEVEL_INFO, LINE_BYTES, &err), 0);
 	ck_assert_int_eq(log_fd(), STDERR_FILENO);
 }
 END_TEST
@@ -269,7 +283,8 @@ main(void)
 	tcase_add_test(tc, test_levels);
 	tcase_add_loop_test(tc, test_filter, 0, COUNT(filters));
 	tcase_add_loop_test(tc, test_escapes, 0, COUNT(escapes));
-	tcase_add_loop_test(tc, test_long_lines, 0, COUNT(fillers));
+	tcase_add_loop_test(
+	    tc, test_long_lines, 0, COUNT(fillers) * COUNT(line_bytes));
 	tcase_add_test(tc, test_reopen);
 	tcase_add_test(tc, test_reopen_fails);
 	tcase_add_test(tc, test_appends);
