@@ -526,9 +526,15 @@ pointer_to(struct slice name, char *pointer, size_t size)
 static void
 unknown_member(struct reader *r, struct slice name)
 {
-	const struct member *nearest = nearest_member(name);
+	const struct member *nearest;
 	char pointer[sizeof(r->errors->list[0].pointer)];
 
+	/* A body has room for many of them, and guessing takes its time. */
+	if (r->errors->len == FIELD_ERRORS_MAX) {
+		r->errors->total++;
+		return;
+	}
+	nearest = nearest_member(name);
 	pointer_to(name, pointer, sizeof(pointer));
 	if (nearest == NULL)
 		bad(r->errors, pointer, "unknown member");
