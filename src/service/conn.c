@@ -115,6 +115,7 @@ linger(struct conn *c)
 	c->state = CONN_LINGERING;
 	service_return_exchange(c->service, c->x);
 	c->x = NULL;
+	buf_free(&c->out);
 	loop_io_want(c->io, LOOP_READ);
 	set_deadline(c, LINGER_MS);
 }
@@ -181,9 +182,7 @@ answer(struct conn *c)
 {
 	struct exchange *x = c->x;
 
-	if (c->service->draining)
-		c->linger = c->closing = true;
-	if (!x->req.keep_alive ||
+	if (c->service->draining || !x->req.keep_alive ||
 	    ++c->n_requests == c->service->cfg->service.max_requests)
 		c->closing = true;
 	if (write_answer(c) == -1) {
@@ -216,7 +215,7 @@ stop_reading(struct conn *c)
 {
 	struct exchange *x = c->x;
 
-	c->closing = c->linger = true;
+	c->closing = true;
 	if (!x->parser.head_done)
 		x->req = (struct http_request){.minor = 1};
 	x->parser.consumed = x->in.len - x->in_at;
@@ -321,12 +320,8 @@ run(struct conn *c)
 		}
 		switch (c->state) {
 		case CONN_WRITING:
-			if (c->closing && c->linger) {
-				linger(c);
-				return;
-			}
 			if (c->closing) {
-				conn_close(c);
+				linger(c);
 				return;
 			}
 			next_request(c);

@@ -33,8 +33,7 @@ struct conn {
 	int64_t n_requests; /* answered */
 	bool continued;	     /* 100 Continue was sent for this request */
 	bool head_seen;	     /* the deadline is that of the body */
-	bool closing;	     /* close when out is written */
-	bool linger;	     /* the peer may still be sending */
+	bool closing;	     /* linger, then close, when out is written */
 	bool idle;	     /* between two requests: in service->idle */
 	LIST_ENTRY(conn) entry;
 	TAILQ_ENTRY(conn) idle_entry;

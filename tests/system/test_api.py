@@ -4,6 +4,7 @@
 import contextlib
 import json
 import re
+import socket
 import time
 from email.utils import parsedate_to_datetime
 
@@ -395,6 +396,18 @@ def test_requests_per_connection(launch):
             assert response.status == 200
             assert (response.header("Connection") == "close") == (n == 2)
         assert connection.at_end()
+
+
+@pytest.mark.parametrize("header", [b"", b"Connection: close\r\n"])
+def test_last_answer_before_pipelined_rest(launch, header):
+    """What comes behind the last answer is dropped, and cuts nothing off."""
+    c = launch(service={"maxRequestsPerConnection": 3})
+    request = b"GET /livez HTTP/1.1\r\nHost: x\r\n%s\r\n" % header
+    with socket.create_connection(("127.0.0.1", c.port), 20) as s:
+        s.sendall(request * 20000)
+        s.shutdown(socket.SHUT_WR)
+        answers = b"".join(iter(lambda: s.recv(65536), b""))
+    assert answers.count(b"HTTP/1.1 200 OK") == (1 if header else 3)
 
 
 def test_pipelining(daemon, name):
