@@ -14,6 +14,7 @@ enum {
 	READ_BYTES = BUF_SMALL_BYTES, /* the least room for a read */
 	KEEP_OUT_BYTES = 4 * 1024, /* an idle connection keeps no more */
 	OUT_EXTRA_BYTES = 512 * 1024,
+	ANSWERS_PER_TURN = 16, /* to pipelined requests; then others */
 	LINGER_MS = 2000,
 	/* An idle client may be sending right now. */
 	STOP_IDLE_MS = 1000,
@@ -309,6 +310,8 @@ next_request(struct conn *c)
 static void
 run(struct conn *c)
 {
+	int answers = 0;
+
 	for (;;) {
 		size_t before;
 
@@ -322,6 +325,10 @@ run(struct conn *c)
 		case CONN_WRITING:
 			if (c->closing) {
 				linger(c);
+				return;
+			}
+			if (answers++ == ANSWERS_PER_TURN) {
+				loop_io_want(c->io, LOOP_WRITE);
 				return;
 			}
 			next_request(c);

@@ -3,7 +3,9 @@
 
 import contextlib
 import json
+import os
 import re
+import signal
 import socket
 import time
 from email.utils import parsedate_to_datetime
@@ -629,6 +631,26 @@ def metric(response, name):
     [line] = [line for line in response.body.decode().splitlines()
               if line.startswith(name + " ")]
     return int(line.split()[1])
+
+
+def test_pipelining_leaves_others_their_turn(launch):
+    c = launch(service={"processes": 1})
+    [service] = c.children("service")
+    with Connection(c.port) as greedy, Connection(c.port) as other:
+        for connection in greedy, other:
+            connection.send_request("GET", "/livez")
+            assert connection.read_response().status == 200
+        os.kill(service["pid"], signal.SIGSTOP)
+        try:
+            greedy.send(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)
+            other.send_request("GET", "/metrics")
+        finally:
+            os.kill(service["pid"], signal.SIGCONT)
+        answered = metric(other.read_response(),
+                          'cassata_http_requests_total{code="2xx"}')
+        assert answered < 100
+        for _ in range(2000):
+            assert greedy.read_response().status == 200
 
 
 def test_client_that_does_not_read(launch):
