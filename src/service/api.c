@@ -209,6 +209,27 @@ run_find(struct store *store, struct store_job *job)
 	    store_find_event(store, &x->key, x->find, &x->record, &x->err);
 }
 
+/*
+ * Whole events at a time: one is read while another one is answered. They are
+ * in no budget, and large ones take long to be written.
+ */
+enum { DOCUMENTS_MAX = 2 };
+
+static void found(struct store_job *job);
+
+static void
+read_documents(struct service *service)
+{
+	struct exchange *x;
+
+	while (service->n_documents < DOCUMENTS_MAX &&
+	    (x = STAILQ_FIRST(&service->documents)) != NULL) {
+		STAILQ_REMOVE_HEAD(&service->documents, entry);
+		service->n_documents++;
+		submit(x, run_find, found);
+	}
+}
+
 static void
 add_progress(struct exchange *x, const struct store_record *record)
 {
@@ -277,9 +298,8 @@ add_attempts(struct exchange *x, const struct store_record *record)
 }
 
 static void
-found(struct store_job *job)
+answer_found(struct exchange *x)
 {
-	struct exchange *x = exchange_of(job);
 	struct store_record *record = x->record;
 
 	if (x->status != STORE_OK) {
@@ -303,6 +323,20 @@ found(struct store_job *job)
 }
 
 static void
+found(struct store_job *job)
+{
+	struct exchange *x = exchange_of(job);
+	struct service *service = x->service;
+	bool document = x->find == FIND_WHOLE;
+
+	answer_found(x);
+	if (document) {
+		service->n_documents--;
+		read_documents(service);
+	}
+}
+
+static void
 handle_status(struct exchange *x)
 {
 	x->find = FIND_STATUS;
@@ -313,7 +347,8 @@ static void
 handle_event(struct exchange *x)
 {
 	x->find = FIND_WHOLE;
-	submit(x, run_find, found);
+	STAILQ_INSERT_TAIL(&x->service->documents, x, entry);
+	read_documents(x->service);
 }
 
 static void

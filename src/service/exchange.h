@@ -51,7 +51,7 @@ struct exchange {
 	struct http_response res;
 	struct buf body; /* of the answer */
 
-	STAILQ_ENTRY(exchange) entry; /* in the intake or in the pool */
+	STAILQ_ENTRY(exchange) entry; /* in the intake, documents or pool */
 };
 
 STAILQ_HEAD(exchange_list, exchange);

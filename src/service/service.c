@@ -272,6 +272,7 @@ service_init(struct service *service, struct child *child, struct err *err)
 	LIST_INIT(&service->conns);
 	TAILQ_INIT(&service->idle);
 	STAILQ_INIT(&service->pool);
+	STAILQ_INIT(&service->documents);
 	if (child_init(child, drain, service, err) == -1)
 		return -1;
 	service->loop = child->loop;

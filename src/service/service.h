@@ -20,6 +20,8 @@ struct service {
 	struct loop *loop;
 	struct store_thread *store;
 	struct intake intake;
+	struct exchange_list documents; /* wait for their event to be read */
+	int n_documents; /* being read, or read and not yet answered */
 	struct http_limits limits;
 	struct buf_budget memory; /* of all requests and answers */
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import pytest
 
@@ -749,6 +750,30 @@ def test_request_memory(launch):
     wait_for(lambda: metric(
         c.get("/metrics"), "cassata_request_memory_bytes") < 1 << 20)
     assert c.post(document).status == 200
+
+
+def peak_memory(pid):
+    """The most that a process ever had, in bytes."""
+    status = Path("/proc/%d/status" % pid).read_text()
+    return 1024 * int(re.search(r"^VmHWM:\s*(\d+) kB", status, re.M)[1])
+
+
+def test_memory_of_events_read(prepare):
+    """Who asks for large events waits, rather than have them all in memory."""
+    c = prepare(service={"processes": 1, "maxRequestMemory": "20MiB"})
+    sanitizer = c.environment()["ASAN_OPTIONS"] + ":quarantine_size_mb=1"
+    c.start(env={"ASAN_OPTIONS": sanitizer})
+    c.schedule("big", "http://127.0.0.1:1/", FAR, event="x" * 4000000)
+    [service] = c.children("service")
+    before = peak_memory(service["pid"])
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(Connection(c.port, 60))
+                       for _ in range(50)]
+        for connection in connections:
+            connection.send_request("GET", "/cassata/event/app/big")
+        for connection in connections:
+            assert connection.read_response().status in (200, 503)
+    assert peak_memory(service["pid"]) - before < 80 << 20
 
 
 def test_body_limit(launch):
