@@ -88,7 +88,7 @@ static void
 accept_if_room(struct service *service)
 {
 	want_connections(service,
-	    !service->draining &&
+	    !service->draining && !service->accept_paused &&
 		(!full(service) || !TAILQ_EMPTY(&service->idle)));
 }
 
@@ -135,7 +135,10 @@ service_conn_idle(struct service *service)
 static void
 on_accept_pause_over(void *arg)
 {
-	accept_if_room(arg);
+	struct service *service = arg;
+
+	service->accept_paused = false;
+	accept_if_room(service);
 }
 
 static void
@@ -147,7 +150,8 @@ accept_failed(struct service *service)
 	case ENOBUFS:
 	case ENOMEM:
 		log_warn("cannot accept connections for a moment");
-		want_connections(service, false);
+		service->accept_paused = true;
+		accept_if_room(service);
 		loop_timer_set(service->accept_timer, ACCEPT_PAUSE_MS);
 		break;
 	default: /* taken by a sibling, or gone before we came */

@@ -27,6 +27,7 @@ struct service {
 
 	struct loop_io **listeners; /* child->n_listen of them */
 	struct loop_timer *accept_timer; /* after descriptors ran out */
+	bool accept_paused; /* until accept_timer fires */
 	bool accepting;
 	LIST_HEAD(, conn) conns;
 	TAILQ_HEAD(, conn) idle; /* of these, the longest idle first */

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import time
@@ -701,6 +702,33 @@ def test_connection_limit(launch):
         fifth.send_request("GET", "/livez")
         assert fifth.read_response().status == 200
         assert fourth.at_end()
+
+
+def test_no_descriptors_left(launch):
+    """New clients wait; the log has a line per pause, not one per request."""
+    c = launch(service={"processes": 1})
+    [service] = c.children("service")
+    descriptors = Path("/proc/%d/fd" % service["pid"])
+    limits = resource.prlimit(service["pid"], resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as stack:
+        busy = stack.enter_context(Connection(c.port))
+        busy.send_request("GET", "/livez")
+        assert busy.read_response().status == 200
+        used = {int(path.name) for path in descriptors.iterdir()}
+        resource.prlimit(
+            service["pid"], resource.RLIMIT_NOFILE,
+            (min(set(range(len(used) + 1)) - used), limits[1]))
+        waiting = stack.enter_context(Connection(c.port))
+        waiting.send_request("GET", "/livez")
+        started = time.monotonic()
+        for _ in range(200):
+            busy.send_request("GET", "/livez")
+            assert busy.read_response().status == 200
+        pauses = (time.monotonic() - started) / 0.1
+        assert 1 <= c.log_text().count("cannot accept") <= pauses + 2
+        assert not waiting.readable()
+        resource.prlimit(service["pid"], resource.RLIMIT_NOFILE, limits)
+        assert waiting.read_response().status == 200
 
 
 def test_idle_clients_keep_nobody_out(launch):
