@@ -12,7 +12,7 @@
 
 enum {
 	READ_BYTES = BUF_SMALL_BYTES, /* the least room for a read */
-	KEEP_OUT_BYTES = 4 * 1024, /* an idle connection keeps no more */
+	KEEP_OUT_BYTES = 2 * 1024, /* an idle connection keeps no more */
 	OUT_EXTRA_BYTES = 512 * 1024,
 	ANSWERS_PER_TURN = 16, /* to pipelined requests; then others */
 	LINGER_MS = 2000,

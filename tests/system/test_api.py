@@ -731,6 +731,21 @@ def test_no_descriptors_left(launch):
         assert waiting.read_response().status == 200
 
 
+def test_memory_of_idle_clients(launch):
+    """Below 4 KiB each with what libevent needs, whatever was answered."""
+    c = launch(service={"processes": 1})
+    body = json.dumps({"%s-%02d" % ("x" * 70, n): 1
+                       for n in range(30)})
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            connection = stack.enter_context(Connection(c.port))
+            connection.send_request("POST", "/cassata/add", body.encode())
+            response = connection.read_response()
+            assert 3000 < len(response.body) < 3900
+        held = metric(c.get("/metrics"), "cassata_request_memory_bytes")
+        assert held < 100 * 3000
+
+
 def test_idle_clients_keep_nobody_out(launch):
     c = launch(service={"processes": 1, "maxConnections": 20,
                         "idleTimeout": "1h"})
