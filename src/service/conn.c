@@ -13,7 +13,6 @@
 enum {
 	READ_BYTES = BUF_SMALL_BYTES, /* the least room for a read */
 	KEEP_OUT_BYTES = 2 * 1024, /* an idle connection keeps no more */
-	OUT_EXTRA_BYTES = 512 * 1024,
 	ANSWERS_PER_TURN = 16, /* to pipelined requests; then others */
 	LINGER_MS = 2000,
 	/* An idle client may be sending right now. */
@@ -487,9 +486,6 @@ on_deadline(void *arg)
 int
 conn_open(struct service *service, int fd)
 {
-	/* Headers and an event document; exchange bounds the body. */
-	size_t out_max =
-	    6 * (size_t)service->cfg->service.max_body_bytes + OUT_EXTRA_BYTES;
 	struct conn *c = calloc(1, sizeof(*c));
 
 	if (c == NULL) {
@@ -498,7 +494,7 @@ conn_open(struct service *service, int fd)
 	}
 	c->service = service;
 	c->fd = fd;
-	buf_init_within(&c->out, out_max, &service->memory);
+	buf_init_within(&c->out, service->memory.max, &service->memory);
 	c->io = loop_io_create(service->loop, fd, LOOP_READ, on_io, c);
 	c->timer = loop_timer_create(service->loop, on_deadline, c);
 	if (c->io == NULL || c->timer == NULL) {

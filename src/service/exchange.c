@@ -5,12 +5,8 @@
 
 #include "service/service.h"
 
-enum {
-	/* Larger than any answer but an event document; see response_max. */
-	ANSWER_BYTES = 256 * 1024,
-	/* Buffers up to this are kept for the next request. */
-	KEEP_BYTES = 64 * 1024,
-};
+/* Buffers up to this are kept for the next request. */
+enum { KEEP_BYTES = 64 * 1024 };
 
 struct exchange *
 exchange_create(struct service *service)
@@ -24,9 +20,8 @@ exchange_create(struct service *service)
 	x->service = service;
 	buf_init_within(&x->in, (size_t)config_request_bytes(cfg), memory);
 	buf_init_within(&x->scratch, EXCHANGE_SCRATCH_BYTES, memory);
-	/* A body of control characters grows six times when it is escaped. */
-	buf_init_within(
-	    &x->body, 6 * (size_t)cfg->max_body_bytes + ANSWER_BYTES, memory);
+	/* An event may be older than the limits of today. */
+	buf_init_within(&x->body, memory->max, memory);
 	return x;
 }
 

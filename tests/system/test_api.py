@@ -827,6 +827,15 @@ def test_body_limit(launch):
     assert_problem(c.post(fits + b" "), 413)
 
 
+def test_event_larger_than_bodies_now(launch):
+    """What was accepted is shown, whatever may be added today."""
+    c = launch(service={"maxBodyBytes": "2MiB"})
+    c.schedule("large", "http://127.0.0.1:1/", FAR, event="x" * 2000000)
+    c.configure(service={"maxBodyBytes": "1KiB"})
+    c.reload()
+    assert c.event("large")["event"] == "x" * 2000000
+
+
 def test_many_clients(daemon, name):
     """As many connections as there is room for, all answered."""
     connections = [Connection(daemon.port) for _ in range(200)]
