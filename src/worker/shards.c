@@ -165,7 +165,8 @@ note_step(struct worker *w)
 	int64_t most_ms = expected_ms(w, mono_ms);
 
 	if (w->base_ms != 0 && (now_ms < least_ms - CLOCK_SKEW_MS ||
-				   now_ms > most_ms + CLOCK_SKEW_MS)) {
+				   now_ms > most_ms + w->base_error_ms +
+					   CLOCK_SKEW_MS)) {
 		if (w->stepped_ms == 0) {
 			log_warnx("the datastore's clock was stepped by %lld "
 				  "ms",
@@ -178,6 +179,8 @@ note_step(struct worker *w)
 	w->stepped_ms = 0;
 	w->base_ms = now_ms;
 	w->base_mono_ms = mono_ms;
+	/* A turn that waited for a lock may have asked before. */
+	w->base_error_ms = mono_ms - w->lease_sent_ms;
 	atomic_store(&shared->turn_offset_ms, now_ms - mono_ms);
 	atomic_store(&shared->turn_mono_ms, mono_ms);
 }

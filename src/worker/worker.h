@@ -63,6 +63,7 @@ struct worker {
 	int64_t logged_skew_ms;
 	int64_t wall_offset_ms;  /* our wall minus our monotonic clock */
 	int64_t base_ms, base_mono_ms; /* the database's and our monotonic */
+	int64_t base_error_ms;	       /* so much older base_ms may be, at most */
 	int64_t stepped_ms; /* monotonic: the database's was seen to step */
 	/* The database's, by which others' leases are judged until then. */
 	int64_t lapsed_ms, lapsed_until_ms;

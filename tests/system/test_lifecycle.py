@@ -670,6 +670,16 @@ def test_clock_step(prepare, store, sink, step_s):
     assert "lost the lease" not in c.log_text()
 
 
+def test_slow_turns_are_no_step(launch, store):
+    """A lease turn that waits for a lock has read the clock before."""
+    c = launch(worker={"lease": "3s"}, datastore={"timeout": "20s"})
+    with store.locked():
+        time.sleep(2.5)
+    wait_for(lambda: c.get("/readyz").status == 200)
+    time.sleep(2)  # for a lease turn
+    assert "clock was stepped" not in c.log_text()
+
+
 # ---- the world around ----
 
 def test_reopen_log(prepare):
