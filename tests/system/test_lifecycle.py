@@ -505,6 +505,19 @@ def test_locked_datastore(launch, store, sink):
     assert len(sink.arrivals("/e")) == 1
 
 
+def test_alive_without_the_datastore(launch, store, sink):
+    """/livez is answered while the datastore keeps an add waiting."""
+    c = launch(service={"processes": 1}, datastore={"timeout": "20s"})
+    body = b'{"event-id":"e","application-id":"app","event":1,"expiry":0,' \
+        b'"url":"%s"}' % sink.url("/e").encode()
+    with Connection(c.port) as adding:
+        with store.locked():
+            adding.send_request("POST", "/cassata/add/", body)
+            assert c.get("/livez").status == 200
+            assert not adding.readable()
+        assert adding.read_response().status == 201
+
+
 def under_way(launch, sink, workers, n):
     """A daemon with n deliveries that wait for the gate."""
     c = launch(worker={"numWorkerThreads": workers, "lease": "2s"},
