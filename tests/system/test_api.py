@@ -624,6 +624,23 @@ def test_slow_and_silent_clients(launch):
         assert connection.at_end()
 
 
+@pytest.mark.parametrize("head", [
+    GET + b"X: ", POST + HOST + b"Content-Length: 1000\r\n\r\n",
+], ids=["head", "body"])
+def test_trickling_clients(launch, head):
+    """A byte now and then is no reason to wait any longer."""
+    c = launch(service={"headerTimeout": "500ms", "bodyTimeout": "500ms"})
+    with Connection(c.port) as connection:
+        connection.send(head)
+        for _ in range(100):
+            if connection.readable():
+                break
+            connection.send(b"x")
+            time.sleep(0.1)
+        assert connection.readable()
+        assert_problem(connection.read_response(), 408)
+
+
 def connections_of(c):
     """Open connections, without the one that asks."""
     return metric(c.get("/metrics"), "cassata_connections") - 1
