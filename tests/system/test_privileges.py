@@ -132,6 +132,24 @@ def test_limits_and_sandbox(launch, sink):
              {"0"}, what="children without a sandbox")
 
 
+def test_landlock(prepare):
+    """A child cannot even open the log where none was when it started."""
+    c = prepare()
+    logs, moved, new = (c.directory / name for name in ("logs", "moved", "new"))
+    logs.mkdir()
+    new.mkdir()
+    c.configure(log={"destination": str(logs / "log")})
+    assert c.ctl("start").returncode == 0
+    if "this kernel has no" in read_text(logs / "log"):
+        pytest.skip("no landlock")
+    logs.rename(moved)
+    logs.symlink_to(new)
+    c.send(signal.SIGUSR1)
+    wait_for(lambda: read_text(moved / "log").count("cannot reopen") ==
+             len(pids_of(c)), what="refusals")
+    assert "cannot reopen" not in read_text(new / "log")
+
+
 @needs_root
 def test_too_few_descriptors(prepare, store):
     """Of another user, who cannot raise the limit."""
