@@ -4,19 +4,17 @@ file systems of the SQLite file and of the log, receivers, clients."""
 
 import contextlib
 import os
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
 import time
 from pathlib import Path
 
-from cassata import (TESTS, Cassata, MysqlServer, SqliteStore, is_gone,
-                     wait_for)
+from cassata import (TESTS, Cassata, MysqlServer, SqliteStore, free_port,
+                     is_gone, wait_for)
 from load import Load, Prober, Witness
 from proxy import Proxy
 from receiver import Receiver
@@ -28,18 +26,6 @@ DELIVERY_TIMEOUT_S = 3
 MAX_CONNECTIONS = 60
 # How a line of the master's log names a process that it complains of.
 COMPLAINT = re.compile(r"master\[\d+\] (?:warn|error): .*\(pid (\d+)\).*")
-
-
-def free_port():
-    """Below those that the system gives to outgoing connections, so that it
-    stays free while the daemon is down."""
-    while True:
-        port = random.SystemRandom().randrange(20000, 32000)
-        with socket.socket() as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                sock.bind(("127.0.0.1", port))
-                return port
 
 
 class Disk:

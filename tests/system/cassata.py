@@ -5,6 +5,7 @@ and what must be true of it when it ends."""
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -50,6 +51,18 @@ def closed_port():
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     return sock
+
+
+def free_port():
+    """Below those that the system gives to outgoing connections, so that it
+    stays free while the daemon is down."""
+    while True:
+        port = random.SystemRandom().randrange(20000, 32000)
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                sock.bind(("127.0.0.1", port))
+                return port
 
 
 def read_text(path):

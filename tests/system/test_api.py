@@ -609,8 +609,8 @@ def test_bad_chunks(daemon, chunks):
 
 def test_slow_and_silent_clients(launch):
     """Header and body time-outs are answered; an idle connection just ends."""
-    c = launch(service={"headerTimeout": "300ms", "bodyTimeout": "300ms",
-                        "idleTimeout": "300ms"})
+    c = launch(service={"headerTimeout": "1s", "bodyTimeout": "1s",
+                        "idleTimeout": "1s"})
     for data in (GET, POST + HOST + b"Content-Length: 5\r\n\r\n{"):
         with Connection(c.port) as connection:
             connection.send(data)

@@ -439,7 +439,7 @@ def test_slow_receiver_delays_nobody(launch, sink):
 # ---- delete ----
 
 def test_delete_before(daemon, sink, name):
-    expiry = time.time() + 0.6
+    expiry = time.time() + 3
     daemon.schedule(name, sink.url("/" + name), expiry=expiry)
     assert daemon.delete(name).status == 200
     daemon.schedule(name + "-after", sink.url("/after"), expiry=expiry + 0.3)

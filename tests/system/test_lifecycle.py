@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from cassata import SqliteStore, is_gone, read_text, wait_for
+from cassata import SqliteStore, free_port, is_gone, read_text, wait_for
 from client import Connection, path_of
 from sink import Reply
 
@@ -123,11 +123,12 @@ def test_drain_finishes_deliveries(prepare, sink, number):
     sink.on("/slow", Reply(200, gate=gate))
     for n in range(10):
         c.schedule("slow%d" % n, sink.url("/slow"))
-    c.schedule("next", sink.url("/next"), expiry=time.time() + 1)
+    due = time.time() + 4
+    c.schedule("next", sink.url("/next"), expiry=due)
     sink.wait("/slow", 10)
     c.send(number)
     wait_for(lambda: c.status()["state"] == "draining", 10, "the drain")
-    time.sleep(1.2)  # the next event becomes due, and is not begun
+    time.sleep(due + 0.2 - time.time())  # it becomes due, and is not begun
     assert c.process.poll() is None
     assert sink.arrivals("/next") == []
     gate.set()
@@ -273,13 +274,13 @@ def test_killed_children_at_random(launch, sink):
 
 def test_killed_master(prepare, sink):
     """No orphan stays, and a new start works at once, on the same port."""
-    c = prepare(master={"shutdownTimeout": "1s"}).start()
+    c = prepare(service={"port": free_port()},
+                master={"shutdownTimeout": "1s"}).start()
     gate = sink.gate()
     sink.on("/hung", Reply(200, gate=gate), 200)
     c.schedule("hung", sink.url("/hung"))
     c.schedule("later", sink.url("/later"), expiry=time.time() + 2)
     sink.wait("/hung")
-    c.configure(service={"port": c.port})
     old = c.processes()
     c.kill()
     c.start()

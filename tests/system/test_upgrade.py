@@ -16,7 +16,7 @@ from collections import Counter
 
 import pytest
 
-from cassata import SOURCE, is_gone, read_text, wait_for
+from cassata import SOURCE, free_port, is_gone, read_text, wait_for
 from client import Connection
 from sink import Reply
 from test_lifecycle import ACTIVATE, Clients, assert_all_delivered, pids
@@ -255,8 +255,7 @@ def test_upgrade_of_one_role(prepare, sink):
 def test_upgrade_to_another_port(prepare):
     c = prepare().start()
     old_port = c.port
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     c.configure(service={"port": port})
     upgrade(c)
     assert c.port == port
@@ -465,7 +464,7 @@ def test_killed_new_master(held, sink):
 
 
 def test_new_master_too_slow(held):
-    c, h = held(master={"startTimeout": "1s"})
+    c, h = held(master={"startTimeout": "4s"})
     assert h.end() == "error: killed: it was not ready in time\n"
     assert is_gone(h.pid)
     assert c.status()["pid"] == c.pid
@@ -599,9 +598,7 @@ def test_reload_and_upgrade_of_many_clients(prepare, sink):
 def test_restart_while_clients_post(prepare, sink):
     """Clients may find nobody for a moment; what was accepted is delivered,
     once."""
-    c = prepare()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        c.configure(service={"port": free.getsockname()[1]})
+    c = prepare(service={"port": free_port()})
     assert c.ctl("start").returncode == 0
     with Clients(c.port, sink.url("/e")) as clients:
         for _ in range(3):
