@@ -23,6 +23,7 @@ WORKERS = 3
 SERVICES = 2
 LEASE_S = 3
 DELIVERY_TIMEOUT_S = 3
+SHUTDOWN_S = 10
 MAX_CONNECTIONS = 60
 # How a line of the master's log names a process that it complains of.
 COMPLAINT = re.compile(r"master\[\d+\] (?:warn|error): .*\(pid (\d+)\).*")
@@ -129,7 +130,8 @@ class Bed:
                     "connectTimeout": "2s", "httpRetryCount": 1000,
                     "retryDelays": ["300ms", "1s"], "retention": 0},
             datastore={"connectTimeout": "2s", "timeout": "2s"},
-            master={"shutdownTimeout": "10s"}, log={"level": "info"})
+            master={"shutdownTimeout": "%ds" % SHUTDOWN_S},
+            log={"level": "info"})
         if self.database:
             self.daemon.configure(datastore={"url": self.database.url})
         self.daemon.output = self.log_disk.path / "output"
@@ -202,18 +204,22 @@ class Bed:
             time.sleep(0.2)
 
     def rows(self):
-        """What the datastore says: number → (status, attempts, ended at), and
-        (number, attempt, at) of attempts that were interrupted."""
+        """What the datastore says: number → (status, attempts, ended at);
+        (number, attempt) of those that failed; (number, attempt, at) of those
+        that were interrupted."""
         states = {int(n): (int(status), int(attempts), int(ended) / 1000)
                   for n, status, attempts, ended in self.store.sql(
                       "SELECT event_id, status, attempts, due_ms FROM event")}
+        failed = {(int(n), int(attempt)) for n, attempt in self.store.sql(
+            "SELECT event_id, number FROM attempt"
+            " JOIN event ON event.id = attempt.event")}
         interrupted = [
             (int(n), int(attempt), int(at) / 1000)
             for n, attempt, at in self.store.sql(
                 "SELECT event_id, number, at_ms FROM attempt"
                 " JOIN event ON event.id = attempt.event"
                 " WHERE CAST(error AS CHAR) LIKE 'interrupted%'")]
-        return states, interrupted
+        return states, failed, interrupted
 
     def _wait_for_master(self, pid):
         """Its exit code, where it is our child: a successor is not."""

@@ -249,6 +249,8 @@ RECEIVER_KINDS = {
 LOSES_WORKER = {"worker killed", "worker stopped"}
 # Results are kept until the datastore is back, by workers that stay.
 LOSES_STORE = set(SQLITE_KINDS) | set(MYSQL_KINDS)
+# A worker that is stopped may hold locks.
+BLOCKS_STORE = LOSES_STORE | {"worker stopped"}
 LEAVES = {"HUP", "upgrade", "TERM, start", "master killed"}
 # Nothing that a client or the datastore would notice.
 SILENT = {"HUP", "upgrade", "log disk full", "worker killed"} | \

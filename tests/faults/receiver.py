@@ -22,7 +22,7 @@ NOT, WHOLLY, ENDLESSLY = range(3)
 class Record:
     """One arrival. Times are those of the wall clock, in seconds."""
 
-    __slots__ = ("event", "attempt", "at", "answered_at", "answer")
+    __slots__ = ("event", "attempt", "at", "answered_at", "answer", "line")
 
     def __init__(self, event, attempt):
         self.at = time.time()
@@ -30,6 +30,17 @@ class Record:
         self.attempt = attempt
         self.answered_at = None
         self.answer = NOT
+        self.line = None  # the connection that it came on
+
+
+class Line:
+    """A connection to the receiver. It ends with the worker that made it."""
+
+    __slots__ = ("requests", "ended_at")
+
+    def __init__(self):
+        self.requests = 0
+        self.ended_at = None
 
 
 class Receiver(Sink):
@@ -37,7 +48,7 @@ class Receiver(Sink):
         self._delay = delay
         self._mode = None
         self._mode_over = threading.Event()
-        self._requests = weakref.WeakKeyDictionary()
+        self._lines = weakref.WeakKeyDictionary()
         self.records = []
         super().__init__()
         # Bound and never listening: it keeps the port while that is refused.
@@ -67,6 +78,11 @@ class Receiver(Sink):
         self._mode_over.set()
         self._holder.close()
 
+    def _serve(self, sock):
+        line = self._lines[sock] = Line()
+        super()._serve(sock)
+        line.ended_at = time.time()
+
     def _record(self, arrival):
         record = Record(int(arrival.header("Cassata-Event-Id")),
                         int(arrival.header("Cassata-Attempt")))
@@ -76,9 +92,10 @@ class Receiver(Sink):
 
     def _answer(self, sock, arrival, reply):
         """False ends the connection. reply is the record."""
-        n = self._requests[sock] = self._requests.get(sock, 0) + 1
+        line = reply.line = self._lines[sock]
+        line.requests += 1
         mode = self._mode
-        if mode == "close" and n == 1:
+        if mode == "close" and line.requests == 1:
             mode = None
         if mode:
             return self._spoil(sock, mode, reply)

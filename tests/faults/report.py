@@ -3,23 +3,25 @@
 Times are those of the wall clock, in seconds."""
 
 from collections import Counter, defaultdict
+from math import inf
 
 import fault as kinds
-from bed import DELIVERY_TIMEOUT_S, SERVICES
-from receiver import ENDLESSLY, NOT, WHOLLY
+from bed import DELIVERY_TIMEOUT_S, SHUTDOWN_S
+from receiver import NOT, WHOLLY
 
 COMPLETED = 2
 # An answer is committed so long after it, at most, while all is well.
 COMMIT_S = 1.5
 # What a worker sent before its death may be noted so much later.
-NOTED_S = 0.25
+NOTED_S = 1
 # Failures of a fault may come so long after its end.
 AFTERMATH_S = 6
 # What is lost comes back, and what was away is used again.
 BACK_S = 2
-# Receiver and clients share a processor with everybody else.
-EARLY_S = 0.005
-LATE_WITNESS_S = 0.5
+# A row's time of its end is in milliseconds, rounded down; a receiver notes the
+# end of a connection late.
+ROUNDING_S = 0.001
+LATE_S = 0.5
 
 
 class Report:
@@ -31,9 +33,10 @@ class Report:
         for receiver in bed.receivers:
             for record in receiver.records:
                 self.arrivals[record.event].append(record)
+        self.rude = {record.event for record in bed.rude.records}
         for records in self.arrivals.values():
             records.sort(key=lambda r: r.at)
-        self.states, self.interrupted = bed.rows()
+        self.states, self.failed, self.interrupted = bed.rows()
         self.checks = []  # (text, passed)
         self.figures = {}
         self.examples = []
@@ -90,25 +93,63 @@ class Report:
         """When the result of an answered arrival must have been committed."""
         until = record.answered_at + COMMIT_S
         for fault in self.faults:
-            if fault.kind in kinds.LOSES_STORE | {"worker stopped"} and \
+            if fault.kind in kinds.BLOCKS_STORE and \
                     fault.began_at <= until and fault.ended_at >= record.at:
                 until = max(until, fault.ended_at + BACK_S + COMMIT_S)
         return until
 
+    def lost_its_worker(self, record, fault):
+        """Whether the connection ended with the fault, which a receiver may
+        see late. A worker that was stopped may go on with it; the rude receiver
+        ends some itself."""
+        ended_at = record.line.ended_at
+        if fault.kind == "worker stopped" or record.event in self.rude:
+            return True
+        left_at = fault.ended_at
+        if fault.kind in kinds.LEAVES:
+            left_at += SHUTDOWN_S
+        return ended_at is not None and fault.began_at <= ended_at <= \
+            max(left_at, record.answered_at) + BACK_S
+
     def cause(self, first):
-        """The fault that was while the delivery was under way. An outage alone
-        is none, since results are kept; but who has to leave during it cannot
-        write them."""
+        """The fault that took the worker away while the delivery was under
+        way. An outage alone is none, since results are kept; but who has to
+        leave during it cannot write them."""
         until = self.settled_at(first)
         outage = until > first.answered_at + COMMIT_S
         for fault in self.faults:
             if fault.began_at <= until and \
                     fault.ended_at + NOTED_S >= first.at and (
                         fault.kind in kinds.LOSES_WORKER or
-                        (outage and fault.kind in kinds.LEAVES)):
+                        (outage and fault.kind in kinds.LEAVES)) and \
+                    self.lost_its_worker(first, fault):
                 return fault.kind if fault.kind in kinds.LOSES_WORKER \
                     else fault.kind + " in an outage"
         return None
+
+    def after_commit(self, number, records):
+        """Whether it was sent once more after its result was committed: after
+        the time in its row, which is that of the last attempt, or after a
+        client had been told. The receiver may see a lost attempt late, and a
+        worker that was stopped amid one goes on with it."""
+        status, attempts, ended_at = self.states.get(number, (None, 0, inf))
+        until = min(self.bed.witness.completed.get(number, inf) + LATE_S,
+                    ended_at + ROUNDING_S if status == COMPLETED else inf)
+        return any(r.at > until for r in records if r.attempt >= attempts) or \
+            any(r.at > until + LATE_S and not self.was_stopped(r.at)
+                for r in records)
+
+    @staticmethod
+    def was_over(record, first):
+        """An earlier attempt that its worker had given up, which the receiver
+        saw late: nobody was there any more for the answer."""
+        ended_at = record.line.ended_at
+        return record.attempt < first.attempt and ended_at is not None and \
+            ended_at <= (record.answered_at or record.at) + LATE_S
+
+    def was_stopped(self, at):
+        return any(f.kind == "worker stopped" and
+                   f.began_at <= at <= f.ended_at + LATE_S for f in self.faults)
 
     def count_duplicates(self):
         explained = Counter()
@@ -123,8 +164,7 @@ class Report:
             answered = [r for r in records if r.answer == WHOLLY and
                         r.answered_at - began_at[r.attempt] <
                         DELIVERY_TIMEOUT_S * 0.9]
-            known_at = self.bed.witness.completed.get(number)
-            if known_at and records[-1].at > known_at + LATE_WITNESS_S:
+            if self.after_commit(number, records):
                 committed.append(self.describe(number))
             if len(records) == 1:
                 continue
@@ -132,7 +172,8 @@ class Report:
                 repeats += len(records) - 1
                 continue
             first = min(answered, key=lambda r: r.answered_at)
-            late = [r for r in records if r.at > first.at]
+            late = [r for r in records
+                    if r.at > first.at and not self.was_over(r, first)]
             repeats += len(records) - 1 - len(late)
             cause = self.cause(first)
             if late and cause:
@@ -152,7 +193,7 @@ class Report:
         early, twice = [], []
         for number, records in self.arrivals.items():
             due = self.load.due.get(number, 0)
-            if records[0].at < due - EARLY_S:
+            if records[0].at < due - ROUNDING_S / 2:
                 early.append(self.describe(number))
             answered = Counter(r.attempt for r in records
                                if r.answer == WHOLLY)
@@ -161,10 +202,13 @@ class Report:
         # Whom the rude receiver refuses, nobody counts.
         tame = {r.event for receiver in self.bed.tame
                 for r in receiver.records}
-        unsent = sum(self.states[n][1] - len(
-            {r.attempt for r in self.arrivals[n]})
-            for n in tame & self.states.keys())
-        self.figures["attempts counted and never sent"] = unsent
+        sent = {(n, r.attempt) for n in tame for r in self.arrivals[n]}
+        unsent = {(n, attempt) for n in tame & self.states.keys()
+                  for attempt in range(1, self.states[n][1] + 1)} - sent
+        self.figures["attempts counted and never sent"] = len(unsent)
+        self.check("attempts counted, neither sent nor in the log", [
+            "%d: %s" % (attempt, self.describe(n))
+            for n, attempt in unsent - self.failed])
         self.check("arrivals before their time", early)
         self.check("attempts of one number answered twice", twice)
 
