@@ -24,6 +24,7 @@ SERVICES = 2
 LEASE_S = 3
 DELIVERY_TIMEOUT_S = 3
 SHUTDOWN_S = 10
+SLOW_S = 1.5  # at most, of the slow receiver
 MAX_CONNECTIONS = 60
 # How a line of the master's log names a process that it complains of.
 COMPLAINT = re.compile(r"master\[\d+\] (?:warn|error): .*\(pid (\d+)\).*")
@@ -117,7 +118,7 @@ class Bed:
         else:
             self.store = SqliteStore(str(self.data_disk.path))
         self.fast = Receiver()
-        self.slow = Receiver(delay=(0.2, 1.5))
+        self.slow = Receiver(delay=(0.2, SLOW_S))
         self.rude = Receiver()
         self.tame = [self.fast, self.slow]
         self.receivers = [*self.tame, self.rude]

@@ -252,6 +252,10 @@ LOSES_STORE = set(SQLITE_KINDS) | set(MYSQL_KINDS)
 # A worker that is stopped may hold locks.
 BLOCKS_STORE = LOSES_STORE | {"worker stopped"}
 LEAVES = {"HUP", "upgrade", "TERM, start", "master killed"}
+# Deliveries may have to wait until it is over. A shard that changes hands waits
+# for its events under way, so for a receiver that hangs.
+HOLDS_UP = LOSES_WORKER | LOSES_STORE | LEAVES | {
+    "receiver: hang", "receiver: drip"}
 # Nothing that a client or the datastore would notice.
 SILENT = {"HUP", "upgrade", "log disk full", "worker killed"} | \
     set(RECEIVER_KINDS)

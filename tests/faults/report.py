@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from math import inf
 
 import fault as kinds
-from bed import DELIVERY_TIMEOUT_S, SHUTDOWN_S
+from bed import DELIVERY_TIMEOUT_S, SHUTDOWN_S, SLOW_S
 from receiver import NOT, WHOLLY
 
 COMPLETED = 2
@@ -28,6 +28,7 @@ class Report:
     def __init__(self, bed, faults):
         self.bed = bed
         self.faults = sorted(faults, key=lambda f: f.began_at)
+        self.holding = [f for f in self.faults if f.kind in kinds.HOLDS_UP]
         self.load = bed.load
         self.arrivals = defaultdict(list)
         for receiver in bed.receivers:
@@ -52,6 +53,7 @@ class Report:
         self.count_events(unanswered, left)
         self.count_duplicates()
         self.look_at_arrivals()
+        self.time_arrivals()
         self.time_lost_claims()
         self.look_at_clients()
         self.look_at_processes(wrong_end)
@@ -212,34 +214,61 @@ class Report:
         self.check("arrivals before their time", early)
         self.check("attempts of one number answered twice", twice)
 
-    # ---- lost claims ----
+    # ---- late ones ----
 
-    def time_lost_claims(self):
-        """From the death of a worker to the next arrival of what it had."""
-        back = {"worker killed": [], "worker stopped": []}
-        next_arrival = {}
+    def free_s(self, since, until):
+        """How long, of that time, nothing held deliveries up."""
+        free = 0
+        for fault in self.holding:
+            if fault.ended_at > since:
+                free += max(0, min(fault.began_at, until) - since)
+                since = fault.ended_at
+            if since >= until:
+                return free
+        return free + until - since
+
+    def check_waits(self, text, waits):
+        """waits: (seconds, number) pairs. An event whose shard changes hands
+        waits for those of it that are under way."""
+        most_s = BACK_S + SLOW_S
+        self.figures["longest wait of " + text + ", s"] = round(
+            max(waits, default=(0,))[0], 3)
+        self.check("waits of more than %g s of %s" % (most_s, text), [
+            "%.3f s: %s" % (seconds, self.describe(number))
+            for seconds, number in waits if seconds > most_s])
+
+    def time_arrivals(self):
+        """From its time to the first arrival of every event."""
+        first = {}
         for receiver in self.bed.tame:
             for r in receiver.records:
-                next_arrival.setdefault((r.event, r.attempt), r.at)
-        late = []
+                first.setdefault(r.event, r.at)
+        self.check_waits("an event that no fault held up", [
+            (self.free_s(max(self.load.due[n], self.load.acknowledged[n]), at),
+             n) for n, at in first.items() if n in self.load.acknowledged])
+
+    def time_lost_claims(self):
+        """From the death of a worker to the next arrival of what it had sent
+        without an answer of its own."""
+        sent = {}
+        for receiver in self.bed.tame:
+            for r in receiver.records:
+                sent.setdefault((r.event, r.attempt), r)
+        waits = []
         for number, attempt, at in self.interrupted:
-            arrival = next_arrival.get((number, attempt + 1))
-            fault = next((f for f in reversed(self.faults)
-                          if f.began_at <= at), None)
-            if arrival is None or fault is None or not fault.alone or \
-                    fault.kind not in back:
+            before = sent.get((number, attempt))
+            after = sent.get((number, attempt + 1))
+            if before is None or after is None:
                 continue
-            back[fault.kind].append(arrival - fault.began_at)
-            if fault.kind == "worker killed" and back[fault.kind][-1] > BACK_S:
-                late.append("%.3f s: %s" % (back[fault.kind][-1],
-                                            self.describe(number)))
+            killed_at = max((
+                f.began_at for f in self.faults if f.kind == "worker killed" and
+                before.at - NOTED_S <= f.began_at < after.at and
+                self.lost_its_worker(before, f)), default=None)
+            if killed_at is not None:
+                waits.append((self.free_s(killed_at, after.at), number))
         self.figures["interrupted attempts"] = len(self.interrupted)
-        for kind, seconds in back.items():
-            self.figures["claims back after: " + kind] = len(seconds)
-            self.figures["longest until back, s, after: " + kind] = \
-                round(max(seconds, default=0), 3)
-        self.check("claims of a killed worker back after more than %d s" %
-                   BACK_S, late)
+        self.figures["claims back after the kill of a worker"] = len(waits)
+        self.check_waits("a killed worker's claim", waits)
 
     # ---- clients ----
 
