@@ -256,9 +256,11 @@ LEAVES = {"HUP", "upgrade", "TERM, start", "master killed"}
 # for its events under way, so for a receiver that hangs.
 HOLDS_UP = LOSES_WORKER | LOSES_STORE | LEAVES | {
     "receiver: hang", "receiver: drip"}
-# Nothing that a client or the datastore would notice.
-SILENT = {"HUP", "upgrade", "log disk full", "worker killed"} | \
-    set(RECEIVER_KINDS)
+# All that asks the datastore fails from the beginning to the end.
+AWAY = {"database locked", "MariaDB frozen", "MariaDB refused",
+        "MariaDB held"}
+# Connections of clients end.
+CUTS = {"service killed", "master killed", "TERM, start"}
 
 
 def kinds(bed, only):

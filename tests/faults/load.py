@@ -11,10 +11,14 @@ import time
 import client
 
 APP = "faults"
+# The datastore's time-outs twice: what runs when a request comes, and its own.
+ANSWER_S = 8
+ALIVE_S = 2
 
 
 class Failure:
-    """A request without a good answer; status 0: the connection broke."""
+    """A request without a good answer; status 0: the connection broke, or
+    there was none in time."""
 
     __slots__ = ("began_at", "at", "status", "event")
 
@@ -24,18 +28,24 @@ class Failure:
         self.status = status
         self.event = event
 
+    def __str__(self):
+        return "status %d at %.3f, begun %.3f: %s" % (
+            self.status, self.at, self.began_at, self.event)
+
 
 class Talker:
     """One connection, made again when it broke."""
 
-    def __init__(self, port):
+    def __init__(self, port, seconds=ANSWER_S):
         self._port = port
+        self._seconds = seconds
         self._connection = None
 
     def ask(self, method, target, body=None):
         try:
             if self._connection is None:
-                self._connection = client.Connection(self._port, 15)
+                self._connection = client.Connection(
+                    self._port, self._seconds)
             self._connection.send_request(method, target, body)
             response = self._connection.read_response()
         except (OSError, ValueError):
@@ -208,12 +218,13 @@ class Prober(Watcher):
         self.not_alive = []  # answers of /livez that are not 200
         self.not_ready = []  # when
         self.ready = []
+        self.failures = []
         super().__init__()
 
     def _run(self):
         while not self._ending.wait(self.PAUSE_S):
-            alive = self._ask("/livez")
-            ready = self._ask("/readyz")
+            alive = self._ask("/livez", ALIVE_S)
+            ready = self._ask("/readyz", ANSWER_S)
             self.n += 1
             if alive is not None and alive.status != 200:
                 self.not_alive.append("%.3f %r" % (time.time(), alive))
@@ -221,9 +232,11 @@ class Prober(Watcher):
                 (self.ready if ready.status == 200 else
                  self.not_ready).append(time.time())
 
-    def _ask(self, path):
-        talker = Talker(self._port)
-        try:
-            return talker.ask("GET", path)
-        finally:
-            talker.close()
+    def _ask(self, path, seconds):
+        began_at = time.time()
+        talker = Talker(self._port, seconds)
+        response = talker.ask("GET", path)
+        talker.close()
+        if response is None:
+            self.failures.append(Failure(began_at, 0, path))
+        return response

@@ -2,7 +2,10 @@
 """Reconciles what was acknowledged, what arrived and what the datastore says.
 Times are those of the wall clock, in seconds."""
 
+import re
+from bisect import bisect
 from collections import Counter, defaultdict
+from datetime import datetime
 from math import inf
 
 import fault as kinds
@@ -14,14 +17,17 @@ COMPLETED = 2
 COMMIT_S = 1.5
 # What a worker sent before its death may be noted so much later.
 NOTED_S = 1
-# Failures of a fault may come so long after its end.
-AFTERMATH_S = 6
 # What is lost comes back, and what was away is used again.
 BACK_S = 2
 # A row's time of its end is in milliseconds, rounded down; a receiver notes the
 # end of a connection late.
 ROUNDING_S = 0.001
 LATE_S = 0.5
+# A disk that is full now and then makes a process say so as often.
+OFTEN = 20
+# A line of the log without what comes behind a colon.
+LINE = re.compile(r"^(?P<at>\S+)Z (?P<who>.+?\[\d+\]) \w+: (?P<what>[^:\n]*)",
+                  re.M)
 
 
 class Report:
@@ -272,26 +278,26 @@ class Report:
 
     # ---- clients ----
 
-    def owner(self, failure, faults):
-        """The last fault that the failure may come from."""
+    def owner(self, failure):
+        """The last fault that the failure may come from: 503 while the
+        datastore is away, a broken connection when its service process goes.
+        No answer in time is as bad as a broken connection."""
         found = None
-        for fault in faults:
+        for fault in self.faults:
             if fault.began_at <= failure.at and \
-                    failure.began_at <= fault.ended_at + AFTERMATH_S:
+                    failure.began_at <= fault.ended_at + BACK_S and \
+                    fault.kind in (kinds.BLOCKS_STORE if failure.status else
+                                   kinds.CUTS):
                 found = fault
         return found
 
     def look_at_clients(self):
-        loud = [f for f in self.faults if f.kind not in kinds.SILENT]
         failures = defaultdict(list)
         alien = []
         for failure in self.load.failures:
-            # A dead service process takes its connections along.
-            fault = self.owner(failure, loud)
+            fault = self.owner(failure)
             if fault is None:
-                alien.append("status %d at %.3f, begun %.3f, event %d" % (
-                    failure.status, failure.at, failure.began_at,
-                    failure.event))
+                alien.append(str(failure))
             else:
                 failures[fault].append(failure)
         self.figures["503 to adds"] = sum(
@@ -306,8 +312,22 @@ class Report:
         self.check("wrong answers", self.load.wrong + self.bed.witness.wrong)
         self.check("/livez with another answer than 200",
                    self.bed.prober.not_alive)
-        self.figures["probes"] = self.bed.prober.n
-        self.figures["probes not ready"] = len(self.bed.prober.not_ready)
+        self.look_at_probes()
+
+    def look_at_probes(self):
+        prober = self.bed.prober
+        self.figures["probes"] = prober.n
+        self.figures["probes not ready"] = len(prober.not_ready)
+        self.check("/livez or /readyz without an answer in time", [
+            str(f) for f in prober.failures if self.owner(f) is None])
+        self.check("ready while the datastore was away", [
+            "%.3f" % at for at in prober.ready if any(
+                f.began_at + LATE_S < at < f.ended_at for f in self.faults
+                if f.kind in kinds.AWAY and f.alone)])
+        self.check("not ready with the datastore there", [
+            "%.3f" % at for at in prober.not_ready if not any(
+                f.began_at <= at <= f.ended_at + BACK_S for f in self.faults
+                if f.kind in kinds.BLOCKS_STORE | kinds.CUTS)])
 
     def by_kind(self, failures):
         """What clients saw. Recovery is counted where a fault was alone: from
@@ -354,7 +374,40 @@ class Report:
                    ["%s: %s" % (f.kind, f.error)
                     for f in self.faults if f.error])
         self.check("wrong end of the daemon", [wrong_end] if wrong_end else 0)
-        self.figures["log, bytes"] = len(self.bed.daemon.log_text())
+        self.look_at_log()
+
+    def look_at_log(self):
+        """Each process says once that its datastore is away, until it is back;
+        and nothing is said without an end."""
+        log = self.bed.daemon.log_text()
+        said, again, away = Counter(), [], {}
+        for line in LINE.finditer(log):
+            at = datetime.fromisoformat(line["at"] + "+00:00").timestamp()
+            fault = self.fault_at(at)
+            said[fault, line["who"], re.sub(r"\d+", "N", line["what"])] += 1
+            if line["what"] == "datastore is away":
+                if away.get(line["who"]) and not self.log_was_full(
+                        away[line["who"]], at):
+                    again.append(line.group())
+                away[line["who"]] = at
+            elif line["what"] == "datastore is back":
+                away[line["who"]] = None
+        self.figures["log, bytes"] = len(log)
+        self.check("lines that a datastore is away, while it was", again)
+        self.check("steps of a clock that nobody made",
+                   log.count("clock was stepped"))
+        self.check("lines said more than %d times in a fault" % OFTEN, [
+            "%d times at %s: %s: %s" % (n, fault and fault.kind, who, what)
+            for (fault, who, what), n in said.items() if n > OFTEN])
+
+    def log_was_full(self, since, until):
+        return any(f.kind in kinds.LOG_KIND and f.began_at <= until and
+                   f.ended_at >= since for f in self.faults)
+
+    def fault_at(self, at):
+        """The last that had begun."""
+        n = bisect([f.began_at for f in self.faults], at)
+        return self.faults[n - 1] if n else None
 
     # ---- print ----
 

@@ -103,8 +103,8 @@ def finish(args, report, seconds):
     failed = sum(not passed for _, passed in report.checks)
     if failed:
         print(report.bed.daemon.log_text()[-20000:])
-    print("%s, seed %d, %d faults, %d adds a second" % (
-        args.datastore, args.seed, len(report.faults), args.rate))
+    print("%s, seed %d, %d of %d faults, %d adds a second" % (
+        args.datastore, args.seed, len(report.faults), args.count, args.rate))
     print(report.text())
     if args.json:
         figures = dict(report.figures, seed=args.seed, rate=args.rate,
