@@ -90,6 +90,8 @@ def hangup(bed, fault, _):
         wait_for(lambda: not old & set(bed.children("worker")) or
                  bed.daemon.log_text().count(REFUSED) > refused, 45,
                  "a reload")
+        assert not fault.alone or \
+            bed.daemon.log_text().count(REFUSED) == refused, REFUSED
 
 
 def upgrade(bed, fault, _):
