@@ -212,8 +212,9 @@ on_end(void *arg, CURLcode code, int status, int64_t retry_after_ms,
     const char *error)
 {
 	struct delivery *d = arg;
-	bool permanent = code == CURLE_URL_MALFORMAT ||
-	    code == CURLE_UNSUPPORTED_PROTOCOL;
+	/* A response that is no HTTP is CURLE_UNSUPPORTED_PROTOCOL: that may
+	 * pass, and no event has another scheme. */
+	bool permanent = code == CURLE_URL_MALFORMAT;
 
 	d->transfer = NULL;
 	if (code != CURLE_OK)

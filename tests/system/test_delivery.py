@@ -241,13 +241,19 @@ def test_unknown_host(daemon, name):
     assert event["last-error"]
 
 
-def test_no_http(daemon, name):
-    """A receiver that speaks something else."""
+@pytest.mark.parametrize("raw", [
+    b"220 ready\r\n", b"\x15\x03\x01\x00\x02\x02\x50",
+    b"HTTP/9.9 200 OK\r\n\r\n", b"HTTP/1.1 OK\r\n\r\n",
+], ids=["greeting", "TLS alert", "version", "no status"])
+def test_no_http(daemon, name, raw):
+    """A receiver that speaks something else may be mended."""
     with Sink() as sink:
-        sink.on("/" + name, Reply(200, raw=b"220 ready\r\n", end="close"))
+        sink.on("/" + name, Reply(200, raw=raw, end="close"), 200)
         daemon.schedule(name, sink.url("/" + name))
-        event = daemon.wait_state(name, "FAILED")
-    assert event["last-error"]
+        event = daemon.wait_state(name, "COMPLETED", "FAILED")
+    assert event["status"] == "COMPLETED"
+    [attempt] = event["attempt-log"]
+    assert attempt["error"] and "response-code" not in attempt
 
 
 def test_waiting_for_the_next_attempt(launch, sink):
