@@ -268,6 +268,9 @@ set_options(struct transfer *transfer)
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, req->headers);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	/* The end of a transfer does not wait for its look-up of a name, which
+	 * may take longer than all time-outs. */
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	/* The path is the client's, dots and all. */
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
