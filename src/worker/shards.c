@@ -107,6 +107,9 @@ take_strays(struct worker *w)
 	if (w->lease.n_strays > 0)
 		log_info("put %zu events back whose claim was in doubt",
 		    w->lease.n_strays);
+	/* There may be more. */
+	if (w->lease.n_strays == STORE_STRAYS_MAX)
+		w->lease_due_ms = clock_mono_ms();
 }
 
 /* The database's clock at that time, unless it was stepped; 0 for unknown. */

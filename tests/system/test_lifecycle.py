@@ -599,6 +599,24 @@ def test_lost_connections(launch, store, sink):
     assert c.get("/readyz").status == 200
 
 
+def test_claims_in_doubt(launch, store, sink):
+    """A large claim whose commit was not known of comes back at once, and not
+    in the steps of the leases."""
+    c = launch(worker={"numWorkerThreads": 1, "lease": "9s"})
+    n = 200
+    due = time.time() + 3600
+    for i in range(n):
+        c.schedule("e%d" % i, sink.url("/e"), expiry=due)
+    store.sql("UPDATE event SET status = 1, attempts = 1, due_ms = 0, owner ="
+              " (SELECT owner FROM lease WHERE lease.shard = event.shard)")
+    first = sink.wait("/e")[0]
+    last = sink.wait("/e", n)[-1]
+    assert last.at - first.at < 2
+    for i in range(n):
+        assert c.wait_state("e%d" % i, *ENDED)["attempts"] == 1
+    assert len(sink.arrivals("/e")) == n
+
+
 # ---- an event that kills ----
 
 def test_poison(launch, sink):
