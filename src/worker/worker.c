@@ -164,6 +164,20 @@ dispatch(struct worker *w, int64_t mono_ms)
 	}
 }
 
+/* In a drain nothing starts, also of a claim that was under way. */
+static void
+release_ready(struct worker *w)
+{
+	struct delivery *d;
+
+	while ((d = heap_pop(&w->ready)) != NULL) {
+		if (d->lost)
+			worker_forget(w, d);
+		else
+			release(w, d, 0);
+	}
+}
+
 /* ---- jobs of the datastore ---- */
 
 bool
@@ -287,7 +301,10 @@ tick(void *arg)
 	int64_t mono_ms = clock_mono_ms();
 
 	shards_check_clock(w);
-	dispatch(w, mono_ms);
+	if (w->child->draining)
+		release_ready(w);
+	else
+		dispatch(w, mono_ms);
 	submit_next(w, mono_ms);
 	loop_timer_set(w->timer,
 	    min_ms(TIMER_MAX_MS,
@@ -359,14 +376,7 @@ drain(void *arg)
 	struct worker *w = arg;
 	int64_t timeout_ms = w->child->cfg->master.shutdown_timeout_ms;
 	int64_t mono_ms = clock_mono_ms();
-	struct delivery *d;
 
-	while ((d = heap_pop(&w->ready)) != NULL) {
-		if (d->lost)
-			worker_forget(w, d);
-		else
-			release(w, d, 0);
-	}
 	w->lease_due_ms = mono_ms;
 	w->drain_until_ms = mono_ms + timeout_ms * 7 / 8;
 	loop_timer_set(w->drain_timer, timeout_ms * 3 / 4);

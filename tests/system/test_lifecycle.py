@@ -159,6 +159,25 @@ def test_stop_gives_held_claims_back(prepare, sink):
     sink.wait("/held", n)
 
 
+def test_stop_amid_a_claim(prepare, store, sink):
+    """What a claim brings after the stop is not begun either."""
+    c = prepare(worker={"numWorkerThreads": 1, "claimAhead": "1s"}).start()
+    n = 10
+    due = time.time() + 3
+    for i in range(n):
+        c.schedule("e%d" % i, sink.url("/e"), expiry=due)
+    time.sleep(due - 1 - time.time())
+    with store.locked():
+        time.sleep(due - 0.2 - time.time())
+        c.send(signal.SIGTERM)
+        wait_for(lambda: c.status()["state"] == "draining", 10, "the drain")
+    c.stop()
+    assert sink.arrivals() == []
+    c.start()
+    for i in range(n):
+        assert c.wait_state("e%d" % i, *ENDED)["attempts"] == 1
+
+
 def test_stop_while_clients_post(prepare, sink):
     """What was answered with 201 is delivered after the next start, and no
     request is cut: a client just finds nobody any more."""
