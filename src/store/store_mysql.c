@@ -439,7 +439,9 @@ mysql_find(struct store_backend *backend, const struct event_key *key,
 		return mysql_conn_no_memory(err);
 	row_id = mysql_conn_col_i64(c, 0);
 	n_log = what == FIND_WHOLE ? mysql_conn_col_i64(c, 16) : 0;
-	if (n_log > 0)
+	/* To its end: what stays unread looks like the connection's. */
+	(void)mysql_conn_next(c, &status, err);
+	if (status == STORE_OK && n_log > 0)
 		status = read_log(c, row_id, n_log, *record, err);
 	if (status != STORE_OK) {
 		store_record_free(*record);

@@ -360,6 +360,24 @@ START_TEST(test_long_columns)
 }
 END_TEST
 
+/* Of a result that was read in part the rest looks like a broken connection. */
+START_TEST(test_find_keeps_connection)
+{
+	static char body[BODY_BYTES];
+	struct store_record *record;
+
+	make_add(0, "a", slice_of(body, sizeof(body)));
+	ck_assert_int_eq(OPS->add(backend, add_list, 1, &err), STORE_OK);
+	ck_assert_int_eq(
+	    OPS->find(backend, &adds[0].key, FIND_WHOLE, &record, &err),
+	    STORE_OK);
+	ck_assert_ptr_nonnull(record);
+	ck_assert(slice_eq(record->event.body, events[0].body));
+	store_record_free(record);
+	ck_assert(OPS->alive(backend));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -383,6 +401,7 @@ main(void)
 	tcase_add_loop_test(tc, test_taken_row_id, 1, EVENTS_MAX + 1);
 	tcase_add_test(tc, test_too_large);
 	tcase_add_test(tc, test_long_columns);
+	tcase_add_test(tc, test_find_keeps_connection);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);
 	srunner_run_all(sr, CK_NORMAL);
