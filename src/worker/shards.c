@@ -194,9 +194,15 @@ note_clock(struct worker *w)
 	int64_t offset_ms = llabs(w->lease.clock_offset_ms) < CLOCK_NOISE_MS
 	    ? 0
 	    : w->lease.clock_offset_ms;
+	int64_t wall_offset_ms = clock_wall_ms() - clock_mono_ms();
 
 	note_step(w);
-	w->wall_offset_ms = clock_wall_ms() - clock_mono_ms();
+	/* A step during the turn has spoilt what that measured. */
+	if (llabs(wall_offset_ms - w->lease_wall_offset_ms) >= CLOCK_STEP_MS) {
+		w->lease_due_ms = clock_mono_ms();
+		return;
+	}
+	w->wall_offset_ms = wall_offset_ms;
 	w->clock_offset_ms = offset_ms;
 	atomic_store(&w->child->sb->shared->clock_offset_ms,
 	    w->clock_offset_ms);
@@ -379,6 +385,7 @@ shards_submit(struct worker *w)
 	    .expected_now_ms = judged_ms(w, clock_mono_ms()),
 	};
 	w->lease_sent_ms = clock_mono_ms();
+	w->lease_wall_offset_ms = clock_wall_ms() - w->lease_sent_ms;
 	w->busy = true;
 	store_thread_submit(w->store, &w->lease_job);
 }

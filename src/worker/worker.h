@@ -57,6 +57,7 @@ struct worker {
 	int64_t *known; /* row ids we hold, sorted */
 	size_t n_known, cap_known;
 	int64_t lease_sent_ms;
+	int64_t lease_wall_offset_ms; /* wall_offset_ms at that time */
 
 	/* Clocks. */
 	int64_t clock_offset_ms; /* database's minus our wall clock */

@@ -734,6 +734,28 @@ def test_slow_turns_are_no_step(launch, store):
 
 # ---- the world around ----
 
+def test_clock_step_amid_a_lease_turn(prepare, store, sink):
+    """What the turn measured before the step counts no more."""
+    if isinstance(store, SqliteStore):
+        pytest.skip("its clock is ours")
+    c = prepare(worker={"numWorkerThreads": 1, "lease": "6s",
+                        "workerThreadPollingInterval": "1s"})
+    path, env = faketime(c.directory)
+    c.start(env=preload_first(c, env))
+    c.schedule("later", sink.url("/later"), expiry=time.time() + 600)
+    with store.locked():
+        time.sleep(3)  # a turn that renews has looked, and waits to write
+        with open(path + ".new", "w") as f:
+            f.write("+3600")
+        os.rename(path + ".new", path)
+        time.sleep(0.5)
+    c.schedule("now", sink.url("/now"))
+    sink.wait("/now")
+    time.sleep(1)
+    assert sink.arrivals("/later") == []
+    assert c.state("later") == "PENDING"
+
+
 def test_reopen_log(prepare):
     c = prepare()
     assert c.ctl("start").returncode == 0
