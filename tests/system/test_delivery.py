@@ -138,6 +138,20 @@ def test_connections_are_kept(daemon, sink, name):
     assert sink.accepted <= 2  # one per worker
 
 
+@pytest.mark.parametrize("end", ["close", "reset"])
+def test_kept_connection_ends(launch, sink, end):
+    """Whether the receiver took the request nobody knows: it is sent again, in
+    the same attempt."""
+    c = launch(worker={"numWorkerThreads": 1})
+    sink.on("/e", 200, Reply(None, end=end), 200)
+    for n in range(2):
+        c.schedule("e%d" % n, sink.url("/e"))
+        assert c.wait_state("e%d" % n, "COMPLETED")["attempts"] == 1
+    assert [(a.header("Cassata-Event-Id"), a.header("Cassata-Attempt"))
+            for a in sink.arrivals("/e")] == [
+                ("e0", "1"), ("e1", "1"), ("e1", "1")]
+
+
 # ---- what the answer leads to ----
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
