@@ -45,6 +45,7 @@ struct config_worker {
 	int max_deliveries;	     /* maxConcurrentDeliveries */
 	int max_deliveries_per_host; /* 0: no cap of its own */
 	int max_queued_per_host;     /* beyond it: deferred */
+	int64_t max_event_memory_bytes; /* per process */
 	struct retry_policy retry;   /* httpRetryCount, retryDelays, … */
 	int64_t connect_timeout_ms;
 	int64_t delivery_timeout_ms;

@@ -94,6 +94,8 @@ const struct config_key config_keys[] = {
 	AT(worker.max_deliveries_per_host), "0", "10000", "0"},
     {"worker", "maxQueuedPerHost", KIND_INT, AT(worker.max_queued_per_host),
 	"1", "10000", "64"},
+    {"worker", "maxEventMemory", KIND_SIZE, AT(worker.max_event_memory_bytes),
+	"1MiB", "64GiB", "128MiB"},
     {"worker", "httpRetryCount", KIND_UNSIGNED, AT(worker.retry.max_retries),
 	"0", "1000", "5"},
     {"worker", "retryDelays", KIND_DURATIONS, AT(worker.retry), "0", "30d",

@@ -376,6 +376,27 @@ claim_from_row(const struct mysql_conn *c)
 	return claim;
 }
 
+/* Marked rows that are too many bytes: as if they had not been. */
+static enum store_status
+unmark_rows(struct mysql_conn *c, uint64_t owner, const int64_t *ids, size_t n,
+    struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "UPDATE event SET status = 0, attempts = attempts - 1"
+		    " WHERE status = 1 AND owner = ? AND id IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ")",
+	};
+	unsigned arity;
+
+	mysql_conn_u64(c, owner);
+	for (size_t i = 0; i < n; i++)
+		mysql_conn_i64(c, ids[i]);
+	arity = mysql_conn_pad(c, n);
+	return mysql_conn_exec(c, &sql, arity, NULL, err);
+}
+
 /* Rows that were deleted before they could be marked do not appear. */
 static enum store_status
 read_marked(struct mysql_conn *c, struct store_turn *turn,
@@ -390,6 +411,8 @@ read_marked(struct mysql_conn *c, struct store_turn *turn,
 	    .tail = ")",
 	    .columns = "iiiiiibbbbbb",
 	};
+	int64_t left[MYSQL_IDS_MAX];
+	size_t n_left = 0;
 	unsigned arity;
 	enum store_status status;
 
@@ -399,12 +422,19 @@ read_marked(struct mysql_conn *c, struct store_turn *turn,
 	arity = mysql_conn_pad(c, n);
 	status = mysql_conn_select(c, &sql, arity, err);
 	while (mysql_conn_next(c, &status, err)) {
-		struct store_claim *claim = claim_from_row(c);
+		struct store_claim *claim;
 
+		if (store_leave(turn, mysql_conn_col_i64(c, 3))) {
+			left[n_left++] = mysql_conn_col_i64(c, 0);
+			continue;
+		}
+		claim = claim_from_row(c);
 		if (claim == NULL)
 			return mysql_conn_no_memory(err);
-		turn->claims[turn->n_claims++] = claim;
+		store_take(turn, claim);
 	}
+	if (status == STORE_OK && n_left > 0)
+		status = unmark_rows(c, turn->owner, left, n_left, err);
 	return status;
 }
 
@@ -427,6 +457,8 @@ take_rows(struct mysql_conn *c, struct store_turn *turn,
 	size_t len;
 
 	for (size_t at = 0; status == STORE_OK && at < n; at += len) {
+		if (store_leave(turn, rows[at].due_ms))
+			break;
 		len = smaller(n - at, MYSQL_IDS_MAX);
 		status = mark_rows(c, turn->owner, rows + at, len, err);
 		if (status == STORE_OK)
@@ -506,13 +538,6 @@ look(struct mysql_conn *c, struct pick *pick, uint64_t shards, struct err *err)
 	return status;
 }
 
-static void
-forget_claims(struct store_turn *turn)
-{
-	while (turn->n_claims > 0)
-		store_claim_free(turn->claims[--turn->n_claims]);
-}
-
 /* Results, and what is due after them. */
 static enum store_status
 turn_body(struct mysql_conn *c, void *arg, struct err *err)
@@ -521,7 +546,7 @@ turn_body(struct mysql_conn *c, void *arg, struct err *err)
 	struct pick pick = {.turn = turn};
 	enum store_status status;
 
-	forget_claims(turn); /* of a try that failed */
+	store_forget_claims(turn); /* of a try that failed */
 	turn->n_stale = 0;
 	turn->more = false;
 	turn->next_due_ms = INT64_MAX;
@@ -544,7 +569,7 @@ take_body(struct mysql_conn *c, void *arg, struct err *err)
 	struct pick *pick = arg;
 	enum store_status status;
 
-	forget_claims(pick->turn);
+	store_forget_claims(pick->turn);
 	status = lock_own_leases(c, pick->turn, err);
 	drop_foreign(pick);
 	if (status == STORE_OK)

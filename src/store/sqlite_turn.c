@@ -204,11 +204,13 @@ claim_rows(struct sqlite_conn *c, struct store_turn *turn,
 	for (size_t i = 0; i < n && status == STORE_OK; i++) {
 		struct store_claim *claim = NULL;
 
+		if (store_leave(turn, rows[i].due_ms))
+			break;
 		status = mark(c, turn->owner, rows[i].row_id, err);
 		if (status == STORE_OK)
 			status = read_claim(c, &rows[i], &claim, err);
 		if (claim != NULL)
-			turn->claims[turn->n_claims++] = claim;
+			store_take(turn, claim);
 	}
 	return status;
 }

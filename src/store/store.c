@@ -247,16 +247,15 @@ store_turn(struct store *store, struct store_turn *turn, struct err *err)
 	assert(turn->claims != NULL || turn->claim_max == 0);
 	turn->n_stale = 0;
 	turn->owned = 0;
-	turn->n_claims = 0;
-	turn->more = false;
+	turn->n_claims = turn->n_bytes = 0;
+	turn->more = turn->cut = false;
 	turn->next_due_ms = INT64_MAX;
 	status = begin(store);
 	if (status == STORE_OK)
 		status = store->ops->turn(store->backend, turn, &store->err);
 	/* What was read before the failure was not claimed. */
 	if (status != STORE_OK)
-		while (turn->n_claims > 0)
-			store_claim_free(turn->claims[--turn->n_claims]);
+		store_forget_claims(turn);
 	return end(store, status, err);
 }
 

@@ -203,6 +203,7 @@ struct store_claim {
 	unsigned shard;
 	unsigned attempt; /* 1 for the first */
 	int64_t due_ms;
+	size_t bytes; /* of the allocation */
 	struct event event;
 };
 
@@ -214,11 +215,14 @@ struct store_turn {
 	const struct store_result *results;
 	size_t n_results;
 	size_t claim_max;	/* 0: write results only */
+	size_t claim_bytes;	/* that are there claim no further; 0: any */
 	int64_t horizon_ms;	/* claim rows due up to here, database's clock */
 
 	size_t n_stale;		/* out: results whose row was no longer ours */
 	uint64_t owned;		/* out: of shards, those still leased to owner */
 	size_t n_claims;	/* out */
+	size_t n_bytes;		/* out: of the claims */
+	bool cut;		/* out: by claim_bytes; more is then true */
 	struct store_claim **claims; /* array of at least claim_max, the caller's;
 					each entry then owned by the caller */
 	bool more;		/* out: more rows may be due up to the horizon */

@@ -148,6 +148,15 @@ size_t store_pick(struct due_row *rows, size_t n, size_t limit,
  */
 struct store_claim *store_claim_create(const struct event *ev);
 
+/* Puts a claim into those of the turn. */
+void store_take(struct store_turn *turn, struct store_claim *claim);
+
+/* Whether these have enough bytes; then the next row, due at due_ms, is left. */
+bool store_leave(struct store_turn *turn, int64_t due_ms);
+
+/* Frees the claims of the turn. */
+void store_forget_claims(struct store_turn *turn);
+
 /* With room for n_log attempts whose bytes are log_bytes together. */
 struct store_record *store_record_create(const struct event *ev,
     struct slice last_error, size_t n_log, size_t log_bytes);

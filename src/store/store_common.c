@@ -136,6 +136,33 @@ store_pick(
 	return n_claims;
 }
 
+void
+store_take(struct store_turn *turn, struct store_claim *claim)
+{
+	turn->claims[turn->n_claims++] = claim;
+	turn->n_bytes += claim->bytes;
+}
+
+bool
+store_leave(struct store_turn *turn, int64_t due_ms)
+{
+	if (turn->claim_bytes == 0 || turn->n_bytes < turn->claim_bytes)
+		return false;
+	turn->cut = turn->more = true;
+	if (due_ms < turn->next_due_ms)
+		turn->next_due_ms = due_ms;
+	return true;
+}
+
+void
+store_forget_claims(struct store_turn *turn)
+{
+	while (turn->n_claims > 0)
+		store_claim_free(turn->claims[--turn->n_claims]);
+	turn->n_bytes = 0;
+	turn->cut = false;
+}
+
 static struct slice
 move_in(char **at, struct slice s)
 {
@@ -172,12 +199,13 @@ move_event_in(char **at, const struct event *ev)
 struct store_claim *
 store_claim_create(const struct event *ev)
 {
-	struct store_claim *claim = malloc(sizeof(*claim) + event_bytes(ev));
+	size_t bytes = sizeof(struct store_claim) + event_bytes(ev);
+	struct store_claim *claim = malloc(bytes);
 	char *at;
 
 	if (claim == NULL)
 		return NULL;
-	*claim = (struct store_claim){0};
+	*claim = (struct store_claim){.bytes = bytes};
 	at = (char *)(claim + 1);
 	claim->event = move_event_in(&at, ev);
 	return claim;

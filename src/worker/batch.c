@@ -31,3 +31,10 @@ batch_claimed(struct batch *batch, size_t n, bool more)
 	else if (n < half)
 		batch->size = half > batch->min ? half : batch->min;
 }
+
+void
+batch_cut(struct batch *batch, size_t n)
+{
+	batch->backlog = true;
+	batch->size = n > 1 ? n : 1;
+}

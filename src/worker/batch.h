@@ -30,4 +30,7 @@ size_t batch_want(const struct batch *batch, size_t held, size_t capacity,
 /* After a claim of n events: whether more are due. */
 void batch_claimed(struct batch *batch, size_t n, bool more);
 
+/* After one of n events that took all the memory there was. */
+void batch_cut(struct batch *batch, size_t n);
+
 #endif

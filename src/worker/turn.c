@@ -107,7 +107,10 @@ done(struct store_job *job)
 		return;
 	take_claims(w);
 	wake_at(w, w->turn.more ? 0 : w->turn.next_due_ms);
-	batch_claimed(&w->batch, w->turn.n_claims, w->turn.more);
+	if (w->turn.cut)
+		batch_cut(&w->batch, w->turn.n_claims);
+	else
+		batch_claimed(&w->batch, w->turn.n_claims, w->turn.more);
 	if ((w->turn.shards & ~w->turn.owned) != 0)
 		w->lease_due_ms = clock_mono_ms();
 }
@@ -138,7 +141,8 @@ claim_want(const struct worker *w)
 {
 	size_t waiting = w->ready.len + w->n_queued;
 
-	if (w->child->draining || (w->shards & ~w->yielding) == 0)
+	if (w->child->draining || (w->shards & ~w->yielding) == 0 ||
+	    w->n_bytes >= (size_t)w->cfg->max_event_memory_bytes)
 		return 0;
 	return batch_want(&w->batch, waiting + w->n_on_wire,
 	    HOLD_FACTOR * (size_t)w->cfg->max_deliveries, waiting);
@@ -220,6 +224,8 @@ turn_submit(struct worker *w)
 	w->turn.owner = w->owner;
 	w->turn.shards = w->shards & ~w->yielding;
 	w->turn.claim_max = claim ? claim_want(w) : 0;
+	w->turn.claim_bytes =
+	    claim ? (size_t)w->cfg->max_event_memory_bytes - w->n_bytes : 0;
 	w->turn.horizon_ms = worker_now_ms(w) + w->cfg->claim_ahead_ms;
 	if (claim) {
 		/* From here on services wake us for any event, since the claim

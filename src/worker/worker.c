@@ -29,8 +29,10 @@ void
 worker_hold(struct worker *w, struct delivery *d)
 {
 	TAILQ_INSERT_TAIL(&w->all, d, entry);
-	if (d->claim != NULL)
+	if (d->claim != NULL) {
 		w->in_shard[d->claim->shard]++;
+		w->n_bytes += d->claim->bytes;
+	}
 }
 
 void
@@ -45,8 +47,10 @@ void
 worker_forget(struct worker *w, struct delivery *d)
 {
 	TAILQ_REMOVE(&w->all, d, entry);
-	if (d->claim != NULL)
+	if (d->claim != NULL) {
 		w->in_shard[d->claim->shard]--;
+		w->n_bytes -= d->claim->bytes;
+	}
 	delivery_free(d);
 }
 

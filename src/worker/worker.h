@@ -37,6 +37,7 @@ struct worker {
 	/* Deliveries. */
 	struct delivery_all all;
 	unsigned in_shard[EVENT_SHARDS]; /* of all */
+	size_t n_bytes;			 /* of the claims of all */
 	struct heap ready;		 /* by due time, database's clock */
 	size_t n_queued;		 /* waiting for their host */
 	size_t n_on_wire;

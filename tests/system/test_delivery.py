@@ -524,6 +524,25 @@ def test_cap_per_host(launch, sink):
     assert len(sink.arrivals("/slow")) == 6
 
 
+def test_event_memory(launch, sink):
+    """Large events that do not fit a worker's memory wait in the datastore."""
+    c = launch(worker={"numWorkerThreads": 1, "maxEventMemory": "1MiB"})
+    gate = sink.gate()
+    sink.on("/large", Reply(200, gate=gate))
+    due = time.time() + 2
+    for n in range(12):
+        c.schedule("large%d" % n, sink.url("/large"), expiry=due,
+                   event="x" * 400000)
+    sink.wait("/large", 3)
+    time.sleep(0.5)
+    assert len(sink.arrivals("/large")) == 3  # the third goes beyond
+    assert c.state("large11") == "PENDING"
+    gate.set()
+    for n in range(12):
+        assert c.wait_state("large%d" % n, "COMPLETED")["attempts"] == 1
+    assert len(sink.arrivals("/large")) == 12
+
+
 def test_backlog_of_one_host(launch, sink):
     """More than a worker holds in memory is due for a host that hangs: others
     get theirs, and none of it is lost, repeated or counted as an attempt."""

@@ -90,6 +90,20 @@ START_TEST(test_min_equals_max)
 }
 END_TEST
 
+/* Events so large that memory holds few: no more are asked for than fit. */
+START_TEST(test_cut)
+{
+	struct batch batch;
+
+	batch_init(&batch, 5, 500);
+	batch_claimed(&batch, 5, true);
+	batch_cut(&batch, 3);
+	ck_assert_uint_eq(batch_want(&batch, 3, 512, 0), 3);
+	batch_claimed(&batch, 3, true);
+	ck_assert_uint_eq(batch.size, 6);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -103,6 +117,7 @@ main(void)
 	tcase_add_test(tc, test_grows_and_shrinks);
 	tcase_add_test(tc, test_stays_at_a_rate);
 	tcase_add_test(tc, test_min_equals_max);
+	tcase_add_test(tc, test_cut);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);
 	srunner_run_all(sr, CK_NORMAL);

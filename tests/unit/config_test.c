@@ -74,6 +74,8 @@ static const struct field {
 	"10000", 10000)},
     {NUMBER(worker, "maxQueuedPerHost", INT, max_queued_per_host, 64, "1", 1,
 	"10000", 10000)},
+    {NUMBER(worker, "maxEventMemory", INT64, max_event_memory_bytes, 134217728,
+	"1MiB", 1048576, "64GiB", 68719476736)},
     {NUMBER(worker, "maxDeliveriesPerHost", INT, max_deliveries_per_host, 0,
 	"0", 0, "10000", 10000)},
     {NUMBER(worker, "httpRetryCount", UNSIGNED, retry.max_retries, 5, "0", 0,

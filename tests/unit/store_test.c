@@ -982,6 +982,50 @@ START_TEST(results_come_before_claims)
 }
 END_TEST
 
+/* Those that are left wait as if nobody had looked at them. */
+START_TEST(claim_is_cut_by_bytes)
+{
+	struct store_turn turn = {.owner = A,
+	    .shards = ALL,
+	    .claims = claims,
+	    .claim_max = CLAIMS_MAX,
+	    .horizon_ms = 9000};
+	size_t bytes;
+
+	for (int i = 0; i < 6; i++) {
+		char id[16];
+
+		(void)snprintf(id, sizeof(id), "e%d", i);
+		(void)add(id, 1000 + i);
+	}
+	(void)lease(A);
+	turn.claim_bytes = 1;
+	ok(store_turn(store, &turn, &err));
+	ck_assert_uint_eq(turn.n_claims, 1);
+	ck_assert_int_eq(claims[0]->due_ms, 1000);
+	bytes = turn.n_bytes;
+	ck_assert_uint_eq(claims[0]->bytes, bytes);
+	ck_assert(turn.cut && turn.more);
+	ck_assert_int_eq(turn.next_due_ms, 1001);
+	free_claims(&turn);
+
+	turn.claim_bytes = 2 * bytes;
+	ok(store_turn(store, &turn, &err));
+	ck_assert_uint_eq(turn.n_claims, 2);
+	ck_assert_uint_eq(turn.n_bytes, 2 * bytes);
+	ck_assert(turn.cut && turn.more);
+	free_claims(&turn);
+
+	turn.claim_bytes = 9 * bytes;
+	ok(store_turn(store, &turn, &err));
+	ck_assert_uint_eq(turn.n_claims, 3);
+	ck_assert(!turn.cut && !turn.more);
+	for (size_t i = 0; i < turn.n_claims; i++)
+		ck_assert_uint_eq(claims[i]->attempt, 1);
+	free_claims(&turn);
+}
+END_TEST
+
 START_TEST(many_results_in_one_turn)
 {
 	struct store_result results[200];
@@ -1753,6 +1797,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, release_uncounts_the_attempt);
 	tcase_add_test(tc, result_given_twice);
 	tcase_add_test(tc, results_come_before_claims);
+	tcase_add_test(tc, claim_is_cut_by_bytes);
 	tcase_add_test(tc, many_results_in_one_turn);
 	tcase_add_test(tc, late_result_writes_nothing);
 	tcase_add_test(tc, late_result_of_the_same_attempt);
