@@ -275,6 +275,8 @@ delivery_interrupt(struct delivery *d)
 	d->transfer = NULL;
 	set_error(d, "interrupted: the worker had to stop");
 	finish(d, OUTCOME_RETRY, 0);
+	/* Also of the last attempt: the destination has not refused it. */
+	d->result.kind = RESULT_RETRY;
 	d->result.due_ms = d->result.at_ms;
 	d->ended(d->arg, d);
 }

@@ -159,6 +159,24 @@ def test_stop_gives_held_claims_back(prepare, sink):
     sink.wait("/held", n)
 
 
+def test_stop_breaks_the_last_attempt_off(prepare, sink):
+    """It was not the destination that failed: another attempt is due."""
+    c = prepare(master={"shutdownTimeout": "2s"},
+                worker={"httpRetryCount": 0}).start()
+    sink.on("/slow", Reply(200, gate=sink.gate()), 500)
+    sink.on("/late", Reply(200, gate=sink.gate()), 200)
+    for name in "slow", "late":
+        c.schedule(name, sink.url("/" + name))
+        sink.wait("/" + name)
+    c.stop()
+    c.start()
+    assert c.wait_state("slow", *ENDED)["status"] == "FAILED"
+    assert c.wait_state("late", *ENDED)["status"] == "COMPLETED"
+    for name in "slow", "late":
+        assert [a.header("Cassata-Attempt") for a in sink.arrivals(
+            "/" + name)] == ["1", "2"]
+
+
 def test_stop_amid_a_claim(prepare, store, sink):
     """What a claim brings after the stop is not begun either."""
     c = prepare(worker={"numWorkerThreads": 1, "claimAhead": "1s"}).start()
