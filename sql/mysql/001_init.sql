@@ -67,13 +67,15 @@ INSERT IGNORE INTO lease (shard, owner, until_ms) VALUES
 	(56, 0, 0), (57, 0, 0), (58, 0, 0), (59, 0, 0),
 	(60, 0, 0), (61, 0, 0), (62, 0, 0), (63, 0, 0);
 
--- One row per worker, living until until_ms.
+-- One row per worker, living until until_ms; active is 0 for those that take no
+-- share of the shards: they leave, or cannot be reached for the moment.
 CREATE TABLE IF NOT EXISTS instance (
 	owner BIGINT UNSIGNED NOT NULL,
 	until_ms BIGINT NOT NULL,
 	host VARBINARY(255) NOT NULL,
 	pid INT NOT NULL,
 	started_ms BIGINT NOT NULL,
+	active BOOLEAN NOT NULL,
 	PRIMARY KEY (owner)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC;
 

@@ -61,10 +61,13 @@ INSERT INTO lease (shard)
 	WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 63)
 	SELECT i FROM n;
 
+-- Workers; active is 0 for those that take no share of the shards: they leave, or
+-- cannot be reached for the moment.
 CREATE TABLE instance (
 	owner INTEGER PRIMARY KEY,
 	until_ms INTEGER NOT NULL,
 	host TEXT NOT NULL,
 	pid INTEGER NOT NULL,
-	started_ms INTEGER NOT NULL
+	started_ms INTEGER NOT NULL,
+	active INTEGER NOT NULL
 );

@@ -117,6 +117,7 @@ scoreboard_slot_release(struct scoreboard *sb, int slot)
 			metric_set(s, (enum metric)i, 0);
 	}
 	atomic_store(&s->wake_at_ms, INT64_MAX);
+	atomic_store(&s->asking_ms, 0);
 	for (int i = 0; i < EVENT_SHARDS; i++) {
 		int holder = slot;
 

@@ -43,6 +43,9 @@ struct scoreboard_slot {
 	 * INT64_MAX before it looks at the datastore and only lowers it after
 	 * that: so no event committed in between is slept over. */
 	_Atomic int64_t wake_at_ms;
+	/* Worker, monotonic: since when it waits for the datastore, failures
+	 * included, or 0; and when it last did something about that. */
+	_Atomic int64_t asking_ms, tried_ms;
 	_Atomic int64_t metric[METRIC_COUNT];
 };
 

@@ -17,11 +17,11 @@ struct lease_body {
 	size_t n_known;
 	int64_t now_ms; /* the database's */
 	unsigned rank;
-	bool registered; /* we are among the living */
-	bool any_old;	 /* someone is gone for long */
-	bool any_dead;	 /* one of turn->dead[] has a lease or is registered */
-	bool lost_rows;	 /* some rows of our shards carry another token */
-	bool renewed;	 /* and nothing else was to do */
+	bool registered; /* we are among those that take a share */
+	bool any_old;    /* someone is gone for long */
+	bool any_dead;   /* one of turn->dead[] has a lease or is registered */
+	bool lost_rows;  /* in our shards, of owners that do not live */
+	bool renewed;    /* and nothing else was to do */
 };
 
 /* The database's clock, and what ours is off. */
@@ -75,10 +75,11 @@ static enum store_status
 register_self(struct mysql_conn *c, const struct lease_body *b, struct err *err)
 {
 	static const struct mysql_sql sql = {
-	    .head =
-		"INSERT INTO instance (owner, until_ms, host, pid, started_ms)"
-		" VALUES (?, ?, ?, ?, ?)"
-		" ON DUPLICATE KEY UPDATE until_ms = VALUES(until_ms)",
+	    .head = "INSERT INTO instance"
+		    " (owner, until_ms, host, pid, started_ms, active)"
+		    " VALUES (?, ?, ?, ?, ?, ?)"
+		    " ON DUPLICATE KEY UPDATE until_ms = VALUES(until_ms),"
+		    " active = VALUES(active)",
 	};
 	char host[HOST_NAME_MAX + 1] = "";
 
@@ -89,16 +90,30 @@ register_self(struct mysql_conn *c, const struct lease_body *b, struct err *err)
 	mysql_conn_bytes(c, slice_from_string(host));
 	mysql_conn_i64(c, getpid());
 	mysql_conn_i64(c, b->now_ms);
+	mysql_conn_i64(c, !b->turn->leaving);
+	return mysql_conn_exec(c, &sql, 0, NULL, err);
+}
+
+static enum store_status
+keep_away(
+    struct mysql_conn *c, uint64_t owner, int64_t until_ms, struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "UPDATE instance SET until_ms = GREATEST(until_ms, ?),"
+		    " active = 0 WHERE owner = ?"};
+
+	mysql_conn_i64(c, until_ms);
+	mysql_conn_u64(c, owner);
 	return mysql_conn_exec(c, &sql, 0, NULL, err);
 }
 
 /* Our place among the living. */
 static void
-note_instance(struct lease_body *b, uint64_t owner, int64_t until_ms)
+note_instance(
+    struct lease_body *b, bool active, uint64_t owner, int64_t until_ms)
 {
-	b->any_old =
-	    b->any_old || until_ms < b->now_ms - INSTANCE_FORGET_MS;
-	if (until_ms <= store_lease_now(b->turn, b->now_ms))
+	b->any_old = b->any_old || until_ms < b->now_ms - INSTANCE_FORGET_MS;
+	if (!active || until_ms <= store_lease_now(b->turn, b->now_ms))
 		return;
 	b->turn->n_living++;
 	if (owner < b->turn->owner)
@@ -112,14 +127,17 @@ static enum store_status
 count_living(struct mysql_conn *c, struct lease_body *b, struct err *err)
 {
 	static const struct mysql_sql list = {
-	    .head = "SELECT owner, until_ms FROM instance", .columns = "ui"};
+	    .head = "SELECT CAST(active AS SIGNED), owner, until_ms"
+		    " FROM instance",
+	    .columns = "iui",
+	};
 	static const struct mysql_sql forget = {
 	    .head = "DELETE FROM instance WHERE until_ms < ?"};
 	enum store_status status = mysql_conn_select(c, &list, 0, err);
 
 	while (mysql_conn_next(c, &status, err))
-		note_instance(
-		    b, mysql_conn_col_u64(c, 0), mysql_conn_col_i64(c, 1));
+		note_instance(b, mysql_conn_col_i64(c, 0) != 0,
+		    mysql_conn_col_u64(c, 1), mysql_conn_col_i64(c, 2));
 	if (status != STORE_OK || !b->any_old)
 		return status;
 	mysql_conn_i64(c, b->now_ms - INSTANCE_FORGET_MS);
@@ -133,8 +151,12 @@ update_registrations(
 	const struct store_lease_turn *turn = b->turn;
 	enum store_status status;
 
-	status = turn->leaving ? unregister(c, turn->owner, err)
-			       : register_self(c, b, err);
+	status = store_lease_ends(turn, b->n_known)
+		     ? unregister(c, turn->owner, err)
+		     : register_self(c, b, err);
+	for (size_t i = 0; status == STORE_OK && i < turn->n_away; i++)
+		status = keep_away(
+		    c, turn->away[i], store_away_until(turn, b->now_ms), err);
 	for (size_t i = 0; status == STORE_OK && i < turn->n_dead; i++)
 		status = unregister(c, turn->dead[i], err);
 	return status == STORE_OK ? count_living(c, b, err) : status;
@@ -196,38 +218,65 @@ compare_ids(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-/* A row in processing that no living claim of ours accounts for? */
+/* A row under our token that nothing we have under way accounts for? */
 static void
-note_processing(struct lease_body *b, int64_t id, uint64_t owner)
+note_processing(struct lease_body *b, int64_t id)
 {
 	struct store_lease_turn *turn = b->turn;
 
-	if (owner != turn->owner)
-		b->lost_rows = true;
-	else if (turn->n_strays < STORE_STRAYS_MAX &&
-		 (b->n_known == 0 || bsearch(&id, b->known, b->n_known,
-					 sizeof(id), compare_ids) == NULL))
+	if (turn->n_strays < STORE_STRAYS_MAX &&
+	    (b->n_known == 0 || bsearch(&id, b->known, b->n_known, sizeof(id),
+				    compare_ids) == NULL))
 		turn->strays[turn->n_strays++] = id;
 }
 
+/* The shards are named for the index. */
 static enum store_status
-look_for_strays(struct mysql_conn *c, struct lease_body *b, struct err *err)
+find_strays(struct mysql_conn *c, struct lease_body *b, struct err *err)
 {
-	static const struct mysql_sql processing = {
-	    .head = "SELECT id, owner FROM event WHERE status = 1"
+	static const struct mysql_sql sql = {
+	    .head = "SELECT id FROM event WHERE status = 1 AND owner = ?"
 		    " AND shard IN (",
 	    .item = "?",
 	    .sep = ", ",
 	    .tail = ")",
-	    .columns = "iu",
+	    .columns = "i",
 	};
 	enum store_status status;
-	unsigned arity = add_shards(c, b->turn->shards);
+	unsigned arity;
 
-	status = mysql_conn_select(c, &processing, arity, err);
+	mysql_conn_u64(c, b->turn->owner);
+	arity = add_shards(c, UINT64_MAX);
+	status = mysql_conn_select(c, &sql, arity, err);
 	while (mysql_conn_next(c, &status, err))
-		note_processing(
-		    b, mysql_conn_col_i64(c, 0), mysql_conn_col_u64(c, 1));
+		note_processing(b, mysql_conn_col_i64(c, 0));
+	return status;
+}
+
+/* The argument is the time by which leases of others end. */
+#define LOST                                                                   \
+	"status = 1 AND owner NOT IN"                                          \
+	" (SELECT owner FROM instance WHERE until_ms > ?)"
+
+/* Without the locks of put_back, which mostly has nothing to do. */
+static enum store_status
+find_lost(struct mysql_conn *c, struct lease_body *b, struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "SELECT id FROM event WHERE " LOST " AND shard IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ") LIMIT 1",
+	    .columns = "i",
+	};
+	enum store_status status;
+	unsigned arity;
+
+	mysql_conn_i64(c, store_lease_now(b->turn, b->now_ms));
+	arity = add_shards(c, b->turn->shards);
+	status = mysql_conn_select(c, &sql, arity, err);
+	while (mysql_conn_next(c, &status, err))
+		b->lost_rows = true;
 	return status;
 }
 
@@ -239,7 +288,7 @@ put_back(struct mysql_conn *c, struct lease_body *b, struct err *err)
 	    .head =
 		"INSERT INTO attempt (event, number, at_ms, code, error,"
 		" response) SELECT id, attempts, ?, 0, '" INTERRUPTED "', ''"
-		" FROM event WHERE status = 1 AND owner <> ? AND shard IN (",
+		" FROM event WHERE " LOST " AND shard IN (",
 	    .item = "?",
 	    .sep = ", ",
 	    .tail = ") ON DUPLICATE KEY UPDATE number = number",
@@ -249,25 +298,26 @@ put_back(struct mysql_conn *c, struct lease_body *b, struct err *err)
 		    " due_ms = GREATEST(due_ms,"
 		    " ? + " STORE_INTERRUPTED_WAIT_MS "),"
 		    " last_code = 0, last_error = '" INTERRUPTED "'"
-		    " WHERE status = 1 AND owner <> ? AND shard IN (",
+		    " WHERE " LOST " AND shard IN (",
 	    .item = "?",
 	    .sep = ", ",
 	    .tail = ")",
 	};
 	const struct store_lease_turn *turn = b->turn;
+	int64_t judged_ms = store_lease_now(turn, b->now_ms);
 	uint64_t affected = 0;
 	unsigned arity;
 	enum store_status status;
 
 	mysql_conn_i64(c, b->now_ms);
-	mysql_conn_u64(c, turn->owner);
+	mysql_conn_i64(c, judged_ms);
 	arity = add_shards(c, turn->shards);
 	status = mysql_conn_exec(c, &log, arity, NULL, err);
 	if (status != STORE_OK)
 		return status;
 	mysql_conn_i64(c, turn->max_attempts);
 	mysql_conn_i64(c, b->now_ms);
-	mysql_conn_u64(c, turn->owner);
+	mysql_conn_i64(c, judged_ms);
 	arity = add_shards(c, turn->shards);
 	status = mysql_conn_exec(c, &update, arity, &affected, err);
 	b->turn->n_interrupted = affected;
@@ -305,13 +355,16 @@ lease_body(struct mysql_conn *c, void *arg, struct err *err)
 		return status;
 	plan = store_lease_plan(rows, turn, b->rank, turn->n_living, b->now_ms);
 	turn->shards = plan.keep | plan.take;
+	turn->dropped = plan.drop;
 	plan.drop |= shards_of_dead(rows, turn) & ~turn->shards;
 	status = write_leases(c, plan.drop, 0, 0, err);
 	if (status == STORE_OK)
 		status = write_leases(c, turn->shards, turn->owner,
 		    b->now_ms + turn->lease_ms, err);
+	if (status == STORE_OK && turn->in_doubt)
+		status = find_strays(c, b, err);
 	if (status == STORE_OK && turn->shards != 0)
-		status = look_for_strays(c, b, err);
+		status = find_lost(c, b, err);
 	if (status == STORE_OK && b->lost_rows)
 		status = put_back(c, b, err);
 	return status;
@@ -331,23 +384,26 @@ static enum store_status
 look(struct mysql_conn *c, struct lease_body *b,
     struct lease_row rows[EVENT_SHARDS], struct err *err)
 {
-	enum { LEASE = 1, INSTANCE, PROCESSING };
+	enum { LEASE = 1, INSTANCE, LOST_ROW };
 	static const struct mysql_sql sql = {
-	    .head = "SELECT 1, CAST(shard AS SIGNED), owner, until_ms,"
-		    " " MYSQL_NOW_MS " FROM lease"
-		    " UNION ALL SELECT 2, 0, owner, until_ms, " MYSQL_NOW_MS
-		    " FROM instance"
-		    " UNION ALL SELECT STRAIGHT_JOIN 3, event.id, event.owner,"
-		    " 0, " MYSQL_NOW_MS
-		    " FROM lease JOIN event FORCE INDEX (due)"
-		    " ON event.shard = lease.shard AND event.status = 1"
-		    " WHERE lease.owner = ?",
+	    .head =
+		"SELECT 1, CAST(shard AS SIGNED), owner, until_ms,"
+		" " MYSQL_NOW_MS " FROM lease"
+		" UNION ALL SELECT 2, CAST(active AS SIGNED), owner,"
+		" until_ms, " MYSQL_NOW_MS " FROM instance"
+		" UNION ALL SELECT STRAIGHT_JOIN 3, event.id, event.owner,"
+		" 0, " MYSQL_NOW_MS " FROM lease JOIN event FORCE INDEX (due)"
+		" ON event.shard = lease.shard AND event.status = 1"
+		" WHERE lease.owner = ? AND event.owner <> lease.owner"
+		" AND event.owner NOT IN (SELECT owner FROM instance"
+		" WHERE until_ms > LEAST(?, " MYSQL_NOW_MS "))",
 	    .columns = "iiuii",
 	};
 	int64_t before_ms = clock_wall_ms(), after_ms = 0;
 	enum store_status status;
 
 	mysql_conn_u64(c, b->turn->owner);
+	mysql_conn_i64(c, store_lease_now(b->turn, INT64_MAX));
 	status = mysql_conn_select(c, &sql, 0, err);
 	while (mysql_conn_next(c, &status, err)) {
 		int64_t id = mysql_conn_col_i64(c, 1);
@@ -364,11 +420,11 @@ look(struct mysql_conn *c, struct lease_body *b,
 			note_owner(b, owner);
 			break;
 		case INSTANCE:
-			note_instance(b, owner, until_ms);
+			note_instance(b, id != 0, owner, until_ms);
 			note_owner(b, owner);
 			break;
-		case PROCESSING:
-			note_processing(b, id, owner);
+		case LOST_ROW:
+			b->lost_rows = true;
 			break;
 		default:
 			break;
@@ -407,8 +463,8 @@ renew_body(struct mysql_conn *c, void *arg, struct err *err)
 	start_over(b);
 	status = look(c, b, rows, err);
 	turn->now_ms = b->now_ms;
-	if (status != STORE_OK || !b->registered || b->any_old ||
-	    b->any_dead || b->lost_rows)
+	if (status != STORE_OK || !b->registered || b->any_old || b->any_dead ||
+	    b->lost_rows)
 		return status;
 	plan = store_lease_plan(rows, turn, b->rank, turn->n_living, b->now_ms);
 	if (plan.keep == 0 || plan.drop != 0 || plan.take != 0)
@@ -420,8 +476,7 @@ renew_body(struct mysql_conn *c, void *arg, struct err *err)
 	mysql_conn_u64(c, turn->owner);
 	arity = add_shards(c, plan.keep);
 	status = mysql_conn_exec(c, &sql, arity, &affected, err);
-	b->renewed =
-	    affected == (uint64_t)__builtin_popcountll(plan.keep) + 1;
+	b->renewed = affected == (uint64_t)__builtin_popcountll(plan.keep) + 1;
 	return status;
 }
 
@@ -436,7 +491,8 @@ mysql_lease(struct store_backend *backend, struct store_lease_turn *turn,
 
 	/* The first turn of a connection waits, by its locks, for what an
 	 * earlier connection may still be committing. */
-	if (!turn->leaving && c->lease_owner == turn->owner)
+	if (!turn->leaving && !turn->in_doubt && turn->n_away == 0 &&
+	    c->lease_owner == turn->owner)
 		status = mysql_conn_repeat(c, renew_body, &b, err);
 	if (status != STORE_OK || b.renewed)
 		return status;

@@ -101,7 +101,7 @@ write_released(struct mysql_conn *c, uint64_t owner,
 {
 	static const struct mysql_sql sql = {
 	    .head = "UPDATE event JOIN (",
-	    .item = RESULT_ROW,
+	    .item = RESULT_ROW ", CAST(? AS SIGNED) AS attempt",
 	    .sep = " UNION ALL ",
 	    .tail = ") result ON result.event = event.id"
 		    " SET event.status = 0,"
@@ -109,12 +109,14 @@ write_released(struct mysql_conn *c, uint64_t owner,
 		    " event.due_ms = COALESCE(NULLIF(result.due, 0),"
 		    " event.due_ms)"
 		    " WHERE event.status = 1 AND event.owner = ?"
-		    " AND event.attempts > 0",
+		    " AND event.attempts > 0"
+		    " AND result.attempt IN (0, event.attempts)",
 	};
 
 	for (size_t i = 0; i < n; i++) {
 		mysql_conn_i64(c, results[i]->row_id);
 		mysql_conn_i64(c, results[i]->due_ms);
+		mysql_conn_i64(c, results[i]->attempt); /* 0: a stray */
 	}
 	mysql_conn_u64(c, owner);
 	return mysql_conn_exec(c, &sql, (unsigned)n, affected, err);

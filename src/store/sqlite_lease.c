@@ -31,9 +31,11 @@ register_owner(struct sqlite_conn *c, const struct store_lease_turn *turn,
     int64_t now_ms, struct err *err)
 {
 	static const char sql[] =
-	    "INSERT INTO instance (owner, until_ms, host, pid, started_ms)"
-	    " VALUES (?, ?, ?, ?, ?)"
-	    " ON CONFLICT (owner) DO UPDATE SET until_ms = excluded.until_ms";
+	    "INSERT INTO instance"
+	    " (owner, until_ms, host, pid, started_ms, active)"
+	    " VALUES (?, ?, ?, ?, ?, ?)"
+	    " ON CONFLICT (owner) DO UPDATE SET until_ms = excluded.until_ms,"
+	    " active = excluded.active";
 	struct sqlite_query q = sqlite_query_start(c, sql);
 	char host[HOST_NAME_MAX + 1] = "";
 	size_t changed;
@@ -44,6 +46,22 @@ register_owner(struct sqlite_conn *c, const struct store_lease_turn *turn,
 	sqlite_bind_bytes(&q, slice_from_string(host));
 	sqlite_bind_int(&q, getpid());
 	sqlite_bind_int(&q, now_ms);
+	sqlite_bind_int(&q, !turn->leaving);
+	return sqlite_query_run(&q, &changed, err);
+}
+
+static enum store_status
+keep_away(
+    struct sqlite_conn *c, uint64_t owner, int64_t until_ms, struct err *err)
+{
+	static const char sql[] =
+	    "UPDATE instance SET until_ms = max(until_ms, ?), active = 0"
+	    " WHERE owner = ?";
+	struct sqlite_query q = sqlite_query_start(c, sql);
+	size_t changed;
+
+	sqlite_bind_int(&q, until_ms);
+	sqlite_bind_bits(&q, owner);
 	return sqlite_query_run(&q, &changed, err);
 }
 
@@ -61,18 +79,22 @@ forget_dead(struct sqlite_conn *c, uint64_t owner, struct err *err)
 	return status;
 }
 
-/* Brings the registrations up to date: ours, the expired, the dead. */
+/* Brings the registrations up to date: ours, the away, the expired, the dead.
+ */
 static enum store_status
 register_living(struct sqlite_conn *c, const struct store_lease_turn *turn,
-    int64_t now_ms, struct err *err)
+    size_t n_known, int64_t now_ms, struct err *err)
 {
 	static const char expire[] = "DELETE FROM instance WHERE until_ms <= ?";
 	enum store_status status;
 
-	if (turn->leaving)
+	if (store_lease_ends(turn, n_known))
 		status = run_with_owner(c, unregister_sql, turn->owner, err);
 	else
 		status = register_owner(c, turn, now_ms, err);
+	for (size_t i = 0; i < turn->n_away && status == STORE_OK; i++)
+		status = keep_away(
+		    c, turn->away[i], store_away_until(turn, now_ms), err);
 	if (status == STORE_OK)
 		status = sqlite_query_run_with(
 		    c, expire, store_lease_now(turn, now_ms), err);
@@ -86,7 +108,7 @@ read_rank(struct sqlite_conn *c, uint64_t owner, unsigned *rank,
     unsigned *n_living, struct err *err)
 {
 	static const char sql[] =
-	    "SELECT count(*), total(owner < ?) FROM instance";
+	    "SELECT count(*), total(owner < ?) FROM instance WHERE active";
 	struct sqlite_query q = sqlite_query_start(c, sql);
 	enum store_status status;
 	bool row;
@@ -152,7 +174,11 @@ write_leases(struct sqlite_conn *c, const struct lease_plan *plan,
 
 #define INTERRUPTED "CAST('interrupted' AS BLOB)"
 
-/* What another owner left in a shard: logged, and due again or given up. */
+#define LEFT                                                                   \
+	" WHERE status = 1 AND shard = ?"                                      \
+	" AND owner NOT IN (SELECT owner FROM instance)"
+
+/* What a lost owner left in a shard: logged, and due again or given up. */
 static enum store_status
 put_back(struct sqlite_conn *c, struct store_lease_turn *turn, unsigned shard,
     int64_t now_ms, struct err *err)
@@ -160,21 +186,18 @@ put_back(struct sqlite_conn *c, struct store_lease_turn *turn, unsigned shard,
 	static const char log_sql[] =
 	    "REPLACE INTO attempt"
 	    " (event, number, at_ms, code, error, response)"
-	    " SELECT id, attempts, ?, 0, " INTERRUPTED ", x'' FROM event"
-	    " WHERE status = 1 AND shard = ? AND owner <> ?";
+	    " SELECT id, attempts, ?, 0, " INTERRUPTED ", x'' FROM event" LEFT;
 	static const char sql[] =
 	    "UPDATE event SET"
 	    " status = CASE WHEN attempts >= ? THEN 3 ELSE 0 END,"
 	    " due_ms = max(due_ms, ? + " STORE_INTERRUPTED_WAIT_MS "),"
-	    " last_code = 0, last_error = " INTERRUPTED
-	    " WHERE status = 1 AND shard = ? AND owner <> ?";
+	    " last_code = 0, last_error = " INTERRUPTED LEFT;
 	struct sqlite_query q = sqlite_query_start(c, log_sql);
 	enum store_status status;
 	size_t n;
 
 	sqlite_bind_int(&q, now_ms);
 	sqlite_bind_int(&q, shard);
-	sqlite_bind_bits(&q, turn->owner);
 	status = sqlite_query_run(&q, &n, err);
 	if (status != STORE_OK || n == 0)
 		return status;
@@ -182,7 +205,6 @@ put_back(struct sqlite_conn *c, struct store_lease_turn *turn, unsigned shard,
 	sqlite_bind_int(&q, turn->max_attempts);
 	sqlite_bind_int(&q, now_ms);
 	sqlite_bind_int(&q, shard);
-	sqlite_bind_bits(&q, turn->owner);
 	status = sqlite_query_run(&q, &n, err);
 	turn->n_interrupted += n;
 	return status;
@@ -198,15 +220,14 @@ compare_ids(const void *a, const void *b)
 
 static enum store_status
 find_strays(struct sqlite_conn *c, struct store_lease_turn *turn,
-    unsigned shard, const int64_t *known, size_t n_known, struct err *err)
+    const int64_t *known, size_t n_known, struct err *err)
 {
 	static const char sql[] =
-	    "SELECT id FROM event WHERE status = 1 AND shard = ? AND owner = ?";
+	    "SELECT id FROM event WHERE status = 1 AND owner = ?";
 	struct sqlite_query q = sqlite_query_start(c, sql);
 	enum store_status status;
 	bool row;
 
-	sqlite_bind_int(&q, shard);
 	sqlite_bind_bits(&q, turn->owner);
 	while ((status = sqlite_query_step(&q, &row, err)) == STORE_OK && row) {
 		int64_t id = sqlite_read_int(&q);
@@ -221,14 +242,14 @@ find_strays(struct sqlite_conn *c, struct store_lease_turn *turn,
 
 static enum store_status
 lease_shards(struct sqlite_conn *c, struct store_lease_turn *turn,
-    int64_t now_ms, struct err *err)
+    size_t n_known, int64_t now_ms, struct err *err)
 {
 	struct lease_row rows[EVENT_SHARDS] = {{0}};
 	struct lease_plan plan;
 	enum store_status status;
 	unsigned rank = 0;
 
-	status = register_living(c, turn, now_ms, err);
+	status = register_living(c, turn, n_known, now_ms, err);
 	if (status == STORE_OK)
 		status = read_rank(c, turn->owner, &rank, &turn->n_living, err);
 	if (status == STORE_OK)
@@ -237,6 +258,7 @@ lease_shards(struct sqlite_conn *c, struct store_lease_turn *turn,
 		return status;
 	plan = store_lease_plan(rows, turn, rank, turn->n_living, now_ms);
 	turn->shards = plan.keep | plan.take;
+	turn->dropped = plan.drop;
 	return write_leases(
 	    c, &plan, turn->owner, now_ms + turn->lease_ms, err);
 }
@@ -252,13 +274,11 @@ sqlite_lease(struct store_backend *backend, struct store_lease_turn *turn,
 	if (status != STORE_OK)
 		return status;
 	turn->now_ms = now_ms;
-	status = lease_shards(c, turn, now_ms, err);
-	for (unsigned i = 0; i < EVENT_SHARDS && status == STORE_OK; i++) {
-		if (!has_bit(turn->shards, i))
-			continue;
-		status = put_back(c, turn, i, now_ms, err);
-		if (status == STORE_OK)
-			status = find_strays(c, turn, i, known, n_known, err);
-	}
+	status = lease_shards(c, turn, n_known, now_ms, err);
+	for (unsigned i = 0; i < EVENT_SHARDS && status == STORE_OK; i++)
+		if (has_bit(turn->shards, i))
+			status = put_back(c, turn, i, now_ms, err);
+	if (status == STORE_OK && turn->in_doubt)
+		status = find_strays(c, turn, known, n_known, err);
 	return sqlite_conn_end(c, status, err);
 }

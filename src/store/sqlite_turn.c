@@ -35,12 +35,14 @@ release(struct sqlite_conn *c, uint64_t owner,
 	static const char sql[] =
 	    "UPDATE event SET status = 0, attempts = attempts - 1,"
 	    " due_ms = COALESCE(NULLIF(?, 0), due_ms)"
-	    " WHERE id = ? AND status = 1 AND owner = ?";
+	    " WHERE id = ? AND status = 1 AND owner = ?"
+	    " AND ? IN (0, attempts)"; /* 0: a stray */
 	struct sqlite_query q = sqlite_query_start(c, sql);
 
 	sqlite_bind_int(&q, result->due_ms);
 	sqlite_bind_int(&q, result->row_id);
 	sqlite_bind_bits(&q, owner);
+	sqlite_bind_int(&q, result->attempt);
 	return sqlite_query_run(&q, held, err);
 }
 

@@ -217,8 +217,9 @@ store_lease(struct store *store, struct store_lease_turn *turn,
 	assert(turn->dead != NULL || turn->n_dead == 0);
 	for (size_t i = 0; i < turn->n_dead; i++)
 		assert(turn->dead[i] != turn->owner);
+	assert(turn->away != NULL || turn->n_away == 0);
 	assert(known != NULL || n_known == 0);
-	turn->shards = 0;
+	turn->shards = turn->dropped = 0;
 	turn->n_living = 0;
 	turn->now_ms = 0;
 	turn->clock_offset_ms = 0;

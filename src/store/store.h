@@ -144,10 +144,14 @@ enum { STORE_STRAYS_MAX = 64 };
 struct store_lease_turn {
 	uint64_t owner;		 /* token of this worker: random, never 0 */
 	int64_t lease_ms;
-	bool leaving;		 /* give up all that is not busy; take nothing */
-	uint64_t busy;		 /* bit per shard: has claims in memory, keep it */
+	bool leaving;		 /* give all up; take nothing */
+	bool in_doubt;		 /* a claim may be committed unseen: find strays */
 	const uint64_t *dead;	 /* owners known to be dead: as if expired */
 	size_t n_dead;
+	/* Owners known to live, but out of reach of the datastore: their leases
+	 * end, what they have under way stays theirs. */
+	const uint64_t *away;
+	size_t n_away;
 	unsigned max_attempts;	 /* an interrupted event at this count is FAILED */
 	/* What the database's clock should show at least, or 0 for unknown: if
 	 * it shows more it was stepped, or was out of reach for everybody, and
@@ -156,7 +160,8 @@ struct store_lease_turn {
 
 	int64_t now_ms;		 /* out: the database's clock */
 	uint64_t shards;	 /* out: owned now */
-	unsigned n_living;	 /* out: workers with a live registration */
+	uint64_t dropped;	 /* out: given up */
+	unsigned n_living;	 /* out: workers that take a share */
 	int64_t clock_offset_ms; /* out: database's clock minus ours */
 	size_t n_interrupted;	 /* out: rows put back whose worker was lost */
 	size_t n_strays;	 /* out: PROCESSING rows under our own token, */
@@ -166,14 +171,17 @@ struct store_lease_turn {
 
 /*
  * One transaction: register this worker as living, renew the leases it holds,
- * give up those above its share (shards ÷ living workers; never a busy one),
- * take free, expired and dead owners' ones up to its share, and put PROCESSING
- * rows of its shards that carry another token back to waiting (due at once,
- * attempt counted and logged as interrupted; FAILED at max_attempts). With
- * leaving the registration ends at once: the others' shares grow while the
- * busy shards are finished.
+ * give up those above its share (shards ÷ living workers), take free, expired
+ * and dead owners' ones up to its share, and put PROCESSING rows of its shards
+ * whose owner does not live back to waiting (due at once, attempt counted and
+ * logged as interrupted; FAILED at max_attempts).
  *
- * strays: up to STORE_STRAYS_MAX ids not in known[] (n_known sorted ids).
+ * Rows outlive the lease of their shard: who gives a shard up still writes the
+ * results of what it has under way there. So who leaves counts as living until
+ * known[] (n_known sorted ids) is empty, but without a share.
+ *
+ * strays: with in_doubt, up to STORE_STRAYS_MAX ids of any shard that are not in
+ * known[].
  */
 enum store_status store_lease(struct store *store,
     struct store_lease_turn *turn, const int64_t *known, size_t n_known,

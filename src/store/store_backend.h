@@ -97,6 +97,12 @@ struct lease_row {
 #define STORE_INTERRUPTED_WAIT_MS                                              \
 	"(attempts > 1) * ((id % 61) * attempts % 61) * 16"
 
+/* Whether this is the last turn of an owner that leaves. */
+bool store_lease_ends(const struct store_lease_turn *turn, size_t n_known);
+
+/* Until when the registration of one that is away holds: to be prolonged. */
+int64_t store_away_until(const struct store_lease_turn *turn, int64_t now_ms);
+
 /* The time by which leases of others end; now_ms is the database's clock. */
 int64_t store_lease_now(const struct store_lease_turn *turn, int64_t now_ms);
 

@@ -22,6 +22,20 @@ store_row_state(enum row_status status, int last_code, bool has_error)
 	return EVENT_FAILED;
 }
 
+bool
+store_lease_ends(const struct store_lease_turn *turn, size_t n_known)
+{
+	/* A stray would be left to nobody. */
+	return turn->leaving && n_known == 0 && !turn->in_doubt;
+}
+
+int64_t
+store_away_until(const struct store_lease_turn *turn, int64_t now_ms)
+{
+	/* Somebody renews, and so prolongs this, every third of a lease. */
+	return now_ms + turn->lease_ms / 2;
+}
+
 int64_t
 store_lease_now(const struct store_lease_turn *turn, int64_t now_ms)
 {
@@ -72,7 +86,7 @@ store_lease_plan(const struct lease_row rows[EVENT_SHARDS],
 	for (unsigned shard = 0; shard < EVENT_SHARDS; shard++) {
 		uint64_t bit = UINT64_C(1) << shard;
 
-		if (held > share && (plan.keep & ~turn->busy & bit) != 0) {
+		if (held > share && (plan.keep & bit) != 0) {
 			plan.keep &= ~bit;
 			plan.drop |= bit;
 			held--;

@@ -80,7 +80,7 @@ is_header(struct slice line, const char *name)
 	size_t len = strlen(name);
 
 	return line.len > len && line.p[len] == ':' &&
-	    slice_ieq(slice_of(line.p, len), slice_of(name, len));
+	       slice_ieq(slice_of(line.p, len), slice_of(name, len));
 }
 
 struct seen {

@@ -13,8 +13,8 @@
 #include "worker/transport.h"
 
 enum delivery_state {
-	DELIVERY_READY,	   /* in the heap until its millisecond and a slot */
-	DELIVERY_QUEUED,   /* its host is at its cap */
+	DELIVERY_READY,  /* in the heap until its millisecond and a slot */
+	DELIVERY_QUEUED, /* its host is at its cap */
 	DELIVERY_ON_WIRE,
 	DELIVERY_FINISHED, /* result not yet in the datastore */
 };
@@ -25,13 +25,12 @@ struct delivery_policy;
 struct delivery {
 	struct store_claim *claim; /* owned; NULL for a stray row */
 	enum delivery_state state;
-	bool lost; /* its shard was taken from us: the result is void */
 	struct destination *destination;
 	int64_t started_ms; /* monotonic */
 	struct transfer *transfer;
 	struct curl_slist *headers;
 	struct buf response; /* first bytes of a refusal */
-	size_t n_read;	     /* bytes of the response body */
+	size_t n_read;       /* bytes of the response body */
 	char error[256];
 	struct store_result result;
 	TAILQ_ENTRY(delivery) entry;  /* all that a worker holds */

@@ -13,6 +13,7 @@ enum {
 	CLOCK_NOISE_MS = 20,
 	CLOCK_STEP_MS = 50, /* more than two readings are apart */
 	SHORT_RENEW_MS = 1000,
+	AWAY_SLACK_MS = 2000,
 };
 
 static uint64_t
@@ -24,8 +25,8 @@ bit(unsigned shard)
 static struct worker *
 worker_of(struct store_job *job)
 {
-	return (struct worker *)((char *)job -
-	    offsetof(struct worker, lease_job));
+	return (
+	    struct worker *)((char *)job - offsetof(struct worker, lease_job));
 }
 
 /* On the datastore's thread. */
@@ -58,39 +59,15 @@ publish(struct worker *w, uint64_t gained, uint64_t lost)
 	    __builtin_popcountll(w->shards));
 }
 
-/* Claims of shards that were taken from us: another worker has them now. */
+/* What was begun there is finished; the rest is for who holds them next. */
 static void
-lose_deliveries(struct worker *w, uint64_t lost)
+lose(struct worker *w, uint64_t lost)
 {
-	struct delivery *d;
-	unsigned n = 0;
+	int n_taken = __builtin_popcountll(lost & ~w->lease.dropped);
 
-	TAILQ_FOREACH(d, &w->all, entry) {
-		if (d->claim != NULL && (lost & bit(d->claim->shard)) != 0) {
-			d->lost = true;
-			n++;
-		}
-	}
-	if (n > 0)
-		log_warnx("lost the lease of %u events under way", n);
-}
-
-/* Shards above our share which are busy: let them run empty. */
-static uint64_t
-choose_yielding(const struct worker *w)
-{
-	unsigned n_living = w->lease.n_living == 0 ? 1 : w->lease.n_living;
-	int share = (int)((EVENT_SHARDS + n_living - 1) / n_living);
-	int excess = __builtin_popcountll(w->shards) - share;
-	uint64_t yielding = 0;
-
-	for (unsigned s = 0; s < EVENT_SHARDS && excess > 0; s++) {
-		if ((w->shards & bit(s)) != 0 && w->in_shard[s] > 0) {
-			yielding |= bit(s);
-			excess--;
-		}
-	}
-	return yielding;
+	if (n_taken > 0)
+		log_warnx("lost the lease of %d shards", n_taken);
+	worker_release_ready(w);
 }
 
 static void
@@ -107,8 +84,8 @@ take_strays(struct worker *w)
 	if (w->lease.n_strays > 0)
 		log_info("put %zu events back whose claim was in doubt",
 		    w->lease.n_strays);
-	/* There may be more. */
-	if (w->lease.n_strays == STORE_STRAYS_MAX)
+	w->in_doubt = w->lease.n_strays == STORE_STRAYS_MAX;
+	if (w->in_doubt)
 		w->lease_due_ms = clock_mono_ms();
 }
 
@@ -148,7 +125,8 @@ judged_ms(struct worker *w, int64_t mono_ms)
 	    mono_ms - w->base_mono_ms >= w->cfg->lease_ms / 2) {
 		w->lapsed_ms = w->base_ms;
 		w->lapsed_until_ms = mono_ms + w->cfg->lease_ms +
-		    store->connect_timeout_ms + store->timeout_ms;
+				     store->connect_timeout_ms +
+				     store->timeout_ms;
 	}
 	return mono_ms < w->lapsed_until_ms ? w->lapsed_ms
 					    : expected_ms(w, mono_ms);
@@ -167,9 +145,9 @@ note_step(struct worker *w)
 	int64_t least_ms = expected_ms(w, w->lease_sent_ms);
 	int64_t most_ms = expected_ms(w, mono_ms);
 
-	if (w->base_ms != 0 && (now_ms < least_ms - CLOCK_SKEW_MS ||
-				   now_ms > most_ms + w->base_error_ms +
-					   CLOCK_SKEW_MS)) {
+	if (w->base_ms != 0 &&
+	    (now_ms < least_ms - CLOCK_SKEW_MS ||
+		now_ms > most_ms + w->base_error_ms + CLOCK_SKEW_MS)) {
 		if (w->stepped_ms == 0) {
 			log_warnx("the datastore's clock was stepped by %lld "
 				  "ms",
@@ -192,8 +170,8 @@ static void
 note_clock(struct worker *w)
 {
 	int64_t offset_ms = llabs(w->lease.clock_offset_ms) < CLOCK_NOISE_MS
-	    ? 0
-	    : w->lease.clock_offset_ms;
+				? 0
+				: w->lease.clock_offset_ms;
 	int64_t wall_offset_ms = clock_wall_ms() - clock_mono_ms();
 
 	note_step(w);
@@ -204,8 +182,8 @@ note_clock(struct worker *w)
 	}
 	w->wall_offset_ms = wall_offset_ms;
 	w->clock_offset_ms = offset_ms;
-	atomic_store(&w->child->sb->shared->clock_offset_ms,
-	    w->clock_offset_ms);
+	atomic_store(
+	    &w->child->sb->shared->clock_offset_ms, w->clock_offset_ms);
 	if (llabs(offset_ms) <= CLOCK_SKEW_MS) {
 		w->logged_skew_ms = 0;
 	} else if (llabs(offset_ms - w->logged_skew_ms) > CLOCK_SKEW_MS) {
@@ -224,8 +202,8 @@ renew_ms(const struct worker *w)
 	int64_t third_ms = w->cfg->lease_ms / 3;
 
 	return n_held < EVENT_SHARDS / n_living && third_ms > SHORT_RENEW_MS
-	    ? SHORT_RENEW_MS
-	    : third_ms;
+		   ? SHORT_RENEW_MS
+		   : third_ms;
 }
 
 static void
@@ -245,8 +223,8 @@ done(struct store_job *job)
 	w->lease_due_ms = w->lease_sent_ms + renew_ms(w);
 	note_clock(w);
 	publish(w, gained, lost);
-	lose_deliveries(w, lost);
-	w->yielding = w->lease.leaving ? w->shards : choose_yielding(w);
+	if (lost != 0)
+		lose(w, lost);
 	take_strays(w);
 	if (gained != 0 || w->lease.n_interrupted > 0)
 		atomic_store(&w->child->score->wake_at_ms, 0);
@@ -260,7 +238,7 @@ done(struct store_job *job)
 	if (first || lost != 0)
 		scoreboard_membership_changed(
 		    w->child->sb, w->child->slot, &w->membership);
-	if (w->lease.leaving && w->shards == 0 && TAILQ_EMPTY(&w->all))
+	if (w->lease.leaving && !w->lease.in_doubt && w->n_known == 0)
 		loop_stop(w->loop);
 }
 
@@ -310,6 +288,32 @@ list_dead(struct worker *w)
 	return (size_t)n;
 }
 
+/*
+ * Workers of this host that could not renew in time and still try to. One that
+ * is stopped tries no more.
+ */
+static size_t
+list_away(struct worker *w, int64_t mono_ms)
+{
+	const struct config_datastore *store = &w->child->cfg->datastore;
+	int64_t patience_ms =
+	    store->connect_timeout_ms + store->timeout_ms + AWAY_SLACK_MS;
+	size_t n = 0;
+
+	for (int i = 0; i < SCOREBOARD_WORKER_SLOTS; i++) {
+		const struct scoreboard_slot *slot =
+		    &w->child->sb->shared->slots[i];
+		uint64_t owner = atomic_load(&slot->owner);
+		int64_t asking_ms = atomic_load(&slot->asking_ms);
+
+		if (i != w->child->slot && owner != 0 && asking_ms != 0 &&
+		    mono_ms - asking_ms >= w->cfg->lease_ms / 3 &&
+		    mono_ms - atomic_load(&slot->tried_ms) < patience_ms)
+			w->away[n++] = owner;
+	}
+	return n;
+}
+
 void
 shards_init(struct worker *w)
 {
@@ -341,51 +345,38 @@ shards_fini(struct worker *w)
 	w->known = NULL;
 }
 
-/* A shard that was to run empty and has. */
-static bool
-yielded(const struct worker *w)
-{
-	for (unsigned s = 0; s < EVENT_SHARDS; s++)
-		if ((w->yielding & bit(s)) != 0 && w->in_shard[s] == 0)
-			return true;
-	return false;
-}
-
 bool
 shards_due(struct worker *w, int64_t mono_ms)
 {
-	uint64_t membership =
-	    atomic_load(&w->child->sb->shared->membership);
+	uint64_t membership = atomic_load(&w->child->sb->shared->membership);
 
 	if (membership != w->membership) {
 		w->membership = membership;
 		w->lease_due_ms = mono_ms;
 	}
-	return mono_ms >= w->lease_due_ms || yielded(w);
+	return mono_ms >= w->lease_due_ms;
 }
 
 void
 shards_submit(struct worker *w)
 {
-	uint64_t busy = 0;
+	int64_t mono_ms = clock_mono_ms();
 
-	for (unsigned s = 0; s < EVENT_SHARDS; s++)
-		if (w->in_shard[s] > 0)
-			busy |= bit(s);
 	if (list_known(w) == -1)
 		return; /* again on the next turn of the loop */
 	w->lease = (struct store_lease_turn){
 	    .owner = w->owner,
 	    .lease_ms = w->cfg->lease_ms,
 	    .leaving = w->child->draining,
-	    .busy = busy,
+	    .in_doubt = w->in_doubt,
 	    .dead = w->dead,
 	    .n_dead = list_dead(w),
+	    .away = w->away,
+	    .n_away = list_away(w, mono_ms),
 	    .max_attempts = w->cfg->retry.max_retries + 1,
-	    .expected_now_ms = judged_ms(w, clock_mono_ms()),
+	    .expected_now_ms = judged_ms(w, mono_ms),
 	};
-	w->lease_sent_ms = clock_mono_ms();
+	w->lease_sent_ms = mono_ms;
 	w->lease_wall_offset_ms = clock_wall_ms() - w->lease_sent_ms;
-	w->busy = true;
-	store_thread_submit(w->store, &w->lease_job);
+	worker_submit(w, &w->lease_job);
 }

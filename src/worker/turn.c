@@ -48,20 +48,33 @@ take_claims(struct worker *w)
 		struct delivery *d =
 		    delivery_create(claim, &w->policy, worker_ended, w);
 
+		if (d != NULL &&
+		    heap_insert(&w->ready, claim->due_ms, d) == 0) {
+			worker_hold(w, d);
+			continue;
+		}
 		/* Without memory the row stays ours in the datastore, and
 		 * comes back as a stray. */
-		if (d == NULL) {
+		w->in_doubt = true;
+		if (d == NULL)
 			store_claim_free(claim);
-			continue;
-		}
-		if (heap_insert(&w->ready, claim->due_ms, d) == -1) {
-			delivery_free(d);
-			continue;
-		}
-		worker_hold(w, d);
+		delivery_free(d);
 	}
 	metric_add(
 	    w->child->score, METRIC_EVENTS_CLAIMED, (int64_t)w->turn.n_claims);
+}
+
+/* The event waits again: who holds its shard must know when to look. */
+static void
+announce(struct worker *w, const struct delivery *d)
+{
+	if (d->claim == NULL) /* a stray: whose shard is not known here */
+		scoreboard_look_again(w->child->sb);
+	else if (worker_holds(w, d))
+		wake_at(w, d->result.due_ms);
+	else
+		scoreboard_event_added(
+		    w->child->sb, d->claim->shard, d->result.due_ms);
 }
 
 static void
@@ -71,10 +84,9 @@ forget_written(struct worker *w)
 
 	while ((d = STAILQ_FIRST(&w->writing)) != NULL) {
 		STAILQ_REMOVE_HEAD(&w->writing, queue);
-		/* These wait again: a turn without a claim did not look. */
 		if (d->result.kind == RESULT_RETRY ||
 		    d->result.kind == RESULT_RELEASED)
-			wake_at(w, d->result.due_ms);
+			announce(w, d);
 		worker_forget(w, d);
 	}
 }
@@ -141,7 +153,7 @@ claim_want(const struct worker *w)
 {
 	size_t waiting = w->ready.len + w->n_queued;
 
-	if (w->child->draining || (w->shards & ~w->yielding) == 0 ||
+	if (w->child->draining || w->shards == 0 ||
 	    w->n_bytes >= (size_t)w->cfg->max_event_memory_bytes)
 		return 0;
 	return batch_want(&w->batch, waiting + w->n_on_wire,
@@ -222,7 +234,7 @@ turn_submit(struct worker *w)
 
 	collect_results(w);
 	w->turn.owner = w->owner;
-	w->turn.shards = w->shards & ~w->yielding;
+	w->turn.shards = w->shards;
 	w->turn.claim_max = claim ? claim_want(w) : 0;
 	w->turn.claim_bytes =
 	    claim ? (size_t)w->cfg->max_event_memory_bytes - w->n_bytes : 0;
@@ -233,6 +245,5 @@ turn_submit(struct worker *w)
 		atomic_store(&w->child->score->wake_at_ms, INT64_MAX);
 		w->poll_due_ms = mono_ms + w->cfg->polling_interval_ms;
 	}
-	w->busy = true;
-	store_thread_submit(w->store, &w->turn_job);
+	worker_submit(w, &w->turn_job);
 }

@@ -11,8 +11,8 @@
 
 enum {
 	STORE_RETRY_MS = 500,
-	PURGE_STEP = 500,	   /* events */
-	PURGE_PAUSE_MS = 50,	   /* while there is more to purge */
+	PURGE_STEP = 500,          /* events */
+	PURGE_PAUSE_MS = 50,       /* while there is more to purge */
 	PURGE_INTERVAL_MS = 60000, /* otherwise */
 	TIMER_MAX_MS = 3600000,
 };
@@ -29,10 +29,8 @@ void
 worker_hold(struct worker *w, struct delivery *d)
 {
 	TAILQ_INSERT_TAIL(&w->all, d, entry);
-	if (d->claim != NULL) {
-		w->in_shard[d->claim->shard]++;
+	if (d->claim != NULL)
 		w->n_bytes += d->claim->bytes;
-	}
 }
 
 void
@@ -47,10 +45,8 @@ void
 worker_forget(struct worker *w, struct delivery *d)
 {
 	TAILQ_REMOVE(&w->all, d, entry);
-	if (d->claim != NULL) {
-		w->in_shard[d->claim->shard]--;
+	if (d->claim != NULL)
 		w->n_bytes -= d->claim->bytes;
-	}
 	delivery_free(d);
 }
 
@@ -72,6 +68,20 @@ start(struct worker *w, struct delivery *d)
 	delivery_start(d);
 }
 
+bool
+worker_holds(const struct worker *w, const struct delivery *d)
+{
+	return (w->shards >> d->claim->shard & 1) != 0;
+}
+
+/* Beyond the end of our lease, until it is renewed, others may have it. */
+static bool
+may_start(const struct worker *w, const struct delivery *d)
+{
+	return !w->child->draining && clock_mono_ms() < w->lease_until_ms &&
+	       worker_holds(w, d);
+}
+
 /* The next of the host that has a slot free: starts it, or gives it up. */
 static void
 start_queued(
@@ -81,14 +91,11 @@ start_queued(
 
 	while ((d = destination_done(destination, elapsed_ms)) != NULL) {
 		w->n_queued--;
-		if (!d->lost && !w->child->draining) {
+		if (may_start(w, d)) {
 			start(w, d);
 			return;
 		}
-		if (d->lost)
-			worker_forget(w, d);
-		else
-			release(w, d, 0);
+		release(w, d, 0);
 	}
 }
 
@@ -114,12 +121,7 @@ worker_ended(void *arg, struct delivery *d)
 	metric_set(w->child->score, METRIC_DELIVERIES_IN_FLIGHT,
 	    (int64_t)--w->n_on_wire);
 	count_outcome(w, d);
-	if (d->lost) {
-		metric_add(w->child->score, METRIC_RESULTS_STALE, 1);
-		worker_forget(w, d);
-	} else {
-		worker_finish(w, d);
-	}
+	worker_finish(w, d);
 	start_queued(w, destination, elapsed_ms);
 }
 
@@ -139,9 +141,8 @@ admit(struct worker *w, struct delivery *d, int64_t mono_ms)
 	case ADMISSION_FULL:
 		metric_add(w->child->score, METRIC_EVENTS_DEFERRED, 1);
 		release(w, d,
-		    worker_now_ms(w) +
-			destination_defer_ms(
-			    &w->destinations, d->destination, mono_ms));
+		    worker_now_ms(w) + destination_defer_ms(&w->destinations,
+					   d->destination, mono_ms));
 		break;
 	}
 }
@@ -156,44 +157,57 @@ dispatch(struct worker *w, int64_t mono_ms)
 	const struct heap_entry *next;
 
 	while (w->n_on_wire < (size_t)w->cfg->max_deliveries &&
-	    mono_ms < w->lease_until_ms &&
-	    (next = heap_min(&w->ready)) != NULL &&
-	    next->key <= worker_now_ms(w)) {
-		struct delivery *d = heap_pop(&w->ready);
-
-		if (d->lost)
-			worker_forget(w, d);
-		else
-			admit(w, d, mono_ms);
-	}
+	       mono_ms < w->lease_until_ms &&
+	       (next = heap_min(&w->ready)) != NULL &&
+	       next->key <= worker_now_ms(w))
+		admit(w, heap_pop(&w->ready), mono_ms);
 }
 
-/* In a drain nothing starts, also of a claim that was under way. */
-static void
-release_ready(struct worker *w)
+void
+worker_release_ready(struct worker *w)
 {
+	struct delivery_queue all = STAILQ_HEAD_INITIALIZER(all);
 	struct delivery *d;
 
-	while ((d = heap_pop(&w->ready)) != NULL) {
-		if (d->lost)
-			worker_forget(w, d);
-		else
+	while ((d = heap_pop(&w->ready)) != NULL)
+		STAILQ_INSERT_TAIL(&all, d, queue);
+	while ((d = STAILQ_FIRST(&all)) != NULL) {
+		STAILQ_REMOVE_HEAD(&all, queue);
+		if (w->child->draining || !worker_holds(w, d) ||
+		    heap_insert(&w->ready, d->claim->due_ms, d) == -1)
 			release(w, d, 0);
 	}
 }
 
 /* ---- jobs of the datastore ---- */
 
+void
+worker_submit(struct worker *w, struct store_job *job)
+{
+	struct scoreboard_slot *score = w->child->score;
+	int64_t mono_ms = clock_mono_ms();
+
+	atomic_store(&score->tried_ms, mono_ms);
+	if (atomic_load(&score->asking_ms) == 0)
+		atomic_store(&score->asking_ms, mono_ms);
+	w->busy = true;
+	store_thread_submit(w->store, job);
+}
+
 bool
 worker_store_failed(struct worker *w)
 {
 	int64_t mono_ms = clock_mono_ms();
 
-	if (w->status == STORE_OK)
+	if (w->status == STORE_OK) {
+		atomic_store(&w->child->score->asking_ms, 0);
 		return false;
+	}
+	atomic_store(&w->child->score->tried_ms, mono_ms);
 	metric_add(w->child->score, METRIC_STORE_FAILURES, 1);
 	w->store_retry_ms = mono_ms + STORE_RETRY_MS;
 	/* A commit whose answer was lost may have claimed events. */
+	w->in_doubt = true;
 	w->lease_due_ms = mono_ms;
 	return true;
 }
@@ -201,8 +215,8 @@ worker_store_failed(struct worker *w)
 static struct worker *
 worker_of_purge(struct store_job *job)
 {
-	return (struct worker *)((char *)job -
-	    offsetof(struct worker, purge_job));
+	return (
+	    struct worker *)((char *)job - offsetof(struct worker, purge_job));
 }
 
 static void
@@ -222,9 +236,9 @@ purged(struct store_job *job)
 	w->busy = false;
 	if (worker_store_failed(w))
 		return;
-	metric_add(
-	    w->child->score, METRIC_EVENTS_PURGED, (int64_t)w->n_purged);
-	w->purge_due_ms = clock_mono_ms() +
+	metric_add(w->child->score, METRIC_EVENTS_PURGED, (int64_t)w->n_purged);
+	w->purge_due_ms =
+	    clock_mono_ms() +
 	    (w->n_purged == PURGE_STEP ? PURGE_PAUSE_MS : PURGE_INTERVAL_MS);
 }
 
@@ -232,15 +246,14 @@ static void
 purge_submit(struct worker *w)
 {
 	w->purge_before_ms = worker_now_ms(w) - w->cfg->retention_ms;
-	w->busy = true;
-	store_thread_submit(w->store, &w->purge_job);
+	worker_submit(w, &w->purge_job);
 }
 
 static bool
 purges(const struct worker *w)
 {
 	return w->cfg->retention_ms > 0 && w->shards != 0 &&
-	    !w->child->draining;
+	       !w->child->draining;
 }
 
 /* Nothing left to do but to give the leases back. */
@@ -306,7 +319,7 @@ tick(void *arg)
 
 	shards_check_clock(w);
 	if (w->child->draining)
-		release_ready(w);
+		worker_release_ready(w);
 	else
 		dispatch(w, mono_ms);
 	submit_next(w, mono_ms);
@@ -346,6 +359,17 @@ first_on_wire(const struct worker *w)
 	return NULL;
 }
 
+static unsigned
+count_held(const struct worker *w)
+{
+	const struct delivery *d;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(d, &w->all, entry)
+		n++;
+	return n;
+}
+
 static void
 on_drain_deadline(void *arg)
 {
@@ -353,9 +377,9 @@ on_drain_deadline(void *arg)
 	struct delivery *d;
 
 	if (clock_mono_ms() >= w->drain_until_ms) {
-		log_warnx("left without giving %d shards back: the datastore "
-			  "is not available",
-		    __builtin_popcountll(w->shards));
+		log_warnx("left with %u results that were not written: the "
+			  "datastore is not available",
+		    count_held(w));
 		/* Its thread may be in a call that takes longer than our master
 		 * waits for us. */
 		if (w->busy)

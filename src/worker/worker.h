@@ -36,25 +36,25 @@ struct worker {
 
 	/* Deliveries. */
 	struct delivery_all all;
-	unsigned in_shard[EVENT_SHARDS]; /* of all */
-	size_t n_bytes;			 /* of the claims of all */
-	struct heap ready;		 /* by due time, database's clock */
-	size_t n_queued;		 /* waiting for their host */
+	size_t n_bytes;    /* of the claims of all */
+	struct heap ready; /* by due time, database's clock */
+	size_t n_queued;   /* waiting for their host */
 	size_t n_on_wire;
 	struct delivery_queue results; /* finished, to be written */
 	size_t n_results;
 	int64_t oldest_result_ms; /* monotonic */
 
 	/* Leases. */
-	uint64_t owner;	       /* our token */
-	uint64_t shards;       /* held, a bit each */
-	uint64_t yielding;     /* of those, more than our share: not claimed from */
+	uint64_t owner;  /* our token */
+	uint64_t shards; /* held, a bit each */
+	bool in_doubt; /* the datastore may have claims of ours unknown to us */
 	int64_t lease_until_ms; /* monotonic: not started beyond it */
-	int64_t lease_due_ms;	/* monotonic: next renewal */
-	uint64_t membership;	/* of the scoreboard, when we last looked */
+	int64_t lease_due_ms;   /* monotonic: next renewal */
+	uint64_t membership;    /* of the scoreboard, when we last looked */
 	struct store_job lease_job;
 	struct store_lease_turn lease;
 	uint64_t dead[SCOREBOARD_DEAD];
+	uint64_t away[SCOREBOARD_WORKER_SLOTS];
 	int64_t *known; /* row ids we hold, sorted */
 	size_t n_known, cap_known;
 	int64_t lease_sent_ms;
@@ -63,10 +63,10 @@ struct worker {
 	/* Clocks. */
 	int64_t clock_offset_ms; /* database's minus our wall clock */
 	int64_t logged_skew_ms;
-	int64_t wall_offset_ms;  /* our wall minus our monotonic clock */
+	int64_t wall_offset_ms;        /* our wall minus our monotonic clock */
 	int64_t base_ms, base_mono_ms; /* the database's and our monotonic */
-	int64_t base_error_ms;	       /* so much older base_ms may be, at most */
-	int64_t stepped_ms; /* monotonic: the database's was seen to step */
+	int64_t base_error_ms; /* so much older base_ms may be, at most */
+	int64_t stepped_ms;    /* monotonic: the database's was seen to step */
 	/* The database's, by which others' leases are judged until then. */
 	int64_t lapsed_ms, lapsed_until_ms;
 
@@ -85,7 +85,7 @@ struct worker {
 	int64_t purge_before_ms;
 	size_t n_purged;
 
-	bool busy; /* a job is under way */
+	bool busy;              /* a job is under way */
 	int64_t store_retry_ms; /* monotonic: no job before, after a failure */
 	enum store_status status; /* of the last job */
 	struct err err;
@@ -99,6 +99,15 @@ int64_t worker_now_ms(const struct worker *w);
 void worker_hold(struct worker *w, struct delivery *delivery);
 void worker_finish(struct worker *w, struct delivery *delivery);
 void worker_forget(struct worker *w, struct delivery *delivery);
+
+/* Whether its shard is ours: others may deliver it, unless it has begun. */
+bool worker_holds(const struct worker *w, const struct delivery *delivery);
+
+/* Gives back what was not begun: of shards of others, and in a drain all. */
+void worker_release_ready(struct worker *w);
+
+/* Hands a job to the datastore's thread. */
+void worker_submit(struct worker *w, struct store_job *job);
 
 /* What a delivery calls at its end. */
 void worker_ended(void *arg, struct delivery *delivery);

@@ -456,6 +456,37 @@ def test_lease_outlived(launch, sink):
     assert len(sink.arrivals()) == 6
 
 
+@pytest.mark.parametrize("change", ["kill", "reload", "upgrade"])
+def test_hanging_destination_delays_nobody(launch, sink, change):
+    """Shards change hands although events of theirs are under way, and these
+    are still finished by who began them."""
+    c = launch(worker={"numWorkerThreads": 2, "deliveryTimeout": "10m"},
+               master={"shutdownTimeout": "10m"})
+    gate, n = sink.gate(), 150
+    sink.on("/hung", Reply(200, gate=gate))
+    for i in range(n):
+        c.schedule("hung%d" % i, sink.url("/hung"))
+    sink.wait("/hung", n)
+    before = pids(c.children("worker"))
+    if change == "kill":
+        kill_child(min(before))
+    else:
+        c.send({"reload": signal.SIGHUP, "upgrade": signal.SIGUSR2}[change])
+    wait_for(lambda: len(pids(c.children("worker")) - before) ==
+             (1 if change == "kill" else 2), 20, "new workers")
+    for i in range(100):
+        c.schedule("e%d" % i, sink.url("/e"))
+    sink.wait("/e", 100, 20)
+    gate.set()
+    for i in range(n):
+        c.wait_state("hung%d" % i, "COMPLETED")
+    if change != "kill":
+        assert len(sink.arrivals("/hung")) == n
+    if change == "upgrade":
+        assert c.process.wait(20) == 0
+        c.process = None
+
+
 def test_two_masters(launch, sink):
     """Two hosts on one datastore share the work."""
     settings = {"lease": "3s", "workerThreadPollingInterval": "1s"}

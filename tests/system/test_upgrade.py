@@ -195,7 +195,7 @@ def test_killed_old_worker(prepare, sink):
     assert c.control("upgrade") == "ok\n"
     # One has nothing to do and goes.
     wait_for(lambda: sum(map(is_gone, workers)) == 1, 20, "the idle one")
-    wait_for(lambda: shards_held(c) == 63, 20, "the shards set free")
+    wait_for(lambda: shards_held(c) == 64, 20, "all shards")
     for pid in workers:
         if not is_gone(pid):
             os.kill(pid, signal.SIGKILL)

@@ -21,7 +21,6 @@ static const struct {
 	const char *name;
 	uint64_t mine, others, dead; /* live leases */
 	uint64_t my_expired, others_expired;
-	uint64_t busy;
 	bool leaving;
 	unsigned rank, n_living;
 	int64_t expected_now_ms;
@@ -36,16 +35,6 @@ static const struct {
 	.mine = ALL,
 	.n_living = 2,
 	.plan = {SHARDS(32, 64), SHARDS(0, 32), 0}},
-    {.name = "gives up what is not busy",
-	.mine = ALL,
-	.n_living = 2,
-	.busy = SHARDS(0, 40),
-	.plan = {SHARDS(0, 40), SHARDS(40, 64), 0}},
-    {.name = "keeps all when all is busy",
-	.mine = ALL,
-	.n_living = 4,
-	.busy = ALL,
-	.plan = {ALL, 0, 0}},
     {.name = "leaves live leases alone",
 	.others = SHARDS(0, 32),
 	.n_living = 1,
@@ -99,12 +88,6 @@ static const struct {
 	.mine = SHARDS(0, 32),
 	.leaving = true,
 	.plan = {0, SHARDS(0, 32), 0}},
-    {.name = "leaves but for the busy ones",
-	.mine = SHARDS(0, 32),
-	.busy = SHARDS(4, 6),
-	.leaving = true,
-	.n_living = 3,
-	.plan = {SHARDS(4, 6), SHARDS(0, 4) | SHARDS(6, 32), 0}},
 };
 
 static void
@@ -122,7 +105,6 @@ START_TEST(lease_plan)
 	const struct store_lease_turn turn = {.owner = ME,
 	    .dead = dead,
 	    .n_dead = 1,
-	    .busy = lease_cases[_i].busy,
 	    .leaving = lease_cases[_i].leaving,
 	    .expected_now_ms = lease_cases[_i].expected_now_ms};
 	struct lease_row rows[EVENT_SHARDS] = {{0}};

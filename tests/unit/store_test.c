@@ -1125,7 +1125,9 @@ START_TEST(late_result_of_an_older_attempt)
 	(void)lease_after(B, A);
 	(void)lease_after(A, B);
 	ck_assert_uint_eq(claim_all(A), 1);
-	ck_assert_uint_eq(give_one(A, row_id, 1, RESULT_FAILED, 404), 1);
+	for (enum result_kind kind = RESULT_COMPLETED; kind <= RESULT_RELEASED;
+	     kind++)
+		ck_assert_uint_eq(give_one(A, row_id, 1, kind, 404), 1);
 	expect("older", EVENT_PROCESSING, 2, 1);
 	ck_assert_uint_eq(give_one(A, row_id, 2, RESULT_COMPLETED, 200), 0);
 	expect("older", EVENT_COMPLETED, 2, 1);
@@ -1178,7 +1180,7 @@ START_TEST(interrupted_by_expiry)
 	ck_assert_uint_eq(claim_all(A), 1);
 	ck_assert_uint_eq(lease(B).shards, 0);
 	(void)lease_with(
-	    (struct store_lease_turn){.owner = A, .lease_ms = 1, .busy = ALL});
+	    (struct store_lease_turn){.owner = A, .lease_ms = 1});
 	do {
 		b = lease(B);
 		interrupted += b.n_interrupted;
@@ -1299,35 +1301,106 @@ START_TEST(leases_are_shared_evenly)
 }
 END_TEST
 
-START_TEST(busy_shards_are_kept)
+/* Who gives a shard up finishes what it has begun there. */
+START_TEST(rows_outlive_the_lease_of_their_shard)
 {
-	struct store_lease_turn a;
+	enum { N = 64 };
+	struct store_turn turn;
+	struct store_lease_turn a, b;
 
+	add_many("outlive", N, 1000);
 	(void)lease(A);
+	turn = claim(A, ALL, CLAIMS_MAX, INT64_MAX);
+	ck_assert_uint_eq(turn.n_claims, N);
 	(void)lease(B);
-	a = lease_with(
-	    (struct store_lease_turn){.owner = A, .busy = ALL ^ 0xff});
-	ck_assert_uint_eq(a.shards, ALL ^ 0xff);
-	ck_assert_uint_eq(lease(B).shards, 0xff);
+	a = lease(A);
+	ck_assert_int_eq(__builtin_popcountll(a.dropped), 32);
+	ck_assert_uint_eq(a.dropped, ALL ^ a.shards);
+	b = lease(B);
+	ck_assert_uint_eq(b.shards, a.dropped);
+	ck_assert_uint_eq(b.n_interrupted, 0);
+	ck_assert_uint_eq(claim_all(B), 0);
+	complete_claims(&turn);
+	free_claims(&turn);
 }
 END_TEST
 
+/* Nobody but its owner would look after them. */
+START_TEST(rows_in_shards_of_others_are_put_back_after_a_death)
+{
+	enum { N = 64 };
+	size_t interrupted;
+
+	add_many("orphan", N, 1000);
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), N);
+	(void)lease(B);
+	(void)lease(A);
+	(void)lease(B);
+	(void)lease(C);
+	interrupted = lease_after(B, A).n_interrupted;
+	ck_assert_uint_gt(interrupted, 0);
+	interrupted += lease(C).n_interrupted;
+	ck_assert_uint_eq(interrupted, N);
+}
+END_TEST
+
+/* One that cannot be reached loses its leases, but not what it has begun. */
+START_TEST(away)
+{
+	struct store_turn turn;
+	struct store_lease_turn b;
+	int64_t until_ms = clock_mono_ms() + WAIT_MS;
+
+	(void)add("away", 1000);
+	(void)lease(A);
+	turn = claim(A, ALL, CLAIMS_MAX, INT64_MAX);
+	ck_assert_uint_eq(turn.n_claims, 1);
+	(void)lease_with((struct store_lease_turn){.owner = A, .lease_ms = 1});
+	do {
+		b = lease_with((struct store_lease_turn){.owner = B,
+		    .away = &(const uint64_t){A},
+		    .n_away = 1});
+		ck_assert_uint_eq(b.n_interrupted, 0);
+		ck_assert_uint_eq(b.n_living, 1);
+		ck_assert_int_lt(clock_mono_ms(), until_ms);
+	} while (b.shards != ALL);
+	ck_assert_uint_eq(lease(B).n_interrupted, 0);
+	/* Back again, it takes its share. */
+	ck_assert_uint_eq(lease(A).n_living, 2);
+	complete_claims(&turn);
+	free_claims(&turn);
+}
+END_TEST
+
+/* Who leaves lives until it has nothing left, but has no share. */
 START_TEST(leaving)
 {
-	struct store_lease_turn a, b;
+	struct store_lease_turn a = {.owner = A,
+	    .lease_ms = LEASE_MS,
+	    .max_attempts = MAX_ATTEMPTS,
+	    .leaving = true};
+	struct store_lease_turn b;
+	int64_t known[] = {add("left", 1000)};
 
 	(void)lease(A);
-	a = lease_with((struct store_lease_turn){
-	    .owner = A, .leaving = true, .busy = 0xf0});
-	ck_assert_uint_eq(a.shards, 0xf0);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ok(store_lease(store, &a, known, 1, &err));
+	ck_assert_uint_eq(a.shards, 0);
+	ck_assert_uint_eq(a.dropped, ALL);
 	ck_assert_uint_eq(a.n_living, 0);
-	/* Who leaves does not count, though its busy shards are its own. */
 	b = lease(B);
 	ck_assert_uint_eq(b.n_living, 1);
-	ck_assert_uint_eq(b.shards, ALL ^ 0xf0);
-	a = lease_with((struct store_lease_turn){.owner = A, .leaving = true});
-	ck_assert_uint_eq(a.shards, 0);
-	ck_assert_uint_eq(lease(B).shards, ALL);
+	ck_assert_uint_eq(b.shards, ALL);
+	ck_assert_uint_eq(b.n_interrupted, 0);
+	/* Not for ever if it forgets one. */
+	a.in_doubt = true;
+	ok(store_lease(store, &a, NULL, 0, &err));
+	ck_assert_uint_eq(a.n_strays, 1);
+	ck_assert_uint_eq(lease(B).n_interrupted, 0);
+	a.in_doubt = false;
+	ok(store_lease(store, &a, NULL, 0, &err));
+	ck_assert_uint_eq(lease(B).n_interrupted, 1);
 }
 END_TEST
 
@@ -1361,8 +1434,10 @@ compare_ids(const void *a, const void *b)
 
 START_TEST(strays)
 {
-	struct store_lease_turn turn = {
-	    .owner = A, .lease_ms = LEASE_MS, .max_attempts = MAX_ATTEMPTS};
+	struct store_lease_turn turn = {.owner = A,
+	    .lease_ms = LEASE_MS,
+	    .max_attempts = MAX_ATTEMPTS,
+	    .in_doubt = true};
 	int64_t known[] = {
 	    add("known1", 1000), add("known2", 1000), add("stray", 1000)};
 	int64_t stray = known[2];
@@ -1386,20 +1461,25 @@ START_TEST(strays)
 }
 END_TEST
 
+/* Also in shards that others hold by now. */
 START_TEST(many_strays_are_told_in_parts)
 {
 	const int n = STORE_STRAYS_MAX + 10;
+	const struct store_lease_turn doubt = {.owner = A, .in_doubt = true};
 	struct store_lease_turn turn;
 
 	add_many("stray", n, 1000);
 	(void)lease(A);
 	ck_assert_uint_eq(claim_all(A), (size_t)n);
-	turn = lease(A);
+	(void)lease(B);
+	(void)lease(A);
+	(void)lease(B);
+	turn = lease_with(doubt);
 	ck_assert_uint_eq(turn.n_strays, STORE_STRAYS_MAX);
 	for (size_t i = 0; i < turn.n_strays; i++)
 		ck_assert_uint_eq(
 		    give_one(A, turn.strays[i], 0, RESULT_RELEASED, 0), 0);
-	ck_assert_uint_eq(lease(A).n_strays, 10);
+	ck_assert_uint_eq(lease_with(doubt).n_strays, 10);
 }
 END_TEST
 
@@ -1808,7 +1888,10 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, interrupted_again_and_apart);
 	tcase_add_test(tc, step_of_the_clock);
 	tcase_add_test(tc, leases_are_shared_evenly);
-	tcase_add_test(tc, busy_shards_are_kept);
+	tcase_add_test(tc, rows_outlive_the_lease_of_their_shard);
+	tcase_add_test(
+	    tc, rows_in_shards_of_others_are_put_back_after_a_death);
+	tcase_add_test(tc, away);
 	tcase_add_test(tc, leaving);
 	tcase_add_test(tc, dead_owners_leases_are_free_for_all);
 	tcase_add_test(tc, clock_offset_is_small);
