@@ -65,7 +65,10 @@ restrict_to_role(const struct child *child, struct err *err)
 	const char *url = child->cfg->datastore.url;
 	bool is_worker = child->role == ROLE_WORKER;
 	struct sandbox sandbox = {
-	    .resolves = is_worker, .connects = is_worker};
+	    .resolves = is_worker,
+	    .connects = is_worker,
+	    .syslog = strcmp(child->cfg->log.destination, "syslog") == 0,
+	};
 	struct mysql_url parsed;
 	char *database = NULL;
 	int status;

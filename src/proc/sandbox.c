@@ -6,6 +6,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -205,7 +206,7 @@ restrict_access(const struct sandbox *sandbox, struct err *err)
 	    REFUSE(EPERM), LOAD(nr),
 #endif
 
-/* The other calls are allowed; of a socket the family is loaded. */
+/* io_uring would do the same as the calls that are looked at, unseen. */
 #define FILTER                                                                 \
 	LOAD(arch), UNLESS(ARCH), REFUSE(EPERM), LOAD(nr),                     \
 	    FORBID_OF_MACHINE FORBID_PROCESSES FORBID(mount), FORBID(umount2), \
@@ -216,33 +217,71 @@ restrict_access(const struct sandbox *sandbox, struct err *err)
 	    FORBID(keyctl), FORBID(process_vm_readv),                          \
 	    FORBID(process_vm_writev), FORBID(userfaultfd), FORBID(reboot),    \
 	    FORBID(swapon), FORBID(settimeofday), FORBID(clock_settime),       \
-	    UNLESS(SYS_socket), RETURN(SECCOMP_RET_ALLOW), LOAD(args[0])
-#define ALLOW(family) WHEN(family), RETURN(SECCOMP_RET_ALLOW)
+	    FORBID(io_uring_setup)
+/* The other calls are allowed; of a socket the family is loaded. */
+#define ON_SOCKET                                                              \
+	UNLESS(SYS_socket), RETURN(SECCOMP_RET_ALLOW), LOAD(args[0])
+#define ALLOW(value) WHEN(value), RETURN(SECCOMP_RET_ALLOW)
+
+/* Connects without the call that landlock watches. */
+#define FORBID_FASTOPEN(call, flags)                                           \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 4), LOAD(flags),    \
+	    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MSG_FASTOPEN, 0, 1),          \
+	    REFUSE(EPERM), LOAD(nr)
+
+/* TCP and UDP alone: to landlock Multipath TCP is no TCP. */
+#define ON_INTERNET                                                            \
+	ON_SOCKET, ALLOW(AF_UNIX),                                             \
+	    ALLOW(AF_NETLINK), /* asked by the resolver for our addresses */   \
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 2, 0),                \
+	    UNLESS(AF_INET6), REFUSE(EAFNOSUPPORT), LOAD(args[2]),             \
+	    ALLOW(IPPROTO_IP), ALLOW(IPPROTO_TCP), ALLOW(IPPROTO_UDP),         \
+	    REFUSE(EPROTONOSUPPORT)
+
+static struct sock_filter none[] = {
+    FILTER,
+    ON_SOCKET,
+    REFUSE(EAFNOSUPPORT),
+};
 
 static struct sock_filter local[] = {
     FILTER,
+    ON_SOCKET,
     ALLOW(AF_UNIX),
     REFUSE(EAFNOSUPPORT),
+};
+
+static struct sock_filter one_port[] = {
+    FILTER,
+    FORBID_FASTOPEN(sendto, args[3]),
+    FORBID_FASTOPEN(sendmsg, args[2]),
+    FORBID_FASTOPEN(sendmmsg, args[3]),
+    ON_INTERNET,
 };
 
 static struct sock_filter internet[] = {
     FILTER,
-    ALLOW(AF_UNIX),
-    ALLOW(AF_INET),
-    ALLOW(AF_INET6),
-    ALLOW(AF_NETLINK), /* asked by the resolver for our addresses */
-    REFUSE(EAFNOSUPPORT),
+    ON_INTERNET,
 };
+
+#define PROGRAM(filter)                                                        \
+	(struct sock_fprog)                                                    \
+	{                                                                      \
+		sizeof(filter) / sizeof((filter)[0]), filter                   \
+	}
 
 /* 1, 0 when the kernel has no seccomp, or -1. */
 static int
 restrict_calls(const struct sandbox *sandbox, struct err *err)
 {
-	struct sock_fprog program = {sizeof(local) / sizeof(local[0]), local};
+	struct sock_fprog program = PROGRAM(none);
 
-	if (sandbox->resolves)
-		program = (struct sock_fprog){
-		    sizeof(internet) / sizeof(internet[0]), internet};
+	if (sandbox->connects)
+		program = PROGRAM(internet);
+	else if (sandbox->resolves)
+		program = PROGRAM(one_port);
+	else if (sandbox->syslog)
+		program = PROGRAM(local);
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0)
 		return 1;
 	return errno == EINVAL || errno == ENOSYS ? 0

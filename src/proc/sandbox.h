@@ -23,6 +23,7 @@ struct sandbox {
 	bool resolves; /* reads what a resolver and TLS need; Internet sockets */
 	bool connects; /* to any port; else only to this one, unless 0 */
 	unsigned port;
+	bool syslog; /* Unix sockets; who resolves has them anyway */
 };
 
 /*

@@ -9,12 +9,15 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <check.h>
 
 #include "proc/privileges.h"
+
+enum { MULTIPATH_TCP = 262 }; /* older systems lack the name */
 
 static char directory[] = "/tmp/sandbox_test.XXXXXX";
 static struct err missing, err;
@@ -74,12 +77,61 @@ can_connect(unsigned port)
 	return allowed;
 }
 
+/* By data that go along with the connection; false with EPERM. */
+static bool
+can_connect_fast(unsigned port)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+	    .sin_port = htons((uint16_t)port),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	char byte = 'x';
+	struct iovec part = {&byte, 1};
+	struct mmsghdr message = {.msg_hdr = {.msg_name = &to,
+				      .msg_namelen = sizeof(to),
+				      .msg_iov = &part,
+				      .msg_iovlen = 1}};
+	const int flags = MSG_FASTOPEN | MSG_NOSIGNAL;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), refused = 0;
+
+	if (fd == -1)
+		return false;
+	if (sendto(fd, &byte, 1, flags, (struct sockaddr *)&to, sizeof(to)) ==
+		-1 &&
+	    errno == EPERM)
+		refused++;
+	if (sendmsg(fd, &message.msg_hdr, flags) == -1 && errno == EPERM)
+		refused++;
+	if (sendmmsg(fd, &message, 1, flags) == -1 && errno == EPERM)
+		refused++;
+	(void)close(fd);
+	return refused < 3;
+}
+
+static bool
+has_unix_sockets(void)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	if (fd == -1)
+		return false;
+	(void)close(fd);
+	return true;
+}
+
+static bool
+has_io_uring(void)
+{
+	char params[120] = {0};
+
+	return syscall(SYS_io_uring_setup, 1, params) != -1 || errno != EPERM;
+}
+
 static int
 local_service(void)
 {
 	struct sandbox sandbox = {.writable = {directory}};
 	char path[128];
-	int status = enter(&sandbox), fd;
+	int status = enter(&sandbox);
 
 	if (status != 0)
 		return status;
@@ -91,13 +143,23 @@ local_service(void)
 		return 3;
 	if (socket(AF_INET, SOCK_STREAM, 0) != -1 || errno != EAFNOSUPPORT)
 		return 4;
-	fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-	if (fd == -1)
+	if (has_unix_sockets() || has_io_uring())
 		return 5;
-	(void)close(fd);
 	if (chroot("/") != -1 || errno != EPERM)
 		return 6;
 	return 0;
+}
+
+static int
+local_service_with_syslog(void)
+{
+	struct sandbox sandbox = {.writable = {directory}, .syslog = true};
+	int status = enter(&sandbox);
+
+	if (status != 0)
+		return status;
+	return has_unix_sockets() && socket(AF_INET, SOCK_STREAM, 0) == -1 ? 0
+									   : 2;
 }
 
 static int
@@ -112,7 +174,11 @@ service_with_a_server(void)
 	if (!can_open("/etc/passwd", O_RDONLY) ||
 	    can_open("/etc/passwd", O_WRONLY))
 		return 2;
-	return can_connect(1) && !can_connect(2) ? 0 : 3;
+	if (!can_connect(1) || can_connect(2))
+		return 3;
+	if (can_connect_fast(2) || has_io_uring())
+		return 4;
+	return socket(AF_INET, SOCK_STREAM, MULTIPATH_TCP) == -1 ? 0 : 5;
 }
 
 static int
@@ -133,6 +199,7 @@ START_TEST(roles)
 {
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	in_a_child(local_service);
+	in_a_child(local_service_with_syslog);
 	in_a_child(service_with_a_server);
 	in_a_child(worker);
 	ck_assert_int_eq(rmdir(directory), 0);
