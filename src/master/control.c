@@ -56,7 +56,8 @@ struct control {
 static void
 want_clients(struct control *control, bool want)
 {
-	if (loop_io_want(
+	if (control->io != NULL &&
+	    loop_io_want(
 		control->io, want && control->ours ? LOOP_READ : 0) == -1)
 		log_errorx("the control socket cannot be watched");
 }
@@ -617,7 +618,10 @@ void
 control_leave(struct control *control)
 {
 	control->ours = false;
-	want_clients(control, false);
+	/* Not left open: a start takes a socket that answers for one in use,
+	 * and the successor may be gone before this process. */
+	loop_io_free(&control->io);
+	fd_close(&control->fd);
 }
 
 int

@@ -493,6 +493,24 @@ def test_killed_old_master(held, sink):
     assert c.ctl("stop").returncode == 0
 
 
+def test_start_after_killed_new_master(prepare, sink):
+    """The one before it, which still drains, is not in the way."""
+    c = prepare().start()
+    gate = sink.gate()
+    sink.on("/e", Reply(200, gate=gate))
+    c.schedule("e", sink.url("/e"))
+    sink.wait("/e")
+    old = c.pid
+    assert c.control("upgrade") == "ok\n"
+    os.kill(c.status()["pid"], signal.SIGKILL)
+    result = c.ctl("start")
+    assert not is_gone(old)
+    gate.set()
+    assert result.returncode == 0, result
+    follow(c, old)
+    assert c.status()["state"] == "ready"
+
+
 # ---- connections ----
 
 @pytest.mark.parametrize("change", ["reload", "upgrade"])
