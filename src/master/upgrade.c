@@ -205,14 +205,17 @@ static void
 on_ready(struct upgrade *u)
 {
 	struct master *m = u->master;
+	uint64_t n_dead;
 
 	/* If it just died, its end tells. */
 	if (tell(u, 0) == -1)
 		return;
 	u->took_over = true;
 	u->kill_at_ms = INT64_MAX;
-	/* All its workers look when they start. */
-	u->n_dead = atomic_load(&m->sb.shared->n_dead);
+	/* All its workers look when they start, but do not know of those whose
+	 * leases nobody was left here to take over. */
+	n_dead = atomic_load(&m->sb.shared->n_dead);
+	u->n_dead = n_dead > SCOREBOARD_DEAD ? n_dead - SCOREBOARD_DEAD : 0;
 	u->n_changes = 0;
 	master_replaced(m, u->pid);
 	on_news_time(u);

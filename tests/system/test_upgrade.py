@@ -204,6 +204,29 @@ def test_killed_old_worker(prepare, sink):
     assert c.wait_state("e", "COMPLETED")["attempts"] == 2
 
 
+def test_worker_killed_before_the_upgrade(prepare, sink):
+    """Nobody was left there to take its claim over: the new ones do, at
+    once."""
+    c = prepare(worker={"numWorkerThreads": 1, **NO_CHANCE}).start()
+    sink.on("/e", Reply(200, gate=sink.gate()), 200)
+    c.schedule("e", sink.url("/e"))
+    sink.wait("/e")
+    old = c.pid
+    # Its successor dies before it is ready, so that the next one is to start
+    # later than the upgrade is done.
+    killed = set()
+    while len(killed) < 2:
+        pid = wait_for(lambda: [x["pid"] for x in c.status()["children"]
+                                if x["role"] == "worker" and
+                                x["pid"] not in killed | {None}])[0]
+        os.kill(pid, signal.SIGKILL)
+        killed.add(pid)
+    assert c.control("upgrade") == "ok\n"
+    sink.wait("/e", 2)
+    follow(c, old)
+    assert c.wait_state("e", "COMPLETED")["attempts"] == 2
+
+
 def test_upgrade_to_another_version(prepare, own_programs):
     """The file at the path by which it was started, with the options and the
     environment of the start."""
