@@ -446,3 +446,11 @@ def test_init_script(prepare, sink):
     assert_ok(script("stop"))
     assert script("status").returncode == STOPPED
     assert script("wrong").returncode == USAGE
+
+
+def test_systemd_unit(builddir):
+    """The daemon looks for its files where the service manager has made room,
+    whatever the prefix of the installation."""
+    unit = (builddir / "contrib/systemd/cassata.service").read_text()
+    assert "\nStateDirectory=cassata\n" in unit
+    assert "\nEnvironment=CASSATA_HOME=%S/cassata\n" in unit
