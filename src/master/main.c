@@ -260,6 +260,7 @@ main(int argc, char **argv)
 	struct err err;
 	int status = EXIT_FAILURE;
 
+	privileges_hide_password();
 	if (open_standard_fds() == -1)
 		return EXIT_FAILURE;
 	switch (handover_take(&handover, &err)) {

@@ -69,6 +69,19 @@ become(const struct config_master *cfg, struct err *err)
 	return 0;
 }
 
+void
+privileges_hide_password(void)
+{
+	char *password = getenv(CONFIG_PASSWORD_VARIABLE);
+
+	/* ps shows the environment that a process was started with: from now
+	 * on it is the copy that counts. */
+	if (password != NULL &&
+	    setenv(CONFIG_PASSWORD_VARIABLE, password, 1) == 0 &&
+	    getenv(CONFIG_PASSWORD_VARIABLE) != password)
+		explicit_bzero(password, strlen(password));
+}
+
 static void
 forget_password(void)
 {

@@ -14,6 +14,12 @@
 void privileges_forbid_cores(void);
 
 /*
+ * The datastore's password in the environment of this process is no longer seen
+ * from outside; getenv and programs that it executes still find it.
+ */
+void privileges_hide_password(void);
+
+/*
  * Room for n descriptors; as root beyond the hard limit, too. 0, or -1 with the
  * limit that is in the way.
  */

@@ -210,14 +210,19 @@ def test_password_stays_secret(prepare, store, sink):
     c.wait_state("e", "COMPLETED")
     seen = [c.log_text(), str(c.status()), c.ctl("status").stdout,
             c.get("/metrics").body.decode(), c.get("/readyz").body.decode()]
-    for pid in pids_of(c):
-        with open("/proc/%d/environ" % pid, "rb") as f:
-            seen.append(f.read().decode(errors="replace"))
-    for pid in [c.pid] + pids_of(c):
-        seen.append(read_text("/proc/%d/cmdline" % pid))
+    # It is still known to a reload and to a successor.
+    for change in ("reload", "upgrade"):
+        for pid in [c.status()["pid"]] + [
+                child["pid"] for child in c.children("service") +
+                c.children("worker")]:
+            seen += [read_text("/proc/%d/%s" % (pid, name))
+                     for name in ("environ", "cmdline")]
+        result = c.ctl(change)
+        assert result.returncode == 0
+    seen += [read_text("/proc/%d/environ" % c.status()["pid"])]
+    assert c.process.wait(30) == 0
+    c.process = c.pid = None
     # A wrong one is refused without being shown.
-    result = c.ctl("reload")
-    assert result.returncode == 0
     wrong = c.run(*c.command("--check"),
                   env=c.environment(CASSATA_DATASTORE_PASSWORD="wrong-secret"))
     seen += [wrong.stdout, wrong.stderr]
