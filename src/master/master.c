@@ -42,7 +42,10 @@ use_log(const struct master *m, const struct config_log *cfg, struct err *err)
 	    (size_t)cfg->max_line_bytes, err);
 }
 
-/* So that children can open it again when it was renamed. */
+/*
+ * So that children can open it again when it was renamed. A file of a second
+ * name may be one that is not theirs.
+ */
 static void
 give_log(const struct config_master *cfg)
 {
@@ -50,7 +53,7 @@ give_log(const struct config_master *cfg)
 	int fd = log_fd();
 
 	if (cfg->user != NULL && geteuid() == 0 && fd > STDERR_FILENO &&
-	    fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
 	    fchown(fd, cfg->uid, cfg->gid) == -1)
 		log_warn("the log cannot be given to user %s", cfg->user);
 }

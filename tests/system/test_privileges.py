@@ -75,6 +75,31 @@ def test_rotated_log_of_the_user(prepare, store, sink):
     assert "cannot reopen" not in read_text(old) + read_text(str(c.log))
 
 
+@needs_root
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_log_that_leads_elsewhere(prepare, store, link):
+    """By a link that the user has laid: it does not make root's file theirs,
+    nor writes to what only root can write to by a symbolic one."""
+    c = prepare(master={"user": "nobody"})
+    for_nobody(c, store)
+    log = c.state_dir / "log"
+    c.configure(log={"destination": str(log)})
+    assert c.ctl("start").returncode == 0
+    secret = c.directory / "secret"
+    secret.write_text("root's\n")
+    os.rename(str(log), str(log) + ".1")
+    link(str(secret), str(log))
+    c.send(signal.SIGUSR1)
+    if link is os.symlink:
+        wait_for(lambda: "cannot reopen log" in read_text(str(log) + ".1"),
+                 what="a line in the log")
+        assert secret.read_text() == "root's\n"
+    assert c.reload() == ("ok\n" if link is os.link else
+                          "error: cannot open log %s: Too many levels of "
+                          "symbolic links\n" % log)
+    assert secret.stat().st_uid == 0
+
+
 def test_directory_that_is_missing(prepare, store):
     """The sandbox does not hide the reason."""
     if isinstance(store, MysqlStore):
