@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -10,9 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "config/config_key.h"
 #include "config/config_yaml.h"
 
@@ -31,6 +34,9 @@ static_assert((int)CONFIG_VALUES_MAX == (int)RETRY_DELAYS_MAX,
 
 struct load {
 	const char *file; /* NULL: none */
+	/* Where the user of the children can write, who must not tell root what
+	 * to do. */
+	bool in_state_dir;
 	struct config *cfg;
 	struct config_errors *errors;
 	const struct config_key *section; /* the first key of the present one */
@@ -153,16 +159,18 @@ on_setting(void *arg, const struct config_setting *setting)
 		set_values(ld, key, setting);
 }
 
-/* The whole file with a NUL behind it, or NULL with errno. */
+/* The whole file with a NUL behind it, or NULL with errno. Closes fd. */
 static char *
-read_file(const char *path, size_t max, size_t *len)
+read_file(int fd, size_t max, size_t *len)
 {
-	FILE *f = fopen(path, "re");
+	FILE *f = fd == -1 ? NULL : fdopen(fd, "r");
 	char *text;
 	int saved_errno;
 
-	if (f == NULL)
+	if (f == NULL) {
+		fd_close(&fd);
 		return NULL;
+	}
 	text = malloc(max + 1);
 	if (text != NULL) {
 		*len = fread(text, 1, max + 1, f);
@@ -181,13 +189,34 @@ read_file(const char *path, size_t max, size_t *len)
 	return NULL;
 }
 
+/* Or it cannot be looked at, and reading it tells why. */
+static bool
+is_roots(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == -1 ||
+	       (st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0);
+}
+
 static void
 load_file(struct load *ld)
 {
 	const struct config_handler handler = {on_section, on_setting, ld};
+	bool guarded = ld->in_state_dir && geteuid() == 0;
+	int fd =
+	    open(ld->file, O_RDONLY | O_CLOEXEC | (guarded ? O_NOFOLLOW : 0));
 	size_t len = 0;
-	char *text = read_file(ld->file, FILE_BYTES_MAX, &len);
+	char *text;
 
+	if (guarded && fd != -1 && !is_roots(fd)) {
+		config_error(ld->errors, ld->file, nowhere,
+		    "must belong to root, and nobody else may write to it, "
+		    "unless it is named by -c");
+		fd_close(&fd);
+		return;
+	}
+	text = read_file(fd, FILE_BYTES_MAX, &len);
 	if (text == NULL)
 		config_error(ld->errors, ld->file, nowhere,
 		    "cannot be read: %s", strerror(errno));
@@ -406,7 +435,8 @@ read_password(struct load *ld)
 
 	if (ds->password_file != NULL) {
 		ds->password =
-		    read_file(ds->password_file, PASSWORD_BYTES_MAX, &len);
+		    read_file(open(ds->password_file, O_RDONLY | O_CLOEXEC),
+			PASSWORD_BYTES_MAX, &len);
 		if (ds->password != NULL) {
 			ds->password[strcspn(ds->password, "\r\n")] = '\0';
 			return;
@@ -435,6 +465,7 @@ config_load(const struct config_source *source, struct config *cfg,
 	if (config_errors_init(errors) == -1)
 		return -1;
 	ld.file = choose_file(source, file, sizeof(file));
+	ld.in_state_dir = ld.file == file;
 	for (size_t i = 0; i < config_n_keys; i++)
 		if (config_key_set_default(&config_keys[i], cfg, &err) == -1)
 			config_error(errors, ld.file, nowhere,

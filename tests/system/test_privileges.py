@@ -100,6 +100,36 @@ def test_log_that_leads_elsewhere(prepare, store, link):
     assert secret.stat().st_uid == 0
 
 
+@needs_root
+def test_configuration_of_another_user(prepare, store):
+    """What children can write to their directory does not tell root's
+    processes what to do."""
+    c = prepare(master={"user": "nobody"})
+    for_nobody(c, store)
+    program = str(c.builddir / "cassatactl")
+    path = c.state_dir / "cassata.yaml"
+    text = c.config_file.read_text()
+
+    def check(*options):
+        return c.run(program, *(options or ("-d", str(c.state_dir))),
+                     "check-config")
+    path.write_text(text)
+    os.chmod(str(path), 0o644)
+    assert check().returncode == 0
+    os.chmod(str(path), 0o666)
+    assert "must belong to root" in check().stderr
+    os.chmod(str(path), 0o644)
+    os.chown(str(path), NOBODY.pw_uid, NOBODY.pw_gid)
+    assert "must belong to root" in check().stderr
+    assert check("-c", str(path)).returncode == 0
+    assert c.run("setpriv", "--reuid", "nobody", "--clear-groups",
+                 program, "-d", str(c.state_dir), "check-config",
+                 env=c.environment()).returncode == 0
+    path.unlink()
+    path.symlink_to(c.config_file)
+    assert "symbolic links" in check().stderr
+
+
 def test_directory_that_is_missing(prepare, store):
     """The sandbox does not hide the reason."""
     if isinstance(store, MysqlStore):
