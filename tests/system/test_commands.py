@@ -450,7 +450,8 @@ def test_init_script(prepare, sink):
 
 def test_systemd_unit(builddir):
     """The daemon looks for its files where the service manager has made room,
-    whatever the prefix of the installation."""
+    whatever the prefix of the installation, and is started until it runs."""
     unit = (builddir / "contrib/systemd/cassata.service").read_text()
     assert "\nStateDirectory=cassata\n" in unit
     assert "\nEnvironment=CASSATA_HOME=%S/cassata\n" in unit
+    assert "\nStartLimitIntervalSec=0\n" in unit
