@@ -317,10 +317,12 @@ event_add(struct ctl *ctl, struct event_options *options)
 			body.p == NULL ? "" : body.p, (int)body.len));
 		begin_url(ctl, options, &url);
 		buf_append_string(&url, "/cassata/add/");
-		buf_append_char(&url, '\0');
-		status = perform(ctl, "POST", url.p,
-		    json_object_to_json_string_ext(
-			event, JSON_C_TO_STRING_PLAIN));
+		if (buf_append_char(&url, '\0') == -1)
+			status = ctl_fail(ctl, "the server's URL is too long");
+		else
+			status = perform(ctl, "POST", url.p,
+			    json_object_to_json_string_ext(
+				event, JSON_C_TO_STRING_PLAIN));
 	}
 	json_object_put(event);
 	buf_free(&url);

@@ -301,6 +301,15 @@ def test_event_body_from_a_file(launch, sink):
     assert done.returncode == FAILED and "/url" in done.stderr
 
 
+def test_event_to_a_long_url(prepare):
+    """Up to the byte where only its end has no more room."""
+    c = prepare()
+    server = "http://127.0.0.1:1/".ljust(65536 - len("/cassata/add/"), "a")
+    result = c.ctl("event", "add", "-S", server, "http://127.0.0.1:1/")
+    assert result.returncode == 1
+    assert "URL is too long" in result.stderr
+
+
 def test_event_without_a_daemon(prepare):
     c = prepare(service={"port": 1})
     assert_one_line(c.ctl("event", "show", "a", "b"), "127.0.0.1:1")
