@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "config/config.h"
 #include "master/daemonize.h"
 #include "master/handover.h"
@@ -216,6 +217,16 @@ use_stderr(const struct handover *handover, struct err *err)
 	return 0;
 }
 
+/* A lock that the starter holds by a descriptor must not be held for ever. */
+static void
+close_foreign(const struct master_options *options)
+{
+	size_t n = options->n_inherited;
+
+	fd_close_others(
+	    options->inherited, n < LISTENER_MAX ? n : LISTENER_MAX);
+}
+
 /* The life of the daemon. */
 static int
 run(struct arguments *args, struct config *cfg)
@@ -238,6 +249,7 @@ run(struct arguments *args, struct config *cfg)
 		if (use_stderr(options->handover, &err) == -1)
 			goto fail;
 	} else if (!options->foreground) {
+		close_foreign(options);
 		options->ready_fd = daemonize(cfg->master.state_dir, &err);
 		if (options->ready_fd == -1)
 			goto fail;

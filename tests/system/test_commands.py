@@ -64,6 +64,16 @@ def test_start_status_stop(prepare, sink):
                 if f.endswith((".pid", ".sock"))]
 
 
+def test_start_keeps_no_descriptors(prepare):
+    """A lock that the starter holds by one ends with it."""
+    c = prepare()
+    lock = str(c.directory / "lock")
+    result = c.run("flock", "-n", lock, str(c.builddir / "cassatactl"),
+                   *c.options, "start")
+    assert_ok(result)
+    assert_ok(c.run("flock", "-n", lock, "true"))
+
+
 def test_restart(prepare, sink):
     c = prepare()
     assert_ok(c.ctl("restart"))  # starts what does not run
