@@ -10,10 +10,17 @@
 #include "master/handover.h"
 #include "master/master.h"
 
+/* Not yet; who has been replaced since has nothing to take over any more. */
+static bool
+is_to_take_over(const struct master *m)
+{
+	return !m->pidfile.ours && !m->replaced;
+}
+
 static void
 on_record(struct master *m, uint64_t record)
 {
-	if (!m->pidfile.ours)
+	if (is_to_take_over(m))
 		master_take_over(m);
 	else if (record == 0)
 		scoreboard_look_again(&m->sb);
@@ -29,7 +36,7 @@ static void
 on_end(struct master *m)
 {
 	loop_io_free(&m->old_io);
-	if (!m->pidfile.ours && m->current != NULL)
+	if (is_to_take_over(m) && m->current != NULL)
 		master_take_over(m);
 }
 

@@ -204,6 +204,27 @@ def test_killed_old_worker(prepare, sink):
     assert c.wait_state("e", "COMPLETED")["attempts"] == 2
 
 
+def test_three_masters(prepare, sink):
+    """The second one, which has left to the third, hears the end of the
+    first: nothing is its to take over."""
+    c = prepare(worker=NO_CHANCE).start()
+    old, gates = [], []
+    for path in ("/first", "/second"):
+        gates.append(sink.gate())
+        sink.on(path, Reply(200, gate=gates[-1]))
+        c.schedule(path[1:], sink.url(path))
+        sink.wait(path)
+        old.append(c.status()["pid"])
+        assert c.control("upgrade") == "ok\n"
+    new = c.status()["pid"]
+    for pid, gate in zip(old, gates):
+        gate.set()
+        follow(c, pid)
+    assert c.status()["pid"] == new
+    assert int(read_text(c.state_dir / "cassatad.pid")) == new
+    assert c.log_text().count("took over from") == 2
+
+
 def test_worker_killed_before_the_upgrade(prepare, sink):
     """Nobody was left there to take its claim over: the new ones do, at
     once."""
