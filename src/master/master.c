@@ -644,6 +644,14 @@ free_drained(struct master *m)
 	}
 }
 
+/* The master before this one still drains, and the next one hears of its
+ * workers through this one only. */
+static bool
+passes_news_on(const struct master *m)
+{
+	return m->replaced && m->old_io != NULL;
+}
+
 /* The one place where time passes and generations change or end. */
 static void
 before_sleep(void *arg)
@@ -655,7 +663,7 @@ before_sleep(void *arg)
 		change_done(m);
 	next_ms = tick(m);
 	free_drained(m);
-	if (m->stopping && TAILQ_EMPTY(&m->generations))
+	if (m->stopping && TAILQ_EMPTY(&m->generations) && !passes_news_on(m))
 		loop_stop(m->loop);
 	else if (next_ms == INT64_MAX)
 		loop_timer_clear(m->timer);

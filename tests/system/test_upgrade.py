@@ -204,6 +204,29 @@ def test_killed_old_worker(prepare, sink):
     assert c.wait_state("e", "COMPLETED")["attempts"] == 2
 
 
+def test_killed_worker_of_the_master_before_last(prepare, sink):
+    """The masters in between pass the news on, though they have nothing else
+    left to do."""
+    c = prepare(worker=NO_CHANCE).start()
+    sink.on("/e", Reply(200, gate=sink.gate()), 200)
+    c.schedule("e", sink.url("/e"))
+    sink.wait("/e")
+    old = c.pid
+    workers = pids(c.children("worker"))
+    assert c.control("upgrade") == "ok\n"
+    second = pids(c.status()["children"])
+    assert c.control("upgrade") == "ok\n"
+    wait_for(lambda: all(map(is_gone, second)), 20, "the second generation")
+    wait_for(lambda: sum(map(is_gone, workers)) == 1, 20, "the idle one")
+    wait_for(lambda: shards_held(c) == 63, 20, "the shards set free")
+    for pid in workers:
+        if not is_gone(pid):
+            os.kill(pid, signal.SIGKILL)
+    sink.wait("/e", 2)
+    follow(c, old)
+    assert c.wait_state("e", "COMPLETED")["attempts"] == 2
+
+
 def test_three_masters(prepare, sink):
     """The second one, which has left to the third, hears the end of the
     first: nothing is its to take over."""
