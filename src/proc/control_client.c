@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -12,9 +13,12 @@
 #include "base/fd.h"
 
 static int
-connect_to(const char *path, bool *absent, struct err *err)
+connect_to(const char *path, int64_t timeout_ms, bool *absent, struct err *err)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	/* Of a master that hangs the backlog may be full. */
+	struct timeval timeout = {.tv_sec = (time_t)(timeout_ms / 1000),
+	    .tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000)};
 	int fd;
 
 	*absent = false;
@@ -24,10 +28,15 @@ connect_to(const char *path, bool *absent, struct err *err)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return err_errno(err, "socket");
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
+	if (setsockopt(
+		fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) == 0 &&
+	    connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
 		return fd;
 	*absent = errno == ENOENT || errno == ECONNREFUSED;
-	err_errno(err, "%s", path);
+	if (errno == EAGAIN)
+		err_set(err, "the daemon does not answer");
+	else
+		err_errno(err, "%s", path);
 	close(fd);
 	return -1;
 }
@@ -67,7 +76,7 @@ int
 control_ask(const char *socket_path, const char *line, int64_t timeout_ms,
     struct buf *answer, bool *absent, struct err *err)
 {
-	int fd = connect_to(socket_path, absent, err);
+	int fd = connect_to(socket_path, timeout_ms, absent, err);
 	int status = -1;
 
 	if (fd == -1)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: ISC
 """cassatad and cassatactl as an operator meets them."""
 
+import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import time
 
@@ -16,6 +18,7 @@ from sink import Reply
 # Exit codes of LSB init scripts.
 OK, FAILED, USAGE, STOPPED, NOT_RUNNING = 0, 1, 2, 3, 7
 DEAD = 1  # status, with a pid file left behind
+UNKNOWN = 4
 
 
 def assert_ok(done):
@@ -119,6 +122,24 @@ def test_status_after_a_crash(prepare):
     assert_ok(c.ctl("start"))
     assert_ok(c.ctl("status"))
     assert_ok(c.ctl("stop"))
+
+
+def test_status_of_a_daemon_that_hangs(launch):
+    """Also when others have filled the backlog of its socket."""
+    c = launch()
+    with contextlib.ExitStack() as stack:
+        c.send(signal.SIGSTOP)
+        stack.callback(c.send, signal.SIGCONT)
+        while True:
+            sock = stack.enter_context(socket.socket(socket.AF_UNIX))
+            sock.setblocking(False)
+            try:
+                sock.connect(str(c.state_dir / "cassatad.sock"))
+            except BlockingIOError:
+                break
+        result = c.ctl("status")
+    assert result.returncode == UNKNOWN
+    assert "does not answer" in result.stderr
 
 
 @pytest.mark.parametrize("role_first", [True, False])
