@@ -690,6 +690,7 @@ reopen_logs(struct master *m)
 		give_log(&m->current->cfg.master);
 	TAILQ_FOREACH(gen, &m->generations, entry)
 		generation_signal(gen, SIGUSR1);
+	upgrade_reopen_log(m);
 }
 
 static void

@@ -309,6 +309,14 @@ upgrade_begin(struct master *m, struct err *err)
 	return 0;
 }
 
+void
+upgrade_reopen_log(const struct master *m)
+{
+	/* Our child until we reaped it: there is nothing to fail. */
+	if (m->upgrade != NULL && m->upgrade->pid != 0)
+		(void)kill(m->upgrade->pid, SIGUSR1);
+}
+
 bool
 upgrade_on_end(struct master *m, pid_t pid, int wait_status)
 {

@@ -19,6 +19,9 @@ struct upgrade;
  */
 int upgrade_begin(struct master *m, struct err *err);
 
+/* The successor, if there is one, opens its log again, too. */
+void upgrade_reopen_log(const struct master *m);
+
 /* After waitpid. True when that was the successor. */
 bool upgrade_on_end(struct master *m, pid_t pid, int wait_status);
 

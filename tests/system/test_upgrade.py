@@ -578,6 +578,32 @@ def test_start_after_killed_new_master(prepare, sink):
     assert c.status()["state"] == "ready"
 
 
+def test_rotated_log_during_upgrade(prepare, own_programs):
+    """The new master has opened the log when its name is taken away, and the
+    old one is who hears of that."""
+    c = prepare()
+    c.builddir = own_programs
+    assert c.ctl("start").returncode == 0
+    h = Held(c, own_programs)
+    old = c.status()["pid"]
+    os.kill(old, signal.SIGSTOP)
+    h.go()
+    wait_for(lambda: "master[%d] info: ready" % h.pid in c.log_text(), 30,
+             "readiness")
+    os.rename(str(c.log), str(c.log) + ".1")
+    os.kill(old, signal.SIGUSR1)
+    os.kill(old, signal.SIGCONT)
+    assert h.end() == "ok\n"
+
+    def logs(pid):
+        return {os.readlink("/proc/%d/fd/%s" % (pid, fd))
+                for fd in os.listdir("/proc/%d/fd" % pid)}
+    wait_for(lambda: all(str(c.log) in logs(pid) for pid in
+                         {h.pid} | pids(c.status()["children"])),
+             what="the new log")
+    follow(c, old)
+
+
 # ---- connections ----
 
 @pytest.mark.parametrize("change", ["reload", "upgrade"])
