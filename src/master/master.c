@@ -288,6 +288,13 @@ may_change(const struct master *m, struct err *refused)
 	return 0;
 }
 
+/* The defaults in its place would be another daemon with other events. */
+static bool
+has_lost_file(const struct master *m, const struct config *cfg)
+{
+	return m->current->cfg.file != NULL && cfg->file == NULL;
+}
+
 int
 master_reload(struct master *m, struct err *refused)
 {
@@ -302,6 +309,11 @@ master_reload(struct master *m, struct err *refused)
 	if (config_load(&m->options.source, &cfg, &errors) == -1) {
 		config_free(&cfg);
 		end_reload(m, &errors);
+	} else if (has_lost_file(m, &cfg)) {
+		config_free(&cfg);
+		(void)err_set(
+		    &err, "%s is no longer there", m->current->cfg.file);
+		fail_reload(m, err.text);
 	} else if (change_begin(m, &cfg, &err) == -1) {
 		fail_reload(m, err.text);
 	}

@@ -214,6 +214,21 @@ def test_state_directory_from_the_environment(prepare, store):
     assert_ok(c.run(ctl, "stop", env=env))
 
 
+def test_reload_without_the_file(prepare):
+    """One that was found at the start is not replaced by the defaults, which
+    name another datastore."""
+    c = prepare()
+    path = c.state_dir / "cassata.yaml"
+    c.config_file.rename(path)
+    ctl = [str(c.builddir / "cassatactl"), "-d", str(c.state_dir)]
+    assert_ok(c.run(*ctl, "start"))
+    path.rename(c.config_file)
+    assert c.reload() == "error: %s is no longer there\n" % path
+    assert c.status()["config"] == str(path)
+    c.config_file.rename(path)
+    assert c.reload() == "ok\n"
+
+
 # ---- check-config, init-db, event ----
 
 @pytest.mark.parametrize("command", [
