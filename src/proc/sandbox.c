@@ -43,6 +43,7 @@ enum {
 	RULE_NET_PORT = 2,
 	ABI_TRUNCATE = 3,
 	ABI_NET = 4,
+	ABI_SCOPE = 6,
 
 	FS_WRITE_FILE = 1 << 1,
 	FS_READ_FILE = 1 << 2,
@@ -57,11 +58,23 @@ enum {
 
 	NET_BIND_TCP = 1 << 0,
 	NET_CONNECT_TCP = 1 << 1,
+
+	SCOPE_ABSTRACT_UNIX_SOCKET = 1 << 0,
+	SCOPE_SIGNAL = 1 << 1,
 };
 
 struct ruleset {
-	uint64_t fs, net;
+	uint64_t fs, net, scoped;
 };
+
+static size_t
+ruleset_size(long abi)
+{
+	if (abi >= ABI_SCOPE)
+		return sizeof(struct ruleset);
+	return abi >= ABI_NET ? offsetof(struct ruleset, scoped)
+			      : offsetof(struct ruleset, net);
+}
 
 struct path_rule {
 	uint64_t access;
@@ -139,7 +152,7 @@ add_rules(int ruleset, const struct sandbox *sandbox,
 static int
 restrict_access(const struct sandbox *sandbox, struct err *err)
 {
-	struct ruleset handled = {FS_ALL_OF_ABI_1, 0};
+	struct ruleset handled = {.fs = FS_ALL_OF_ABI_1};
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
 	    CREATE_RULESET_VERSION);
 	int ruleset, status;
@@ -151,8 +164,11 @@ restrict_access(const struct sandbox *sandbox, struct err *err)
 	if (abi >= ABI_NET)
 		handled.net = NET_BIND_TCP |
 		    (sandbox->connects ? 0 : NET_CONNECT_TCP);
-	ruleset = (int)syscall(SYS_landlock_create_ruleset, &handled,
-	    abi >= ABI_NET ? sizeof(handled) : sizeof(handled.fs), 0);
+	/* To other processes. */
+	if (abi >= ABI_SCOPE)
+		handled.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL;
+	ruleset = (int)syscall(
+	    SYS_landlock_create_ruleset, &handled, ruleset_size(abi), 0);
 	if (ruleset == -1)
 		return err_errno(err, "landlock");
 	status = add_rules(ruleset, sandbox, &handled, err);

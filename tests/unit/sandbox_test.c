@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -126,6 +128,31 @@ has_io_uring(void)
 	return syscall(SYS_io_uring_setup, 1, params) != -1 || errno != EPERM;
 }
 
+/* Of landlock; the numbers are of linux/landlock.h. */
+static bool
+knows_scopes(void)
+{
+	return syscall(444, NULL, 0, 1) >= 6;
+}
+
+/* A listener of the parent, which has no name in the file system. */
+static int abstract_fd;
+
+static bool
+can_connect_to_parent(void)
+{
+	struct sockaddr_un to;
+	socklen_t len = sizeof(to);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool connected;
+
+	if (getsockname(abstract_fd, (struct sockaddr *)&to, &len) == -1)
+		return true;
+	connected = connect(fd, (struct sockaddr *)&to, len) == 0;
+	(void)close(fd);
+	return connected;
+}
+
 static int
 local_service(void)
 {
@@ -178,7 +205,12 @@ service_with_a_server(void)
 		return 3;
 	if (can_connect_fast(2) || has_io_uring())
 		return 4;
-	return socket(AF_INET, SOCK_STREAM, MULTIPATH_TCP) == -1 ? 0 : 5;
+	if (socket(AF_INET, SOCK_STREAM, MULTIPATH_TCP) != -1)
+		return 5;
+	if (knows_scopes() &&
+	    (can_connect_to_parent() || kill(getppid(), 0) == 0))
+		return 6;
+	return kill(getpid(), 0) == 0 ? 0 : 7;
 }
 
 static int
@@ -197,12 +229,22 @@ worker(void)
 
 START_TEST(roles)
 {
+	const struct sockaddr_un any = {.sun_family = AF_UNIX};
+
+	abstract_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* Without a name the kernel chooses an abstract one. */
+	ck_assert_int_eq(bind(abstract_fd, (const struct sockaddr *)&any,
+			     sizeof(any.sun_family)),
+	    0);
+	ck_assert_int_eq(listen(abstract_fd, 8), 0);
+	ck_assert(can_connect_to_parent());
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	in_a_child(local_service);
 	in_a_child(local_service_with_syslog);
 	in_a_child(service_with_a_server);
 	in_a_child(worker);
 	ck_assert_int_eq(rmdir(directory), 0);
+	(void)close(abstract_fd);
 }
 END_TEST
 
