@@ -6,195 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/sigpipe.h"
+#include "master/change.h"
+#include "master/children.h"
 #include "master/control.h"
 #include "master/follow.h"
 #include "master/handover.h"
 #include "master/notify.h"
 #include "master/upgrade.h"
 
-enum { LISTEN_RETRY_MS = 1000, UPGRADE_REASONS_MAX = 16 };
+enum { UPGRADE_REASONS_MAX = 16 };
 
-/* ---- the log ---- */
+/* ---- what is asked of it ---- */
 
-static const char *
-log_destination(const struct master *m, const struct config_log *cfg)
-{
-	if (m->options.foreground && strcmp(cfg->destination, "syslog") != 0)
-		return "stderr";
-	return cfg->destination;
-}
-
-static int
-use_log(const struct master *m, const struct config_log *cfg, struct err *err)
-{
-	if (!m->options.foreground && strcmp(cfg->destination, "stderr") == 0)
-		return err_set(
-		    err, "log.destination: stderr needs --foreground");
-	return log_open(log_destination(m, cfg), cfg->level,
-	    (size_t)cfg->max_line_bytes, err);
-}
-
-/*
- * So that children can open it again when it was renamed. A file of a second
- * name may be one that is not theirs.
- */
-static void
-give_log(const struct config_master *cfg)
-{
-	struct stat st;
-	int fd = log_fd();
-
-	if (cfg->user != NULL && geteuid() == 0 && fd > STDERR_FILENO &&
-	    fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
-	    fchown(fd, cfg->uid, cfg->gid) == -1)
-		log_warn("the log cannot be given to user %s", cfg->user);
-}
-
-/* ---- changes of generation ---- */
-
-/* The keys that this process was built on. */
-static int
-check_fixed_keys(const struct config_master *old,
-    const struct config_master *new, struct err *err)
-{
-	const struct {
-		const char *name, *old, *new;
-	} keys[] = {
-	    {"stateDirectory", old->state_dir, new->state_dir},
-	    {"pidFile", old->pid_file, new->pid_file},
-	    {"controlSocket", old->control_socket, new->control_socket},
-	};
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		if (strcmp(keys[i].old, keys[i].new) != 0)
-			return err_set(err,
-			    "master.%s: a change takes effect at a restart "
-			    "only",
-			    keys[i].name);
-	}
-	return 0;
-}
-
-static bool
-keeps_listener(const struct master *m, const struct config_service *cfg)
-{
-	const struct config_service *old;
-
-	if (m->current == NULL)
-		return false;
-	old = &m->current->cfg.service;
-	return m->options.activated ||
-	       (old->port == cfg->port &&
-		   strcmp(old->listen, cfg->listen) == 0);
-}
-
-/* Of the first generation: new sockets, or those that were inherited. */
-static struct listener *
-first_listener(
-    struct master *m, const struct config_service *cfg, struct err *err)
-{
-	struct listener *old, *new;
-
-	old = listener_adopt(
-	    m->options.inherited, m->options.n_inherited, err);
-	if (old == NULL || m->options.activated)
-		return old;
-	new = listener_open(cfg->listen, cfg->port, LISTEN_RETRY_MS, old, err);
-	listener_free(&old);
-	return new;
-}
-
-static int
-choose_listener(struct master *m, struct generation *gen, struct err *err)
-{
-	const struct config_service *cfg = &gen->cfg.service;
-
-	if (m->options.source.roles == CONFIG_WORKER_ONLY)
-		return 0;
-	if (keeps_listener(m, cfg))
-		gen->listener = m->current->listener;
-	else if (m->current == NULL)
-		gen->listener = first_listener(m, cfg, err);
-	else
-		gen->listener =
-		    listener_open(cfg->listen, cfg->port, 0, NULL, err);
-	return gen->listener == NULL ? -1 : 0;
-}
-
-/* Takes back what the start of a generation changed in the master. */
-static void
-abandon(struct master *m, struct generation *gen)
-{
-	struct err err;
-
-	if (m->current == NULL || m->current->listener != gen->listener)
-		listener_free(&gen->listener);
-	gen->listener = NULL;
-	if (m->current != NULL && use_log(m, &m->current->cfg.log, &err) == -1)
-		log_errorx("%s", err.text);
-}
-
-/*
- * Takes over cfg. First a preflight tries the datastore, in a process of its
- * own since this one keeps away from it, then the children are started.
- */
-static int
-change_begin(struct master *m, struct config *cfg, struct err *err)
-{
-	struct generation *gen =
-	    generation_create(++m->n_generations, cfg, m->options.source.roles);
-
-	if (gen == NULL)
-		return err_set(err, "out of memory");
-	if ((m->current != NULL && check_fixed_keys(&m->current->cfg.master,
-				       &gen->cfg.master, err) == -1) ||
-	    use_log(m, &gen->cfg.log, err) == -1 ||
-	    choose_listener(m, gen, err) == -1) {
-		abandon(m, gen);
-		generation_free(gen);
-		return -1;
-	}
-	give_log(&gen->cfg.master);
-	TAILQ_INSERT_TAIL(&m->generations, gen, entry);
-	m->next = gen;
-	gen->preflight.start_at_ms = 0;
-	return 0;
-}
-
-static void
-end_reload(struct master *m, const struct config_errors *errors)
-{
-	for (size_t i = 0; errors != NULL && i < errors->len; i++)
-		log_errorx("reload: %s", errors->list[i].text);
-	if (errors == NULL)
-		log_info("reloaded");
-	else
-		log_warnx("not reloaded: the old configuration stays");
-	notify_ready();
-	control_change_ended(m->control, errors);
-}
-
-static void
-fail_reload(struct master *m, const char *reason)
-{
-	struct err err;
-	struct config_errors errors = {.len = 1, .list = &err};
-
-	(void)err_set(&err, "%s", reason);
-	end_reload(m, &errors);
-}
-
-/* All children must go, and then this process. */
-static void
-leave(struct master *m)
+void
+master_leave(struct master *m)
 {
 	struct generation *gen;
 
@@ -205,72 +36,6 @@ leave(struct master *m)
 		if (!gen->draining)
 			generation_drain(gen);
 	}
-}
-
-/* The children that were started must go, what there was before stays. */
-static void
-change_failed(struct master *m, const char *reason)
-{
-	struct generation *gen = m->next;
-
-	m->next = NULL;
-	abandon(m, gen);
-	generation_drain(gen);
-	if (m->current != NULL) {
-		fail_reload(m, reason);
-	} else {
-		(void)err_set(&m->failure, "%s", reason);
-		leave(m);
-	}
-}
-
-static void
-log_listening(const struct listener *listener)
-{
-	char name[256];
-
-	for (size_t i = 0; listener != NULL && i < listener->n; i++) {
-		if (listener_name(listener->fds[i], name, sizeof(name)) == 0)
-			log_info("listening on %s", name);
-	}
-}
-
-static void
-warn_of_rights(const struct config_master *cfg)
-{
-	if (cfg->user == NULL && geteuid() == 0)
-		log_warnx("children run as root: set master.user");
-	if (cfg->user != NULL && geteuid() != 0 && geteuid() != cfg->uid)
-		log_warnx("master.user: only root can become %s", cfg->user);
-}
-
-static void
-change_done(struct master *m)
-{
-	struct generation *old = m->current;
-
-	m->current = m->next;
-	m->next = NULL;
-	if (old == NULL || old->listener != m->current->listener)
-		log_listening(m->current->listener);
-	if (old == NULL) {
-		warn_of_rights(&m->current->cfg.master);
-		log_info("ready");
-		if (m->options.handover != NULL) {
-			follow_ready(m);
-			return;
-		}
-		notify_ready();
-		if (m->options.ready_fd != -1)
-			daemonize_ready(&m->options.ready_fd);
-		return;
-	}
-	/* The old children close their own copies when they drain. */
-	if (old->listener != m->current->listener)
-		listener_free(&old->listener);
-	old->listener = NULL;
-	generation_drain(old);
-	end_reload(m, NULL);
 }
 
 /* One change at a time. 0 or -1. */
@@ -308,14 +73,14 @@ master_reload(struct master *m, struct err *refused)
 	notify_reloading();
 	if (config_load(&m->options.source, &cfg, &errors) == -1) {
 		config_free(&cfg);
-		end_reload(m, &errors);
+		change_end(m, &errors);
 	} else if (has_lost_file(m, &cfg)) {
 		config_free(&cfg);
 		(void)err_set(
 		    &err, "%s is no longer there", m->current->cfg.file);
-		fail_reload(m, err.text);
+		change_refused(m, err.text);
 	} else if (change_begin(m, &cfg, &err) == -1) {
-		fail_reload(m, err.text);
+		change_refused(m, err.text);
 	}
 	config_errors_free(&errors);
 	return 0;
@@ -371,7 +136,7 @@ master_replaced(struct master *m, pid_t successor)
 	control_change_ended(m->control, NULL);
 	pidfile_leave(&m->pidfile);
 	m->replaced = true;
-	leave(m);
+	master_leave(m);
 }
 
 void
@@ -406,238 +171,7 @@ master_stop(struct master *m)
 	if (m->options.ready_fd == -1)
 		m->failure.text[0] = '\0';
 	notify_stopping();
-	leave(m);
-}
-
-/* ---- children ---- */
-
-static struct place *
-find_place(struct master *m, pid_t pid, struct generation **gen)
-{
-	TAILQ_FOREACH(*gen, &m->generations, entry) {
-		struct place *place = generation_find(*gen, pid);
-
-		if (place != NULL)
-			return place;
-	}
-	return NULL;
-}
-
-static void
-on_report(struct master *m, const struct child_status *status)
-{
-	struct generation *gen;
-	struct place *place = find_place(m, status->pid, &gen);
-
-	/* A late report of one that is gone. */
-	if (place == NULL)
-		return;
-	if (status->state == CHILD_FAILED) {
-		(void)err_set(&place->reason, "%s", status->reason);
-		return;
-	}
-	place->state = (enum child_state)status->state;
-	if (place->state == CHILD_READY) {
-		place->was_ready = true;
-		supervise_on_ready(&place->history);
-	}
-}
-
-static void
-read_reports(struct master *m)
-{
-	struct child_status status;
-	int n;
-
-	while ((n = status_recv(m->status_fds[0], &status)) == 1)
-		on_report(m, &status);
-	if (n == -1)
-		log_warn("cannot read a child's report");
-}
-
-static void
-on_reports(int fd, unsigned events, void *arg)
-{
-	(void)fd;
-	(void)events;
-	read_reports(arg);
-}
-
-static void
-on_preflight_end(struct master *m, struct generation *gen, int wait_status,
-    const char *description)
-{
-	const char *reason = gen->preflight.reason.text;
-
-	if (gen != m->next)
-		return;
-	if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == EXIT_CHILD_OK)
-		generation_start(gen);
-	else
-		change_failed(m, reason[0] == '\0' ? description : reason);
-}
-
-static void
-plan_replacement(struct master *m, struct generation *gen, struct place *place,
-    int wait_status, const char *description)
-{
-	int64_t now_ms = clock_mono_ms(), delay_ms;
-	struct supervise_exit end = {
-	    .wait_status = wait_status,
-	    .was_ready = place->was_ready,
-	    .age_ms = now_ms - place->started_ms,
-	};
-
-	delay_ms = supervise_on_exit(&place->history, &end);
-	if (gen == m->next && (!end.was_ready || delay_ms == SUPERVISE_NEVER)) {
-		change_failed(m, description);
-		return;
-	}
-	if (delay_ms == SUPERVISE_NEVER) {
-		place->state = CHILD_FAILED;
-		log_errorx("%s; it is not started again", description);
-	} else {
-		place->start_at_ms = now_ms + delay_ms;
-		log_warnx("%s; its successor starts in %g s", description,
-		    (double)delay_ms / 1000);
-	}
-}
-
-static void
-on_end(struct master *m, pid_t pid, int wait_status)
-{
-	struct generation *gen;
-	struct place *place = find_place(m, pid, &gen);
-	struct err description;
-
-	if (place == NULL)
-		return;
-	spawn_describe_end(place, wait_status, &description);
-	spawn_vacate(m, place);
-	if (place == &gen->preflight)
-		on_preflight_end(m, gen, wait_status, description.text);
-	else if (!gen->draining)
-		plan_replacement(m, gen, place, wait_status, description.text);
-	else if (wait_status != 0 && !place->killed)
-		log_warnx("%s", description.text);
-	else
-		log_debug("%s", description.text);
-}
-
-static void
-reap(struct master *m)
-{
-	int wait_status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
-		/* Its last report was written before it ended. */
-		read_reports(m);
-		if (!upgrade_on_end(m, pid, wait_status))
-			on_end(m, pid, wait_status);
-	}
-}
-
-static void
-start_place(struct master *m, struct generation *gen, struct place *place)
-{
-	static const struct supervise_exit stillborn = {.was_ready = false};
-	struct err err;
-
-	if (spawn_child(m, gen, place, &err) == 0)
-		return;
-	if (gen == m->next) {
-		change_failed(m, err.text);
-		return;
-	}
-	log_errorx("%s", err.text);
-	place->start_at_ms =
-	    clock_mono_ms() + supervise_on_exit(&place->history, &stillborn);
-}
-
-static void
-kill_late(const struct generation *gen, struct place *place)
-{
-	const struct config_master *cfg = &gen->cfg.master;
-
-	if (gen->draining)
-		log_warnx("%s %u (pid %ld) did not leave within %g s: killed",
-		    role_name(place->role), place->number, (long)place->pid,
-		    (double)cfg->shutdown_timeout_ms / 1000);
-	else
-		(void)err_set(&place->reason,
-		    place->role == ROLE_PREFLIGHT
-			? "the datastore did not answer within %g s"
-			: "killed after %g s",
-		    (double)cfg->start_timeout_ms / 1000);
-	place->killed = true;
-	/* Our child until we reaped it: there is nothing to fail. */
-	(void)kill(place->pid, SIGKILL);
-}
-
-/* The time of what is due next in a place; what is due now, is done. */
-static int64_t
-place_deadline(struct generation *gen, struct place *place, int64_t now_ms)
-{
-	int64_t deadline_ms = INT64_MAX;
-
-	if (place->pid == 0)
-		return place->start_at_ms;
-	if (place->killed)
-		return INT64_MAX;
-	if (gen->draining)
-		deadline_ms = gen->kill_at_ms;
-	else if (place->state == CHILD_STARTING)
-		deadline_ms =
-		    place->started_ms + gen->cfg.master.start_timeout_ms;
-	if (deadline_ms > now_ms)
-		return deadline_ms;
-	kill_late(gen, place);
-	return INT64_MAX;
-}
-
-static int64_t
-generation_deadline(struct generation *gen, int64_t now_ms)
-{
-	int64_t next_ms = place_deadline(gen, &gen->preflight, now_ms);
-
-	for (size_t i = 0; i < gen->n_places; i++) {
-		int64_t ms = place_deadline(gen, &gen->places[i], now_ms);
-
-		if (ms < next_ms)
-			next_ms = ms;
-	}
-	return next_ms;
-}
-
-static void
-start_due(struct master *m, struct generation *gen, int64_t now_ms)
-{
-	if (gen->preflight.start_at_ms <= now_ms)
-		start_place(m, gen, &gen->preflight);
-	for (size_t i = 0; i < gen->n_places; i++) {
-		if (gen->places[i].start_at_ms <= now_ms)
-			start_place(m, gen, &gen->places[i]);
-	}
-}
-
-/* Returns when to look again. */
-static int64_t
-tick(struct master *m)
-{
-	int64_t now_ms = clock_mono_ms(), ms;
-	int64_t next_ms = upgrade_deadline(m, now_ms);
-	struct generation *gen;
-
-	/* First all of these: a failed start changes deadlines. */
-	TAILQ_FOREACH(gen, &m->generations, entry)
-		start_due(m, gen, now_ms);
-	TAILQ_FOREACH(gen, &m->generations, entry) {
-		ms = generation_deadline(gen, now_ms);
-		if (ms < next_ms)
-			next_ms = ms;
-	}
-	return next_ms;
+	master_leave(m);
 }
 
 static void
@@ -673,7 +207,7 @@ before_sleep(void *arg)
 
 	if (m->next != NULL && generation_is_ready(m->next))
 		change_done(m);
-	next_ms = tick(m);
+	next_ms = children_tick(m);
 	free_drained(m);
 	if (m->stopping && TAILQ_EMPTY(&m->generations) && !passes_news_on(m))
 		loop_stop(m->loop);
@@ -699,7 +233,7 @@ reopen_logs(struct master *m)
 
 	log_reopen();
 	if (m->current != NULL)
-		give_log(&m->current->cfg.master);
+		change_give_log(&m->current->cfg.master);
 	TAILQ_FOREACH(gen, &m->generations, entry)
 		generation_signal(gen, SIGUSR1);
 	upgrade_reopen_log(m);
@@ -716,7 +250,7 @@ on_signal(int fd, unsigned events, void *arg)
 	while ((signal = sigpipe_next(fd)) != 0) {
 		switch (signal) {
 		case SIGCHLD:
-			reap(m);
+			children_reap(m);
 			break;
 		case SIGHUP:
 			if (master_reload(m, &refused) == -1)
@@ -755,8 +289,8 @@ open_loop(struct master *m, struct err *err)
 	loop_before_sleep(m->loop, before_sleep, m);
 	m->signal_io =
 	    loop_io_create(m->loop, signal_fd, LOOP_READ, on_signal, m);
-	m->status_io =
-	    loop_io_create(m->loop, m->status_fds[0], LOOP_READ, on_reports, m);
+	m->status_io = loop_io_create(
+	    m->loop, m->status_fds[0], LOOP_READ, children_on_reports, m);
 	m->timer = loop_timer_create(m->loop, on_timer, m);
 	if (m->signal_io == NULL || m->status_io == NULL || m->timer == NULL)
 		return err_set(err, "out of memory");

@@ -86,4 +86,7 @@ void master_take_over(struct master *m);
 /* Asks all children to leave, and ends when they have. */
 void master_stop(struct master *m);
 
+/* The same, without a word to anybody. */
+void master_leave(struct master *m);
+
 #endif

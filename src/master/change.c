@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: ISC */
+#include "master/change.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "master/control.h"
+#include "master/follow.h"
+#include "master/notify.h"
+
+enum { LISTEN_RETRY_MS = 1000 };
+
+/* ---- the log ---- */
+
+static const char *
+log_destination(const struct master *m, const struct config_log *cfg)
+{
+	if (m->options.foreground && strcmp(cfg->destination, "syslog") != 0)
+		return "stderr";
+	return cfg->destination;
+}
+
+static int
+use_log(const struct master *m, const struct config_log *cfg, struct err *err)
+{
+	if (!m->options.foreground && strcmp(cfg->destination, "stderr") == 0)
+		return err_set(
+		    err, "log.destination: stderr needs --foreground");
+	return log_open(log_destination(m, cfg), cfg->level,
+	    (size_t)cfg->max_line_bytes, err);
+}
+
+/*
+ * So that children can open it again when it was renamed. A file of a second
+ * name may be one that is not theirs.
+ */
+void
+change_give_log(const struct config_master *cfg)
+{
+	struct stat st;
+	int fd = log_fd();
+
+	if (cfg->user != NULL && geteuid() == 0 && fd > STDERR_FILENO &&
+	    fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
+	    fchown(fd, cfg->uid, cfg->gid) == -1)
+		log_warn("the log cannot be given to user %s", cfg->user);
+}
+
+/* ---- changes of generation ---- */
+
+/* The keys that this process was built on. */
+static int
+check_fixed_keys(const struct config_master *old,
+    const struct config_master *new, struct err *err)
+{
+	const struct {
+		const char *name, *old, *new;
+	} keys[] = {
+	    {"stateDirectory", old->state_dir, new->state_dir},
+	    {"pidFile", old->pid_file, new->pid_file},
+	    {"controlSocket", old->control_socket, new->control_socket},
+	};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (strcmp(keys[i].old, keys[i].new) != 0)
+			return err_set(err,
+			    "master.%s: a change takes effect at a restart "
+			    "only",
+			    keys[i].name);
+	}
+	return 0;
+}
+
+static bool
+keeps_listener(const struct master *m, const struct config_service *cfg)
+{
+	const struct config_service *old;
+
+	if (m->current == NULL)
+		return false;
+	old = &m->current->cfg.service;
+	return m->options.activated ||
+	       (old->port == cfg->port &&
+		   strcmp(old->listen, cfg->listen) == 0);
+}
+
+/* Of the first generation: new sockets, or those that were inherited. */
+static struct listener *
+first_listener(
+    struct master *m, const struct config_service *cfg, struct err *err)
+{
+	struct listener *old, *new;
+
+	old = listener_adopt(m->options.inherited, m->options.n_inherited, err);
+	if (old == NULL || m->options.activated)
+		return old;
+	new = listener_open(cfg->listen, cfg->port, LISTEN_RETRY_MS, old, err);
+	listener_free(&old);
+	return new;
+}
+
+static int
+choose_listener(struct master *m, struct generation *gen, struct err *err)
+{
+	const struct config_service *cfg = &gen->cfg.service;
+
+	if (m->options.source.roles == CONFIG_WORKER_ONLY)
+		return 0;
+	if (keeps_listener(m, cfg))
+		gen->listener = m->current->listener;
+	else if (m->current == NULL)
+		gen->listener = first_listener(m, cfg, err);
+	else
+		gen->listener =
+		    listener_open(cfg->listen, cfg->port, 0, NULL, err);
+	return gen->listener == NULL ? -1 : 0;
+}
+
+/* Takes back what the start of a generation changed in the master. */
+static void
+abandon(struct master *m, struct generation *gen)
+{
+	struct err err;
+
+	if (m->current == NULL || m->current->listener != gen->listener)
+		listener_free(&gen->listener);
+	gen->listener = NULL;
+	if (m->current != NULL && use_log(m, &m->current->cfg.log, &err) == -1)
+		log_errorx("%s", err.text);
+}
+
+int
+change_begin(struct master *m, struct config *cfg, struct err *err)
+{
+	struct generation *gen =
+	    generation_create(++m->n_generations, cfg, m->options.source.roles);
+
+	if (gen == NULL)
+		return err_set(err, "out of memory");
+	if ((m->current != NULL && check_fixed_keys(&m->current->cfg.master,
+				       &gen->cfg.master, err) == -1) ||
+	    use_log(m, &gen->cfg.log, err) == -1 ||
+	    choose_listener(m, gen, err) == -1) {
+		abandon(m, gen);
+		generation_free(gen);
+		return -1;
+	}
+	change_give_log(&gen->cfg.master);
+	TAILQ_INSERT_TAIL(&m->generations, gen, entry);
+	m->next = gen;
+	gen->preflight.start_at_ms = 0;
+	return 0;
+}
+
+void
+change_end(struct master *m, const struct config_errors *errors)
+{
+	for (size_t i = 0; errors != NULL && i < errors->len; i++)
+		log_errorx("reload: %s", errors->list[i].text);
+	if (errors == NULL)
+		log_info("reloaded");
+	else
+		log_warnx("not reloaded: the old configuration stays");
+	notify_ready();
+	control_change_ended(m->control, errors);
+}
+
+void
+change_refused(struct master *m, const char *reason)
+{
+	struct err err;
+	struct config_errors errors = {.len = 1, .list = &err};
+
+	(void)err_set(&err, "%s", reason);
+	change_end(m, &errors);
+}
+
+void
+change_failed(struct master *m, const char *reason)
+{
+	struct generation *gen = m->next;
+
+	m->next = NULL;
+	abandon(m, gen);
+	generation_drain(gen);
+	if (m->current != NULL) {
+		change_refused(m, reason);
+	} else {
+		(void)err_set(&m->failure, "%s", reason);
+		master_leave(m);
+	}
+}
+
+static void
+log_listening(const struct listener *listener)
+{
+	char name[256];
+
+	for (size_t i = 0; listener != NULL && i < listener->n; i++) {
+		if (listener_name(listener->fds[i], name, sizeof(name)) == 0)
+			log_info("listening on %s", name);
+	}
+}
+
+static void
+warn_of_rights(const struct config_master *cfg)
+{
+	if (cfg->user == NULL && geteuid() == 0)
+		log_warnx("children run as root: set master.user");
+	if (cfg->user != NULL && geteuid() != 0 && geteuid() != cfg->uid)
+		log_warnx("master.user: only root can become %s", cfg->user);
+}
+
+void
+change_done(struct master *m)
+{
+	struct generation *old = m->current;
+
+	m->current = m->next;
+	m->next = NULL;
+	if (old == NULL || old->listener != m->current->listener)
+		log_listening(m->current->listener);
+	if (old == NULL) {
+		warn_of_rights(&m->current->cfg.master);
+		log_info("ready");
+		if (m->options.handover != NULL) {
+			follow_ready(m);
+			return;
+		}
+		notify_ready();
+		if (m->options.ready_fd != -1)
+			daemonize_ready(&m->options.ready_fd);
+		return;
+	}
+	/* The old children close their own copies when they drain. */
+	if (old->listener != m->current->listener)
+		listener_free(&old->listener);
+	old->listener = NULL;
+	generation_drain(old);
+	change_end(m, NULL);
+}

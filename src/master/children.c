@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: ISC */
+#include "master/children.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "master/change.h"
+#include "master/spawn.h"
+#include "master/upgrade.h"
+
+static struct place *
+find_place(struct master *m, pid_t pid, struct generation **gen)
+{
+	TAILQ_FOREACH(*gen, &m->generations, entry) {
+		struct place *place = generation_find(*gen, pid);
+
+		if (place != NULL)
+			return place;
+	}
+	return NULL;
+}
+
+static void
+on_report(struct master *m, const struct child_status *status)
+{
+	struct generation *gen;
+	struct place *place = find_place(m, status->pid, &gen);
+
+	/* A late report of one that is gone. */
+	if (place == NULL)
+		return;
+	if (status->state == CHILD_FAILED) {
+		(void)err_set(&place->reason, "%s", status->reason);
+		return;
+	}
+	place->state = (enum child_state)status->state;
+	if (place->state == CHILD_READY) {
+		place->was_ready = true;
+		supervise_on_ready(&place->history);
+	}
+}
+
+static void
+read_reports(struct master *m)
+{
+	struct child_status status;
+	int n;
+
+	while ((n = status_recv(m->status_fds[0], &status)) == 1)
+		on_report(m, &status);
+	if (n == -1)
+		log_warn("cannot read a child's report");
+}
+
+void
+children_on_reports(int fd, unsigned events, void *arg)
+{
+	(void)fd;
+	(void)events;
+	read_reports(arg);
+}
+
+static void
+on_preflight_end(struct master *m, struct generation *gen, int wait_status,
+    const char *description)
+{
+	const char *reason = gen->preflight.reason.text;
+
+	if (gen != m->next)
+		return;
+	if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == EXIT_CHILD_OK)
+		generation_start(gen);
+	else
+		change_failed(m, reason[0] == '\0' ? description : reason);
+}
+
+static void
+plan_replacement(struct master *m, struct generation *gen, struct place *place,
+    int wait_status, const char *description)
+{
+	int64_t now_ms = clock_mono_ms(), delay_ms;
+	struct supervise_exit end = {
+	    .wait_status = wait_status,
+	    .was_ready = place->was_ready,
+	    .age_ms = now_ms - place->started_ms,
+	};
+
+	delay_ms = supervise_on_exit(&place->history, &end);
+	if (gen == m->next && (!end.was_ready || delay_ms == SUPERVISE_NEVER)) {
+		change_failed(m, description);
+		return;
+	}
+	if (delay_ms == SUPERVISE_NEVER) {
+		place->state = CHILD_FAILED;
+		log_errorx("%s; it is not started again", description);
+	} else {
+		place->start_at_ms = now_ms + delay_ms;
+		log_warnx("%s; its successor starts in %g s", description,
+		    (double)delay_ms / 1000);
+	}
+}
+
+static void
+on_end(struct master *m, pid_t pid, int wait_status)
+{
+	struct generation *gen;
+	struct place *place = find_place(m, pid, &gen);
+	struct err description;
+
+	if (place == NULL)
+		return;
+	spawn_describe_end(place, wait_status, &description);
+	spawn_vacate(m, place);
+	if (place == &gen->preflight)
+		on_preflight_end(m, gen, wait_status, description.text);
+	else if (!gen->draining)
+		plan_replacement(m, gen, place, wait_status, description.text);
+	else if (wait_status != 0 && !place->killed)
+		log_warnx("%s", description.text);
+	else
+		log_debug("%s", description.text);
+}
+
+void
+children_reap(struct master *m)
+{
+	int wait_status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
+		/* Its last report was written before it ended. */
+		read_reports(m);
+		if (!upgrade_on_end(m, pid, wait_status))
+			on_end(m, pid, wait_status);
+	}
+}
+
+static void
+start_place(struct master *m, struct generation *gen, struct place *place)
+{
+	static const struct supervise_exit stillborn = {.was_ready = false};
+	struct err err;
+
+	if (spawn_child(m, gen, place, &err) == 0)
+		return;
+	if (gen == m->next) {
+		change_failed(m, err.text);
+		return;
+	}
+	log_errorx("%s", err.text);
+	place->start_at_ms =
+	    clock_mono_ms() + supervise_on_exit(&place->history, &stillborn);
+}
+
+static void
+kill_late(const struct generation *gen, struct place *place)
+{
+	const struct config_master *cfg = &gen->cfg.master;
+
+	if (gen->draining)
+		log_warnx("%s %u (pid %ld) did not leave within %g s: killed",
+		    role_name(place->role), place->number, (long)place->pid,
+		    (double)cfg->shutdown_timeout_ms / 1000);
+	else
+		(void)err_set(&place->reason,
+		    place->role == ROLE_PREFLIGHT
+			? "the datastore did not answer within %g s"
+			: "killed after %g s",
+		    (double)cfg->start_timeout_ms / 1000);
+	place->killed = true;
+	/* Our child until we reaped it: there is nothing to fail. */
+	(void)kill(place->pid, SIGKILL);
+}
+
+/* The time of what is due next in a place; what is due now, is done. */
+static int64_t
+place_deadline(struct generation *gen, struct place *place, int64_t now_ms)
+{
+	int64_t deadline_ms = INT64_MAX;
+
+	if (place->pid == 0)
+		return place->start_at_ms;
+	if (place->killed)
+		return INT64_MAX;
+	if (gen->draining)
+		deadline_ms = gen->kill_at_ms;
+	else if (place->state == CHILD_STARTING)
+		deadline_ms =
+		    place->started_ms + gen->cfg.master.start_timeout_ms;
+	if (deadline_ms > now_ms)
+		return deadline_ms;
+	kill_late(gen, place);
+	return INT64_MAX;
+}
+
+static int64_t
+generation_deadline(struct generation *gen, int64_t now_ms)
+{
+	int64_t next_ms = place_deadline(gen, &gen->preflight, now_ms);
+
+	for (size_t i = 0; i < gen->n_places; i++) {
+		int64_t ms = place_deadline(gen, &gen->places[i], now_ms);
+
+		if (ms < next_ms)
+			next_ms = ms;
+	}
+	return next_ms;
+}
+
+static void
+start_due(struct master *m, struct generation *gen, int64_t now_ms)
+{
+	if (gen->preflight.start_at_ms <= now_ms)
+		start_place(m, gen, &gen->preflight);
+	for (size_t i = 0; i < gen->n_places; i++) {
+		if (gen->places[i].start_at_ms <= now_ms)
+			start_place(m, gen, &gen->places[i]);
+	}
+}
+
+int64_t
+children_tick(struct master *m)
+{
+	int64_t now_ms = clock_mono_ms(), ms;
+	int64_t next_ms = upgrade_deadline(m, now_ms);
+	struct generation *gen;
+
+	/* First all of these: a failed start changes deadlines. */
+	TAILQ_FOREACH(gen, &m->generations, entry)
+		start_due(m, gen, now_ms);
+	TAILQ_FOREACH(gen, &m->generations, entry) {
+		ms = generation_deadline(gen, now_ms);
+		if (ms < next_ms)
+			next_ms = ms;
+	}
+	return next_ms;
+}
