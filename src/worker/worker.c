@@ -377,8 +377,8 @@ on_drain_deadline(void *arg)
 	struct delivery *d;
 
 	if (clock_mono_ms() >= w->drain_until_ms) {
-		log_warnx("left with %u results that were not written: the "
-			  "datastore is not available",
+		log_warnx("left while the datastore is not available: "
+			  "%u results were not written",
 		    count_held(w));
 		/* Its thread may be in a call that takes longer than our master
 		 * waits for us. */

@@ -645,7 +645,7 @@ def test_stop_without_the_datastore(prepare, store, sink):
         gate.set()
         # A result that nobody can write keeps a worker's datastore call busy.
         c.stop()
-    assert "left without giving" in c.log_text()
+    assert "available: 1 results were not written" in c.log_text()
     assert "did not leave" not in c.log_text()
     c.start()
     c.wait_state("e", "COMPLETED", seconds=60)
