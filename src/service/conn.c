@@ -186,10 +186,10 @@ answer(struct conn *c)
 	    ++c->n_requests == c->service->cfg->service.max_requests)
 		c->closing = true;
 	if (write_answer(c) == -1) {
+		c->closing = true; /* which says so, when there is no room */
 		buf_free(&x->body);
 		service_out_of_memory(x);
-		if (write_answer(c) == -1)
-			c->closing = true; /* which says so, too */
+		(void)write_answer(c);
 	}
 	metric_add(c->service->child->score, class_of(x->res.status), 1);
 	x->in_at += x->parser.consumed;
@@ -230,10 +230,11 @@ refuse(struct conn *c, int status, const char *reason)
 	answer(c);
 }
 
-/* A request that there is no room for. */
+/* A request that there is no room for. Its bytes may have moved meanwhile. */
 static void
 refuse_for_memory(struct conn *c)
 {
+	c->x->parser.head_done = false;
 	stop_reading(c);
 	service_out_of_memory(c->x);
 	answer(c);
