@@ -9,7 +9,7 @@ from datetime import datetime
 from math import inf
 
 import fault as kinds
-from bed import DELIVERY_TIMEOUT_S, SHUTDOWN_S, SLOW_S
+from bed import DELIVERY_TIMEOUT_S, SHUTDOWN_S
 from receiver import NOT, WHOLLY
 
 COMPLETED = 2
@@ -234,14 +234,12 @@ class Report:
         return free + until - since
 
     def check_waits(self, text, waits):
-        """waits: (seconds, number) pairs. An event whose shard changes hands
-        waits for those of it that are under way."""
-        most_s = BACK_S + SLOW_S
+        """waits: (seconds, number) pairs."""
         self.figures["longest wait of " + text + ", s"] = round(
             max(waits, default=(0,))[0], 3)
-        self.check("waits of more than %g s of %s" % (most_s, text), [
+        self.check("waits of more than %g s of %s" % (BACK_S, text), [
             "%.3f s: %s" % (seconds, self.describe(number))
-            for seconds, number in waits if seconds > most_s])
+            for seconds, number in waits if seconds > BACK_S])
 
     def time_arrivals(self):
         """From its time to the first arrival of every event."""
