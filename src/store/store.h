@@ -72,7 +72,7 @@ const char *store_target(const struct store *store);
  */
 enum store_status store_check(struct store *store, bool create, struct err *err);
 
-/* One round trip. */
+/* One round trip; on SQLite, a turn to write without anything to write. */
 enum store_status store_ping(struct store *store, struct err *err);
 
 /* ---- service ---- */

@@ -575,6 +575,22 @@ def test_locked_datastore(launch, store, sink):
     assert len(sink.arrivals("/e")) == 1
 
 
+def test_not_ready_without_a_turn_to_write(launch, store):
+    """Where no add could be committed, although none was tried."""
+    if not isinstance(store, SqliteStore):
+        pytest.skip("one writer does not keep the others out")
+    c = launch(roles="service", datastore={"timeout": "500ms"})
+    assert c.get("/readyz").status == 200
+    with store.locked():
+        began = time.monotonic()
+        ready = c.get("/readyz")
+        assert 0.4 < time.monotonic() - began < 2
+        assert ready.status == 503
+        assert "database is locked" in ready.json()["detail"]
+        assert c.get("/livez").status == 200
+    wait_for(lambda: c.get("/readyz").status == 200)
+
+
 def test_alive_without_the_datastore(launch, store, sink):
     """/livez is answered while the datastore keeps an add waiting."""
     c = launch(service={"processes": 1}, datastore={"timeout": "20s"})
