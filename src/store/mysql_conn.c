@@ -35,6 +35,7 @@ enum {
 	PAUSE_STEP_MS = 5,
 	COLUMN_MIN_BYTES = 256,
 	SQL_MAX_BYTES = 64 * 1024,
+	IDLE_MIN_S = 60,
 	RESULT_MAX_BYTES = 1024 * 1024 * 1024, /* the protocol's own limit */
 };
 
@@ -218,15 +219,23 @@ set_up_session(struct mysql_conn *c, struct err *err)
 {
 	static const struct mysql_sql max_packet = {
 	    .head = "SELECT @@max_allowed_packet", .columns = "i"};
-	char text[256];
+	char text[512];
 	int64_t bytes;
 	enum store_status status;
 
+	/*
+	 * Who is stopped amid a transaction keeps its locks until the server
+	 * ends it. MySQL can end idle connections only: not so soon that one
+	 * with little to do would be made anew for each request.
+	 */
 	(void)snprintf(text, sizeof(text),
 	    "SET SESSION autocommit = 1, time_zone = '+00:00', "
 	    "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', "
-	    "innodb_lock_wait_timeout = %u, lock_wait_timeout = %u",
-	    c->timeout_s, c->timeout_s);
+	    "innodb_lock_wait_timeout = %u, lock_wait_timeout = %u"
+	    " /*M!100300 , idle_transaction_timeout = %u */"
+	    " /*!50700 , wait_timeout = %u */", /* unseen by MariaDB */
+	    c->timeout_s, c->timeout_s, c->timeout_s,
+	    c->timeout_s < IDLE_MIN_S ? IDLE_MIN_S : c->timeout_s);
 	status = mysql_conn_query(c, text, err);
 	if (status == STORE_OK)
 		status = mysql_conn_query(c,

@@ -253,6 +253,34 @@ START_TEST(test_lock_wait_ends)
 }
 END_TEST
 
+/* As of a process that is stopped: its locks are not for ever. */
+START_TEST(test_idle_transaction_ends)
+{
+	struct mysql_conn *c = mysql_conn_of(backend);
+
+	ck_assert_int_eq(add_one("a"), STORE_OK);
+	ck_assert_int_eq(
+	    mysql_conn_query(c, "START TRANSACTION", &err), STORE_OK);
+	ck_assert_int_eq(
+	    mysql_conn_query(c, "UPDATE event SET due_ms = 1", &err), STORE_OK);
+	run_sql("SET SESSION innodb_lock_wait_timeout = 5");
+	run_sql("UPDATE event SET due_ms = 2 WHERE due_ms <> 1");
+	ck_assert_uint_eq(mysql_affected_rows(admin), 1);
+	while (OPS->alive(backend))
+		(void)poll(NULL, 0, 1);
+	assert_failed(
+	    mysql_conn_query(c, "COMMIT", &err), STORE_UNAVAILABLE, "");
+	ck_assert(!backend->connected);
+
+	ck_assert_int_eq(OPS->connect(backend, &err), STORE_OK);
+	ck_assert_int_eq(add_one("a"), STORE_OK);
+	ck_assert_int_eq(adds[0].outcome, ADD_SAME);
+	/* Outside a transaction it may be idle. */
+	(void)poll(NULL, 0, 1500);
+	ck_assert(OPS->alive(backend));
+}
+END_TEST
+
 /* With the clock standing still the next row ids are known: some are taken. */
 START_TEST(test_taken_row_id)
 {
@@ -398,6 +426,7 @@ main(void)
 	tcase_add_test(tc, test_lost_connection);
 	tcase_add_test(tc, test_small_packets);
 	tcase_add_test(tc, test_lock_wait_ends);
+	tcase_add_test(tc, test_idle_transaction_ends);
 	tcase_add_loop_test(tc, test_taken_row_id, 1, EVENTS_MAX + 1);
 	tcase_add_test(tc, test_too_large);
 	tcase_add_test(tc, test_long_columns);
