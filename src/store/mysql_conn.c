@@ -43,7 +43,7 @@ struct mysql_prepared {
 	const struct mysql_sql *sql;
 	unsigned arity;
 	MYSQL_STMT *stmt;
-	SLIST_ENTRY(mysql_prepared) entry;
+	TAILQ_ENTRY(mysql_prepared) entry;
 };
 
 enum failure {
@@ -266,10 +266,19 @@ mysql_conn_open(struct mysql_conn *c, struct err *err)
 	return status;
 }
 
+static void
+forget(struct mysql_conn *c, struct mysql_prepared *p)
+{
+	TAILQ_REMOVE(&c->prepared, p, entry);
+	c->n_prepared--;
+	(void)mysql_stmt_close(p->stmt);
+	free(p);
+}
+
 void
 mysql_conn_close(struct mysql_conn *c)
 {
-	struct mysql_prepared *p;
+	struct mysql_prepared *p, *next;
 
 	c->base.connected = false;
 	c->active = NULL;
@@ -278,10 +287,9 @@ mysql_conn_close(struct mysql_conn *c)
 	if (c->mysql != NULL)
 		mysql_close(c->mysql);
 	c->mysql = NULL;
-	while ((p = SLIST_FIRST(&c->prepared)) != NULL) {
-		SLIST_REMOVE_HEAD(&c->prepared, entry);
-		(void)mysql_stmt_close(p->stmt);
-		free(p);
+	for (p = TAILQ_FIRST(&c->prepared); p != NULL; p = next) {
+		next = TAILQ_NEXT(p, entry);
+		forget(c, p);
 	}
 }
 
@@ -394,6 +402,8 @@ prepare(struct mysql_conn *c, const struct mysql_sql *sql, unsigned arity,
 	struct mysql_prepared *p = calloc(1, sizeof(*p));
 	struct buf text;
 
+	if (c->n_prepared == MYSQL_PREPARED_MAX)
+		forget(c, TAILQ_LAST(&c->prepared, mysql_prepared_list));
 	buf_init(&text, SQL_MAX_BYTES);
 	(void)buf_append_string(&text, sql->head);
 	for (unsigned i = 0; i < arity; i++) {
@@ -415,7 +425,8 @@ prepare(struct mysql_conn *c, const struct mysql_sql *sql, unsigned arity,
 	buf_free(&text);
 	p->sql = sql;
 	p->arity = arity;
-	SLIST_INSERT_HEAD(&c->prepared, p, entry);
+	TAILQ_INSERT_HEAD(&c->prepared, p, entry);
+	c->n_prepared++;
 	return p;
 fail:
 	if (p != NULL && p->stmt != NULL)
@@ -436,13 +447,15 @@ execute(struct mysql_conn *c, const struct mysql_sql *sql, unsigned arity,
 
 	c->n_args = 0;
 	end_rows(c);
-	p = SLIST_FIRST(&c->prepared);
-	while (p != NULL && (p->sql != sql || p->arity != arity))
-		p = SLIST_NEXT(p, entry);
+	TAILQ_FOREACH(p, &c->prepared, entry)
+		if (p->sql == sql && p->arity == arity)
+			break;
 	if (p == NULL)
 		p = prepare(c, sql, arity, &status, err);
 	if (p == NULL)
 		return status;
+	TAILQ_REMOVE(&c->prepared, p, entry);
+	TAILQ_INSERT_HEAD(&c->prepared, p, entry);
 	assert(mysql_stmt_param_count(p->stmt) == n_args);
 	if ((n_args > 0 && mysql_stmt_bind_param(p->stmt, c->args) != 0) ||
 	    mysql_stmt_execute(p->stmt) != 0)

@@ -17,6 +17,7 @@ enum {
 	MYSQL_ROWS_MAX = 64, /* of a multi-row statement */
 	MYSQL_IDS_MAX = 512, /* of an IN list */
 	MYSQL_ARGS_MAX = 1024,
+	MYSQL_PREPARED_MAX = 64, /* of a connection; a server has 16382 */
 	MYSQL_COLUMNS_MAX = 20,
 	MYSQL_ROW_BYTES = 512, /* numbers, lengths and types of an event's row */
 };
@@ -52,7 +53,8 @@ struct mysql_conn {
 	bool again;        /* the last failure: repeat the transaction */
 	size_t max_packet; /* bytes the server accepts in one statement */
 	uint64_t lease_owner; /* had a lease turn on this connection; 0: none */
-	SLIST_HEAD(mysql_prepared_list, mysql_prepared) prepared;
+	TAILQ_HEAD(mysql_prepared_list, mysql_prepared) prepared; /* by use */
+	unsigned n_prepared;
 
 	unsigned n_args;
 	int64_t arg_values[MYSQL_ARGS_MAX];

@@ -44,7 +44,7 @@ mysql_create(const struct store_params *params, struct store_backend **backend,
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return err_errno(err, "cannot make the store");
-	SLIST_INIT(&c->prepared);
+	TAILQ_INIT(&c->prepared);
 	c->connect_timeout_s = seconds(params->connect_timeout_ms);
 	c->timeout_s = seconds(params->timeout_ms);
 	c->max_event_bytes = params->max_event_bytes;

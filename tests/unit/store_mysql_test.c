@@ -406,6 +406,67 @@ START_TEST(test_find_keeps_connection)
 }
 END_TEST
 
+static int64_t
+server_count(const char *name)
+{
+	char text[128];
+	MYSQL_RES *result;
+	int64_t count;
+
+	(void)snprintf(
+	    text, sizeof(text), "SHOW GLOBAL STATUS LIKE '%s'", name);
+	run_sql(text);
+	result = mysql_store_result(admin);
+	ck_assert_ptr_nonnull(result);
+	count = strtoll(mysql_fetch_row(result)[1], NULL, 10);
+	mysql_free_result(result);
+	return count;
+}
+
+/* SELECT 1 + 2 + … + arity */
+static int64_t
+sum(unsigned arity)
+{
+	static const struct mysql_sql sql = {
+	    .head = "SELECT ", .item = "?", .sep = " + ", .columns = "i"};
+	struct mysql_conn *c = mysql_conn_of(backend);
+	enum store_status status;
+	int64_t value = 0;
+
+	for (unsigned i = 1; i <= arity; i++)
+		mysql_conn_i64(c, i);
+	status = mysql_conn_select(c, &sql, arity, &err);
+	while (mysql_conn_next(c, &status, &err))
+		value = mysql_conn_col_i64(c, 0);
+	ck_assert_msg(status == STORE_OK, "%s", err.text);
+	return value;
+}
+
+/* The server's statements are for all connections of all processes. */
+START_TEST(test_prepared_statements_are_few)
+{
+	int64_t n;
+
+	for (unsigned arity = 1; arity <= 2 * MYSQL_PREPARED_MAX; arity++) {
+		ck_assert_int_eq(sum(arity), arity * (arity + 1) / 2);
+		ck_assert_int_eq(sum(1), 1);
+	}
+	ck_assert_int_eq(
+	    server_count("Prepared_stmt_count"), MYSQL_PREPARED_MAX);
+	/* What was used last is still there, what was not is not. */
+	n = server_count("Com_stmt_prepare");
+	ck_assert_int_eq(sum(1), 1);
+	ck_assert_int_eq(sum(MYSQL_PREPARED_MAX + 2),
+	    (MYSQL_PREPARED_MAX + 2) * (MYSQL_PREPARED_MAX + 3) / 2);
+	ck_assert_int_eq(server_count("Com_stmt_prepare"), n);
+	ck_assert_int_eq(sum(2), 3);
+	ck_assert_int_eq(server_count("Com_stmt_prepare"), n + 1);
+	ck_assert_int_eq(add_one("a"), STORE_OK);
+	ck_assert_int_eq(
+	    server_count("Prepared_stmt_count"), MYSQL_PREPARED_MAX);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -431,6 +492,7 @@ main(void)
 	tcase_add_test(tc, test_too_large);
 	tcase_add_test(tc, test_long_columns);
 	tcase_add_test(tc, test_find_keeps_connection);
+	tcase_add_test(tc, test_prepared_statements_are_few);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);
 	srunner_run_all(sr, CK_NORMAL);
