@@ -51,10 +51,21 @@ def pss_kib(pid):
     return int(re.search(r"^Pss:\s+(\d+)", text, re.M).group(1))
 
 
-def tree_bytes(path):
+def anonymous_kib(pid):
+    """A process's heap, stacks and whatever else it has written, swapped out or
+    not; what it shares since the fork is divided. No other program's use of the
+    same libraries changes it."""
+    text = Path("/proc/%d/smaps_rollup" % pid).read_text()
+    parts = dict(re.findall(r"^(Pss_Anon|SwapPss):\s+(\d+)", text, re.M))
+    if "Pss_Anon" not in parts:
+        raise Failure("Linux 5.4 is needed for the memory of a process")
+    return sum(map(int, parts.values()))
+
+
+def tree_bytes(path, pattern="*"):
     """The files below a directory; one that goes meanwhile is nothing."""
     total = 0
-    for file in Path(path).rglob("*"):
+    for file in Path(path).rglob(pattern):
         with contextlib.suppress(OSError):
             total += file.stat().st_size
     return total
@@ -329,8 +340,10 @@ class Sqlite:
     def pids(self):
         return []
 
-    def size_bytes(self):
-        return tree_bytes(self._directory)
+    def sizes(self):
+        """Bytes of files: of the log, and of all others."""
+        log = tree_bytes(self._directory, "*.db-*")
+        return {"database": tree_bytes(self._directory) - log, "log": log}
 
     def settle(self):
         """What was written is on the disk: later syncs wait for themselves."""
@@ -399,8 +412,10 @@ class Mariadb:
     def pids(self):
         return [(self._directory / "pid").read_text().strip()]
 
-    def size_bytes(self):
-        return tree_bytes(self._directory / "data")
+    def sizes(self):
+        log = tree_bytes(self._directory / "data", "ib_logfile*")
+        return {"database": tree_bytes(self._directory / "data") - log,
+                "log": log}
 
     def settle(self):
         """Dirty pages of a fill are not the business of what follows."""
