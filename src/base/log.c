@@ -39,6 +39,7 @@ static struct {
 	int fd; /* -1: syslog */
 	enum log_level level;
 	size_t line_bytes;
+	_Atomic bool is_cut; /* what was written last lacks its newline */
 	char path[PATH_MAX]; /* empty: not a file */
 	char name[32];
 } state = {
@@ -96,6 +97,7 @@ log_open(const char *destination, enum log_level level, size_t line_bytes,
 	if (state.path[0] != '\0')
 		fd_close(&state.fd);
 	state.fd = fd;
+	state.is_cut = false;
 	state.level = level;
 	state.line_bytes = line_bytes;
 	(void)snprintf(state.path, sizeof(state.path), "%s", path);
@@ -113,6 +115,8 @@ log_reopen(void)
 	/* In place: a thread may be writing a line. */
 	if (fd == -1 || dup3(fd, state.fd, O_CLOEXEC) == -1)
 		log_warn("cannot reopen log %s", state.path);
+	else
+		state.is_cut = false;
 	fd_close(&fd);
 }
 
@@ -196,6 +200,20 @@ line_append_head(struct line *line, enum log_level level)
 	(void)line_append(line, head, strlen(head));
 }
 
+static void
+write_line(const struct line *line)
+{
+	ssize_t n;
+
+	/* Where else could a failure be told? */
+	do
+		n = write(state.fd, line->p, line->len);
+	while (n == -1 && errno == EINTR);
+	/* A disk that is full takes a part. */
+	if (n > 0)
+		state.is_cut = (size_t)n < line->len;
+}
+
 __attribute__((format(printf, 3, 0))) static void
 emit(enum log_level level, bool with_errno, const char *fmt, va_list ap)
 {
@@ -218,13 +236,12 @@ emit(enum log_level level, bool with_errno, const char *fmt, va_list ap)
 		syslog(levels[level].priority, "%s: %.*s", state.name,
 		    (int)line.len, line.p);
 	} else {
+		if (state.is_cut)
+			(void)line_append(&line, "\n", 1);
 		line_append_head(&line, level);
 		line_append_escaped(&line, slice_from_string(text));
 		line.p[line.len++] = '\n';
-		/* Where else could a failure be told? */
-		while (
-		    write(state.fd, line.p, line.len) == -1 && errno == EINTR)
-			;
+		write_line(&line);
 	}
 	errno = saved_errno;
 }

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -228,6 +230,56 @@ START_TEST(test_reopen_fails)
 }
 END_TEST
 
+/* As when the disk is full. */
+static void
+limit_file(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+START_TEST(test_cut)
+{
+	const char *line;
+	struct stat st;
+
+	ck_assert(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	log_info("one");
+	ck_assert_int_eq(stat(path, &st), 0);
+	limit_file((rlim_t)st.st_size + 8);
+	log_info("cut");
+	log_info("lost");
+	limit_file(RLIM_INFINITY);
+	log_info("two");
+	line = strstr(read_file(path), "one\n2026-11-\n");
+	ck_assert_ptr_nonnull(line);
+	ck_assert_str_eq(
+	    line + strlen("one\n2026-11-\n"), expected("info", "two"));
+	log_info("three");
+	ck_assert_ptr_nonnull(strstr(read_file(path), "two\n2026"));
+}
+END_TEST
+
+START_TEST(test_cut_before_reopen)
+{
+	struct stat st;
+
+	ck_assert(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	log_info("one");
+	ck_assert_int_eq(stat(path, &st), 0);
+	limit_file((rlim_t)st.st_size + 8);
+	log_info("cut");
+	limit_file(RLIM_INFINITY);
+	ck_assert_int_eq(rename(path, old_path), 0);
+	log_reopen();
+	log_info("two");
+	ck_assert_str_eq(read_file(path), expected("info", "two"));
+}
+END_TEST
+
 START_TEST(test_appends)
 {
 	struct err err;
@@ -287,6 +339,8 @@ main(void)
 	    tc, test_long_lines, 0, COUNT(fillers) * COUNT(line_bytes));
 	tcase_add_test(tc, test_reopen);
 	tcase_add_test(tc, test_reopen_fails);
+	tcase_add_test(tc, test_cut);
+	tcase_add_test(tc, test_cut_before_reopen);
 	tcase_add_test(tc, test_appends);
 	tcase_add_test(tc, test_open_fails);
 	tcase_add_test(tc, test_descriptor);
