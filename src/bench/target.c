@@ -24,8 +24,8 @@ ask_status(const struct target *target, struct err *err)
 	bool absent;
 
 	buf_init(&answer, ANSWER_MAX_BYTES);
-	if (control_ask(target->control_socket, CONTROL_STATUS, ASK_TIMEOUT_MS,
-		&answer, &absent, err) == 0) {
+	if (control_ask(target->control_socket, 0, CONTROL_STATUS,
+		ASK_TIMEOUT_MS, &answer, &absent, err) == 0) {
 		buf_append_char(&answer, '\0');
 		if (!answer.failed)
 			status = json_tokener_parse(answer.p);

@@ -8,6 +8,7 @@
 static const char usage[] =
     "usage: cassatactl [-c file] [-d state-dir] command\n"
     "       cassatactl start|stop|restart|reload|upgrade [service|worker]\n"
+    "       cassatactl reopen\n"
     "       cassatactl status [--json] [service|worker]\n"
     "       cassatactl check-config\n"
     "       cassatactl init-db\n"
@@ -28,6 +29,7 @@ static const struct command commands[] = {
     {"restart", ctl_restart, false, false},
     {"reload", ctl_reload, false, false},
     {"upgrade", ctl_upgrade, false, true},
+    {"reopen", ctl_reopen, false, true},
     {"status", ctl_status, false, true},
     {"check-config", ctl_check_config, false, false},
     {"init-db", ctl_init_db, false, false},

@@ -38,11 +38,16 @@ struct ctl {
 int ctl_fail(const struct ctl *ctl, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* control_ask, of the daemon of this configuration. */
+int ctl_ask(const struct ctl *ctl, const char *word, int64_t timeout_ms,
+    struct buf *answer, bool *absent, struct err *err);
+
 int ctl_start(struct ctl *ctl);
 int ctl_stop(struct ctl *ctl);
 int ctl_restart(struct ctl *ctl);
 int ctl_reload(struct ctl *ctl);
 int ctl_upgrade(struct ctl *ctl);
+int ctl_reopen(struct ctl *ctl);
 int ctl_status(struct ctl *ctl);
 int ctl_check_config(struct ctl *ctl);
 int ctl_init_db(struct ctl *ctl);

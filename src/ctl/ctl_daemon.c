@@ -242,6 +242,19 @@ ctl_restart(struct ctl *ctl)
 	return status == CTL_OK ? ctl_start(ctl) : status;
 }
 
+int
+ctl_ask(const struct ctl *ctl, const char *word, int64_t timeout_ms,
+    struct buf *answer, bool *absent, struct err *err)
+{
+	const struct config_master *cfg = &ctl->cfg.master;
+	/* root's master is root, while its children may write in the directory
+	 * of the socket. */
+	uid_t stranger = geteuid() == 0 && cfg->user != NULL ? cfg->uid : 0;
+
+	return control_ask(cfg->control_socket, stranger, word, timeout_ms,
+	    answer, absent, err);
+}
+
 /* A change that the master carries out, or says why it does not. */
 static int
 change(const struct ctl *ctl, const char *word)
@@ -255,8 +268,7 @@ change(const struct ctl *ctl, const char *word)
 	int status = CTL_FAILED;
 
 	buf_init(&answer, ANSWER_MAX_BYTES);
-	if (control_ask(ctl->cfg.master.control_socket, word, timeout_ms,
-		&answer, &absent, &err) == -1) {
+	if (ctl_ask(ctl, word, timeout_ms, &answer, &absent, &err) == -1) {
 		ctl_fail(ctl, "%s", absent ? "not running" : err.text);
 		status = absent ? CTL_NOT_RUNNING : CTL_FAILED;
 	} else if (slice_eq(buf_slice(&answer), SLICE_LITERAL("ok\n"))) {
@@ -278,6 +290,12 @@ ctl_reload(struct ctl *ctl)
 	if (status == CTL_OK)
 		printf("reloaded\n");
 	return status;
+}
+
+int
+ctl_reopen(struct ctl *ctl)
+{
+	return change(ctl, CONTROL_REOPEN);
 }
 
 static const char *
@@ -383,8 +401,8 @@ ctl_status(struct ctl *ctl)
 		return left_behind ? CTL_STATUS_DEAD : CTL_STATUS_STOPPED;
 	}
 	buf_init(&answer, ANSWER_MAX_BYTES);
-	if (control_ask(ctl->cfg.master.control_socket, CONTROL_STATUS,
-		ASK_TIMEOUT_MS, &answer, &absent, &err) == -1 ||
+	if (ctl_ask(ctl, CONTROL_STATUS, ASK_TIMEOUT_MS, &answer, &absent,
+		&err) == -1 ||
 	    buf_append_char(&answer, '\0') == -1) {
 		ctl_fail(ctl, "%s", err.text);
 		status = CTL_STATUS_UNKNOWN;
@@ -405,8 +423,8 @@ ask_status(const struct ctl *ctl, struct err *err)
 	bool absent;
 
 	buf_init(&answer, ANSWER_MAX_BYTES);
-	if (control_ask(ctl->cfg.master.control_socket, CONTROL_STATUS,
-		ASK_TIMEOUT_MS, &answer, &absent, err) == 0) {
+	if (ctl_ask(ctl, CONTROL_STATUS, ASK_TIMEOUT_MS, &answer, &absent,
+		err) == 0) {
 		(void)err_set(err, "the daemon's answer is no status");
 		if (buf_append_char(&answer, '\0') == 0)
 			status = json_tokener_parse(answer.p);

@@ -96,8 +96,8 @@ ask_server(const struct ctl *ctl, struct buf *url)
 	int result = -1;
 
 	buf_init(&answer, ANSWER_MAX_BYTES);
-	if (control_ask(ctl->cfg.master.control_socket, CONTROL_STATUS,
-		ASK_TIMEOUT_MS, &answer, &absent, &err) == 0 &&
+	if (ctl_ask(ctl, CONTROL_STATUS, ASK_TIMEOUT_MS, &answer, &absent,
+		&err) == 0 &&
 	    buf_append_char(&answer, '\0') == 0)
 		status = json_tokener_parse(answer.p);
 	if (json_object_object_get_ex(status, "listening", &list) &&

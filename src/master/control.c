@@ -361,6 +361,14 @@ answer_upgrade(struct client *client)
 }
 
 static void
+answer_reopen(struct client *client)
+{
+	(void)buf_append_string(&client->answer, "ok\n");
+	master_reopen_logs(client->control->master);
+	client_write(client);
+}
+
+static void
 answer_stop(struct client *client)
 {
 	struct master *m = client->control->master;
@@ -384,6 +392,7 @@ answer_word(struct client *client, struct slice word)
 	    {CONTROL_STATUS, answer_status},
 	    {CONTROL_RELOAD, answer_reload},
 	    {CONTROL_UPGRADE, answer_upgrade},
+	    {CONTROL_REOPEN, answer_reopen},
 	    {CONTROL_STOP, answer_stop},
 	};
 

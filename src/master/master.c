@@ -226,8 +226,8 @@ on_timer(void *arg)
 
 /* ---- signals ---- */
 
-static void
-reopen_logs(struct master *m)
+void
+master_reopen_logs(struct master *m)
 {
 	struct generation *gen;
 
@@ -257,7 +257,7 @@ on_signal(int fd, unsigned events, void *arg)
 				log_warnx("reload refused: %s", refused.text);
 			break;
 		case SIGUSR1:
-			reopen_logs(m);
+			master_reopen_logs(m);
 			break;
 		case SIGUSR2:
 			if (master_upgrade(m, &refused) == -1)

@@ -83,6 +83,9 @@ void master_upgrade_failed(struct master *m, struct slice reasons);
 /* In a successor: holds pid file and control socket from now on. */
 void master_take_over(struct master *m);
 
+/* After the log was renamed: here, in all children and in a successor. */
+void master_reopen_logs(struct master *m);
+
 /* Asks all children to leave, and ends when they have. */
 void master_stop(struct master *m);
 

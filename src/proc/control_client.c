@@ -72,19 +72,37 @@ read_all(int fd, int64_t timeout_ms, struct buf *answer, struct err *err)
 	}
 }
 
+/* The credentials are of the process that listened first. */
+static int
+refuse_stranger(int fd, const char *path, uid_t stranger, struct err *err)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1)
+		return err_errno(err, "%s", path);
+	if (stranger != 0 && peer.uid == stranger)
+		return err_set(err,
+		    "%s is not root's but of user %u (master.user)", path,
+		    (unsigned)peer.uid);
+	return 0;
+}
+
 int
-control_ask(const char *socket_path, const char *line, int64_t timeout_ms,
-    struct buf *answer, bool *absent, struct err *err)
+control_ask(const char *socket_path, uid_t stranger, const char *line,
+    int64_t timeout_ms, struct buf *answer, bool *absent, struct err *err)
 {
 	int fd = connect_to(socket_path, timeout_ms, absent, err);
-	int status = -1;
+	int status;
 
 	if (fd == -1)
 		return -1;
-	if (fd_write_all(fd, line, strlen(line)) == -1 ||
-	    fd_write_all(fd, "\n", 1) == -1)
-		err_errno(err, "%s", socket_path);
-	else
+	status = refuse_stranger(fd, socket_path, stranger, err);
+	if (status == 0 &&
+	    (fd_write_all(fd, line, strlen(line)) == -1 ||
+		fd_write_all(fd, "\n", 1) == -1))
+		status = err_errno(err, "%s", socket_path);
+	if (status == 0)
 		status = read_all(fd, timeout_ms, answer, err);
 	close(fd);
 	return status;

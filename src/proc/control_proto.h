@@ -16,11 +16,13 @@
  *          reason; then the old configuration is still in force
  * upgrade  "ok" LF once a new process of the program's file has taken over, or
  *          "error: …" lines; then this one goes on
+ * reopen   "ok" LF; all processes open the log again, or log why they cannot
  * stop     "ok" LF; the drain begins
  */
 #define CONTROL_STATUS  "status"
 #define CONTROL_RELOAD  "reload"
 #define CONTROL_UPGRADE "upgrade"
+#define CONTROL_REOPEN  "reopen"
 #define CONTROL_STOP    "stop"
 
 enum { CONTROL_LINE_MAX = 64 }; /* bytes of a request, with LF */

@@ -48,6 +48,12 @@ master_upgrade(struct master *m, struct err *refused)
 }
 
 void
+master_reopen_logs(struct master *m)
+{
+	(void)m;
+}
+
+void
 master_stop(struct master *m)
 {
 	m->stopping = true;

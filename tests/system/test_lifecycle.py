@@ -821,13 +821,18 @@ def test_clock_step_amid_a_lease_turn(prepare, store, sink):
     assert c.state("later") == "PENDING"
 
 
-def test_reopen_log(prepare):
+@pytest.mark.parametrize("way", ["signal", "cassatactl"])
+def test_reopen_log(prepare, way):
     c = prepare()
+    assert c.ctl("reopen").returncode == 7
     assert c.ctl("start").returncode == 0
     assert "ready" in read_text(c.log)
     old = str(c.log) + ".1"
     os.rename(c.log, old)
-    os.kill(c.status()["pid"], signal.SIGUSR1)
+    if way == "signal":
+        os.kill(c.status()["pid"], signal.SIGUSR1)
+    else:
+        assert c.ctl("reopen").returncode == 0
 
     def logs_open():
         found = set()

@@ -250,6 +250,51 @@ def test_control_socket(launch):
     assert c.status()["state"] == "ready"
 
 
+@needs_root
+def test_control_socket_of_the_children(prepare, store):
+    """A process of their user cannot pass for root's master."""
+    c = prepare(master={"user": "nobody"})
+    for_nobody(c, store)
+    c.start()
+    path = c._control_socket()
+    assert c.ctl("reopen").returncode == 0
+    c.stop()
+    heard, heard_end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups([])
+            os.setuid(NOBODY.pw_uid)
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(path)
+                listener.listen(5)
+                listener.settimeout(20)
+                os.write(heard_end, b"l")
+                while True:
+                    s = listener.accept()[0]
+                    try:
+                        os.write(heard_end, s.recv(100))
+                        s.sendall(b"ok\n")
+                    except OSError:
+                        pass
+                    s.close()
+        finally:
+            os._exit(1)
+    try:
+        assert os.read(heard, 1) == b"l"
+        for word in ("reopen", "reload"):
+            result = c.ctl(word)
+            assert result.returncode == 1
+            assert "master.user" in result.stderr
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    os.close(heard_end)
+    assert os.read(heard, 100) == b""
+    os.close(heard)
+    os.unlink(path)
+
+
 def test_password_stays_secret(prepare, store, sink):
     """Neither in ps, nor logs, nor metrics, nor any answer."""
     if not isinstance(store, MysqlStore):
