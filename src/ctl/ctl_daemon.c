@@ -40,7 +40,10 @@ running(const struct ctl *ctl, bool *left_behind)
 	 * may be free, but not the rest. */
 	struct flock lock = {
 	    .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
-	int fd = open(ctl->cfg.master.pid_file, O_RDONLY | O_CLOEXEC);
+	/* No link: it may lead to a file that a process of root's locks. No
+	 * wait for the writer of a pipe. */
+	int fd = open(ctl->cfg.master.pid_file,
+	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	int status;
 
 	*left_behind = false;

@@ -5,6 +5,8 @@ import os
 import pwd
 import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -293,6 +295,28 @@ def test_control_socket_of_the_children(prepare, store):
     assert os.read(heard, 100) == b""
     os.close(heard)
     os.unlink(path)
+
+
+def test_pid_file_that_leads_elsewhere(prepare):
+    """stop does not end who holds the lock of another file."""
+    c = prepare()
+    pid_file = c.state_dir / "cassatad.pid"
+    other = str(c.directory / "other")
+    code = "import fcntl; f = open(%r, 'w'); fcntl.lockf(f, fcntl.LOCK_EX); " \
+        "print(flush=True); input()" % other
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as holder:
+        holder.stdout.readline()
+        pid_file.symlink_to(other)
+        result = c.ctl("stop")
+        holder.communicate(b"\n")
+    assert holder.returncode == 0
+    assert result.returncode == 1
+    assert "symbolic links" in result.stderr
+    pid_file.unlink()
+    os.mkfifo(str(pid_file))
+    assert c.ctl("stop").returncode == 0
+    pid_file.unlink()
 
 
 def test_password_stays_secret(prepare, store, sink):
