@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/confine.h"
 
+#include <arpa/inet.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -58,6 +60,26 @@ enter_sandbox(const struct child *child, struct sandbox *sandbox,
 	return status;
 }
 
+/* Whom the MySQL library logs in as unless the URL names somebody: in the
+ * sandbox it cannot look that up. */
+static void
+name_user(void)
+{
+	const struct passwd *user = getpwuid(geteuid());
+
+	if (user != NULL)
+		(void)setenv("USER", user->pw_name, 1);
+}
+
+static bool
+is_name(const char *host)
+{
+	struct in6_addr address;
+
+	return host != NULL && inet_pton(AF_INET, host, &address) != 1 &&
+	       inet_pton(AF_INET6, host, &address) != 1;
+}
+
 /* What this role needs of the datastore and of the network, and no more. */
 static int
 restrict_to_role(const struct child *child, struct err *err)
@@ -66,6 +88,7 @@ restrict_to_role(const struct child *child, struct err *err)
 	bool is_worker = child->role == ROLE_WORKER;
 	struct sandbox sandbox = {
 	    .resolves = is_worker,
+	    .names = is_worker,
 	    .connects = is_worker,
 	    .syslog = strcmp(child->cfg->log.destination, "syslog") == 0,
 	};
@@ -82,7 +105,10 @@ restrict_to_role(const struct child *child, struct err *err)
 	} else {
 		if (mysql_url_parse(url, &parsed, err) == -1)
 			return -1;
+		if (parsed.user == NULL)
+			name_user();
 		sandbox.resolves = true;
+		sandbox.names = is_worker || is_name(parsed.host);
 		sandbox.port = parsed.host == NULL ? 0 : parsed.port;
 		mysql_url_free(&parsed);
 	}

@@ -33,7 +33,7 @@
 
 #ifndef SYS_landlock_create_ruleset
 #define SYS_landlock_create_ruleset 444
-#define SYS_landlock_add_rule	    445
+#define SYS_landlock_add_rule       445
 #define SYS_landlock_restrict_self  446
 #endif
 
@@ -85,10 +85,38 @@ struct port_rule {
 	uint64_t access, port;
 };
 
-/* Names and certificates; what is missing is passed over. */
+/*
+ * Names, certificates, and the libraries that are loaded for them; what is
+ * missing is passed over. No private keys, which lie beside certificates.
+ */
 static const char *const resolver_paths[] = {
-    "/etc",
-    "/usr",
+    "/etc/ca-certificates",
+    "/etc/crypto-policies",
+    "/etc/gai.conf",
+    "/etc/host.conf",
+    "/etc/hosts",
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/etc/nsswitch.conf",
+    "/etc/pki/ca-trust",
+    "/etc/pki/tls/cert.pem",
+    "/etc/pki/tls/certs",
+    "/etc/pki/tls/openssl.cnf",
+    "/etc/resolv.conf",
+    "/etc/services",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/usr/local/lib64",
+    "/usr/local/share/ca-certificates",
+    "/usr/share/ca-certificates",
+    "/usr/share/crypto-policies",
+    "/usr/share/pki",
+    "/var/lib/ca-certificates",
     "/lib",
     "/lib64",
     "/run/systemd/resolve",
@@ -135,6 +163,10 @@ add_rules(int ruleset, const struct sandbox *sandbox,
 		if (access(resolver_paths[i], F_OK) == 0 &&
 		    allow_path(ruleset, resolver_paths[i], FS_READ, err) == -1)
 			return -1;
+	/* A rule is for a file, not for its name: a new resolv.conf would be
+	 * refused. */
+	if (sandbox->names && allow_path(ruleset, "/etc", FS_READ, err) == -1)
+		return -1;
 	if (allow_path(ruleset, sandbox->readable, FS_READ, err) == -1)
 		return -1;
 	/* The sanitizers look at their own process when it ends. */
@@ -153,8 +185,8 @@ static int
 restrict_access(const struct sandbox *sandbox, struct err *err)
 {
 	struct ruleset handled = {.fs = FS_ALL_OF_ABI_1};
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
-	    CREATE_RULESET_VERSION);
+	long abi = syscall(
+	    SYS_landlock_create_ruleset, NULL, 0, CREATE_RULESET_VERSION);
 	int ruleset, status;
 
 	if (abi < 1)
@@ -162,8 +194,8 @@ restrict_access(const struct sandbox *sandbox, struct err *err)
 	if (abi >= ABI_TRUNCATE)
 		handled.fs |= FS_TRUNCATE;
 	if (abi >= ABI_NET)
-		handled.net = NET_BIND_TCP |
-		    (sandbox->connects ? 0 : NET_CONNECT_TCP);
+		handled.net =
+		    NET_BIND_TCP | (sandbox->connects ? 0 : NET_CONNECT_TCP);
 	/* To other processes. */
 	if (abi >= ABI_SCOPE)
 		handled.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL;
@@ -235,8 +267,7 @@ restrict_access(const struct sandbox *sandbox, struct err *err)
 	    FORBID(swapon), FORBID(settimeofday), FORBID(clock_settime),       \
 	    FORBID(io_uring_setup)
 /* The other calls are allowed; of a socket the family is loaded. */
-#define ON_SOCKET                                                              \
-	UNLESS(SYS_socket), RETURN(SECCOMP_RET_ALLOW), LOAD(args[0])
+#define ON_SOCKET    UNLESS(SYS_socket), RETURN(SECCOMP_RET_ALLOW), LOAD(args[0])
 #define ALLOW(value) WHEN(value), RETURN(SECCOMP_RET_ALLOW)
 
 /* Connects without the call that landlock watches. */

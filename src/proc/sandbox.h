@@ -20,7 +20,9 @@ struct sandbox {
 	 * entries are passed over. */
 	const char *writable[SANDBOX_PATHS];
 	const char *readable; /* a file, or NULL */
-	bool resolves; /* reads what a resolver and TLS need; Internet sockets */
+	bool
+	    resolves; /* reads what a resolver and TLS need; Internet sockets */
+	bool names; /* looks names up as long as it lives: reads all of /etc */
 	bool connects; /* to any port; else only to this one, unless 0 */
 	unsigned port;
 	bool syslog; /* Unix sockets; who resolves has them anyway */

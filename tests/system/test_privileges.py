@@ -3,6 +3,7 @@
 
 import os
 import pwd
+import shutil
 import signal
 import socket
 import subprocess
@@ -205,6 +206,46 @@ def test_landlock(prepare):
     wait_for(lambda: read_text(moved / "log").count("cannot reopen") ==
              len(pids_of(c)), what="refusals")
     assert "cannot reopen" not in read_text(new / "log")
+
+
+@needs_root
+def test_datastore_by_name(prepare, store, sink):
+    """It is found again by what the resolver's files say by then."""
+    if not isinstance(store, MysqlStore):
+        pytest.skip("a file has no host")
+    c = prepare()
+    etc = c.directory / "etc"
+    etc.mkdir()
+    for name in ("nsswitch.conf", "passwd", "group"):
+        shutil.copy("/etc/" + name, str(etc))
+    hosts = etc / "hosts"
+    hosts.write_text("127.0.0.1 datastore.test\n")
+    c.configure(datastore={"url": store.url.replace(
+        "127.0.0.1", "datastore.test")})
+    c.start(prefix=["unshare", "--mount", "sh", "-c",
+                    'mount --bind "$0" /etc && exec "$@"', str(etc)])
+    store.disconnect()
+    wait_for(lambda: c.get("/readyz").status == 200, what="readiness")
+    c.schedule("e", sink.url("/e"))
+    c.wait_state("e", "COMPLETED")
+    (etc / "new").write_text("127.0.0.1 datastore.test\n# new\n")
+    os.rename(str(etc / "new"), str(hosts))
+    store.disconnect()
+    wait_for(lambda: c.get("/readyz").status == 200, what="readiness")
+    c.schedule("f", sink.url("/f"))
+    c.wait_state("f", "COMPLETED")
+
+
+@needs_root
+def test_datastore_without_a_user(prepare, store):
+    """The account is that of the process, which cannot read its name."""
+    if not isinstance(store, MysqlStore):
+        pytest.skip("a file has no user")
+    c = prepare(master={"user": "daemon"})
+    c.configure(datastore={"url": "mysql://" + store.url.rpartition("@")[2]})
+    result = c.run(*c.command())
+    assert result.returncode != 0
+    assert "user 'daemon'@" in c.log_text() + result.stderr
 
 
 @needs_root

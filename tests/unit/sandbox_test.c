@@ -3,10 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,6 +21,17 @@
 #include <check.h>
 
 #include "proc/privileges.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
 
 enum { MULTIPATH_TCP = 262 }; /* older systems lack the name */
 
@@ -110,6 +124,17 @@ can_connect_fast(unsigned port)
 }
 
 static bool
+can_resolve(const char *name)
+{
+	struct addrinfo *list;
+
+	if (getaddrinfo(name, "3306", NULL, &list) != 0)
+		return false;
+	freeaddrinfo(list);
+	return true;
+}
+
+static bool
 has_unix_sockets(void)
 {
 	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
@@ -189,6 +214,24 @@ local_service_with_syslog(void)
 									   : 2;
 }
 
+/* A build with sanitizers reads all of /usr. */
+static const char *const of_others[] = {
+    "/etc",
+    "/etc/passwd",
+    "/etc/shadow",
+    "/etc/ssl",
+    "/etc/ssl/private",
+    "/root",
+    "/var/log",
+#if !SANITIZED
+    "/proc/self/environ",
+    "/usr",
+    "/usr/bin",
+#endif
+};
+
+enum { N_OF_OTHERS = sizeof(of_others) / sizeof(of_others[0]) };
+
 static int
 service_with_a_server(void)
 {
@@ -198,9 +241,12 @@ service_with_a_server(void)
 
 	if (status != 0)
 		return status;
-	if (!can_open("/etc/passwd", O_RDONLY) ||
-	    can_open("/etc/passwd", O_WRONLY))
+	if (!can_open("/etc/hosts", O_RDONLY) ||
+	    can_open("/etc/hosts", O_WRONLY) || !can_resolve("localhost"))
 		return 2;
+	for (int i = 0; i < N_OF_OTHERS; i++)
+		if (can_open(of_others[i], O_RDONLY))
+			return 10 + i;
 	if (!can_connect(1) || can_connect(2))
 		return 3;
 	if (can_connect_fast(2) || has_io_uring())
@@ -211,6 +257,52 @@ service_with_a_server(void)
 	    (can_connect_to_parent() || kill(getppid(), 0) == 0))
 		return 6;
 	return kill(getpid(), 0) == 0 ? 0 : 7;
+}
+
+static bool
+write_hosts(const char *path)
+{
+	return can_open(path, O_WRONLY | O_CREAT | O_EXCL) &&
+	       chmod(path, 0644) == 0;
+}
+
+/* As an editor does, once it may. */
+static bool
+replace_hosts(int fd)
+{
+	char byte;
+
+	return read(fd, &byte, 1) == 1 && write_hosts("/etc/hosts.new") &&
+	       rename("/etc/hosts.new", "/etc/hosts") == 0;
+}
+
+static int
+replaced_file(void)
+{
+	struct sandbox sandbox = {.resolves = true, .names = true, .port = 1};
+	int fds[2], status;
+	pid_t editor;
+
+	/* An /etc of its own. */
+	if (unshare(CLONE_NEWNS) == -1 ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
+	    mount("none", "/etc", "tmpfs", 0, NULL) == -1)
+		return 77;
+	if (!write_hosts("/etc/hosts") || pipe(fds) == -1 ||
+	    (editor = fork()) == -1)
+		return 2;
+	if (editor == 0) {
+		(void)close(fds[1]);
+		_exit(replace_hosts(fds[0]) ? 0 : 1);
+	}
+	status = enter(&sandbox);
+	if (status != 0)
+		return status;
+	if (!can_open("/etc/hosts", O_RDONLY))
+		return 3;
+	if (write(fds[1], "x", 1) != 1 || wait(&status) == -1 || status != 0)
+		return 4;
+	return can_open("/etc/hosts", O_RDONLY) ? 0 : 5;
 }
 
 static int
@@ -242,6 +334,7 @@ START_TEST(roles)
 	in_a_child(local_service);
 	in_a_child(local_service_with_syslog);
 	in_a_child(service_with_a_server);
+	in_a_child(replaced_file);
 	in_a_child(worker);
 	ck_assert_int_eq(rmdir(directory), 0);
 	(void)close(abstract_fd);
