@@ -207,12 +207,29 @@ before_sleep(void *arg)
 	    (int64_t)service->memory.used);
 }
 
+/* At a stop nobody else will, and the end of the socket would reset them. */
+static void
+accept_backlog(struct service *service)
+{
+	int n;
+
+	for (size_t i = 0; i < service->child->n_listen; i++) {
+		do {
+			n = service->n_conns;
+			on_listener(
+			    service->child->listen_fds[i], LOOP_READ, service);
+		} while (service->n_conns > n);
+	}
+}
+
 static void
 drain(void *arg)
 {
 	struct service *service = arg;
 	struct conn *c;
 
+	if (atomic_load(&service->child->sb->shared->stopping))
+		accept_backlog(service);
 	service->draining = true;
 	for (size_t i = 0; i < service->child->n_listen; i++)
 		loop_io_free(&service->listeners[i]);
