@@ -14,6 +14,7 @@ enum {
 	CLOCK_STEP_MS = 50, /* more than two readings are apart */
 	SHORT_RENEW_MS = 1000,
 	AWAY_SLACK_MS = 2000,
+	SWEEP_MS = 60000,
 };
 
 static uint64_t
@@ -364,6 +365,10 @@ shards_submit(struct worker *w)
 
 	if (list_known(w) == -1)
 		return; /* again on the next turn of the loop */
+	if (mono_ms >= w->sweep_ms && !w->child->draining) {
+		w->in_doubt = true;
+		w->sweep_ms = mono_ms + SWEEP_MS;
+	}
 	w->lease = (struct store_lease_turn){
 	    .owner = w->owner,
 	    .lease_ms = w->cfg->lease_ms,

@@ -48,6 +48,7 @@ struct worker {
 	uint64_t owner;  /* our token */
 	uint64_t shards; /* held, a bit each */
 	bool in_doubt; /* the datastore may have claims of ours unknown to us */
+	int64_t sweep_ms; /* monotonic: next look for them without a doubt */
 	int64_t lease_until_ms; /* monotonic: not started beyond it */
 	int64_t lease_due_ms;   /* monotonic: next renewal */
 	uint64_t membership;    /* of the scoreboard, when we last looked */

@@ -93,7 +93,7 @@ def test_reload(prepare):
     assert_ok(c.ctl("start"))
     c.configure(worker={"numWorkerThreads": 3})
     assert_ok(c.ctl("reload"))
-    assert len(c.children("worker")) == 3
+    wait_for(lambda: len(c.children("worker")) == 3, what="three workers")
     good = c.config_file.read_text()
     c.config_file.write_text("service:\n  port: [1, 2]\n")
     assert c.ctl("reload").returncode == FAILED

@@ -218,7 +218,7 @@ def test_killed_worker_of_the_master_before_last(prepare, sink):
     assert c.control("upgrade") == "ok\n"
     wait_for(lambda: all(map(is_gone, second)), 20, "the second generation")
     wait_for(lambda: sum(map(is_gone, workers)) == 1, 20, "the idle one")
-    wait_for(lambda: shards_held(c) == 63, 20, "the shards set free")
+    wait_for(lambda: shards_held(c) == 64, 20, "all shards")
     for pid in workers:
         if not is_gone(pid):
             os.kill(pid, signal.SIGKILL)
