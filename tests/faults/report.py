@@ -26,8 +26,10 @@ LATE_S = 0.5
 # A disk that is full now and then makes a process say so as often.
 OFTEN = 20
 # A line of the log without what comes behind a colon.
-LINE = re.compile(r"^(?P<at>\S+)Z (?P<who>.+?\[\d+\]) \w+: (?P<what>[^:\n]*)",
-                  re.M)
+# Not only at a line's begin: what another process wrote on a full disk, a part of
+# a line, may be in front.
+LINE = re.compile(r"(?P<at>\d{4}(-\d\d){2}T\d\d(:\d\d){2}\.\d{3})Z "
+                  r"(?P<who>[a-z]+( \d+)?\[\d+\]) \w+: (?P<what>[^:\n]*)")
 
 
 class Report:
