@@ -160,15 +160,28 @@ at_the_edge(struct slice text)
 	return slice_of(p, text.len);
 }
 
-/* The whole text as json-c reads it; *ok is false when it does not. */
+static bool
+is_ascii(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if ((unsigned char)text.p[i] >= 0x80)
+			return false;
+	return true;
+}
+
+/*
+ * The whole text as json-c reads it; *ok is false when it does not. When it is
+ * strict, its version 0.18 takes what is not ASCII for control characters.
+ */
 static struct json_object *
 oracle(struct slice text, bool *ok)
 {
 	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
 	struct json_object *object;
 
-	json_tokener_set_flags(
-	    tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	json_tokener_set_flags(tokener,
+	    JSON_TOKENER_VALIDATE_UTF8 |
+		(is_ascii(text) ? JSON_TOKENER_STRICT : 0));
 	object = json_tokener_parse_ex(tokener, text.p, (int)text.len);
 	/* A number at the top ends only with the text. */
 	if (json_tokener_get_error(tokener) == json_tokener_continue)
