@@ -22,6 +22,9 @@ struct lease_body {
 	bool any_dead;   /* one of turn->dead[] has a lease or is registered */
 	bool lost_rows;  /* in our shards, of owners that do not live */
 	bool renewed;    /* and nothing else was to do */
+	/* The registration may be renewed though leases were gone: remembered
+	 * when the turn starts over. */
+	bool part_renewed;
 };
 
 /* The database's clock, and what ours is off. */
@@ -58,6 +61,27 @@ lock_leases(
 		row->owner = mysql_conn_col_u64(c, 1);
 		row->until_ms = mysql_conn_col_i64(c, 2);
 	}
+	return status;
+}
+
+/*
+ * By the clock as it is now that the leases are locked: who took ours had to
+ * wait for it, and others may judge later, not earlier.
+ */
+static enum store_status
+note_lapse(struct mysql_conn *c, struct lease_body *b, struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "SELECT COUNT(*) FROM instance WHERE owner = ?"
+		    " AND until_ms > " MYSQL_NOW_MS,
+	    .columns = "i",
+	};
+	enum store_status status;
+	int64_t n_living = 0;
+
+	mysql_conn_u64(c, b->turn->owner);
+	status = mysql_conn_value(c, &sql, &n_living, err);
+	b->turn->lapsed = b->part_renewed || n_living == 0;
 	return status;
 }
 
@@ -350,6 +374,8 @@ lease_body(struct mysql_conn *c, void *arg, struct err *err)
 	if (status == STORE_OK)
 		status = lock_leases(c, rows, err);
 	if (status == STORE_OK)
+		status = note_lapse(c, b, err);
+	if (status == STORE_OK)
 		status = update_registrations(c, b, err);
 	if (status != STORE_OK)
 		return status;
@@ -436,9 +462,9 @@ look(struct mysql_conn *c, struct lease_body *b,
 }
 
 /*
- * Two statements do while nobody comes or goes. That the leases are still ours
- * is asked of the write itself: it counts its rows. In all other cases
- * lease_body takes the locks and starts again.
+ * Two statements do while nobody comes or goes. That the leases are still ours,
+ * and we are still registered, is asked of the write itself: it counts its
+ * rows. In all other cases lease_body takes the locks and starts again.
  */
 static enum store_status
 renew_body(struct mysql_conn *c, void *arg, struct err *err)
@@ -447,6 +473,7 @@ renew_body(struct mysql_conn *c, void *arg, struct err *err)
 	    .head = "UPDATE lease, instance"
 		    " SET lease.until_ms = ?, instance.until_ms = ?"
 		    " WHERE instance.owner = ? AND lease.owner = ?"
+		    " AND instance.until_ms > " MYSQL_NOW_MS
 		    " AND lease.shard IN (",
 	    .item = "?",
 	    .sep = ", ",
@@ -475,8 +502,11 @@ renew_body(struct mysql_conn *c, void *arg, struct err *err)
 	mysql_conn_u64(c, turn->owner);
 	mysql_conn_u64(c, turn->owner);
 	arity = add_shards(c, plan.keep);
+	b->part_renewed = true;
 	status = mysql_conn_exec(c, &sql, arity, &affected, err);
 	b->renewed = affected == (uint64_t)__builtin_popcountll(plan.keep) + 1;
+	if (status == STORE_OK)
+		b->part_renewed = !b->renewed && affected > 0;
 	return status;
 }
 
@@ -494,6 +524,7 @@ mysql_lease(struct store_backend *backend, struct store_lease_turn *turn,
 	if (!turn->leaving && !turn->in_doubt && turn->n_away == 0 &&
 	    c->lease_owner == turn->owner)
 		status = mysql_conn_repeat(c, renew_body, &b, err);
+	turn->lapsed = b.part_renewed;
 	if (status != STORE_OK || b.renewed)
 		return status;
 	status = mysql_conn_transact(c, lease_body, &b, err);

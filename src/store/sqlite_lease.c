@@ -24,6 +24,26 @@ run_with_owner(
 	return sqlite_query_run(&q, &changed, err);
 }
 
+/* By the clock as it is: others may judge later, not earlier. */
+static enum store_status
+note_lapse(struct sqlite_conn *c, struct store_lease_turn *turn, int64_t now_ms,
+    struct err *err)
+{
+	static const char sql[] =
+	    "SELECT 1 FROM instance WHERE owner = ? AND until_ms > ?";
+	struct sqlite_query q = sqlite_query_start(c, sql);
+	enum store_status status;
+	bool living;
+
+	sqlite_bind_bits(&q, turn->owner);
+	sqlite_bind_int(&q, now_ms);
+	status = sqlite_query_step(&q, &living, err);
+	if (status == STORE_OK && living)
+		sqlite_query_end(&q);
+	turn->lapsed = !living;
+	return status;
+}
+
 static const char unregister_sql[] = "DELETE FROM instance WHERE owner = ?";
 
 static enum store_status
@@ -274,7 +294,9 @@ sqlite_lease(struct store_backend *backend, struct store_lease_turn *turn,
 	if (status != STORE_OK)
 		return status;
 	turn->now_ms = now_ms;
-	status = lease_shards(c, turn, n_known, now_ms, err);
+	status = note_lapse(c, turn, now_ms, err);
+	if (status == STORE_OK)
+		status = lease_shards(c, turn, n_known, now_ms, err);
 	for (unsigned i = 0; i < EVENT_SHARDS && status == STORE_OK; i++)
 		if (has_bit(turn->shards, i))
 			status = put_back(c, turn, i, now_ms, err);

@@ -220,6 +220,7 @@ store_lease(struct store *store, struct store_lease_turn *turn,
 	assert(turn->away != NULL || turn->n_away == 0);
 	assert(known != NULL || n_known == 0);
 	turn->shards = turn->dropped = 0;
+	turn->lapsed = false;
 	turn->n_living = 0;
 	turn->now_ms = 0;
 	turn->clock_offset_ms = 0;

@@ -161,6 +161,9 @@ struct store_lease_turn {
 	int64_t now_ms;		 /* out: the database's clock */
 	uint64_t shards;	 /* out: owned now */
 	uint64_t dropped;	 /* out: given up */
+	/* out, also of a turn that failed: we were not registered as living when
+	 * it came, so others may have had what was claimed before it. */
+	bool lapsed;
 	unsigned n_living;	 /* out: workers that take a share */
 	int64_t clock_offset_ms; /* out: database's clock minus ours */
 	size_t n_interrupted;	 /* out: rows put back whose worker was lost */

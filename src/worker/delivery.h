@@ -26,6 +26,7 @@ struct delivery {
 	struct store_claim *claim; /* owned; NULL for a stray row */
 	enum delivery_state state;
 	struct destination *destination;
+	uint64_t epoch;     /* of the worker, when it was claimed */
 	int64_t started_ms; /* monotonic */
 	struct transfer *transfer;
 	struct curl_slist *headers;

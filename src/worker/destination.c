@@ -117,6 +117,27 @@ destination_defer_ms(
 		   : (int64_t)(d->served_ms - now);
 }
 
+void
+destinations_unqueue(struct destinations *set,
+    bool (*stays)(void *arg, struct delivery *delivery), void *arg)
+{
+	struct destination *d;
+
+	for (size_t i = 0; i < DESTINATION_BUCKETS; i++)
+		LIST_FOREACH(d, &set->buckets[i], entry)
+			for (unsigned n = d->queued; n > 0; n--) {
+				struct delivery *next =
+				    STAILQ_FIRST(&d->waiting);
+
+				STAILQ_REMOVE_HEAD(&d->waiting, queue);
+				if (stays(arg, next))
+					STAILQ_INSERT_TAIL(
+					    &d->waiting, next, queue);
+				else
+					d->queued--;
+			}
+}
+
 struct delivery *
 destination_done(struct destination *d, int64_t elapsed_ms)
 {

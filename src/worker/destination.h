@@ -53,6 +53,13 @@ int64_t destination_defer_ms(const struct destinations *set,
     struct destination *destination, int64_t now_ms);
 
 /*
+ * Takes those out of all queues that stays(arg, delivery) is false for; by then
+ * they are in none.
+ */
+void destinations_unqueue(struct destinations *set,
+    bool (*stays)(void *arg, struct delivery *delivery), void *arg);
+
+/*
  * A delivery that was admitted has ended, elapsed_ms after its start: the next
  * one of that host, which is admitted by this, or NULL. destination may be
  * NULL.

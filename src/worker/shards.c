@@ -68,7 +68,24 @@ lose(struct worker *w, uint64_t lost)
 
 	if (n_taken > 0)
 		log_warnx("lost the lease of %d shards", n_taken);
-	worker_release_ready(w);
+	worker_release_unbegun(w);
+}
+
+/*
+ * Were our shards another's for a while, though they are ours again? Then what
+ * we had claimed there was put back, and has been delivered or deleted since.
+ * Our clock knows what a datastore whose clock was stepped does not.
+ */
+static void
+note_lapse(struct worker *w, bool first)
+{
+	if (!w->lapsed && w->lease_sent_ms < w->lease_until_ms)
+		return;
+	w->lapsed = false;
+	w->epoch++;
+	if (!first)
+		log_warnx("the lease had ended: gives back what was not begun");
+	worker_release_unbegun(w);
 }
 
 static void
@@ -215,11 +232,13 @@ done(struct store_job *job)
 	bool first = w->lease_until_ms == INT64_MIN;
 
 	w->busy = false;
+	w->lapsed = w->lapsed || w->lease.lapsed;
 	if (worker_store_failed(w))
 		return;
 	gained = w->lease.shards & ~w->shards;
 	lost = w->shards & ~w->lease.shards;
 	w->shards = w->lease.shards;
+	note_lapse(w, first);
 	w->lease_until_ms = w->lease_sent_ms + w->cfg->lease_ms;
 	w->lease_due_ms = w->lease_sent_ms + renew_ms(w);
 	note_clock(w);

@@ -28,6 +28,7 @@ worker_now_ms(const struct worker *w)
 void
 worker_hold(struct worker *w, struct delivery *d)
 {
+	d->epoch = w->epoch;
 	TAILQ_INSERT_TAIL(&w->all, d, entry);
 	if (d->claim != NULL)
 		w->n_bytes += d->claim->bytes;
@@ -75,11 +76,20 @@ worker_holds(const struct worker *w, const struct delivery *d)
 }
 
 /* Beyond the end of our lease, until it is renewed, others may have it. */
-static bool
-may_start(const struct worker *w, const struct delivery *d)
+bool
+worker_may_send(const struct worker *w, const struct delivery *d)
 {
-	return !w->child->draining && clock_mono_ms() < w->lease_until_ms &&
-	       worker_holds(w, d);
+	return clock_mono_ms() < w->lease_until_ms && d->epoch == w->epoch;
+}
+
+/* Whether it is to be begun here at all. */
+static bool
+stays(void *arg, struct delivery *d)
+{
+	const struct worker *w = arg;
+
+	return !w->child->draining && worker_holds(w, d) &&
+	       d->epoch == w->epoch;
 }
 
 /* The next of the host that has a slot free: starts it, or gives it up. */
@@ -91,7 +101,7 @@ start_queued(
 
 	while ((d = destination_done(destination, elapsed_ms)) != NULL) {
 		w->n_queued--;
-		if (may_start(w, d)) {
+		if (stays(w, d) && worker_may_send(w, d)) {
 			start(w, d);
 			return;
 		}
@@ -163,17 +173,32 @@ dispatch(struct worker *w, int64_t mono_ms)
 		admit(w, heap_pop(&w->ready), mono_ms);
 }
 
+static bool
+stays_queued(void *arg, struct delivery *d)
+{
+	struct worker *w = arg;
+
+	if (stays(w, d))
+		return true;
+	w->n_queued--;
+	release(w, d, 0);
+	return false;
+}
+
 void
-worker_release_ready(struct worker *w)
+worker_release_unbegun(struct worker *w)
 {
 	struct delivery_queue all = STAILQ_HEAD_INITIALIZER(all);
 	struct delivery *d;
+
+	if (w->n_queued > 0)
+		destinations_unqueue(&w->destinations, stays_queued, w);
 
 	while ((d = heap_pop(&w->ready)) != NULL)
 		STAILQ_INSERT_TAIL(&all, d, queue);
 	while ((d = STAILQ_FIRST(&all)) != NULL) {
 		STAILQ_REMOVE_HEAD(&all, queue);
-		if (w->child->draining || !worker_holds(w, d) ||
+		if (!stays(w, d) ||
 		    heap_insert(&w->ready, d->claim->due_ms, d) == -1)
 			release(w, d, 0);
 	}
@@ -319,7 +344,7 @@ tick(void *arg)
 
 	shards_check_clock(w);
 	if (w->child->draining)
-		worker_release_ready(w);
+		worker_release_unbegun(w);
 	else
 		dispatch(w, mono_ms);
 	submit_next(w, mono_ms);

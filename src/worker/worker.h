@@ -50,8 +50,12 @@ struct worker {
 	bool in_doubt; /* the datastore may have claims of ours unknown to us */
 	int64_t sweep_ms; /* monotonic: next look for them without a doubt */
 	int64_t lease_until_ms; /* monotonic: not started beyond it */
-	int64_t lease_due_ms;   /* monotonic: next renewal */
-	uint64_t membership;    /* of the scoreboard, when we last looked */
+	/* Rises when we were not registered for a while: what was claimed
+	 * before that may have been delivered by others, or deleted. */
+	uint64_t epoch;
+	bool lapsed;          /* so it will, once a lease turn has gone well */
+	int64_t lease_due_ms; /* monotonic: next renewal */
+	uint64_t membership;  /* of the scoreboard, when we last looked */
 	struct store_job lease_job;
 	struct store_lease_turn lease;
 	uint64_t dead[SCOREBOARD_DEAD];
@@ -104,8 +108,14 @@ void worker_forget(struct worker *w, struct delivery *delivery);
 /* Whether its shard is ours: others may deliver it, unless it has begun. */
 bool worker_holds(const struct worker *w, const struct delivery *delivery);
 
-/* Gives back what was not begun: of shards of others, and in a drain all. */
-void worker_release_ready(struct worker *w);
+/* Whether its request may go out now: nobody else has had the event. */
+bool worker_may_send(const struct worker *w, const struct delivery *delivery);
+
+/*
+ * Gives back what was not begun: of shards of others, what was claimed before
+ * others may have had it, and in a drain all.
+ */
+void worker_release_unbegun(struct worker *w);
 
 /* Hands a job to the datastore's thread. */
 void worker_submit(struct worker *w, struct store_job *job);

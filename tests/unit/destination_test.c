@@ -59,6 +59,37 @@ START_TEST(test_queue_in_order)
 }
 END_TEST
 
+static bool
+has_odd_epoch(void *arg, struct delivery *d)
+{
+	if ((d->epoch & 1) == 0)
+		++*(int *)arg;
+	return (d->epoch & 1) != 0;
+}
+
+START_TEST(test_unqueue)
+{
+	struct delivery d[6] = {0};
+	int n = 0;
+
+	destinations_init(&set, 1, 4);
+	for (unsigned i = 0; i < 6; i++) {
+		d[i].epoch = i;
+		ck_assert(admit(i < 4 ? "http://a/" : "http://b/", &d[i]) ==
+			  (i % 4 == 0));
+	}
+	destinations_unqueue(&set, has_odd_epoch, &n);
+	ck_assert_int_eq(n, 1); /* d[2]: the others are not in a queue */
+	ck_assert_ptr_eq(done(&d[0]), &d[1]);
+	ck_assert_int_eq(admission("http://a/", &d[2]), ADMISSION_QUEUED);
+	ck_assert_ptr_eq(done(&d[1]), &d[3]);
+	ck_assert_ptr_eq(done(&d[3]), &d[2]);
+	ck_assert_ptr_null(done(&d[2]));
+	ck_assert_ptr_eq(done(&d[4]), &d[5]);
+	ck_assert_ptr_null(done(&d[5]));
+}
+END_TEST
+
 START_TEST(test_full_queue)
 {
 	struct delivery d[5] = {0};
@@ -136,6 +167,7 @@ main(void)
 
 	tcase_add_test(tc, test_no_cap);
 	tcase_add_test(tc, test_queue_in_order);
+	tcase_add_test(tc, test_unqueue);
 	tcase_add_test(tc, test_full_queue);
 	tcase_add_loop_test(tc, test_same_host, 0,
 	    (int)(sizeof(same_rows) / sizeof(same_rows[0])));

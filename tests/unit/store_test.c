@@ -1374,6 +1374,37 @@ START_TEST(away)
 END_TEST
 
 /* Who leaves lives until it has nothing left, but has no share. */
+/* Whether others may have had what was claimed before a turn. */
+START_TEST(lapse)
+{
+	(void)add("a", 1000);
+	ck_assert(lease(A).lapsed); /* was not there at all */
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert(!lease(A).lapsed);
+	ck_assert(!lease(A).lapsed); /* the second on a connection is shorter */
+
+	/* Another takes over, and leaves: all is as it was, but for the row. */
+	(void)lease_after(B, A);
+	(void)lease_with(
+	    (struct store_lease_turn){.owner = B, .leaving = true});
+	ck_assert(lease(A).lapsed);
+	ck_assert_uint_eq(lease(A).shards, ALL);
+	ck_assert(!lease(A).lapsed);
+	expect("a", EVENT_SERVICE_UNAVAILABLE, 1, 1);
+
+	/* It ran out, whether or not somebody saw that. */
+	(void)lease_with((struct store_lease_turn){.owner = A, .lease_ms = 1});
+	usleep(20000);
+	ck_assert(lease(A).lapsed);
+	(void)lease_with((struct store_lease_turn){.owner = A, .lease_ms = 1});
+	usleep(20000);
+	(void)lease(B);
+	ck_assert(lease(A).lapsed);
+	ck_assert(!lease(B).lapsed);
+	ck_assert(!lease(A).lapsed);
+}
+END_TEST
+
 START_TEST(leaving)
 {
 	struct store_lease_turn a = {.owner = A,
@@ -1892,6 +1923,7 @@ add_contract(Suite *suite)
 	tcase_add_test(
 	    tc, rows_in_shards_of_others_are_put_back_after_a_death);
 	tcase_add_test(tc, away);
+	tcase_add_test(tc, lapse);
 	tcase_add_test(tc, leaving);
 	tcase_add_test(tc, dead_owners_leases_are_free_for_all);
 	tcase_add_test(tc, clock_offset_is_small);

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: ISC
+"""Nothing is sent of what others may have had: after 200 DELETED, or once
+another worker has delivered it."""
+
+import contextlib
+import os
+import signal
+import time
+
+import pytest
+
+from cassata import wait_for
+from sink import Reply
+
+SETTINGS = {"numWorkerThreads": 1, "lease": "1s",
+            "workerThreadPollingInterval": "1s"}
+N = 20
+
+
+def metric(c, name):
+    return c.status()["metrics"]["cassata_" + name]
+
+
+@contextlib.contextmanager
+def stopped(pid):
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def taken_over(launch, **settings):
+    """Another host that has the shards of a worker that is stopped."""
+    two = launch(worker={**SETTINGS, **settings})
+    wait_for(lambda: metric(two, "shards_held") == 64, what="the takeover")
+    return two
+
+
+def await_return(store):
+    """Nobody else holds a lease: that worker has them all."""
+    held = "SELECT COUNT(*) FROM lease WHERE owner <> 0 AND until_ms > %d"
+    wait_for(lambda: int(store.sql(held % (time.time() * 1000))[0][0]) == 64,
+             what="the return")
+
+
+def assert_sends_only(c, sink, n_before, due):
+    """Of the path /e, one more event."""
+    c.schedule("after", sink.url("/e"), expiry=due)
+    c.wait_state("after", "COMPLETED")
+    assert len(sink.arrivals("/e")) == n_before + 1
+
+
+def test_deleted_while_stopped(launch, store, sink):
+    """A worker that was stopped for longer than its lease gets its shards back
+    from one that leaves, as at a rolling restart. What it had claimed has been
+    deleted."""
+    one = launch(worker={**SETTINGS, "claimAhead": "9s"})
+    due = time.time() + 9
+    for n in range(N):
+        one.schedule("e%d" % n, sink.url("/e"), expiry=due)
+    wait_for(lambda: metric(one, "events_claimed_total") == N, what="a claim")
+    with stopped(one.children("worker")[0]["pid"]):
+        two = taken_over(launch, claimAhead="0ms")
+        for n in range(N):
+            wait_for(lambda: two.delete("e%d" % n).status == 200,
+                     what="a deletion")
+        two.stop()
+    await_return(store)
+    assert_sends_only(one, sink, 0, due + 0.5)
+
+
+@pytest.mark.parametrize("settings, n_claimed", [
+    ({"maxConcurrentDeliveries": 1}, 2),
+    ({"maxDeliveriesPerHost": 1}, 1 + N),
+], ids=["held", "queued"])
+def test_delivered_while_stopped(launch, store, sink, settings, n_claimed):
+    """The same, of events that wait for a slot of the worker or of the host."""
+    one = launch(worker={**SETTINGS, **settings})
+    gate = sink.gate()
+    sink.on("/busy", Reply(200, gate=gate), 200)
+    one.schedule("busy", sink.url("/busy"))
+    sink.wait("/busy")
+    for n in range(N):
+        one.schedule("e%d" % n, sink.url("/e"))
+    wait_for(lambda: metric(one, "events_claimed_total") == n_claimed,
+             what="a claim")
+    with stopped(one.children("worker")[0]["pid"]):
+        two = taken_over(launch)
+        for n in range(N):
+            two.wait_state("e%d" % n, "COMPLETED")
+        two.wait_state("busy", "COMPLETED")
+        two.stop()
+    await_return(store)
+    gate.set()
+    assert_sends_only(one, sink, N, time.time())
