@@ -12,7 +12,9 @@ enum {
 	EVENT_ID_MAX = 255,   /* bytes */
 	EVENT_URL_MAX = 8192, /* bytes */
 	EVENT_HEADERS_MAX = 64,
-	EVENT_HEADER_BYTES_MAX = 16384, /* all together, as kept */
+	EVENT_HEADER_BYTES_MAX = 16384,     /* all together, as kept */
+	EVENT_METHOD_MAX = 16,              /* bytes */
+	EVENT_BODY_MAX = 256 * 1024 * 1024, /* bytes; maxBodyBytes is less */
 	EVENT_KEY_BYTES = 16,
 	EVENT_SHARDS = 64, /* fits the bits of a uint64_t */
 };

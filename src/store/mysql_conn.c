@@ -36,7 +36,8 @@ enum {
 	COLUMN_MIN_BYTES = 256,
 	SQL_MAX_BYTES = 64 * 1024,
 	IDLE_MIN_S = 60,
-	RESULT_MAX_BYTES = 1024 * 1024 * 1024, /* the protocol's own limit */
+	/* Of a packet, either way: a row with the largest body. */
+	PACKET_MAX_BYTES = EVENT_BODY_MAX + 1024 * 1024,
 };
 
 struct mysql_prepared {
@@ -156,6 +157,15 @@ mysql_conn_no_memory(struct err *err)
 	return STORE_UNAVAILABLE;
 }
 
+enum store_status
+mysql_conn_nonsense(struct mysql_conn *c, const char *what, struct err *err)
+{
+	(void)err_set(err, "the database server answers nonsense: %s", what);
+	c->again = false;
+	mysql_conn_close(c);
+	return STORE_UNAVAILABLE;
+}
+
 /* ---- connection ---- */
 
 struct mysql_conn *
@@ -172,7 +182,7 @@ set_options(struct mysql_conn *c)
 	/* Longer than the server waits for a lock, to hear its answer. */
 	unsigned io_timeout_s = c->timeout_s + 1;
 	unsigned no_local_files = 0;
-	unsigned long max_bytes = RESULT_MAX_BYTES;
+	unsigned long max_bytes = PACKET_MAX_BYTES;
 	unsigned protocol =
 	    c->url.host == NULL ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
 	const struct {
@@ -243,8 +253,10 @@ set_up_session(struct mysql_conn *c, struct err *err)
 		    err);
 	if (status == STORE_OK)
 		status = mysql_conn_value(c, &max_packet, &bytes, err);
-	if (status == STORE_OK)
-		c->max_packet = (size_t)bytes;
+	if (status == STORE_OK && bytes < 0)
+		return mysql_conn_nonsense(c, "max_allowed_packet", err);
+	c->max_packet =
+	    bytes < PACKET_MAX_BYTES ? (size_t)bytes : PACKET_MAX_BYTES;
 	return status;
 }
 
@@ -456,7 +468,9 @@ execute(struct mysql_conn *c, const struct mysql_sql *sql, unsigned arity,
 		return status;
 	TAILQ_REMOVE(&c->prepared, p, entry);
 	TAILQ_INSERT_HEAD(&c->prepared, p, entry);
-	assert(mysql_stmt_param_count(p->stmt) == n_args);
+	if (mysql_stmt_param_count(p->stmt) != n_args)
+		return mysql_conn_nonsense(
+		    c, "another number of parameters", err);
 	if ((n_args > 0 && mysql_stmt_bind_param(p->stmt, c->args) != 0) ||
 	    mysql_stmt_execute(p->stmt) != 0)
 		return fail_stmt(c, p->stmt, err);
@@ -505,6 +519,7 @@ describe_columns(struct mysql_conn *c, const char *columns)
 		MYSQL_BIND *column = &c->columns[i];
 
 		*column = (MYSQL_BIND){0};
+		column->is_null = &c->column_null[i];
 		if (columns[i] != 'b') {
 			column->buffer_type = MYSQL_TYPE_LONGLONG;
 			column->buffer = &c->column_values[i];
@@ -533,24 +548,36 @@ mysql_conn_select(struct mysql_conn *c, const struct mysql_sql *sql,
 	if (status != STORE_OK)
 		return status;
 	c->active = stmt;
+	c->n_rows = 0;
 	c->columns_moved = false;
 	if (describe_columns(c, sql->columns) == -1)
 		return mysql_conn_no_memory(err);
+	/* As many are bound, whatever the array holds. */
+	if (mysql_stmt_field_count(stmt) != c->n_columns)
+		return mysql_conn_nonsense(c, "another number of columns", err);
 	if (mysql_stmt_bind_result(stmt, c->columns) != 0)
 		return fail_stmt(c, stmt, err);
 	return STORE_OK;
 }
 
-/* Reads the columns that their buffers were too small for. */
+/* Checks the row; reads the columns that their buffers were too small for. */
 static enum store_status
-fetch_long(struct mysql_conn *c, struct err *err)
+take_row(struct mysql_conn *c, struct err *err)
 {
+	if (++c->n_rows > MYSQL_RESULT_ROWS_MAX)
+		return mysql_conn_nonsense(c, "a result without an end", err);
 	for (unsigned i = 0; i < c->n_columns; i++) {
 		MYSQL_BIND *column = &c->columns[i];
 
+		if (c->column_null[i] != 0)
+			return mysql_conn_nonsense(
+			    c, "NULL in a column that has none", err);
 		if (column->buffer_type != MYSQL_TYPE_BLOB ||
 		    c->column_len[i] <= column->buffer_length)
 			continue;
+		if (c->column_len[i] > EVENT_BODY_MAX)
+			return mysql_conn_nonsense(
+			    c, "a column longer than any", err);
 		if (grow_column(c, i, c->column_len[i]) == -1)
 			return mysql_conn_no_memory(err);
 		if (mysql_stmt_fetch_column(c->active, column, i, 0) != 0)
@@ -576,7 +603,7 @@ mysql_conn_next(
 	switch (mysql_stmt_fetch(c->active)) {
 	case 0:
 	case MYSQL_DATA_TRUNCATED:
-		*status = fetch_long(c, err);
+		*status = take_row(c, err);
 		return *status == STORE_OK;
 	case MYSQL_NO_DATA:
 		end_rows(c);

@@ -20,6 +20,7 @@ enum {
 	MYSQL_PREPARED_MAX = 64, /* of a connection; a server has 16382 */
 	MYSQL_COLUMNS_MAX = 20,
 	MYSQL_ROW_BYTES = 512, /* numbers, lengths and types of an event's row */
+	MYSQL_RESULT_ROWS_MAX = 1024 * 1024,
 };
 
 /*
@@ -39,6 +40,9 @@ struct mysql_sql {
 #define MYSQL_NOW_MS "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"
 
 struct mysql_prepared;
+
+/* my_bool of MariaDB's library, bool of MySQL's. */
+typedef __typeof__(*((MYSQL_BIND *)NULL)->is_null) mysql_flag;
 
 struct mysql_conn {
 	struct store_backend base; /* first */
@@ -62,8 +66,10 @@ struct mysql_conn {
 
 	MYSQL_STMT *active; /* its result is being read */
 	bool columns_moved; /* to be bound again for the next row */
+	size_t n_rows;	    /* of active, so far */
 	unsigned n_columns;
 	MYSQL_BIND columns[MYSQL_COLUMNS_MAX];
+	mysql_flag column_null[MYSQL_COLUMNS_MAX];
 	int64_t column_values[MYSQL_COLUMNS_MAX];
 	unsigned long column_len[MYSQL_COLUMNS_MAX];
 	char *column_bytes[MYSQL_COLUMNS_MAX]; /* owned, grow to the need */
@@ -123,6 +129,13 @@ enum store_status mysql_conn_value(struct mysql_conn *c,
 
 /* STORE_UNAVAILABLE with the reason in err. */
 enum store_status mysql_conn_no_memory(struct err *err);
+
+/*
+ * For an answer that no server of ours gives: STORE_UNAVAILABLE, and the
+ * connection is closed, since what else would come over it?
+ */
+enum store_status mysql_conn_nonsense(
+    struct mysql_conn *c, const char *what, struct err *err);
 
 /*
  * Runs body in a transaction, or as it is when it is one statement, and again

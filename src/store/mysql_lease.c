@@ -36,6 +36,9 @@ read_clock(struct mysql_conn *c, struct lease_body *b, struct err *err)
 	int64_t before_ms = clock_wall_ms(), after_ms;
 	enum store_status status = mysql_conn_value(c, &now, &b->now_ms, err);
 
+	if (status == STORE_OK)
+		status = store_check_number(
+		    "the time", b->now_ms, STORE_TIME_MAX_MS, err);
 	after_ms = clock_wall_ms();
 	b->turn->clock_offset_ms =
 	    store_clock_offset(before_ms, b->now_ms, after_ms);
@@ -55,11 +58,13 @@ lock_leases(
 	enum store_status status = mysql_conn_select(c, &lock, 0, err);
 
 	while (mysql_conn_next(c, &status, err)) {
-		struct lease_row *row =
-		    &rows[mysql_conn_col_i64(c, 0) & (EVENT_SHARDS - 1)];
+		int64_t shard = mysql_conn_col_i64(c, 0);
 
-		row->owner = mysql_conn_col_u64(c, 1);
-		row->until_ms = mysql_conn_col_i64(c, 2);
+		status =
+		    store_check_number("shard", shard, EVENT_SHARDS - 1, err);
+		if (status == STORE_OK)
+			rows[shard] = (struct lease_row){
+			    mysql_conn_col_u64(c, 1), mysql_conn_col_i64(c, 2)};
 	}
 	return status;
 }
@@ -377,6 +382,8 @@ lease_body(struct mysql_conn *c, void *arg, struct err *err)
 		status = note_lapse(c, b, err);
 	if (status == STORE_OK)
 		status = update_registrations(c, b, err);
+	if (status == STORE_OK)
+		status = store_check_rank(turn, b->rank, turn->n_living, err);
 	if (status != STORE_OK)
 		return status;
 	plan = store_lease_plan(rows, turn, b->rank, turn->n_living, b->now_ms);
@@ -439,10 +446,16 @@ look(struct mysql_conn *c, struct lease_body *b,
 		if (after_ms == 0)
 			after_ms = clock_wall_ms();
 		b->now_ms = mysql_conn_col_i64(c, 4);
+		status = store_check_number(
+		    "the time", b->now_ms, STORE_TIME_MAX_MS, err);
+		if (status != STORE_OK)
+			break;
 		switch (mysql_conn_col_i64(c, 0)) {
 		case LEASE:
-			rows[id & (EVENT_SHARDS - 1)] =
-			    (struct lease_row){owner, until_ms};
+			status = store_check_number(
+			    "shard", id, EVENT_SHARDS - 1, err);
+			if (status == STORE_OK)
+				rows[id] = (struct lease_row){owner, until_ms};
 			note_owner(b, owner);
 			break;
 		case INSTANCE:

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 
 enum {
-	ERROR_MAX_BYTES = 512, /* the widths of the columns */
-	RESPONSE_MAX_BYTES = 2000,
 	SAME_TIME_MS = 1000, /* events that end so close share a statement */
 };
 
@@ -154,7 +152,7 @@ lock_attempted(struct mysql_conn *c, uint64_t owner,
 			at++;
 		if (at < n && results[at]->row_id == id &&
 		    results[at]->attempt == mysql_conn_col_i64(c, 1))
-			ours[(*n_ours)++] = results[at];
+			ours[(*n_ours)++] = results[at++];
 	}
 	return status;
 }
@@ -178,8 +176,8 @@ log_attempts(struct mysql_conn *c, const struct store_result *const *results,
 		mysql_conn_i64(c, result->attempt);
 		mysql_conn_i64(c, result->at_ms);
 		mysql_conn_i64(c, result->code);
-		mysql_conn_bytes(c, clip(result->error, ERROR_MAX_BYTES));
-		mysql_conn_bytes(c, clip(result->response, RESPONSE_MAX_BYTES));
+		mysql_conn_bytes(c, clip(result->error, STORE_ERROR_MAX));
+		mysql_conn_bytes(c, clip(result->response, STORE_RESPONSE_MAX));
 	}
 	return mysql_conn_exec(c, &sql, (unsigned)n, NULL, err);
 }
@@ -278,7 +276,7 @@ write_results(struct mysql_conn *c, struct store_turn *turn, struct err *err)
 		    run_length(sorted + at, n - at), run_max(sorted[at]->kind));
 		status =
 		    write_run(c, turn->owner, sorted + at, len, &affected, err);
-		turn->n_stale += len - affected;
+		turn->n_stale += len - smaller(len, (size_t)affected);
 	}
 	free(sorted);
 	return status;
@@ -303,9 +301,14 @@ lock_own_leases(struct mysql_conn *c, struct store_turn *turn, struct err *err)
 	turn->owned = 0;
 	mysql_conn_u64(c, turn->owner);
 	status = mysql_conn_select(c, &sql, 0, err);
-	while (mysql_conn_next(c, &status, err))
-		turn->owned |= UINT64_C(1) << (mysql_conn_col_i64(c, 0) &
-					       (EVENT_SHARDS - 1));
+	while (mysql_conn_next(c, &status, err)) {
+		int64_t shard = mysql_conn_col_i64(c, 0);
+
+		status =
+		    store_check_number("shard", shard, EVENT_SHARDS - 1, err);
+		if (status == STORE_OK)
+			turn->owned |= UINT64_C(1) << shard;
+	}
 	turn->owned &= turn->shards;
 	return status;
 }
@@ -354,28 +357,41 @@ mark_rows(struct mysql_conn *c, uint64_t owner, const struct due_row *rows,
 	return mysql_conn_exec(c, &sql, arity, NULL, err);
 }
 
-static struct store_claim *
-claim_from_row(const struct mysql_conn *c)
+static enum store_status
+take_claim(struct mysql_conn *c, struct store_turn *turn, struct err *err)
 {
-	struct event ev = {
-	    .expiry_ms = mysql_conn_col_i64(c, 4),
-	    .body_is_text = mysql_conn_col_i64(c, 5) != 0,
-	    .app = mysql_conn_col_bytes(c, 6),
-	    .id = mysql_conn_col_bytes(c, 7),
-	    .method = mysql_conn_col_bytes(c, 8),
-	    .url = mysql_conn_col_bytes(c, 9),
-	    .headers = mysql_conn_col_bytes(c, 10),
-	    .body = mysql_conn_col_bytes(c, 11),
+	const struct store_row row = {
+	    .id = mysql_conn_col_i64(c, 0),
+	    .shard = mysql_conn_col_i64(c, 1),
+	    .attempts = mysql_conn_col_i64(c, 2),
+	    .due_ms = mysql_conn_col_i64(c, 3),
+	    .event.expiry_ms = mysql_conn_col_i64(c, 4),
+	    .event.body_is_text = mysql_conn_col_i64(c, 5) != 0,
+	    .event.app = mysql_conn_col_bytes(c, 6),
+	    .event.id = mysql_conn_col_bytes(c, 7),
+	    .event.method = mysql_conn_col_bytes(c, 8),
+	    .event.url = mysql_conn_col_bytes(c, 9),
+	    .event.headers = mysql_conn_col_bytes(c, 10),
+	    .event.body = mysql_conn_col_bytes(c, 11),
 	};
-	struct store_claim *claim = store_claim_create(&ev);
+	struct store_claim *claim;
+	enum store_status status = store_claim_create(&row, &claim, err);
 
-	if (claim == NULL)
-		return NULL;
-	claim->row_id = mysql_conn_col_i64(c, 0);
-	claim->shard = (unsigned)mysql_conn_col_i64(c, 1);
-	claim->attempt = (unsigned)mysql_conn_col_i64(c, 2);
-	claim->due_ms = mysql_conn_col_i64(c, 3);
-	return claim;
+	if (status == STORE_OK)
+		store_take(turn, claim);
+	return status;
+}
+
+/* Whether the row is one of those asked for, and was not read before. */
+static bool
+strike_off(int64_t *asked, size_t *n, int64_t id)
+{
+	for (size_t i = 0; i < *n; i++)
+		if (asked[i] == id) {
+			asked[i] = asked[--*n];
+			return true;
+		}
+	return false;
 }
 
 /* Marked rows that are too many bytes: as if they had not been. */
@@ -413,27 +429,28 @@ read_marked(struct mysql_conn *c, struct store_turn *turn,
 	    .tail = ")",
 	    .columns = "iiiiiibbbbbb",
 	};
-	int64_t left[MYSQL_IDS_MAX];
-	size_t n_left = 0;
+	int64_t asked[MYSQL_IDS_MAX], left[MYSQL_IDS_MAX];
+	size_t n_asked = n, n_left = 0;
 	unsigned arity;
 	enum store_status status;
 
 	mysql_conn_u64(c, turn->owner);
-	for (size_t i = 0; i < n; i++)
-		mysql_conn_i64(c, rows[i].row_id);
+	for (size_t i = 0; i < n; i++) {
+		asked[i] = rows[i].row_id;
+		mysql_conn_i64(c, asked[i]);
+	}
 	arity = mysql_conn_pad(c, n);
 	status = mysql_conn_select(c, &sql, arity, err);
 	while (mysql_conn_next(c, &status, err)) {
-		struct store_claim *claim;
+		int64_t id = mysql_conn_col_i64(c, 0);
 
-		if (store_leave(turn, mysql_conn_col_i64(c, 3))) {
-			left[n_left++] = mysql_conn_col_i64(c, 0);
-			continue;
-		}
-		claim = claim_from_row(c);
-		if (claim == NULL)
-			return mysql_conn_no_memory(err);
-		store_take(turn, claim);
+		if (!strike_off(asked, &n_asked, id))
+			status = mysql_conn_nonsense(
+			    c, "a row that was not asked for", err);
+		else if (store_leave(turn, mysql_conn_col_i64(c, 3)))
+			left[n_left++] = id;
+		else
+			status = take_claim(c, turn, err);
 	}
 	if (status == STORE_OK && n_left > 0)
 		status = unmark_rows(c, turn->owner, left, n_left, err);
@@ -522,16 +539,13 @@ look(struct mysql_conn *c, struct pick *pick, uint64_t shards, struct err *err)
 	    read_first(c, &sql, shards, ROW_WAITING, INT64_MAX, limit, err);
 	turn->owned = 0;
 	while (mysql_conn_next(c, &status, err)) {
-		struct due_row row = {
-		    .due_ms = mysql_conn_col_i64(c, 0),
-		    .row_id = mysql_conn_col_i64(c, 1),
-		    .shard = (unsigned)mysql_conn_col_i64(c, 2) &
-			     (EVENT_SHARDS - 1),
-		};
+		struct due_row row;
 
-		if (row.row_id == 0)
+		status = store_due_row(&row, mysql_conn_col_i64(c, 0),
+		    mysql_conn_col_i64(c, 1), mysql_conn_col_i64(c, 2), err);
+		if (status == STORE_OK && row.row_id == 0)
 			turn->owned |= UINT64_C(1) << row.shard;
-		else if (pick->n < max)
+		else if (status == STORE_OK && pick->n < max)
 			pick->rows[pick->n++] = row;
 	}
 	turn->owned &= shards;
@@ -661,6 +675,7 @@ purge_status(struct mysql_conn *c, struct purge *purge,
 		return STORE_OK;
 	status = read_first(
 	    c, &sql, purge->shards, row_status, purge->before_ms, max, err);
+	/* The index gives max of each shard. */
 	while (n < max && mysql_conn_next(c, &status, err))
 		ids[n++] = mysql_conn_col_i64(c, 1);
 	if (status != STORE_OK || n == 0)

@@ -90,6 +90,43 @@ create_file(const char *path, struct err *err)
 	return status;
 }
 
+/*
+ * The file may be another's work: it is data, and nothing in it is run. Not
+ * known to an older library is no failure, as for a part that was left out of
+ * it.
+ */
+static void
+distrust(sqlite3 *db)
+{
+	static const struct {
+		int option, value;
+	} options[] = {
+	    {SQLITE_DBCONFIG_DEFENSIVE, 1},
+	    {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
+	    {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0},
+	    {SQLITE_DBCONFIG_ENABLE_VIEW, 0},
+	    {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0},
+	    {SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0},
+	    {SQLITE_DBCONFIG_DQS_DDL, 0},
+	    {SQLITE_DBCONFIG_DQS_DML, 0},
+	};
+	static const struct {
+		int limit, value;
+	} limits[] = {
+	    {SQLITE_LIMIT_LENGTH, EVENT_BODY_MAX + 1024 * 1024},
+	    {SQLITE_LIMIT_SQL_LENGTH, 64 * 1024},
+	    {SQLITE_LIMIT_ATTACHED, 0},
+	    {SQLITE_LIMIT_TRIGGER_DEPTH, 1},
+	    {SQLITE_LIMIT_WORKER_THREADS, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		(void)sqlite3_db_config(
+		    db, options[i].option, options[i].value, NULL);
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		(void)sqlite3_limit(db, limits[i].limit, limits[i].value);
+}
+
 static enum store_status
 open_file(struct sqlite_conn *c, struct err *err)
 {
@@ -98,6 +135,7 @@ open_file(struct sqlite_conn *c, struct err *err)
 	if (sqlite3_open_v2(c->path, &c->db, flags, NULL) != SQLITE_OK)
 		return c->db == NULL ? sqlite_conn_no_memory(c, err)
 				     : sqlite_conn_fail(c, err);
+	distrust(c->db);
 	/* Without the right to write SQLite opens it for reading. */
 	if (sqlite3_db_readonly(c->db, "main") != 0) {
 		(void)err_set(err, "%s: no right to write", c->path);
@@ -106,6 +144,8 @@ open_file(struct sqlite_conn *c, struct err *err)
 	if (sqlite3_busy_timeout(c->db, (int)c->timeout_ms) != SQLITE_OK)
 		return sqlite_conn_fail(c, err);
 	return sqlite_conn_exec(c,
+	    "PRAGMA cell_size_check = ON;"
+	    "PRAGMA mmap_size = 0;" /* a file that shrinks would be a crash */
 	    "PRAGMA journal_mode = WAL;"
 	    "PRAGMA synchronous = FULL;"
 	    "PRAGMA wal_autocheckpoint = 4000",

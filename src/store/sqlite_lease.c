@@ -128,7 +128,8 @@ read_rank(struct sqlite_conn *c, uint64_t owner, unsigned *rank,
     unsigned *n_living, struct err *err)
 {
 	static const char sql[] =
-	    "SELECT count(*), total(owner < ?) FROM instance WHERE active";
+	    "SELECT count(*), coalesce(sum(owner < ?), 0) FROM instance"
+	    " WHERE active";
 	struct sqlite_query q = sqlite_query_start(c, sql);
 	enum store_status status;
 	bool row;
@@ -139,8 +140,7 @@ read_rank(struct sqlite_conn *c, uint64_t owner, unsigned *rank,
 		return status;
 	*n_living = (unsigned)sqlite_read_int(&q);
 	*rank = (unsigned)sqlite_read_int(&q);
-	sqlite_query_end(&q);
-	return STORE_OK;
+	return sqlite_query_done(&q, err);
 }
 
 static enum store_status
@@ -153,11 +153,17 @@ read_leases(
 	bool row;
 
 	while ((status = sqlite_query_step(&q, &row, err)) == STORE_OK && row) {
-		struct lease_row *lease =
-		    &rows[sqlite_read_int(&q) & (EVENT_SHARDS - 1)];
+		int64_t shard = sqlite_read_int(&q);
+		struct lease_row lease = {.owner = sqlite_read_bits(&q)};
 
-		lease->owner = sqlite_read_bits(&q);
-		lease->until_ms = sqlite_read_int(&q);
+		lease.until_ms = sqlite_read_int(&q);
+		status =
+		    store_check_number("shard", shard, EVENT_SHARDS - 1, err);
+		if (status != STORE_OK) {
+			sqlite_query_end(&q);
+			break;
+		}
+		rows[shard] = lease;
 	}
 	return status;
 }
@@ -272,6 +278,8 @@ lease_shards(struct sqlite_conn *c, struct store_lease_turn *turn,
 	status = register_living(c, turn, n_known, now_ms, err);
 	if (status == STORE_OK)
 		status = read_rank(c, turn->owner, &rank, &turn->n_living, err);
+	if (status == STORE_OK)
+		status = store_check_rank(turn, rank, turn->n_living, err);
 	if (status == STORE_OK)
 		status = read_leases(c, rows, err);
 	if (status != STORE_OK)

@@ -50,6 +50,17 @@ sqlite_bind_bytes(struct sqlite_query *q, struct slice s)
 		    s.len == 0 ? "" : s.p, s.len, SQLITE_STATIC);
 }
 
+static enum store_status
+fail(const struct sqlite_query *q, struct err *err)
+{
+	if (!q->mistyped)
+		return sqlite_conn_fail(q->conn, err);
+	(void)err_set(err,
+	    "%s: damaged: a column %d that is not of its type: %s",
+	    q->conn->path, q->place + 1, sqlite3_sql(q->stmt));
+	return STORE_BROKEN;
+}
+
 enum store_status
 sqlite_query_step(struct sqlite_query *q, bool *row, struct err *err)
 {
@@ -64,15 +75,27 @@ sqlite_query_step(struct sqlite_query *q, bool *row, struct err *err)
 		return STORE_OK;
 	}
 	if (q->rc != SQLITE_DONE)
-		status = sqlite_conn_fail(q->conn, err);
+		status = fail(q, err);
 	sqlite_query_end(q);
 	return status;
+}
+
+static void
+refuse(struct sqlite_query *q, int rc)
+{
+	if (q->rc == SQLITE_OK) {
+		q->rc = rc;
+		q->mistyped = rc == SQLITE_MISMATCH;
+	}
 }
 
 int64_t
 sqlite_read_int(struct sqlite_query *q)
 {
-	return sqlite3_column_int64(q->stmt, ++q->place);
+	if (sqlite3_column_type(q->stmt, ++q->place) == SQLITE_INTEGER)
+		return sqlite3_column_int64(q->stmt, q->place);
+	refuse(q, SQLITE_MISMATCH);
+	return 0;
 }
 
 uint64_t
@@ -88,9 +111,19 @@ sqlite_read_bits(struct sqlite_query *q)
 struct slice
 sqlite_read_bytes(struct sqlite_query *q)
 {
-	const char *p = sqlite3_column_blob(q->stmt, ++q->place);
+	int type = sqlite3_column_type(q->stmt, ++q->place), len;
+	const char *p;
 
-	return slice_of(p, (size_t)sqlite3_column_bytes(q->stmt, q->place));
+	if (type != SQLITE_BLOB && type != SQLITE_TEXT) {
+		refuse(q, SQLITE_MISMATCH);
+		return SLICE_LITERAL("");
+	}
+	/* In this order: the length is then that of what p points to. */
+	p = sqlite3_column_blob(q->stmt, q->place);
+	len = sqlite3_column_bytes(q->stmt, q->place);
+	if (p == NULL && len > 0)
+		refuse(q, SQLITE_NOMEM);
+	return p == NULL ? SLICE_LITERAL("") : slice_of(p, (size_t)len);
 }
 
 void
@@ -98,6 +131,15 @@ sqlite_query_end(struct sqlite_query *q)
 {
 	/* Repeats the error of the last step. */
 	(void)sqlite3_reset(q->stmt);
+}
+
+enum store_status
+sqlite_query_done(struct sqlite_query *q, struct err *err)
+{
+	enum store_status status = q->rc == SQLITE_OK ? STORE_OK : fail(q, err);
+
+	sqlite_query_end(q);
+	return status;
 }
 
 enum store_status

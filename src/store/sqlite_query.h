@@ -13,8 +13,9 @@
 struct sqlite_query {
 	struct sqlite_conn *conn;
 	sqlite3_stmt *stmt;
-	int rc;    /* first failure, or SQLITE_OK */
-	int place; /* parameter or column touched last */
+	int rc;        /* first failure, or SQLITE_OK */
+	int place;     /* parameter or column touched last */
+	bool mistyped; /* rc is for a column that is not of its type */
 };
 
 /* The text is static: its address names the statement. */
@@ -32,13 +33,18 @@ void sqlite_bind_bytes(struct sqlite_query *q, struct slice s);
 enum store_status sqlite_query_step(
     struct sqlite_query *q, bool *row, struct err *err);
 
-/* Of the present row. Bytes are valid until the next step. */
+/*
+ * Of the present row, whose columns may be of any type: what is no integer, or
+ * no BLOB or TEXT, is 0 or empty, and a failure. Bytes are valid until the next
+ * step.
+ */
 int64_t sqlite_read_int(struct sqlite_query *q);
 uint64_t sqlite_read_bits(struct sqlite_query *q);
 struct slice sqlite_read_bytes(struct sqlite_query *q);
 
-/* Needed after a row that is not followed by a step. */
+/* After a row that is not followed by a step; done tells the failures. */
 void sqlite_query_end(struct sqlite_query *q);
+enum store_status sqlite_query_done(struct sqlite_query *q, struct err *err);
 
 /* For statements without rows; *changed is how many rows were written. */
 enum store_status sqlite_query_run(

@@ -9,8 +9,9 @@ static enum store_status
 count_tables(
     struct sqlite_conn *c, int64_t *all, int64_t *meta, struct err *err)
 {
-	static const char sql[] = "SELECT count(*), total(name = 'meta')"
-				  " FROM sqlite_master WHERE type = 'table'";
+	static const char sql[] =
+	    "SELECT count(*), coalesce(sum(name = 'meta'), 0)"
+	    " FROM sqlite_master WHERE type = 'table'";
 	struct sqlite_query q = sqlite_query_start(c, sql);
 	enum store_status status;
 	bool row;
@@ -20,8 +21,34 @@ count_tables(
 		return status;
 	*all = sqlite_read_int(&q);
 	*meta = sqlite_read_int(&q);
-	sqlite_query_end(&q);
-	return STORE_OK;
+	return sqlite_query_done(&q, err);
+}
+
+/* What our tables are called may be something that runs code: a view, or a
+ * module's table, which has no page of its own. */
+static enum store_status
+check_tables(struct sqlite_conn *c, struct err *err)
+{
+	static const char sql[] =
+	    "SELECT count(*) FROM sqlite_master WHERE type = 'table'"
+	    " AND rootpage > 0 AND name IN"
+	    " ('meta', 'event', 'attempt', 'lease', 'instance')";
+	enum { N_TABLES = 5 };
+	struct sqlite_query q = sqlite_query_start(c, sql);
+	enum store_status status;
+	int64_t n;
+	bool row;
+
+	status = sqlite_query_step(&q, &row, err);
+	if (status != STORE_OK || !row)
+		return status;
+	n = sqlite_read_int(&q);
+	status = sqlite_query_done(&q, err);
+	if (status != STORE_OK || n == N_TABLES)
+		return status;
+	(void)err_set(
+	    err, "%s: does not have the tables that we made", c->path);
+	return STORE_BROKEN;
 }
 
 /* 0 for an empty file. */
@@ -46,7 +73,9 @@ read_version(struct sqlite_conn *c, int64_t *version, struct err *err)
 			return status;
 		if (row) {
 			*version = sqlite_read_int(&q);
-			sqlite_query_end(&q);
+			status = sqlite_query_done(&q, err);
+			if (status != STORE_OK)
+				return status;
 		}
 	}
 	if (*version > 0)
@@ -99,10 +128,12 @@ sqlite_schema_check(struct sqlite_conn *c, struct err *err)
 	int64_t version;
 
 	status = read_version(c, &version, err);
-	if (status != STORE_OK || version == STORE_SCHEMA_VERSION)
+	if (status == STORE_OK && version < STORE_SCHEMA_VERSION)
+		status = migrate(c, err);
+	if (status == STORE_OK && version <= STORE_SCHEMA_VERSION)
+		status = check_tables(c, err);
+	if (status != STORE_OK || version <= STORE_SCHEMA_VERSION)
 		return status;
-	if (version < STORE_SCHEMA_VERSION)
-		return migrate(c, err);
 	(void)err_set(err, "%s: has schema version %lld, this program knows %d",
 	    c->path, (long long)version, STORE_SCHEMA_VERSION);
 	return STORE_BROKEN;

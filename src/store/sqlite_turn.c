@@ -113,9 +113,17 @@ read_owned(struct sqlite_conn *c, struct store_turn *turn, struct err *err)
 
 	sqlite_bind_bits(&q, turn->owner);
 	sqlite_bind_int(&q, clock_wall_ms());
-	while ((status = sqlite_query_step(&q, &row, err)) == STORE_OK && row)
-		held |= UINT64_C(1)
-			<< (sqlite_read_int(&q) & (EVENT_SHARDS - 1));
+	while ((status = sqlite_query_step(&q, &row, err)) == STORE_OK && row) {
+		int64_t shard = sqlite_read_int(&q);
+
+		status =
+		    store_check_number("shard", shard, EVENT_SHARDS - 1, err);
+		if (status != STORE_OK) {
+			sqlite_query_end(&q);
+			break;
+		}
+		held |= UINT64_C(1) << shard;
+	}
 	turn->owned = held & turn->shards;
 	return status;
 }
@@ -138,12 +146,13 @@ read_due(struct sqlite_conn *c, const struct store_turn *turn, size_t limit,
 	sqlite_bind_bits(&q, turn->owned);
 	sqlite_bind_int(&q, (int64_t)limit);
 	while ((status = sqlite_query_step(&q, &row, err)) == STORE_OK && row) {
-		struct due_row *due = &rows[(*n)++];
+		int64_t due_ms = sqlite_read_int(&q);
+		int64_t row_id = sqlite_read_int(&q);
 
-		due->due_ms = sqlite_read_int(&q);
-		due->row_id = sqlite_read_int(&q);
-		due->shard = (unsigned)sqlite_read_int(&q);
-		if (due->due_ms > turn->horizon_ms) {
+		status = store_due_row(
+		    &rows[*n], due_ms, row_id, sqlite_read_int(&q), err);
+		if (status != STORE_OK ||
+		    rows[(*n)++].due_ms > turn->horizon_ms) {
 			sqlite_query_end(&q);
 			break;
 		}
@@ -173,27 +182,22 @@ read_claim(struct sqlite_conn *c, const struct due_row *due,
 	    "SELECT attempts, " SQLITE_IDS ", " SQLITE_REQUEST
 	    " FROM event WHERE id = ?";
 	struct sqlite_query q = sqlite_query_start(c, sql);
-	struct event ev = {0};
-	enum store_status status;
-	unsigned attempt;
-	bool row;
+	struct store_row row = {
+	    .id = due->row_id, .shard = due->shard, .due_ms = due->due_ms};
+	enum store_status status, read;
+	bool there;
 
 	sqlite_bind_int(&q, due->row_id);
-	status = sqlite_query_step(&q, &row, err);
-	if (status != STORE_OK || !row)
+	status = sqlite_query_step(&q, &there, err);
+	if (status != STORE_OK || !there)
 		return status;
-	attempt = (unsigned)sqlite_read_int(&q);
-	sqlite_read_ids(&q, &ev);
-	sqlite_read_request(&q, &ev);
-	*claim = store_claim_create(&ev);
-	sqlite_query_end(&q);
-	if (*claim == NULL)
-		return sqlite_conn_no_memory(c, err);
-	(*claim)->row_id = due->row_id;
-	(*claim)->shard = due->shard;
-	(*claim)->attempt = attempt;
-	(*claim)->due_ms = due->due_ms;
-	return STORE_OK;
+	row.attempts = sqlite_read_int(&q);
+	sqlite_read_ids(&q, &row.event);
+	sqlite_read_request(&q, &row.event);
+	status = store_claim_create(&row, claim, err);
+	/* Afterwards: until then the bytes are the statement's. */
+	read = sqlite_query_done(&q, err);
+	return read == STORE_OK ? status : read;
 }
 
 /* Nobody else can write in this transaction: the rows are as they were read. */
@@ -211,7 +215,7 @@ claim_rows(struct sqlite_conn *c, struct store_turn *turn,
 		status = mark(c, turn->owner, rows[i].row_id, err);
 		if (status == STORE_OK)
 			status = read_claim(c, &rows[i], &claim, err);
-		if (claim != NULL)
+		if (claim != NULL) /* also a failed one: to be freed */
 			store_take(turn, claim);
 	}
 	return status;

@@ -120,6 +120,10 @@ struct store_record {
 	struct event event;    /* only ids, expiry_ms without FIND_WHOLE */
 	size_t n_log;
 	struct store_attempt *log; /* by number; only with FIND_WHOLE */
+
+	/* Private: the room that is left for the log. */
+	size_t max_log;
+	char *at, *end;
 };
 
 enum store_find { FIND_STATUS, FIND_WHOLE };

@@ -80,7 +80,7 @@ extern const struct store_migration sqlite_migrations[];
 
 /* The client's view of a row. */
 enum event_state store_row_state(
-    enum row_status status, int last_code, bool has_error);
+    enum row_status status, bool has_code, bool has_error);
 
 /* What a lease row says. */
 struct lease_row {
@@ -120,6 +120,11 @@ struct lease_plan {
 	uint64_t take;
 };
 
+/* STORE_BROKEN when one who takes a share is not among the living that the
+ * datastore tells of. */
+enum store_status store_check_rank(const struct store_lease_turn *turn,
+    unsigned rank, unsigned n_living, struct err *err);
+
 /*
  * Pure: which shards to keep, give up and take. rank is the place of this
  * worker among the n_living by owner token; its share is shards ÷ n_living,
@@ -136,6 +141,10 @@ struct due_row {
 	unsigned shard;
 };
 
+/* Fills *row with what the datastore says; STORE_BROKEN for nonsense. */
+enum store_status store_due_row(struct due_row *row, int64_t due_ms,
+    int64_t row_id, int64_t shard, struct err *err);
+
 /* Rows to look at in each of n_shards shards for a claim of claim_max. */
 size_t store_pick_limit(size_t claim_max, unsigned n_shards);
 
@@ -148,11 +157,50 @@ size_t store_pick(struct due_row *rows, size_t n, size_t limit,
     struct store_turn *turn);
 
 /*
- * One allocation for a claim or a record and its bytes. The event's slices are
- * copied behind the struct, the other members are for the caller to fill in.
- * NULL when memory is short.
+ * What a datastore says of an event. None of it is believed: it may be damaged,
+ * and there may be somebody else in the datastore's place. Members that were
+ * not asked for are 0.
  */
-struct store_claim *store_claim_create(const struct event *ev);
+struct store_row {
+	int64_t id, shard, status, attempts, due_ms, created_ms, last_code;
+	struct slice last_error;
+	struct event event;
+	int64_t n_log, log_bytes; /* attempts, and the bytes in them */
+};
+
+struct store_log_row {
+	int64_t number, at_ms, code;
+	struct slice error, response;
+};
+
+enum {
+	STORE_ATTEMPTS_MAX = 1000000,
+	STORE_LOG_MAX = 10000, /* attempts of an event */
+	STORE_ERROR_MAX = 512, /* bytes; the widths of MySQL's columns */
+	STORE_RESPONSE_MAX = 2000,
+};
+
+/* Beyond the year 9999, and far from an overflow. */
+#define STORE_TIME_MAX_MS (INT64_C(1) << 49)
+
+/* STORE_BROKEN with the reason unless value is 0 to max. */
+enum store_status store_check_number(
+    const char *what, int64_t value, int64_t max, struct err *err);
+
+/*
+ * One allocation for a claim or a record and its bytes, which are copied behind
+ * the struct. STORE_BROKEN for what no event can be, or STORE_UNAVAILABLE when
+ * memory is short; then there is none.
+ */
+enum store_status store_claim_create(
+    const struct store_row *row, struct store_claim **claim, struct err *err);
+enum store_status store_record_create(
+    const struct store_row *row, struct store_record **record, struct err *err);
+
+/* Copies the next attempt into the record, which has room for what it was
+ * created with. */
+enum store_status store_record_log(struct store_record *record,
+    const struct store_log_row *row, struct err *err);
 
 /* Puts a claim into those of the turn. */
 void store_take(struct store_turn *turn, struct store_claim *claim);
@@ -162,13 +210,5 @@ bool store_leave(struct store_turn *turn, int64_t due_ms);
 
 /* Frees the claims of the turn. */
 void store_forget_claims(struct store_turn *turn);
-
-/* With room for n_log attempts whose bytes are log_bytes together. */
-struct store_record *store_record_create(const struct event *ev,
-    struct slice last_error, size_t n_log, size_t log_bytes);
-
-/* Copies the next attempt into that room. */
-void store_record_log(
-    struct store_record *record, const struct store_attempt *attempt);
 
 #endif

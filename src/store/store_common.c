@@ -2,16 +2,18 @@
 #include "store/store_backend.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum event_state
-store_row_state(enum row_status status, int last_code, bool has_error)
+store_row_state(enum row_status status, bool has_code, bool has_error)
 {
 	switch (status) {
 	case ROW_WAITING:
-		return last_code != 0 || has_error ? EVENT_SERVICE_UNAVAILABLE
-						   : EVENT_PENDING;
+		return has_code || has_error ? EVENT_SERVICE_UNAVAILABLE
+					     : EVENT_PENDING;
 	case ROW_PROCESSING:
 		return EVENT_PROCESSING;
 	case ROW_COMPLETED:
@@ -177,6 +179,92 @@ store_forget_claims(struct store_turn *turn)
 	turn->cut = false;
 }
 
+/* ---- what is read ---- */
+
+enum store_status
+store_check_number(
+    const char *what, int64_t value, int64_t max, struct err *err)
+{
+	if (value >= 0 && value <= max)
+		return STORE_OK;
+	(void)err_set(err, "the datastore says %s %" PRId64, what, value);
+	return STORE_BROKEN;
+}
+
+enum store_status
+store_check_rank(const struct store_lease_turn *turn, unsigned rank,
+    unsigned n_living, struct err *err)
+{
+	if (turn->leaving || rank < n_living)
+		return STORE_OK;
+	(void)err_set(err, "the datastore does not show our registration");
+	return STORE_BROKEN;
+}
+
+enum store_status
+store_due_row(struct due_row *row, int64_t due_ms, int64_t row_id,
+    int64_t shard, struct err *err)
+{
+	enum store_status status =
+	    store_check_number("due_ms", due_ms, STORE_TIME_MAX_MS, err);
+
+	if (status == STORE_OK)
+		status =
+		    store_check_number("shard", shard, EVENT_SHARDS - 1, err);
+	*row = (struct due_row){.due_ms = due_ms,
+	    .row_id = row_id,
+	    .shard = (unsigned)(shard & (EVENT_SHARDS - 1))};
+	return status;
+}
+
+static enum store_status
+check_row(const struct store_row *row, struct err *err)
+{
+	const struct event *ev = &row->event;
+	const struct {
+		const char *name;
+		int64_t value, max;
+	} all[] = {
+	    {"id", row->id, INT64_MAX},
+	    {"shard", row->shard, EVENT_SHARDS - 1},
+	    {"status", row->status, ROW_FAILED},
+	    {"attempts", row->attempts, STORE_ATTEMPTS_MAX},
+	    {"due_ms", row->due_ms, STORE_TIME_MAX_MS},
+	    {"created_ms", row->created_ms, STORE_TIME_MAX_MS},
+	    {"expiry_ms", ev->expiry_ms, STORE_TIME_MAX_MS},
+	    {"last_code", row->last_code, INT_MAX},
+	    {"bytes of last_error", (int64_t)row->last_error.len,
+		STORE_ERROR_MAX},
+	    {"bytes of app", (int64_t)ev->app.len, EVENT_APP_MAX},
+	    {"bytes of event_id", (int64_t)ev->id.len, EVENT_ID_MAX},
+	    {"bytes of method", (int64_t)ev->method.len, EVENT_METHOD_MAX},
+	    {"bytes of url", (int64_t)ev->url.len, EVENT_URL_MAX},
+	    {"bytes of headers", (int64_t)ev->headers.len,
+		EVENT_HEADER_BYTES_MAX},
+	    {"bytes of body", (int64_t)ev->body.len, EVENT_BODY_MAX},
+	    {"count of attempts", row->n_log, STORE_LOG_MAX},
+	    {"bytes of attempts", row->log_bytes,
+		STORE_LOG_MAX * (STORE_ERROR_MAX + STORE_RESPONSE_MAX)},
+	};
+	struct err reason;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (store_check_number(all[i].name, all[i].value, all[i].max,
+			&reason) != STORE_OK) {
+			(void)err_set(err, "event %" PRId64 " is damaged: %s",
+			    row->id, reason.text);
+			return STORE_BROKEN;
+		}
+	return STORE_OK;
+}
+
+static enum store_status
+no_memory(struct err *err)
+{
+	(void)err_set(err, "out of memory");
+	return STORE_UNAVAILABLE;
+}
+
 static struct slice
 move_in(char **at, struct slice s)
 {
@@ -210,51 +298,102 @@ move_event_in(char **at, const struct event *ev)
 	};
 }
 
-struct store_claim *
-store_claim_create(const struct event *ev)
+enum store_status
+store_claim_create(
+    const struct store_row *row, struct store_claim **claim, struct err *err)
 {
-	size_t bytes = sizeof(struct store_claim) + event_bytes(ev);
-	struct store_claim *claim = malloc(bytes);
+	size_t bytes = sizeof(struct store_claim) + event_bytes(&row->event);
+	enum store_status status = check_row(row, err);
 	char *at;
 
-	if (claim == NULL)
-		return NULL;
-	*claim = (struct store_claim){.bytes = bytes};
-	at = (char *)(claim + 1);
-	claim->event = move_event_in(&at, ev);
-	return claim;
+	*claim = NULL;
+	if (status != STORE_OK)
+		return status;
+	if (row->attempts == 0) { /* it was marked, and that counts */
+		(void)err_set(err,
+		    "event %" PRId64 " is damaged: claimed without an attempt",
+		    row->id);
+		return STORE_BROKEN;
+	}
+	*claim = malloc(bytes);
+	if (*claim == NULL)
+		return no_memory(err);
+	at = (char *)(*claim + 1);
+	**claim = (struct store_claim){
+	    .row_id = row->id,
+	    .shard = (unsigned)row->shard,
+	    .attempt = (unsigned)row->attempts,
+	    .due_ms = row->due_ms,
+	    .bytes = bytes,
+	    .event = move_event_in(&at, &row->event),
+	};
+	return STORE_OK;
 }
 
-struct store_record *
-store_record_create(const struct event *ev, struct slice last_error,
-    size_t n_log, size_t log_bytes)
+enum store_status
+store_record_create(
+    const struct store_row *row, struct store_record **record, struct err *err)
 {
-	struct store_record *record;
-	char *at;
+	enum store_status status = check_row(row, err);
+	struct store_record *r;
+	size_t bytes;
 
-	record = malloc(sizeof(*record) + n_log * sizeof(*record->log) +
-			event_bytes(ev) + last_error.len + log_bytes);
-	if (record == NULL)
-		return NULL;
-	*record = (struct store_record){0};
-	record->log = (struct store_attempt *)(record + 1);
-	at = (char *)(record->log + n_log);
-	record->event = move_event_in(&at, ev);
-	record->last_error = move_in(&at, last_error);
-	return record;
+	*record = NULL;
+	if (status != STORE_OK)
+		return status;
+	bytes = sizeof(*r) + (size_t)row->n_log * sizeof(*r->log) +
+		event_bytes(&row->event) + row->last_error.len +
+		(size_t)row->log_bytes;
+	r = malloc(bytes);
+	if (r == NULL)
+		return no_memory(err);
+	*r = (struct store_record){
+	    .state = store_row_state((enum row_status)row->status,
+		row->last_code != 0, row->last_error.len > 0),
+	    .attempts = (unsigned)row->attempts,
+	    .due_ms = row->due_ms,
+	    .created_ms = row->created_ms,
+	    .last_code = (int)row->last_code,
+	    .log = (struct store_attempt *)(r + 1),
+	    .max_log = (size_t)row->n_log,
+	    .end = (char *)r + bytes,
+	};
+	r->at = (char *)(r->log + r->max_log);
+	r->event = move_event_in(&r->at, &row->event);
+	r->last_error = move_in(&r->at, row->last_error);
+	*record = r;
+	return STORE_OK;
 }
 
-void
-store_record_log(
-    struct store_record *record, const struct store_attempt *attempt)
+enum store_status
+store_record_log(struct store_record *record, const struct store_log_row *row,
+    struct err *err)
 {
-	struct slice last = record->n_log > 0
-				? record->log[record->n_log - 1].response
-				: record->last_error;
-	char *at = (char *)record + (last.p + last.len - (char *)record);
-	struct store_attempt *entry = &record->log[record->n_log++];
+	size_t room = (size_t)(record->end - record->at);
+	enum store_status status;
 
-	*entry = *attempt;
-	entry->error = move_in(&at, attempt->error);
-	entry->response = move_in(&at, attempt->response);
+	status = store_check_number(
+	    "the number of an attempt", row->number, STORE_ATTEMPTS_MAX, err);
+	if (status == STORE_OK)
+		status = store_check_number("the time of an attempt",
+		    row->at_ms, STORE_TIME_MAX_MS, err);
+	if (status == STORE_OK)
+		status = store_check_number(
+		    "the code of an attempt", row->code, INT_MAX, err);
+	if (status != STORE_OK)
+		return status;
+	if (record->n_log == record->max_log || row->error.len > room ||
+	    row->response.len > room - row->error.len) {
+		(void)err_set(err, "the datastore says more attempts, or bytes "
+				   "in them, than it counted");
+		return STORE_BROKEN;
+	}
+	record->log[record->n_log++] = (struct store_attempt){
+	    .number = (unsigned)row->number,
+	    .at_ms = row->at_ms,
+	    .code = (int)row->code,
+	    .error = move_in(&record->at, row->error),
+	    .response = move_in(&record->at, row->response),
+	};
+	return STORE_OK;
 }

@@ -183,23 +183,28 @@ insert_chunk(struct mysql_conn *c, const struct add_batch *chunk,
 	    c, &insert_events, (unsigned)chunk->n, affected, err);
 }
 
-static enum event_state
-state_from(const struct mysql_conn *c, unsigned status_column)
+/* From the second to the fourth column: status, last_code, last_error <> ''. */
+static enum store_status
+read_state(const struct mysql_conn *c, enum event_state *state, struct err *err)
 {
-	return store_row_state(
-	    (enum row_status)mysql_conn_col_i64(c, status_column),
-	    (int)mysql_conn_col_i64(c, status_column + 1),
-	    mysql_conn_col_i64(c, status_column + 2) != 0);
+	int64_t row_status = mysql_conn_col_i64(c, 1);
+
+	*state = store_row_state((enum row_status)row_status,
+	    mysql_conn_col_i64(c, 2) != 0, mysql_conn_col_i64(c, 3) != 0);
+	return store_check_number("status", row_status, ROW_FAILED, err);
 }
 
 /*
  * Fills in those of the chunk that have the key of the present row; its id goes
  * to found[].
  */
-static void
+static enum store_status
 judge_adds(const struct mysql_conn *c, const struct add_batch *chunk,
-    int64_t found[MYSQL_ROWS_MAX])
+    int64_t found[MYSQL_ROWS_MAX], struct err *err)
 {
+	enum event_state state;
+	enum store_status status = read_state(c, &state, err);
+
 	for (size_t i = 0; i < chunk->n; i++) {
 		struct store_add *add = chunk->adds[i];
 
@@ -207,7 +212,7 @@ judge_adds(const struct mysql_conn *c, const struct add_batch *chunk,
 			mysql_conn_col_bytes(c, 4), key_bytes(add->key.bytes)))
 			continue;
 		found[i] = mysql_conn_col_i64(c, 0);
-		add->state = state_from(c, 1);
+		add->state = state;
 		if (found[i] == add->row_id)
 			add->outcome = ADD_CREATED;
 		else if (slice_eq(mysql_conn_col_bytes(c, 5),
@@ -216,6 +221,7 @@ judge_adds(const struct mysql_conn *c, const struct add_batch *chunk,
 		else
 			add->outcome = ADD_CONFLICT;
 	}
+	return status;
 }
 
 /*
@@ -233,7 +239,7 @@ resolve_chunk(struct mysql_conn *c, const struct add_batch *chunk,
 		mysql_conn_bytes(c, key_bytes(chunk->adds[i]->key.bytes));
 	status = mysql_conn_select(c, &select_keys, (unsigned)chunk->n, err);
 	while (mysql_conn_next(c, &status, err))
-		judge_adds(c, chunk, found);
+		status = judge_adds(c, chunk, found, err);
 	*complete = true;
 	for (size_t i = 0; i < chunk->n; i++)
 		if (found[i] == 0)
@@ -365,36 +371,32 @@ static const struct mysql_sql find_log = {
     .columns = "iiibb",
 };
 
-static struct store_record *
-record_from_row(const struct mysql_conn *c, enum store_find what)
+static struct store_row
+read_row(const struct mysql_conn *c, enum store_find what)
 {
-	struct event ev = {
-	    .expiry_ms = mysql_conn_col_i64(c, 7),
-	    .app = mysql_conn_col_bytes(c, 9),
-	    .id = mysql_conn_col_bytes(c, 10),
+	struct store_row row = {
+	    .id = mysql_conn_col_i64(c, 0),
+	    .status = mysql_conn_col_i64(c, 1),
+	    .last_code = mysql_conn_col_i64(c, 2),
+	    .attempts = mysql_conn_col_i64(c, 4),
+	    .due_ms = mysql_conn_col_i64(c, 5),
+	    .created_ms = mysql_conn_col_i64(c, 6),
+	    .last_error = mysql_conn_col_bytes(c, 8),
+	    .event.expiry_ms = mysql_conn_col_i64(c, 7),
+	    .event.app = mysql_conn_col_bytes(c, 9),
+	    .event.id = mysql_conn_col_bytes(c, 10),
 	};
-	size_t n_log = 0, log_bytes = 0;
-	struct store_record *record;
 
 	if (what == FIND_WHOLE) {
-		ev.method = mysql_conn_col_bytes(c, 11);
-		ev.url = mysql_conn_col_bytes(c, 12);
-		ev.headers = mysql_conn_col_bytes(c, 13);
-		ev.body = mysql_conn_col_bytes(c, 14);
-		ev.body_is_text = mysql_conn_col_i64(c, 15) != 0;
-		n_log = (size_t)mysql_conn_col_i64(c, 16);
-		log_bytes = (size_t)mysql_conn_col_i64(c, 17);
+		row.event.method = mysql_conn_col_bytes(c, 11);
+		row.event.url = mysql_conn_col_bytes(c, 12);
+		row.event.headers = mysql_conn_col_bytes(c, 13);
+		row.event.body = mysql_conn_col_bytes(c, 14);
+		row.event.body_is_text = mysql_conn_col_i64(c, 15) != 0;
+		row.n_log = mysql_conn_col_i64(c, 16);
+		row.log_bytes = mysql_conn_col_i64(c, 17);
 	}
-	record = store_record_create(
-	    &ev, mysql_conn_col_bytes(c, 8), n_log, log_bytes);
-	if (record == NULL)
-		return NULL;
-	record->state = state_from(c, 1);
-	record->last_code = (int)mysql_conn_col_i64(c, 2);
-	record->attempts = (unsigned)mysql_conn_col_i64(c, 4);
-	record->due_ms = mysql_conn_col_i64(c, 5);
-	record->created_ms = mysql_conn_col_i64(c, 6);
-	return record;
+	return row;
 }
 
 static enum store_status
@@ -407,15 +409,15 @@ read_log(struct mysql_conn *c, int64_t row_id, int64_t n_log,
 	mysql_conn_i64(c, n_log);
 	status = mysql_conn_select(c, &find_log, 0, err);
 	while (mysql_conn_next(c, &status, err)) {
-		struct store_attempt attempt = {
-		    .number = (unsigned)mysql_conn_col_i64(c, 0),
+		const struct store_log_row row = {
+		    .number = mysql_conn_col_i64(c, 0),
 		    .at_ms = mysql_conn_col_i64(c, 1),
-		    .code = (int)mysql_conn_col_i64(c, 2),
+		    .code = mysql_conn_col_i64(c, 2),
 		    .error = mysql_conn_col_bytes(c, 3),
 		    .response = mysql_conn_col_bytes(c, 4),
 		};
 
-		store_record_log(record, &attempt);
+		status = store_record_log(record, &row, err);
 	}
 	return status;
 }
@@ -428,21 +430,18 @@ mysql_find(struct store_backend *backend, const struct event_key *key,
 	const struct mysql_sql *sql =
 	    what == FIND_WHOLE ? &find_whole : &find_status;
 	enum store_status status;
-	int64_t row_id, n_log;
+	struct store_row row;
 
 	mysql_conn_bytes(c, key_bytes(key->bytes));
 	status = mysql_conn_select(c, sql, 0, err);
 	if (!mysql_conn_next(c, &status, err))
 		return status;
-	*record = record_from_row(c, what);
-	if (*record == NULL)
-		return mysql_conn_no_memory(err);
-	row_id = mysql_conn_col_i64(c, 0);
-	n_log = what == FIND_WHOLE ? mysql_conn_col_i64(c, 16) : 0;
+	row = read_row(c, what);
+	status = store_record_create(&row, record, err);
 	/* To its end: what stays unread looks like the connection's. */
 	(void)mysql_conn_next(c, &status, err);
-	if (status == STORE_OK && n_log > 0)
-		status = read_log(c, row_id, n_log, *record, err);
+	if (status == STORE_OK && row.n_log > 0)
+		status = read_log(c, row.id, row.n_log, *record, err);
 	if (status != STORE_OK) {
 		store_record_free(*record);
 		*record = NULL;
@@ -479,7 +478,7 @@ cancel_body(struct mysql_conn *c, void *arg, struct err *err)
 		found = true;
 		row_id = mysql_conn_col_i64(c, 0);
 		row_status = mysql_conn_col_i64(c, 1);
-		cancel->state = state_from(c, 1);
+		status = read_state(c, &cancel->state, err);
 	}
 	cancel->outcome = CANCEL_UNKNOWN;
 	if (status != STORE_OK || !found)

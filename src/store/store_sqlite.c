@@ -159,28 +159,31 @@ look_up(struct sqlite_conn *c, const struct event_key *key, struct found *found,
     bool *row, struct err *err)
 {
 	static const char sql[] =
-	    "SELECT id, status, last_code, length(last_error), fingerprint"
+	    "SELECT id, status, last_code, last_error <> x'', fingerprint"
 	    " FROM event WHERE k = ?";
 	struct sqlite_query q = sqlite_query_start(c, sql);
 	struct slice fingerprint;
-	enum store_status status;
-	int last_code;
+	enum store_status status, read;
+	int64_t row_status;
+	bool has_code;
 
 	bind_key(&q, key);
 	status = sqlite_query_step(&q, row, err);
 	if (status != STORE_OK || !*row)
 		return status;
 	found->row_id = sqlite_read_int(&q);
-	found->status = (enum row_status)sqlite_read_int(&q);
-	last_code = (int)sqlite_read_int(&q);
+	row_status = sqlite_read_int(&q);
+	status = store_check_number("status", row_status, ROW_FAILED, err);
+	found->status = (enum row_status)row_status;
+	has_code = sqlite_read_int(&q) != 0;
 	found->state =
-	    store_row_state(found->status, last_code, sqlite_read_int(&q) > 0);
+	    store_row_state(found->status, has_code, sqlite_read_int(&q) != 0);
 	fingerprint = sqlite_read_bytes(&q);
 	memset(found->fingerprint, 0, sizeof(found->fingerprint));
 	if (fingerprint.len == sizeof(found->fingerprint))
 		memcpy(found->fingerprint, fingerprint.p, fingerprint.len);
-	sqlite_query_end(&q);
-	return STORE_OK;
+	read = sqlite_query_done(&q, err);
+	return read == STORE_OK ? status : read;
 }
 
 static enum store_status
@@ -255,11 +258,13 @@ sqlite_read_request(struct sqlite_query *q, struct event *ev)
 }
 
 static enum store_status
-log_size(struct sqlite_conn *c, int64_t row_id, size_t *n, size_t *bytes,
+log_size(struct sqlite_conn *c, int64_t row_id, int64_t *n, int64_t *bytes,
     struct err *err)
 {
+	/* length() counts the characters of a TEXT, and to the first NUL. */
 	static const char sql[] =
-	    "SELECT count(*), total(length(error) + length(response))"
+	    "SELECT count(*), coalesce(sum(length(CAST(error AS BLOB))"
+	    " + length(CAST(response AS BLOB))), 0)"
 	    " FROM attempt WHERE event = ?";
 	struct sqlite_query q = sqlite_query_start(c, sql);
 	enum store_status status;
@@ -269,10 +274,9 @@ log_size(struct sqlite_conn *c, int64_t row_id, size_t *n, size_t *bytes,
 	status = sqlite_query_step(&q, &row, err);
 	if (status != STORE_OK || !row)
 		return status;
-	*n = (size_t)sqlite_read_int(&q);
-	*bytes = (size_t)sqlite_read_int(&q);
-	sqlite_query_end(&q);
-	return STORE_OK;
+	*n = sqlite_read_int(&q);
+	*bytes = sqlite_read_int(&q);
+	return sqlite_query_done(&q, err);
 }
 
 static enum store_status
@@ -288,14 +292,18 @@ read_log(struct sqlite_conn *c, int64_t row_id, struct store_record *record,
 
 	sqlite_bind_int(&q, row_id);
 	while ((status = sqlite_query_step(&q, &row, err)) == STORE_OK && row) {
-		struct store_attempt attempt;
+		struct store_log_row attempt;
 
-		attempt.number = (unsigned)sqlite_read_int(&q);
+		attempt.number = sqlite_read_int(&q);
 		attempt.at_ms = sqlite_read_int(&q);
-		attempt.code = (int)sqlite_read_int(&q);
+		attempt.code = sqlite_read_int(&q);
 		attempt.error = sqlite_read_bytes(&q);
 		attempt.response = sqlite_read_bytes(&q);
-		store_record_log(record, &attempt);
+		status = store_record_log(record, &attempt, err);
+		if (status != STORE_OK) {
+			sqlite_query_end(&q);
+			break;
+		}
 	}
 	return status;
 }
@@ -305,38 +313,26 @@ static enum store_status
 read_record(struct sqlite_query *q, enum store_find what,
     struct store_record **record, struct err *err)
 {
-	struct store_record row = {0};
+	struct store_row row = {0};
 	enum store_status status = STORE_OK;
-	enum row_status row_status;
-	int64_t row_id;
-	size_t n_log = 0, log_bytes = 0;
 
-	row_id = sqlite_read_int(q);
-	row_status = (enum row_status)sqlite_read_int(q);
-	row.attempts = (unsigned)sqlite_read_int(q);
+	row.id = sqlite_read_int(q);
+	row.status = sqlite_read_int(q);
+	row.attempts = sqlite_read_int(q);
 	row.due_ms = sqlite_read_int(q);
 	row.created_ms = sqlite_read_int(q);
-	row.last_code = (int)sqlite_read_int(q);
+	row.last_code = sqlite_read_int(q);
 	row.last_error = sqlite_read_bytes(q);
 	sqlite_read_ids(q, &row.event);
 	if (what == FIND_WHOLE) {
 		sqlite_read_request(q, &row.event);
-		status = log_size(q->conn, row_id, &n_log, &log_bytes, err);
-		if (status != STORE_OK)
-			return status;
+		status =
+		    log_size(q->conn, row.id, &row.n_log, &row.log_bytes, err);
 	}
-	*record =
-	    store_record_create(&row.event, row.last_error, n_log, log_bytes);
-	if (*record == NULL)
-		return sqlite_conn_no_memory(q->conn, err);
-	(*record)->state =
-	    store_row_state(row_status, row.last_code, row.last_error.len > 0);
-	(*record)->attempts = row.attempts;
-	(*record)->due_ms = row.due_ms;
-	(*record)->created_ms = row.created_ms;
-	(*record)->last_code = row.last_code;
-	if (n_log > 0)
-		status = read_log(q->conn, row_id, *record, err);
+	if (status == STORE_OK)
+		status = store_record_create(&row, record, err);
+	if (status == STORE_OK && row.n_log > 0)
+		status = read_log(q->conn, row.id, *record, err);
 	return status;
 }
 
@@ -353,7 +349,7 @@ sqlite_find(struct store_backend *backend, const struct event_key *key,
 	    " FROM event WHERE k = ?";
 	struct sqlite_query q = sqlite_query_start(sqlite_conn_of(backend),
 	    what == FIND_WHOLE ? find_whole : find_status);
-	enum store_status status;
+	enum store_status status, read;
 	bool row;
 
 	bind_key(&q, key);
@@ -362,7 +358,9 @@ sqlite_find(struct store_backend *backend, const struct event_key *key,
 		return status;
 	/* As long as this query stands on its row, all reads see one state. */
 	status = read_record(&q, what, record, err);
-	sqlite_query_end(&q);
+	read = sqlite_query_done(&q, err);
+	if (read != STORE_OK)
+		status = read;
 	if (status != STORE_OK) {
 		store_record_free(*record);
 		*record = NULL;

@@ -257,20 +257,27 @@ START_TEST(record_owns_its_bytes)
 {
 	char app[] = "app", id[] = "id", body[] = "body\0tail",
 	     text[] = "refused";
-	const struct event ev = {.app = slice_of(app, 3),
-	    .id = slice_of(id, 2),
-	    .body = slice_of(body, 9),
-	    .expiry_ms = 5};
-	const struct store_attempt attempts[] = {
+	const struct store_row row = {
+	    .last_error = slice_of(text, 7),
+	    .n_log = 2,
+	    .log_bytes = 16,
+	    .event.app = slice_of(app, 3),
+	    .event.id = slice_of(id, 2),
+	    .event.body = slice_of(body, 9),
+	    .event.expiry_ms = 5,
+	};
+	const struct store_log_row attempts[] = {
 	    {.number = 1, .error = slice_of(text, 7)},
 	    {.number = 2, .code = 500, .response = slice_of(body, 9)},
 	};
-	struct store_record *record =
-	    store_record_create(&ev, slice_of(text, 7), 2, 16);
+	struct store_record *record;
+	struct err err;
 
-	ck_assert_ptr_nonnull(record);
-	store_record_log(record, &attempts[0]);
-	store_record_log(record, &attempts[1]);
+	ck_assert_int_eq(store_record_create(&row, &record, &err), STORE_OK);
+	ck_assert_int_eq(
+	    store_record_log(record, &attempts[0], &err), STORE_OK);
+	ck_assert_int_eq(
+	    store_record_log(record, &attempts[1], &err), STORE_OK);
 	memset(app, 'x', 3);
 	memset(id, 'x', 2);
 	memset(body, 'x', 9);
@@ -288,6 +295,122 @@ START_TEST(record_owns_its_bytes)
 	ck_assert(
 	    slice_eq(record->log[1].response, SLICE_LITERAL("body\0tail")));
 	store_record_free(record);
+}
+END_TEST
+
+/* A row of which only some can be true. */
+static const struct {
+	struct store_row row;
+	const char *reason; /* NULL: a record */
+} row_cases[] = {
+    {{.id = 7, .shard = 63, .status = 3, .attempts = 1}, NULL},
+    {{.id = -1}, "id -1"},
+    {{.id = 7, .shard = 64}, "event 7 is damaged: the datastore says shard 64"},
+    {{.shard = INT64_MIN}, "shard -9223372036854775808"},
+    {{.status = 4}, "status 4"},
+    {{.status = -1}, "status -1"},
+    {{.status = INT64_C(1) << 32}, "status 4294967296"},
+    {{.attempts = STORE_ATTEMPTS_MAX + 1}, "attempts 1000001"},
+    {{.due_ms = -1}, "due_ms -1"},
+    {{.due_ms = INT64_MAX}, "due_ms 9223372036854775807"},
+    {{.created_ms = INT64_MIN}, "created_ms"},
+    {{.event.expiry_ms = INT64_MAX}, "expiry_ms"},
+    {{.last_code = INT64_C(1) << 40}, "last_code"},
+    {{.last_error = {"", 513}}, "bytes of last_error 513"},
+    {{.event.app = {"", 101}}, "bytes of app 101"},
+    {{.event.id = {"", 256}}, "bytes of event_id 256"},
+    {{.event.method = {"", 17}}, "bytes of method 17"},
+    {{.event.url = {"", 8193}}, "bytes of url 8193"},
+    {{.event.headers = {"", 16385}}, "bytes of headers 16385"},
+    {{.event.body = {"", SIZE_MAX / 2}}, "bytes of body"},
+    {{.event.body = {"", EVENT_BODY_MAX + 1}}, "bytes of body 268435457"},
+    {{.n_log = -1}, "count of attempts -1"},
+    {{.n_log = INT64_C(1) << 60}, "count of attempts"},
+    {{.log_bytes = INT64_MIN}, "bytes of attempts"},
+    {{.log_bytes = INT64_MAX}, "bytes of attempts"},
+};
+
+START_TEST(nonsense_is_refused)
+{
+	const char *reason = row_cases[_i].reason;
+	enum store_status expected = reason == NULL ? STORE_OK : STORE_BROKEN;
+	struct store_record *record;
+	struct store_claim *claim;
+	struct err err;
+
+	ck_assert_int_eq(
+	    store_record_create(&row_cases[_i].row, &record, &err), expected);
+	if (reason != NULL) {
+		ck_assert_msg(strstr(err.text, reason) != NULL, "%s", err.text);
+		ck_assert_ptr_null(record);
+	}
+	store_record_free(record);
+	ck_assert_int_eq(
+	    store_claim_create(&row_cases[_i].row, &claim, &err), expected);
+	store_claim_free(claim);
+}
+END_TEST
+
+START_TEST(claim_has_an_attempt)
+{
+	const struct store_row row = {.id = 7};
+	struct store_claim *claim;
+	struct err err;
+
+	ck_assert_int_eq(store_claim_create(&row, &claim, &err), STORE_BROKEN);
+	ck_assert_ptr_null(claim);
+	ck_assert_ptr_nonnull(strstr(err.text, "event 7 is damaged"));
+}
+END_TEST
+
+/* What was counted, and what came. */
+static const struct {
+	int64_t n_log, log_bytes;
+	struct store_log_row row;
+	bool fits;
+} log_cases[] = {
+    {1, 5, {1, 2, 3, {"12", 2}, {"345", 3}}, true},
+    {1, 5, {1, 2, 3, {"12345", 5}, {"", 0}}, true},
+    {0, 0, {1, 2, 3, {"", 0}, {"", 0}}, false},
+    {0, 100, {1, 2, 3, {"", 0}, {"", 0}}, false},
+    {1, 5, {1, 2, 3, {"123456", 6}, {"", 0}}, false},
+    {1, 5, {1, 2, 3, {"", 0}, {"123456", 6}}, false},
+    {1, 5, {1, 2, 3, {"123", 3}, {"456", 3}}, false},
+    {1, 5, {1, 2, 3, {"1", 1}, {"", SIZE_MAX}}, false},
+    {1, 5, {1, 2, 3, {"", SIZE_MAX}, {"123456", 6}}, false},
+    {1, 5, {-1, 2, 3, {"", 0}, {"", 0}}, false},
+    {1, 5, {INT64_C(1) << 32, 2, 3, {"", 0}, {"", 0}}, false},
+    {1, 5, {1, INT64_MIN, 3, {"", 0}, {"", 0}}, false},
+    {1, 5, {1, 2, INT64_C(1) << 32, {"", 0}, {"", 0}}, false},
+};
+
+START_TEST(log_has_its_room_only)
+{
+	const struct store_row row = {
+	    .n_log = log_cases[_i].n_log,
+	    .log_bytes = log_cases[_i].log_bytes,
+	};
+	bool fits = log_cases[_i].fits;
+	struct store_record *record;
+	struct err err;
+
+	ck_assert_int_eq(store_record_create(&row, &record, &err), STORE_OK);
+	ck_assert_int_eq(store_record_log(record, &log_cases[_i].row, &err),
+	    fits ? STORE_OK : STORE_BROKEN);
+	ck_assert_uint_eq(record->n_log, fits ? 1 : 0);
+	store_record_free(record);
+}
+END_TEST
+
+START_TEST(rank_is_among_the_living)
+{
+	const struct store_lease_turn stays = {0}, leaves = {.leaving = true};
+	struct err err;
+
+	ck_assert_int_eq(store_check_rank(&stays, 0, 1, &err), STORE_OK);
+	ck_assert_int_eq(store_check_rank(&stays, 0, 0, &err), STORE_BROKEN);
+	ck_assert_int_eq(store_check_rank(&stays, 3, 3, &err), STORE_BROKEN);
+	ck_assert_int_eq(store_check_rank(&leaves, 3, 3, &err), STORE_OK);
 }
 END_TEST
 
@@ -309,6 +432,10 @@ main(void)
 	tcase_add_loop_test(tc, row_state, 0, COUNT(state_cases));
 	tcase_add_test(tc, clock_offset);
 	tcase_add_test(tc, record_owns_its_bytes);
+	tcase_add_loop_test(tc, nonsense_is_refused, 0, COUNT(row_cases));
+	tcase_add_test(tc, claim_has_an_attempt);
+	tcase_add_loop_test(tc, log_has_its_room_only, 0, COUNT(log_cases));
+	tcase_add_test(tc, rank_is_among_the_living);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);
 	srunner_free(sr);

@@ -1831,12 +1831,12 @@ START_TEST(sqlite_rollback)
 	s = open_url("sqlite:r.db", 1000, &lock);
 	ok(store_check(s, true, &err));
 	db = sqlite_file("r.db");
-	sqlite_run(db, "CREATE TRIGGER t AFTER INSERT ON event"
-		       " WHEN new.event_id = CAST('bad' AS BLOB)"
-		       " BEGIN SELECT RAISE(ABORT, 'bad event'); END");
+	sqlite_run(db, "CREATE INDEX t ON event (abs(CASE event_id"
+		       " WHEN CAST('bad' AS BLOB) THEN -9223372036854775808"
+		       " ELSE 0 END))");
 	ck_assert_int_eq(store_add_events(s, adds, 2, &err), STORE_BROKEN);
-	ck_assert_ptr_nonnull(strstr(err.text, "bad event"));
-	sqlite_run(db, "DROP TRIGGER t");
+	ck_assert_ptr_nonnull(strstr(err.text, "integer overflow"));
+	sqlite_run(db, "DROP INDEX t");
 	(void)sqlite3_close(db);
 	for (int i = 0; i < 2; i++) {
 		ok(store_find_event(
@@ -1846,6 +1846,145 @@ START_TEST(sqlite_rollback)
 	ok(store_add_events(s, adds, 2, &err));
 	ck_assert_int_eq(list[0].outcome, ADD_CREATED);
 	ck_assert_int_eq(list[1].outcome, ADD_CREATED);
+	store_close(&s);
+}
+END_TEST
+
+/* What one who writes into the file can make of an event, with its log, that
+ * waits. */
+static const struct {
+	const char *sql;
+	bool found; /* all the same, and claimed */
+} damages[] = {
+    {"UPDATE event SET body = NULL", false},
+    {"UPDATE event SET body = 5", false},
+    {"UPDATE event SET url = 0.5", false},
+    {"UPDATE event SET url = zeroblob(8193)", false},
+    {"UPDATE event SET method = zeroblob(17)", false},
+    {"UPDATE event SET headers = zeroblob(16385)", false},
+    {"UPDATE event SET app = zeroblob(101)", false},
+    {"UPDATE event SET event_id = zeroblob(60000)", false},
+    {"UPDATE event SET expiry_ms = -1", false},
+    {"UPDATE event SET expiry_ms = x'00'", false},
+    {"UPDATE event SET expiry_ms = 'soon'", false},
+    {"UPDATE event SET attempts = -2", false},
+    {"UPDATE event SET attempts = 9223372036854775806", false},
+    {"UPDATE event SET attempts = 1e300", false},
+    {"UPDATE event SET due_ms = -9223372036854775808", false},
+    {"UPDATE event SET url = CAST(url AS TEXT), body = CAST(body AS TEXT)",
+	true},
+    {"UPDATE event SET last_error = 'a' || char(0) || hex(zeroblob(200))",
+	true},
+    {"UPDATE attempt SET error = 'a' || char(0) || hex(zeroblob(30000))", true},
+    {"UPDATE attempt SET error = 'a' || char(0) || hex(zeroblob(200)),"
+     " response = char(233, 8364, 0) || hex(zeroblob(1000))",
+	true},
+};
+
+START_TEST(sqlite_damaged_row)
+{
+	const struct event ev = event_of("e", 1000);
+	struct store_add add = add_of(&ev), *adds[] = {&add};
+	struct store_lease_turn leases = {
+	    .owner = A, .lease_ms = 60000, .max_attempts = 3};
+	struct store_turn turn = {.owner = A,
+	    .shards = ALL,
+	    .claims = claims,
+	    .claim_max = 1,
+	    .horizon_ms = INT64_MAX};
+	struct store_record *record;
+	enum store_status expected =
+	    damages[_i].found ? STORE_OK : STORE_BROKEN;
+	struct store *s;
+	sqlite3 *db;
+
+	empty_dir();
+	s = open_url("sqlite:d.db", 1000, NULL);
+	ok(store_check(s, true, &err));
+	ok(store_add_events(s, adds, 1, &err));
+	ok(store_lease(s, &leases, NULL, 0, &err));
+	db = sqlite_file("d.db");
+	sqlite_run(db, "INSERT INTO attempt SELECT id, 1, 5, 500, x'61', x'62'"
+		       " FROM event");
+	sqlite_run(db, "PRAGMA ignore_check_constraints = ON");
+	sqlite_run(db, "PRAGMA writable_schema = ON");
+	sqlite_run(db, "UPDATE sqlite_master SET sql = replace(sql,"
+		       " 'NOT NULL', '') WHERE name = 'event'");
+	(void)sqlite3_close(db);
+	db = sqlite_file("d.db");
+	sqlite_run(db, "PRAGMA ignore_check_constraints = ON");
+	sqlite_run(db, damages[_i].sql);
+	(void)sqlite3_close(db);
+
+	ck_assert_int_eq(
+	    store_find_event(s, &add.key, FIND_WHOLE, &record, &err), expected);
+	ck_assert((record != NULL) == damages[_i].found);
+	if (record != NULL) {
+		ck_assert_uint_eq(record->n_log, 1);
+		ck_assert(slice_eq(record->event.body, ev.body));
+	}
+	store_record_free(record);
+	ck_assert_int_eq(store_turn(s, &turn, &err), expected);
+	ck_assert_uint_eq(turn.n_claims, damages[_i].found ? 1 : 0);
+	free_claims(&turn);
+	store_close(&s);
+}
+END_TEST
+
+/* Nothing in a file is run. */
+START_TEST(sqlite_code_in_the_file)
+{
+	const struct event ev = event_of("e", 1000);
+	struct store_add add = add_of(&ev), *adds[] = {&add};
+	struct store_record *record;
+	struct store *s;
+	sqlite3 *db;
+
+	empty_dir();
+	s = open_url("sqlite:c.db", 1000, NULL);
+	ok(store_check(s, true, &err));
+	db = sqlite_file("c.db");
+	sqlite_run(db, "CREATE TRIGGER t AFTER INSERT ON event"
+		       " BEGIN DELETE FROM event; END");
+	(void)sqlite3_close(db);
+	ok(store_add_events(s, adds, 1, &err));
+	ok(store_find_event(s, &add.key, FIND_STATUS, &record, &err));
+	ck_assert_ptr_nonnull(record);
+	store_record_free(record);
+	store_close(&s);
+
+	db = sqlite_file("c.db");
+	sqlite_run(db, "ALTER TABLE lease RENAME TO leases");
+	sqlite_run(db, "CREATE VIEW lease AS SELECT * FROM leases");
+	(void)sqlite3_close(db);
+	expect_broken("sqlite:c.db", "the tables that we made");
+}
+END_TEST
+
+/* Leases and registrations that no worker writes. */
+static const char *const lease_damages[] = {
+    "INSERT INTO lease VALUES (64, 0, 0)",
+    "INSERT INTO lease VALUES (-1, 0, 0)",
+    "UPDATE lease SET owner = x'00' WHERE shard = 5",
+    "UPDATE lease SET until_ms = 'never' WHERE shard = 5",
+};
+
+START_TEST(sqlite_damaged_lease)
+{
+	struct store_lease_turn turn = {
+	    .owner = A, .lease_ms = 60000, .max_attempts = 3};
+	struct store *s;
+	sqlite3 *db;
+
+	empty_dir();
+	s = open_url("sqlite:l.db", 1000, NULL);
+	ok(store_check(s, true, &err));
+	db = sqlite_file("l.db");
+	sqlite_run(db, "PRAGMA ignore_check_constraints = ON");
+	sqlite_run(db, lease_damages[_i]);
+	(void)sqlite3_close(db);
+	ck_assert_int_eq(
+	    store_lease(s, &turn, NULL, 0, &err), STORE_BROKEN);
 	store_close(&s);
 }
 END_TEST
@@ -1950,6 +2089,11 @@ add_sqlite(Suite *suite)
 	tcase_add_test(tc, sqlite_without_schema);
 	tcase_add_test(tc, sqlite_busy);
 	tcase_add_test(tc, sqlite_rollback);
+	tcase_add_loop_test(tc, sqlite_damaged_row, 0,
+	    (int)(sizeof(damages) / sizeof(damages[0])));
+	tcase_add_test(tc, sqlite_code_in_the_file);
+	tcase_add_loop_test(tc, sqlite_damaged_lease, 0,
+	    (int)(sizeof(lease_damages) / sizeof(lease_damages[0])));
 	tcase_add_test(tc, sqlite_first_openers_race);
 }
 
