@@ -180,8 +180,8 @@ static struct json_object *
 child_json(const struct master *m, const struct generation *gen,
     const struct place *place)
 {
-	const struct scoreboard_slot *slot =
-	    &m->sb.shared->slots[place->pid == 0 ? 0 : place->slot];
+	const struct scoreboard_place *slot =
+	    scoreboard_place(&m->sb, place->pid == 0 ? 0 : place->slot);
 	bool alive = place->pid != 0;
 	struct json_object *o = json_object_new_object();
 

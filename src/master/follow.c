@@ -62,12 +62,12 @@ follow_open(struct master *m, struct err *err)
 	if (m->options.handover == NULL)
 		return 0;
 	scoreboard_share_write_lock(&m->sb, m->options.handover->write_lock_fd);
-	atomic_store(&m->sb.shared->turn_offset_ms,
+	atomic_store(&m->sb.writable->master.turn_offset_ms,
 	    m->options.handover->turn_offset_ms);
-	atomic_store(
-	    &m->sb.shared->turn_mono_ms, m->options.handover->turn_mono_ms);
-	m->old_io = loop_io_create(m->loop, m->options.handover->fd, LOOP_READ,
-	    on_old_master, m);
+	atomic_store(&m->sb.writable->master.turn_mono_ms,
+	    m->options.handover->turn_mono_ms);
+	m->old_io = loop_io_create(
+	    m->loop, m->options.handover->fd, LOOP_READ, on_old_master, m);
 	return m->old_io == NULL ? err_set(err, "out of memory") : 0;
 }
 

@@ -162,7 +162,7 @@ master_stop(struct master *m)
 		master_upgrade_failed(
 		    m, SLICE_LITERAL("the daemon is stopping"));
 	}
-	atomic_store(&m->sb.shared->stopping, true);
+	atomic_store(&m->sb.writable->master.stopping, true);
 	if (m->next != NULL)
 		change_failed(m, m->current == NULL
 				     ? "stopped before it was ready"

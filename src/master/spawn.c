@@ -37,9 +37,10 @@ int
 spawn_child(struct master *m, const struct generation *gen, struct place *place,
     struct err *err)
 {
+	struct err reason;
 	struct child child = {
 	    .role = place->role,
-	    .slot = scoreboard_slot_claim(&m->sb, place->role, gen->number),
+	    .slot = scoreboard_slot_claim(&m->sb, place->role, &reason),
 	    .number = place->number,
 	    .generation = gen->number,
 	    .cfg = &gen->cfg,
@@ -50,9 +51,8 @@ spawn_child(struct master *m, const struct generation *gen, struct place *place,
 	pid_t pid;
 
 	if (child.slot == -1)
-		return err_set(err,
-		    "no room for %s %u: too many old children still drain",
-		    role_name(place->role), place->number);
+		return err_set(err, "no room for %s %u: %s",
+		    role_name(place->role), place->number, reason.text);
 	if (place->role == ROLE_SERVICE) {
 		child.listen_fds = gen->listener->fds;
 		child.n_listen = gen->listener->n;
@@ -66,6 +66,7 @@ spawn_child(struct master *m, const struct generation *gen, struct place *place,
 		    role_name(place->role), place->number);
 		scoreboard_slot_release(&m->sb, child.slot);
 	} else {
+		scoreboard_slot_fill(&m->sb, child.slot, pid);
 		place->pid = pid;
 		place->slot = child.slot;
 		place->state = CHILD_STARTING;

@@ -130,14 +130,14 @@ spawn_successor(struct upgrade *u, int fd, struct err *err)
 	    .control_fd = control_fd(m->control),
 	    .write_lock_fd = m->sb.write_lock_fd,
 	    .activated = m->options.activated,
-	    .turn_mono_ms = atomic_load(&m->sb.shared->turn_mono_ms),
-	    .turn_offset_ms = atomic_load(&m->sb.shared->turn_offset_ms),
 	};
 
+	scoreboard_last_turn(
+	    &m->sb, &handover.turn_mono_ms, &handover.turn_offset_ms);
 	if (listener != NULL) {
 		handover.n_listen = listener->n;
-		memcpy(handover.listen_fds, listener->fds,
-		    sizeof(listener->fds));
+		memcpy(
+		    handover.listen_fds, listener->fds, sizeof(listener->fds));
 	}
 	sigpipe_block();
 	u->pid = fork();
@@ -167,18 +167,20 @@ tell(const struct upgrade *u, uint64_t record)
 }
 
 static uint64_t
-count_changes(const struct scoreboard_shared *shared)
+count_changes(const struct master *m)
 {
-	return atomic_load(&shared->membership) +
-	       atomic_load(&shared->n_unheld);
+	/* The end of a child is a change of the master's own. */
+	return scoreboard_membership(&m->sb) +
+	       atomic_load(&m->sb.shared->master.news.changes) +
+	       scoreboard_n_unheld(&m->sb);
 }
 
 static void
 tell_news(struct upgrade *u)
 {
-	const struct scoreboard_shared *shared = u->master->sb.shared;
+	const struct scoreboard_master *shared = &u->master->sb.shared->master;
 	uint64_t n_dead = atomic_load(&shared->n_dead);
-	uint64_t n_changes = count_changes(shared);
+	uint64_t n_changes = count_changes(u->master);
 
 	for (; u->n_dead != n_dead; u->n_dead++) {
 		uint64_t owner =
@@ -214,7 +216,7 @@ on_ready(struct upgrade *u)
 	u->kill_at_ms = INT64_MAX;
 	/* All its workers look when they start, but do not know of those whose
 	 * leases nobody was left here to take over. */
-	n_dead = atomic_load(&m->sb.shared->n_dead);
+	n_dead = atomic_load(&m->sb.shared->master.n_dead);
 	u->n_dead = n_dead > SCOREBOARD_DEAD ? n_dead - SCOREBOARD_DEAD : 0;
 	u->n_changes = 0;
 	master_replaced(m, u->pid);
@@ -234,8 +236,8 @@ hear(struct upgrade *u)
 		return 0;
 	if (n <= 0)
 		return -1;
-	if (!u->took_over && slice_eq(slice_of(text, (size_t)n),
-				 SLICE_LITERAL(HANDOVER_READY)))
+	if (!u->took_over &&
+	    slice_eq(slice_of(text, (size_t)n), SLICE_LITERAL(HANDOVER_READY)))
 		on_ready(u);
 	else
 		/* What goes beyond the room is of no more use. */

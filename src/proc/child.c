@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/sigpipe.h"
 #include "proc/confine.h"
+#include "proc/status.h"
 
 static void
 set_log_name(const struct child *child)
@@ -27,29 +28,29 @@ child_isolate(struct child *child, struct err *err)
 {
 	size_t n = 0;
 	int *keep = calloc(
-	    3 + SCOREBOARD_WORKER_SLOTS + child->n_listen, sizeof(*keep));
+	    4 + SCOREBOARD_WORKER_SLOTS + child->n_listen, sizeof(*keep));
 
 	if (keep == NULL)
 		return err_set(err, "out of memory");
 	keep[n++] = child->status_fd;
 	keep[n++] = child->life_fd;
 	keep[n++] = log_fd();
+	if (child->role == ROLE_WORKER)
+		keep[n++] = child->sb->wake_fds[child->slot][0];
 	for (size_t i = 0; i < SCOREBOARD_WORKER_SLOTS; i++)
-		keep[n++] = child->sb->wake_fd[i];
+		keep[n++] = child->sb->wake_fds[i][1];
 	for (size_t i = 0; i < child->n_listen; i++)
 		keep[n++] = child->listen_fds[i];
 	fd_close_others(keep, n);
 	free(keep);
 	set_log_name(child);
-	child->score = &child->sb->shared->slots[child->slot];
-	atomic_store(&child->score->pid, getpid());
+	child->score = scoreboard_enter(child->sb, child->slot);
 	return confine(child, err);
 }
 
 static void
-report(struct child *child, enum child_state state, const char *reason)
+report(const struct child *child, enum child_state state, const char *reason)
 {
-	atomic_store(&child->score->state, (int)state);
 	/* A master that is gone does not need to know. */
 	(void)status_send(child->status_fd, state, reason);
 }
@@ -150,8 +151,7 @@ child_ready(struct child *child)
 void
 child_failed(struct child *child, const char *reason)
 {
-	/* Without child_isolate there is no slot to write to. */
-	(void)status_send(child->status_fd, CHILD_FAILED, reason);
+	report(child, CHILD_FAILED, reason);
 }
 
 void
@@ -174,8 +174,8 @@ child_store_params(const struct child *child, struct store_params *params)
 	    .password = cfg->password,
 	    .connect_timeout_ms = cfg->connect_timeout_ms,
 	    .timeout_ms = cfg->timeout_ms,
-	    .max_event_bytes =
-		(size_t)child->cfg->service.max_body_bytes,
-	    .write_lock = store_is_sqlite(cfg->url) ? child->sb->write_lock : NULL,
+	    .max_event_bytes = (size_t)child->cfg->service.max_body_bytes,
+	    .write_lock =
+		store_is_sqlite(cfg->url) ? child->sb->write_lock : NULL,
 	};
 }

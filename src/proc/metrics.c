@@ -21,14 +21,28 @@ metric_is_gauge(enum metric metric)
 	return strcmp(rows[metric].type, "gauge") == 0;
 }
 
+/* A child may have written anything. */
+static int64_t
+saturated_sum(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	if (__builtin_add_overflow(a, b, &sum))
+		return b < 0 ? INT64_MIN : INT64_MAX;
+	return sum;
+}
+
 int64_t
 metrics_sum(const struct scoreboard *sb, enum metric metric)
 {
 	int64_t sum = 0;
 
-	for (size_t i = 0; i < SCOREBOARD_SLOTS; i++)
-		sum += atomic_load_explicit(
-		    &sb->shared->slots[i].metric[metric], memory_order_relaxed);
+	for (int i = 0; (i = scoreboard_next_used(sb, i)) < SCOREBOARD_SLOTS;
+	     i++)
+		sum = saturated_sum(
+		    sum, atomic_load_explicit(
+			     &scoreboard_slot(sb, i)->metric[metric],
+			     memory_order_relaxed));
 	return sum;
 }
 

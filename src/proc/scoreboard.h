@@ -11,14 +11,18 @@
 #include "event/event.h"
 #include "proc/metrics.h"
 #include "proc/role.h"
-#include "proc/status.h"
 #include "store/write_lock.h"
 
 /*
- * Shared memory of a master and its children: one slot per child, kept up to
- * date by that child alone (the master fills it before fork and marks its end),
- * and what services and workers of one host tell each other. Counters of a slot
- * survive its child, so sums over the slots never go back.
+ * Shared memory of a master and its children, in parts with a single writer
+ * each: the master's, and a slot per child. Each part is a memory file of its
+ * own, mapped twice before any fork: for writing, which a child loses for all
+ * but its own slot (scoreboard_enter), and for reading; its seals let nobody
+ * write to it in another way, and no descriptor of it is left.
+ *
+ * A child may have been taken over, so what stands in a slot is a hint: it is
+ * never an index or a pointer, and whoever reads a time or a number checks its
+ * range. What must be right stands in the master's part.
  */
 enum {
 	/* Two generations of the most that the configuration allows, so that
@@ -29,60 +33,121 @@ enum {
 	SCOREBOARD_SERVICE_SLOTS = 2 * SCOREBOARD_SERVICES_MAX,
 	SCOREBOARD_SLOTS = SCOREBOARD_WORKER_SLOTS + SCOREBOARD_SERVICE_SLOTS,
 	SCOREBOARD_DEAD = 64,
+	/* Pages of any size that is in use; memory that nobody touched costs
+	 * nothing. */
+	SCOREBOARD_PART_BYTES = 64 * 1024,
 };
 
-struct scoreboard_slot {
-	_Atomic pid_t pid; /* 0: free; before the fork the master's */
-	_Atomic int role;  /* enum role */
-	_Atomic int state; /* enum child_state */
-	_Atomic uint32_t generation;
+/* What one process tells the workers. */
+struct scoreboard_news {
+	/* Changes when a worker came, went, or set shards free: then all look
+	 * at their leases. */
+	_Atomic uint64_t changes;
+	/* Events added to shards that no worker here holds. */
+	_Atomic uint64_t n_unheld;
+	/* To each worker slot: the earliest event that was added since the
+	 * worker's look of that number. */
+	struct {
+		_Atomic uint64_t look;
+		_Atomic int64_t due_ms;
+	} added[SCOREBOARD_WORKER_SLOTS];
+};
+
+/* What the master knows of a slot. */
+struct scoreboard_place {
+	_Atomic pid_t pid;          /* 0: free; before the fork the master's */
 	_Atomic int64_t started_ms; /* wall clock */
 	_Atomic uint64_t owner;     /* worker: its lease token, or 0 */
-	/* Worker: it sleeps until then (database's clock); a service that
-	 * commits an earlier event lowers this and wakes it. The worker stores
-	 * INT64_MAX before it looks at the datastore and only lowers it after
-	 * that: so no event committed in between is slept over. */
-	_Atomic int64_t wake_at_ms;
-	/* Worker, monotonic: since when it waits for the datastore, failures
-	 * included, or 0; and when it last did something about that. */
-	_Atomic int64_t asking_ms, tried_ms;
+};
+
+struct scoreboard_master {
+	struct scoreboard_place places[SCOREBOARD_SLOTS];
+	/* Slots that ever had a child: the first ones of each kind. */
+	_Atomic int n_worker_slots, n_service_slots;
+	/* Owners whose process is known to be gone: a ring. */
+	_Atomic uint64_t dead[SCOREBOARD_DEAD];
+	_Atomic uint64_t n_dead; /* ever */
+	/* The daemon ends: not set while one generation follows another. */
+	_Atomic bool stopping;
+	/* Of the master that this one follows; as in a worker's slot. */
+	_Atomic int64_t turn_mono_ms, turn_offset_ms;
+	struct scoreboard_news news;
+};
+
+/* What a child tells; survives it until the next one has the slot. */
+struct scoreboard_slot {
+	struct scoreboard_news news;
+	/* Sums over the slots never go back: counters go on with the next
+	 * child of the slot. */
 	_Atomic int64_t metric[METRIC_COUNT];
+
+	/* The rest is a worker's. The shards that it holds, a bit each. */
+	_Atomic uint64_t shards;
+	/* It sleeps until then (database's clock), or until an earlier event
+	 * that somebody's news tell. Before it looks at the datastore it takes
+	 * the next number and stores INT64_MAX: so an event committed from
+	 * then on is told to this look, and no event committed in between is
+	 * slept over. */
+	_Atomic uint64_t look;
+	_Atomic int64_t wake_at_ms;
+	/* Monotonic: since when it waits for the datastore, failures included,
+	 * or 0; and when it last did something about that. */
+	_Atomic int64_t asking_ms, tried_ms;
+	/* Of its last lease turn, 0 for none: the monotonic time, and the
+	 * database's clock minus that. */
+	_Atomic int64_t turn_mono_ms, turn_offset_ms;
 };
 
 struct scoreboard_shared {
-	/* Which worker slot of this host holds a shard, or -1. */
-	_Atomic int shard_slot[EVENT_SHARDS];
-	/* Owners whose process is known to be gone: the master's ring. */
-	_Atomic uint64_t dead[SCOREBOARD_DEAD];
-	_Atomic uint64_t n_dead; /* ever */
-	/* Changes when a worker came, went, or set shards free: then all look
-	 * at their leases. */
-	_Atomic uint64_t membership;
-	/* Events added to shards that no worker here holds. */
-	_Atomic uint64_t n_unheld;
-	/* The daemon ends: not set while one generation follows another. */
-	_Atomic bool stopping;
-	_Atomic int64_t clock_offset_ms; /* database's clock minus ours */
-	/* Of the last lease turn of any worker, 0 for none: the monotonic time,
-	 * and the database's clock minus that. */
-	_Atomic int64_t turn_mono_ms;
-	_Atomic int64_t turn_offset_ms;
+	union {
+		struct scoreboard_master master;
+		char master_part[SCOREBOARD_PART_BYTES];
+	};
 	/* The workers' come first. */
-	struct scoreboard_slot slots[SCOREBOARD_SLOTS];
+	union {
+		struct scoreboard_slot slot;
+		char part[SCOREBOARD_PART_BYTES];
+	} children[SCOREBOARD_SLOTS];
 };
 
 struct scoreboard {
-	struct scoreboard_shared *shared;
+	/* Everything, for reading. */
+	const struct scoreboard_shared *shared;
+	/* What this process may write to; the rest of it is not mapped. */
+	struct scoreboard_shared *writable;
+	int self; /* our slot, -1: the master's part */
 	/* Of a SQLite file; apart, since a successor maps it, too. */
 	struct write_lock *write_lock;
 	int write_lock_fd;
-	/* An eventfd per worker slot, inherited by all children. */
-	int wake_fd[SCOREBOARD_WORKER_SLOTS];
+	/* A pipe per worker slot: its worker has the reading end, all others
+	 * the writing one. */
+	int wake_fds[SCOREBOARD_WORKER_SLOTS][2];
 };
 
-/* Maps the memory and opens the eventfds, before any fork. 0 or -1. */
+/* Maps the memory and opens the pipes, before any fork. 0 or -1. */
 int scoreboard_create(struct scoreboard *sb, struct err *err);
 void scoreboard_free(struct scoreboard *sb);
+
+/*
+ * In a child: of all that it has inherited it can write to its slot alone, for
+ * good. Returns the slot.
+ */
+struct scoreboard_slot *scoreboard_enter(struct scoreboard *sb, int slot);
+
+static inline const struct scoreboard_slot *
+scoreboard_slot(const struct scoreboard *sb, int slot)
+{
+	return &sb->shared->children[slot].slot;
+}
+
+static inline const struct scoreboard_place *
+scoreboard_place(const struct scoreboard *sb, int slot)
+{
+	return &sb->shared->master.places[slot];
+}
+
+/* The first slot from slot on that ever had a child, or SCOREBOARD_SLOTS. */
+int scoreboard_next_used(const struct scoreboard *sb, int slot);
 
 /*
  * Takes fd over: the write lock in its memory takes the place of the own one,
@@ -90,9 +155,17 @@ void scoreboard_free(struct scoreboard *sb);
  */
 void scoreboard_share_write_lock(struct scoreboard *sb, int fd);
 
-/* A free slot for the role, claimed by the master for a child to be, or -1. */
+/* ---- the master ---- */
+
+/*
+ * A free slot for the role, claimed for a child to be, a worker with an owner
+ * token; or -1.
+ */
 int scoreboard_slot_claim(
-    struct scoreboard *sb, enum role role, uint32_t generation);
+    struct scoreboard *sb, enum role role, struct err *err);
+
+/* The child is there. */
+void scoreboard_slot_fill(struct scoreboard *sb, int slot, pid_t pid);
 
 /*
  * The child of the slot is gone: the slot is free, its gauges are zero. A
@@ -101,31 +174,40 @@ int scoreboard_slot_claim(
  */
 void scoreboard_slot_release(struct scoreboard *sb, int slot);
 
-/* Makes a worker look at its leases and its wake time. */
-void scoreboard_wake(const struct scoreboard *sb, int worker_slot);
+/* An owner of leases whose process is gone, and had no slot here. */
+void scoreboard_owner_gone(struct scoreboard *sb, uint64_t owner);
 
-/* All workers but one; -1 for no exception. */
-void scoreboard_wake_workers(const struct scoreboard *sb, int except_slot);
+/* ---- everybody ---- */
 
-/*
- * Makes all workers but one look at their leases (-1: all). *seen, the caller's
- * last look at the membership, moves on if it was up to date; NULL for none.
- */
-void scoreboard_membership_changed(
-    const struct scoreboard *sb, int except_slot, uint64_t *seen);
+/* Makes all workers but this process look at their leases. */
+void scoreboard_membership_changed(const struct scoreboard *sb);
+
+/* Another number when others than this process have changed something. */
+uint64_t scoreboard_membership(const struct scoreboard *sb);
+
+/* Events added where no worker of this host was told, ever. */
+uint64_t scoreboard_n_unheld(const struct scoreboard *sb);
 
 /* Leases were set free, or events added, where nobody here was told. */
 void scoreboard_look_again(const struct scoreboard *sb);
 
-/* An owner of leases whose process is gone, and had no slot here. */
-void scoreboard_owner_gone(struct scoreboard *sb, uint64_t owner);
-
 /*
- * A service committed an event: wakes the worker of this host that holds the
- * shard if it would sleep longer than that.
+ * An event was committed: wakes whom of this host holds the shard if it would
+ * sleep longer than that.
  */
 void scoreboard_event_added(
     const struct scoreboard *sb, unsigned shard, int64_t due_ms);
+
+/* Until when the worker of the slot may sleep, or 0 or more, or INT64_MAX. */
+int64_t scoreboard_wake_at_ms(const struct scoreboard *sb, int worker_slot);
+
+/*
+ * The last lease turn of any worker, here or under the master before: its
+ * monotonic time, not in the future, or 0 for none, and the database's clock
+ * minus that, 0 or more.
+ */
+void scoreboard_last_turn(
+    const struct scoreboard *sb, int64_t *mono_ms, int64_t *offset_ms);
 
 static inline void
 metric_add(struct scoreboard_slot *slot, enum metric metric, int64_t n)

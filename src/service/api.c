@@ -423,7 +423,7 @@ static void
 handle_readyz(struct exchange *x)
 {
 	/* A child that drains after a reload has successors which are ready. */
-	if (atomic_load(&x->service->child->sb->shared->stopping))
+	if (atomic_load(&x->service->child->sb->shared->master.stopping))
 		answer_problem(x, 503, "draining");
 	else
 		submit(x, run_ping, pinged);

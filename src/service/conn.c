@@ -84,7 +84,7 @@ idle_timeout_ms(const struct service *service)
 
 	if (!service->draining)
 		return service->cfg->service.idle_timeout_ms;
-	if (atomic_load(&service->child->sb->shared->stopping))
+	if (atomic_load(&service->child->sb->shared->master.stopping))
 		return STOP_IDLE_MS;
 	return half_ms < DRAIN_IDLE_MS ? half_ms : DRAIN_IDLE_MS;
 }

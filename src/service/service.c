@@ -228,7 +228,7 @@ drain(void *arg)
 	struct service *service = arg;
 	struct conn *c;
 
-	if (atomic_load(&service->child->sb->shared->stopping))
+	if (atomic_load(&service->child->sb->shared->master.stopping))
 		accept_backlog(service);
 	service->draining = true;
 	for (size_t i = 0; i < service->child->n_listen; i++)

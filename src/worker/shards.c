@@ -14,14 +14,9 @@ enum {
 	CLOCK_STEP_MS = 50, /* more than two readings are apart */
 	SHORT_RENEW_MS = 1000,
 	AWAY_SLACK_MS = 2000,
+	LOOK_GAP_MS = 50, /* between looks since others changed something */
 	SWEEP_MS = 60000,
 };
-
-static uint64_t
-bit(unsigned shard)
-{
-	return UINT64_C(1) << shard;
-}
 
 static struct worker *
 worker_of(struct store_job *job)
@@ -40,24 +35,13 @@ run(struct store *store, struct store_job *job)
 	    store_lease(store, &w->lease, w->known, w->n_known, &w->err);
 }
 
-/* Tells the services of this host which worker to wake for a shard. */
+/* Tells the services of this host for which shards to wake us. */
 static void
-publish(struct worker *w, uint64_t gained, uint64_t lost)
+publish(struct worker *w, uint64_t shards)
 {
-	_Atomic int *shard_slot = w->child->sb->shared->shard_slot;
-
-	for (unsigned s = 0; s < EVENT_SHARDS; s++) {
-		int ours = w->child->slot;
-
-		if ((gained & bit(s)) != 0)
-			atomic_store(&shard_slot[s], ours);
-		else if ((lost & bit(s)) != 0)
-			/* unless the next holder was faster */
-			atomic_compare_exchange_strong(
-			    &shard_slot[s], &ours, -1);
-	}
-	metric_set(w->child->score, METRIC_SHARDS_HELD,
-	    __builtin_popcountll(w->shards));
+	atomic_store(&w->child->score->shards, shards);
+	metric_set(
+	    w->child->score, METRIC_SHARDS_HELD, __builtin_popcountll(shards));
 }
 
 /* What was begun there is finished; the rest is for who holds them next. */
@@ -118,12 +102,11 @@ expected_ms(const struct worker *w, int64_t mono_ms)
 static void
 inherit_base(struct worker *w)
 {
-	const struct scoreboard_shared *shared = w->child->sb->shared;
+	int64_t mono_ms, offset_ms;
 
-	w->base_mono_ms = atomic_load(&shared->turn_mono_ms);
-	if (w->base_mono_ms != 0)
-		w->base_ms =
-		    w->base_mono_ms + atomic_load(&shared->turn_offset_ms);
+	scoreboard_last_turn(w->child->sb, &mono_ms, &offset_ms);
+	w->base_mono_ms = mono_ms;
+	w->base_ms = mono_ms == 0 ? 0 : mono_ms + offset_ms;
 }
 
 /*
@@ -158,7 +141,7 @@ judged_ms(struct worker *w, int64_t mono_ms)
 static void
 note_step(struct worker *w)
 {
-	struct scoreboard_shared *shared = w->child->sb->shared;
+	struct scoreboard_slot *score = w->child->score;
 	int64_t mono_ms = clock_mono_ms(), now_ms = w->lease.now_ms;
 	int64_t least_ms = expected_ms(w, w->lease_sent_ms);
 	int64_t most_ms = expected_ms(w, mono_ms);
@@ -180,8 +163,8 @@ note_step(struct worker *w)
 	w->base_mono_ms = mono_ms;
 	/* A turn that waited for a lock may have asked before. */
 	w->base_error_ms = mono_ms - w->lease_sent_ms;
-	atomic_store(&shared->turn_offset_ms, now_ms - mono_ms);
-	atomic_store(&shared->turn_mono_ms, mono_ms);
+	atomic_store(&score->turn_offset_ms, now_ms - mono_ms);
+	atomic_store(&score->turn_mono_ms, mono_ms);
 }
 
 static void
@@ -200,8 +183,6 @@ note_clock(struct worker *w)
 	}
 	w->wall_offset_ms = wall_offset_ms;
 	w->clock_offset_ms = offset_ms;
-	atomic_store(
-	    &w->child->sb->shared->clock_offset_ms, w->clock_offset_ms);
 	if (llabs(offset_ms) <= CLOCK_SKEW_MS) {
 		w->logged_skew_ms = 0;
 	} else if (llabs(offset_ms - w->logged_skew_ms) > CLOCK_SKEW_MS) {
@@ -242,7 +223,7 @@ done(struct store_job *job)
 	w->lease_until_ms = w->lease_sent_ms + w->cfg->lease_ms;
 	w->lease_due_ms = w->lease_sent_ms + renew_ms(w);
 	note_clock(w);
-	publish(w, gained, lost);
+	publish(w, w->shards);
 	if (lost != 0)
 		lose(w, lost);
 	take_strays(w);
@@ -256,8 +237,7 @@ done(struct store_job *job)
 	}
 	/* Others may now find theirs: our arrival, or shards set free. */
 	if (first || lost != 0)
-		scoreboard_membership_changed(
-		    w->child->sb, w->child->slot, &w->membership);
+		scoreboard_membership_changed(w->child->sb);
 	if (w->lease.leaving && !w->lease.in_doubt && w->n_known == 0)
 		loop_stop(w->loop);
 }
@@ -298,14 +278,26 @@ list_known(struct worker *w)
 static size_t
 list_dead(struct worker *w)
 {
-	const struct scoreboard_shared *shared = w->child->sb->shared;
-	uint64_t n = atomic_load(&shared->n_dead);
+	const struct scoreboard_master *master = &w->child->sb->shared->master;
+	uint64_t n_dead = atomic_load(&master->n_dead);
+	size_t n = 0;
 
-	if (n > SCOREBOARD_DEAD)
-		n = SCOREBOARD_DEAD;
-	for (uint64_t i = 0; i < n; i++)
-		w->dead[i] = atomic_load(&shared->dead[i]);
-	return (size_t)n;
+	if (n_dead > SCOREBOARD_DEAD)
+		n_dead = SCOREBOARD_DEAD;
+	for (uint64_t i = 0; i < n_dead; i++) {
+		w->dead[n] = atomic_load(&master->dead[i]);
+		/* Whatever another master has told: we live. */
+		if (w->dead[n] != w->owner)
+			n++;
+	}
+	return n;
+}
+
+/* Whether a time of another's slot is one at all, and not in the future. */
+static bool
+is_past(int64_t ms, int64_t mono_ms)
+{
+	return ms > 0 && ms <= mono_ms;
 }
 
 /*
@@ -316,19 +308,22 @@ static size_t
 list_away(struct worker *w, int64_t mono_ms)
 {
 	const struct config_datastore *store = &w->child->cfg->datastore;
+	const struct scoreboard *sb = w->child->sb;
 	int64_t patience_ms =
 	    store->connect_timeout_ms + store->timeout_ms + AWAY_SLACK_MS;
 	size_t n = 0;
 
-	for (int i = 0; i < SCOREBOARD_WORKER_SLOTS; i++) {
-		const struct scoreboard_slot *slot =
-		    &w->child->sb->shared->slots[i];
-		uint64_t owner = atomic_load(&slot->owner);
+	for (int i = 0;
+	     (i = scoreboard_next_used(sb, i)) < SCOREBOARD_WORKER_SLOTS; i++) {
+		const struct scoreboard_slot *slot = scoreboard_slot(sb, i);
+		uint64_t owner = atomic_load(&scoreboard_place(sb, i)->owner);
 		int64_t asking_ms = atomic_load(&slot->asking_ms);
+		int64_t tried_ms = atomic_load(&slot->tried_ms);
 
-		if (i != w->child->slot && owner != 0 && asking_ms != 0 &&
+		if (i != w->child->slot && owner != 0 &&
+		    is_past(asking_ms, mono_ms) && is_past(tried_ms, mono_ms) &&
 		    mono_ms - asking_ms >= w->cfg->lease_ms / 3 &&
-		    mono_ms - atomic_load(&slot->tried_ms) < patience_ms)
+		    mono_ms - tried_ms < patience_ms)
 			w->away[n++] = owner;
 	}
 	return n;
@@ -360,7 +355,7 @@ shards_check_clock(struct worker *w)
 void
 shards_fini(struct worker *w)
 {
-	publish(w, 0, w->shards);
+	publish(w, 0);
 	free(w->known);
 	w->known = NULL;
 }
@@ -368,11 +363,14 @@ shards_fini(struct worker *w)
 bool
 shards_due(struct worker *w, int64_t mono_ms)
 {
-	uint64_t membership = atomic_load(&w->child->sb->shared->membership);
+	uint64_t membership = scoreboard_membership(w->child->sb);
+	int64_t look_ms = w->lease_sent_ms + LOOK_GAP_MS;
 
 	if (membership != w->membership) {
 		w->membership = membership;
-		w->lease_due_ms = mono_ms;
+		/* One that never stops to tell of changes keeps nobody busy. */
+		if (look_ms < w->lease_due_ms)
+			w->lease_due_ms = look_ms;
 	}
 	return mono_ms >= w->lease_due_ms;
 }

@@ -29,15 +29,14 @@ run(struct store *store, struct store_job *job)
 	w->status = store_turn(store, &w->turn, &w->err);
 }
 
-/* Never later than what a service has asked for meanwhile. */
+/* Never later than what was planned since the last look. */
 static void
 wake_at(struct worker *w, int64_t due_ms)
 {
-	_Atomic int64_t *at = &w->child->score->wake_at_ms;
-	int64_t old = atomic_load(at);
+	_Atomic int64_t *at_ms = &w->child->score->wake_at_ms;
 
-	while (due_ms < old && !atomic_compare_exchange_weak(at, &old, due_ms))
-		;
+	if (due_ms < atomic_load(at_ms))
+		atomic_store(at_ms, due_ms);
 }
 
 static void
@@ -166,7 +165,7 @@ static int64_t
 claim_wait_ms(const struct worker *w, int64_t mono_ms)
 {
 	int64_t poll_ms = w->poll_due_ms - mono_ms;
-	int64_t due_ms = atomic_load(&w->child->score->wake_at_ms);
+	int64_t due_ms = scoreboard_wake_at_ms(w->child->sb, w->child->slot);
 	int64_t wait_ms = INT64_MAX;
 
 	if (claim_want(w) == 0)
@@ -229,6 +228,7 @@ collect_results(struct worker *w)
 void
 turn_submit(struct worker *w)
 {
+	struct scoreboard_slot *score = w->child->score;
 	int64_t mono_ms = clock_mono_ms();
 	bool claim = claim_wait_ms(w, mono_ms) == 0;
 
@@ -242,7 +242,8 @@ turn_submit(struct worker *w)
 	if (claim) {
 		/* From here on services wake us for any event, since the claim
 		 * may just miss it. */
-		atomic_store(&w->child->score->wake_at_ms, INT64_MAX);
+		atomic_store(&score->look, atomic_load(&score->look) + 1);
+		atomic_store(&score->wake_at_ms, INT64_MAX);
 		w->poll_due_ms = mono_ms + w->cfg->polling_interval_ms;
 	}
 	worker_submit(w, &w->turn_job);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -362,12 +361,12 @@ on_timer(void *arg)
 static void
 on_wake(int fd, unsigned events, void *arg)
 {
-	uint64_t n;
+	char bytes[256];
 
 	(void)events;
 	(void)arg;
 	/* Emptying it is all: tick looks at what was changed. */
-	if (read(fd, &n, sizeof(n)) == -1 && errno != EAGAIN)
+	if (read(fd, bytes, sizeof(bytes)) == -1 && errno != EAGAIN)
 		log_warn("wake-up descriptor");
 }
 
@@ -453,7 +452,7 @@ open_parts(struct worker *w, struct err *err)
 	w->timer = loop_timer_create(w->loop, on_timer, w);
 	w->drain_timer = loop_timer_create(w->loop, on_drain_deadline, w);
 	w->wake_io = loop_io_create(w->loop,
-	    w->child->sb->wake_fd[w->child->slot], LOOP_READ, on_wake, w);
+	    w->child->sb->wake_fds[w->child->slot][0], LOOP_READ, on_wake, w);
 	if (w->timer == NULL || w->drain_timer == NULL || w->wake_io == NULL ||
 	    turn_init(w) == -1)
 		return err_set(err, "out of memory");
@@ -486,9 +485,8 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 		return -1;
 	w->loop = child->loop;
 	shards_init(w);
-	while (w->owner == 0)
-		if (getrandom(&w->owner, sizeof(w->owner), 0) == -1)
-			return err_errno(err, "getrandom");
+	w->owner =
+	    atomic_load(&scoreboard_place(child->sb, child->slot)->owner);
 	if (open_parts(w, err) == -1)
 		return -1;
 	w->policy = (struct delivery_policy){
@@ -499,7 +497,6 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	    .clock_offset_ms = &w->clock_offset_ms,
 	};
 	w->purge_due_ms = clock_mono_ms() + PURGE_INTERVAL_MS;
-	atomic_store(&child->score->owner, w->owner);
 	loop_before_sleep(w->loop, tick, w);
 	return 0;
 }

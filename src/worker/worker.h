@@ -45,7 +45,7 @@ struct worker {
 	int64_t oldest_result_ms; /* monotonic */
 
 	/* Leases. */
-	uint64_t owner;  /* our token */
+	uint64_t owner;  /* our token, of our master */
 	uint64_t shards; /* held, a bit each */
 	bool in_doubt; /* the datastore may have claims of ours unknown to us */
 	int64_t sweep_ms; /* monotonic: next look for them without a doubt */

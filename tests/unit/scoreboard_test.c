@@ -2,10 +2,12 @@
 #include "proc/scoreboard.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,19 +31,38 @@ teardown(void)
 	scoreboard_free(&sb);
 }
 
+/* As its child would write to it. */
 static struct scoreboard_slot *
 slot_at(int slot)
 {
-	return &sb.shared->slots[slot];
+	return &sb.writable->children[slot].slot;
+}
+
+static int
+claim(enum role role)
+{
+	struct err err;
+
+	return scoreboard_slot_claim(&sb, role, &err);
 }
 
 /* Wake-ups of a worker slot since the last look. */
-static unsigned
+static int
 wakes(int slot)
 {
-	eventfd_t n;
+	char bytes[64];
+	ssize_t n = read(sb.wake_fds[slot][0], bytes, sizeof(bytes));
 
-	return eventfd_read(sb.wake_fd[slot], &n) == -1 ? 0 : (unsigned)n;
+	return n == -1 ? 0 : (int)n;
+}
+
+static void
+assert_exits_well(pid_t pid)
+{
+	int status;
+
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
 }
 
 static const struct {
@@ -57,25 +78,31 @@ START_TEST(test_claim)
 {
 	enum role role = ranges[_i].role;
 	int first = ranges[_i].first;
+	const struct scoreboard_place *place = scoreboard_place(&sb, first + 5);
 
-	for (int i = 0; i < ranges[_i].n; i++)
+	for (int i = 0; i < ranges[_i].n; i++) {
 		ck_assert_int_eq(
-		    scoreboard_slot_claim(&sb, role, 7), first + i);
-	ck_assert_int_eq(scoreboard_slot_claim(&sb, role, 7), -1);
-	ck_assert_int_eq(slot_at(first)->role, (int)role);
-	ck_assert_int_eq(slot_at(first)->state, (int)CHILD_STARTING);
-	ck_assert_uint_eq(slot_at(first)->generation, 7);
-	ck_assert_int_gt(slot_at(first)->started_ms, 0);
+		    scoreboard_next_used(&sb, first + i), SCOREBOARD_SLOTS);
+		ck_assert_int_eq(claim(role), first + i);
+		ck_assert_int_eq(
+		    scoreboard_next_used(&sb, first + i), first + i);
+	}
+	ck_assert_int_eq(scoreboard_next_used(&sb, 0), first);
+	ck_assert_int_eq(claim(role), -1);
+	ck_assert_int_eq(place->pid, getpid());
+	ck_assert_int_gt(place->started_ms, 0);
+	ck_assert_int_eq(place->owner != 0, role == ROLE_WORKER);
+	scoreboard_slot_fill(&sb, first + 5, 99);
+	ck_assert_int_eq(place->pid, 99);
 	scoreboard_slot_release(&sb, first + 5);
-	ck_assert_int_eq(slot_at(first + 5)->pid, 0);
-	ck_assert_int_eq(scoreboard_slot_claim(&sb, role, 8), first + 5);
-	ck_assert_uint_eq(slot_at(first + 5)->generation, 8);
+	ck_assert_int_eq(place->pid, 0);
+	ck_assert_int_eq(claim(role), first + 5);
 }
 END_TEST
 
 START_TEST(test_release_keeps_counters)
 {
-	int slot = scoreboard_slot_claim(&sb, ROLE_SERVICE, 1);
+	int slot = claim(ROLE_SERVICE);
 
 	metric_add(slot_at(slot), METRIC_EVENTS_ADDED, 40);
 	metric_add(slot_at(slot), METRIC_EVENTS_ADDED, 2);
@@ -84,166 +111,291 @@ START_TEST(test_release_keeps_counters)
 	scoreboard_slot_release(&sb, slot);
 	ck_assert_int_eq(metrics_sum(&sb, METRIC_EVENTS_ADDED), 42);
 	ck_assert_int_eq(metrics_sum(&sb, METRIC_CONNECTIONS_OPEN), 0);
-	ck_assert_uint_eq(sb.shared->n_dead, 0);
+	ck_assert_uint_eq(sb.shared->master.n_dead, 0);
 }
 END_TEST
 
 START_TEST(test_release_of_a_worker)
 {
-	int dead = scoreboard_slot_claim(&sb, ROLE_WORKER, 1);
-	int alive = scoreboard_slot_claim(&sb, ROLE_WORKER, 1);
+	int dead = claim(ROLE_WORKER), alive = claim(ROLE_WORKER);
+	uint64_t owner = scoreboard_place(&sb, dead)->owner;
 
-	slot_at(dead)->owner = 1234;
-	slot_at(dead)->wake_at_ms = 99;
-	sb.shared->shard_slot[0] = dead;
-	sb.shared->shard_slot[1] = alive;
-	sb.shared->shard_slot[EVENT_SHARDS - 1] = dead;
+	slot_at(dead)->asking_ms = 99;
+	slot_at(dead)->shards = 1;
 	scoreboard_slot_release(&sb, dead);
 
-	ck_assert_uint_eq(slot_at(dead)->owner, 0);
-	ck_assert_int_eq(slot_at(dead)->wake_at_ms, INT64_MAX);
-	ck_assert_int_eq(sb.shared->shard_slot[0], -1);
-	ck_assert_int_eq(sb.shared->shard_slot[1], alive);
-	ck_assert_int_eq(sb.shared->shard_slot[EVENT_SHARDS - 1], -1);
-	ck_assert_uint_eq(sb.shared->n_dead, 1);
-	ck_assert_uint_eq(sb.shared->dead[0], 1234);
-	ck_assert_uint_eq(wakes(alive), 1);
-	ck_assert_uint_eq(wakes(dead), 0);
-}
-END_TEST
-
-START_TEST(test_release_after_an_orderly_end)
-{
-	int left = scoreboard_slot_claim(&sb, ROLE_WORKER, 1);
-	int alive = scoreboard_slot_claim(&sb, ROLE_WORKER, 1);
-
-	/* It gave up its leases and its token itself. */
-	scoreboard_slot_release(&sb, left);
-	ck_assert_uint_eq(sb.shared->n_dead, 0);
-	ck_assert_uint_eq(wakes(alive), 0);
+	ck_assert_uint_eq(scoreboard_place(&sb, dead)->owner, 0);
+	ck_assert_int_eq(slot_at(dead)->asking_ms, 0);
+	ck_assert_uint_eq(slot_at(dead)->shards, 0);
+	ck_assert_uint_eq(sb.shared->master.n_dead, 1);
+	ck_assert_uint_eq(sb.shared->master.dead[0], owner);
+	ck_assert_int_eq(wakes(alive), 1);
+	ck_assert_int_eq(wakes(dead), 0);
+	ck_assert_int_eq(claim(ROLE_WORKER), dead);
+	ck_assert_uint_ne(scoreboard_place(&sb, dead)->owner, owner);
 }
 END_TEST
 
 START_TEST(test_ring_of_the_dead)
 {
-	for (uint64_t i = 1; i <= SCOREBOARD_DEAD + 2; i++) {
-		int slot = scoreboard_slot_claim(&sb, ROLE_WORKER, 1);
-
-		slot_at(slot)->owner = i;
-		scoreboard_slot_release(&sb, slot);
-	}
-	ck_assert_uint_eq(sb.shared->n_dead, SCOREBOARD_DEAD + 2);
-	ck_assert_uint_eq(sb.shared->dead[0], SCOREBOARD_DEAD + 1);
-	ck_assert_uint_eq(sb.shared->dead[1], SCOREBOARD_DEAD + 2);
-	ck_assert_uint_eq(sb.shared->dead[2], 3);
-}
-END_TEST
-
-START_TEST(test_wake_workers)
-{
-	int slots[3];
-
-	for (int i = 0; i < 3; i++)
-		slots[i] = scoreboard_slot_claim(&sb, ROLE_WORKER, 1);
-	scoreboard_wake_workers(&sb, slots[1]);
-	scoreboard_wake_workers(&sb, -1);
-	ck_assert_uint_eq(wakes(slots[0]), 2);
-	ck_assert_uint_eq(wakes(slots[1]), 1);
-	ck_assert_uint_eq(wakes(slots[2]), 2);
-	ck_assert_uint_eq(wakes(3), 0);
+	for (uint64_t i = 1; i <= SCOREBOARD_DEAD + 2; i++)
+		scoreboard_owner_gone(&sb, i);
+	ck_assert_uint_eq(sb.shared->master.n_dead, SCOREBOARD_DEAD + 2);
+	ck_assert_uint_eq(sb.shared->master.dead[0], SCOREBOARD_DEAD + 1);
+	ck_assert_uint_eq(sb.shared->master.dead[1], SCOREBOARD_DEAD + 2);
+	ck_assert_uint_eq(sb.shared->master.dead[2], 3);
 }
 END_TEST
 
 START_TEST(test_membership_changed)
 {
-	int self = scoreboard_slot_claim(&sb, ROLE_WORKER, 1);
-	int other = scoreboard_slot_claim(&sb, ROLE_WORKER, 1);
-	uint64_t seen = sb.shared->membership, old = seen;
+	int self = claim(ROLE_WORKER), other = claim(ROLE_WORKER);
+	uint64_t seen;
 
-	/* Our own change is no news to us, unless another came before it. */
-	scoreboard_membership_changed(&sb, self, &seen);
-	ck_assert_uint_eq(sb.shared->membership, old + 1);
-	ck_assert_uint_eq(seen, old + 1);
-	ck_assert_uint_eq(wakes(self), 0);
-	ck_assert_uint_eq(wakes(other), 1);
-	scoreboard_membership_changed(&sb, other, NULL);
-	scoreboard_membership_changed(&sb, self, &seen);
-	ck_assert_uint_eq(seen, old + 1);
-	ck_assert_uint_eq(sb.shared->membership, old + 3);
-	ck_assert_uint_eq(wakes(self), 1);
+	sb.self = self;
+	seen = scoreboard_membership(&sb);
+	/* Our own change is no news to us. */
+	scoreboard_membership_changed(&sb);
+	ck_assert_uint_eq(scoreboard_membership(&sb), seen);
+	ck_assert_int_eq(wakes(self), 0);
+	ck_assert_int_eq(wakes(other), 1);
+	sb.self = other;
+	seen = scoreboard_membership(&sb);
+	scoreboard_membership_changed(&sb);
+	sb.self = -1;
+	scoreboard_membership_changed(&sb);
+	ck_assert_int_eq(wakes(self), 2);
+	ck_assert_int_eq(wakes(other), 1);
+	sb.self = other;
+	ck_assert_uint_eq(scoreboard_membership(&sb), seen + 1);
+	sb.self = self;
+	ck_assert_uint_eq(scoreboard_membership(&sb), seen + 1);
+	sb.self = -1;
 }
 END_TEST
 
 /* An event of shard 5, whose worker sleeps until 1000. */
 static const struct {
 	int64_t due_ms, wake_at_ms;
-	unsigned wakes;
+	int wakes;
 } events[] = {
     {1001, 1000, 0},
     {1000, 1000, 0},
     {999, 999, 1},
     {0, 0, 1},
+    {INT64_MIN, 0, 1},
+    {INT64_MAX, 1000, 0},
 };
 
 START_TEST(test_event_added)
 {
-	int slot = scoreboard_slot_claim(&sb, ROLE_WORKER, 1);
+	int slot = claim(ROLE_WORKER);
 
-	sb.shared->shard_slot[5] = slot;
+	sb.self = claim(ROLE_SERVICE);
+	slot_at(slot)->shards = UINT64_C(1) << 5;
 	slot_at(slot)->wake_at_ms = 1000;
 	scoreboard_event_added(&sb, 5, events[_i].due_ms);
-	ck_assert_int_eq(slot_at(slot)->wake_at_ms, events[_i].wake_at_ms);
-	/* The next one of the same time finds it lowered. */
+	ck_assert_int_eq(
+	    scoreboard_wake_at_ms(&sb, slot), events[_i].wake_at_ms);
+	/* The next one of the same time finds it told. */
 	scoreboard_event_added(&sb, 5, events[_i].due_ms);
-	ck_assert_uint_eq(wakes(slot), events[_i].wakes);
+	ck_assert_int_eq(wakes(slot), events[_i].wakes);
+	/* What was told before a look is no news after it. */
+	slot_at(slot)->look++;
+	ck_assert_int_eq(scoreboard_wake_at_ms(&sb, slot), 1000);
+	scoreboard_event_added(&sb, 5, 7);
+	ck_assert_int_eq(scoreboard_wake_at_ms(&sb, slot), 7);
+	ck_assert_int_eq(wakes(slot), 1);
 	/* A shard of nobody here: noted for a successor. */
-	ck_assert_uint_eq(sb.shared->n_unheld, 0);
+	ck_assert_uint_eq(scoreboard_n_unheld(&sb), 0);
 	scoreboard_event_added(&sb, 6, 0);
-	ck_assert_uint_eq(wakes(slot), 0);
-	ck_assert_uint_eq(sb.shared->n_unheld, 1);
+	ck_assert_int_eq(wakes(slot), 0);
+	ck_assert_uint_eq(scoreboard_n_unheld(&sb), 1);
+	sb.self = -1;
+}
+END_TEST
+
+/* What a service told holds when it is gone. */
+START_TEST(test_event_added_by_the_dead)
+{
+	int slot = claim(ROLE_WORKER), service = claim(ROLE_SERVICE);
+
+	sb.self = service;
+	slot_at(slot)->shards = 1;
+	scoreboard_event_added(&sb, 0, 77);
+	sb.self = -1;
+	scoreboard_slot_release(&sb, service);
+	ck_assert_int_eq(scoreboard_wake_at_ms(&sb, slot), 77);
+	/* Another worker of that slot looks anyway. */
+	scoreboard_slot_release(&sb, slot);
+	ck_assert_int_eq(claim(ROLE_WORKER), slot);
+	ck_assert_int_eq(scoreboard_wake_at_ms(&sb, slot), INT64_MAX);
+}
+END_TEST
+
+/* Who says that it holds all shards takes no wake-up from who does. */
+START_TEST(test_event_added_with_a_liar)
+{
+	int liar = claim(ROLE_WORKER), holder = claim(ROLE_WORKER);
+
+	slot_at(liar)->shards = UINT64_MAX;
+	slot_at(holder)->shards = UINT64_C(1) << 63;
+	sb.self = claim(ROLE_SERVICE);
+	scoreboard_event_added(&sb, 63, 5);
+	sb.self = -1;
+	ck_assert_int_eq(wakes(holder), 1);
+	ck_assert_int_eq(scoreboard_wake_at_ms(&sb, holder), 5);
 }
 END_TEST
 
 START_TEST(test_shared_with_children)
 {
-	int worker = scoreboard_slot_claim(&sb, ROLE_WORKER, 1);
-	int service = scoreboard_slot_claim(&sb, ROLE_SERVICE, 1);
-	int status;
+	int worker = claim(ROLE_WORKER), service = claim(ROLE_SERVICE);
 	pid_t pid;
 
-	sb.shared->shard_slot[9] = worker;
-	slot_at(worker)->wake_at_ms = INT64_MAX;
+	slot_at(worker)->shards = UINT64_C(1) << 9;
 	pid = fork();
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
-		metric_add(slot_at(service), METRIC_EVENTS_ADDED, 1);
+		metric_add(
+		    scoreboard_enter(&sb, service), METRIC_EVENTS_ADDED, 1);
 		scoreboard_event_added(&sb, 9, 77);
 		_exit(0);
 	}
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert_int_eq(status, 0);
+	assert_exits_well(pid);
 	ck_assert_int_eq(metrics_sum(&sb, METRIC_EVENTS_ADDED), 1);
-	ck_assert_int_eq(slot_at(worker)->wake_at_ms, 77);
-	ck_assert_uint_eq(wakes(worker), 1);
+	ck_assert_int_eq(scoreboard_wake_at_ms(&sb, worker), 77);
+	ck_assert_int_eq(wakes(worker), 1);
+}
+END_TEST
+
+/* Whether this process could write to the page of p if it wanted to. */
+static bool
+can_write(const void *p)
+{
+	void *page = (void *)((uintptr_t)p & ~(uintptr_t)4095);
+	/* Reading into it is a way to write that fails without a signal. */
+	int fd = open("/dev/zero", O_RDONLY);
+	bool can;
+
+	ck_assert_int_ge(fd, 0);
+	(void)mprotect(page, 4096, PROT_READ | PROT_WRITE);
+	can = read(fd, (void *)(uintptr_t)p, 1) == 1;
+	close(fd);
+	return can;
+}
+
+static const int entered[] = {
+    0,
+    1,
+    SCOREBOARD_WORKER_SLOTS,
+    SCOREBOARD_SLOTS - 1,
+};
+
+/* A child, taken over, writes to its own slot and to nothing else. */
+START_TEST(test_enter)
+{
+	pid_t pid = fork();
+	struct scoreboard_slot *own;
+	char *longer;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid > 0) {
+		assert_exits_well(pid);
+		return;
+	}
+	own = scoreboard_enter(&sb, entered[_i]);
+	if (!can_write(own) || own != slot_at(entered[_i]) ||
+	    can_write(&sb.shared->master) || can_write(&sb.writable->master))
+		_exit(1);
+	for (int i = 0; i < SCOREBOARD_SLOTS; i++) {
+		if (can_write(scoreboard_slot(&sb, i)) ||
+		    (i != entered[_i] && can_write(slot_at(i))))
+			_exit(2);
+	}
+	/* Nor does a longer mapping of it reach others. */
+	longer = mremap(sb.writable->children[entered[_i]].part,
+	    SCOREBOARD_PART_BYTES, 2 * SCOREBOARD_PART_BYTES, MREMAP_MAYMOVE);
+	_exit(longer != MAP_FAILED && can_write(longer + SCOREBOARD_PART_BYTES)
+		  ? 3
+		  : 0);
 }
 END_TEST
 
 /* What another master tells. */
 START_TEST(test_news)
 {
-	int slot = scoreboard_slot_claim(&sb, ROLE_WORKER, 1);
-	uint64_t old = sb.shared->membership;
+	int slot = claim(ROLE_WORKER);
+	uint64_t old;
 
-	slot_at(slot)->wake_at_ms = INT64_MAX;
+	sb.self = slot;
+	old = scoreboard_membership(&sb);
+	sb.self = -1;
 	scoreboard_look_again(&sb);
-	ck_assert_int_eq(slot_at(slot)->wake_at_ms, 0);
-	ck_assert_uint_eq(sb.shared->membership, old + 1);
-	ck_assert_uint_eq(wakes(slot), 1);
+	ck_assert_int_eq(scoreboard_wake_at_ms(&sb, slot), 0);
+	ck_assert_int_eq(wakes(slot), 2);
 	scoreboard_owner_gone(&sb, 99);
-	ck_assert_uint_eq(sb.shared->dead[0], 99);
-	ck_assert_uint_eq(sb.shared->n_dead, 1);
-	ck_assert_uint_eq(sb.shared->membership, old + 2);
-	ck_assert_uint_eq(wakes(slot), 1);
+	ck_assert_uint_eq(sb.shared->master.dead[0], 99);
+	ck_assert_uint_eq(sb.shared->master.n_dead, 1);
+	ck_assert_int_eq(wakes(slot), 1);
+	sb.self = slot;
+	ck_assert_uint_eq(scoreboard_membership(&sb), old + 2);
+	sb.self = -1;
+}
+END_TEST
+
+/* Last turns of two workers, of which the second is the later if it is one. */
+static const struct {
+	int64_t mono_ms, offset_ms;
+	bool is_one;
+} turns[] = {
+    {6, 8, true},
+    {5, 8, false},
+    {INT64_MAX, 8, false},
+    {INT64_MIN, 8, false},
+    {6, -1, false},
+    {6, INT64_MAX, false},
+    {6, INT64_MIN, false},
+};
+
+START_TEST(test_last_turn)
+{
+	int64_t mono_ms, offset_ms;
+
+	scoreboard_last_turn(&sb, &mono_ms, &offset_ms);
+	ck_assert_int_eq(mono_ms, 0);
+	sb.writable->master.turn_mono_ms = 4;
+	sb.writable->master.turn_offset_ms = 3;
+	scoreboard_last_turn(&sb, &mono_ms, &offset_ms);
+	ck_assert_int_eq(mono_ms, 4);
+	ck_assert_int_eq(offset_ms, 3);
+	(void)claim(ROLE_WORKER);
+	(void)claim(ROLE_WORKER);
+	slot_at(0)->turn_mono_ms = 5;
+	slot_at(0)->turn_offset_ms = 7;
+	slot_at(1)->turn_mono_ms = turns[_i].mono_ms;
+	slot_at(1)->turn_offset_ms = turns[_i].offset_ms;
+	scoreboard_last_turn(&sb, &mono_ms, &offset_ms);
+	ck_assert_int_eq(mono_ms, turns[_i].is_one ? 6 : 5);
+	ck_assert_int_eq(offset_ms, turns[_i].is_one ? 8 : 7);
+}
+END_TEST
+
+static const struct {
+	int64_t values[3], sum;
+} sums[] = {
+    {{1, 2, 3}, 6},
+    {{INT64_MAX, 1, 0}, INT64_MAX},
+    {{INT64_MIN, -1, 0}, INT64_MIN},
+    {{INT64_MIN, INT64_MAX, 1}, 0},
+};
+
+START_TEST(test_sum)
+{
+	for (int i = 0; i < 3; i++)
+		metric_set(slot_at(claim(ROLE_SERVICE)), METRIC_EVENTS_ADDED,
+		    sums[_i].values[i]);
+	ck_assert_int_eq(metrics_sum(&sb, METRIC_EVENTS_ADDED), sums[_i].sum);
 }
 END_TEST
 
@@ -302,9 +454,9 @@ START_TEST(test_render)
 	};
 	struct buf out;
 
-	metric_set(slot_at(0), METRIC_CONNECTIONS_OPEN, 2);
-	metric_set(slot_at(SCOREBOARD_SLOTS - 1), METRIC_CONNECTIONS_OPEN, 3);
-	metric_set(slot_at(1), METRIC_REQUESTS_2XX, INT64_MAX);
+	metric_set(slot_at(claim(ROLE_WORKER)), METRIC_CONNECTIONS_OPEN, 2);
+	metric_set(slot_at(claim(ROLE_SERVICE)), METRIC_CONNECTIONS_OPEN, 3);
+	metric_set(slot_at(claim(ROLE_WORKER)), METRIC_REQUESTS_2XX, INT64_MAX);
 	buf_init(&out, 65536);
 	ck_assert_int_eq(metrics_render(&sb, &out), 0);
 	ck_assert_int_eq(buf_append_char(&out, '\0'), 0);
@@ -381,14 +533,20 @@ main(void)
 	    tc, test_claim, 0, (int)(sizeof(ranges) / sizeof(ranges[0])));
 	tcase_add_test(tc, test_release_keeps_counters);
 	tcase_add_test(tc, test_release_of_a_worker);
-	tcase_add_test(tc, test_release_after_an_orderly_end);
 	tcase_add_test(tc, test_ring_of_the_dead);
-	tcase_add_test(tc, test_wake_workers);
 	tcase_add_test(tc, test_membership_changed);
 	tcase_add_loop_test(
 	    tc, test_event_added, 0, (int)(sizeof(events) / sizeof(events[0])));
+	tcase_add_test(tc, test_event_added_by_the_dead);
+	tcase_add_test(tc, test_event_added_with_a_liar);
 	tcase_add_test(tc, test_shared_with_children);
+	tcase_add_loop_test(
+	    tc, test_enter, 0, (int)(sizeof(entered) / sizeof(entered[0])));
 	tcase_add_test(tc, test_news);
+	tcase_add_loop_test(
+	    tc, test_last_turn, 0, (int)(sizeof(turns) / sizeof(turns[0])));
+	tcase_add_loop_test(
+	    tc, test_sum, 0, (int)(sizeof(sums) / sizeof(sums[0])));
 	tcase_add_test(tc, test_write_lock);
 	tcase_add_test(tc, test_write_lock_is_shared);
 	tcase_add_loop_test(tc, test_role_names, 0, ROLE_WORKER + 1);
