@@ -337,6 +337,29 @@ mark_of_target(const struct load *ld, size_t offset)
 	return nowhere;
 }
 
+/* Children never run as root. */
+static int
+choose_user(struct load *ld)
+{
+	static const char *const accounts[] = {"cassata", "nobody"};
+	char **user = &ld->cfg->master.user;
+
+	for (size_t i = 0; i < 2; i++) {
+		if (getpwnam(accounts[i]) == NULL)
+			continue;
+		*user = strdup(accounts[i]);
+		if (*user == NULL)
+			config_error(
+			    ld->errors, ld->file, nowhere, "out of memory");
+		return *user == NULL ? -1 : 0;
+	}
+	config_error(ld->errors, ld->file, nowhere,
+	    "master.user must be set: as root the daemon runs its children as "
+	    "another user, and there is neither cassata nor nobody (useradd "
+	    "--system cassata makes the first)");
+	return -1;
+}
+
 static void
 find_user(struct load *ld)
 {
@@ -344,6 +367,9 @@ find_user(struct load *ld)
 	const struct passwd *user;
 	const struct group *group;
 
+	if (master->user == NULL && master->group == NULL && geteuid() == 0 &&
+	    choose_user(ld) == -1)
+		return;
 	if (master->user == NULL) {
 		if (master->group != NULL)
 			config_error(ld->errors, ld->file,

@@ -72,7 +72,8 @@ struct config_master {
 	char *state_dir;	     /* absolute */
 	char *pid_file;		     /* absolute */
 	char *control_socket;	     /* absolute */
-	char *user;		     /* of the children; NULL: that of the master */
+	char *user;		     /* of the children; NULL: that of the master,
+				which is not root */
 	char *group;		     /* NULL: the user's */
 	uid_t uid;		     /* of these two, if there is a user */
 	gid_t gid;

@@ -19,6 +19,8 @@
 #include "base/fd.h"
 #include "proc/control_client.h"
 #include "proc/control_proto.h"
+#include "proc/data_dir.h"
+#include "proc/privileges.h"
 #include "store/store.h"
 
 enum {
@@ -519,6 +521,12 @@ ctl_init_db(struct ctl *ctl)
 	struct err err;
 	int status = CTL_OK;
 
+	/* A file belongs to who makes it. */
+	if (store_is_sqlite(cfg->url) &&
+	    (data_dir_prepare(&ctl->cfg.master, &err) == -1 ||
+		privileges_drop(&ctl->cfg.master, &err) == -1 ||
+		data_dir_check(&ctl->cfg, &err) == -1))
+		return ctl_fail(ctl, "%s", err.text);
 	if (store_open(&params, &store, &err) == -1)
 		return ctl_fail(ctl, "%s", err.text);
 	if (store_check(store, true, &err) == STORE_OK)

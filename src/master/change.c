@@ -52,21 +52,33 @@ change_give_log(const struct config_master *cfg)
 
 /* ---- changes of generation ---- */
 
-/* The keys that this process was built on. */
+static bool
+is_same(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* The keys that this process was built on, and those that confine its children:
+ * a reload gives nobody rights. */
 static int
 check_fixed_keys(const struct config_master *old,
     const struct config_master *new, struct err *err)
 {
 	const struct {
-		const char *name, *old, *new;
+		const char *name;
+		bool same;
 	} keys[] = {
-	    {"stateDirectory", old->state_dir, new->state_dir},
-	    {"pidFile", old->pid_file, new->pid_file},
-	    {"controlSocket", old->control_socket, new->control_socket},
+	    {"stateDirectory", is_same(old->state_dir, new->state_dir)},
+	    {"pidFile", is_same(old->pid_file, new->pid_file)},
+	    {"controlSocket",
+		is_same(old->control_socket, new->control_socket)},
+	    {"user", is_same(old->user, new->user) && old->uid == new->uid},
+	    {"group", is_same(old->group, new->group) && old->gid == new->gid},
+	    {"sandbox", old->sandbox == new->sandbox},
 	};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		if (strcmp(keys[i].old, keys[i].new) != 0)
+		if (!keys[i].same)
 			return err_set(err,
 			    "master.%s: a change takes effect at a restart "
 			    "only",
@@ -209,8 +221,10 @@ log_listening(const struct listener *listener)
 static void
 warn_of_rights(const struct config_master *cfg)
 {
-	if (cfg->user == NULL && geteuid() == 0)
-		log_warnx("children run as root: set master.user");
+	if (geteuid() == 0 && strcmp(cfg->user, "nobody") == 0)
+		log_info("children run as nobody, which may be the user of "
+			 "others, too: useradd --system cassata makes them one "
+			 "of their own");
 	if (cfg->user != NULL && geteuid() != 0 && geteuid() != cfg->uid)
 		log_warnx("master.user: only root can become %s", cfg->user);
 }

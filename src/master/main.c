@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -15,6 +14,7 @@
 #include "master/handover.h"
 #include "master/listener.h"
 #include "master/master.h"
+#include "proc/data_dir.h"
 #include "proc/privileges.h"
 
 /* Exit code of LSB init scripts for excess or invalid arguments. */
@@ -170,25 +170,6 @@ load_config(const struct config_source *source, struct config *cfg)
 	return status;
 }
 
-static int
-prepare_state_dir(const struct config_master *cfg, struct err *err)
-{
-	const char *dir = cfg->state_dir;
-	bool made = mkdir(dir, 0700) == 0;
-	struct stat st;
-
-	if ((!made && errno != EEXIST) || stat(dir, &st) == -1)
-		return err_errno(err, "state directory %s", dir);
-	if (made && cfg->user != NULL && geteuid() == 0 &&
-	    chown(dir, cfg->uid, cfg->gid) == -1)
-		return err_errno(err, "state directory %s", dir);
-	if (!S_ISDIR(st.st_mode))
-		errno = ENOTDIR;
-	else if (access(dir, R_OK | W_OK | X_OK) == 0)
-		return 0;
-	return err_errno(err, "state directory %s", dir);
-}
-
 /* The sockets of a service manager or of the master that is to be followed. */
 static void
 note_inherited(struct master_options *options)
@@ -243,7 +224,7 @@ run(struct arguments *args, struct config *cfg)
 	}
 	privileges_forbid_cores();
 	note_inherited(options);
-	if (prepare_state_dir(&cfg->master, &err) == -1)
+	if (data_dir_prepare(&cfg->master, &err) == -1)
 		goto fail;
 	if (options->handover != NULL) {
 		if (use_stderr(options->handover, &err) == -1)

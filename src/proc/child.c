@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/child.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,27 @@
 #include "base/sigpipe.h"
 #include "proc/confine.h"
 #include "proc/status.h"
+
+/*
+ * A session of its own, and nothing of a terminal that the master was started
+ * from: what a child types into it is not read by a shell, and the signals of
+ * its keys are the master's.
+ */
+static int
+leave_terminal(struct err *err)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), status = 0;
+
+	if (null == -1)
+		return err_errno(err, "/dev/null");
+	/* A process that was forked leads no group, which is the only failure.
+	 */
+	(void)setsid();
+	if (dup2(null, STDIN_FILENO) == -1 || dup2(null, STDOUT_FILENO) == -1)
+		status = err_errno(err, "/dev/null");
+	fd_close(&null);
+	return status;
+}
 
 static void
 set_log_name(const struct child *child)
@@ -43,6 +65,8 @@ child_isolate(struct child *child, struct err *err)
 		keep[n++] = child->listen_fds[i];
 	fd_close_others(keep, n);
 	free(keep);
+	if (leave_terminal(err) == -1)
+		return -1;
 	set_log_name(child);
 	child->score = scoreboard_enter(child->sb, child->slot);
 	return confine(child, err);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "proc/data_dir.h"
 #include "proc/privileges.h"
 #include "proc/sandbox.h"
 #include "store/mysql_url.h"
@@ -142,6 +143,10 @@ confine(const struct child *child, struct err *err)
 
 	if (privileges_want_descriptors(descriptors(child), err) == -1 ||
 	    privileges_drop(cfg, err) == -1)
+		return -1;
+	/* Before the sandbox, which would fail with less of a reason. */
+	if (child->role == ROLE_PREFLIGHT &&
+	    data_dir_check(child->cfg, err) == -1)
 		return -1;
 	return cfg->sandbox ? restrict_to_role(child, err) : 0;
 }

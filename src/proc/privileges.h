@@ -26,10 +26,10 @@ void privileges_hide_password(void);
 int privileges_want_descriptors(size_t n, struct err *err);
 
 /*
- * In a child, before the first byte from outside: becomes the configured user,
- * groups first, and makes sure that there is no way back; no program that it
- * might execute gives it new rights; the datastore's password leaves its
- * environment. Without a configured user, or not as root, the user stays.
+ * In a child, before the first byte from outside: if it is root, becomes the
+ * configured user, without any group but that user's; gives up all
+ * capabilities, also of programs that it might execute, and makes sure that
+ * there is no way back; the datastore's password leaves its environment.
  */
 int privileges_drop(const struct config_master *cfg, struct err *err);
 

@@ -96,6 +96,7 @@ class Bed:
     def __init__(self, builddir, kind, seed, rate):
         self.kind = kind
         self.directory = Path(tempfile.mkdtemp(prefix="cassata-faults-"))
+        self.directory.chmod(0o711)
         self.data_disk = Disk(self.directory / "data", 1024)
         self.log_disk = Disk(self.directory / "log", 64)
         self.database = None

@@ -5,6 +5,7 @@ and what must be true of it when it ends."""
 import contextlib
 import json
 import os
+import pwd
 import random
 import shutil
 import signal
@@ -22,6 +23,22 @@ import client
 
 TESTS = Path(__file__).resolve().parent.parent
 SOURCE = TESTS.parent
+
+
+def children_user():
+    """Whom root's daemon runs its children as unless it is told."""
+    for name in ("cassata", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise AssertionError("no account for the children")
+
+
+def give(*paths):
+    """To the children, if they have a user of their own."""
+    if os.geteuid() == 0:
+        user = children_user()
+        for path in paths:
+            os.chown(str(path), user.pw_uid, user.pw_gid)
 
 
 def is_gone(pid):
@@ -88,6 +105,7 @@ class SqliteStore:
         self.path = os.path.join(directory, "cassata.db")
         self.url = "sqlite:" + self.path
         Path(directory, "file").write_text("")
+        give(directory)
         self.bad_place = directory + "/file"
         self.bad_url = "sqlite:%s/cassata.db" % self.bad_place
 
@@ -197,9 +215,14 @@ class Cassata:
         self.directory = Path(tempfile.mkdtemp(prefix="cassata-"))
         self.state_dir = Path(state_dir or self.directory / "state")
         self.state_dir.mkdir(exist_ok=True)
+        # Not in the way of the children; the configuration is not theirs.
+        self.directory.chmod(0o711)
+        self.logs = self.directory / "logs"
+        self.logs.mkdir()
+        give(self.state_dir, self.logs)
         self.config_file = self.directory / "cassata.yaml"
         self.output = self.directory / "output"
-        self.log = self.directory / "log"
+        self.log = self.logs / "log"
         self.sections = {
             "service": {"port": 0, "createTablesIfNotExists": True},
             "worker": {"numWorkerThreads": 2},
@@ -224,7 +247,7 @@ class Cassata:
 
     def environment(self, **more):
         name, value = self.tag.split("=")
-        reports = "log_path=%s:" % (self.directory / "sanitizer")
+        reports = "log_path=%s:" % (self.logs / "sanitizer")
         env = dict(os.environ)
         env.pop("NOTIFY_SOCKET", None)
         env.pop("CASSATA_HOME", None)
@@ -335,7 +358,7 @@ class Cassata:
         return found
 
     def assert_sane(self):
-        reports = [read_text(p) for p in self.directory.glob("sanitizer*")]
+        reports = [read_text(p) for p in self.logs.glob("sanitizer*")]
         assert not reports, "\n".join(reports)
         for word in ("Sanitizer", "runtime error:", "Assertion "):
             assert word not in self.log_text()

@@ -66,6 +66,7 @@ def new_store(request):
         yield request.getfixturevalue("mysql_server").new
         return
     root = tempfile.mkdtemp(prefix="cassata-sqlite-")
+    os.chmod(root, 0o711)
 
     def new():
         directory = os.path.join(root, str(next(NUMBERS)))
@@ -150,6 +151,7 @@ def name(request):
 def certificate():
     """The path of a key and a self-signed certificate for 127.0.0.1."""
     directory = tempfile.mkdtemp(prefix="cassata-tls-")
+    os.chmod(directory, 0o711)
     path = os.path.join(directory, "both.pem")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",

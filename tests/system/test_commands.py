@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from cassata import SOURCE, wait_for
+from cassata import SOURCE, give, wait_for
 from client import path_of
 from sink import Reply
 
@@ -400,6 +400,7 @@ def test_wrong_password(prepare, store):
     else:
         with open(store.path, "w") as f:
             f.write("no database, but long enough to be looked at\n" * 100)
+        give(store.path)
         assert_refused(prepare(), store.path, "not a database")
 
 

@@ -754,7 +754,8 @@ def preload_first(c, env):
 @pytest.mark.parametrize("step_s", [3600, -3600])
 def test_clock_step(prepare, store, sink, step_s):
     """Nothing is lost, nothing comes twice, no lease changes hands."""
-    c = prepare(worker={"workerThreadPollingInterval": "1s", "lease": "3s"})
+    c = prepare(worker={"workerThreadPollingInterval": "1s", "lease": "3s"},
+                master={"sandbox": False})  # the library reads its file
     path, env = faketime(c.directory)
     c.start(env=preload_first(c, env))
     gate = sink.gate()
@@ -808,7 +809,8 @@ def test_clock_step_amid_a_lease_turn(prepare, store, sink):
     if isinstance(store, SqliteStore):
         pytest.skip("its clock is ours")
     c = prepare(worker={"numWorkerThreads": 1, "lease": "6s",
-                        "workerThreadPollingInterval": "1s"})
+                        "workerThreadPollingInterval": "1s"},
+                master={"sandbox": False})
     path, env = faketime(c.directory)
     c.start(env=preload_first(c, env))
     c.schedule("later", sink.url("/later"), expiry=time.time() + 600)

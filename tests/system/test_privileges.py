@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from cassata import MysqlStore, read_text, wait_for
+from cassata import MysqlStore, children_user, give, read_text, wait_for
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 NOBODY = pwd.getpwnam("nobody")
@@ -29,32 +29,138 @@ def pids_of(c):
 
 def for_nobody(c, store):
     """Gives what the children write to their user."""
-    os.chmod(str(c.directory), 0o711)
     os.chown(str(c.state_dir), NOBODY.pw_uid, NOBODY.pw_gid)
+    os.chown(str(c.logs), NOBODY.pw_uid, NOBODY.pw_gid)
     if not isinstance(store, MysqlStore):
         path = store.url[len("sqlite:"):]
-        os.chmod(os.path.dirname(os.path.dirname(path)), 0o711)
         os.chown(os.path.dirname(path), NOBODY.pw_uid, NOBODY.pw_gid)
 
 
+def assert_confined(pid, user):
+    child = facts(pid)
+    assert child["Uid"].split() == [str(user.pw_uid)] * 4
+    assert child["Gid"].split() == [str(user.pw_gid)] * 4
+    assert child["Groups"].split() == []
+    for name in "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb":
+        assert int(child[name], 16) == 0, name
+    assert child["NoNewPrivs"] == "1"
+    assert child["Seccomp"] == "2"
+    with open("/proc/%d/stat" % pid) as f:
+        _, group, session, terminal = f.read().rpartition(")")[2].split()[1:5]
+    assert (int(group), int(session), terminal) == (pid, pid, "0")
+    for fd in "0", "1":
+        assert os.readlink("/proc/%d/fd/%s" % (pid, fd)) == "/dev/null"
+
+
 @needs_root
-def test_children_run_as_the_user(prepare, store, sink):
-    c = prepare(master={"user": "nobody"})
-    for_nobody(c, store)
+@pytest.mark.parametrize("user", [None, "nobody"])
+def test_children_run_as_the_user(prepare, store, sink, user):
+    """Nothing is left of root, also if nobody has said who they are."""
+    c = prepare()
+    if user:
+        c.configure(master={"user": user})
+        for_nobody(c, store)
     c.start()
     assert facts(c.pid)["Uid"].split() == ["0"] * 4
     for pid in pids_of(c):
-        child = facts(pid)
-        assert child["Uid"].split() == [str(NOBODY.pw_uid)] * 4
-        assert child["Gid"].split() == [str(NOBODY.pw_gid)] * 4
-        assert child["Groups"].split() == [str(NOBODY.pw_gid)]
-        assert child["CapEff"].strip("0\t ") == ""
-        assert child["NoNewPrivs"] == "1"
+        assert_confined(pid, NOBODY if user else children_user())
     c.schedule("e", sink.url("/e"))
     c.wait_state("e", "COMPLETED")
     assert c.ctl("reload").returncode == 0
     c.schedule("f", sink.url("/f"))
     c.wait_state("f", "COMPLETED")
+
+
+@needs_root
+def test_capabilities_of_a_user(prepare, store):
+    """Those that a service manager, or a program's file, gave to a daemon
+    that is not root's."""
+    c = prepare()
+    for_nobody(c, store)
+    c.start(prefix=["setpriv", "--reuid", "nobody", "--regid", "nogroup",
+                    "--clear-groups", "--inh-caps", "+setpcap,+kill",
+                    "--ambient-caps", "+setpcap,+kill"])
+    assert int(facts(c.pid)["CapEff"], 16) != 0
+    for pid in pids_of(c):
+        assert_confined(pid, NOBODY)
+
+
+@needs_root
+def test_directories_of_root(prepare, store):
+    """An empty state directory is given to the children; data that were
+    root's are not: the start says what has to be done, and works then."""
+    c = prepare()
+    os.chown(str(c.state_dir), 0, 0)
+    assert c.ctl("start").returncode == 0
+    assert c.state_dir.stat().st_uid == children_user().pw_uid
+    assert c.ctl("stop").returncode == 0
+    if isinstance(store, MysqlStore):
+        return
+    paths = [os.path.dirname(store.path), store.path]
+    for path in paths:
+        os.chown(path, 0, 0)
+    for path in paths:
+        result = c.ctl("start")
+        assert result.returncode == 1
+        assert os.stat(path).st_uid == 0
+        assert "user %s cannot write" % children_user().pw_name in \
+            result.stderr
+        command = result.stderr.strip().partition("as by ")[2]
+        os.chown(path, children_user().pw_uid, -1)
+        assert command.startswith("chown %s: " % children_user().pw_name)
+    assert c.ctl("start").returncode == 0
+    c.ctl("stop")
+    # The command does it.
+    for path in paths:
+        os.chown(path, 0, 0)
+    command = c.ctl("start").stderr.strip().partition("as by ")[2]
+    subprocess.run(command, shell=True, check=True)
+    assert c.ctl("start").returncode == 0
+
+
+@needs_root
+def test_directory_out_of_reach(prepare, store):
+    if isinstance(store, MysqlStore):
+        pytest.skip("there is no file")
+    c = prepare()
+    closed = c.directory / "closed"
+    (closed / "data").mkdir(parents=True)
+    closed.chmod(0o700)
+    c.configure(datastore={"url": "sqlite:%s/data/cassata.db" % closed})
+    result = c.ctl("start")
+    assert result.returncode == 1
+    assert "cannot reach %s/data/" % closed in result.stderr
+
+
+@needs_root
+def test_tables_made_by_root(prepare, store, sink):
+    """What init-db makes is the children's."""
+    c = prepare(service={"createTablesIfNotExists": False})
+    assert c.ctl("init-db").returncode == 0
+    c.start()
+    c.schedule("e", sink.url("/e"))
+    c.wait_state("e", "COMPLETED")
+
+
+def test_keys_of_a_masters_life(launch, store):
+    """A reload gives nobody rights."""
+    c = launch()
+    if os.geteuid() == 0:
+        keys = {"user": "daemon", "group": "daemon", "sandbox": False}
+        c.configure(master={"user": children_user().pw_name})
+        assert c.reload() == "ok\n"
+    else:
+        keys = {"sandbox": False}
+    for key, value in keys.items():
+        good = dict(c.sections.get("master", {}))
+        c.configure(master={key: value})
+        assert c.reload() == "error: master.%s: a change takes effect at a " \
+            "restart only\n" % key
+        c.sections["master"] = good
+    c.configure()
+    assert c.reload() == "ok\n"
+    for pid in pids_of(c):
+        assert facts(pid)["Seccomp"] == "2"
 
 
 @needs_root
@@ -150,7 +256,7 @@ def test_user_without_access(prepare, store):
     """The start fails with the reason, and names the file."""
     if isinstance(store, MysqlStore):
         pytest.skip("there is no file")
-    c = prepare(master={"user": "nobody"})
+    c = prepare(master={"user": "daemon"})
     result = c.run(*c.command())
     assert result.returncode != 0
     assert "cassata.db" in c.log_text() + result.stderr
@@ -184,18 +290,20 @@ def test_limits_and_sandbox(launch, sink):
         assert int(soft) >= 2000
     if "this kernel has no" not in c.log_text():
         assert {facts(pid)["Seccomp"] for pid in pids_of(c)} == {"2"}
-    c.configure(master={"sandbox": False})
-    assert c.ctl("reload").returncode == 0
-    wait_for(lambda: {facts(pid).get("Seccomp") for pid in pids_of(c)} ==
-             {"0"}, what="children without a sandbox")
+
+
+def test_without_a_sandbox(launch):
+    c = launch(master={"sandbox": False})
+    assert {facts(pid)["Seccomp"] for pid in pids_of(c)} == {"0"}
 
 
 def test_landlock(prepare):
     """A child cannot even open the log where none was when it started."""
     c = prepare()
-    logs, moved, new = (c.directory / name for name in ("logs", "moved", "new"))
+    logs, moved, new = (c.directory / name for name in ("live", "moved", "new"))
     logs.mkdir()
     new.mkdir()
+    give(logs, new)
     c.configure(log={"destination": str(logs / "log")})
     assert c.ctl("start").returncode == 0
     if "this kernel has no" in read_text(logs / "log"):

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -786,6 +787,25 @@ START_TEST(test_which_file)
 }
 END_TEST
 
+/* As root the children have a user of their own, named or not. */
+START_TEST(test_user)
+{
+	load_good("");
+	if (geteuid() == 0) {
+		ck_assert_str_eq(cfg.master.user,
+		    getpwnam("cassata") != NULL ? "cassata" : "nobody");
+		ck_assert_uint_ne(cfg.master.uid, 0);
+	} else {
+		ck_assert_ptr_null(cfg.master.user);
+	}
+	done();
+	load_good("master: {user: nobody}\n");
+	ck_assert_str_eq(cfg.master.user, "nobody");
+	ck_assert_uint_ne(cfg.master.uid, 0);
+	done();
+}
+END_TEST
+
 START_TEST(test_roles)
 {
 	static const struct {
@@ -909,6 +929,7 @@ config_suite(void)
 	tcase_add_test(tc, test_paths);
 	tcase_add_test(tc, test_state_directory);
 	tcase_add_test(tc, test_which_file);
+	tcase_add_test(tc, test_user);
 	tcase_add_test(tc, test_roles);
 	tcase_add_test(tc, test_paths_in_spite_of_errors);
 	tcase_add_test(tc, test_long_state_directory);

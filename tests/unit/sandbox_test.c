@@ -354,7 +354,7 @@ become_nobody(void)
 		return 3;
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
 		return 4;
-	if (geteuid() == 0 || setresuid(0, 0, 0) == 0 || getgroups(0, NULL) != 1)
+	if (geteuid() == 0 || setresuid(0, 0, 0) == 0 || getgroups(0, NULL) != 0)
 		return 5;
 	return 0;
 }
