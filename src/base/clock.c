@@ -25,7 +25,9 @@ static int64_t (*wall_clock)(void) = system_wall_ms;
 int64_t
 clock_mono_ms(void)
 {
-	return read_ms(CLOCK_MONOTONIC);
+	/* CLOCK_MONOTONIC stands still while the machine sleeps: leases do not.
+	 */
+	return read_ms(CLOCK_BOOTTIME);
 }
 
 int64_t

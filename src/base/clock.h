@@ -4,7 +4,10 @@
 
 #include <stdint.h>
 
-/* Milliseconds that never go back, from an arbitrary start: for intervals. */
+/*
+ * Milliseconds that never go back, from an arbitrary start, sleep of the
+ * machine included: for intervals.
+ */
 int64_t clock_mono_ms(void);
 
 /* Milliseconds since 1970-01-01 UTC: only for what a client asked for. */

@@ -220,6 +220,7 @@ done(struct store_job *job)
 	lost = w->shards & ~w->lease.shards;
 	w->shards = w->lease.shards;
 	note_lapse(w, first);
+	w->n_leaps_renewed = w->n_leaps_sent;
 	w->lease_until_ms = w->lease_sent_ms + w->cfg->lease_ms;
 	w->lease_due_ms = w->lease_sent_ms + renew_ms(w);
 	note_clock(w);
@@ -339,14 +340,36 @@ shards_init(struct worker *w)
 	w->wall_offset_ms = clock_wall_ms() - clock_mono_ms();
 }
 
+/* Of our wall clock, since we last looked. */
+static int64_t
+unseen_step_ms(const struct worker *w)
+{
+	return clock_wall_ms() - clock_mono_ms() - w->wall_offset_ms;
+}
+
+bool
+shards_open(const struct worker *w)
+{
+	return clock_mono_ms() < w->lease_until_ms &&
+	       w->n_leaps == w->n_leaps_renewed;
+}
+
+bool
+shards_leapt(const struct worker *w)
+{
+	return unseen_step_ms(w) >= CLOCK_STEP_MS;
+}
+
 void
 shards_check_clock(struct worker *w)
 {
 	int64_t mono_ms = clock_mono_ms();
-	int64_t step_ms = clock_wall_ms() - mono_ms - w->wall_offset_ms;
+	int64_t step_ms = unseen_step_ms(w);
 
 	if (llabs(step_ms) < CLOCK_STEP_MS)
 		return;
+	if (step_ms > 0)
+		w->n_leaps++;
 	w->wall_offset_ms += step_ms;
 	w->clock_offset_ms -= step_ms;
 	w->lease_due_ms = mono_ms;
@@ -398,6 +421,7 @@ shards_submit(struct worker *w)
 	    .max_attempts = w->cfg->retry.max_retries + 1,
 	    .expected_now_ms = judged_ms(w, mono_ms),
 	};
+	w->n_leaps_sent = w->n_leaps;
 	w->lease_sent_ms = mono_ms;
 	w->lease_wall_offset_ms = clock_wall_ms() - w->lease_sent_ms;
 	worker_submit(w, &w->lease_job);

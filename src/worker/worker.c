@@ -78,7 +78,7 @@ worker_holds(const struct worker *w, const struct delivery *d)
 bool
 worker_may_send(const struct worker *w, const struct delivery *d)
 {
-	return clock_mono_ms() < w->lease_until_ms && d->epoch == w->epoch;
+	return d->epoch == w->epoch && shards_open(w) && !shards_leapt(w);
 }
 
 /* Whether it is to be begun here at all. */
@@ -166,8 +166,7 @@ dispatch(struct worker *w, int64_t mono_ms)
 	const struct heap_entry *next;
 
 	while (w->n_on_wire < (size_t)w->cfg->max_deliveries &&
-	       mono_ms < w->lease_until_ms &&
-	       (next = heap_min(&w->ready)) != NULL &&
+	       shards_open(w) && (next = heap_min(&w->ready)) != NULL &&
 	       next->key <= worker_now_ms(w))
 		admit(w, heap_pop(&w->ready), mono_ms);
 }
@@ -324,12 +323,12 @@ next_job_ms(const struct worker *w, int64_t mono_ms)
 }
 
 static int64_t
-next_start_ms(const struct worker *w, int64_t mono_ms)
+next_start_ms(const struct worker *w)
 {
 	const struct heap_entry *next = heap_min(&w->ready);
 
 	/* A full house or a lapsed lease is not mended by waiting. */
-	if (next == NULL || mono_ms >= w->lease_until_ms ||
+	if (next == NULL || !shards_open(w) ||
 	    w->n_on_wire == (size_t)w->cfg->max_deliveries)
 		return INT64_MAX;
 	return next->key - worker_now_ms(w);
@@ -347,9 +346,9 @@ tick(void *arg)
 	else
 		dispatch(w, mono_ms);
 	submit_next(w, mono_ms);
-	loop_timer_set(w->timer,
-	    min_ms(TIMER_MAX_MS,
-		min_ms(next_job_ms(w, mono_ms), next_start_ms(w, mono_ms))));
+	loop_timer_set(
+	    w->timer, min_ms(TIMER_MAX_MS,
+			  min_ms(next_job_ms(w, mono_ms), next_start_ms(w))));
 }
 
 static void

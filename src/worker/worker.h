@@ -68,7 +68,10 @@ struct worker {
 	/* Clocks. */
 	int64_t clock_offset_ms; /* database's minus our wall clock */
 	int64_t logged_skew_ms;
-	int64_t wall_offset_ms;        /* our wall minus our monotonic clock */
+	int64_t wall_offset_ms; /* our wall minus our monotonic clock */
+	/* Steps forward of our wall clock: seen, and before the last lease turn
+	 * was sent, and before the last that went well was. */
+	unsigned n_leaps, n_leaps_sent, n_leaps_renewed;
 	int64_t base_ms, base_mono_ms; /* the database's and our monotonic */
 	int64_t base_error_ms; /* so much older base_ms may be, at most */
 	int64_t stepped_ms;    /* monotonic: the database's was seen to step */
@@ -135,6 +138,14 @@ bool worker_store_failed(struct worker *w);
  * lease turn measures it at once.
  */
 void shards_check_clock(struct worker *w);
+/*
+ * Whether our lease lasts, as far as we know. A step forward of the wall clock
+ * may be the end of a pause of the whole machine, in which no clock of it went
+ * on: then nobody knows before the next lease turn.
+ */
+bool shards_open(const struct worker *w);
+/* Whether there was such a step since shards_check_clock. */
+bool shards_leapt(const struct worker *w);
 void shards_init(struct worker *w);
 void shards_fini(struct worker *w);
 bool shards_due(struct worker *w, int64_t mono_ms);

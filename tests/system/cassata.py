@@ -290,6 +290,25 @@ class Cassata:
             return status and status["state"] == "ready"
         wait_for(ready, seconds, "readiness")
 
+    def preload(self, library):
+        """The environment in which the daemon loads a library first. A
+        sanitizer's runtime must come before that."""
+        for line in self.run(
+                "ldd", str(self.builddir / "cassatad")).stdout.split("\n"):
+            if "libasan" in line:
+                library = line.split()[2] + ":" + library
+        return {"LD_PRELOAD": library}
+
+    def build_preload(self, name):
+        """The library of tests/system/preload/NAME.c, for preload."""
+        library = str(self.directory / (name + ".so"))
+        subprocess.run(
+            [os.environ.get("CC", "cc"), "-O1", "-Wall", "-Werror", "-shared",
+             "-fPIC", "-o", library,
+             str(TESTS / "system" / "preload" / (name + ".c")), "-ldl"],
+            check=True)
+        return library
+
     def run(self, *words, **kwargs):
         """Runs a command; output and exit code."""
         kwargs.setdefault("stdin", subprocess.DEVNULL)

@@ -5,6 +5,7 @@ another worker has delivered it."""
 import contextlib
 import os
 import signal
+import struct
 import time
 
 import pytest
@@ -93,4 +94,36 @@ def test_delivered_while_stopped(launch, store, sink, settings, n_claimed):
         two.stop()
     await_return(store)
     gate.set()
+    assert_sends_only(one, sink, N, time.time())
+
+
+@pytest.mark.parametrize("clocks", [1, 2], ids=["asleep", "paused"])
+def test_delivered_while_the_machine_stood_still(
+        prepare, launch, store, sink, clocks):
+    """Asleep it has a clock that went on; when it was paused from outside, only
+    the wall clock tells, which is set right before anything else."""
+    one = prepare(worker={**SETTINGS, "maxConcurrentDeliveries": 1})
+    held = one.directory / "held"
+    held.write_bytes(bytes(16))
+    one.start(env={"HELD_CLOCKS": str(held),
+                   **one.preload(one.build_preload("clock"))})
+    gate = sink.gate()
+    sink.on("/busy", Reply(200, gate=gate), 200)
+    one.schedule("busy", sink.url("/busy"))
+    sink.wait("/busy")
+    for n in range(N):
+        one.schedule("e%d" % n, sink.url("/e"))
+    wait_for(lambda: metric(one, "events_claimed_total") == 2, what="a claim")
+    begin = time.monotonic_ns()
+    with stopped(one.children("worker")[0]["pid"]):
+        two = taken_over(launch)
+        for n in range(N):
+            two.wait_state("e%d" % n, "COMPLETED")
+        two.wait_state("busy", "COMPLETED")
+        two.stop()
+        gate.set()  # the first thing that it sees: a slot is free
+        ns = time.monotonic_ns() - begin
+        with open(held, "r+b") as f:
+            f.write(struct.pack("qq", ns, ns if clocks == 2 else 0))
+    await_return(store)
     assert_sends_only(one, sink, N, time.time())

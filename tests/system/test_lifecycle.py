@@ -730,25 +730,17 @@ def test_poison(launch, sink):
 
 # ---- steps of the clock ----
 
-def faketime(directory):
+def faketime(c):
     """The environment in which the daemon's wall clock is moved by a file."""
     found = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
     if not found:
         pytest.skip("no libfaketime")
-    path = os.path.join(str(directory), "step")
+    path = os.path.join(str(c.directory), "step")
     with open(path, "w") as f:
         f.write("+0")
     return path, {"FAKETIME_TIMESTAMP_FILE": path, "FAKETIME_NO_CACHE": "1",
                   "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                  "DONT_FAKE_MONOTONIC": "1", "LD_PRELOAD": found[0]}
-
-
-def preload_first(c, env):
-    """A sanitizer's runtime must come before everything else."""
-    for line in c.run("ldd", str(c.builddir / "cassatad")).stdout.split("\n"):
-        if "libasan" in line:
-            env["LD_PRELOAD"] = line.split()[2] + ":" + env["LD_PRELOAD"]
-    return env
+                  "DONT_FAKE_MONOTONIC": "1", **c.preload(found[0])}
 
 
 @pytest.mark.parametrize("step_s", [3600, -3600])
@@ -756,8 +748,8 @@ def test_clock_step(prepare, store, sink, step_s):
     """Nothing is lost, nothing comes twice, no lease changes hands."""
     c = prepare(worker={"workerThreadPollingInterval": "1s", "lease": "3s"},
                 master={"sandbox": False})  # the library reads its file
-    path, env = faketime(c.directory)
-    c.start(env=preload_first(c, env))
+    path, env = faketime(c)
+    c.start(env=env)
     gate = sink.gate()
     n = 8
     for i in range(n):
@@ -811,8 +803,8 @@ def test_clock_step_amid_a_lease_turn(prepare, store, sink):
     c = prepare(worker={"numWorkerThreads": 1, "lease": "6s",
                         "workerThreadPollingInterval": "1s"},
                 master={"sandbox": False})
-    path, env = faketime(c.directory)
-    c.start(env=preload_first(c, env))
+    path, env = faketime(c)
+    c.start(env=env)
     c.schedule("later", sink.url("/later"), expiry=time.time() + 600)
     with store.locked():
         time.sleep(3)  # a turn that renews has looked, and waits to write
