@@ -29,7 +29,8 @@ enum {
 	READ_AHEAD_BYTES = 64 * 1024,
 };
 
-static_assert((int)CONFIG_VALUES_MAX == (int)RETRY_DELAYS_MAX,
+static_assert((int)CONFIG_VALUES_MAX == (int)RETRY_DELAYS_MAX &&
+		  (int)CONFIG_VALUES_MAX == (int)CONFIG_STRINGS_MAX,
     "a list is as long as the file may make it");
 
 struct load {
@@ -108,15 +109,15 @@ set_values(struct load *ld, const struct config_key *key,
 {
 	struct err err;
 
-	if (key->kind == KIND_DURATIONS) {
-		if (setting->n < 1 || setting->n > RETRY_DELAYS_MAX) {
-			config_error(ld->errors, ld->file, setting->at,
-			    "%s must have 1 to %d entries, not %zu", key->name,
-			    RETRY_DELAYS_MAX, setting->n);
-			return;
-		}
-		ld->cfg->worker.retry.n_delays = 0;
+	if (setting->list &&
+	    (setting->n < 1 || setting->n > CONFIG_VALUES_MAX)) {
+		config_error(ld->errors, ld->file, setting->at,
+		    "%s must have 1 to %d entries, not %zu", key->name,
+		    CONFIG_VALUES_MAX, setting->n);
+		return;
 	}
+	if (key->kind == KIND_DURATIONS)
+		ld->cfg->worker.retry.n_delays = 0;
 	for (size_t i = 0; i < setting->n; i++)
 		if (config_key_set(key, ld->cfg, setting->values[i].text, &err) == -1)
 			config_error(ld->errors, ld->file,
@@ -131,12 +132,14 @@ on_setting(void *arg, const struct config_setting *setting)
 	const struct config_key *key =
 	    config_key_find(ld->section->section, setting->name.text);
 	bool null = !setting->list && setting->values[0].null;
+	const char *list_form;
 	struct config_mark *at;
 
 	if (key == NULL) {
 		unknown_key(ld, &setting->name);
 		return;
 	}
+	list_form = config_key_list_form(key);
 	at = &ld->key_at[key - config_keys];
 	if (at->line != 0) {
 		config_error(ld->errors, ld->file, setting->name.at,
@@ -148,10 +151,10 @@ on_setting(void *arg, const struct config_setting *setting)
 	if (null && key->value != NULL)
 		config_error(ld->errors, ld->file, setting->at,
 		    "%s has no value", key->name);
-	else if (!setting->list && !null && key->kind == KIND_DURATIONS)
+	else if (!setting->list && !null && list_form != NULL)
 		config_error(ld->errors, ld->file, setting->at,
-		    "%s must be a list such as [10s, 1m, 1h]", key->name);
-	else if (setting->list && key->kind != KIND_DURATIONS)
+		    "%s must be a list such as %s", key->name, list_form);
+	else if (setting->list && list_form == NULL)
 		config_error(ld->errors, ld->file, setting->at,
 		    "%s must be %s, not a list", key->name,
 		    config_key_form(key));
@@ -539,6 +542,8 @@ config_free(struct config *cfg)
 	for (size_t i = 0; i < config_n_keys; i++)
 		if (config_key_is_string(&config_keys[i]))
 			free(*(char **)config_key_target(&config_keys[i], cfg));
+	for (size_t i = 0; i < cfg->service.hosts.n; i++)
+		free(cfg->service.hosts.list[i]);
 	free(cfg->datastore.password);
 	free(cfg->file);
 	memset(cfg, 0, sizeof(*cfg));

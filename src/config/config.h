@@ -11,6 +11,13 @@
 #include "base/log.h"
 #include "event/retry.h"
 
+enum { CONFIG_STRINGS_MAX = 32 };
+
+struct config_strings {
+	size_t n;
+	char *list[CONFIG_STRINGS_MAX];
+};
+
 /*
  * Every setting, with its default in the table of config_key.c. Durations are
  * milliseconds, sizes are bytes. Strings are owned by the config.
@@ -18,6 +25,7 @@
 struct config_service {
 	char *listen;		     /* address */
 	int port;		     /* 0: the kernel chooses */
+	struct config_strings hosts; /* further names of this server, or "*" */
 	int processes;
 	bool create_tables;	     /* createTablesIfNotExists */
 	int commit_batch;	     /* adds per commit, at most */

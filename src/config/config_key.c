@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "config/config_key.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
@@ -27,23 +28,26 @@ static const struct {
 	const char *form;         /* what a value "must be" */
 	const struct unit *units; /* NULL: not a number */
 	bool string;
+	const char *list; /* example of a list; NULL: takes none */
 } kinds[] = {
-    [KIND_INT] = {"a whole number", plain, false},
-    [KIND_UNSIGNED] = {"a whole number", plain, false},
-    [KIND_PERCENT] = {"a percentage such as 20", percents, false},
-    [KIND_SIZE] = {"a size such as 2000, 64KiB or 4MiB", sizes, false},
+    [KIND_INT] = {"a whole number", plain, false, NULL},
+    [KIND_UNSIGNED] = {"a whole number", plain, false, NULL},
+    [KIND_PERCENT] = {"a percentage such as 20", percents, false, NULL},
+    [KIND_SIZE] = {"a size such as 2000, 64KiB or 4MiB", sizes, false, NULL},
     [KIND_DURATION] = {"a duration such as 250ms, 10s, 5m, 1h or 7d", durations,
-	false},
+	false, NULL},
     [KIND_DURATIONS] = {"a duration such as 250ms, 10s, 5m, 1h or 7d",
-	durations, false},
-    [KIND_BOOL] = {"true or false", NULL, false},
-    [KIND_LEVEL] = {"error, warn, info or debug", NULL, false},
-    [KIND_STRING] = {"plain text", NULL, true},
+	durations, false, "[10s, 1m, 1h]"},
+    [KIND_HOSTS] = {"a host's name or address without a port, or *", NULL,
+	false, "[cassata.example.net]"},
+    [KIND_BOOL] = {"true or false", NULL, false, NULL},
+    [KIND_LEVEL] = {"error, warn, info or debug", NULL, false, NULL},
+    [KIND_STRING] = {"plain text", NULL, true, NULL},
     [KIND_URL] = {"sqlite:PATH or "
 		  "mysql://[user[:password]@]host[:port]/name",
-	NULL, true},
-    [KIND_PATH] = {"a path", NULL, true},
-    [KIND_DESTINATION] = {"stderr, syslog or a path", NULL, true},
+	NULL, true, NULL},
+    [KIND_PATH] = {"a path", NULL, true, NULL},
+    [KIND_DESTINATION] = {"stderr, syslog or a path", NULL, true, NULL},
 };
 
 #define AT(field) offsetof(struct config, field)
@@ -52,6 +56,7 @@ const struct config_key config_keys[] = {
     {"service", "port", KIND_INT, AT(service.port), "0", "65535", "8085"},
     {"service", "listen", KIND_STRING, AT(service.listen), NULL, NULL,
 	"127.0.0.1"},
+    {"service", "hosts", KIND_HOSTS, AT(service.hosts), NULL, NULL, NULL},
     {"service", "processes", KIND_INT, AT(service.processes), "1", "32", "1"},
     {"service", "createTablesIfNotExists", KIND_BOOL, AT(service.create_tables),
 	NULL, NULL, "false"},
@@ -296,6 +301,39 @@ set_string(char **target, const char *text, struct err *err)
 	return 0;
 }
 
+/* A name or an address of a Host header, without its port; or "*". */
+static bool
+is_host(const char *text)
+{
+	static const char in_names[] = "abcdefghijklmnopqrstuvwxyz"
+				       "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				       "0123456789-._";
+	char address[INET6_ADDRSTRLEN];
+	struct in6_addr bytes;
+	size_t len = strlen(text);
+
+	if (strcmp(text, "*") == 0)
+		return true;
+	if (*text != '[')
+		return len > 0 && text[strspn(text, in_names)] == '\0';
+	if (len < 2 || text[len - 1] != ']' || len - 2 >= sizeof(address))
+		return false;
+	memcpy(address, text + 1, len - 2);
+	address[len - 2] = '\0';
+	return inet_pton(AF_INET6, address, &bytes) == 1;
+}
+
+static int
+add_string(struct config_strings *strings, const char *text, struct err *err)
+{
+	assert(strings->n < CONFIG_STRINGS_MAX);
+	strings->list[strings->n] = NULL;
+	if (set_string(&strings->list[strings->n], text, err) == -1)
+		return -1;
+	strings->n++;
+	return 0;
+}
+
 int
 config_key_set(const struct config_key *key, struct config *cfg,
     const char *text, struct err *err)
@@ -324,6 +362,10 @@ config_key_set(const struct config_key *key, struct config *cfg,
 		assert(target == retry && retry->n_delays < RETRY_DELAYS_MAX);
 		retry->delay_ms[retry->n_delays++] = number;
 		return 0;
+	case KIND_HOSTS:
+		if (is_host(text))
+			return add_string(target, text, err);
+		break;
 	case KIND_BOOL:
 		if (parse_bool(text, target) == 0)
 			return 0;
@@ -440,6 +482,12 @@ const char *
 config_key_form(const struct config_key *key)
 {
 	return kinds[key->kind].form;
+}
+
+const char *
+config_key_list_form(const struct config_key *key)
+{
+	return kinds[key->kind].list;
 }
 
 bool

@@ -18,6 +18,7 @@ enum config_kind {
 	KIND_SIZE,
 	KIND_DURATION,
 	KIND_DURATIONS, /* a list, into a retry_policy */
+	KIND_HOSTS,     /* a list, into config_strings */
 	KIND_BOOL,
 	KIND_LEVEL,
 	KIND_STRING,
@@ -52,6 +53,9 @@ const char *config_key_nearest(const char *section, const char *name);
 
 /* What a value of the key "must be". */
 const char *config_key_form(const struct config_key *key);
+
+/* Whether it takes a list, and what one looks like; or NULL. */
+const char *config_key_list_form(const struct config_key *key);
 
 /* Whether its target is a string, owned by the config. */
 bool config_key_is_string(const struct config_key *key);

@@ -6,6 +6,8 @@
  */
 #include "http/http_parser.h"
 
+#include <assert.h>
+#include <limits.h>
 #include <string.h>
 
 enum {
@@ -165,9 +167,12 @@ host_is_valid(struct slice host)
 	return i == host.len;
 }
 
-/* Length of "http://host" in front of the path; 0 when it is something else. */
+/*
+ * Length of "http://host" in front of the path, with where in it the host
+ * starts; 0 when it is something else.
+ */
 static size_t
-origin_len(struct slice target)
+origin_len(struct slice target, size_t *host)
 {
 	static const char *const schemes[] = {"http://", "https://"};
 
@@ -181,8 +186,10 @@ origin_len(struct slice target)
 		       target.p[end] != '?')
 			end++;
 		if (end > start &&
-		    host_is_valid(slice_of(target.p + start, end - start)))
+		    host_is_valid(slice_of(target.p + start, end - start))) {
+			*host = start;
 			return end;
+		}
 	}
 	return 0;
 }
@@ -199,15 +206,17 @@ split_target(struct http_parser *p, const char *buf)
 {
 	struct slice target = slice_of(buf + p->target, p->target_len);
 	const char *query;
-	size_t skipped = 0;
+	size_t skipped = 0, host;
 
 	if (slice_eq(target, SLICE_LITERAL("*"))) {
 		if (!slice_eq(method_of(p, buf), SLICE_LITERAL("OPTIONS")))
 			return fail(p, 400, "the target * is for OPTIONS");
 	} else if (target.p[0] != '/') {
-		skipped = origin_len(target);
+		skipped = origin_len(target, &host);
 		if (skipped == 0)
 			return fail(p, 400, "the target is not a path or URL");
+		p->url_host = p->target + host;
+		p->url_host_len = skipped - host;
 	}
 	p->path = p->target + skipped;
 	p->path_len = target.len - skipped;
@@ -238,15 +247,44 @@ next_element(struct slice *list, struct slice *element)
 	return true;
 }
 
+/* Notes the last header, of which there may be one. */
+static int
+note(struct http_parser *p, unsigned char *number, const char *repeated)
+{
+	static_assert(HTTP_HEADERS_MAX <= UCHAR_MAX, "they are counted so");
+	if (*number != 0)
+		return fail(p, 400, repeated);
+	*number = (unsigned char)p->n_headers;
+	return 0;
+}
+
 static int
 read_host(struct http_parser *p, struct slice value)
 {
-	if (p->has_host)
-		return fail(p, 400, "more than one Host");
 	if (!host_is_valid(value))
 		return fail(p, 400, "Host is not valid");
-	p->has_host = true;
-	return 0;
+	return note(p, &p->host, "more than one Host");
+}
+
+static int
+read_content_type(struct http_parser *p, struct slice value)
+{
+	(void)value;
+	return note(p, &p->content_type, "more than one Content-Type");
+}
+
+static int
+read_origin(struct http_parser *p, struct slice value)
+{
+	(void)value;
+	return note(p, &p->origin, "more than one Origin");
+}
+
+static int
+read_fetch_site(struct http_parser *p, struct slice value)
+{
+	(void)value;
+	return note(p, &p->fetch_site, "more than one Sec-Fetch-Site");
 }
 
 static int
@@ -318,7 +356,8 @@ read_connection(struct http_parser *p, struct slice value)
 	return 0;
 }
 
-/* The headers that say how to read the message: none may be a trailer. */
+/* The headers that say how to read the message and whom it is from: each comes
+ * once, and none may be a trailer. */
 static const struct known_header {
 	struct slice name;
 	int (*read)(struct http_parser *, struct slice);
@@ -328,6 +367,9 @@ static const struct known_header {
     {SLICE_INIT("Transfer-Encoding"), read_transfer_encoding},
     {SLICE_INIT("Expect"), read_expect},
     {SLICE_INIT("Connection"), read_connection},
+    {SLICE_INIT("Content-Type"), read_content_type},
+    {SLICE_INIT("Origin"), read_origin},
+    {SLICE_INIT("Sec-Fetch-Site"), read_fetch_site},
     {{NULL, 0}, NULL},
 };
 
@@ -532,7 +574,7 @@ on_head_lf(struct http_parser *p, char *buf, size_t end)
 		p->state = COMPLETE;
 		return 0;
 	}
-	if (p->minor == 1 && !p->has_host)
+	if (p->minor == 1 && p->host == 0)
 		return fail(p, 400, "Host is missing");
 	if (p->body_len > p->limits->max_body_bytes)
 		return fail(p, 413, "the body is too large");
@@ -697,6 +739,12 @@ advance(struct http_parser *p, char *buf, size_t len)
 	return HTTP_DONE;
 }
 
+static struct slice
+value_of(const struct http_request *req, unsigned number)
+{
+	return number == 0 ? slice_of(NULL, 0) : req->headers[number - 1].value;
+}
+
 static void
 fill_request(
     const struct http_parser *p, const char *buf, struct http_request *req)
@@ -723,6 +771,12 @@ fill_request(
 		req->headers[i].value = slice_of(
 		    buf + p->headers[i].value, p->headers[i].value_len);
 	}
+	req->host = p->url_host_len > 0
+			? slice_of(buf + p->url_host, p->url_host_len)
+			: value_of(req, p->host);
+	req->content_type = value_of(req, p->content_type);
+	req->origin = value_of(req, p->origin);
+	req->fetch_site = value_of(req, p->fetch_site);
 	req->body = slice_of(buf + p->head_len, 0);
 	if (p->state == COMPLETE)
 		req->body.len = p->body_len;

@@ -37,6 +37,9 @@ struct http_request {
 	bool keep_alive;
 	bool expect_continue; /* Expect: 100-continue from an HTTP/1.1 client */
 	bool has_body;        /* announced: Content-Length > 0 or chunked */
+	/* Values; p is NULL where there is none. A URL as the target has its
+	 * own host. */
+	struct slice host, content_type, origin, fetch_site;
 	size_t n_headers;
 	struct http_header headers[HTTP_HEADERS_MAX];
 	struct slice body; /* decoded; only when the result is HTTP_DONE */
@@ -65,8 +68,11 @@ struct http_parser {
 	size_t body_len; /* decoded so far (chunked) or announced */
 	size_t chunk_left;
 	size_t method_len, target, target_len, path, path_len;
+	size_t url_host, url_host_len; /* of a target that is a URL */
 	unsigned minor;
-	bool has_host, has_length, chunked;
+	bool has_length, chunked;
+	unsigned char host, content_type, origin,
+	    fetch_site; /* number of the header, from 1; 0: none */
 	bool close, keep_alive, expect_continue; /* as the client asked */
 	size_t n_headers;
 	struct {

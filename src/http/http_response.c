@@ -69,7 +69,9 @@ http_response_write(
 		return buf_append(out, "\r\n", 2);
 
 	buf_append_string(out, date_line(wall_ms));
-	buf_append_string(out, "Server: cassata\r\n");
+	/* Answers are of the moment, and JSON is nothing to be run or shown. */
+	buf_append_string(out, "Server: cassata\r\nCache-Control: no-store\r\n"
+			       "X-Content-Type-Options: nosniff\r\n");
 	if (!empty) {
 		if (res->content_type != NULL)
 			append_header(out, "Content-Type",
@@ -97,6 +99,7 @@ http_reason(int status)
 	    {204, "No Content"},
 	    {304, "Not Modified"},
 	    {400, "Bad Request"},
+	    {403, "Forbidden"},
 	    {404, "Not Found"},
 	    {405, "Method Not Allowed"},
 	    {406, "Not Acceptable"},
@@ -106,6 +109,7 @@ http_reason(int status)
 	    {414, "URI Too Long"},
 	    {415, "Unsupported Media Type"},
 	    {417, "Expectation Failed"},
+	    {421, "Misdirected Request"},
 	    {422, "Unprocessable Content"},
 	    {429, "Too Many Requests"},
 	    {431, "Request Header Fields Too Large"},

@@ -102,6 +102,19 @@ begin_event(struct exchange *x, int status, enum event_state state)
 
 /* ---- add ---- */
 
+/* Without its parameters: JSON is UTF-8 whatever they say (RFC 8259, 8.1). */
+static bool
+is_json(struct slice type)
+{
+	const char *semicolon =
+	    type.len == 0 ? NULL : memchr(type.p, ';', type.len);
+
+	if (semicolon != NULL)
+		type = slice_trim(
+		    slice_of(type.p, (size_t)(semicolon - type.p)));
+	return slice_ieq(type, SLICE_LITERAL(JSON_TYPE));
+}
+
 static void
 handle_add(struct exchange *x)
 {
@@ -110,6 +123,12 @@ handle_add(struct exchange *x)
 
 	if (body.len == 0) {
 		answer_problem(x, 400, "the request has no body");
+		return;
+	}
+	/* A web page may send other types to any server, unasked. */
+	if (!is_json(x->req.content_type)) {
+		answer_problem(
+		    x, 415, "Content-Type must be application/json");
 		return;
 	}
 	/* The body is in x->in, which is ours to write to. */
@@ -386,9 +405,30 @@ cancelled(struct store_job *job)
 	x->answered(x);
 }
 
+/* One that says so in any of the ways in which browsers do. */
+static bool
+is_browser(const struct http_request *req)
+{
+	const struct http_header *agent;
+
+	if (req->fetch_site.p != NULL || req->origin.p != NULL ||
+	    http_request_header(req, "Sec-Fetch-Mode") != NULL ||
+	    http_request_header(req, "Referer") != NULL)
+		return true;
+	agent = http_request_header(req, "User-Agent");
+	return agent != NULL && agent->value.len >= 8 &&
+	       memcmp(agent->value.p, "Mozilla/", 8) == 0;
+}
+
 static void
 handle_delete(struct exchange *x)
 {
+	/* A link or an image of any page is a GET. */
+	if (slice_eq(x->req.method, SLICE_LITERAL("GET")) &&
+	    is_browser(&x->req)) {
+		answer_problem(x, 403, "a browser must use DELETE");
+		return;
+	}
 	submit(x, run_cancel, cancelled);
 }
 
@@ -559,13 +599,45 @@ reserve_scratch(struct exchange *x)
 	    len < EXCHANGE_SCRATCH_BYTES ? len : EXCHANGE_SCRATCH_BYTES);
 }
 
+/*
+ * Why the request is a web page's, which must not use the network that its
+ * reader is in; or 0. Only HTTP/1.0 may do without a Host: no browser speaks it.
+ */
+static int
+foreign(const struct exchange *x, const char **reason)
+{
+	const struct hosts *hosts = &x->service->hosts;
+	const struct http_request *req = &x->req;
+
+	*reason = "this server has another name; service.hosts may list more";
+	if (req->host.p != NULL && !hosts_has(hosts, req->host))
+		return 421;
+	*reason = "a web page of another origin, says Sec-Fetch-Site";
+	if (req->fetch_site.p != NULL &&
+	    !slice_eq(req->fetch_site, SLICE_LITERAL("same-origin")) &&
+	    !slice_eq(req->fetch_site, SLICE_LITERAL("none")))
+		return 403;
+	*reason = "a web page of another origin, says Origin; service.hosts "
+		  "may list it";
+	if (req->origin.p != NULL &&
+	    !hosts_has_origin(hosts, req->origin, req->host))
+		return 403;
+	return 0;
+}
+
 void
 api_dispatch(struct exchange *x)
 {
+	const char *reason;
 	struct slice rest;
 	const struct route *route = find_route(x->req.path, &rest);
 	enum ids_result ids = IDS_OK;
+	int status = foreign(x, &reason);
 
+	if (status != 0) {
+		answer_problem(x, status, reason);
+		return;
+	}
 	if (route == NULL) {
 		answer_problem(x, 404, "no such resource");
 		return;

@@ -294,6 +294,9 @@ service_init(struct service *service, struct child *child, struct err *err)
 	TAILQ_INIT(&service->idle);
 	STAILQ_INIT(&service->pool);
 	STAILQ_INIT(&service->documents);
+	if (hosts_init(&service->hosts, cfg, child->listen_fds,
+		child->n_listen) == -1)
+		return err_set(err, "out of memory");
 	if (child_init(child, drain, service, err) == -1)
 		return -1;
 	service->loop = child->loop;
@@ -318,6 +321,7 @@ service_fini(struct service *service)
 		exchange_free(x);
 	}
 	intake_fini(&service->intake);
+	hosts_free(&service->hosts);
 	loop_timer_free(&service->accept_timer);
 	free(service->listeners);
 	child_fini(service->child);

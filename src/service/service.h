@@ -10,6 +10,7 @@
 #include "http/http_parser.h"
 #include "proc/child.h"
 #include "service/exchange.h"
+#include "service/hosts.h"
 #include "service/intake.h"
 #include "store/store_thread.h"
 
@@ -23,6 +24,7 @@ struct service {
 	struct exchange_list documents; /* wait for their event to be read */
 	int n_documents; /* being read, or read and not yet answered */
 	struct http_limits limits;
+	struct hosts hosts;
 	struct buf_budget memory; /* of all requests and answers */
 
 	struct loop_io **listeners; /* child->n_listen of them */

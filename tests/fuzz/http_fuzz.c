@@ -75,6 +75,10 @@ compare(const struct run *a, const struct run *b, struct slice message)
 	CHECK(slice_eq(x->path, y->path));
 	CHECK(slice_eq(x->query, y->query));
 	CHECK(slice_eq(x->body, y->body));
+	CHECK(slice_eq(x->host, y->host));
+	CHECK(slice_eq(x->content_type, y->content_type));
+	CHECK(slice_eq(x->origin, y->origin));
+	CHECK(slice_eq(x->fetch_site, y->fetch_site));
 	CHECK(x->minor == y->minor && x->keep_alive == y->keep_alive &&
 	      x->expect_continue == y->expect_continue &&
 	      x->has_body == y->has_body && x->n_headers == y->n_headers);

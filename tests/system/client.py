@@ -48,9 +48,14 @@ class Connection:
         self._sock.sendall(data)
 
     def send_request(self, method, target, body=None, headers=()):
-        lines = ["%s %s HTTP/1.1" % (method, target), "Host: test"]
+        lines = ["%s %s HTTP/1.1" % (method, target)]
+        names = [name for name, _ in headers]
+        if "Host" not in names:
+            lines.append("Host: localhost")
         lines += ["%s: %s" % header for header in headers]
         if body is not None:
+            if "Content-Type" not in names:
+                lines.append("Content-Type: application/json")
             lines.append("Content-Length: %d" % len(body))
         self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + (body or b""))
 

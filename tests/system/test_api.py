@@ -18,6 +18,10 @@ from cassata import read_text, wait_for
 from client import Connection, path_of
 
 FAR = 4102444800  # 2100-01-01
+HOST = b"Host: localhost\r\n"
+POST = b"POST /cassata/add/ HTTP/1.1\r\n"
+JSON = b"Content-Type: application/json\r\n"
+GET = b"GET /livez HTTP/1.1\r\n"
 
 
 def an_event(event_id, app="api", /, **changes):
@@ -101,6 +105,38 @@ def test_add_same_id_in_another_application(daemon, name):
 ])
 def test_add_malformed(daemon, body):
     assert_problem(daemon.post(body), 400)
+
+
+@pytest.mark.parametrize("content_type", [
+    None, "", "text/plain", "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x", "application/jsonp",
+    "text/plain; application/json", "application/json, text/plain",
+    "application/vnd.api+json", "application/octet-stream",
+])
+def test_add_of_another_type(daemon, name, content_type):
+    """What a web page may send without asking first is no event."""
+    body = json.dumps(an_event(name)).encode()
+    headers = [] if content_type is None else [
+        ("Content-Type", content_type)]
+    with Connection(daemon.port) as c:
+        c.send(POST + HOST + b"".join(
+            b"%s: %s\r\n" % (n.encode(), v.encode()) for n, v in headers) +
+            b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        assert_problem(c.read_response(), 415)
+        c.send_request("GET", "/livez")
+        assert c.read_response().status == 200
+    assert daemon.state(name, "api") is None
+
+
+@pytest.mark.parametrize("content_type", [
+    "application/json", "Application/JSON", "application/json;charset=utf-8",
+    "application/json ; charset=UTF-8", "application/json;",
+])
+def test_add_of_its_type(daemon, name, content_type):
+    response = daemon.request(
+        "POST", "/cassata/add/", json.dumps(an_event(name)).encode(),
+        headers=[("Content-Type", content_type)])
+    assert response.status == 201
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b'"x"', b"null"])
@@ -329,6 +365,142 @@ def test_metrics(daemon, name):
     assert value() == before + 1
 
 
+# ---- web pages ----
+
+FORM = ("Content-Type", "application/x-www-form-urlencoded")
+TEXT = ("Content-Type", "text/plain;charset=UTF-8")
+PAGE = ("Referer", "http://evil.example/")
+AGENT = ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) "
+                       "Gecko/20100101 Firefox/133.0")
+
+
+def fetch_metadata(site, mode, dest):
+    return [("Sec-Fetch-Site", site), ("Sec-Fetch-Mode", mode),
+            ("Sec-Fetch-Dest", dest)]
+
+
+# What browsers send for the reader of a page of another origin; the older
+# ones, and all of them to an address that is no loopback, without Sec-Fetch.
+PAGES = {
+    "form": ("POST", [FORM, ("Origin", "http://evil.example"), PAGE], 403),
+    "form-privacy": ("POST", [FORM, ("Origin", "null")], 403),
+    "form-old": ("POST", [FORM, PAGE], 415),
+    "fetch-text": ("POST", [TEXT, ("Origin", "https://evil.example")], 403),
+    "fetch-same-host": (
+        "POST", [TEXT, ("Origin", "http://localhost:3000")], 403),
+    "fetch-fetched": ("POST", [
+        TEXT, *fetch_metadata("same-site", "no-cors", "empty")], 403),
+    "fetch-beacon": ("POST", [
+        ("Content-Type", ""), *fetch_metadata("cross-site", "no-cors",
+                                              "empty")], 403),
+    "json": ("POST", [("Content-Type", "application/json"),
+                      ("Origin", "http://evil.example")], 403),
+    "json-fetched": ("POST", [
+        ("Content-Type", "application/json"),
+        *fetch_metadata("cross-site", "cors", "empty")], 403),
+    "preflight": ("OPTIONS", [
+        ("Origin", "http://evil.example"),
+        ("Access-Control-Request-Method", "POST"),
+        ("Access-Control-Request-Headers", "content-type")], 403),
+    "image": ("GET", [AGENT, PAGE, ("Accept", "image/avif,image/webp,*/*")],
+              403),
+    "image-no-referrer": ("GET", [AGENT], 403),
+    "image-fetched": ("GET", fetch_metadata("cross-site", "no-cors", "image"),
+                      403),
+    "link": ("GET", [AGENT, *fetch_metadata("cross-site", "navigate",
+                                            "document")], 403),
+    "typed": ("GET", [AGENT, *fetch_metadata("none", "navigate", "document")],
+              403),
+    "rebound": ("DELETE", [("Host", "evil.example")], 421),
+    "rebound-port": ("DELETE", [("Host", "evil.example:8085")], 421),
+    "rebound-origin": ("DELETE", [
+        ("Host", "evil.example"), ("Origin", "http://evil.example")], 421),
+    "rebound-fetched": ("DELETE", [
+        ("Host", "evil.example"),
+        *fetch_metadata("same-origin", "cors", "empty")], 421),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_web_pages_are_no_clients(daemon, name, page):
+    method, headers, status = PAGES[page]
+    assert daemon.post(an_event(name, event="kept")).status == 201
+    path = path_of("delete", "api", name)
+    body = None
+    if method in ("POST", "OPTIONS"):
+        path = "/cassata/add/"
+    if method == "POST":
+        body = json.dumps(an_event(name + "-more")).encode()
+    response = daemon.request(method, path, body, headers)
+    assert_problem(response, status)
+    assert not [n for n, _ in response.headers
+                if n.lower().startswith("access-control")]
+    assert daemon.event(name, "api")["event"] == "kept"
+    assert daemon.state(name + "-more", "api") is None
+
+
+@pytest.mark.parametrize("path", [
+    "/cassata/event/a/b", "/metrics", "/livez", "/nothing"])
+@pytest.mark.parametrize("headers, status", [
+    ([("Host", "evil.example")], 421),
+    ([("Host", "localhost.evil.example")], 421),
+    ([("Host", "127.0.0.1.evil.example")], 421),
+    ([("Host", "10.1.2.3")], 421), ([("Host", "[fe80::1]")], 421),
+    ([("Host", "")], 421), ([("Host", "127.0.0.1x")], 421),
+    ([("Origin", "http://evil.example")], 403),
+    ([("Origin", "")], 403), ([("Origin", "http://")], 403),
+    ([("Origin", "localhost")], 403),
+    ([("Sec-Fetch-Site", "cross-site")], 403),
+    ([("Sec-Fetch-Site", "")], 403),
+])
+def test_foreign(daemon, headers, status, path):
+    assert_problem(daemon.request("GET", path, headers=headers), status)
+
+
+@pytest.mark.parametrize("headers", [
+    [("Host", "127.0.0.1")], [("Host", "127.0.0.1:8085")],
+    [("Host", "LocalHost:1")], [("Host", "localhost.")],
+    [("Host", "127.1.2.3")], [("Host", "[::1]:80")],
+    [("Host", socket.gethostname())],
+    [("Host", "localhost:80"), ("Origin", "http://localhost:80")],
+    [("Origin", "https://localhost")],
+    [("Sec-Fetch-Site", "same-origin")], [("Sec-Fetch-Site", "none")],
+])
+def test_own_names(daemon, headers):
+    assert daemon.request("GET", "/livez", headers=headers).status == 200
+    assert daemon.request(
+        "DELETE", "/cassata/delete/a/b", headers=headers).status == 404
+
+
+def test_url_as_target_names_the_host(daemon):
+    """RFC 9112, 3.2.2: its host counts, and Host does not."""
+    for url, host, status in (("http://evil.example", b"localhost", 421),
+                              ("http://localhost", b"evil.example", 200)):
+        with Connection(daemon.port) as c:
+            c.send(b"GET %s/livez HTTP/1.1\r\nHost: %s\r\n\r\n" % (
+                url.encode(), host))
+            assert c.read_response().status == status
+
+
+def test_configured_names(launch):
+    c = launch(service={"listen": "0.0.0.0", "hosts": ["a.example", "[::5]"]})
+
+    def status(host, *headers):
+        return c.request("GET", "/livez", headers=[
+            ("Host", host), *headers]).status
+    for host in ("a.example", "A.example:80", "[0::5]", "localhost",
+                 "192.0.2.1", "[2001:db8::1]:8085"):
+        assert status(host) == 200, host
+    assert status("b.a.example") == 421
+    # A proxy may pass its own name, or the one that its client used.
+    assert status("127.0.0.1", ("Origin", "https://a.example")) == 200
+    assert status("127.0.0.1", ("Origin", "https://192.0.2.1")) == 403
+    c.configure(service={"hosts": ["*"]})
+    assert c.reload() == "ok\n"
+    assert status("anything.example") == 200
+    assert status("a.example", ("Origin", "http://b.example")) == 403
+
+
 # ---- HTTP ----
 
 @pytest.mark.parametrize("method, path, allow", [
@@ -379,6 +551,8 @@ def test_response_headers(daemon, path):
     assert response.header("Content-Type")
     assert response.header("Connection") == "close"
     assert response.header("Transfer-Encoding") is None
+    assert response.header("Cache-Control") == "no-store"
+    assert response.header("X-Content-Type-Options") == "nosniff"
 
 
 def test_keep_alive(daemon, name):
@@ -406,7 +580,7 @@ def test_requests_per_connection(launch):
 def test_last_answer_before_pipelined_rest(launch, header):
     """What comes behind the last answer is dropped, and cuts nothing off."""
     c = launch(service={"maxRequestsPerConnection": 3})
-    request = b"GET /livez HTTP/1.1\r\nHost: x\r\n%s\r\n" % header
+    request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n%s\r\n" % header
     with socket.create_connection(("127.0.0.1", c.port), 20) as s:
         s.sendall(request * 20000)
         s.shutdown(socket.SHUT_WR)
@@ -419,9 +593,9 @@ def test_pipelining(daemon, name):
     requests = b""
     for n in range(10):
         body = json.dumps(an_event("%s-%d" % (name, n))).encode()
-        requests += (b"POST /cassata/add/ HTTP/1.1\r\nHost: x\r\n"
+        requests += (POST + HOST + JSON +
                      b"Content-Length: %d\r\n\r\n" % len(body)) + body
-        requests += b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+        requests += b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with Connection(daemon.port) as c:
         c.send(requests)
         for n in range(10):
@@ -432,7 +606,7 @@ def test_pipelining(daemon, name):
 
 def test_request_in_single_bytes(daemon, name):
     body = json.dumps(an_event(name)).encode()
-    data = (b"POST /cassata/add/ HTTP/1.1\r\nHost: x\r\n"
+    data = (POST + HOST + JSON +
             b"Content-Length: %d\r\n\r\n" % len(body)) + body
     with Connection(daemon.port) as c:
         for byte in data:
@@ -453,9 +627,9 @@ def chunks_of(data, size):
 def test_chunked(daemon, name, size, trailer):
     body = json.dumps(an_event(name, event="x" * 300)).encode()
     with Connection(daemon.port) as c:
-        c.send(b"POST /cassata/add/ HTTP/1.1\r\nHost: x\r\n"
+        c.send(POST + HOST + JSON +
                b"Transfer-Encoding: chunked\r\n\r\n" + chunks_of(body, size) +
-               trailer + b"\r\nGET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+               trailer + b"\r\nGET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert c.read_response().status == 201
         assert c.read_response().json() == {"status": "ok"}
     assert daemon.event(name, "api")["event"] == "x" * 300
@@ -464,8 +638,8 @@ def test_chunked(daemon, name, size, trailer):
 def test_expect_continue(daemon, name):
     body = json.dumps(an_event(name)).encode()
     with Connection(daemon.port) as c:
-        c.send(b"POST /cassata/add/ HTTP/1.1\r\nHost: x\r\nExpect: 100-continue"
-               b"\r\nContent-Length: %d\r\n\r\n" % len(body))
+        c.send(POST + HOST + JSON +
+               b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
         assert c.read_response().status == 100
         c.send(body)
         assert c.read_response().status == 201
@@ -473,7 +647,7 @@ def test_expect_continue(daemon, name):
 
 def test_expect_unknown(daemon):
     with Connection(daemon.port) as c:
-        c.send(b"GET /livez HTTP/1.1\r\nHost: x\r\nExpect: more\r\n\r\n")
+        c.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nExpect: more\r\n\r\n")
         assert_problem(c.read_response(), 417)
 
 
@@ -496,8 +670,8 @@ def test_http_1_0_keep_alive(daemon):
 
 def test_absolute_form(daemon):
     with Connection(daemon.port) as c:
-        c.send(b"GET http://example.org/livez?q HTTP/1.1\r\n"
-               b"Host: example.org\r\n\r\n")
+        c.send(b"GET http://localhost/livez?q HTTP/1.1\r\n"
+               b"Host: localhost\r\n\r\n")
         assert c.read_response().status == 200
 
 
@@ -515,9 +689,6 @@ def test_half_closed_client(daemon, name):
         assert c.at_end()
 
 
-HOST = b"Host: x\r\n"
-POST = b"POST /cassata/add/ HTTP/1.1\r\n"
-GET = b"GET /livez HTTP/1.1\r\n"
 
 
 @pytest.mark.parametrize("data, status", [
@@ -538,7 +709,7 @@ def test_limits(daemon, data, status):
         assert c.at_end()
 
 
-SMUGGLED = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+SMUGGLED = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.mark.parametrize("head", [
@@ -558,7 +729,7 @@ SMUGGLED = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
     POST + HOST + b"Transfer-Encoding: identity\r\n",
     POST.replace(b"1.1", b"1.0") + b"Transfer-Encoding: chunked\r\n",
     GET + HOST + b"X-A: b\r\n folded\r\n",
-    GET + b" Host: x\r\n",
+    GET + b" Host: localhost\r\n",
     GET + HOST + b"X-A : b\r\n",
     GET + HOST + b": b\r\n",
     GET + HOST + b"no colon\r\n",
@@ -661,7 +832,7 @@ def test_pipelining_leaves_others_their_turn(launch):
             assert connection.read_response().status == 200
         os.kill(service["pid"], signal.SIGSTOP)
         try:
-            greedy.send(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)
+            greedy.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2000)
             other.send_request("GET", "/metrics")
         finally:
             os.kill(service["pid"], signal.SIGCONT)
@@ -679,7 +850,7 @@ def test_client_that_does_not_read(launch):
                event="x" * (1 << 20))
     with Connection(c.port) as connection:
         request = ("GET /cassata/event/app/big HTTP/1.1\r\n"
-                   "Host: x\r\n\r\n").encode()
+                   "Host: localhost\r\n\r\n").encode()
         connection.send(request * 50)
         wait_for(lambda: connections_of(c) == 1)
         wait_for(lambda: connections_of(c) == 0)
@@ -790,8 +961,8 @@ def test_request_memory(launch):
     c = launch(service={"processes": 1, "maxBodyBytes": "1MiB",
                         "maxRequestMemory": "4MiB"})
     document = json.dumps(an_event("memory", event="x" * 900000)).encode()
-    head = ("POST /cassata/add HTTP/1.1\r\nHost: x\r\n"
-            "Content-Length: %d\r\n\r\n" % len(document)).encode()
+    head = (POST + HOST + JSON +
+            b"Content-Length: %d\r\n\r\n" % len(document))
     with contextlib.ExitStack() as stack:
         slow, refused = [], None
         while refused is None:

@@ -218,7 +218,8 @@ def test_stop_answers_requests_begun(prepare):
     with Connection(c.port) as idle, Connection(c.port) as half:
         idle.send_request("GET", "/livez")
         idle.read_response()
-        half.send(b"POST /cassata/add/ HTTP/1.1\r\nHost: x\r\nExpect: "
+        half.send(b"POST /cassata/add/ HTTP/1.1\r\nHost: localhost\r\n"
+                  b"Content-Type: application/json\r\nExpect: "
                   b"100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
         assert half.read_response().status == 100
         c.send(signal.SIGTERM)

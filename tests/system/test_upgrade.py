@@ -156,7 +156,8 @@ def test_upgrade_serves_open_connections(prepare, sink):
         for connection in (idle, held):
             connection.send_request("GET", "/livez")
             assert connection.read_response().status == 200
-        half.send(b"POST /cassata/add/ HTTP/1.1\r\nHost: x\r\nExpect: "
+        half.send(b"POST /cassata/add/ HTTP/1.1\r\nHost: localhost\r\n"
+                  b"Content-Type: application/json\r\nExpect: "
                   b"100-continue\r\nContent-Length: %d\r\n\r\n" %
                   len(body % "half"))
         assert half.read_response().status == 100

@@ -253,6 +253,19 @@ START_TEST(test_defaults)
 }
 END_TEST
 
+START_TEST(test_hosts)
+{
+	load_good("service:\n  hosts:\n");
+	ck_assert_uint_eq(cfg.service.hosts.n, 0);
+	done();
+	load_good("service:\n  hosts: [a-b.example, '*', '[fe80::1]', 1.2.3.4]\n");
+	ck_assert_uint_eq(cfg.service.hosts.n, 4);
+	ck_assert_str_eq(cfg.service.hosts.list[0], "a-b.example");
+	ck_assert_str_eq(cfg.service.hosts.list[2], "[fe80::1]");
+	done();
+}
+END_TEST
+
 START_TEST(test_example_has_every_default)
 {
 	static char text[65536];
@@ -540,6 +553,18 @@ static const struct {
 	"c.yaml:5:7: retryDelays must be between 0 and 30d, not '31d'"},
     {"worker:\n  retryDelays: [1, [2]]\n",
 	"c.yaml:2:20: retryDelays must be plain text or a number"},
+    {"service:\n  hosts: cassata.example.net\n",
+	"c.yaml:2:10: hosts must be a list such as [cassata.example.net]"},
+    {"service:\n  hosts: []\n",
+	"c.yaml:2:10: hosts must have 1 to 32 entries, not 0"},
+    {"service:\n  hosts: [a.example, 'b.example:80', '[::1]', '[::g]']\n",
+	"c.yaml:2:22: hosts must be a host's name or address without a port, "
+	"or *, not 'b.example:80'\n"
+	"c.yaml:2:47: hosts must be a host's name or address without a port, "
+	"or *, not '[::g]'"},
+    {"service:\n  hosts: ['http://a']\n",
+	"c.yaml:2:11: hosts must be a host's name or address without a port, "
+	"or *, not 'http://a'"},
     {"log:\n  level: verbose\n",
 	"c.yaml:2:10: level must be error, warn, info or debug, not "
 	"'verbose'"},
@@ -914,6 +939,7 @@ config_suite(void)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, test_defaults);
+	tcase_add_test(tc, test_hosts);
 	tcase_add_test(tc, test_example_has_every_default);
 	tcase_add_loop_test(tc, test_range, 0, N(fields));
 	tcase_add_loop_test(tc, test_numbers, 0, N(number_cases));

@@ -255,6 +255,14 @@ static const struct invalid {
     {.in = SLICE_INIT("GET / HTTP/1.1\r\nHost: [x]\r\n\r\n"), .status = 400},
     {.in = SLICE_INIT("GET / HTTP/1.1\r\nHost: \x80\r\n\r\n"), .status = 400},
 
+    /* what it is and whom it is from */
+    {.in = SLICE_INIT(GET "Content-Type: a\r\ncontent-type: a\r\n\r\n"),
+	.status = 400},
+    {.in = SLICE_INIT(GET "Origin: a\r\nOrigin: a\r\n\r\n"), .status = 400},
+    {.in = SLICE_INIT(GET "Sec-Fetch-Site: a\r\n"
+			  "Sec-Fetch-Site: a\r\n\r\n"),
+	.status = 400},
+
     /* Content-Length */
     {.in = SLICE_INIT(POST "Content-Length: +5\r\n\r\n"), .status = 400},
     {.in = SLICE_INIT(POST "Content-Length: -5\r\n\r\n"), .status = 400},
@@ -643,6 +651,35 @@ START_TEST(test_find_header)
 }
 END_TEST
 
+START_TEST(test_whom_it_is_from)
+{
+	static const char named[] =
+	    "GET http://u:80/a HTTP/1.1\r\nhost: h\r\ncontent-type: t\r\n"
+	    "X: y\r\norigin: o\r\nsec-fetch-site:\r\n\r\n";
+	static const char nameless[] = "GET /a HTTP/1.0\r\n\r\n";
+	struct http_parser parser;
+	struct http_request req;
+	char bytes[256];
+
+	memcpy(bytes, named, sizeof(named));
+	http_parser_init(&parser, &huge);
+	ck_assert_int_eq(
+	    http_parse(&parser, bytes, sizeof(named) - 1, &req), HTTP_DONE);
+	ck_assert(slice_eq(req.host, SLICE_LITERAL("u:80")));
+	ck_assert(slice_eq(req.content_type, SLICE_LITERAL("t")));
+	ck_assert(slice_eq(req.origin, SLICE_LITERAL("o")));
+	ck_assert(req.fetch_site.p != NULL && req.fetch_site.len == 0);
+	memcpy(bytes, nameless, sizeof(nameless));
+	http_parser_init(&parser, &huge);
+	ck_assert_int_eq(
+	    http_parse(&parser, bytes, sizeof(nameless) - 1, &req), HTTP_DONE);
+	ck_assert_ptr_null(req.host.p);
+	ck_assert_ptr_null(req.content_type.p);
+	ck_assert_ptr_null(req.origin.p);
+	ck_assert_ptr_null(req.fetch_site.p);
+}
+END_TEST
+
 static const struct {
 	struct slice in;
 	int result;
@@ -690,6 +727,7 @@ main(void)
 	tcase_add_test(tc, test_header_count);
 	tcase_add_loop_test(tc, test_huge_lengths, 0, 2);
 	tcase_add_test(tc, test_find_header);
+	tcase_add_test(tc, test_whom_it_is_from);
 	tcase_add_loop_test(tc, test_percent_decode, 0, COUNT(escapes));
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);

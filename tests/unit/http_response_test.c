@@ -9,7 +9,9 @@
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 #define DATE   "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
-#define SERVER "Server: cassata\r\n"
+#define SERVER                                                                 \
+	"Server: cassata\r\nCache-Control: no-store\r\n"                       \
+	"X-Content-Type-Options: nosniff\r\n"
 #define JSON   "Content-Type: application/json\r\n"
 
 static const int64_t wall_ms = 784111777000;
