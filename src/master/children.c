@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "master/children.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/queue.h>
@@ -24,15 +25,17 @@ find_place(struct master *m, pid_t pid, struct generation **gen)
 	return NULL;
 }
 
-static void
-on_report(struct master *m, const struct child_status *status)
+/* States go forward only: so there are few reports of a child. */
+static bool
+is_credible(const struct place *place, const struct child_status *status)
 {
-	struct generation *gen;
-	struct place *place = find_place(m, status->pid, &gen);
+	return status->pid == place->pid && status->state > place->reported;
+}
 
-	/* A late report of one that is gone. */
-	if (place == NULL)
-		return;
+static void
+on_report(struct place *place, const struct child_status *status)
+{
+	place->reported = status->state;
 	if (status->state == CHILD_FAILED) {
 		(void)err_set(&place->reason, "%s", status->reason);
 		return;
@@ -44,24 +47,48 @@ on_report(struct master *m, const struct child_status *status)
 	}
 }
 
-static void
-read_reports(struct master *m)
+/*
+ * 1 with a report, 0 when there is none now, -1 at the end, with EBADMSG for
+ * what no child of ours would say.
+ */
+static int
+read_report(struct place *place)
 {
 	struct child_status status;
-	int n;
+	int n = status_recv(place->status_fd, &status);
 
-	while ((n = status_recv(m->status_fds[0], &status)) == 1)
-		on_report(m, &status);
-	if (n == -1)
-		log_warn("cannot read a child's report");
+	if (n != 1)
+		return n;
+	if (!is_credible(place, &status)) {
+		errno = EBADMSG;
+		return -1;
+	}
+	on_report(place, &status);
+	return 1;
 }
 
-void
-children_on_reports(int fd, unsigned events, void *arg)
+static void
+on_report_pipe(int fd, unsigned events, void *arg)
 {
-	(void)fd;
+	struct master *m = arg;
+	struct generation *gen;
+	struct place *place = NULL;
+
 	(void)events;
-	read_reports(arg);
+	TAILQ_FOREACH(gen, &m->generations, entry) {
+		place = generation_find_reporter(gen, fd);
+		if (place != NULL)
+			break;
+	}
+	if (place == NULL || read_report(place) >= 0)
+		return;
+	/* One that was taken over must neither keep us busy nor fill the log.
+	 * It is our child until we reaped it: there is nothing to fail. */
+	if (errno == EBADMSG) {
+		(void)err_set(&place->reason, "killed for a false report");
+		(void)kill(place->pid, SIGKILL);
+	}
+	spawn_unwatch(place);
 }
 
 static void
@@ -113,6 +140,9 @@ on_end(struct master *m, pid_t pid, int wait_status)
 
 	if (place == NULL)
 		return;
+	/* Its last report was written before it ended. */
+	while (read_report(place) == 1)
+		;
 	spawn_describe_end(place, wait_status, &description);
 	spawn_vacate(m, place);
 	if (place == &gen->preflight)
@@ -132,8 +162,6 @@ children_reap(struct master *m)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
-		/* Its last report was written before it ended. */
-		read_reports(m);
 		if (!upgrade_on_end(m, pid, wait_status))
 			on_end(m, pid, wait_status);
 	}
@@ -145,7 +173,7 @@ start_place(struct master *m, struct generation *gen, struct place *place)
 	static const struct supervise_exit stillborn = {.was_ready = false};
 	struct err err;
 
-	if (spawn_child(m, gen, place, &err) == 0)
+	if (spawn_child(m, gen, place, on_report_pipe, &err) == 0)
 		return;
 	if (gen == m->next) {
 		change_failed(m, err.text);

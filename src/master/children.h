@@ -9,9 +9,6 @@
  * is due, heard, buried, replaced, killed when it is late.
  */
 
-/* Callback of the pipe that reports come by; arg is the master. */
-void children_on_reports(int fd, unsigned events, void *arg);
-
 /* After SIGCHLD: whoever has ended. */
 void children_reap(struct master *m);
 

@@ -13,6 +13,7 @@ init_places(struct generation *gen, enum role role, size_t n)
 		gen->places[gen->n_places++] = (struct place){
 		    .role = role,
 		    .number = (unsigned)i + 1,
+		    .status_fd = -1,
 		    .start_at_ms = INT64_MAX,
 		};
 }
@@ -35,8 +36,10 @@ generation_create(uint32_t number, struct config *cfg, enum config_roles roles)
 	gen->number = number;
 	gen->cfg = *cfg;
 	*cfg = (struct config){0};
-	gen->preflight = (struct place){
-	    .role = ROLE_PREFLIGHT, .number = 1, .start_at_ms = INT64_MAX};
+	gen->preflight = (struct place){.role = ROLE_PREFLIGHT,
+	    .number = 1,
+	    .status_fd = -1,
+	    .start_at_ms = INT64_MAX};
 	init_places(gen, ROLE_SERVICE, services);
 	init_places(gen, ROLE_WORKER, workers);
 	return gen;
@@ -45,6 +48,9 @@ generation_create(uint32_t number, struct config *cfg, enum config_roles roles)
 void
 generation_free(struct generation *gen)
 {
+	spawn_unwatch(&gen->preflight);
+	for (size_t i = 0; i < gen->n_places; i++)
+		spawn_unwatch(&gen->places[i]);
 	config_free(&gen->cfg);
 	free(gen);
 }
@@ -56,6 +62,18 @@ generation_find(struct generation *gen, pid_t pid)
 		return &gen->preflight;
 	for (size_t i = 0; i < gen->n_places; i++) {
 		if (gen->places[i].pid == pid)
+			return &gen->places[i];
+	}
+	return NULL;
+}
+
+struct place *
+generation_find_reporter(struct generation *gen, int status_fd)
+{
+	if (gen->preflight.status_fd == status_fd)
+		return &gen->preflight;
+	for (size_t i = 0; i < gen->n_places; i++) {
+		if (gen->places[i].status_fd == status_fd)
 			return &gen->places[i];
 	}
 	return NULL;

@@ -35,11 +35,14 @@ TAILQ_HEAD(generations, generation);
 struct generation *generation_create(
     uint32_t number, struct config *cfg, enum config_roles roles);
 
-/* There must be no child left. Does not close the listener. */
+/* Does not close the listener. */
 void generation_free(struct generation *gen);
 
 /* The place of a living child, or NULL. */
 struct place *generation_find(struct generation *gen, pid_t pid);
+
+/* The place whose child reports there, or NULL. */
+struct place *generation_find_reporter(struct generation *gen, int status_fd);
 
 bool generation_is_ready(const struct generation *gen); /* every place */
 bool generation_is_empty(const struct generation *gen); /* no child left */

@@ -281,7 +281,7 @@ open_loop(struct master *m, struct err *err)
 
 	if (signal_fd == -1)
 		return -1;
-	if (fd_pipe(m->status_fds) == -1 || fd_pipe(m->life_fds) == -1)
+	if (fd_pipe(m->life_fds) == -1)
 		return err_errno(err, "cannot open a pipe");
 	m->loop = loop_create();
 	if (m->loop == NULL)
@@ -289,10 +289,8 @@ open_loop(struct master *m, struct err *err)
 	loop_before_sleep(m->loop, before_sleep, m);
 	m->signal_io =
 	    loop_io_create(m->loop, signal_fd, LOOP_READ, on_signal, m);
-	m->status_io = loop_io_create(
-	    m->loop, m->status_fds[0], LOOP_READ, children_on_reports, m);
 	m->timer = loop_timer_create(m->loop, on_timer, m);
-	if (m->signal_io == NULL || m->status_io == NULL || m->timer == NULL)
+	if (m->signal_io == NULL || m->timer == NULL)
 		return err_set(err, "out of memory");
 	return 0;
 }
@@ -331,15 +329,12 @@ master_close(struct master *m)
 	follow_close(m);
 	control_close(&m->control);
 	loop_timer_free(&m->timer);
-	loop_io_free(&m->status_io);
 	loop_io_free(&m->signal_io);
 	loop_free(m->loop);
 	if (m->sb.shared != NULL)
 		scoreboard_free(&m->sb);
-	for (int i = 0; i < 2; i++) {
-		fd_close(&m->status_fds[i]);
-		fd_close(&m->life_fds[i]);
-	}
+	fd_close(&m->life_fds[0]);
+	fd_close(&m->life_fds[1]);
 	pidfile_remove(&m->pidfile);
 }
 
@@ -361,7 +356,6 @@ master_run(const struct master_options *options, struct config *cfg)
 	    .options = *options,
 	    .started_ms = clock_wall_ms(),
 	    .pidfile = {.fd = -1},
-	    .status_fds = {-1, -1},
 	    .life_fds = {-1, -1},
 	    .generations = TAILQ_HEAD_INITIALIZER(m.generations),
 	};

@@ -18,10 +18,10 @@ struct handover;
 struct upgrade;
 
 struct master_options {
-	const char *program;	     /* the path of its file */
+	const char *program;         /* the path of its file */
 	struct config_source source; /* paths absolute: it is read again */
 	bool foreground;
-	int ready_fd;	/* of daemonize, or -1 */
+	int ready_fd;   /* of daemonize, or -1 */
 	bool activated; /* the sockets are a service manager's */
 	size_t n_inherited;
 	int inherited[LISTENER_MAX];
@@ -37,21 +37,20 @@ struct master {
 	struct master_options options;
 	int64_t started_ms; /* wall clock */
 	struct pidfile pidfile;
-	int status_fds[2]; /* children write reports to it */
-	int life_fds[2];   /* children read its end when we are gone */
+	int life_fds[2]; /* children read its end when we are gone */
 	struct scoreboard sb;
 	struct loop *loop;
-	struct loop_io *signal_io, *status_io;
+	struct loop_io *signal_io;
 	struct loop_timer *timer;
 	struct control *control;
 	struct generations generations; /* the draining ones too */
 	struct generation *current;     /* NULL until the first one is ready */
 	struct generation *next;        /* being started, or NULL */
 	struct upgrade *upgrade;        /* a successor, or NULL */
-	struct loop_io *old_io;         /* to the master that this one follows */
-	uint32_t n_generations;         /* ever */
+	struct loop_io *old_io; /* to the master that this one follows */
+	uint32_t n_generations; /* ever */
 	bool stopping;
-	bool replaced; /* stopping, since a successor has taken over */
+	bool replaced;      /* stopping, since a successor has taken over */
 	struct err failure; /* why the start failed, or empty */
 };
 

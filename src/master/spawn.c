@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/sigpipe.h"
 #include "master/generation.h"
 #include "master/master.h"
@@ -33,9 +34,53 @@ run_child(struct child *child)
 	exit(entries[child->role](child));
 }
 
+void
+spawn_unwatch(struct place *place)
+{
+	loop_io_free(&place->status_io);
+	fd_close(&place->status_fd);
+}
+
+/* Opens the status pipe of a child to be: its end is *fd. */
+static int
+watch(struct master *m, struct place *place, loop_io_fn on_report, int *fd,
+    struct err *err)
+{
+	int fds[2];
+
+	if (fd_pipe(fds) == -1)
+		return err_errno(err, "cannot open a pipe");
+	*fd = fds[1];
+	place->status_fd = fds[0];
+	place->status_io =
+	    loop_io_create(m->loop, fds[0], LOOP_READ, on_report, m);
+	return place->status_io == NULL ? err_set(err, "out of memory") : 0;
+}
+
+/* In the master; pid is -1 when there is no child. */
+static void
+note_child(struct master *m, struct place *place, pid_t pid, int slot)
+{
+	if (pid == -1) {
+		spawn_unwatch(place);
+		scoreboard_slot_release(&m->sb, slot);
+		return;
+	}
+	scoreboard_slot_fill(&m->sb, slot, pid);
+	place->pid = pid;
+	place->slot = slot;
+	place->state = CHILD_STARTING;
+	place->reported = CHILD_STARTING;
+	place->was_ready = false;
+	place->killed = false;
+	place->started_ms = clock_mono_ms();
+	place->start_at_ms = INT64_MAX;
+	place->reason.text[0] = '\0';
+}
+
 int
 spawn_child(struct master *m, const struct generation *gen, struct place *place,
-    struct err *err)
+    loop_io_fn on_report, struct err *err)
 {
 	struct err reason;
 	struct child child = {
@@ -45,10 +90,10 @@ spawn_child(struct master *m, const struct generation *gen, struct place *place,
 	    .generation = gen->number,
 	    .cfg = &gen->cfg,
 	    .sb = &m->sb,
-	    .status_fd = m->status_fds[1],
+	    .status_fd = -1,
 	    .life_fd = m->life_fds[0],
 	};
-	pid_t pid;
+	pid_t pid = -1;
 
 	if (child.slot == -1)
 		return err_set(err, "no room for %s %u: %s",
@@ -58,24 +103,19 @@ spawn_child(struct master *m, const struct generation *gen, struct place *place,
 		child.n_listen = gen->listener->n;
 	}
 	sigpipe_block();
-	pid = fork();
-	if (pid == 0)
-		run_child(&child);
-	if (pid == -1) {
-		(void)err_errno(err, "cannot fork %s %u",
-		    role_name(place->role), place->number);
-		scoreboard_slot_release(&m->sb, child.slot);
+	if (watch(m, place, on_report, &child.status_fd, &reason) == -1) {
+		(void)err_set(err, "%s %u: %s", role_name(place->role),
+		    place->number, reason.text);
 	} else {
-		scoreboard_slot_fill(&m->sb, child.slot, pid);
-		place->pid = pid;
-		place->slot = child.slot;
-		place->state = CHILD_STARTING;
-		place->was_ready = false;
-		place->killed = false;
-		place->started_ms = clock_mono_ms();
-		place->start_at_ms = INT64_MAX;
-		place->reason.text[0] = '\0';
+		pid = fork();
+		if (pid == 0)
+			run_child(&child);
+		if (pid == -1)
+			(void)err_errno(err, "cannot fork %s %u",
+			    role_name(place->role), place->number);
 	}
+	note_child(m, place, pid, child.slot);
+	fd_close(&child.status_fd);
 	sigpipe_unblock();
 	return pid == -1 ? -1 : 0;
 }
@@ -138,6 +178,7 @@ spawn_describe_end(const struct place *place, int wait_status, struct err *text)
 void
 spawn_vacate(struct master *m, struct place *place)
 {
+	spawn_unwatch(place);
 	scoreboard_slot_release(&m->sb, place->slot);
 	place->pid = 0;
 }

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/loop.h"
 #include "master/supervise.h"
 #include "proc/role.h"
 #include "proc/status.h"
@@ -22,8 +23,11 @@ struct place {
 	/* Monotonic; when to fill it, INT64_MAX when that is not planned. */
 	int64_t start_at_ms;
 
-	pid_t pid; /* 0: empty */
-	int slot;  /* in the scoreboard */
+	pid_t pid;     /* 0: empty */
+	int slot;      /* in the scoreboard */
+	int status_fd; /* of its reports, or -1 */
+	struct loop_io *status_io;
+	uint32_t reported; /* the last state that it told */
 	enum child_state state;
 	bool was_ready;
 	bool killed;        /* by us; do it once */
@@ -33,11 +37,12 @@ struct place {
 };
 
 /*
- * Starts a child in the empty place; does not return in the child.
+ * Starts a child in the empty place; does not return in the child. on_report is
+ * called with the master when the child reports.
  * 0, or -1 when there is no slot or no process to be had.
  */
 int spawn_child(struct master *m, const struct generation *gen,
-    struct place *place, struct err *err);
+    struct place *place, loop_io_fn on_report, struct err *err);
 
 /* "died from SIGSEGV", or "exited with code 1". */
 void spawn_describe_status(int wait_status, struct err *text);
@@ -48,5 +53,8 @@ void spawn_describe_end(
 
 /* After waitpid: the place is empty, its slot free. */
 void spawn_vacate(struct master *m, struct place *place);
+
+/* No more reports of the child. */
+void spawn_unwatch(struct place *place);
 
 #endif

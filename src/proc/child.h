@@ -24,7 +24,7 @@ struct child {
 	uint32_t generation;
 	const struct config *cfg;
 	struct scoreboard *sb;
-	int status_fd;		     /* write end of the status pipe */
+	int status_fd;		     /* write end of its status pipe */
 	int life_fd;		     /* read end of the life pipe */
 	const int *listen_fds;	     /* service: shared, listening, non-blocking */
 	size_t n_listen;

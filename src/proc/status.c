@@ -38,6 +38,10 @@ status_recv(int fd, struct child_status *status)
 	while (n == -1 && errno == EINTR);
 	if (n == -1)
 		return errno == EAGAIN ? 0 : -1;
+	if (n == 0) {
+		errno = EPIPE;
+		return -1;
+	}
 	if (n != (ssize_t)sizeof(*status) || status->pid <= 0 ||
 	    status->state > CHILD_FAILED ||
 	    memchr(status->reason, '\0', sizeof(status->reason)) == NULL) {

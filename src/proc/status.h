@@ -6,9 +6,9 @@
 #include <sys/types.h>
 
 /*
- * What a child reports to its master: fixed-size records on one pipe, each
- * written at once (below PIPE_BUF, so records never mix). The pid tells a late
- * report of a dead child from its successor's.
+ * What a child reports to its master: fixed-size records on a pipe of its own,
+ * each written at once (below PIPE_BUF). States only go forward, so a child has
+ * at most one report of each; what is none, or comes again, ends the child.
  */
 enum child_state { CHILD_STARTING, CHILD_READY, CHILD_DRAINING, CHILD_FAILED };
 
@@ -21,7 +21,10 @@ struct child_status {
 /* 0, or -1 with errno. */
 int status_send(int fd, enum child_state state, const char *reason);
 
-/* 1 with a record, 0 when none waits, -1 on error or a malformed record. */
+/*
+ * 1 with a record, 0 when none waits, -1 with errno: EBADMSG for a malformed
+ * record, EPIPE when the child has closed its end.
+ */
 int status_recv(int fd, struct child_status *status);
 
 #endif

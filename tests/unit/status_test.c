@@ -120,6 +120,9 @@ START_TEST(test_errors)
 	ck_assert_int_eq(errno, EBADF);
 	ck_assert_int_eq(status_recv(-1, &status), -1);
 	ck_assert_int_eq(errno, EBADF);
+	fd_close(&fds[1]);
+	ck_assert_int_eq(status_recv(fds[0], &status), -1);
+	ck_assert_int_eq(errno, EPIPE);
 }
 END_TEST
 
