@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "event/retry.h"
+#include "store/store_tls.h"
 
 enum { CONFIG_STRINGS_MAX = 32 };
 
@@ -69,6 +70,10 @@ struct config_datastore {
 	char *url;
 	char *password_file;	     /* NULL: none */
 	char *password;		     /* from the file or the environment; NULL */
+	enum store_tls tls;
+	char *tls_ca_file;	     /* NULL: the system's */
+	char *tls_certificate;	     /* NULL: none; goes with the key */
+	char *tls_key;
 	int64_t connect_timeout_ms;
 	int64_t timeout_ms;
 };

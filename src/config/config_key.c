@@ -42,6 +42,7 @@ static const struct {
 	false, "[cassata.example.net]"},
     [KIND_BOOL] = {"true or false", NULL, false, NULL},
     [KIND_LEVEL] = {"error, warn, info or debug", NULL, false, NULL},
+    [KIND_TLS] = {"off, require or verify", NULL, false, NULL},
     [KIND_STRING] = {"plain text", NULL, true, NULL},
     [KIND_URL] = {"sqlite:PATH or "
 		  "mysql://[user[:password]@]host[:port]/name",
@@ -128,6 +129,12 @@ const struct config_key config_keys[] = {
 	"sqlite:cassata.db"},
     {"datastore", "passwordFile", KIND_PATH, AT(datastore.password_file), NULL,
 	NULL, NULL},
+    {"datastore", "tls", KIND_TLS, AT(datastore.tls), NULL, NULL, NULL},
+    {"datastore", "tlsCaFile", KIND_PATH, AT(datastore.tls_ca_file), NULL, NULL,
+	NULL},
+    {"datastore", "tlsCertificate", KIND_PATH, AT(datastore.tls_certificate),
+	NULL, NULL, NULL},
+    {"datastore", "tlsKey", KIND_PATH, AT(datastore.tls_key), NULL, NULL, NULL},
     {"datastore", "connectTimeout", KIND_DURATION,
 	AT(datastore.connect_timeout_ms), "100ms", "1h", "3s"},
     {"datastore", "timeout", KIND_DURATION, AT(datastore.timeout_ms), "100ms",
@@ -164,6 +171,12 @@ static const char *const levels[] = {
     [LOG_LEVEL_WARN] = "warn",
     [LOG_LEVEL_INFO] = "info",
     [LOG_LEVEL_DEBUG] = "debug",
+};
+
+static const char *const tls_modes[] = {
+    [STORE_TLS_OFF] = "off",
+    [STORE_TLS_REQUIRE] = "require",
+    [STORE_TLS_VERIFY] = "verify",
 };
 
 void *
@@ -237,15 +250,35 @@ parse_bool(const char *text, bool *value)
 	return *value || strcmp(text, "false") == 0 ? 0 : -1;
 }
 
+/* The place of the text among the names, of which some may be NULL; or -1. */
+static int
+place(const char *text, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (names[i] != NULL && strcmp(text, names[i]) == 0)
+			return (int)i;
+	return -1;
+}
+
 static int
 parse_level(const char *text, enum log_level *level)
 {
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
-		if (strcmp(text, levels[i]) == 0) {
-			*level = (enum log_level)i;
-			return 0;
-		}
-	return -1;
+	int i = place(text, levels, sizeof(levels) / sizeof(levels[0]));
+
+	if (i != -1)
+		*level = (enum log_level)i;
+	return i == -1 ? -1 : 0;
+}
+
+static int
+parse_tls(const char *text, enum store_tls *tls)
+{
+	int i =
+	    place(text, tls_modes, sizeof(tls_modes) / sizeof(tls_modes[0]));
+
+	if (i != -1)
+		*tls = (enum store_tls)i;
+	return i == -1 ? -1 : 0;
 }
 
 /* [user[:password]@][host][:port], up to end. */
@@ -372,6 +405,10 @@ config_key_set(const struct config_key *key, struct config *cfg,
 		break;
 	case KIND_LEVEL:
 		if (parse_level(text, target) == 0)
+			return 0;
+		break;
+	case KIND_TLS:
+		if (parse_tls(text, target) == 0)
 			return 0;
 		break;
 	case KIND_URL:

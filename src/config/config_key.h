@@ -21,6 +21,7 @@ enum config_kind {
 	KIND_HOSTS,     /* a list, into config_strings */
 	KIND_BOOL,
 	KIND_LEVEL,
+	KIND_TLS,
 	KIND_STRING,
 	KIND_URL,
 	KIND_PATH,        /* relative to the state directory */

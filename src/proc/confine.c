@@ -98,7 +98,7 @@ restrict_to_role(const struct child *child, struct err *err)
 	int status;
 
 	if (is_worker)
-		sandbox.readable = child->cfg->worker.ca_file;
+		sandbox.readable[0] = child->cfg->worker.ca_file;
 	if (store_is_sqlite(url)) {
 		database = store_file(child->cfg->master.state_dir, url);
 		if (database == NULL)
@@ -111,6 +111,9 @@ restrict_to_role(const struct child *child, struct err *err)
 		sandbox.resolves = true;
 		sandbox.names = is_worker || is_name(parsed.host);
 		sandbox.port = parsed.host == NULL ? 0 : parsed.port;
+		sandbox.readable[1] = child->cfg->datastore.tls_ca_file;
+		sandbox.readable[2] = child->cfg->datastore.tls_certificate;
+		sandbox.readable[3] = child->cfg->datastore.tls_key;
 		mysql_url_free(&parsed);
 	}
 	status = enter_sandbox(child, &sandbox, database, err);

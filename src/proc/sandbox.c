@@ -167,8 +167,10 @@ add_rules(int ruleset, const struct sandbox *sandbox,
 	 * refused. */
 	if (sandbox->names && allow_path(ruleset, "/etc", FS_READ, err) == -1)
 		return -1;
-	if (allow_path(ruleset, sandbox->readable, FS_READ, err) == -1)
-		return -1;
+	for (int i = 0; i < SANDBOX_PATHS; i++)
+		if (allow_path(ruleset, sandbox->readable[i], FS_READ, err) ==
+		    -1)
+			return -1;
 	/* The sanitizers look at their own process when it ends. */
 	if (SANITIZED && (allow_path(ruleset, "/proc", FS_READ, err) == -1 ||
 			     allow_path(ruleset, "/usr", FS_READ, err) == -1))

@@ -19,7 +19,7 @@ struct sandbox {
 	/* Directories, with all below them, that files are written in; NULL
 	 * entries are passed over. */
 	const char *writable[SANDBOX_PATHS];
-	const char *readable; /* a file, or NULL */
+	const char *readable[SANDBOX_PATHS]; /* files; NULL: passed over */
 	bool
 	    resolves; /* reads what a resolver and TLS need; Internet sockets */
 	bool names; /* looks names up as long as it lives: reads all of /etc */

@@ -211,17 +211,25 @@ try_connect(struct mysql_conn *c, const char *database, struct err *err)
 {
 	const char *password =
 	    c->password == NULL ? c->url.password : c->password;
+	struct err reason;
+	unsigned code;
 
 	mysql_conn_close(c);
 	c->mysql = mysql_init(NULL);
 	if (c->mysql == NULL)
 		return mysql_conn_no_memory(err);
 	set_options(c);
+	if (mysql_trust_ask(&c->trust, c->mysql, err) == -1)
+		return STORE_BROKEN;
 	if (mysql_real_connect(c->mysql, c->url.host, c->url.user, password,
 		database, c->url.port, c->url.socket, 0) != NULL)
-		return STORE_OK;
-	c->no_database = mysql_errno(c->mysql) == ER_BAD_DB_ERROR;
-	return fail_conn(c, err);
+		return mysql_trust_check(&c->trust, c->mysql, err) == 0
+			   ? STORE_OK
+			   : STORE_UNAVAILABLE;
+	code = mysql_errno(c->mysql);
+	c->no_database = code == ER_BAD_DB_ERROR;
+	mysql_trust_explain(&c->trust, code, mysql_error(c->mysql), &reason);
+	return fail(c, code, reason.text, err);
 }
 
 static enum store_status
@@ -327,6 +335,7 @@ mysql_conn_fini(struct mysql_conn *c)
 	if (c->password != NULL)
 		explicit_bzero(c->password, strlen(c->password));
 	free(c->password);
+	mysql_trust_fini(&c->trust);
 	mysql_url_free(&c->url);
 }
 

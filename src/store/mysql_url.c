@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include "store/mysql_url.h"
 
+#include <arpa/inet.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/slice.h"
 
@@ -147,6 +149,21 @@ mysql_url_parse(const char *url, struct mysql_url *parsed, struct err *err)
 		return -1;
 	}
 	return 0;
+}
+
+bool
+mysql_url_is_local(const struct mysql_url *url)
+{
+	struct in6_addr v6;
+	struct in_addr v4;
+
+	if (url->host == NULL || strcasecmp(url->host, "localhost") == 0)
+		return true;
+	if (inet_pton(AF_INET, url->host, &v4) == 1)
+		return ntohl(v4.s_addr) >> 24 == 127;
+	return inet_pton(AF_INET6, url->host, &v6) == 1 &&
+	       (IN6_IS_ADDR_LOOPBACK(&v6) ||
+		   (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127));
 }
 
 void

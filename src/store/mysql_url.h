@@ -2,6 +2,7 @@
 #ifndef CASSATA_STORE_MYSQL_URL_H
 #define CASSATA_STORE_MYSQL_URL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -23,6 +24,12 @@ struct mysql_url {
 
 /* 0 or -1; err never shows a part that may be secret. */
 int mysql_url_parse(const char *url, struct mysql_url *parsed, struct err *err);
+
+/*
+ * Whether nobody on the way can read along: a Unix socket, or a host that is
+ * written as a loopback address or localhost.
+ */
+bool mysql_url_is_local(const struct mysql_url *url);
 
 /* Clears and frees the text. */
 void mysql_url_free(struct mysql_url *url);

@@ -48,7 +48,8 @@ mysql_create(const struct store_params *params, struct store_backend **backend,
 	c->connect_timeout_s = seconds(params->connect_timeout_ms);
 	c->timeout_s = seconds(params->timeout_ms);
 	c->max_event_bytes = params->max_event_bytes;
-	if (mysql_url_parse(params->url, &c->url, err) == -1)
+	if (mysql_url_parse(params->url, &c->url, err) == -1 ||
+	    mysql_trust_init(&c->trust, params, &c->url, err) == -1)
 		goto fail;
 	if (params->password != NULL) {
 		c->password = strdup(params->password);

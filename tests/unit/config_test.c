@@ -26,7 +26,7 @@ static struct config_errors errors;
 #define OTHER(s, name, type, field, value, string)                             \
 #s, name, type, AT(s.field), value, NULL, NULL, 0, 0, string
 
-enum type { INT, UNSIGNED, INT64, LIST, BOOL, LEVEL, STRING };
+enum type { INT, UNSIGNED, INT64, LIST, BOOL, LEVEL, TLS, STRING };
 
 static const struct field {
 	const char *section, *name;
@@ -104,6 +104,10 @@ static const struct field {
     {OTHER(worker, "caFile", STRING, ca_file, 0, NULL)},
     {OTHER(datastore, "url", STRING, url, 0, "sqlite:cassata.db")},
     {OTHER(datastore, "passwordFile", STRING, password_file, 0, NULL)},
+    {OTHER(datastore, "tls", TLS, tls, STORE_TLS_BY_HOST, NULL)},
+    {OTHER(datastore, "tlsCaFile", STRING, tls_ca_file, 0, NULL)},
+    {OTHER(datastore, "tlsCertificate", STRING, tls_certificate, 0, NULL)},
+    {OTHER(datastore, "tlsKey", STRING, tls_key, 0, NULL)},
     {NUMBER(datastore, "connectTimeout", INT64, connect_timeout_ms, 3000,
 	"100ms", 100, "1h", 3600000)},
     {NUMBER(datastore, "timeout", INT64, timeout_ms, 10000, "100ms", 100, "1h",
@@ -216,6 +220,8 @@ number_of(const struct config *config, const struct field *field)
 		return *(const bool *)target;
 	case LEVEL:
 		return *(const enum log_level *)(const void *)target;
+	case TLS:
+		return *(const enum store_tls *)(const void *)target;
 	case STRING:
 		break;
 	}
@@ -414,6 +420,29 @@ START_TEST(test_levels)
 	for (int i = 0; i < N(cases); i++) {
 		load_good(cases[i].yaml);
 		ck_assert_int_eq(cfg.log.level, cases[i].level);
+		done();
+	}
+}
+END_TEST
+
+START_TEST(test_tls)
+{
+	static const struct {
+		const char *yaml;
+		enum store_tls tls;
+	} cases[] = {
+	    {"datastore: {tls: }", STORE_TLS_BY_HOST},
+	    {"datastore: {tls: off}", STORE_TLS_OFF},
+	    {"datastore: {tls: require}", STORE_TLS_REQUIRE},
+	    {"datastore: {tls: verify, tlsCaFile: ca.pem}", STORE_TLS_VERIFY},
+	};
+
+	for (int i = 0; i < N(cases); i++) {
+		load_good(cases[i].yaml);
+		ck_assert_int_eq(cfg.datastore.tls, cases[i].tls);
+		if (cases[i].tls == STORE_TLS_VERIFY)
+			ck_assert_str_eq(
+			    cfg.datastore.tls_ca_file, "/state/ca.pem");
 		done();
 	}
 }
@@ -945,6 +974,7 @@ config_suite(void)
 	tcase_add_loop_test(tc, test_numbers, 0, N(number_cases));
 	tcase_add_test(tc, test_other_kinds);
 	tcase_add_test(tc, test_levels);
+	tcase_add_test(tc, test_tls);
 	tcase_add_test(tc, test_urls);
 	tcase_add_loop_test(tc, test_errors, 0, N(error_cases));
 	tcase_add_test(tc, test_errors_have_an_end);

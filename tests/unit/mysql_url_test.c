@@ -69,6 +69,45 @@ static const char *const bad[] = {
     "mysql://u:secret@/n?socket=/a&more=1",
 };
 
+static const struct {
+	const char *url;
+	bool local;
+} places[] = {
+    {"mysql:///n", true},
+    {"mysql://u@/n?socket=/run/s", true},
+    {"mysql://db/n?socket=/run/s", true},
+    {"mysql://127.0.0.1/n", true},
+    {"mysql://127.255.255.254:3307/n", true},
+    {"mysql://[::1]/n", true},
+    {"mysql://[0:0:0:0:0:0:0:1]/n", true},
+    {"mysql://[::ffff:127.0.0.1]/n", true},
+    {"mysql://localhost/n", true},
+    {"mysql://LocalHost/n", true},
+    /* Judged as it is written, not by where it leads. */
+    {"mysql://127.1/n", false},
+    {"mysql://2130706433/n", false},
+    {"mysql://localhost./n", false},
+    {"mysql://localhost.example/n", false},
+    {"mysql://127.0.0.1.example/n", false},
+    {"mysql://128.0.0.1/n", false},
+    {"mysql://0.0.0.0/n", false},
+    {"mysql://[::]/n", false},
+    {"mysql://[::2]/n", false},
+    {"mysql://[::ffff:10.0.0.1]/n", false},
+    {"mysql://db/n", false},
+};
+
+START_TEST(test_local)
+{
+	struct mysql_url url;
+
+	ck_assert_int_eq(mysql_url_parse(places[_i].url, &url, NULL), 0);
+	ck_assert_msg(
+	    mysql_url_is_local(&url) == places[_i].local, "%s", places[_i].url);
+	mysql_url_free(&url);
+}
+END_TEST
+
 START_TEST(test_name_is_bounded)
 {
 	char text[128];
@@ -108,6 +147,8 @@ main(void)
 	    tc, test_good, 0, (int)(sizeof(good) / sizeof(good[0])));
 	tcase_add_loop_test(
 	    tc, test_bad, 0, (int)(sizeof(bad) / sizeof(bad[0])));
+	tcase_add_loop_test(
+	    tc, test_local, 0, (int)(sizeof(places) / sizeof(places[0])));
 	tcase_add_test(tc, test_name_is_bounded);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);
