@@ -208,21 +208,34 @@ on_body(void *arg, int status, struct slice bytes)
 }
 
 static void
-on_end(void *arg, CURLcode code, int status, int64_t retry_after_ms,
-    const char *error)
+on_end(void *arg, const struct transport_end *end)
 {
 	struct delivery *d = arg;
 	/* A response that is no HTTP is CURLE_UNSUPPORTED_PROTOCOL: that may
 	 * pass, and no event has another scheme. */
-	bool permanent = code == CURLE_URL_MALFORMAT;
+	bool permanent = end->code == CURLE_URL_MALFORMAT;
 
 	d->transfer = NULL;
-	if (code != CURLE_OK)
-		set_error(d, error);
-	d->result.code = status;
-	finish(d, outcome_classify(code == CURLE_OK, permanent, status),
-	    retry_after_ms);
+	if (end->unsent) {
+		delivery_release(d, 0);
+	} else {
+		if (end->code != CURLE_OK)
+			set_error(d, end->error);
+		d->result.code = end->status;
+		finish(d,
+		    outcome_classify(
+			end->code == CURLE_OK, permanent, end->status),
+		    end->retry_after_ms);
+	}
 	d->ended(d->arg, d);
+}
+
+static bool
+may_send(void *arg)
+{
+	const struct delivery *d = arg;
+
+	return d->policy->may_send(d->arg, d);
 }
 
 /* A copy with a NUL, in memory of the line: the method comes first. */
@@ -233,6 +246,8 @@ start_transfer(struct delivery *d, struct buf *line)
 	struct transport_request request = {
 	    .headers = d->headers,
 	    .body = ev->body,
+	    .row_id = d->claim->row_id,
+	    .may_send = may_send,
 	    .on_body = on_body,
 	    .on_end = on_end,
 	    .arg = d,

@@ -48,6 +48,9 @@ struct delivery_policy {
 	size_t max_response_bytes;
 	size_t response_bytes_kept;
 	const int64_t *clock_offset_ms; /* database's clock minus ours */
+	/* Whether the event is still ours, with the arg of its delivery: asked
+	 * when its connection stands. If not it is released. */
+	bool (*may_send)(void *arg, const struct delivery *delivery);
 };
 
 /*

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 
 struct transfer {
 	struct transport *transport;
@@ -11,8 +10,16 @@ struct transfer {
 	struct transport_request req;
 	bool cut;	/* on_body had enough */
 	bool head_came; /* of the final response, to its empty line */
+	bool forbidden; /* by may_send */
 	char error[CURL_ERROR_SIZE];
-	SLIST_ENTRY(transfer) entry; /* in the pool */
+};
+
+/* A socket of libcurl's, and the transfer that it serves now: NULL for one that
+ * libcurl closes without our doing. */
+struct line {
+	struct transport *transport;
+	struct loop_io *io;
+	struct transfer *transfer;
 };
 
 struct transport {
@@ -20,8 +27,75 @@ struct transport {
 	struct transport_config config;
 	CURLM *multi;
 	struct loop_timer *timer;
-	SLIST_HEAD(, transfer) pool;
 };
+
+static void
+free_transfer(struct transfer *transfer)
+{
+	curl_easy_cleanup(transfer->easy);
+	free(transfer);
+}
+
+/*
+ * What libcurl works on. A call for one socket also does what is due by time
+ * for other requests, so that each callback notes its own; one about to be
+ * sent may have its answer read in the same call.
+ */
+static void
+note(const struct transport *t, int64_t row_id)
+{
+	if (t->config.parsed_row_id != NULL)
+		atomic_store_explicit(t->config.parsed_row_id, row_id,
+		    memory_order_relaxed);
+}
+
+static void
+note_transfer(const struct transfer *transfer)
+{
+	note(transfer->transport, transfer->req.row_id);
+}
+
+static struct transfer *
+transfer_of(CURL *easy)
+{
+	struct transfer *transfer = NULL;
+
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&transfer);
+	return transfer;
+}
+
+/* What libcurl and the callbacks tell of its end. error: of the transfer. */
+static void
+describe_end(
+    struct transfer *transfer, CURLcode code, struct transport_end *end)
+{
+	CURL *easy = transfer->easy;
+	curl_off_t retry_after_s = 0;
+	long status = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+	if (transfer->cut && code == CURLE_WRITE_ERROR)
+		code = CURLE_OK;
+	/* To libcurl a connection that ends there is a response. */
+	if (code == CURLE_OK && !transfer->head_came) {
+		code = CURLE_PARTIAL_FILE;
+		(void)snprintf(transfer->error, sizeof(transfer->error),
+		    "the head of the response broke off");
+	}
+	if (code != CURLE_OK && transfer->error[0] == '\0')
+		(void)snprintf(transfer->error, sizeof(transfer->error), "%s",
+		    curl_easy_strerror(code));
+	if (retry_after_s > INT32_MAX)
+		retry_after_s = INT32_MAX;
+	*end = (struct transport_end){
+	    .code = code,
+	    .status = (int)status,
+	    .retry_after_ms = (int64_t)retry_after_s * 1000,
+	    .error = transfer->error,
+	    .unsent = transfer->forbidden,
+	};
+}
 
 /* Ends what libcurl says has ended. */
 static void
@@ -31,61 +105,62 @@ reap(struct transport *t)
 	int left;
 
 	while ((msg = curl_multi_info_read(t->multi, &left)) != NULL) {
-		struct transfer *transfer = NULL;
-		struct transport_request req;
-		CURL *easy = msg->easy_handle;
-		CURLcode code = msg->data.result;
-		curl_off_t retry_after_s = 0;
-		long status = 0;
+		struct transfer *transfer = transfer_of(msg->easy_handle);
+		struct transport_end end;
 
 		if (msg->msg != CURLMSG_DONE)
 			continue;
-		curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&transfer);
-		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-		curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after_s);
-		if (transfer->cut && code == CURLE_WRITE_ERROR)
-			code = CURLE_OK;
-		/* To libcurl a connection that ends there is a response. */
-		if (code == CURLE_OK && !transfer->head_came) {
-			code = CURLE_PARTIAL_FILE;
-			(void)snprintf(transfer->error, sizeof(transfer->error),
-			    "the head of the response broke off");
-		}
-		if (code != CURLE_OK && transfer->error[0] == '\0')
-			(void)snprintf(transfer->error, sizeof(transfer->error),
-			    "%s", curl_easy_strerror(code));
-		/* Handles go back first: on_end starts the next transfer. */
-		req = transfer->req;
-		curl_multi_remove_handle(t->multi, easy);
-		SLIST_INSERT_HEAD(&t->pool, transfer, entry);
-		if (retry_after_s > INT32_MAX)
-			retry_after_s = INT32_MAX;
-		req.on_end(req.arg, code, (int)status,
-		    (int64_t)retry_after_s * 1000, transfer->error);
+		describe_end(transfer, msg->data.result, &end);
+		/* First its connection goes back: on_end starts the next. */
+		curl_multi_remove_handle(t->multi, transfer->easy);
+		transfer->req.on_end(transfer->req.arg, &end);
+		free_transfer(transfer);
 	}
 }
 
 static void
-act(struct transport *t, curl_socket_t fd, int events)
+act(struct transport *t, curl_socket_t fd, int events, int64_t row_id)
 {
 	int running;
 
+	note(t, row_id);
 	curl_multi_socket_action(t->multi, fd, events, &running);
+	note(t, 0);
 	reap(t);
-}
-
-static void
-on_socket(int fd, unsigned events, void *arg)
-{
-	act(arg, fd,
-	    ((events & LOOP_READ) != 0 ? CURL_CSELECT_IN : 0) |
-		((events & LOOP_WRITE) != 0 ? CURL_CSELECT_OUT : 0));
 }
 
 static void
 on_timer(void *arg)
 {
-	act(arg, CURL_SOCKET_TIMEOUT, 0);
+	act(arg, CURL_SOCKET_TIMEOUT, 0, 0);
+}
+
+static void
+on_socket(int fd, unsigned events, void *arg)
+{
+	const struct line *line = arg;
+
+	act(line->transport, fd,
+	    ((events & LOOP_READ) != 0 ? CURL_CSELECT_IN : 0) |
+		((events & LOOP_WRITE) != 0 ? CURL_CSELECT_OUT : 0),
+	    line->transfer == NULL ? 0 : line->transfer->req.row_id);
+}
+
+static struct line *
+open_line(struct transport *t, curl_socket_t fd, unsigned events)
+{
+	struct line *line = calloc(1, sizeof(*line));
+
+	if (line == NULL)
+		return NULL;
+	line->transport = t;
+	line->io = loop_io_create(t->loop, fd, events, on_socket, line);
+	if (line->io == NULL) {
+		free(line);
+		return NULL;
+	}
+	curl_multi_assign(t->multi, fd, line);
+	return line;
 }
 
 /* libcurl: watch this socket for these events. */
@@ -93,23 +168,26 @@ static int
 watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *watched)
 {
 	struct transport *t = arg;
-	struct loop_io *io = watched;
+	struct line *line = watched;
 	unsigned events = ((what & CURL_POLL_IN) != 0 ? LOOP_READ : 0u) |
 	    ((what & CURL_POLL_OUT) != 0 ? LOOP_WRITE : 0u);
 
-	(void)easy;
+	/* Called after the work on a request. */
+	note(t, 0);
 	if (what == CURL_POLL_REMOVE) {
-		if (io != NULL)
-			loop_io_free(&io);
+		if (line != NULL)
+			loop_io_free(&line->io);
+		free(line);
 		curl_multi_assign(t->multi, fd, NULL);
 		return 0;
 	}
-	if (io != NULL)
-		return loop_io_want(io, events);
-	io = loop_io_create(t->loop, fd, events, on_socket, t);
-	if (io == NULL)
+	if (line == NULL) {
+		line = open_line(t, fd, events);
+		if (line == NULL)
+			return -1;
+	} else if (loop_io_want(line->io, events) == -1)
 		return -1;
-	curl_multi_assign(t->multi, fd, io);
+	line->transfer = transfer_of(easy);
 	return 0;
 }
 
@@ -126,12 +204,30 @@ watch_time(CURLM *multi, long timeout_ms, void *arg)
 	return 0;
 }
 
+/* libcurl: the connection stands, the request is about to be sent. */
+static int
+ask_before_request(void *arg, char *primary_ip, char *local_ip,
+    int primary_port, int local_port)
+{
+	struct transfer *transfer = arg;
+
+	(void)primary_ip;
+	(void)local_ip;
+	(void)primary_port;
+	(void)local_port;
+	note_transfer(transfer);
+	transfer->forbidden = !transfer->req.may_send(transfer->req.arg);
+	return transfer->forbidden ? CURL_PREREQFUNC_ABORT
+				   : CURL_PREREQFUNC_OK;
+}
+
 static size_t
 take_header(char *bytes, size_t size, size_t n, void *arg)
 {
 	struct transfer *transfer = arg;
 	long status = 0;
 
+	note_transfer(transfer);
 	if (bytes[0] == '\r' || bytes[0] == '\n') {
 		curl_easy_getinfo(
 		    transfer->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -146,6 +242,7 @@ take_body(char *bytes, size_t size, size_t n, void *arg)
 	struct transfer *transfer = arg;
 	long status = 0;
 
+	note_transfer(transfer);
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (transfer->req.on_body(transfer->req.arg, (int)status,
 		slice_of(bytes, size * n)))
@@ -172,7 +269,6 @@ transport_create(
 	}
 	t->loop = loop;
 	t->config = *config;
-	SLIST_INIT(&t->pool);
 	t->multi = curl_multi_init();
 	t->timer = loop_timer_create(loop, on_timer, t);
 	if (t->multi == NULL || t->timer == NULL) {
@@ -193,15 +289,9 @@ void
 transport_free(struct transport **transport)
 {
 	struct transport *t = *transport;
-	struct transfer *transfer;
 
 	if (t == NULL)
 		return;
-	while ((transfer = SLIST_FIRST(&t->pool)) != NULL) {
-		SLIST_REMOVE_HEAD(&t->pool, entry);
-		curl_easy_cleanup(transfer->easy);
-		free(transfer);
-	}
 	curl_multi_cleanup(t->multi);
 	if (t->timer != NULL)
 		loop_timer_free(&t->timer);
@@ -211,19 +301,14 @@ transport_free(struct transport **transport)
 }
 
 static struct transfer *
-take_transfer(struct transport *t)
+make_transfer(struct transport *t, const struct transport_request *request)
 {
-	struct transfer *transfer = SLIST_FIRST(&t->pool);
+	struct transfer *transfer = calloc(1, sizeof(*transfer));
 
-	if (transfer != NULL) {
-		SLIST_REMOVE_HEAD(&t->pool, entry);
-		curl_easy_reset(transfer->easy);
-		return transfer;
-	}
-	transfer = calloc(1, sizeof(*transfer));
 	if (transfer == NULL)
 		return NULL;
 	transfer->transport = t;
+	transfer->req = *request;
 	transfer->easy = curl_easy_init();
 	if (transfer->easy == NULL) {
 		free(transfer);
@@ -266,6 +351,11 @@ set_options(struct transfer *transfer)
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	if (req->may_send != NULL) {
+		curl_easy_setopt(
+		    easy, CURLOPT_PREREQFUNCTION, ask_before_request);
+		curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
+	}
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, req->headers);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	/* The end of a transfer does not wait for its look-up of a name, which
@@ -299,17 +389,17 @@ struct transfer *
 transport_start(
     struct transport *t, const struct transport_request *request)
 {
-	struct transfer *transfer = take_transfer(t);
+	struct transfer *transfer = make_transfer(t, request);
+	bool started;
 
 	if (transfer == NULL)
 		return NULL;
-	transfer->req = *request;
-	transfer->cut = false;
-	transfer->head_came = false;
-	transfer->error[0] = '\0';
-	if (set_options(transfer) != CURLE_OK ||
-	    curl_multi_add_handle(t->multi, transfer->easy) != CURLM_OK) {
-		SLIST_INSERT_HEAD(&t->pool, transfer, entry);
+	note(t, request->row_id);
+	started = set_options(transfer) == CURLE_OK &&
+		  curl_multi_add_handle(t->multi, transfer->easy) == CURLM_OK;
+	note(t, 0);
+	if (!started) {
+		free_transfer(transfer);
 		return NULL;
 	}
 	return transfer;
@@ -318,8 +408,6 @@ transport_start(
 void
 transport_cancel(struct transfer *transfer)
 {
-	struct transport *t = transfer->transport;
-
-	curl_multi_remove_handle(t->multi, transfer->easy);
-	SLIST_INSERT_HEAD(&t->pool, transfer, entry);
+	curl_multi_remove_handle(transfer->transport->multi, transfer->easy);
+	free_transfer(transfer);
 }

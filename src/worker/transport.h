@@ -2,6 +2,7 @@
 #ifndef CASSATA_WORKER_TRANSPORT_H
 #define CASSATA_WORKER_TRANSPORT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -12,17 +13,30 @@
 #include "base/slice.h"
 
 /*
- * HTTP requests over libcurl's multi interface, driven by our loop. Handles and
- * connections are reused.
+ * HTTP requests over libcurl's multi interface, driven by our loop. Connections
+ * are reused; a handle is not: what an answer left in it is not always cleared
+ * (curl pull request 11103).
  */
 struct transport;
 struct transfer;
 
 struct transport_config {
-	int max_transfers; /* connections kept open, handles kept */
+	int max_transfers; /* connections kept open */
 	int64_t connect_timeout_ms;
 	int64_t timeout_ms; /* of the whole transfer */
 	const char *ca_file; /* NULL: the system's */
+	/* While libcurl works on the bytes of one request: its row_id; else 0.
+	 * Outlives this process, which those bytes may kill. NULL: not told. */
+	_Atomic int64_t *parsed_row_id;
+};
+
+/* How a transfer ended. */
+struct transport_end {
+	CURLcode code;
+	int status; /* of the response, 0 for none */
+	int64_t retry_after_ms;
+	const char *error; /* of a code that is not CURLE_OK; until on_end */
+	bool unsent;	   /* may_send forbade it: no byte of it was sent */
 };
 
 struct transport_request {
@@ -30,14 +44,19 @@ struct transport_request {
 	const char *url;
 	struct curl_slist *headers; /* borrowed until the end */
 	struct slice body;	    /* borrowed; not sent with GET and HEAD */
+	int64_t row_id;		    /* for parsed_row_id */
+	/*
+	 * Asked when a connection stands, each time that the request is about
+	 * to be sent. NULL: it always may.
+	 */
+	bool (*may_send)(void *arg);
 	/*
 	 * Bytes of the response body as they come. Returning false ends the
 	 * transfer there, which then counts as complete.
 	 */
 	bool (*on_body)(void *arg, int status, struct slice bytes);
 	/* Called once; the transfer is gone afterwards. */
-	void (*on_end)(void *arg, CURLcode code, int status,
-	    int64_t retry_after_ms, const char *error);
+	void (*on_end)(void *arg, const struct transport_end *end);
 	void *arg;
 };
 

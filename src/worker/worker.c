@@ -76,8 +76,10 @@ worker_holds(const struct worker *w, const struct delivery *d)
 
 /* Beyond the end of our lease, until it is renewed, others may have it. */
 bool
-worker_may_send(const struct worker *w, const struct delivery *d)
+worker_may_send(void *arg, const struct delivery *d)
 {
+	const struct worker *w = arg;
+
 	return d->epoch == w->epoch && shards_open(w) && !shards_leapt(w);
 }
 
@@ -111,13 +113,14 @@ start_queued(
 static void
 count_outcome(const struct worker *w, const struct delivery *d)
 {
-	enum metric metric = METRIC_DELIVERED;
+	static const enum metric metrics[] = {
+	    [RESULT_COMPLETED] = METRIC_DELIVERED,
+	    [RESULT_FAILED] = METRIC_GIVEN_UP,
+	    [RESULT_RETRY] = METRIC_RETRIED,
+	};
 
-	if (d->result.kind == RESULT_RETRY)
-		metric = METRIC_RETRIED;
-	else if (d->result.kind == RESULT_FAILED)
-		metric = METRIC_GIVEN_UP;
-	metric_add(w->child->score, metric, 1);
+	if (d->result.kind != RESULT_RELEASED)
+		metric_add(w->child->score, metrics[d->result.kind], 1);
 }
 
 void
@@ -494,6 +497,7 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	    .max_response_bytes = (size_t)cfg->max_response_bytes,
 	    .response_bytes_kept = (size_t)cfg->response_bytes_kept,
 	    .clock_offset_ms = &w->clock_offset_ms,
+	    .may_send = worker_may_send,
 	};
 	w->purge_due_ms = clock_mono_ms() + PURGE_INTERVAL_MS;
 	loop_before_sleep(w->loop, tick, w);

@@ -112,7 +112,7 @@ void worker_forget(struct worker *w, struct delivery *delivery);
 bool worker_holds(const struct worker *w, const struct delivery *delivery);
 
 /* Whether its request may go out now: nobody else has had the event. */
-bool worker_may_send(const struct worker *w, const struct delivery *delivery);
+bool worker_may_send(void *worker, const struct delivery *delivery);
 
 /*
  * Gives back what was not begun: of shards of others, what was claimed before

@@ -255,6 +255,26 @@ def test_unknown_host(daemon, name):
     assert event["last-error"]
 
 
+def test_answer_that_begins_with_a_blank(daemon, sink):
+    """Where a handle of libcurl's had an answer before, this one was appended
+    to a header of that."""
+    pids = {c["pid"] for c in daemon.children("worker")}
+    rest = b"Content-Length: 0\r\n\r\n"
+    sink.on("/header", Reply(raw=b"HTTP/1.1 200 OK\r\nX-A: b\r\n" + rest))
+    sink.on("/blank", Reply(raw=b"HTTP/1.1 200 OK\r\n a: b\r\n" + rest))
+    for i in range(40):
+        kind = ("header", "blank")[i % 2]
+        daemon.schedule("%s %d" % (kind, i), sink.url("/" + kind),
+                        app="blanks")
+    for i in range(40):
+        kind = ("header", "blank")[i % 2]
+        wait_for(lambda: daemon.event("%s %d" % (kind, i), app="blanks")
+                 ["attempts"] > 0)
+        if i % 2 == 0:
+            daemon.wait_state("header %d" % i, "COMPLETED", app="blanks")
+    assert pids == {c["pid"] for c in daemon.children("worker")}
+
+
 @pytest.mark.parametrize("raw", [
     b"220 ready\r\n", b"\x15\x03\x01\x00\x02\x02\x50",
     b"HTTP/9.9 200 OK\r\n\r\n", b"HTTP/1.1 OK\r\n\r\n",

@@ -2,7 +2,11 @@
 #include "worker/transport.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <check.h>
@@ -28,6 +32,8 @@ getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
 	return EAI_AGAIN;
 }
 
+static _Atomic int64_t parsed_row_id;
+
 static void
 setup(void)
 {
@@ -35,6 +41,7 @@ setup(void)
 	    .max_transfers = 1,
 	    .connect_timeout_ms = CONNECT_TIMEOUT_MS,
 	    .timeout_ms = CONNECT_TIMEOUT_MS,
+	    .parsed_row_id = &parsed_row_id,
 	};
 	struct err err;
 
@@ -49,19 +56,21 @@ teardown(void)
 {
 	transport_free(&transport);
 	loop_free(loop);
-	/* What the threads of the look-ups have is no leak. */
+}
+
+/* What the threads of the look-ups have is no leak. */
+static void
+teardown_slowly(void)
+{
+	teardown();
 	(void)sleep(RESOLVE_S);
 }
 
 static void
-on_end(void *arg, CURLcode code, int status, int64_t retry_after_ms,
-    const char *error)
+on_end(void *arg, const struct transport_end *end)
 {
 	(void)arg;
-	(void)status;
-	(void)retry_after_ms;
-	(void)error;
-	ended_with = code;
+	ended_with = end->code;
 	loop_stop(loop);
 }
 
@@ -109,6 +118,164 @@ START_TEST(test_cancel_slow_look_up)
 }
 END_TEST
 
+/* ---- a destination ---- */
+
+enum { ROW_ID = 4711, OTHER_ROW_ID, EXCHANGES = 3 };
+
+struct peer {
+	int listener;
+	char url[64];
+	size_t n_received;
+	pthread_t thread;
+};
+
+/* Answers what comes on one connection until its end. */
+static void *
+serve(void *arg)
+{
+	static const char answer[] =
+	    "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+	struct peer *peer = arg;
+	char bytes[4096];
+	int fd = accept(peer->listener, NULL, NULL);
+	ssize_t n;
+
+	while ((n = read(fd, bytes, sizeof(bytes))) > 0) {
+		peer->n_received += (size_t)n;
+		if (write(fd, answer, sizeof(answer) - 1) == -1)
+			break;
+	}
+	(void)close(fd);
+	return NULL;
+}
+
+static void
+peer_start(struct peer *peer)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET};
+	socklen_t len = sizeof(at);
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	*peer = (struct peer){.listener = socket(AF_INET, SOCK_STREAM, 0)};
+	ck_assert_int_eq(
+	    bind(peer->listener, (struct sockaddr *)&at, sizeof(at)), 0);
+	ck_assert_int_eq(listen(peer->listener, 1), 0);
+	ck_assert_int_eq(
+	    getsockname(peer->listener, (struct sockaddr *)&at, &len), 0);
+	(void)snprintf(peer->url, sizeof(peer->url), "http://127.0.0.1:%u/",
+	    ntohs(at.sin_port));
+	ck_assert_int_eq(pthread_create(&peer->thread, NULL, serve, peer), 0);
+}
+
+/* After transport_free, which ends the connection. */
+static void
+peer_stop(struct peer *peer)
+{
+	(void)pthread_join(peer->thread, NULL);
+	(void)close(peer->listener);
+}
+
+struct exchange_seen {
+	int64_t row_id_amid;
+	unsigned n_asked;
+	bool may_send, unsent;
+	int status;
+};
+
+static bool
+see_body(void *arg, int status, struct slice bytes)
+{
+	struct exchange_seen *seen = arg;
+
+	(void)status;
+	(void)bytes;
+	seen->row_id_amid = parsed_row_id;
+	return true;
+}
+
+static bool
+say_whether(void *arg)
+{
+	struct exchange_seen *seen = arg;
+
+	seen->n_asked++;
+	return seen->may_send;
+}
+
+static void
+see_end(void *arg, const struct transport_end *end)
+{
+	struct exchange_seen *seen = arg;
+
+	ended_with = end->code;
+	seen->unsent = end->unsent;
+	seen->status = end->status;
+	loop_stop(loop);
+}
+
+static void
+exchange(const struct peer *peer, struct exchange_seen *seen, int64_t row_id)
+{
+	const struct transport_request request = {
+	    .method = "GET",
+	    .url = peer->url,
+	    .row_id = row_id,
+	    .may_send = say_whether,
+	    .on_body = see_body,
+	    .on_end = see_end,
+	    .arg = seen,
+	};
+
+	ck_assert_ptr_nonnull(transport_start(transport, &request));
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_int_eq(parsed_row_id, 0);
+}
+
+/* Whose bytes libcurl works on is to be seen from outside. */
+START_TEST(test_parsed_row_id)
+{
+	struct peer peer;
+
+	peer_start(&peer);
+	for (int64_t i = 0; i < EXCHANGES; i++) {
+		struct exchange_seen seen = {.may_send = true};
+
+		exchange(&peer, &seen, ROW_ID + i);
+		ck_assert_int_eq(ended_with, CURLE_OK);
+		ck_assert_int_eq(seen.status, 200);
+		ck_assert_int_eq(seen.row_id_amid, ROW_ID + i);
+		ck_assert(!seen.unsent);
+	}
+	teardown();
+	peer_stop(&peer);
+}
+END_TEST
+
+/* Also on a connection that was kept. */
+START_TEST(test_forbidden_when_the_connection_stands)
+{
+	struct exchange_seen first = {.may_send = _i != 0};
+	struct exchange_seen second = {.may_send = false};
+	struct peer peer;
+	size_t n_received;
+
+	peer_start(&peer);
+	exchange(&peer, &first, ROW_ID);
+	ck_assert(first.unsent == !first.may_send);
+	n_received = peer.n_received;
+	ck_assert((n_received == 0) == first.unsent);
+	if (first.may_send) {
+		exchange(&peer, &second, OTHER_ROW_ID);
+		ck_assert_int_eq(ended_with, CURLE_ABORTED_BY_CALLBACK);
+		ck_assert(second.unsent);
+		ck_assert_uint_eq(second.n_asked, 1);
+	}
+	teardown();
+	peer_stop(&peer);
+	ck_assert_uint_eq(peer.n_received, n_received);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -118,9 +285,15 @@ main(void)
 	int failures;
 
 	tcase_set_timeout(tc, 20);
-	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_checked_fixture(tc, setup, teardown_slowly);
 	tcase_add_test(tc, test_slow_look_up);
 	tcase_add_test(tc, test_cancel_slow_look_up);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("destination");
+	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_add_test(tc, test_parsed_row_id);
+	tcase_add_loop_test(
+	    tc, test_forbidden_when_the_connection_stands, 0, 2);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);
