@@ -46,11 +46,6 @@ struct outcome {
 	uint32_t commit_us[COMMITS_MAX];
 };
 
-struct shared {
-	struct write_lock lock;
-	struct outcome outcomes[];
-};
-
 /* The rows of one insert, with memory for their ids. */
 struct rows {
 	struct table_row row[ROWS_MAX];
@@ -184,24 +179,20 @@ work(const struct options *o, struct outcome *outcome)
 	o->ops->close(table);
 }
 
-static struct shared *
-make_shared(unsigned connections)
+static struct outcome *
+make_outcomes(unsigned connections)
 {
-	size_t size =
-	    sizeof(struct shared) + connections * sizeof(struct outcome);
-	struct shared *shared = mmap(NULL, size, PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct outcome *outcomes = mmap(NULL, connections * sizeof(*outcomes),
+	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	if (shared == MAP_FAILED)
+	if (outcomes == MAP_FAILED)
 		err(1, "mmap");
-	if (write_lock_init(&shared->lock) == -1)
-		err(1, "cannot make a lock");
-	return shared;
+	return outcomes;
 }
 
 /* -1 when one of the processes failed. */
 static int
-run(const struct options *o, struct shared *shared)
+run(const struct options *o, struct outcome *outcomes)
 {
 	int result = 0, status;
 
@@ -211,7 +202,7 @@ run(const struct options *o, struct shared *shared)
 		if (pid == -1)
 			err(1, "fork");
 		if (pid == 0) {
-			work(o, &shared->outcomes[i]);
+			work(o, &outcomes[i]);
 			exit(0);
 		}
 	}
@@ -376,7 +367,8 @@ main(int argc, char **argv)
 	    .due_from_s = 3600,
 	    .table = {.rows = 50, .body.len = 300},
 	};
-	struct shared *shared;
+	struct write_lock lock;
+	struct outcome *outcomes;
 	char *body;
 	int status;
 
@@ -388,12 +380,15 @@ main(int argc, char **argv)
 	memset(body, 'x', o.table.body.len);
 	o.table.body.p = body;
 	o.table.created_ms = clock_wall_ms();
-	shared = make_shared(o.connections);
-	o.table.lock = &shared->lock;
-	status = run(&o, shared);
+	outcomes = make_outcomes(o.connections);
+	if (write_lock_open(&lock, -1) == -1)
+		err(1, "cannot make a lock");
+	o.table.lock = &lock;
+	status = run(&o, outcomes);
+	write_lock_close(&lock);
 	free(body);
 	if (status == -1)
 		return 1;
-	print(&o, shared->outcomes);
+	print(&o, outcomes);
 	return 0;
 }

@@ -128,7 +128,7 @@ spawn_successor(struct upgrade *u, int fd, struct err *err)
 	struct handover handover = {
 	    .fd = fd,
 	    .control_fd = control_fd(m->control),
-	    .write_lock_fd = m->sb.write_lock_fd,
+	    .write_lock_fd = m->sb.write_lock.fd,
 	    .activated = m->options.activated,
 	};
 

@@ -50,13 +50,14 @@ child_isolate(struct child *child, struct err *err)
 {
 	size_t n = 0;
 	int *keep = calloc(
-	    4 + SCOREBOARD_WORKER_SLOTS + child->n_listen, sizeof(*keep));
+	    5 + SCOREBOARD_WORKER_SLOTS + child->n_listen, sizeof(*keep));
 
 	if (keep == NULL)
 		return err_set(err, "out of memory");
 	keep[n++] = child->status_fd;
 	keep[n++] = child->life_fd;
 	keep[n++] = log_fd();
+	keep[n++] = child->sb->write_lock.fd;
 	if (child->role == ROLE_WORKER)
 		keep[n++] = child->sb->wake_fds[child->slot][0];
 	for (size_t i = 0; i < SCOREBOARD_WORKER_SLOTS; i++)
@@ -204,6 +205,6 @@ child_store_params(const struct child *child, struct store_params *params)
 	    .timeout_ms = cfg->timeout_ms,
 	    .max_event_bytes = (size_t)child->cfg->service.max_body_bytes,
 	    .write_lock =
-		store_is_sqlite(cfg->url) ? child->sb->write_lock : NULL,
+		store_is_sqlite(cfg->url) ? &child->sb->write_lock : NULL,
 	};
 }

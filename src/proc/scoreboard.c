@@ -88,7 +88,7 @@ unmap_all(struct scoreboard *sb)
 int
 scoreboard_create(struct scoreboard *sb, struct err *err)
 {
-	*sb = (struct scoreboard){.self = -1, .write_lock_fd = -1};
+	*sb = (struct scoreboard){.self = -1, .write_lock.fd = -1};
 	for (int i = 0; i < SCOREBOARD_WORKER_SLOTS; i++)
 		sb->wake_fds[i][0] = sb->wake_fds[i][1] = -1;
 	if (PART % sysconf(_SC_PAGESIZE) != 0)
@@ -97,8 +97,7 @@ scoreboard_create(struct scoreboard *sb, struct err *err)
 		(void)err_errno(err, "cannot map the scoreboard");
 		goto fail;
 	}
-	sb->write_lock = write_lock_map(&sb->write_lock_fd);
-	if (sb->write_lock == NULL) {
+	if (write_lock_open(&sb->write_lock, -1) == -1) {
 		(void)err_errno(err, "cannot make the write lock");
 		goto fail;
 	}
@@ -121,10 +120,7 @@ scoreboard_free(struct scoreboard *sb)
 		fd_close(&sb->wake_fds[i][0]);
 		fd_close(&sb->wake_fds[i][1]);
 	}
-	if (sb->write_lock != NULL)
-		write_lock_unmap(sb->write_lock);
-	sb->write_lock = NULL;
-	fd_close(&sb->write_lock_fd);
+	write_lock_close(&sb->write_lock);
 	unmap_all(sb);
 }
 
@@ -144,16 +140,12 @@ scoreboard_enter(struct scoreboard *sb, int slot)
 void
 scoreboard_share_write_lock(struct scoreboard *sb, int fd)
 {
-	struct write_lock *lock = write_lock_map(&fd);
+	struct write_lock lock;
 
-	if (lock == NULL) {
-		fd_close(&fd);
+	if (write_lock_open(&lock, fd) == -1)
 		return;
-	}
-	write_lock_unmap(sb->write_lock);
-	fd_close(&sb->write_lock_fd);
+	write_lock_close(&sb->write_lock);
 	sb->write_lock = lock;
-	sb->write_lock_fd = fd;
 }
 
 /* ---- slots ---- */

@@ -117,8 +117,7 @@ struct scoreboard {
 	struct scoreboard_shared *writable;
 	int self; /* our slot, -1: the master's part */
 	/* Of a SQLite file; apart, since a successor maps it, too. */
-	struct write_lock *write_lock;
-	int write_lock_fd;
+	struct write_lock write_lock;
 	/* A pipe per worker slot: its worker has the reading end, all others
 	 * the writing one. */
 	int wake_fds[SCOREBOARD_WORKER_SLOTS][2];

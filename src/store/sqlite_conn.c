@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "store/write_lock.h"
 
 static enum store_status
@@ -191,20 +192,36 @@ sqlite_conn_exec(struct sqlite_conn *c, const char *text, struct err *err)
 	return STORE_OK;
 }
 
+/* Without the turn, too, in the time that is left: somebody may keep it. */
+static void
+await_turn(struct sqlite_conn *c)
+{
+	int64_t begin_ms = clock_mono_ms();
+
+	c->has_turn = write_lock_acquire(c->write_lock, c->timeout_ms / 2) == 0;
+	/* With a valid connection it cannot fail. */
+	(void)sqlite3_busy_timeout(
+	    c->db, (int)(c->timeout_ms - (clock_mono_ms() - begin_ms)));
+}
+
+static void
+give_turn(struct sqlite_conn *c)
+{
+	if (c->has_turn)
+		write_lock_release(c->write_lock);
+	c->has_turn = false;
+}
+
 enum store_status
 sqlite_conn_begin(struct sqlite_conn *c, struct err *err)
 {
 	enum store_status status;
 
-	if (c->write_lock != NULL &&
-	    write_lock_acquire(c->write_lock, c->timeout_ms) == -1) {
-		(void)err_set(err, "%s: no turn to write in %lld ms", c->path,
-		    (long long)c->timeout_ms);
-		return STORE_UNAVAILABLE;
-	}
+	if (c->write_lock != NULL)
+		await_turn(c);
 	status = sqlite_conn_exec(c, "BEGIN IMMEDIATE", err);
-	if (status != STORE_OK && c->write_lock != NULL)
-		write_lock_release(c->write_lock);
+	if (status != STORE_OK)
+		give_turn(c);
 	return status;
 }
 
@@ -218,7 +235,6 @@ sqlite_conn_end(
 	if (sqlite3_get_autocommit(c->db) == 0 &&
 	    sqlite_conn_exec(c, "ROLLBACK", NULL) != STORE_OK)
 		c->base.connected = false;
-	if (c->write_lock != NULL)
-		write_lock_release(c->write_lock);
+	give_turn(c);
 	return status;
 }

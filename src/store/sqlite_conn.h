@@ -19,6 +19,7 @@ struct sqlite_conn {
 	char *path;
 	int64_t timeout_ms;
 	struct write_lock *write_lock; /* borrowed, or NULL */
+	bool has_turn;                 /* of it */
 	sqlite3 *db;                   /* NULL: closed */
 
 	/* Each statement is prepared once; the address of its text is the key.

@@ -2,156 +2,186 @@
 #include "store/write_lock.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 
-/* Another layout, or another way to lock, is another format. */
-enum { LOCK_FORMAT = 1 };
+enum {
+	/* Another layout, or another way to lock, is another format. */
+	LOCK_FORMAT = 2,
+	/* The kernel wakes nobody when a holder has died. */
+	LOOK_MS = 20,
+	PATIENCE_MIN_MS = 10,
+	/* More wake-ups of one wait come from somebody who only writes there.
+	 */
+	WAKES_MAX = 100,
+};
 
-struct lock_memory {
-	uint32_t format;
-	struct write_lock lock;
+struct write_lock_memory {
+	_Atomic uint32_t format;
+	/* Change when a byte is released: who waits for that tries again. */
+	_Atomic uint32_t releases[WRITE_LOCK_BYTES];
 };
 
 static int
-mutex_init(pthread_mutex_t *mutex)
+check_file(int fd)
 {
-	pthread_mutexattr_t attr;
-	int error;
-
-	error = pthread_mutexattr_init(&attr);
-	if (error != 0)
-		goto out;
-	error = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-	if (error == 0)
-		error =
-		    pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-	if (error == 0)
-		error = pthread_mutex_init(mutex, &attr);
-	(void)pthread_mutexattr_destroy(&attr);
-out:
-	errno = error;
-	return error == 0 ? 0 : -1;
-}
-
-int
-write_lock_init(struct write_lock *lock)
-{
-	if (mutex_init(&lock->next) == -1)
-		return -1;
-	return mutex_init(&lock->turn);
-}
-
-/* The memory of fd, which has the size, or NULL with errno. */
-static struct lock_memory *
-map(int fd)
-{
-	struct lock_memory *memory = mmap(NULL, sizeof(*memory),
-	    PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	return memory == MAP_FAILED ? NULL : memory;
-}
-
-static struct lock_memory *
-map_new(int *fd)
-{
-	struct lock_memory *memory = NULL;
-
-	*fd = memfd_create("cassata-write-lock", MFD_CLOEXEC);
-	if (*fd == -1)
-		return NULL;
-	if (ftruncate(*fd, sizeof(*memory)) == 0)
-		memory = map(*fd);
-	if (memory == NULL) {
-		fd_close(fd);
-		return NULL;
-	}
-	if (write_lock_init(&memory->lock) == -1) {
-		write_lock_unmap(&memory->lock);
-		fd_close(fd);
-		return NULL;
-	}
-	memory->format = LOCK_FORMAT;
-	return memory;
-}
-
-static struct lock_memory *
-map_old(int fd)
-{
-	struct lock_memory *memory;
 	struct stat st;
 
 	if (fstat(fd, &st) == -1)
-		return NULL;
+		return -1;
+	if (st.st_size == (off_t)sizeof(struct write_lock_memory))
+		return 0;
 	errno = EINVAL;
-	if (st.st_size != (off_t)sizeof(*memory))
-		return NULL;
-	memory = map(fd);
-	if (memory != NULL && memory->format != LOCK_FORMAT) {
-		write_lock_unmap(&memory->lock);
-		errno = EINVAL;
-		return NULL;
-	}
-	return memory;
+	return -1;
 }
 
-struct write_lock *
-write_lock_map(int *fd)
+/* One that nobody can make shorter: reading it would be a signal. */
+static int
+make_file(void)
 {
-	struct lock_memory *memory = *fd == -1 ? map_new(fd) : map_old(*fd);
+	int fd =
+	    memfd_create("cassata-write-lock", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	return memory == NULL ? NULL : &memory->lock;
+	if (fd != -1 &&
+	    (ftruncate(fd, (off_t)sizeof(struct write_lock_memory)) == -1 ||
+		fcntl(fd, F_ADD_SEALS,
+		    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1))
+		fd_close(&fd);
+	return fd;
+}
+
+int
+write_lock_open(struct write_lock *lock, int fd)
+{
+	struct write_lock_memory *memory;
+	bool is_new = fd == -1;
+
+	*lock = (struct write_lock){.fd = -1, .patience_ms = INT64_MAX};
+	if (is_new)
+		fd = make_file();
+	if (fd == -1 || check_file(fd) == -1) {
+		fd_close(&fd);
+		return -1;
+	}
+	memory = mmap(
+	    NULL, sizeof(*memory), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED) {
+		fd_close(&fd);
+		return -1;
+	}
+	lock->fd = fd;
+	lock->memory = memory;
+	if (is_new)
+		atomic_store(&memory->format, LOCK_FORMAT);
+	if (atomic_load(&memory->format) != LOCK_FORMAT) {
+		write_lock_close(lock);
+		errno = EINVAL;
+		return -1;
+	}
+	return 0;
 }
 
 void
-write_lock_unmap(struct write_lock *lock)
+write_lock_close(struct write_lock *lock)
 {
-	int saved_errno = errno;
-
-	(void)munmap((char *)lock - offsetof(struct lock_memory, lock),
-	    sizeof(struct lock_memory));
-	errno = saved_errno;
+	if (lock->memory != NULL)
+		(void)munmap(lock->memory, sizeof(*lock->memory));
+	lock->memory = NULL;
+	fd_close(&lock->fd);
 }
 
 static int
-mutex_acquire(pthread_mutex_t *mutex, const struct timespec *deadline)
+set_lock(const struct write_lock *lock, int byte, short type)
 {
-	int error = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, deadline);
+	struct flock range = {
+	    .l_type = type,
+	    .l_whence = SEEK_SET,
+	    .l_start = byte,
+	    .l_len = 1,
+	};
 
-	/* The mutex guards no memory: SQLite rolls back what the dead holder
-	 * had begun. */
-	if (error == EOWNERDEAD)
-		error = pthread_mutex_consistent(mutex);
-	return error == 0 ? 0 : -1;
+	return fcntl(lock->fd, F_SETLK, &range);
+}
+
+/* A moment at most, and not at all if there was a release since seen. */
+static void
+await_release(_Atomic uint32_t *releases, uint32_t seen, int64_t timeout_ms)
+{
+	struct timespec timeout = {0};
+
+	timeout.tv_nsec =
+	    (long)(timeout_ms < LOOK_MS ? timeout_ms : LOOK_MS) * 1000000;
+	/* Whatever ends it, the caller tries again. */
+	(void)syscall(SYS_futex, releases, FUTEX_WAIT, seen, &timeout, NULL, 0);
+}
+
+static int
+take(const struct write_lock *lock, int byte, int64_t deadline_ms)
+{
+	static const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000};
+	_Atomic uint32_t *releases = &lock->memory->releases[byte];
+	int64_t left_ms;
+	uint32_t seen;
+
+	for (int n_wakes = 0;; n_wakes++) {
+		seen = atomic_load(releases);
+		if (set_lock(lock, byte, F_WRLCK) == 0)
+			return 0;
+		left_ms = deadline_ms - clock_mono_ms();
+		if (left_ms <= 0)
+			return -1;
+		if (n_wakes < WAKES_MAX)
+			await_release(releases, seen, left_ms);
+		else
+			(void)nanosleep(&pause, NULL);
+	}
+}
+
+static void
+give(const struct write_lock *lock, int byte)
+{
+	_Atomic uint32_t *releases = &lock->memory->releases[byte];
+
+	/* It is ours: this cannot fail. */
+	(void)set_lock(lock, byte, F_UNLCK);
+	(void)atomic_fetch_add(releases, 1);
+	(void)syscall(SYS_futex, releases, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
 int
 write_lock_acquire(struct write_lock *lock, int64_t timeout_ms)
 {
-	struct timespec deadline;
-	int result;
+	int64_t deadline_ms;
+	int result = -1;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &deadline);
-	deadline.tv_sec += (time_t)(timeout_ms / 1000);
-	deadline.tv_nsec += (long)(timeout_ms % 1000 * 1000000);
-	if (deadline.tv_nsec >= 1000000000) {
-		deadline.tv_nsec -= 1000000000;
-		deadline.tv_sec++;
+	if (timeout_ms > lock->patience_ms)
+		timeout_ms = lock->patience_ms;
+	deadline_ms = clock_mono_ms() + timeout_ms;
+	if (take(lock, WRITE_LOCK_NEXT, deadline_ms) == 0) {
+		result = take(lock, WRITE_LOCK_TURN, deadline_ms);
+		give(lock, WRITE_LOCK_NEXT);
 	}
-	if (mutex_acquire(&lock->next, &deadline) == -1)
-		return -1;
-	result = mutex_acquire(&lock->turn, &deadline);
-	(void)pthread_mutex_unlock(&lock->next);
+	if (result == 0)
+		lock->patience_ms = INT64_MAX;
+	else
+		lock->patience_ms = timeout_ms / 4 < PATIENCE_MIN_MS
+					? PATIENCE_MIN_MS
+					: timeout_ms / 4;
 	return result;
 }
 
 void
 write_lock_release(struct write_lock *lock)
 {
-	(void)pthread_mutex_unlock(&lock->turn);
+	give(lock, WRITE_LOCK_TURN);
 }

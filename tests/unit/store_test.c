@@ -7,6 +7,7 @@
 #include "store/store.h"
 
 #include <dirent.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -1779,7 +1780,7 @@ START_TEST(sqlite_busy)
 	size_t tries = 0;
 
 	empty_dir();
-	ck_assert_int_eq(write_lock_init(&lock), 0);
+	ck_assert_int_eq(write_lock_open(&lock, -1), 0);
 	s = open_url("sqlite:b.db", 1, &lock);
 	ok(store_check(s, true, &err));
 	db = sqlite_file("b.db");
@@ -1804,12 +1805,50 @@ START_TEST(sqlite_busy)
 	ck_assert_uint_gt(tries, 0);
 	(void)sqlite3_close(db);
 
-	/* Somebody else has the turn. */
-	ck_assert_int_eq(write_lock_acquire(&lock, 0), 0);
-	ck_assert_int_eq(store_cancel_event(s, &key, &outcome, &state, &err),
-	    STORE_UNAVAILABLE);
-	ck_assert_ptr_nonnull(strstr(err.text, "turn to write"));
-	write_lock_release(&lock);
+	write_lock_close(&lock);
+	store_close(&s);
+}
+END_TEST
+
+/* Another process that keeps the turn keeps nobody from writing. */
+START_TEST(sqlite_turn_kept)
+{
+	const struct event_key key = key_of("x");
+	enum cancel_outcome outcome;
+	enum event_state state;
+	struct write_lock lock;
+	struct store *s;
+	int fds[2];
+	char byte;
+	pid_t pid;
+
+	empty_dir();
+	ck_assert_int_eq(write_lock_open(&lock, -1), 0);
+	s = open_url("sqlite:k.db", 100, &lock);
+	ok(store_check(s, true, &err));
+	ck_assert_int_eq(pipe(fds), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		if (write_lock_acquire(&lock, 0) == -1 ||
+		    write(fds[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			(void)pause();
+	}
+	ck_assert_int_eq(read(fds[0], &byte, 1), 1);
+	for (int i = 0; i < 3; i++) {
+		ok(store_cancel_event(s, &key, &outcome, &state, &err));
+		ck_assert_int_eq(outcome, CANCEL_UNKNOWN);
+	}
+	ck_assert_int_lt(lock.patience_ms, 100);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	ok(store_cancel_event(s, &key, &outcome, &state, &err));
+	ck_assert_int_eq(lock.patience_ms, INT64_MAX);
+	close(fds[0]);
+	close(fds[1]);
+	write_lock_close(&lock);
 	store_close(&s);
 }
 END_TEST
@@ -1827,7 +1866,7 @@ START_TEST(sqlite_rollback)
 	sqlite3 *db;
 
 	empty_dir();
-	ck_assert_int_eq(write_lock_init(&lock), 0);
+	ck_assert_int_eq(write_lock_open(&lock, -1), 0);
 	s = open_url("sqlite:r.db", 1000, &lock);
 	ok(store_check(s, true, &err));
 	db = sqlite_file("r.db");
@@ -2088,6 +2127,7 @@ add_sqlite(Suite *suite)
 	tcase_add_test(tc, sqlite_other_schema);
 	tcase_add_test(tc, sqlite_without_schema);
 	tcase_add_test(tc, sqlite_busy);
+	tcase_add_test(tc, sqlite_turn_kept);
 	tcase_add_test(tc, sqlite_rollback);
 	tcase_add_loop_test(tc, sqlite_damaged_row, 0,
 	    (int)(sizeof(damages) / sizeof(damages[0])));
