@@ -32,6 +32,7 @@ struct config_service {
 	int commit_batch;	     /* adds per commit, at most */
 	int max_requests;	     /* of one connection; 0: no limit */
 	int max_connections;	     /* per process */
+	int max_per_address;	     /* maxConnectionsPerAddress; 0: no limit */
 	int64_t max_request_memory_bytes; /* per process */
 	int64_t max_request_line_bytes;
 	int64_t max_header_bytes;
@@ -39,6 +40,7 @@ struct config_service {
 	int64_t max_body_bytes;
 	int64_t header_timeout_ms;
 	int64_t body_timeout_ms;
+	int64_t min_body_rate;	     /* bytes per second; 0: none */
 	int64_t idle_timeout_ms;
 	int64_t write_timeout_ms;
 };

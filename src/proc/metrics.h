@@ -18,7 +18,9 @@ struct scoreboard;
 	    "Client connections accepted.")                                    \
 	X(CONNECTIONS_DISPLACED, "counter",                                    \
 	    "cassata_connections_displaced_total", "",                         \
-	    "Idle client connections closed for new ones at the limit.")       \
+	    "Client connections closed for new ones at the limit.")            \
+	X(CONNECTIONS_REFUSED, "counter", "cassata_connections_refused_total", \
+	    "", "Client connections beyond the limit of their address.")       \
 	X(REQUEST_MEMORY, "gauge", "cassata_request_memory_bytes", "",         \
 	    "Memory held for requests and answers.")                           \
 	X(REQUESTS_2XX, "counter", "cassata_http_requests_total",              \

@@ -510,6 +510,14 @@ takes_ids(const struct route *route)
 	    route->handle == handle_delete || route->handle == handle_event;
 }
 
+static bool
+is_about_health(const struct route *route)
+{
+	return route->handle == handle_livez ||
+	       route->handle == handle_readyz ||
+	       route->handle == handle_metrics;
+}
+
 static const struct route *
 find_route(struct slice path, struct slice *rest)
 {
@@ -640,6 +648,12 @@ api_dispatch(struct exchange *x)
 	}
 	if (route == NULL) {
 		answer_problem(x, 404, "no such resource");
+		return;
+	}
+	if (x->reserve && !is_about_health(route)) {
+		api_problem(x, 503, "all connections are being served");
+		x->res.retry_after_s = 2;
+		x->answered(x);
 		return;
 	}
 	if (!allows(route->methods, x->req.method)) {

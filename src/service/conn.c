@@ -23,19 +23,24 @@ enum {
 static void run(struct conn *c);
 
 static void
-set_idle(struct conn *c, bool idle)
+set_place(struct conn *c, enum conn_place place)
 {
 	struct service *service = c->service;
 
-	if (c->idle == idle)
+	if (c->place == place)
 		return;
-	c->idle = idle;
-	if (idle) {
-		TAILQ_INSERT_TAIL(&service->idle, c, idle_entry);
-		service_conn_idle(service);
-	} else {
-		TAILQ_REMOVE(&service->idle, c, idle_entry);
-	}
+	if (c->place == CONN_IDLE)
+		TAILQ_REMOVE(&service->idle, c, place_entry);
+	else if (c->place == CONN_BUSY)
+		TAILQ_REMOVE(&service->busy, c, place_entry);
+	c->place = place;
+	if (place == CONN_NOWHERE)
+		return;
+	if (place == CONN_IDLE)
+		TAILQ_INSERT_TAIL(&service->idle, c, place_entry);
+	else
+		TAILQ_INSERT_TAIL(&service->busy, c, place_entry);
+	service_conn_movable(service);
 }
 
 void
@@ -43,7 +48,8 @@ conn_close(struct conn *c)
 {
 	struct service *service = c->service;
 
-	set_idle(c, false);
+	set_place(c, CONN_NOWHERE);
+	peers_leave(&service->peers, c->peer);
 	LIST_REMOVE(c, entry);
 	if (c->x != NULL)
 		service_return_exchange(service, c->x);
@@ -69,6 +75,14 @@ set_deadline(struct conn *c, int64_t timeout_ms)
 		c->armed_ms = c->deadline_ms;
 		loop_timer_set(c->timer, timeout_ms);
 	}
+}
+
+/* From now on it reads something, or writes it. */
+static void
+begin(struct conn *c, int64_t timeout_ms)
+{
+	set_deadline(c, timeout_ms);
+	c->since_ms = c->deadline_ms - timeout_ms;
 }
 
 static void
@@ -102,7 +116,7 @@ become_idle(struct conn *c)
 		buf_free(&c->out);
 	loop_io_want(c->io, LOOP_READ);
 	set_deadline(c, idle_timeout_ms(c->service));
-	set_idle(c, true);
+	set_place(c, CONN_IDLE);
 }
 
 static void
@@ -182,7 +196,7 @@ answer(struct conn *c)
 {
 	struct exchange *x = c->x;
 
-	if (c->service->draining || !x->req.keep_alive ||
+	if (c->service->draining || c->reserve || !x->req.keep_alive ||
 	    ++c->n_requests == c->service->cfg->service.max_requests)
 		c->closing = true;
 	if (write_answer(c) == -1) {
@@ -194,7 +208,7 @@ answer(struct conn *c)
 	metric_add(c->service->child->score, class_of(x->res.status), 1);
 	x->in_at += x->parser.consumed;
 	c->state = CONN_WRITING;
-	set_deadline(c, c->service->cfg->service.write_timeout_ms);
+	begin(c, c->service->cfg->service.write_timeout_ms);
 }
 
 static void
@@ -205,8 +219,10 @@ answered(struct exchange *x)
 
 	answer(c);
 	/* An answer given at once returns into run, which goes on itself. */
-	if (waited)
+	if (waited) {
+		set_place(c, CONN_BUSY);
 		run(c);
+	}
 }
 
 /* The rest of what the client sends is not read: its answer is the last. */
@@ -240,6 +256,23 @@ refuse_for_memory(struct conn *c)
 	answer(c);
 }
 
+/*
+ * A body may take bodyTimeout, but after the time of a head it must have come
+ * at the least rate.
+ */
+static void
+set_body_deadline(struct conn *c)
+{
+	const struct config_service *cfg = &c->service->cfg->service;
+	int64_t bytes = (int64_t)(c->x->in.len - c->x->in_at);
+	int64_t ms = cfg->body_timeout_ms;
+
+	if (cfg->min_body_rate > 0 &&
+	    bytes * 1000 / cfg->min_body_rate < ms - cfg->header_timeout_ms)
+		ms = cfg->header_timeout_ms + bytes * 1000 / cfg->min_body_rate;
+	set_deadline(c, c->since_ms + ms - clock_mono_ms());
+}
+
 static void
 start_request(struct exchange *x)
 {
@@ -268,6 +301,7 @@ parse(struct conn *c)
 		api_dispatch(x);
 		if (c->state == CONN_READING) {
 			c->state = CONN_WAITING;
+			set_place(c, CONN_NOWHERE);
 			loop_io_want(c->io, 0);
 		}
 		return;
@@ -278,8 +312,9 @@ parse(struct conn *c)
 		return;
 	if (!c->head_seen) {
 		c->head_seen = true;
-		set_deadline(c, c->service->cfg->service.body_timeout_ms);
+		c->since_ms = clock_mono_ms();
 	}
+	set_body_deadline(c);
 	if (x->req.expect_continue && !c->continued) {
 		c->continued = true;
 		buf_append_string(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
@@ -299,7 +334,7 @@ next_request(struct conn *c)
 	}
 	c->state = CONN_READING;
 	loop_io_want(c->io, LOOP_READ);
-	set_deadline(c, c->service->cfg->service.header_timeout_ms);
+	begin(c, c->service->cfg->service.header_timeout_ms);
 	start_request(x);
 }
 
@@ -376,8 +411,9 @@ ensure_exchange(struct conn *c)
 	c->x = service_take_exchange(c->service);
 	if (c->x == NULL)
 		return -1;
-	set_idle(c, false);
+	set_place(c, CONN_BUSY);
 	c->x->conn = c;
+	c->x->reserve = c->reserve;
 	c->x->answered = answered;
 	start_request(c->x);
 	return 0;
@@ -414,7 +450,7 @@ read_request(struct conn *c)
 	}
 	x->in.len += (size_t)n;
 	if (first)
-		set_deadline(c, c->service->cfg->service.header_timeout_ms);
+		begin(c, c->service->cfg->service.header_timeout_ms);
 	run(c);
 }
 
@@ -484,17 +520,34 @@ on_deadline(void *arg)
 	}
 }
 
+int64_t
+conn_progress(const struct conn *c, int64_t now_ms)
+{
+	size_t bytes = 0;
+
+	if (c->state == CONN_READING && c->x != NULL)
+		bytes = c->x->in.len - c->x->in_at;
+	else if (c->state == CONN_WRITING)
+		bytes = c->out_at;
+	/* A second more, or the first bytes would seem to be very fast. */
+	return (int64_t)bytes * 1000 / (now_ms - c->since_ms + 1000) /
+	       c->peer->n_conns;
+}
+
 int
-conn_open(struct service *service, int fd)
+conn_open(struct service *service, int fd, struct peer *peer, bool reserve)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
 	if (c == NULL) {
+		peers_leave(&service->peers, peer);
 		close(fd);
 		return -1;
 	}
 	c->service = service;
 	c->fd = fd;
+	c->peer = peer;
+	c->reserve = reserve;
 	buf_init_within(&c->out, service->memory.max, &service->memory);
 	c->io = loop_io_create(service->loop, fd, LOOP_READ, on_io, c);
 	c->timer = loop_timer_create(service->loop, on_deadline, c);
@@ -503,6 +556,7 @@ conn_open(struct service *service, int fd)
 			loop_io_free(&c->io);
 		if (c->timer != NULL)
 			loop_timer_free(&c->timer);
+		peers_leave(&service->peers, peer);
 		close(fd);
 		free(c);
 		return -1;
@@ -510,13 +564,13 @@ conn_open(struct service *service, int fd)
 	LIST_INSERT_HEAD(&service->conns, c, entry);
 	c->armed_ms = INT64_MAX;
 	set_deadline(c, service->cfg->service.idle_timeout_ms);
-	set_idle(c, true);
+	set_place(c, CONN_IDLE);
 	return 0;
 }
 
 void
 conn_drain(struct conn *c)
 {
-	if (c->idle)
+	if (c->place == CONN_IDLE)
 		set_deadline(c, idle_timeout_ms(c->service));
 }

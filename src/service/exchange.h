@@ -33,6 +33,7 @@ struct exchange {
 	struct http_parser parser;
 	struct http_request req;
 
+	bool reserve; /* of a connection beyond the limit */
 	struct slice app, id; /* from the path, decoded, in scratch */
 	struct buf scratch;   /* decoded ids, the event's headers */
 	struct event event;

@@ -6,7 +6,9 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "service/api.h"
 #include "service/conn.h"
@@ -16,6 +18,10 @@ enum {
 	ACCEPT_PAUSE_MS = 100, /* after descriptors or memory ran out */
 	POOL_MAX = 64,
 	VICTIMS_TRIED = 16,
+	/* A burst finds room in time; whoever asks for our health must not
+	 * wait for a datastore. */
+	RESERVE_AFTER_MS = 500,
+	RESERVE_CONNS = 16,
 	RETRY_AFTER_S = 2,
 };
 
@@ -80,32 +86,73 @@ full(const struct service *service)
 	return service->n_conns >= service->cfg->service.max_connections;
 }
 
+static bool
+reserve_left(const struct service *service)
+{
+	return service->reserve_open && service->n_conns -
+		   service->cfg->service.max_connections < RESERVE_CONNS;
+}
+
 /*
- * At the limit a new connection takes the place of the one that is idle for the
- * longest time; while all are in use it waits in the backlog.
+ * At the limit a new connection takes the place of one that is idle or makes
+ * little progress. While all requests are being served it waits in the backlog;
+ * after a moment of that a few are let in to be told so.
  */
 static void
 accept_if_room(struct service *service)
 {
 	want_connections(service,
 	    !service->draining && !service->accept_paused &&
-		(!full(service) || !TAILQ_EMPTY(&service->idle)));
+		(!full(service) || !TAILQ_EMPTY(&service->idle) ||
+		    !TAILQ_EMPTY(&service->busy) || reserve_left(service)));
 }
 
-/* The one that is to make room, or NULL. */
 static struct conn *
-find_victim(const struct service *service)
+find_idle(const struct service *service)
 {
 	struct conn *c;
 	int tried = 0;
 
-	TAILQ_FOREACH(c, &service->idle, idle_entry) {
+	TAILQ_FOREACH(c, &service->idle, place_entry) {
 		if (tried++ == VICTIMS_TRIED)
 			break;
 		if (!conn_has_input(c))
 			return c;
 	}
 	return NULL;
+}
+
+/* Of the next few that move bytes the slowest; then others are the next. */
+static struct conn *
+find_slow(struct service *service)
+{
+	int64_t now_ms = clock_mono_ms(), least = INT64_MAX;
+	struct conn *c, *slow = NULL, *last;
+
+	last = TAILQ_LAST(&service->busy, conns);
+	for (int i = 0; i < VICTIMS_TRIED; i++) {
+		c = TAILQ_FIRST(&service->busy);
+		if (c == NULL)
+			break;
+		TAILQ_REMOVE(&service->busy, c, place_entry);
+		TAILQ_INSERT_TAIL(&service->busy, c, place_entry);
+		if (conn_progress(c, now_ms) < least && !conn_has_input(c)) {
+			least = conn_progress(c, now_ms);
+			slow = c;
+		}
+		if (c == last)
+			break;
+	}
+	return slow;
+}
+
+/* The one that is to make room, or NULL. */
+static struct conn *
+find_victim(struct service *service)
+{
+	struct conn *c = find_idle(service);
+
+	return c != NULL ? c : find_slow(service);
 }
 
 static void
@@ -126,18 +173,19 @@ service_conn_closed(struct service *service)
 }
 
 void
-service_conn_idle(struct service *service)
+service_conn_movable(struct service *service)
 {
 	if (!service->accepting)
 		accept_if_room(service);
 }
 
 static void
-on_accept_pause_over(void *arg)
+on_accept_timer(void *arg)
 {
 	struct service *service = arg;
 
 	service->accept_paused = false;
+	service->reserve_open = full(service);
 	accept_if_room(service);
 }
 
@@ -159,41 +207,87 @@ accept_failed(struct service *service)
 	}
 }
 
+/* A connection that may be opened, or -1; errno says why. */
+static int
+accept_peer(struct service *service, int listen_fd, struct peer **peer)
+{
+	int max = service->cfg->service.max_per_address;
+	struct sockaddr_storage address = {0};
+	socklen_t len = sizeof(address);
+	int fd = accept4(listen_fd, (struct sockaddr *)&address, &len,
+	    SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd == -1)
+		return -1;
+	*peer = peers_join(&service->peers, &address);
+	if (*peer == NULL) {
+		(void)close(fd);
+		errno = ENOMEM;
+		return -1;
+	}
+	if (max > 0 && (*peer)->n_conns > max) {
+		peers_leave(&service->peers, *peer);
+		(void)close(fd);
+		metric_add(
+		    service->child->score, METRIC_CONNECTIONS_REFUSED, 1);
+		errno = ECONNABORTED;
+		return -1;
+	}
+	return fd;
+}
+
 static void
-on_listener(int fd, unsigned events, void *arg)
+open_conn(struct service *service, int fd, struct peer *peer, bool reserve)
+{
+	struct scoreboard_slot *score = service->child->score;
+	static const int on = 1;
+
+	/* Fails on other kinds of sockets, which have no such delay. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (conn_open(service, fd, peer, reserve) == -1)
+		return;
+	service->n_conns++;
+	metric_add(score, METRIC_CONNECTIONS_ACCEPTED, 1);
+	metric_set(score, METRIC_CONNECTIONS_OPEN, service->n_conns);
+	accept_if_room(service);
+}
+
+static void
+on_listener(int listen_fd, unsigned events, void *arg)
 {
 	struct service *service = arg;
-	struct scoreboard_slot *score = service->child->score;
 
 	(void)events;
 	for (int i = 0; i < ACCEPTS_PER_TURN && service->accepting; i++) {
-		static const int on = 1;
 		struct conn *victim = NULL;
-		int conn_fd;
+		struct peer *peer;
+		bool reserve;
+		int fd;
 
-		if (full(service) &&
-		    (victim = find_victim(service)) == NULL) {
+		if (!full(service))
+			service->reserve_open = false;
+		else if ((victim = find_victim(service)) == NULL &&
+		    !reserve_left(service)) {
 			want_connections(service, false);
+			loop_timer_set(service->accept_timer, RESERVE_AFTER_MS);
 			return;
 		}
-		conn_fd = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (conn_fd == -1) {
+		fd = accept_peer(service, listen_fd, &peer);
+		if (fd == -1 && errno == ECONNABORTED)
+			continue;
+		if (fd == -1) {
 			accept_failed(service);
 			return;
 		}
+		/* It takes the victim's place, be it within the limit. */
+		reserve = victim != NULL ? victim->reserve : full(service);
 		if (victim != NULL) {
+			service->reserve_open &= reserve;
 			conn_close(victim);
-			metric_add(score, METRIC_CONNECTIONS_DISPLACED, 1);
+			metric_add(service->child->score,
+			    METRIC_CONNECTIONS_DISPLACED, 1);
 		}
-		/* Fails on other kinds of sockets, which have no such delay. */
-		(void)setsockopt(
-		    conn_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-		if (conn_open(service, conn_fd) == -1)
-			continue;
-		service->n_conns++;
-		metric_add(score, METRIC_CONNECTIONS_ACCEPTED, 1);
-		metric_set(score, METRIC_CONNECTIONS_OPEN, service->n_conns);
-		accept_if_room(service);
+		open_conn(service, fd, peer, reserve);
 	}
 }
 
@@ -247,7 +341,7 @@ open_listeners(struct service *service, struct err *err)
 	service->listeners =
 	    calloc(child->n_listen + 1, sizeof(struct loop_io *));
 	service->accept_timer =
-	    loop_timer_create(service->loop, on_accept_pause_over, service);
+	    loop_timer_create(service->loop, on_accept_timer, service);
 	if (service->listeners == NULL || service->accept_timer == NULL)
 		return err_set(err, "out of memory");
 	for (size_t i = 0; i < child->n_listen; i++) {
@@ -292,6 +386,7 @@ service_init(struct service *service, struct child *child, struct err *err)
 	};
 	LIST_INIT(&service->conns);
 	TAILQ_INIT(&service->idle);
+	TAILQ_INIT(&service->busy);
 	STAILQ_INIT(&service->pool);
 	STAILQ_INIT(&service->documents);
 	if (hosts_init(&service->hosts, cfg, child->listen_fds,

@@ -12,6 +12,7 @@
 #include "service/exchange.h"
 #include "service/hosts.h"
 #include "service/intake.h"
+#include "service/peers.h"
 #include "store/store_thread.h"
 
 /* The state of a service child: accepts, and owns all connections. */
@@ -28,11 +29,14 @@ struct service {
 	struct buf_budget memory; /* of all requests and answers */
 
 	struct loop_io **listeners; /* child->n_listen of them */
-	struct loop_timer *accept_timer; /* after descriptors ran out */
-	bool accept_paused; /* until accept_timer fires */
+	struct loop_timer *accept_timer; /* while there is no room */
+	bool accept_paused; /* by a lack of descriptors, until it fires */
+	bool reserve_open; /* it has fired: connections beyond the limit */
 	bool accepting;
 	LIST_HEAD(, conn) conns;
-	TAILQ_HEAD(, conn) idle; /* of these, the longest idle first */
+	struct peers peers; /* whose they are */
+	TAILQ_HEAD(conns, conn) idle; /* of these, the longest idle first */
+	struct conns busy; /* of these, that move bytes */
 	int n_conns;
 	struct exchange_list pool; /* idle exchanges */
 	int n_pool;
@@ -43,9 +47,9 @@ struct service {
 struct exchange *service_take_exchange(struct service *service);
 void service_return_exchange(struct service *service, struct exchange *x);
 
-/* A connection of this service has been closed and freed, or is now idle. */
+/* A connection of this service has been closed and freed, or may be now. */
 void service_conn_closed(struct service *service);
-void service_conn_idle(struct service *service);
+void service_conn_movable(struct service *service);
 
 /* Fills the answer in: 503, service.maxRequestMemory is used up. */
 void service_out_of_memory(struct exchange *x);

@@ -29,8 +29,9 @@ class Response:
 
 
 class Connection:
-    def __init__(self, port, timeout=20):
-        self._sock = socket.create_connection(("127.0.0.1", port), timeout)
+    def __init__(self, port, timeout=20, source="127.0.0.1"):
+        self._sock = socket.create_connection(
+            ("127.0.0.1", port), timeout, (source, 0))
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._stream = self._sock.makefile("rb")
 

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: ISC
+"""Clients that mean harm, and what a client that behaves gets beside them."""
+
+import contextlib
+import json
+import re
+import resource
+import time
+
+import pytest
+
+from cassata import wait_for
+from client import Connection
+
+MANY = 1200  # more than service.maxConnections is by default
+FAR = 4102444800  # 2100-01-01
+NEVER = {"headerTimeout": "1h", "bodyTimeout": "1h", "idleTimeout": "1h",
+         "writeTimeout": "1h", "minBodyRate": 0}
+HEAD = (b"POST /cassata/add/ HTTP/1.1\r\nHost: localhost\r\n"
+        b"Content-Type: application/json\r\n")
+
+
+@pytest.fixture
+def descriptors():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (min(before[1], 8192), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def metric(c, name):
+    text = c.get("/metrics").body.decode()
+    return int(re.search(r"^%s (\d+)$" % re.escape(name), text, re.M)[1])
+
+
+def an_event(event_id, **changes):
+    return {"event-id": event_id, "application-id": "app", "event": {},
+            "expiry": FAR, "url": "http://127.0.0.1:1/", **changes}
+
+
+@pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.2"])
+@pytest.mark.parametrize("data", [
+    HEAD + b"Content-Length: 1000\r\n\r\n", HEAD,
+    HEAD + b"Transfer-Encoding: chunked\r\n\r\n1",
+    b"GET /cassata/event/app/big HTTP/1.1\r\nHost: localhost\r\n\r\n" * 9,
+], ids=["no-body", "half-head", "no-chunk", "deaf"])
+def test_slow_clients_keep_nobody_out(launch, descriptors, data, source):
+    c = launch(service={"processes": 1, **NEVER})
+    c.schedule("big", "http://127.0.0.1:1/", FAR, event="x" * 300000)
+    with contextlib.ExitStack() as stack:
+        for n in range(MANY):
+            connection = stack.enter_context(
+                Connection(c.port, source=source))
+            # The first ones may have been displaced.
+            with contextlib.suppress(ConnectionError):
+                connection.send(data)
+        for n in range(20):
+            assert c.get("/livez").status == 200
+            assert c.get("/readyz").status == 200
+            assert c.post(an_event(str(n))).status == 201
+        displaced = metric(c, "cassata_connections_displaced_total")
+        assert displaced >= MANY - 1024
+
+
+def test_progress_is_shared_by_an_address(launch):
+    """Many fast ones of one address make room before a slow one of another."""
+    c = launch(service={"processes": 1, "maxConnections": 10, **NEVER})
+    expecting = [("Content-Length", "100000"), ("Expect", "100-continue")]
+    with contextlib.ExitStack() as stack:
+        def begin(source, size):
+            connection = stack.enter_context(
+                Connection(c.port, source=source))
+            connection.send_request("GET", "/livez", headers=expecting)
+            assert connection.read_response().status == 100
+            connection.send(b"x" * size)
+            return connection
+        behaved = begin("127.0.0.1", 2000)
+        greedy = [begin("127.0.0.2", 5000) for _ in range(9)]
+        # Where nothing is left unread, all of it has been counted.
+        for n in range(5):
+            greedy.append(begin("127.0.0.2", 5000))
+        behaved.send(b"x" * 98000)
+        assert behaved.read_response().status == 200
+        assert len([g for g in greedy if g.readable()]) >= 5
+
+
+def test_health_when_all_wait_for_the_datastore(launch):
+    c = launch(service={"processes": 1, "maxConnections": 5, **NEVER},
+               datastore={"timeout": "60s"})
+    port = c.port
+    with contextlib.ExitStack() as stack:
+        def send(method, path, body=None):
+            connection = stack.enter_context(Connection(port))
+            connection.send_request(method, path, body)
+            return connection
+        with c.store.locked():
+            adds = [send("POST", "/cassata/add/", json.dumps(
+                an_event(str(n))).encode()) for n in range(5)]
+            for _ in range(3):
+                refused = send("POST", "/cassata/add/", json.dumps(
+                    an_event("more")).encode()).read_response()
+                assert refused.status == 503
+                assert refused.header("Retry-After") == "2"
+                assert refused.header("Connection") == "close"
+                assert send("GET", "/livez").read_response().status == 200
+                answer = send("GET", "/metrics").read_response()
+                assert answer.status == 200
+            assert not any(add.readable() for add in adds)
+        for add in adds:
+            assert add.read_response().status == 201
+        assert c.post(an_event("more")).status == 201
+
+
+def test_connections_per_address(launch):
+    c = launch(service={"processes": 1, "maxConnectionsPerAddress": 3})
+    with contextlib.ExitStack() as stack:
+        def connect():
+            connection = stack.enter_context(
+                Connection(c.port, source="127.0.0.2"))
+            with contextlib.suppress(ConnectionError):
+                connection.send_request("GET", "/livez")
+            return connection
+        first, *_ = connections = [connect() for _ in range(3)]
+        for connection in connections:
+            assert connection.read_response().status == 200
+        assert connect().at_end()
+        assert metric(c, "cassata_connections_refused_total") == 1
+        first.close()
+        wait_for(lambda: metric(c, "cassata_connections") == 3)
+        assert connect().read_response().status == 200
+
+
+def test_least_rate_of_bodies(launch):
+    c = launch(service={"headerTimeout": "500ms", "bodyTimeout": "1h",
+                        "minBodyRate": 1000})
+    body = json.dumps(an_event("slow", event="x" * 5000)).encode()
+    head = HEAD + b"Content-Length: %d\r\n\r\n" % len(body)
+    with Connection(c.port) as slow, Connection(c.port) as behaved:
+        slow.send(head)
+        behaved.send(head)
+        at = 0
+        while not slow.readable():
+            # Ten times the rate, and a tenth.
+            behaved.send(body[at:at + 500])
+            slow.send(body[at // 100:at // 100 + 5])
+            at += 500
+            time.sleep(0.05)
+        assert slow.read_response().status == 408
+        behaved.send(body[at:])
+        assert behaved.read_response().status == 201
