@@ -162,6 +162,20 @@ print_answer(FILE *out, struct slice text)
 	}
 }
 
+/*
+ * That server and no other: no proxy of the environment, where sudo may have
+ * left the caller's, no password of a file, no redirection, no other protocol.
+ */
+static void
+set_server(CURL *easy, const char *url)
+{
+	curl_easy_setopt(easy, CURLOPT_URL, url);
+	curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+}
+
 /* Prints the answer; 2xx is success. */
 static int
 perform(const struct ctl *ctl, const char *method, const char *url,
@@ -180,7 +194,7 @@ perform(const struct ctl *ctl, const char *method, const char *url,
 		curl_easy_cleanup(easy);
 		return ctl_fail(ctl, "out of memory");
 	}
-	curl_easy_setopt(easy, CURLOPT_URL, url);
+	set_server(easy, url);
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
 	if (body != NULL) {
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);

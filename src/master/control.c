@@ -2,6 +2,8 @@
 #include "master/control.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@
 #include <json-c/json.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -26,7 +29,11 @@ enum {
 	CLIENT_TIMEOUT_MS = 5000, /* for its line, and for taking the answer */
 	ANSWER_MAX_BYTES = 1024 * 1024,
 	ACCEPT_PAUSE_MS = 1000,
+	REFUSAL_QUIET_MS = 60000,
 };
+
+/* What the kernel puts behind the name of a file that is gone. */
+#define DELETED " (deleted)"
 
 struct client {
 	LIST_ENTRY(client) entry;
@@ -47,6 +54,7 @@ struct control {
 	bool ours; /* else another master's */
 	struct loop_io *io;
 	struct loop_timer *pause;
+	int64_t quiet_until_ms; /* monotonic: no more refusals in the log */
 	size_t n_clients;
 	LIST_HEAD(clients, client) clients;
 };
@@ -480,21 +488,108 @@ on_pause_over(void *arg)
 	want_clients(control, control->n_clients < CLIENTS_MAX);
 }
 
-/* Root and whom the daemon runs as; the socket's mode says the same. */
+/* ---- who may speak ---- */
+
+/* The name of a process' executable, which an update may have replaced. */
+static int
+executable(const char *process, char *name, size_t size)
+{
+	char link[32], path[PATH_MAX];
+	const char *slash;
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "/proc/%s/exe", process);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n <= 0)
+		return -1;
+	path[n] = '\0';
+	slash = strrchr(path, '/');
+	n = snprintf(name, size, "%s", slash == NULL ? path : slash + 1);
+	if (n >= (ssize_t)strlen(DELETED) &&
+	    strcmp(name + n - strlen(DELETED), DELETED) == 0)
+		name[n - (ssize_t)strlen(DELETED)] = '\0';
+	return 0;
+}
+
+/*
+ * A child of a master before this one is none of ours, but runs the daemon's
+ * program, too, and can execute no other. Who cannot be looked at any more did
+ * not wait for an answer.
+ */
 static bool
-may_control(int fd)
+runs_daemon(pid_t pid)
+{
+	char mine[NAME_MAX + 1], its[NAME_MAX + 1], process[16];
+
+	(void)snprintf(process, sizeof(process), "%ld", (long)pid);
+	if (executable("self", mine, sizeof(mine)) == -1)
+		return false; /* no /proc */
+	return executable(process, its, sizeof(its)) == -1 ||
+	       strcmp(mine, its) == 0;
+}
+
+/* Whoever made it speak here would try again. */
+static void
+end_child(struct place *place)
+{
+	(void)err_set(&place->reason, "killed: it spoke on the control "
+				      "socket");
+	/* Our child until we reaped it: there is nothing to fail. */
+	(void)kill(place->pid, SIGKILL);
+}
+
+static struct place *
+find_child(const struct master *m, pid_t pid)
+{
+	struct generation *gen;
+	struct place *place = NULL;
+
+	TAILQ_FOREACH(gen, &m->generations, entry) {
+		place = generation_find(gen, pid);
+		if (place != NULL)
+			break;
+	}
+	return place;
+}
+
+/* Not for each one: who is refused must not fill the log. */
+static void
+log_refusal(struct control *control, const struct ucred *peer)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	if (now_ms < control->quiet_until_ms)
+		return;
+	control->quiet_until_ms = now_ms + REFUSAL_QUIET_MS;
+	log_warnx("control socket: user %u (pid %ld) was refused",
+	    (unsigned)peer->uid, (long)peer->pid);
+}
+
+/*
+ * Root and whom the daemon runs as; the socket's mode says the same. But no
+ * child, which may be of the same user. Process 0 is one outside of our
+ * namespace, where no child can be.
+ */
+static bool
+may_control(struct control *control, int fd)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
+	struct place *child;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1) {
 		log_warn("control socket");
 		return false;
 	}
-	if (peer.uid == 0 || peer.uid == geteuid())
+	child = peer.pid == 0 ? NULL : find_child(control->master, peer.pid);
+	if (child != NULL)
+		end_child(child);
+	else if (peer.uid == 0 && geteuid() != 0)
 		return true;
-	log_warnx("control socket: user %u (pid %ld) was refused",
-	    (unsigned)peer.uid, (long)peer.pid);
+	else if (peer.uid == geteuid() &&
+		 (peer.pid == 0 || !runs_daemon(peer.pid)))
+		return true;
+	log_refusal(control, &peer);
 	return false;
 }
 
@@ -505,7 +600,7 @@ on_connection(int fd, unsigned events, void *arg)
 	int client_fd = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	(void)events;
-	if (client_fd >= 0 && !may_control(client_fd)) {
+	if (client_fd >= 0 && !may_control(control, client_fd)) {
 		fd_close(&client_fd);
 	} else if (client_fd >= 0) {
 		add_client(control, client_fd);

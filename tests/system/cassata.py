@@ -388,6 +388,12 @@ class Cassata:
 
     # ---- the control socket ----
 
+    @property
+    def control_path(self):
+        """Where the socket will be."""
+        program = "cassatad" + ("-" + self.roles if self.roles else "")
+        return self.state_dir / (program + ".sock")
+
     def _control_socket(self):
         try:
             entries = sorted(self.state_dir.iterdir())

@@ -347,6 +347,39 @@ def test_event_body_from_a_file(launch, sink):
     assert done.returncode == FAILED and "/url" in done.stderr
 
 
+def test_event_asks_no_other_server(launch, sink):
+    """Whatever the environment, which sudo may have kept, says."""
+    c = launch()
+    home = c.directory / "home"
+    home.mkdir()
+    server = "http://127.0.0.1:%d" % c.port
+    (home / ".netrc").write_text("default login someone password secret\n")
+    names = ["http_proxy", "https_proxy", "all_proxy", "ALL_PROXY"]
+    env = c.environment(HOME=str(home), no_proxy="",
+                        **{name: sink.url("/proxy") for name in names})
+    result = c.ctl("event", "add", "-S", server, "-a", "a", "-i", "e",
+                   "-t", "100", sink.url("/e"), "{}", env=env)
+    assert result.returncode == 0, result.stderr
+    assert c.ctl("event", "show", "a", "e", env=env).returncode == 0
+    sink.on("/cassata/event/a/e", Reply(401))
+    c.ctl("event", "show", "-S", sink.url("/").rstrip("/"), "a", "e", env=env)
+    sink.on("/cassata/event/a/f", Reply(302, headers=[
+        ("Location", server + "/cassata/event/a/e")]))
+    assert c.ctl("event", "show", "-S", sink.url("/").rstrip("/"), "a", "f",
+                 env=env).returncode == 1
+    assert len(sink.arrivals()) == 2
+    for arrival in sink.arrivals():
+        assert arrival.path.startswith("/cassata/event/")
+        assert arrival.header("Authorization") is None
+    secret = home / "cassata" / "event" / "a"
+    secret.mkdir(parents=True)
+    (secret / "e").write_text("secret\n")
+    result = c.ctl("event", "show", "-S", "file://%s" % home, "a", "e")
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert "nsupported protocol" in result.stderr
+
+
 def test_event_to_a_long_url(prepare):
     """Up to the byte where only its end has no more room."""
     c = prepare()

@@ -6,12 +6,14 @@ import pwd
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 
 import pytest
 
 from cassata import MysqlStore, children_user, give, read_text, wait_for
+from sink import Reply
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 NOBODY = pwd.getpwnam("nobody")
@@ -399,6 +401,75 @@ def test_control_socket(launch):
     wait_for(lambda: "user %d " % NOBODY.pw_uid in c.log_text(),
              what="a line in the log")
     assert c.status()["state"] == "ready"
+
+
+def as_nobody(c, store):
+    """What starts a daemon that has no user of its own for the children."""
+    if os.geteuid() != 0:
+        return []
+    for_nobody(c, store)
+    return ["setpriv", "--reuid", "nobody", "--regid", "nogroup",
+            "--clear-groups"]
+
+
+def take_over(c, orders, word, **kwargs):
+    """A daemon whose children will do as the file says."""
+    orders.write_bytes(bytes(12))
+    with open(str(orders), "ab") as f:
+        f.write(str(c.control_path).encode().ljust(108, b"\0"))
+        f.write(word.encode().ljust(32, b"\0"))
+    orders.chmod(0o666)
+    c.start(env={"TAKEOVER": str(orders),
+                 **c.preload(c.build_preload("takeover"))}, **kwargs)
+
+
+def order(orders, master):
+    with open(str(orders), "r+b") as f:
+        f.write(struct.pack("I", master))
+
+
+def spoken(orders):
+    """How many words were said, and how many of them were answered."""
+    return struct.unpack("II", orders.read_bytes()[4:12])
+
+
+def test_children_do_not_control(prepare, store):
+    c = prepare(worker={"workerThreadPollingInterval": "100ms"})
+    orders = c.directory / "orders"
+    take_over(c, orders, "reopen\n", prefix=as_nobody(c, store))
+    workers = {child["pid"] for child in c.children("worker")}
+    order(orders, c.status()["pid"])
+    wait_for(lambda: spoken(orders)[0] >= 2, what="words")
+    order(orders, 0)
+    wait_for(lambda: len({
+        child["pid"] for child in c.children("worker")} - workers) == 2,
+        what="others in their place")
+    assert spoken(orders)[1] == 0
+    assert "killed: it spoke on the control socket" in c.log_text()
+    # Whoever is refused cannot fill the log.
+    assert c.log_text().count("control socket: user ") == 1
+    assert c.control("reopen") == "ok\n"
+
+
+def test_children_of_another_master_do_not_control(prepare, store, sink):
+    """Of the one before, whose workers still drain."""
+    c = prepare(worker={"workerThreadPollingInterval": "100ms"})
+    orders = c.directory / "orders"
+    sink.on("/e", Reply(200, gate=sink.gate()))
+    take_over(c, orders, "reopen\n", prefix=as_nobody(c, store))
+    c.schedule("e", sink.url("/e"))
+    sink.wait("/e")
+    old = c.pid
+    assert c.control("upgrade") == "ok\n"
+    order(orders, old)
+    wait_for(lambda: spoken(orders)[0] > 0, what="a word")
+    wait_for(lambda: "control socket: user " in c.log_text(), what="a line")
+    assert spoken(orders)[1] == 0
+    assert c.control("reopen") == "ok\n"
+    # The successor is not our child.
+    os.kill(c.process.pid, signal.SIGKILL)
+    c.process.wait(10)
+    c.process = c.pid = None
 
 
 @needs_root
