@@ -104,20 +104,37 @@ log_open(const char *destination, enum log_level level, size_t line_bytes,
 	return 0;
 }
 
-void
+/* In place: a thread may be writing a line. Takes fd over. */
+static int
+replace_file(int fd)
+{
+	int status = fd == -1 ? -1 : dup3(fd, state.fd, O_CLOEXEC);
+
+	fd_close(&fd);
+	if (status == -1)
+		return -1;
+	state.is_cut = false;
+	return 0;
+}
+
+int
 log_reopen(void)
 {
-	int fd;
-
 	if (state.path[0] == '\0')
-		return;
-	fd = open_file(state.path);
-	/* In place: a thread may be writing a line. */
-	if (fd == -1 || dup3(fd, state.fd, O_CLOEXEC) == -1)
-		log_warn("cannot reopen log %s", state.path);
-	else
-		state.is_cut = false;
-	fd_close(&fd);
+		return -1;
+	if (replace_file(open_file(state.path)) == 0)
+		return 0;
+	log_warn("cannot reopen log %s", state.path);
+	return -1;
+}
+
+void
+log_use(int fd)
+{
+	if (state.path[0] == '\0')
+		fd_close(&fd);
+	else if (replace_file(fd) == -1)
+		log_warn("cannot change to a new log");
 }
 
 int

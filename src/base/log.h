@@ -24,8 +24,14 @@ enum { LOG_LINE_BYTES_MIN = 256, LOG_LINE_BYTES_MAX = 16384 };
 int log_open(const char *destination, enum log_level level, size_t line_bytes,
     struct err *err);
 
-/* Opens the file again after it was renamed; keeps the old one on failure. */
-void log_reopen(void);
+/*
+ * Opens the file again after it was renamed. 0; -1 when the log is none, or the
+ * old one is kept, which then says why.
+ */
+int log_reopen(void);
+
+/* Goes on in that file, unless the log is none; takes the descriptor over. */
+void log_use(int fd);
 
 /*
  * The descriptor that fd_close_others must keep, or -1. A connection to syslog

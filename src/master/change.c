@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -32,22 +31,6 @@ use_log(const struct master *m, const struct config_log *cfg, struct err *err)
 		    err, "log.destination: stderr needs --foreground");
 	return log_open(log_destination(m, cfg), cfg->level,
 	    (size_t)cfg->max_line_bytes, err);
-}
-
-/*
- * So that children can open it again when it was renamed. A file of a second
- * name may be one that is not theirs.
- */
-void
-change_give_log(const struct config_master *cfg)
-{
-	struct stat st;
-	int fd = log_fd();
-
-	if (cfg->user != NULL && geteuid() == 0 && fd > STDERR_FILENO &&
-	    fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
-	    fchown(fd, cfg->uid, cfg->gid) == -1)
-		log_warn("the log cannot be given to user %s", cfg->user);
 }
 
 /* ---- changes of generation ---- */
@@ -161,7 +144,6 @@ change_begin(struct master *m, struct config *cfg, struct err *err)
 		generation_free(gen);
 		return -1;
 	}
-	change_give_log(&gen->cfg.master);
 	TAILQ_INSERT_TAIL(&m->generations, gen, entry);
 	m->next = gen;
 	gen->preflight.start_at_ms = 0;

@@ -30,7 +30,4 @@ void change_failed(struct master *m, const char *reason);
 void change_end(struct master *m, const struct config_errors *errors);
 void change_refused(struct master *m, const char *reason);
 
-/* Lets the children's user open the log again when it was renamed. */
-void change_give_log(const struct config_master *cfg);
-
 #endif

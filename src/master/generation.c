@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
 static void
 init_places(struct generation *gen, enum role role, size_t n)
@@ -116,6 +117,19 @@ generation_signal(const struct generation *gen, int signal)
 		/* Our child until we reaped it: there is nothing to fail. */
 		if (gen->places[i].pid != 0)
 			(void)kill(gen->places[i].pid, signal);
+	}
+}
+
+void
+generation_send_log(const struct generation *gen, int log_fd)
+{
+	for (size_t i = 0; i < gen->n_places; i++) {
+		const struct place *place = &gen->places[i];
+
+		if (place->pid != 0 && place->status_fd != -1 &&
+		    status_send_log(place->status_fd, log_fd) == -1)
+			log_warn("%s %u keeps its old log",
+			    role_name(place->role), place->number);
 	}
 }
 

@@ -47,6 +47,9 @@ struct place *generation_find_reporter(struct generation *gen, int status_fd);
 bool generation_is_ready(const struct generation *gen); /* every place */
 bool generation_is_empty(const struct generation *gen); /* no child left */
 
+/* To every child but the preflight: its log is that file from now on. */
+void generation_send_log(const struct generation *gen, int log_fd);
+
 /* Plans all places to be filled now. */
 void generation_start(struct generation *gen);
 

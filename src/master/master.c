@@ -231,11 +231,10 @@ master_reopen_logs(struct master *m)
 {
 	struct generation *gen;
 
-	log_reopen();
-	if (m->current != NULL)
-		change_give_log(&m->current->cfg.master);
-	TAILQ_FOREACH(gen, &m->generations, entry)
-		generation_signal(gen, SIGUSR1);
+	if (log_reopen() == 0) {
+		TAILQ_FOREACH(gen, &m->generations, entry)
+			generation_send_log(gen, log_fd());
+	}
 	upgrade_reopen_log(m);
 }
 

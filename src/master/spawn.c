@@ -41,15 +41,15 @@ spawn_unwatch(struct place *place)
 	fd_close(&place->status_fd);
 }
 
-/* Opens the status pipe of a child to be: its end is *fd. */
+/* Opens the status sockets of a child to be: its end is *fd. */
 static int
 watch(struct master *m, struct place *place, loop_io_fn on_report, int *fd,
     struct err *err)
 {
 	int fds[2];
 
-	if (fd_pipe(fds) == -1)
-		return err_errno(err, "cannot open a pipe");
+	if (status_pair(fds) == -1)
+		return err_errno(err, "cannot make a pair of sockets");
 	*fd = fds[1];
 	place->status_fd = fds[0];
 	place->status_io =

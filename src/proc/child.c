@@ -100,15 +100,24 @@ static void
 on_signal(int fd, unsigned events, void *arg)
 {
 	struct child *child = arg;
-	int signal;
 
 	(void)events;
-	while ((signal = sigpipe_next(fd)) != 0) {
-		if (signal == SIGUSR1)
-			log_reopen();
-		else
-			drain(child);
-	}
+	while (sigpipe_next(fd) != 0)
+		drain(child);
+}
+
+/* The master has opened it again. */
+static void
+on_log(int fd, unsigned events, void *arg)
+{
+	struct child *child = arg;
+	int log_fd, n;
+
+	(void)events;
+	while ((n = status_recv_log(fd, &log_fd)) == 1)
+		log_use(log_fd);
+	if (n == -1)
+		loop_io_free(&child->log_io);
 }
 
 /* Nothing is ever written to the pipe: this is its end. */
@@ -137,6 +146,7 @@ leave_signals_to_master(void)
 	/* None of them can fail: the numbers are valid. */
 	(void)sigaction(SIGINT, &ignore, NULL);
 	(void)sigaction(SIGHUP, &ignore, NULL);
+	(void)sigaction(SIGUSR1, &ignore, NULL);
 	(void)sigaction(SIGUSR2, &ignore, NULL);
 	(void)sigaction(SIGCHLD, &standard, NULL);
 }
@@ -145,7 +155,7 @@ int
 child_init(struct child *child, void (*drain_fn)(void *arg), void *arg,
     struct err *err)
 {
-	static const int signals[] = {SIGTERM, SIGUSR1, 0};
+	static const int signals[] = {SIGTERM, 0};
 
 	child->drain = drain_fn;
 	child->drain_arg = arg;
@@ -162,7 +172,10 @@ child_init(struct child *child, void (*drain_fn)(void *arg), void *arg,
 	    child->loop, child->signal_fd, LOOP_READ, on_signal, child);
 	child->life_io = loop_io_create(
 	    child->loop, child->life_fd, LOOP_READ, on_masters_death, child);
-	if (child->signal_io == NULL || child->life_io == NULL)
+	child->log_io = loop_io_create(
+	    child->loop, child->status_fd, LOOP_READ, on_log, child);
+	if (child->signal_io == NULL || child->life_io == NULL ||
+	    child->log_io == NULL)
 		return err_set(err, "out of memory");
 	return 0;
 }
@@ -184,6 +197,7 @@ child_fini(struct child *child)
 {
 	loop_io_free(&child->signal_io);
 	loop_io_free(&child->life_io);
+	loop_io_free(&child->log_io);
 	loop_free(child->loop);
 	child->loop = NULL;
 }

@@ -24,7 +24,7 @@ struct child {
 	uint32_t generation;
 	const struct config *cfg;
 	struct scoreboard *sb;
-	int status_fd;		     /* write end of its status pipe */
+	int status_fd;		     /* its end of the status sockets */
 	int life_fd;		     /* read end of the life pipe */
 	const int *listen_fds;	     /* service: shared, listening, non-blocking */
 	size_t n_listen;
@@ -38,7 +38,7 @@ struct child {
 	void (*drain)(void *arg);
 	void *drain_arg;
 	int signal_fd;
-	struct loop_io *signal_io, *life_io;
+	struct loop_io *signal_io, *life_io, *log_io;
 };
 
 /* The entry of a role: returns the exit code of the process. */
@@ -54,7 +54,7 @@ int child_isolate(struct child *child, struct err *err);
 /*
  * child_isolate, then signals and loop. drain(arg) is called once, on the loop,
  * when the child should finish its work and stop the loop; after it the
- * listening sockets are closed. SIGUSR1 reopens the log. 0 or -1.
+ * listening sockets are closed. 0 or -1.
  */
 int child_init(struct child *child, void (*drain)(void *arg), void *arg,
     struct err *err);

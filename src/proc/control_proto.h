@@ -16,7 +16,7 @@
  *          reason; then the old configuration is still in force
  * upgrade  "ok" LF once a new process of the program's file has taken over, or
  *          "error: …" lines; then this one goes on
- * reopen   "ok" LF; all processes open the log again, or log why they cannot
+ * reopen   "ok" LF; all processes use the log, opened again, or it says why not
  * stop     "ok" LF; the drain begins
  */
 #define CONTROL_STATUS  "status"

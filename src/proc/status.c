@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/status.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-static_assert(sizeof(struct child_status) <= PIPE_BUF, "written at once");
+/* Room for one descriptor, aligned as its header must be. */
+union control {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+int
+status_pair(int fds[2])
+{
+	return socketpair(
+	    AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds);
+}
 
 int
 status_send(int fd, enum child_state state, const char *reason)
@@ -23,7 +33,7 @@ status_send(int fd, enum child_state state, const char *reason)
 	(void)snprintf(status.reason, sizeof(status.reason), "%s",
 	    reason == NULL ? "" : reason);
 	do
-		n = write(fd, &status, sizeof(status));
+		n = send(fd, &status, sizeof(status), MSG_NOSIGNAL);
 	while (n == -1 && errno == EINTR);
 	return n == -1 ? -1 : 0;
 }
@@ -48,5 +58,57 @@ status_recv(int fd, struct child_status *status)
 		errno = EBADMSG;
 		return -1;
 	}
+	return 1;
+}
+
+int
+status_send_log(int fd, int log_fd)
+{
+	union control control = {.bytes = {0}};
+	char byte = 'l';
+	struct iovec iov = {&byte, 1};
+	struct msghdr msg = {
+	    .msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = control.bytes,
+	    .msg_controllen = sizeof(control.bytes),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&msg);
+	ssize_t n;
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(header), &log_fd, sizeof(log_fd));
+	do
+		n = sendmsg(fd, &msg, MSG_NOSIGNAL);
+	while (n == -1 && errno == EINTR);
+	return n == -1 ? -1 : 0;
+}
+
+int
+status_recv_log(int fd, int *log_fd)
+{
+	union control control;
+	char byte;
+	struct iovec iov = {&byte, 1};
+	struct msghdr msg = {
+	    .msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = control.bytes,
+	    .msg_controllen = sizeof(control.bytes),
+	};
+	const struct cmsghdr *header;
+	ssize_t n;
+
+	do
+		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+	while (n == -1 && errno == EINTR);
+	if (n == -1 && errno == EAGAIN)
+		return 0;
+	header = n == 1 ? CMSG_FIRSTHDR(&msg) : NULL;
+	if (header == NULL || header->cmsg_type != SCM_RIGHTS)
+		return -1;
+	memcpy(log_fd, CMSG_DATA(header), sizeof(*log_fd));
 	return 1;
 }

@@ -6,9 +6,13 @@
 #include <sys/types.h>
 
 /*
- * What a child reports to its master: fixed-size records on a pipe of its own,
- * each written at once (below PIPE_BUF). States only go forward, so a child has
- * at most one report of each; what is none, or comes again, ends the child.
+ * What a child and its master say to each other, on a pair of sockets of its
+ * own that keeps records apart (SOCK_SEQPACKET).
+ *
+ * The child reports. States only go forward, so it has at most one report of
+ * each; what is none, or comes again, ends the child. The master sends the log,
+ * opened again after it was renamed: a child opens no files but the
+ * datastore's.
  */
 enum child_state { CHILD_STARTING, CHILD_READY, CHILD_DRAINING, CHILD_FAILED };
 
@@ -18,6 +22,10 @@ struct child_status {
 	char reason[480]; /* CHILD_FAILED: NUL-terminated text */
 };
 
+/* Non-blocking and close-on-exec: the master's, the child's. 0, or -1 with
+ * errno. */
+int status_pair(int fds[2]);
+
 /* 0, or -1 with errno. */
 int status_send(int fd, enum child_state state, const char *reason);
 
@@ -26,5 +34,14 @@ int status_send(int fd, enum child_state state, const char *reason);
  * record, EPIPE when the child has closed its end.
  */
 int status_recv(int fd, struct child_status *status);
+
+/* To a child; 0, or -1 with errno. */
+int status_send_log(int fd, int log_fd);
+
+/*
+ * In a child: 1 with *log_fd, close-on-exec; 0 when there is none now, or -1
+ * when there will be none any more.
+ */
+int status_recv_log(int fd, int *log_fd);
 
 #endif

@@ -207,7 +207,7 @@ START_TEST(test_reopen)
 	log_info("one");
 	ck_assert_int_eq(rename(path, old_path), 0);
 	log_info("two");
-	log_reopen();
+	ck_assert_int_eq(log_reopen(), 0);
 	log_info("three");
 	ck_assert_ptr_nonnull(strstr(read_file(old_path), "two"));
 	ck_assert_str_eq(read_file(path), expected("info", "three"));
@@ -221,12 +221,31 @@ START_TEST(test_reopen_fails)
 	ck_assert_int_eq(rename(path, old_path), 0);
 	/* A directory in its place. */
 	ck_assert_int_eq(mkdir(path, 0700), 0);
-	log_reopen();
+	ck_assert_int_eq(log_reopen(), -1);
 	log_info("still here");
 	ck_assert_int_eq(log_fd(), fd);
 	ck_assert_int_eq(rmdir(path), 0);
 	ck_assert_ptr_nonnull(strstr(read_file(old_path), "cannot reopen"));
 	ck_assert_ptr_nonnull(strstr(content, "still here"));
+}
+END_TEST
+
+/* As a child does, which another process opens the log for. */
+START_TEST(test_use)
+{
+	int fd = log_fd();
+
+	log_info("one");
+	ck_assert_int_eq(rename(path, old_path), 0);
+	log_use(open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
+	ck_assert_int_eq(log_fd(), fd);
+	ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	log_info("two");
+	ck_assert_str_eq(read_file(path), expected("info", "two"));
+	ck_assert_int_eq(rename(path, old_path), 0);
+	log_use(-1);
+	log_info("three");
+	ck_assert_ptr_nonnull(strstr(read_file(old_path), "three"));
 }
 END_TEST
 
@@ -274,7 +293,7 @@ START_TEST(test_cut_before_reopen)
 	log_info("cut");
 	limit_file(RLIM_INFINITY);
 	ck_assert_int_eq(rename(path, old_path), 0);
-	log_reopen();
+	ck_assert_int_eq(log_reopen(), 0);
 	log_info("two");
 	ck_assert_str_eq(read_file(path), expected("info", "two"));
 }
@@ -339,6 +358,7 @@ main(void)
 	    tc, test_long_lines, 0, COUNT(fillers) * COUNT(line_bytes));
 	tcase_add_test(tc, test_reopen);
 	tcase_add_test(tc, test_reopen_fails);
+	tcase_add_test(tc, test_use);
 	tcase_add_test(tc, test_cut);
 	tcase_add_test(tc, test_cut_before_reopen);
 	tcase_add_test(tc, test_appends);

@@ -2,6 +2,7 @@
 #include "proc/status.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -16,7 +17,7 @@ static int fds[2];
 static void
 setup(void)
 {
-	ck_assert_int_eq(fd_pipe(fds), 0);
+	ck_assert_int_eq(status_pair(fds), 0);
 }
 
 static void
@@ -112,6 +113,51 @@ START_TEST(test_malformed)
 }
 END_TEST
 
+/* It is the same file, and closed by a program that is executed. */
+START_TEST(test_log)
+{
+	int pipe_fds[2], fd = -1;
+	char text[4];
+
+	ck_assert_int_eq(fd_pipe(pipe_fds), 0);
+	ck_assert_int_eq(status_recv_log(fds[1], &fd), 0);
+	ck_assert_int_eq(status_send_log(fds[0], pipe_fds[1]), 0);
+	fd_close(&pipe_fds[1]);
+	ck_assert_int_eq(status_recv_log(fds[1], &fd), 1);
+	ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	ck_assert_int_eq(fd_write_all(fd, "log", 4), 0);
+	ck_assert_int_eq(read(pipe_fds[0], text, sizeof(text)), 4);
+	ck_assert_str_eq(text, "log");
+	ck_assert_int_eq(status_recv_log(fds[1], &fd), 0);
+	fd_close(&fd);
+	fd_close(&pipe_fds[0]);
+}
+END_TEST
+
+START_TEST(test_no_log)
+{
+	int fd;
+
+	ck_assert_int_eq(status_send_log(fds[0], -1), -1);
+	ck_assert_int_eq(fd_write_all(fds[0], "l", 1), 0);
+	ck_assert_int_eq(status_recv_log(fds[1], &fd), -1);
+	fd_close(&fds[0]);
+	ck_assert_int_eq(status_recv_log(fds[1], &fd), -1);
+}
+END_TEST
+
+/* Many that a child does not take are refused, not waited for. */
+START_TEST(test_log_not_taken)
+{
+	int n = 0;
+
+	while (n < 100000 && status_send_log(fds[0], STDERR_FILENO) == 0)
+		n++;
+	ck_assert_int_gt(n, 0);
+	ck_assert_int_lt(n, 100000);
+}
+END_TEST
+
 START_TEST(test_errors)
 {
 	struct child_status status;
@@ -140,6 +186,9 @@ main(void)
 	tcase_add_test(tc, test_long_reason);
 	tcase_add_test(tc, test_from_a_child);
 	tcase_add_test(tc, test_malformed);
+	tcase_add_test(tc, test_log);
+	tcase_add_test(tc, test_no_log);
+	tcase_add_test(tc, test_log_not_taken);
 	tcase_add_test(tc, test_errors);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
