@@ -63,6 +63,7 @@ struct config_worker {
 	int64_t claim_ahead_ms;
 	int64_t lease_ms;
 	int64_t max_response_bytes;  /* read, then the connection is closed */
+	int64_t max_response_header_bytes; /* with trailers */
 	int64_t response_bytes_kept; /* of a failed attempt, in the log */
 	int64_t retention_ms;	     /* of finished events; 0: keep for ever */
 	char *ca_file;		     /* NULL: the system's */

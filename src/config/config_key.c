@@ -123,6 +123,8 @@ const struct config_key config_keys[] = {
     {"worker", "lease", KIND_DURATION, AT(worker.lease_ms), "1s", "1h", "30s"},
     {"worker", "maxResponseBytes", KIND_SIZE, AT(worker.max_response_bytes),
 	"0", "1GiB", "64KiB"},
+    {"worker", "maxResponseHeaderBytes", KIND_SIZE,
+	AT(worker.max_response_header_bytes), "1KiB", "1MiB", "64KiB"},
     {"worker", "responseBytesKept", KIND_SIZE, AT(worker.response_bytes_kept),
 	"0", "2000", "2000"},
     {"worker", "retention", KIND_DURATION, AT(worker.retention_ms), "0",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "master/spawn.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -78,6 +79,22 @@ note_child(struct master *m, struct place *place, pid_t pid, int slot)
 	place->reason.text[0] = '\0';
 }
 
+static_assert((int)CHILD_LISTENERS_MAX == (int)LISTENER_MAX, "room for all");
+
+static void
+tell_listeners(struct child *child, const struct listener *listener)
+{
+	for (size_t i = 0; i < listener->n; i++) {
+		struct sockaddr_storage *address =
+		    &child->own_listeners[child->n_own_listeners];
+		socklen_t len = sizeof(*address);
+
+		if (getsockname(listener->fds[i], (struct sockaddr *)address,
+			&len) == 0)
+			child->n_own_listeners++;
+	}
+}
+
 int
 spawn_child(struct master *m, const struct generation *gen, struct place *place,
     loop_io_fn on_report, struct err *err)
@@ -101,7 +118,8 @@ spawn_child(struct master *m, const struct generation *gen, struct place *place,
 	if (place->role == ROLE_SERVICE) {
 		child.listen_fds = gen->listener->fds;
 		child.n_listen = gen->listener->n;
-	}
+	} else if (gen->listener != NULL)
+		tell_listeners(&child, gen->listener);
 	sigpipe_block();
 	if (watch(m, place, on_report, &child.status_fd, &reason) == -1) {
 		(void)err_set(err, "%s %u: %s", role_name(place->role),

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "base/loop.h"
 #include "config/config.h"
@@ -16,6 +17,8 @@
  * What every child does after fork, and how it learns that it should leave: by
  * SIGTERM from its master, or by the end of the life pipe when the master died.
  */
+enum { CHILD_LISTENERS_MAX = 16 };
+
 struct child {
 	/* Given by the master before fork. */
 	enum role role;
@@ -28,6 +31,9 @@ struct child {
 	int life_fd;		     /* read end of the life pipe */
 	const int *listen_fds;	     /* service: shared, listening, non-blocking */
 	size_t n_listen;
+	/* Worker: where services of this master listen. */
+	struct sockaddr_storage own_listeners[CHILD_LISTENERS_MAX];
+	size_t n_own_listeners;
 
 	/* Made by child_init. */
 	struct loop *loop;

@@ -47,6 +47,8 @@ struct scoreboard;
 	    "Events taken for delivery.")                                      \
 	X(EVENTS_DEFERRED, "counter", "cassata_events_deferred_total", "",     \
 	    "Events put back because their host has enough.")                  \
+	X(EVENTS_POSTPONED, "counter", "cassata_events_postponed_total", "",   \
+	    "Events put back for want of descriptors, memory or the like.")    \
 	X(DELIVERIES_IN_FLIGHT, "gauge", "cassata_deliveries_in_flight", "",   \
 	    "Deliveries on the wire.")                                         \
 	X(DELIVERED, "counter", "cassata_attempts_total",                      \

@@ -10,7 +10,7 @@
 #include "http/http_response.h"
 
 /* The longest header line of an event, the encoded ids, a URL. */
-enum { LINE_MAX_BYTES = 64 * 1024 };
+enum { LINE_MAX_BYTES = 64 * 1024, OUR_FAULT_WAIT_MS = 1000 };
 
 struct delivery *
 delivery_create(struct store_claim *claim, const struct delivery_policy *policy,
@@ -84,8 +84,31 @@ is_header(struct slice line, const char *name)
 }
 
 struct seen {
-	bool content_type, user_agent;
+	bool content_type, user_agent, connection_auth;
 };
+
+/* Schemes that authenticate the connection, not the request (RFC 4559 6). */
+static bool
+is_connection_auth(struct slice line)
+{
+	static const char name[] = "Authorization";
+	static const char *const schemes[] = {"Negotiate", "NTLM"};
+	struct slice value;
+
+	if (!is_header(line, name))
+		return false;
+	value = slice_trim(
+	    slice_of(line.p + sizeof(name), line.len - sizeof(name)));
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		size_t len = strlen(schemes[i]);
+
+		if (value.len >= len &&
+		    slice_ieq(slice_of(value.p, len),
+			slice_of(schemes[i], len)))
+			return true;
+	}
+	return false;
+}
 
 /* The event's own lines, as the client wrote them. */
 static int
@@ -100,6 +123,7 @@ add_event_headers(struct delivery *d, struct buf *line, struct seen *seen)
 
 		seen->content_type |= is_header(text, "Content-Type");
 		seen->user_agent |= is_header(text, "User-Agent");
+		seen->connection_auth |= is_connection_auth(text);
 		buf_reset(line);
 		/* libcurl sends a header without a value only with ';'. */
 		if (text.len > 0 && text.p[text.len - 1] == ':' &&
@@ -131,7 +155,7 @@ static int
 add_headers(struct delivery *d, struct buf *line)
 {
 	const struct event *ev = &d->claim->event;
-	struct seen seen = {false, false};
+	struct seen seen = {0};
 
 	if (add_event_headers(d, line, &seen) == -1 ||
 	    add_id(d, line, "Cassata-Application-Id", ev->app) == -1 ||
@@ -141,6 +165,7 @@ add_headers(struct delivery *d, struct buf *line)
 	buf_printf(line, "Cassata-Attempt: %u", d->claim->attempt);
 	if (add_buf(d, line) == -1)
 		return -1;
+	d->own_connection = seen.connection_auth;
 	if (!seen.user_agent &&
 	    add_line(d, "User-Agent: cassata/" CASSATA_VERSION) == -1)
 		return -1;
@@ -207,6 +232,15 @@ on_body(void *arg, int status, struct slice bytes)
 	return d->n_read <= d->policy->max_response_bytes;
 }
 
+/* Something is short here: not an attempt, and not at once again. */
+static void
+release_for_want(struct delivery *d)
+{
+	delivery_release(d, clock_wall_ms() + *d->policy->clock_offset_ms +
+				OUR_FAULT_WAIT_MS);
+	d->wants = true;
+}
+
 static void
 on_end(void *arg, const struct transport_end *end)
 {
@@ -216,11 +250,19 @@ on_end(void *arg, const struct transport_end *end)
 	bool permanent = end->code == CURLE_URL_MALFORMAT;
 
 	d->transfer = NULL;
-	if (end->unsent) {
+	if (end->code != CURLE_OK)
+		set_error(d, end->error);
+	switch (end->fault) {
+	case FAULT_UNSENT:
 		delivery_release(d, 0);
-	} else {
-		if (end->code != CURLE_OK)
-			set_error(d, end->error);
+		break;
+	case FAULT_OURS:
+		release_for_want(d);
+		break;
+	case FAULT_ADDRESS:
+		finish(d, OUTCOME_REJECTED, 0);
+		break;
+	case FAULT_NONE:
 		d->result.code = end->status;
 		finish(d,
 		    outcome_classify(
@@ -247,6 +289,7 @@ start_transfer(struct delivery *d, struct buf *line)
 	    .headers = d->headers,
 	    .body = ev->body,
 	    .row_id = d->claim->row_id,
+	    .own_connection = d->own_connection,
 	    .may_send = may_send,
 	    .on_body = on_body,
 	    .on_end = on_end,
@@ -278,7 +321,7 @@ delivery_start(struct delivery *d)
 	buf_free(&line);
 	if (d->transfer == NULL) {
 		set_error(d, "out of memory");
-		finish(d, OUTCOME_RETRY, 0);
+		release_for_want(d);
 		d->ended(d->arg, d);
 	}
 }

@@ -30,9 +30,11 @@ struct delivery {
 	int64_t started_ms; /* monotonic */
 	struct transfer *transfer;
 	struct curl_slist *headers;
+	bool own_connection; /* it is authenticated by this request */
 	struct buf response; /* first bytes of a refusal */
 	size_t n_read;       /* bytes of the response body */
 	char error[256];
+	bool wants; /* released for want of descriptors, memory…: see error */
 	struct store_result result;
 	TAILQ_ENTRY(delivery) entry;  /* all that a worker holds */
 	STAILQ_ENTRY(delivery) queue; /* of its host, or of results */
@@ -66,7 +68,8 @@ struct delivery *delivery_create_stray(int64_t row_id);
 
 void delivery_free(struct delivery *delivery);
 
-/* Puts the request on the wire; on failure it ends as a failed attempt. */
+/* Puts the request on the wire. What fails for want of something of ours
+ * releases it. */
 void delivery_start(struct delivery *delivery);
 
 /* Takes it off the wire: a failed attempt that is due again at once. */

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include "worker/transport.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 
 struct transfer {
 	struct transport *transport;
@@ -10,7 +13,11 @@ struct transfer {
 	struct transport_request req;
 	bool cut;	/* on_body had enough */
 	bool head_came; /* of the final response, to its empty line */
-	bool forbidden; /* by may_send */
+	enum transport_fault fault;
+	const char *refusal; /* why we ended it, or NULL */
+	size_t n_header_bytes;
+	unsigned n_sockets; /* opened for it */
+	bool sent;
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -64,6 +71,28 @@ transfer_of(CURL *easy)
 	return transfer;
 }
 
+static enum transport_fault
+fault_of(const struct transfer *transfer, CURLcode code)
+{
+	long os_errno = 0;
+
+	/* A header line without an end is CURLE_OUT_OF_MEMORY, too. */
+	if ((code == CURLE_OUT_OF_MEMORY || code == CURLE_FAILED_INIT) &&
+	    !transfer->sent)
+		return FAULT_OURS;
+	if (code == CURLE_ABORTED_BY_CALLBACK ||
+	    (code == CURLE_COULDNT_CONNECT && transfer->n_sockets == 0))
+		return transfer->fault;
+	/* Every port is in use. */
+	curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &os_errno);
+	if (code == CURLE_COULDNT_CONNECT && os_errno == EADDRNOTAVAIL)
+		return FAULT_OURS;
+	if (code == CURLE_COULDNT_RESOLVE_HOST &&
+	    strstr(transfer->error, "thread failed to start") != NULL)
+		return FAULT_OURS;
+	return FAULT_NONE;
+}
+
 /* What libcurl and the callbacks tell of its end. error: of the transfer. */
 static void
 describe_end(
@@ -77,6 +106,9 @@ describe_end(
 	curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after_s);
 	if (transfer->cut && code == CURLE_WRITE_ERROR)
 		code = CURLE_OK;
+	if (code != CURLE_OK && transfer->refusal != NULL)
+		(void)snprintf(transfer->error, sizeof(transfer->error), "%s",
+		    transfer->refusal);
 	/* To libcurl a connection that ends there is a response. */
 	if (code == CURLE_OK && !transfer->head_came) {
 		code = CURLE_PARTIAL_FILE;
@@ -93,7 +125,7 @@ describe_end(
 	    .status = (int)status,
 	    .retry_after_ms = (int64_t)retry_after_s * 1000,
 	    .error = transfer->error,
-	    .unsent = transfer->forbidden,
+	    .fault = fault_of(transfer, code),
 	};
 }
 
@@ -211,14 +243,52 @@ ask_before_request(void *arg, char *primary_ip, char *local_ip,
 {
 	struct transfer *transfer = arg;
 
-	(void)primary_ip;
-	(void)local_ip;
-	(void)primary_port;
 	(void)local_port;
 	note_transfer(transfer);
-	transfer->forbidden = !transfer->req.may_send(transfer->req.arg);
-	return transfer->forbidden ? CURL_PREREQFUNC_ABORT
-				   : CURL_PREREQFUNC_OK;
+	transfer->fault = FAULT_NONE;
+	transfer->refusal = connection_refusal(primary_ip, primary_port,
+	    local_ip, &transfer->transport->config.own_listeners);
+	if (transfer->refusal != NULL)
+		transfer->fault = FAULT_ADDRESS;
+	else if (transfer->req.may_send != NULL &&
+		 !transfer->req.may_send(transfer->req.arg))
+		transfer->fault = FAULT_UNSENT;
+	else
+		transfer->sent = true;
+	return transfer->fault == FAULT_NONE ? CURL_PREREQFUNC_OK
+					     : CURL_PREREQFUNC_ABORT;
+}
+
+/* libcurl: a socket for this address. */
+static curl_socket_t
+open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct transfer *transfer = arg;
+	const char *refusal = address_refusal(
+	    &address->addr, &transfer->transport->config.own_listeners);
+	curl_socket_t fd;
+
+	(void)purpose;
+	if (refusal != NULL) {
+		transfer->refusal = refusal;
+		transfer->fault = FAULT_ADDRESS;
+		return CURL_SOCKET_BAD;
+	}
+	fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
+	    address->protocol);
+	if (fd != -1)
+		transfer->n_sockets++;
+	else if (errno != EAFNOSUPPORT)
+		transfer->fault = FAULT_OURS;
+	return fd;
+}
+
+/* Ends the transfer from a callback for what is written. */
+static size_t
+refuse(struct transfer *transfer, const char *reason)
+{
+	transfer->refusal = reason;
+	return 0;
 }
 
 static size_t
@@ -228,6 +298,14 @@ take_header(char *bytes, size_t size, size_t n, void *arg)
 	long status = 0;
 
 	note_transfer(transfer);
+	/* Unfolding takes libcurl longer with each line (RFC 9112 5.2 lets us
+	 * refuse that). */
+	if (bytes[0] == ' ' || bytes[0] == '\t')
+		return refuse(transfer, "a header line of the response is folded");
+	transfer->n_header_bytes += size * n;
+	if (transfer->n_header_bytes >
+	    transfer->transport->config.max_header_bytes)
+		return refuse(transfer, "the header of the response is too large");
 	if (bytes[0] == '\r' || bytes[0] == '\n') {
 		curl_easy_getinfo(
 		    transfer->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -351,16 +429,20 @@ set_options(struct transfer *transfer)
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-	if (req->may_send != NULL) {
-		curl_easy_setopt(
-		    easy, CURLOPT_PREREQFUNCTION, ask_before_request);
-		curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, ask_before_request);
+	curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+	if (req->own_connection) {
+		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
 	}
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, req->headers);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	/* The end of a transfer does not wait for its look-up of a name, which
 	 * may take longer than all time-outs. */
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+	curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
 	/* The path is the client's, dots and all. */
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
@@ -382,6 +464,9 @@ set_options(struct transfer *transfer)
 	if (code == CURLE_OK && config->ca_file != NULL)
 		code =
 		    curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca_file);
+	/* Else the system's authorities stay beside it. */
+	if (code == CURLE_OK && config->ca_file != NULL)
+		code = curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	return code;
 }
 

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/slice.h"
+#include "worker/address_policy.h"
 
 /*
  * HTTP requests over libcurl's multi interface, driven by our loop. Connections
@@ -24,10 +25,20 @@ struct transport_config {
 	int max_transfers; /* connections kept open */
 	int64_t connect_timeout_ms;
 	int64_t timeout_ms; /* of the whole transfer */
-	const char *ca_file; /* NULL: the system's */
+	const char *ca_file; /* in place of the system's authorities, or NULL */
+	size_t max_header_bytes; /* of a response, its trailers included */
+	struct own_listeners own_listeners; /* no request goes there */
 	/* While libcurl works on the bytes of one request: its row_id; else 0.
 	 * Outlives this process, which those bytes may kill. NULL: not told. */
 	_Atomic int64_t *parsed_row_id;
+};
+
+/* Whose fault the end of a transfer is. */
+enum transport_fault {
+	FAULT_NONE,    /* code tells about the destination */
+	FAULT_UNSENT,  /* may_send forbade it: no byte of it was sent */
+	FAULT_OURS,    /* no descriptor, port, thread or memory; unsent, too */
+	FAULT_ADDRESS, /* the policy for addresses; unsent, too */
 };
 
 /* How a transfer ended. */
@@ -36,7 +47,7 @@ struct transport_end {
 	int status; /* of the response, 0 for none */
 	int64_t retry_after_ms;
 	const char *error; /* of a code that is not CURLE_OK; until on_end */
-	bool unsent;	   /* may_send forbade it: no byte of it was sent */
+	enum transport_fault fault;
 };
 
 struct transport_request {
@@ -45,6 +56,7 @@ struct transport_request {
 	struct curl_slist *headers; /* borrowed until the end */
 	struct slice body;	    /* borrowed; not sent with GET and HEAD */
 	int64_t row_id;		    /* for parsed_row_id */
+	bool own_connection; /* used by no request before or after this one */
 	/*
 	 * Asked when a connection stands, each time that the request is about
 	 * to be sent. NULL: it always may.

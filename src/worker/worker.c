@@ -14,6 +14,7 @@ enum {
 	PURGE_PAUSE_MS = 50,       /* while there is more to purge */
 	PURGE_INTERVAL_MS = 60000, /* otherwise */
 	TIMER_MAX_MS = 3600000,
+	WANT_INTERVAL_MS = 1000,
 };
 
 int64_t
@@ -123,6 +124,19 @@ count_outcome(const struct worker *w, const struct delivery *d)
 		metric_add(w->child->score, metrics[d->result.kind], 1);
 }
 
+/* Of the many that may fail together, one a second. */
+static void
+tell_want(struct worker *w, const struct delivery *d)
+{
+	int64_t mono_ms = clock_mono_ms();
+
+	metric_add(w->child->score, METRIC_EVENTS_POSTPONED, 1);
+	if (mono_ms < w->told_want_ms + WANT_INTERVAL_MS)
+		return;
+	w->told_want_ms = mono_ms;
+	log_warnx("events wait for what is short here: %s", d->error);
+}
+
 void
 worker_ended(void *arg, struct delivery *d)
 {
@@ -133,6 +147,8 @@ worker_ended(void *arg, struct delivery *d)
 	metric_set(w->child->score, METRIC_DELIVERIES_IN_FLIGHT,
 	    (int64_t)--w->n_on_wire);
 	count_outcome(w, d);
+	if (d->wants)
+		tell_want(w, d);
 	worker_finish(w, d);
 	start_queued(w, destination, elapsed_ms);
 }
@@ -447,6 +463,8 @@ open_parts(struct worker *w, struct err *err)
 	    .connect_timeout_ms = cfg->connect_timeout_ms,
 	    .timeout_ms = cfg->delivery_timeout_ms,
 	    .ca_file = cfg->ca_file,
+	    .max_header_bytes = (size_t)cfg->max_response_header_bytes,
+	    .own_listeners = {w->child->own_listeners, w->child->n_own_listeners},
 	};
 	struct store_params params;
 	struct store *store;

@@ -43,6 +43,7 @@ struct worker {
 	struct delivery_queue results; /* finished, to be written */
 	size_t n_results;
 	int64_t oldest_result_ms; /* monotonic */
+	int64_t told_want_ms;	  /* monotonic: last line about what is short */
 
 	/* Leases. */
 	uint64_t owner;  /* our token, of our master */

@@ -101,6 +101,8 @@ static const struct field {
 	worker, "lease", INT64, lease_ms, 30000, "1s", 1000, "1h", 3600000)},
     {NUMBER(worker, "maxResponseBytes", INT64, max_response_bytes, 65536, "0",
 	0, "1GiB", 1073741824)},
+    {NUMBER(worker, "maxResponseHeaderBytes", INT64, max_response_header_bytes,
+	65536, "1KiB", 1024, "1MiB", 1048576)},
     {NUMBER(worker, "responseBytesKept", INT64, response_bytes_kept, 2000, "0",
 	0, "2000", 2000)},
     {NUMBER(worker, "retention", INT64, retention_ms, 604800000, "0", 0,

@@ -13,7 +13,8 @@
 
 #include "base/clock.h"
 
-enum { RESOLVE_S = 2, CONNECT_TIMEOUT_MS = 100, SOON_MS = 1000 };
+enum { RESOLVE_S = 2, CONNECT_TIMEOUT_MS = 100, SOON_MS = 1000,
+	MAX_HEADER_BYTES = 1024 };
 
 static struct loop *loop;
 static struct transport *transport;
@@ -41,6 +42,7 @@ setup(void)
 	    .max_transfers = 1,
 	    .connect_timeout_ms = CONNECT_TIMEOUT_MS,
 	    .timeout_ms = CONNECT_TIMEOUT_MS,
+	    .max_header_bytes = MAX_HEADER_BYTES,
 	    .parsed_row_id = &parsed_row_id,
 	};
 	struct err err;
@@ -208,7 +210,7 @@ see_end(void *arg, const struct transport_end *end)
 	struct exchange_seen *seen = arg;
 
 	ended_with = end->code;
-	seen->unsent = end->unsent;
+	seen->unsent = end->fault == FAULT_UNSENT;
 	seen->status = end->status;
 	loop_stop(loop);
 }

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: ISC
+"""Destinations that mean harm, and what fails on our own side."""
+
+import os
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from cassata import wait_for
+from sink import Reply, Sink
+
+OPTIONS = {"numWorkerThreads": 1, "httpRetryCount": 1, "retryDelays": ["100ms"],
+           "deliveryTimeout": "20s"}
+
+
+def resident_kib(pid):
+    with open("/proc/%d/status" % pid) as f:
+        return next(int(line.split()[1]) for line in f
+                    if line.startswith("VmRSS:"))
+
+
+class Flood:
+    """Answers every request with a head and then with the same bytes without
+    an end, until the other side has had enough."""
+
+    MOST = 256 << 20
+
+    def __init__(self, head, bytes_):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._head = head
+        self._bytes = bytes_
+        self.sent = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def url(self):
+        return "http://127.0.0.1:%d/" % self._listener.getsockname()[1]
+
+    def _accept(self):
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(sock,),
+                             daemon=True).start()
+
+    def _serve(self, sock):
+        n = 0
+        with sock:
+            try:
+                sock.recv(65536)
+                sock.sendall(self._head)
+                while n < self.MOST:
+                    sock.sendall(self._bytes)
+                    n += len(self._bytes)
+            except OSError:
+                pass
+        self.sent.append(n)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._listener.close()
+
+
+@pytest.mark.parametrize("head, more, reason", [
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+     b"A: b\r\n" * 1000, "too large"),
+    (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n" * 1000, "too large"),
+    (b"", b"HTTP/1.1 103 Early\r\nA: b\r\n\r\n" * 500, "too large"),
+    (b"HTTP/1.1 200 OK\r\nA: b\r\n", b" c\r\n" * 4000, "folded"),
+    (b"HTTP/1.1 200 OK\r\nA: b\r\n", b"\tc\r\n" * 4000, "folded"),
+    (b"HTTP/1.1 200 OK\r\nA: ", b"b" * 16000, ""),
+], ids=["trailers", "header", "interim", "folded", "tabs", "line"])
+def test_endless_header(launch, head, more, reason):
+    """It ends the attempt, and costs neither memory nor others their time."""
+    c = launch(worker=OPTIONS)
+    [worker] = c.children("worker")
+    with Flood(head, more) as flood, Sink() as sink:
+        c.schedule("flood", flood.url())
+        for i in range(20):
+            c.schedule("other%d" % i, sink.url("/other"))
+        sink.wait("/other", 20)
+        event = c.wait_state("flood", "FAILED")
+        assert reason in event["last-error"]
+        assert event["attempts"] == 2
+        wait_for(lambda: len(flood.sent) == 2)
+        assert max(flood.sent) < 32 << 20
+    assert resident_kib(worker["pid"]) < 600 * 1024
+    assert c.children("worker") == [worker]
+
+
+def test_header_limit(launch, sink):
+    c = launch(worker=dict(OPTIONS, maxResponseHeaderBytes="1KiB"))
+    line = b"X-A: " + b"b" * 500 + b"\r\n"
+    end = b"Content-Length: 0\r\n\r\n"
+    sink.on("/little", Reply(raw=b"HTTP/1.1 200 OK\r\n" + line + end))
+    sink.on("/much", Reply(raw=b"HTTP/1.1 200 OK\r\n" + 2 * line + end))
+    c.schedule("little", sink.url("/little"))
+    c.schedule("much", sink.url("/much"))
+    c.wait_state("little", "COMPLETED")
+    assert "too large" in c.wait_state("much", "FAILED")["last-error"]
+
+
+# ---- addresses ----
+
+@pytest.mark.parametrize("host", [
+    "169.254.169.254", "169.254.0.1:9000", "0xA9FEA9FE", "2852039166",
+    "0251.0376.0251.0376", "[::ffff:169.254.169.254]", "[fe80::1]",
+])
+def test_link_local(daemon, name, host):
+    daemon.schedule(name, "http://%s/latest/meta-data/" % host)
+    event = daemon.wait_state(name, "FAILED")
+    assert event["attempts"] == 1
+    assert event["last-error"] == "refused: a link-local address"
+    assert event["attempt-log"][0]["error"] == event["last-error"]
+
+
+@pytest.mark.parametrize("host", [
+    "127.0.0.1", "localhost", "0.0.0.0", "0x7f000001", "2130706433",
+    "[::ffff:127.0.0.1]", "127.1",
+])
+def test_own_listener(daemon, name, host):
+    daemon.schedule(name, "http://%s:%d/cassata/delete/app/x" % (
+        host, daemon.port), method="DELETE")
+    event = daemon.wait_state(name, "FAILED")
+    # A name may have other addresses, which may come back.
+    assert event["attempts"] == 1 or host == "localhost"
+    assert "itself listens on" in event["last-error"]
+
+
+def test_own_listener_by_an_address_of_this_machine(launch):
+    """One that listens on all of them."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect(("192.0.2.1", 9))  # sends nothing
+        except OSError:
+            pytest.skip("no address but loopback's")
+        own = s.getsockname()[0]
+    c = launch(service={"listen": "0.0.0.0"}, worker=OPTIONS)
+    c.schedule("own", "http://%s:%d/livez" % (own, c.port))
+    event = c.wait_state("own", "FAILED")
+    assert "itself listens on" in event["last-error"]
+
+
+# ---- TLS ----
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_ca_file_alone(prepare, certificate):
+    """With it the system's authorities do not count, in whatever form."""
+    c = prepare(worker=OPTIONS)
+    certs = c.directory / "certs"
+    certs.mkdir()
+    with open(certificate + ".crt") as f:
+        trusted = f.read()
+    name = subprocess.run(
+        ["openssl", "x509", "-noout", "-subject_hash", "-in",
+         certificate + ".crt"], stdout=subprocess.PIPE, check=True,
+        universal_newlines=True).stdout.strip()
+    (certs / (name + ".0")).write_text(trusted)
+    (certs / "ca-certificates.crt").write_text(trusted)
+    other = c.directory / "other.crt"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+         "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=other",
+         "-keyout", os.devnull, "-out", str(other)], check=True,
+        stderr=subprocess.DEVNULL)
+    for path in (c.directory, certs, certs / (name + ".0"),
+                 certs / "ca-certificates.crt", other):
+        os.chmod(str(path), 0o755)
+    prefix = ["unshare", "--mount", "sh", "-c",
+              'mount --bind "$0" /etc/ssl/certs && exec "$@"', str(certs)]
+    if subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("nothing may be mounted")
+    with Sink(certificate) as sink:
+        c.start(prefix=prefix)
+        c.schedule("system", sink.url("/system"))
+        c.wait_state("system", "COMPLETED")
+        c.stop()
+        c.configure(worker={"caFile": str(other)})
+        c.start(prefix=prefix)
+        c.schedule("file", sink.url("/file"))
+        event = c.wait_state("file", "FAILED")
+        assert "certificate" in event["last-error"]
+        assert sink.arrivals("/file") == []
+
+
+# ---- what authenticates a connection ----
+
+@pytest.mark.parametrize("scheme", ["NTLM TlRMTVNTUAAB", "negotiate YII="])
+def test_connection_bound_authentication(launch, sink, scheme):
+    """Its connection serves no other request, before or after."""
+    c = launch(worker=OPTIONS)
+    c.schedule("before", sink.url("/e"))
+    c.wait_state("before", "COMPLETED")
+    c.schedule("auth", sink.url("/e"), app="one",
+               request_headers=["Authorization: " + scheme])
+    c.wait_state("auth", "COMPLETED", app="one")
+    assert sink.accepted == 2
+    c.schedule("after", sink.url("/e"), app="other")
+    c.wait_state("after", "COMPLETED", app="other")
+    c.schedule("again", sink.url("/e"), app="other")
+    c.wait_state("again", "COMPLETED", app="other")
+    assert sink.accepted <= 3
+
+
+# ---- our own side ----
+
+def test_no_descriptor_is_no_attempt(prepare, sink):
+    """The event waits until there is one."""
+    c = prepare(worker=dict(OPTIONS, httpRetryCount=0))
+    switch = c.directory / "no-sockets"
+    switch.write_text("0")
+    c.start(env={"NO_SOCKETS": str(switch),
+                 **c.preload(c.build_preload("sockets"))})
+    [worker] = c.children("worker")
+    wait_for(lambda: c.get("/readyz").status == 200)
+    with open(str(switch), "r+") as f:
+        f.write("1")
+        f.flush()
+        for i in range(5):
+            c.schedule("e%d" % i, sink.url("/e"))
+        wait_for(lambda: "what is short here" in c.log_text())
+        for i in range(5):
+            assert c.state("e%d" % i) in ("PENDING", "PROCESSING")
+        assert sink.arrivals() == []
+        f.seek(0)
+        f.write("0")
+    for i in range(5):
+        event = c.wait_state("e%d" % i, "COMPLETED")
+        assert event["attempts"] == 1
+    assert c.children("worker") == [worker]
