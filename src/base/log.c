@@ -162,27 +162,12 @@ line_append(struct line *line, const char *p, size_t len)
 	return true;
 }
 
-/* Length of the character in front if it may be shown as it is, else 0. */
-static size_t
-printable_len(struct slice s)
-{
-	size_t len = slice_utf8_len(s);
-	unsigned char first = (unsigned char)s.p[0];
-
-	if (len == 1 && (first < 0x20 || first == 0x7f))
-		return 0;
-	/* U+0080 to U+009F steer terminals too. */
-	if (len == 2 && first == 0xc2 && (unsigned char)s.p[1] < 0xa0)
-		return 0;
-	return len;
-}
-
 static void
 line_append_escaped(struct line *line, struct slice s)
 {
 	while (s.len > 0) {
 		char escape[sizeof("\\xHH")];
-		size_t len = printable_len(s);
+		size_t len = slice_plain_len(s);
 		bool fits;
 
 		if (len > 0) {

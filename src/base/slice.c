@@ -97,6 +97,30 @@ slice_utf8_len(struct slice s)
 	return len;
 }
 
+size_t
+slice_plain_len(struct slice s)
+{
+	size_t len = slice_utf8_len(s);
+	const unsigned char *p = (const unsigned char *)s.p;
+	unsigned last = len == 3 ? (unsigned)p[1] << 8 | p[2] : 0;
+
+	if (len == 0)
+		return 0;
+	if (len == 1)
+		return p[0] >= 0x20 && p[0] != 0x7f;
+	if (len == 2)
+		return (p[0] == 0xc2 && p[1] < 0xa0) ||
+			       (p[0] == 0xd8 && p[1] == 0x9c)
+			   ? 0
+			   : len;
+	if (p[0] == 0xe2 &&
+	    ((last >= 0x808e && last <= 0x808f) ||
+		(last >= 0x80a8 && last <= 0x80ae) ||
+		(last >= 0x81a6 && last <= 0x81a9)))
+		return 0;
+	return p[0] == 0xef && last == 0xbbbf ? 0 : len;
+}
+
 bool
 slice_is_utf8(struct slice s)
 {

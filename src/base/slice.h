@@ -55,6 +55,13 @@ int slice_to_u64(struct slice s, uint64_t max, uint64_t *value);
 /* Bytes of the UTF-8 character in front (RFC 3629), 0 when it is malformed. */
 size_t slice_utf8_len(struct slice s);
 
+/*
+ * The same, but 0 also for what does more than stand there: a control character
+ * (C0, DEL, C1), an end of line (U+2028, U+2029), a mark that turns the
+ * direction of the text around it, or a byte order mark.
+ */
+size_t slice_plain_len(struct slice s);
+
 /* True when the bytes are well-formed UTF-8. */
 bool slice_is_utf8(struct slice s);
 

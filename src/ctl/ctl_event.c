@@ -136,10 +136,23 @@ take_answer(char *bytes, size_t size, size_t n, void *arg)
 	return buf_append(arg, bytes, size * n) == 0 ? size * n : 0;
 }
 
+/* Of a character below U+10000. */
+static unsigned
+code_of(const char *p, size_t len)
+{
+	unsigned code = (unsigned char)p[0] & (len == 1   ? 0x7fu
+						  : len == 2 ? 0x1fu
+							     : 0x0fu);
+
+	for (size_t i = 1; i < len; i++)
+		code = code << 6 | ((unsigned char)p[i] & 0x3fu);
+	return code;
+}
+
 /*
  * The answer is JSON that holds what clients and destinations wrote. What a
- * terminal would take for a command (C0, DEL, C1) and what is no UTF-8 is
- * printed as JSON's escape.
+ * terminal would take for a command (C0, DEL, C1), what turns the direction of
+ * a line, and what is no UTF-8 is printed as JSON's escape.
  */
 static void
 print_answer(FILE *out, struct slice text)
@@ -147,16 +160,13 @@ print_answer(FILE *out, struct slice text)
 	while (text.len > 0) {
 		unsigned char c = (unsigned char)text.p[0];
 		size_t len = slice_utf8_len(text);
-		unsigned char second = len == 2 ? (unsigned char)text.p[1] : 0;
 
 		if (len == 0)
 			fputs("\\ufffd", out);
-		else if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f)
-			fprintf(out, "\\u%04x", c);
-		else if (c == 0xc2 && second < 0xa0)
-			fprintf(out, "\\u%04x", second);
-		else
+		else if (slice_plain_len(text) > 0 || c == '\n' || c == '\t')
 			fwrite(text.p, 1, len, out);
+		else
+			fprintf(out, "\\u%04x", code_of(text.p, len));
 		len = len == 0 ? 1 : len;
 		text = slice_of(text.p + len, text.len - len);
 	}

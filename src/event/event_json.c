@@ -58,13 +58,16 @@ is_alnum_or(char c, const char *marks)
 }
 
 static bool
-has_control(struct slice s)
+is_plain(struct slice s)
 {
-	for (size_t i = 0; i < s.len; i++) {
-		if (is_control(s.p[i]))
-			return true;
+	size_t len;
+
+	for (; s.len > 0; s = slice_of(s.p + len, s.len - len)) {
+		len = slice_plain_len(s);
+		if (len == 0)
+			return false;
 	}
-	return false;
+	return true;
 }
 
 static int
@@ -87,8 +90,10 @@ read_identifier(struct reader *r, const char *pointer,
 		return;
 	if (text->len < 1 || text->len > max)
 		bad(r->errors, pointer, "must be 1 to %zu bytes long", max);
-	else if (has_control(*text))
-		bad(r->errors, pointer, "must not have control characters");
+	else if (!is_plain(*text)) /* or it forges lines of a list */
+		bad(r->errors, pointer,
+		    "must not have control characters, line separators or "
+		    "marks of direction");
 }
 
 static void

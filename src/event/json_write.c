@@ -22,10 +22,21 @@ write_special(struct buf *out, unsigned char c)
 	case '\t':
 		return buf_append_string(out, "\\t");
 	default:
-		if (c < 0x20)
+		if (c < 0x80)
 			return buf_printf(out, "\\u%04x", c);
 		return buf_append_string(out, "\xef\xbf\xbd"); /* U+FFFD */
 	}
+}
+
+/* As an escape, which a terminal does not obey; all of them are below U+10000. */
+static int
+write_hidden(struct buf *out, const char *p, size_t len)
+{
+	unsigned code = len == 2 ? p[0] & 0x1fu : p[0] & 0x0fu;
+
+	for (size_t i = 1; i < len; i++)
+		code = code << 6 | (p[i] & 0x3fu);
+	return buf_printf(out, "\\u%04x", code);
 }
 
 int
@@ -35,19 +46,23 @@ json_write_string(struct buf *out, struct slice text)
 
 	buf_append_char(out, '"');
 	while (at < text.len) {
+		struct slice rest = slice_of(text.p + at, text.len - at);
 		unsigned char c = (unsigned char)text.p[at];
-		size_t len = 1;
+		/* Nearly all are ASCII: no call for them. */
+		size_t len = c >= 0x20 && c < 0x7f ? 1 : slice_plain_len(rest);
 
-		if (c >= 0x80)
-			len = slice_utf8_len(
-			    slice_of(text.p + at, text.len - at));
-		if (len > 0 && c >= 0x20 && c != '"' && c != '\\') {
+		if (len > 0 && c != '"' && c != '\\') {
 			at += len;
 			continue;
 		}
 		buf_append(out, text.p + plain, at - plain);
-		write_special(out, c);
-		plain = ++at;
+		len = slice_utf8_len(rest);
+		if (len > 1)
+			write_hidden(out, rest.p, len);
+		else
+			write_special(out, c);
+		at += len > 1 ? len : 1;
+		plain = at;
 	}
 	if (at > plain)
 		buf_append(out, text.p + plain, at - plain);

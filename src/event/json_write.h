@@ -6,7 +6,7 @@
 
 /*
  * Appends the text as a JSON string with quotes. Bytes that are not UTF-8
- * become U+FFFD. 0, or -1 (buf failed).
+ * become U+FFFD; what a terminal might obey is escaped. 0, or -1 (buf failed).
  */
 int json_write_string(struct buf *out, struct slice text);
 

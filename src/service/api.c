@@ -453,10 +453,11 @@ pinged(struct store_job *job)
 {
 	struct exchange *x = exchange_of(job);
 
+	/* Why not is in the log: it tells of users, hosts and paths. */
 	if (x->status == STORE_OK)
 		answer_ok(x);
 	else
-		answer_problem(x, 503, x->err.text);
+		answer_problem(x, 503, "the datastore cannot be reached");
 }
 
 static void
@@ -478,8 +479,16 @@ handle_livez(struct exchange *x)
 static void
 handle_metrics(struct exchange *x)
 {
+	struct service *service = x->service;
+
+	if (!service->metrics_made) {
+		buf_reset(&service->metrics);
+		(void)metrics_render(service->child->sb, &service->metrics);
+		service->metrics_made = true;
+	}
 	begin_answer(x, 200, METRICS_TYPE);
-	metrics_render(x->service->child->sb, &x->body);
+	buf_append_slice(&x->body, buf_slice(&service->metrics));
+	x->body.failed |= service->metrics.failed;
 	x->answered(x);
 }
 

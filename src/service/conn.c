@@ -225,35 +225,42 @@ answered(struct exchange *x)
 	}
 }
 
-/* The rest of what the client sends is not read: its answer is the last. */
+/* Looks at what has come; for more than once, if its bytes have moved. */
+static enum http_result
+look(struct exchange *x)
+{
+	return http_parse(&x->parser, x->in.p + x->in_at,
+	    x->in.len - x->in_at, &x->req);
+}
+
+/*
+ * Says why a request is not served, then closes: the rest of what the client
+ * sends is not read.
+ */
 static void
-stop_reading(struct conn *c)
+refuse(struct conn *c, void (*fill)(struct exchange *x))
 {
 	struct exchange *x = c->x;
 
 	c->closing = true;
+	(void)look(x); /* room for more may have been made since */
 	if (!x->parser.head_done)
 		x->req = (struct http_request){.minor = 1};
 	x->parser.consumed = x->in.len - x->in_at;
-}
-
-/* A request that cannot be read: says why, then closes. */
-static void
-refuse(struct conn *c, int status, const char *reason)
-{
-	stop_reading(c);
-	api_problem(c->x, status, reason);
+	fill(x);
 	answer(c);
 }
 
-/* A request that there is no room for. Its bytes may have moved meanwhile. */
 static void
-refuse_for_memory(struct conn *c)
+fill_unreadable(struct exchange *x)
 {
-	c->x->parser.head_done = false;
-	stop_reading(c);
-	service_out_of_memory(c->x);
-	answer(c);
+	api_problem(x, x->parser.status, x->parser.reason);
+}
+
+static void
+fill_late(struct exchange *x)
+{
+	api_problem(x, 408, "the request did not arrive in time");
 }
 
 /*
@@ -290,10 +297,9 @@ parse(struct conn *c)
 {
 	struct exchange *x = c->x;
 
-	switch (http_parse(&x->parser, x->in.p + x->in_at, x->in.len - x->in_at,
-	    &x->req)) {
+	switch (look(x)) {
 	case HTTP_BAD:
-		refuse(c, x->parser.status, x->parser.reason);
+		refuse(c, fill_unreadable);
 		return;
 	case HTTP_DONE:
 		clear_deadline(c);
@@ -431,7 +437,7 @@ read_request(struct conn *c)
 		return;
 	}
 	if (make_room(c->x) == -1) {
-		refuse_for_memory(c);
+		refuse(c, service_out_of_memory);
 		run(c);
 		return;
 	}
@@ -511,7 +517,7 @@ on_deadline(void *arg)
 		return;
 	}
 	if (c->state == CONN_READING && c->x != NULL) {
-		refuse(c, 408, "the request did not arrive in time");
+		refuse(c, fill_late);
 		run(c);
 	} else if (conn_has_input(c)) {
 		read_request(c);

@@ -23,6 +23,7 @@ enum {
 	RESERVE_AFTER_MS = 500,
 	RESERVE_CONNS = 16,
 	RETRY_AFTER_S = 2,
+	METRICS_TEXT_MAX = 1024 * 1024,
 };
 
 struct exchange *
@@ -297,6 +298,7 @@ before_sleep(void *arg)
 	struct service *service = arg;
 
 	intake_commit(&service->intake);
+	service->metrics_made = false;
 	metric_set(service->child->score, METRIC_REQUEST_MEMORY,
 	    (int64_t)service->memory.used);
 }
@@ -389,6 +391,7 @@ service_init(struct service *service, struct child *child, struct err *err)
 	TAILQ_INIT(&service->busy);
 	STAILQ_INIT(&service->pool);
 	STAILQ_INIT(&service->documents);
+	buf_init(&service->metrics, METRICS_TEXT_MAX);
 	if (hosts_init(&service->hosts, cfg, child->listen_fds,
 		child->n_listen) == -1)
 		return err_set(err, "out of memory");
@@ -417,6 +420,7 @@ service_fini(struct service *service)
 	}
 	intake_fini(&service->intake);
 	hosts_free(&service->hosts);
+	buf_free(&service->metrics);
 	loop_timer_free(&service->accept_timer);
 	free(service->listeners);
 	child_fini(service->child);

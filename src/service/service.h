@@ -27,6 +27,8 @@ struct service {
 	struct http_limits limits;
 	struct hosts hosts;
 	struct buf_budget memory; /* of all requests and answers */
+	struct buf metrics; /* their text, made once in a turn of the loop */
+	bool metrics_made;
 
 	struct loop_io **listeners; /* child->n_listen of them */
 	struct loop_timer *accept_timer; /* while there is no room */

@@ -2,6 +2,7 @@
 """Clients that mean harm, and what a client that behaves gets beside them."""
 
 import contextlib
+import hashlib
 import json
 import re
 import resource
@@ -10,7 +11,7 @@ import time
 import pytest
 
 from cassata import wait_for
-from client import Connection
+from client import Connection, path_of
 
 MANY = 1200  # more than service.maxConnections is by default
 FAR = 4102444800  # 2100-01-01
@@ -149,3 +150,47 @@ def test_least_rate_of_bodies(launch):
         assert slow.read_response().status == 408
         behaved.send(body[at:])
         assert behaved.read_response().status == 201
+
+
+def test_metrics_are_made_once_in_a_turn(launch):
+    """Whoever asks for them again and again costs others little."""
+    c = launch(service={"processes": 1})
+    with Connection(c.port) as connection:
+        connection.send(
+            b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 10)
+        first, *others = [connection.read_response() for _ in range(10)]
+        assert [other.body for other in others] == [first.body] * 9
+        connection.send_request("GET", "/metrics")
+        assert connection.read_response().body != first.body
+
+
+# Each would be another line, or turn the one around it, in a list of events.
+FORGING = ["\u0085", "\u009b2J", "\u061c", "\u200e", "\u202e", "\u2066",
+           "\u2028", "\ufeff"]
+
+
+@pytest.mark.parametrize("text", FORGING, ids=ascii)
+def test_ids_that_forge_lists(daemon, text):
+    for member in ("event-id", "application-id"):
+        event = an_event("a")
+        event[member] = "x" + text
+        response = daemon.post(event)
+        assert response.status == 422
+        assert response.json()["errors"][0]["pointer"] == "/" + member
+
+
+def test_ids_that_forge_lists_of_before(launch, store):
+    """What was accepted once can be seen and deleted; answers hold escapes."""
+    c = launch()
+    c.schedule("x" * 9, "http://127.0.0.1:1/", FAR, event="\u202e")
+    event_id = "a\u202eb\u0085c"
+    store.sql("UPDATE event SET event_id = x'%s', k = x'%s'" % (
+        event_id.encode().hex(),
+        hashlib.sha256(b"app\0" + event_id.encode()).hexdigest()[:32]))
+    response = c.get(path_of("event", "app", event_id))
+    assert response.status == 200
+    assert rb'"event-id":"a\u202eb\u0085c"' in response.body
+    assert rb'"event":"\u202e"' in response.body
+    assert response.json()["event-id"] == event_id
+    assert c.delete(event_id).status == 200
+    assert c.state(event_id) is None

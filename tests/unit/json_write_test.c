@@ -14,7 +14,7 @@ static const struct {
 } strings[] = {
     {SLICE_INIT(""), SLICE_INIT("\"\"")},
     {{NULL, 0}, SLICE_INIT("\"\"")},
-    {SLICE_INIT("plain /'\x7f"), SLICE_INIT("\"plain /'\x7f\"")},
+    {SLICE_INIT("plain /'\x7f"), SLICE_INIT("\"plain /'\\u007f\"")},
     {SLICE_INIT("\"\\"), SLICE_INIT("\"\\\"\\\\\"")},
     {SLICE_INIT("a\b\f\n\r\tb"), SLICE_INIT("\"a\\b\\f\\n\\r\\tb\"")},
     {SLICE_INIT("\0\x01\x1f "), SLICE_INIT("\"\\u0000\\u0001\\u001f \"")},
@@ -23,6 +23,8 @@ static const struct {
     {SLICE_INIT("a\xffz\x80"), SLICE_INIT("\"a" BAD "z" BAD "\"")},
     {SLICE_INIT("\xe2\x82"), SLICE_INIT("\"" BAD BAD "\"")},
     {SLICE_INIT("\xed\xa0\x80"), SLICE_INIT("\"" BAD BAD BAD "\"")},
+    {SLICE_INIT("\xc2\x9b\xc2\xa0\xd8\x9c\xe2\x80\xae\xef\xbb\xbf."),
+	SLICE_INIT("\"\\u009b\xc2\xa0\\u061c\\u202e\\ufeff.\"")},
     {SLICE_INIT("\xc3\""), SLICE_INIT("\"" BAD "\\\"\"")},
 };
 
