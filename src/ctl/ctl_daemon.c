@@ -385,8 +385,9 @@ print_status(const struct ctl *ctl, const struct buf *answer)
 	printf("cassatad %s, pid %s, %s for ", text_of(status, "version"),
 	    text_of(status, "pid"), text_of(status, "state"));
 	print_age(status);
-	printf("\nconfig     %s\ndatastore  %s\n", text_of(status, "config"),
-	    text_of(status, "datastore"));
+	printf("\nconfig     %s\ndatastore  %s\nsandbox    %s\n",
+	    text_of(status, "config"), text_of(status, "datastore"),
+	    text_of(status, "sandbox"));
 	print_listening(status);
 	print_children(status);
 	json_object_put(status);

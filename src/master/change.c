@@ -10,6 +10,7 @@
 #include "master/control.h"
 #include "master/follow.h"
 #include "master/notify.h"
+#include "proc/sandbox.h"
 
 enum { LISTEN_RETRY_MS = 1000 };
 
@@ -200,6 +201,19 @@ log_listening(const struct listener *listener)
 	}
 }
 
+/* Once per start, not once per child. */
+static void
+warn_of_kernel(const struct config_master *cfg)
+{
+	struct err lacks;
+
+	if (!cfg->sandbox)
+		log_warnx("master.sandbox is false: children can do all that "
+			  "their user can");
+	else if (sandbox_lacks(&lacks))
+		log_warnx("%s", lacks.text);
+}
+
 static void
 warn_of_rights(const struct config_master *cfg)
 {
@@ -222,6 +236,7 @@ change_done(struct master *m)
 		log_listening(m->current->listener);
 	if (old == NULL) {
 		warn_of_rights(&m->current->cfg.master);
+		warn_of_kernel(&m->current->cfg.master);
 		log_info("ready");
 		if (m->options.handover != NULL) {
 			follow_ready(m);

@@ -22,6 +22,7 @@
 #include "base/loop.h"
 #include "master/master.h"
 #include "proc/control_proto.h"
+#include "proc/sandbox.h"
 #include "proc/metrics.h"
 
 enum {
@@ -290,6 +291,18 @@ datastore_json(const struct config *cfg)
 	return string_json(n == -1 ? NULL : text);
 }
 
+/* "on", "off", or what this kernel lacks for it. */
+static struct json_object *
+sandbox_json(const struct config_master *cfg)
+{
+	struct err lacks;
+
+	if (!cfg->sandbox)
+		return json_object_new_string("off");
+	return json_object_new_string(
+	    sandbox_lacks(&lacks) ? lacks.text : "on");
+}
+
 static const char *
 master_state(const struct master *m)
 {
@@ -316,6 +329,7 @@ fill_status(struct json_object *o, const struct master *m)
 		return false;
 	return put(o, "listening", listening_json(gen->listener)) &&
 	       put(o, "datastore", datastore_json(&gen->cfg)) &&
+	       put(o, "sandbox", sandbox_json(&gen->cfg.master)) &&
 	       put(o, "children", children_json(m)) &&
 	       put(o, "metrics", metrics_json(&m->sb));
 }

@@ -7,10 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "proc/data_dir.h"
 #include "proc/privileges.h"
 #include "proc/sandbox.h"
+#include "proc/sanitized.h"
+#include "proc/seccomp.h"
 #include "store/mysql_url.h"
 
 /* The directory of a file, or NULL with err; to be freed. */
@@ -37,27 +38,21 @@ enter_sandbox(const struct child *child, struct sandbox *sandbox,
     const char *database, struct err *err)
 {
 	const char *log = child->cfg->log.destination;
-	char *database_dir = NULL, *log_dir = NULL;
-	struct err missing;
+	char *data_dir = NULL, *report_dir = NULL;
 	int status = -1;
 
 	if ((database == NULL ||
-		(database_dir = directory_of(database, err)) != NULL) &&
-	    (*log != '/' || (log_dir = directory_of(log, err)) != NULL)) {
-		sandbox->writable[0] = database_dir;
-		/* In the foreground the path need not lead anywhere. */
-		if (log_dir != NULL && access(log_dir, F_OK) == 0)
-			sandbox->writable[1] = log_dir;
-		status = sandbox_enter(sandbox, &missing, err);
+		(data_dir = directory_of(database, err)) != NULL) &&
+	    (!SANITIZED || *log != '/' ||
+		(report_dir = directory_of(log, err)) != NULL)) {
+		sandbox->data_dir = data_dir;
+		/* The path need not lead anywhere. */
+		if (report_dir != NULL && access(report_dir, F_OK) == 0)
+			sandbox->report_dir = report_dir;
+		status = sandbox_enter(sandbox, err);
 	}
-	/* Once per start, not once per child. */
-	if (status == 0 && missing.text[0] != '\0' &&
-	    child->role == ROLE_PREFLIGHT)
-		log_info("this kernel has no %s: children can do more than "
-			 "they need",
-		    missing.text);
-	free(database_dir);
-	free(log_dir);
+	free(data_dir);
+	free(report_dir);
 	return status;
 }
 
@@ -81,40 +76,66 @@ is_name(const char *host)
 	       inet_pton(AF_INET6, host, &address) != 1;
 }
 
+static unsigned
+needs_of_role(enum role role)
+{
+	switch (role) {
+	case ROLE_SERVICE:
+		return NEED_LOOP | NEED_CLIENTS;
+	case ROLE_WORKER:
+		return NEED_LOOP | NEED_NET | NEED_NAMES;
+	case ROLE_MASTER:
+	case ROLE_PREFLIGHT:
+		break;
+	}
+	return 0;
+}
+
+/* A server's address and port; who has a name for it looks that up. */
+static int
+need_server(struct sandbox *sandbox, const struct config_datastore *cfg,
+    struct err *err)
+{
+	struct mysql_url parsed;
+
+	if (mysql_url_parse(cfg->url, &parsed, err) == -1)
+		return -1;
+	if (parsed.user == NULL)
+		name_user();
+	sandbox->needs |= NEED_NET | (is_name(parsed.host) ? NEED_NAMES : 0);
+	sandbox->port = parsed.host == NULL ? 0 : parsed.port;
+	sandbox->readable[1] = cfg->tls_ca_file;
+	sandbox->readable[2] = cfg->tls_certificate;
+	sandbox->readable[3] = cfg->tls_key;
+	mysql_url_free(&parsed);
+	return 0;
+}
+
 /* What this role needs of the datastore and of the network, and no more. */
 static int
 restrict_to_role(const struct child *child, struct err *err)
 {
-	const char *url = child->cfg->datastore.url;
+	const struct config *cfg = child->cfg;
+	const char *url = cfg->datastore.url;
 	bool is_worker = child->role == ROLE_WORKER;
 	struct sandbox sandbox = {
-	    .resolves = is_worker,
-	    .names = is_worker,
+	    .needs = needs_of_role(child->role),
+	    .readable = {is_worker ? cfg->worker.ca_file : NULL},
 	    .connects = is_worker,
-	    .syslog = strcmp(child->cfg->log.destination, "syslog") == 0,
+	    .kills = SANITIZED,
 	};
-	struct mysql_url parsed;
 	char *database = NULL;
 	int status;
 
-	if (is_worker)
-		sandbox.readable[0] = child->cfg->worker.ca_file;
+	if (strcmp(cfg->log.destination, "syslog") == 0)
+		sandbox.needs |= NEED_SYSLOG;
 	if (store_is_sqlite(url)) {
-		database = store_file(child->cfg->master.state_dir, url);
+		sandbox.needs |= NEED_FILES;
+		database = store_file(cfg->master.state_dir, url);
 		if (database == NULL)
 			return err_set(err, "out of memory");
-	} else {
-		if (mysql_url_parse(url, &parsed, err) == -1)
-			return -1;
-		if (parsed.user == NULL)
-			name_user();
-		sandbox.resolves = true;
-		sandbox.names = is_worker || is_name(parsed.host);
-		sandbox.port = parsed.host == NULL ? 0 : parsed.port;
-		sandbox.readable[1] = child->cfg->datastore.tls_ca_file;
-		sandbox.readable[2] = child->cfg->datastore.tls_certificate;
-		sandbox.readable[3] = child->cfg->datastore.tls_key;
-		mysql_url_free(&parsed);
+	} else if (need_server(&sandbox, &cfg->datastore, err) == -1) {
+		return -1;
 	}
 	status = enter_sandbox(child, &sandbox, database, err);
 	free(database);

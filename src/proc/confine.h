@@ -8,7 +8,7 @@
 /*
  * After the fork: gives up all that a child of this role and configuration does
  * not need, the user of the master and access to files, network and the rest of
- * the system. The preflight logs what this kernel cannot restrict. 0 or -1.
+ * the system. 0 or -1.
  */
 int confine(const struct child *child, struct err *err);
 

@@ -10,29 +10,35 @@
 /*
  * What the kernel lets a child do from now on, whatever it may be made to run:
  * by landlock the files that it can open and the ports that it can connect to,
- * by seccomp the kinds of sockets, and neither programs nor processes nor
- * anything of an administrator's.
+ * by seccomp the system calls that it can make.
  */
 enum { SANDBOX_PATHS = 4 };
 
 struct sandbox {
-	/* Directories, with all below them, that files are written in; NULL
-	 * entries are passed over. */
-	const char *writable[SANDBOX_PATHS];
-	const char *readable[SANDBOX_PATHS]; /* files; NULL: passed over */
-	bool
-	    resolves; /* reads what a resolver and TLS need; Internet sockets */
-	bool names; /* looks names up as long as it lives: reads all of /etc */
+	unsigned needs; /* of seccomp.h; NEED_NET and NEED_NAMES also read what
+			   a resolver and TLS need, NEED_NAMES all of /etc */
+	const char *data_dir; /* files are made and written in it, or NULL */
+	const char
+	    *report_dir; /* the same, of sanitizers in a build with them */
+	const char *readable[SANDBOX_PATHS]; /* NULL entries are passed over */
 	bool connects; /* to any port; else only to this one, unless 0 */
 	unsigned port;
-	bool syslog; /* Unix sockets; who resolves has them anyway */
+	bool kills; /* a refused call ends the process, for tests */
 };
 
 /*
- * For all threads to come; call it before there are any. 0, and then missing
- * says what this kernel does not have (empty for nothing), or -1.
+ * For all threads to come; call it before there are any. What this kernel does
+ * not have is left out. 0 or -1.
  */
-int sandbox_enter(
-    const struct sandbox *sandbox, struct err *missing, struct err *err);
+int sandbox_enter(const struct sandbox *sandbox, struct err *err);
+
+/*
+ * What this kernel lacks, and what children can do for that, in one line. False
+ * when it lacks nothing.
+ */
+bool sandbox_lacks(struct err *text);
+
+/* The same of any kernel, by the ABI of its landlock. */
+bool sandbox_lacks_of(long landlock_abi, bool seccomp, struct err *text);
 
 #endif

@@ -3,6 +3,7 @@
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -298,6 +299,91 @@ def test_limits_and_sandbox(launch, sink):
 def test_without_a_sandbox(launch):
     c = launch(master={"sandbox": False})
     assert {facts(pid)["Seccomp"] for pid in pids_of(c)} == {"0"}
+    assert "master.sandbox is false" in c.log_text()
+    assert c.status()["sandbox"] == "off"
+
+
+def test_what_the_kernel_lacks_is_said(launch):
+    """Once at the start, and whenever somebody asks."""
+    c = launch()
+    said = c.status()["sandbox"]
+    assert "\nsandbox    %s\n" % said in c.ctl("status").stdout
+    assert (said == "on") == ("this kernel has" not in c.log_text())
+    if said != "on":
+        assert c.log_text().count(said) == 1
+
+
+def terminal_of(pid):
+    """The number of the controlling terminal, 0 for none."""
+    with open("/proc/%d/stat" % pid) as f:
+        return int(f.read().rpartition(")")[2].split()[4])
+
+
+def test_terminal(prepare):
+    """Children have none, though the daemon was started from one."""
+    c = prepare()
+    master, terminal = os.openpty()
+    try:
+        with open(c.output, "ab") as output:
+            c.process = subprocess.Popen(
+                ["setsid", "--ctty", *c.command()], stdin=terminal,
+                stdout=terminal, stderr=output, env=c.environment())
+        c.pid = c.process.pid
+        c.wait_ready()
+        assert terminal_of(c.pid) != 0
+        for pid in pids_of(c):
+            assert terminal_of(pid) == 0
+            for fd in "0", "1":
+                assert os.readlink(
+                    "/proc/%d/fd/%s" % (pid, fd)) == "/dev/null"
+        # Its keys' signals are the master's alone.
+        os.write(master, b"\x03")
+        assert c.process.wait(30) == 0
+        c.process = c.pid = None
+    finally:
+        os.close(master)
+        os.close(terminal)
+
+
+@needs_root
+def test_syslog(prepare, store, sink):
+    """Children find it again after it was started anew."""
+    c = prepare(log={"destination": "syslog"})
+    devices = c.directory / "dev"
+    devices.mkdir()
+    for name in "null", "urandom":
+        (devices / name).write_text("")
+
+    def listen():
+        receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        receiver.bind(str(devices / "log"))
+        os.chmod(str(devices / "log"), 0o666)
+        receiver.settimeout(20)
+        return receiver
+
+    def pids_heard(receiver, wanted):
+        """Reads lines until each of these has written one."""
+        while wanted:
+            wanted -= {int(pid) for pid in re.findall(
+                rb"cassatad\[(\d+)\]", receiver.recv(65536))}
+        return True
+
+    with listen() as receiver:
+        c.start(prefix=["unshare", "--mount", "sh", "-c",
+                        'for f in null urandom; do '
+                        'mount --bind "/dev/$f" "$0/$f" || exit 1; done; '
+                        'mount --rbind "$0" /dev && exec "$@"', str(devices)])
+        assert pids_heard(receiver, {c.pid})
+    (devices / "log").unlink()
+    children = {child["pid"] for child in c.children("service") +
+                c.children("worker")}
+    with listen() as receiver:
+        # Its end is a line of each child.
+        os.kill(c.pid, signal.SIGKILL)
+        assert pids_heard(receiver, children)
+    c.process.wait(30)
+    c.process = c.pid = None
+    wait_for(lambda: not c.processes(), 30, "their end")
 
 
 @needs_root

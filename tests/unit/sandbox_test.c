@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -20,23 +21,13 @@
 
 #include <check.h>
 
+#include "proc/landlock.h"
 #include "proc/privileges.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
-enum { MULTIPATH_TCP = 262 }; /* older systems lack the name */
+#include "proc/sanitized.h"
+#include "proc/seccomp.h"
 
 static char directory[] = "/tmp/sandbox_test.XXXXXX";
-static struct err missing, err;
+static struct err err;
 
 /* In a process of its own: there is no way out of a sandbox. */
 static void
@@ -58,10 +49,13 @@ in_a_child(int (*fn)(void))
 static int
 enter(const struct sandbox *sandbox)
 {
+	struct err lacks;
+
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
-	    sandbox_enter(sandbox, &missing, &err) == -1)
+	    sandbox_enter(sandbox, &err) == -1)
 		return 1;
-	return missing.text[0] == '\0' ? 0 : 77;
+	return landlock_abi() < LANDLOCK_ABI_PORTS || sandbox_lacks(&lacks) ? 77
+									    : 0;
 }
 
 static bool
@@ -93,36 +87,6 @@ can_connect(unsigned port)
 	return allowed;
 }
 
-/* By data that go along with the connection; false with EPERM. */
-static bool
-can_connect_fast(unsigned port)
-{
-	struct sockaddr_in to = {.sin_family = AF_INET,
-	    .sin_port = htons((uint16_t)port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	char byte = 'x';
-	struct iovec part = {&byte, 1};
-	struct mmsghdr message = {.msg_hdr = {.msg_name = &to,
-				      .msg_namelen = sizeof(to),
-				      .msg_iov = &part,
-				      .msg_iovlen = 1}};
-	const int flags = MSG_FASTOPEN | MSG_NOSIGNAL;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), refused = 0;
-
-	if (fd == -1)
-		return false;
-	if (sendto(fd, &byte, 1, flags, (struct sockaddr *)&to, sizeof(to)) ==
-		-1 &&
-	    errno == EPERM)
-		refused++;
-	if (sendmsg(fd, &message.msg_hdr, flags) == -1 && errno == EPERM)
-		refused++;
-	if (sendmmsg(fd, &message, 1, flags) == -1 && errno == EPERM)
-		refused++;
-	(void)close(fd);
-	return refused < 3;
-}
-
 static bool
 can_resolve(const char *name)
 {
@@ -143,21 +107,6 @@ has_unix_sockets(void)
 		return false;
 	(void)close(fd);
 	return true;
-}
-
-static bool
-has_io_uring(void)
-{
-	char params[120] = {0};
-
-	return syscall(SYS_io_uring_setup, 1, params) != -1 || errno != EPERM;
-}
-
-/* Of landlock; the numbers are of linux/landlock.h. */
-static bool
-knows_scopes(void)
-{
-	return syscall(444, NULL, 0, 1) >= 6;
 }
 
 /* A listener of the parent, which has no name in the file system. */
@@ -181,7 +130,8 @@ can_connect_to_parent(void)
 static int
 local_service(void)
 {
-	struct sandbox sandbox = {.writable = {directory}};
+	struct sandbox sandbox = {
+	    .needs = NEED_FILES, .data_dir = directory};
 	char path[128];
 	int status = enter(&sandbox);
 
@@ -195,17 +145,14 @@ local_service(void)
 		return 3;
 	if (socket(AF_INET, SOCK_STREAM, 0) != -1 || errno != EAFNOSUPPORT)
 		return 4;
-	if (has_unix_sockets() || has_io_uring())
-		return 5;
-	if (chroot("/") != -1 || errno != EPERM)
-		return 6;
-	return 0;
+	return has_unix_sockets() ? 5 : 0;
 }
 
 static int
 local_service_with_syslog(void)
 {
-	struct sandbox sandbox = {.writable = {directory}, .syslog = true};
+	struct sandbox sandbox = {
+	    .needs = NEED_SYSLOG, .data_dir = directory};
 	int status = enter(&sandbox);
 
 	if (status != 0)
@@ -235,8 +182,7 @@ enum { N_OF_OTHERS = sizeof(of_others) / sizeof(of_others[0]) };
 static int
 service_with_a_server(void)
 {
-	struct sandbox sandbox = {
-	    .writable = {directory}, .resolves = true, .port = 1};
+	struct sandbox sandbox = {.needs = NEED_NET, .port = 1};
 	int status = enter(&sandbox);
 
 	if (status != 0)
@@ -249,11 +195,7 @@ service_with_a_server(void)
 			return 10 + i;
 	if (!can_connect(1) || can_connect(2))
 		return 3;
-	if (can_connect_fast(2) || has_io_uring())
-		return 4;
-	if (socket(AF_INET, SOCK_STREAM, MULTIPATH_TCP) != -1)
-		return 5;
-	if (knows_scopes() &&
+	if (landlock_abi() >= LANDLOCK_ABI_SCOPES &&
 	    (can_connect_to_parent() || kill(getppid(), 0) == 0))
 		return 6;
 	return kill(getpid(), 0) == 0 ? 0 : 7;
@@ -279,7 +221,8 @@ replace_hosts(int fd)
 static int
 replaced_file(void)
 {
-	struct sandbox sandbox = {.resolves = true, .names = true, .port = 1};
+	struct sandbox sandbox = {
+	    .needs = NEED_NET | NEED_NAMES, .port = 1};
 	int fds[2], status;
 	pid_t editor;
 
@@ -305,10 +248,82 @@ replaced_file(void)
 	return can_open("/etc/hosts", O_RDONLY) ? 0 : 5;
 }
 
+/* Of a certificate, which may lie anywhere, nothing is written. */
+static int
+certificate(void)
+{
+	char path[128];
+	struct sandbox sandbox = {.needs = NEED_NET, .readable = {NULL, path}};
+	int status;
+
+	(void)snprintf(path, sizeof(path), "%s/ca.pem", directory);
+	if (!can_open(path, O_WRONLY | O_CREAT))
+		return 2;
+	status = enter(&sandbox);
+	if (status != 0)
+		return status;
+	if (!can_open(path, O_RDONLY) || can_open(path, O_WRONLY) ||
+	    can_open(directory, O_RDONLY | O_DIRECTORY))
+		return 3;
+	return 0;
+}
+
+static void
+remove_certificate(void)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/ca.pem", directory);
+	(void)unlink(path);
+}
+
+/* As on a kernel that has no more than this. */
+static int
+old_landlock(long abi)
+{
+	struct sandbox sandbox = {.needs = NEED_NET, .port = 1};
+
+	if (landlock_abi() < abi)
+		return 77;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
+	    landlock_enter(&sandbox, abi, &err) == -1)
+		return 1;
+	if (can_open("/etc/passwd", O_RDONLY) != (abi == 0))
+		return 2;
+	if (!can_connect(1) || can_connect(2) != (abi < LANDLOCK_ABI_PORTS))
+		return 3;
+	return can_connect_to_parent() == (abi < LANDLOCK_ABI_SCOPES) ? 0 : 4;
+}
+
+static int
+no_landlock(void)
+{
+	return old_landlock(0);
+}
+
+static int
+landlock_of_debian_12(void)
+{
+	return old_landlock(2);
+}
+
+static int
+landlock_with_ports(void)
+{
+	return old_landlock(LANDLOCK_ABI_PORTS);
+}
+
+static int
+landlock_with_scopes(void)
+{
+	return old_landlock(LANDLOCK_ABI_SCOPES);
+}
+
 static int
 worker(void)
 {
-	struct sandbox sandbox = {.resolves = true, .connects = true};
+	struct sandbox sandbox = {
+	    .needs = NEED_NET | NEED_NAMES, .connects = true};
 	int status = enter(&sandbox);
 
 	if (status != 0)
@@ -336,8 +351,44 @@ START_TEST(roles)
 	in_a_child(service_with_a_server);
 	in_a_child(replaced_file);
 	in_a_child(worker);
+	in_a_child(certificate);
+	remove_certificate();
+	in_a_child(no_landlock);
+	in_a_child(landlock_of_debian_12);
+	in_a_child(landlock_with_ports);
+	in_a_child(landlock_with_scopes);
 	ck_assert_int_eq(rmdir(directory), 0);
 	(void)close(abstract_fd);
+}
+END_TEST
+
+START_TEST(what_a_kernel_lacks)
+{
+	static const struct {
+		long abi;
+		bool seccomp, lacks;
+		const char *words[2];
+	} cases[] = {
+	    {6, true, false, {"", ""}},
+	    {9, true, false, {"", ""}},
+	    {4, true, true, {"version 6", "abstract"}},
+	    {3, true, true, {"version 4", "every port"}},
+	    {2, true, true, {"version 4", "every port"}},
+	    {0, true, true, {"no landlock", "every file"}},
+	    {7, false, true, {"this kernel has no seccomp", "system call"}},
+	    {0, false, true, {"no landlock", "no seccomp"}},
+	};
+	struct err text;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		ck_assert_int_eq(sandbox_lacks_of(cases[i].abi,
+				     cases[i].seccomp, &text),
+		    cases[i].lacks);
+		ck_assert_int_eq(text.text[0] != '\0', cases[i].lacks);
+		for (int j = 0; j < 2; j++)
+			ck_assert_ptr_nonnull(
+			    strstr(text.text, cases[i].words[j]));
+	}
 }
 END_TEST
 
@@ -375,6 +426,7 @@ main(void)
 	int failed;
 
 	tcase_add_test(tc, roles);
+	tcase_add_test(tc, what_a_kernel_lacks);
 	tcase_add_test(tc, no_way_back);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
