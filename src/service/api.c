@@ -646,7 +646,7 @@ void
 api_dispatch(struct exchange *x)
 {
 	const char *reason;
-	struct slice rest;
+	struct slice rest = {0};
 	const struct route *route = find_route(x->req.path, &rest);
 	enum ids_result ids = IDS_OK;
 	int status = foreign(x, &reason);
