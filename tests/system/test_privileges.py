@@ -399,7 +399,7 @@ def test_datastore_by_name(prepare, store, sink):
     hosts = etc / "hosts"
     hosts.write_text("127.0.0.1 datastore.test\n")
     c.configure(datastore={"url": store.url.replace(
-        "127.0.0.1", "datastore.test")})
+        "127.0.0.1", "datastore.test"), "tls": "off"})
     c.start(prefix=["unshare", "--mount", "sh", "-c",
                     'mount --bind "$0" /etc && exec "$@"', str(etc)])
     store.disconnect()

@@ -457,7 +457,11 @@ try_bind(void)
 {
 	struct sockaddr_in any = {.sin_family = AF_INET};
 
-	return result_of(bind(socket_fd, (struct sockaddr *)&any, sizeof(any)));
+	int error =
+	    result_of(bind(socket_fd, (struct sockaddr *)&any, sizeof(any)));
+
+	/* The child before this one has bound it. */
+	return error == EINVAL ? 0 : error;
 }
 
 /* An empty one, which the kernel would not take either. */
