@@ -28,6 +28,8 @@ enum {
 
 struct write_lock_memory {
 	_Atomic uint32_t format;
+	/* Processes that wait; too many where one has died. */
+	_Atomic uint32_t n_waiting;
 	/* Change when a byte is released: who waits for that tries again. */
 	_Atomic uint32_t releases[WRITE_LOCK_BYTES];
 };
@@ -126,7 +128,7 @@ await_release(_Atomic uint32_t *releases, uint32_t seen, int64_t timeout_ms)
 }
 
 static int
-take(const struct write_lock *lock, int byte, int64_t deadline_ms)
+await(const struct write_lock *lock, int byte, int64_t deadline_ms)
 {
 	static const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000};
 	_Atomic uint32_t *releases = &lock->memory->releases[byte];
@@ -147,6 +149,21 @@ take(const struct write_lock *lock, int byte, int64_t deadline_ms)
 	}
 }
 
+static int
+take(const struct write_lock *lock, int byte, int64_t deadline_ms)
+{
+	_Atomic uint32_t *n_waiting = &lock->memory->n_waiting;
+	int result;
+
+	if (set_lock(lock, byte, F_WRLCK) == 0)
+		return 0;
+	/* Then try again: who releases it looks at this after that. */
+	(void)atomic_fetch_add(n_waiting, 1);
+	result = await(lock, byte, deadline_ms);
+	(void)atomic_fetch_sub(n_waiting, 1);
+	return result;
+}
+
 static void
 give(const struct write_lock *lock, int byte)
 {
@@ -154,30 +171,42 @@ give(const struct write_lock *lock, int byte)
 
 	/* It is ours: this cannot fail. */
 	(void)set_lock(lock, byte, F_UNLCK);
+	if (atomic_load(&lock->memory->n_waiting) == 0)
+		return;
 	(void)atomic_fetch_add(releases, 1);
 	(void)syscall(SYS_futex, releases, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-int
-write_lock_acquire(struct write_lock *lock, int64_t timeout_ms)
+/* Behind who waits, if there is somebody. */
+static int
+take_turn(const struct write_lock *lock, int64_t timeout_ms)
 {
 	int64_t deadline_ms;
 	int result = -1;
 
-	if (timeout_ms > lock->patience_ms)
-		timeout_ms = lock->patience_ms;
+	if (atomic_load(&lock->memory->n_waiting) == 0 &&
+	    set_lock(lock, WRITE_LOCK_TURN, F_WRLCK) == 0)
+		return 0;
 	deadline_ms = clock_mono_ms() + timeout_ms;
 	if (take(lock, WRITE_LOCK_NEXT, deadline_ms) == 0) {
 		result = take(lock, WRITE_LOCK_TURN, deadline_ms);
 		give(lock, WRITE_LOCK_NEXT);
 	}
-	if (result == 0)
-		lock->patience_ms = INT64_MAX;
-	else
-		lock->patience_ms = timeout_ms / 4 < PATIENCE_MIN_MS
-					? PATIENCE_MIN_MS
-					: timeout_ms / 4;
 	return result;
+}
+
+int
+write_lock_acquire(struct write_lock *lock, int64_t timeout_ms)
+{
+	if (timeout_ms > lock->patience_ms)
+		timeout_ms = lock->patience_ms;
+	if (take_turn(lock, timeout_ms) == 0) {
+		lock->patience_ms = INT64_MAX;
+		return 0;
+	}
+	lock->patience_ms =
+	    timeout_ms / 4 < PATIENCE_MIN_MS ? PATIENCE_MIN_MS : timeout_ms / 4;
+	return -1;
 }
 
 void
