@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: ISC
+"""A child that has been taken over gains nothing by what it shares with the
+others: memory, locks, pipes. See preload/spoiler.c."""
+
+import os
+import signal
+
+import pytest
+
+from cassata import wait_for
+
+N = 40
+
+
+@pytest.fixture
+def hostile(prepare):
+    """A daemon without the sandbox, whose children a signal takes over."""
+    c = prepare(service={"processes": 3},
+                worker={"numWorkerThreads": 3, "lease": "1s"},
+                datastore={"timeout": "400ms"},
+                master={"sandbox": False, "shutdownTimeout": "2s"})
+    c.start(env=c.preload(c.build_preload("spoiler")))
+    return c
+
+
+def pids(c):
+    return {child["pid"] for role in ("service", "worker")
+            for child in c.children(role)}
+
+
+def assert_works(c, sink, path):
+    """Adds are answered, and events delivered once."""
+    for n in range(N):
+        c.schedule("e%s%d" % (path.strip("/"), n), sink.url(path))
+    for n in range(N):
+        c.wait_state("e%s%d" % (path.strip("/"), n), "COMPLETED")
+    assert len(sink.arrivals(path)) == N
+
+
+@pytest.mark.parametrize("role", ["service", "worker"])
+def test_memory_and_locks(hostile, sink, role):
+    """The others neither die nor wait, and the master still counts."""
+    c = hostile
+    before = pids(c)
+    assert len(before) == 6
+    victim = c.children(role)[0]["pid"]
+    os.kill(victim, signal.SIGRTMAX)
+    assert_works(c, sink, "/a")
+    assert c.get("/metrics").status == 200
+    assert c.get("/readyz").status == 200
+    # A worker that starts believes nothing of it, either.
+    os.kill(c.children("worker")[-1]["pid"], signal.SIGKILL)
+    wait_for(lambda: len(pids(c)) == 6 and pids(c) != before,
+             what="a new worker")
+    assert_works(c, sink, "/b")
+    # It was at it all the time, and nobody else has ended.
+    assert victim in pids(c)
+    assert len(pids(c) & before) == 5
+
+
+@pytest.mark.parametrize("role", ["service", "worker"])
+def test_pipes(hostile, sink, role):
+    """It ends at once, and makes one line in the log."""
+    c = hostile
+    before = pids(c)
+    victim = c.children(role)[0]["pid"]
+    os.kill(victim, signal.SIGRTMAX - 1)
+    wait_for(lambda: len(pids(c)) == 6 and victim not in pids(c),
+             what="its successor")
+    assert len(pids(c) & before) == 5
+    assert_works(c, sink, "/a")
+    lines = [line for line in c.log_text().splitlines()
+             if " master[" in line and "report" in line]
+    assert len(lines) == 1, lines
+    assert "killed for a false report" in lines[0]
