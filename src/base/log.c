@@ -11,13 +11,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/slice.h"
 
 struct line {
@@ -49,28 +49,15 @@ static struct {
     .name = "cassatad",
 };
 
-static bool
-only_root_writes_beside(const char *path)
-{
-	char dir[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	int len = slash == NULL ? 0 : (int)(slash - path + 1);
-	struct stat st;
-
-	(void)snprintf(dir, sizeof(dir), "%.*s.", len, path);
-	return stat(dir, &st) == 0 && st.st_uid == 0 &&
-	       (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
-}
-
-/* Who can write beside the log can make it a link to any file of root's. */
+/* Who can write beside the log can make it a link to any file of ours. */
 static int
-open_file(const char *path)
+open_file(const char *path, struct err *err)
 {
-	int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY;
+	int flags = O_WRONLY | O_APPEND | O_CREAT;
 
-	if (geteuid() == 0 && !only_root_writes_beside(path))
+	if (!file_dir_is_ours(path))
 		flags |= O_NOFOLLOW;
-	return open(path, flags, 0640);
+	return file_open(path, flags, 0640, err);
 }
 
 int
@@ -78,6 +65,7 @@ log_open(const char *destination, enum log_level level, size_t line_bytes,
     struct err *err)
 {
 	const char *path = "";
+	struct err reason;
 	int fd = -1;
 
 	assert(line_bytes >= LOG_LINE_BYTES_MIN &&
@@ -90,9 +78,10 @@ log_open(const char *destination, enum log_level level, size_t line_bytes,
 		path = destination;
 		if (strlen(path) >= sizeof(state.path))
 			return err_set(err, "log path too long");
-		fd = open_file(path);
+		fd = open_file(path, &reason);
 		if (fd == -1)
-			return err_errno(err, "cannot open log %s", path);
+			return err_set(err, "cannot open log %s: %s", path,
+			    reason.text);
 	}
 	if (state.path[0] != '\0')
 		fd_close(&state.fd);
@@ -120,11 +109,16 @@ replace_file(int fd)
 int
 log_reopen(void)
 {
+	struct err reason;
+	int fd;
+
 	if (state.path[0] == '\0')
 		return -1;
-	if (replace_file(open_file(state.path)) == 0)
+	fd = open_file(state.path, &reason);
+	if (fd != -1 && replace_file(fd) == 0)
 		return 0;
-	log_warn("cannot reopen log %s", state.path);
+	log_warnx("cannot reopen log %s: %s", state.path,
+	    fd == -1 ? reason.text : strerror(errno));
 	return -1;
 }
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/file.h"
 #include "config/config_key.h"
 #include "config/config_yaml.h"
 
@@ -162,15 +163,15 @@ on_setting(void *arg, const struct config_setting *setting)
 		set_values(ld, key, setting);
 }
 
-/* The whole file with a NUL behind it, or NULL with errno. Closes fd. */
+/* The whole file with a NUL behind it, or NULL with err. Closes fd. */
 static char *
-read_file(int fd, size_t max, size_t *len)
+read_file(int fd, size_t max, size_t *len, struct err *err)
 {
-	FILE *f = fd == -1 ? NULL : fdopen(fd, "r");
+	FILE *f = fdopen(fd, "r");
 	char *text;
-	int saved_errno;
 
 	if (f == NULL) {
+		(void)err_set(err, "%s", strerror(errno));
 		fd_close(&fd);
 		return NULL;
 	}
@@ -185,10 +186,9 @@ read_file(int fd, size_t max, size_t *len)
 		if (!ferror(f))
 			errno = EFBIG;
 	}
-	saved_errno = errno;
+	(void)err_set(err, "%s", strerror(errno));
 	(void)fclose(f);
 	free(text);
-	errno = saved_errno;
 	return NULL;
 }
 
@@ -207,10 +207,11 @@ load_file(struct load *ld)
 {
 	const struct config_handler handler = {on_section, on_setting, ld};
 	bool guarded = ld->in_state_dir && geteuid() == 0;
-	int fd =
-	    open(ld->file, O_RDONLY | O_CLOEXEC | (guarded ? O_NOFOLLOW : 0));
+	struct err reason;
+	int fd = file_open(
+	    ld->file, O_RDONLY | (guarded ? O_NOFOLLOW : 0), 0, &reason);
 	size_t len = 0;
-	char *text;
+	char *text = NULL;
 
 	if (guarded && fd != -1 && !is_roots(fd)) {
 		config_error(ld->errors, ld->file, nowhere,
@@ -219,10 +220,11 @@ load_file(struct load *ld)
 		fd_close(&fd);
 		return;
 	}
-	text = read_file(fd, FILE_BYTES_MAX, &len);
+	if (fd != -1)
+		text = read_file(fd, FILE_BYTES_MAX, &len, &reason);
 	if (text == NULL)
 		config_error(ld->errors, ld->file, nowhere,
-		    "cannot be read: %s", strerror(errno));
+		    "cannot be read: %s", reason.text);
 	else
 		config_yaml_read(ld->file, text, len, &handler, ld->errors);
 	free(text);
@@ -454,26 +456,42 @@ check(struct load *ld)
 		    longest, path);
 }
 
+/* The content of the password file, or NULL with err. */
+static char *
+read_password_file(const char *path, struct err *err)
+{
+	int fd = file_open(path, O_RDONLY, 0, err);
+	struct stat st;
+	size_t len;
+
+	if (fd == -1)
+		return NULL;
+	if (fstat(fd, &st) == 0 &&
+	    (st.st_mode & (S_IRWXO | S_IWGRP | S_IXGRP)) == 0)
+		return read_file(fd, PASSWORD_BYTES_MAX, &len, err);
+	(void)err_set(
+	    err, "others can read or change it: chmod u=rw,g=r,o= %s", path);
+	fd_close(&fd);
+	return NULL;
+}
+
 /* The file's password wins over the environment's. */
 static void
 read_password(struct load *ld)
 {
 	struct config_datastore *ds = &ld->cfg->datastore;
 	const char *password = getenv(CONFIG_PASSWORD_VARIABLE);
-	size_t len;
+	struct err reason;
 
 	if (ds->password_file != NULL) {
-		ds->password =
-		    read_file(open(ds->password_file, O_RDONLY | O_CLOEXEC),
-			PASSWORD_BYTES_MAX, &len);
-		if (ds->password != NULL) {
+		ds->password = read_password_file(ds->password_file, &reason);
+		if (ds->password != NULL)
 			ds->password[strcspn(ds->password, "\r\n")] = '\0';
-			return;
-		}
-		config_error(ld->errors, ld->file,
-		    mark_of_target(ld, AT(datastore.password_file)),
-		    "passwordFile %s cannot be read: %s", ds->password_file,
-		    strerror(errno));
+		else
+			config_error(ld->errors, ld->file,
+			    mark_of_target(ld, AT(datastore.password_file)),
+			    "passwordFile %s cannot be read: %s",
+			    ds->password_file, reason.text);
 	} else if (password != NULL && *password != '\0') {
 		ds->password = strdup(password);
 		if (ds->password == NULL)

@@ -17,9 +17,11 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "proc/control_client.h"
 #include "proc/control_proto.h"
 #include "proc/data_dir.h"
+#include "proc/executable.h"
 #include "proc/privileges.h"
 #include "store/store.h"
 
@@ -30,37 +32,56 @@ enum {
 	STOP_GRACE_MS = 10000, /* beyond the daemon's own time-out */
 };
 
-/*
- * The process that holds the lock of the pid file: 0 for none, -1 when the file
- * cannot be read. The lock tells the truth where a number in a file may be that
- * of another process by now. *left_behind: a file without a holder.
- */
+/* Who holds the lock; 0 for nobody, or -1 with errno. */
 static pid_t
-running(const struct ctl *ctl, bool *left_behind)
+lock_holder(int fd)
 {
 	/* The first byte is the holder's. While another process takes over it
 	 * may be free, but not the rest. */
 	struct flock lock = {
 	    .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
-	/* No link: it may lead to a file that a process of root's locks. No
-	 * wait for the writer of a pipe. */
-	int fd = open(ctl->cfg.master.pid_file,
-	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	int status;
+	int status = fcntl(fd, F_GETLK, &lock);
 
-	*left_behind = false;
-	if (fd == -1)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
-	status = fcntl(fd, F_GETLK, &lock);
 	if (status == 0 && lock.l_type == F_UNLCK) {
 		lock = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
 		status = fcntl(fd, F_GETLK, &lock);
 	}
-	close(fd);
 	if (status == -1)
 		return -1;
-	*left_behind = lock.l_type == F_UNLCK;
 	return lock.l_type == F_UNLCK ? 0 : lock.l_pid;
+}
+
+/*
+ * The process that holds the lock of the pid file: 0 for none, -1 with err when
+ * that is unknown. The lock tells the truth where a number in a file may be
+ * that of another process by now. *left_behind: a file without a holder.
+ */
+static pid_t
+running(const struct ctl *ctl, bool *left_behind, struct err *err)
+{
+	const char *path = ctl->cfg.master.pid_file;
+	struct err reason;
+	/* No link: it may lead to a file that a process of root's locks. */
+	int fd = file_open(path, O_RDONLY | O_NOFOLLOW, 0, &reason);
+	pid_t pid;
+
+	*left_behind = false;
+	if (fd == -1 && (errno == ENOENT || errno == ENOTDIR))
+		return 0;
+	if (fd == -1)
+		return err_set(err, "%s: %s", path, reason.text);
+	pid = lock_holder(fd);
+	if (pid == -1) {
+		(void)err_errno(err, "%s", path);
+	} else if (pid > 0 && executable_is_daemon(pid) == 0) {
+		(void)err_set(err, "%s is locked by process %ld, which is no "
+				   "cassatad",
+		    path, (long)pid);
+		pid = -1;
+	}
+	close(fd);
+	*left_behind = pid == 0;
+	return pid;
 }
 
 /* cassatad lies beside this program, or where it was installed. */
@@ -145,9 +166,12 @@ int
 ctl_start(struct ctl *ctl)
 {
 	bool left_behind;
-	pid_t pid = running(ctl, &left_behind);
+	struct err err;
+	pid_t pid = running(ctl, &left_behind, &err);
 	int status;
 
+	if (pid == -1)
+		return ctl_fail(ctl, "%s", err.text);
 	if (pid > 0) {
 		printf("already running (pid %d)\n", (int)pid);
 		return CTL_OK;
@@ -155,7 +179,7 @@ ctl_start(struct ctl *ctl)
 	status = run_daemon(ctl);
 	if (status != CTL_OK)
 		return status;
-	pid = running(ctl, &left_behind);
+	pid = running(ctl, &left_behind, &err);
 	if (pid <= 0)
 		return ctl_fail(ctl, "the daemon started but has gone again");
 	printf("started (pid %d)\n", (int)pid);
@@ -201,11 +225,12 @@ static int
 stop_running(const struct ctl *ctl, pid_t pid, int *fd)
 {
 	bool left_behind;
+	struct err err;
 	pid_t asked = 0;
 	int64_t end_ms = clock_mono_ms() +
 	    ctl->cfg.master.shutdown_timeout_ms + STOP_GRACE_MS;
 
-	for (; pid > 0; pid = running(ctl, &left_behind)) {
+	for (; pid > 0; pid = running(ctl, &left_behind, &err)) {
 		if (pid != asked && ask_to_stop(ctl, pid, fd) != CTL_OK)
 			return CTL_FAILED;
 		asked = pid;
@@ -214,6 +239,8 @@ stop_running(const struct ctl *ctl, pid_t pid, int *fd)
 			    ctl, "pid %d is still there", (int)pid);
 		pause_ms(POLL_MS);
 	}
+	if (pid == -1)
+		return ctl_fail(ctl, "%s", err.text);
 	/* It lets go of the lock shortly before its end. */
 	(void)wait_for_end(*fd, STOP_GRACE_MS);
 	printf("stopped (pid %d)\n", (int)asked);
@@ -224,12 +251,12 @@ int
 ctl_stop(struct ctl *ctl)
 {
 	bool left_behind;
-	pid_t pid = running(ctl, &left_behind);
+	struct err err;
+	pid_t pid = running(ctl, &left_behind, &err);
 	int status, fd = -1;
 
 	if (pid == -1)
-		return ctl_fail(ctl, "%s: %s", ctl->cfg.master.pid_file,
-		    strerror(errno));
+		return ctl_fail(ctl, "%s", err.text);
 	if (pid == 0) {
 		printf("not running\n");
 		return CTL_OK;
@@ -402,7 +429,7 @@ ctl_status(struct ctl *ctl)
 	bool absent, left_behind;
 	int status;
 
-	if (running(ctl, &left_behind) == 0) {
+	if (running(ctl, &left_behind, &err) == 0) {
 		printf("not running\n");
 		return left_behind ? CTL_STATUS_DEAD : CTL_STATUS_STOPPED;
 	}
@@ -478,7 +505,7 @@ ctl_upgrade(struct ctl *ctl)
 	struct err err;
 	int status, old_fd;
 
-	if (running(ctl, &left_behind) == 0) {
+	if (running(ctl, &left_behind, &err) == 0) {
 		(void)ctl_fail(ctl, "not running");
 		return CTL_NOT_RUNNING;
 	}

@@ -2,7 +2,6 @@
 #include "master/control.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +21,7 @@
 #include "base/loop.h"
 #include "master/master.h"
 #include "proc/control_proto.h"
+#include "proc/executable.h"
 #include "proc/sandbox.h"
 #include "proc/metrics.h"
 
@@ -33,8 +33,6 @@ enum {
 	REFUSAL_QUIET_MS = 60000,
 };
 
-/* What the kernel puts behind the name of a file that is gone. */
-#define DELETED " (deleted)"
 
 struct client {
 	LIST_ENTRY(client) entry;
@@ -504,44 +502,6 @@ on_pause_over(void *arg)
 
 /* ---- who may speak ---- */
 
-/* The name of a process' executable, which an update may have replaced. */
-static int
-executable(const char *process, char *name, size_t size)
-{
-	char link[32], path[PATH_MAX];
-	const char *slash;
-	ssize_t n;
-
-	(void)snprintf(link, sizeof(link), "/proc/%s/exe", process);
-	n = readlink(link, path, sizeof(path) - 1);
-	if (n <= 0)
-		return -1;
-	path[n] = '\0';
-	slash = strrchr(path, '/');
-	n = snprintf(name, size, "%s", slash == NULL ? path : slash + 1);
-	if (n >= (ssize_t)strlen(DELETED) &&
-	    strcmp(name + n - strlen(DELETED), DELETED) == 0)
-		name[n - (ssize_t)strlen(DELETED)] = '\0';
-	return 0;
-}
-
-/*
- * A child of a master before this one is none of ours, but runs the daemon's
- * program, too, and can execute no other. Who cannot be looked at any more did
- * not wait for an answer.
- */
-static bool
-runs_daemon(pid_t pid)
-{
-	char mine[NAME_MAX + 1], its[NAME_MAX + 1], process[16];
-
-	(void)snprintf(process, sizeof(process), "%ld", (long)pid);
-	if (executable("self", mine, sizeof(mine)) == -1)
-		return false; /* no /proc */
-	return executable(process, its, sizeof(its)) == -1 ||
-	       strcmp(mine, its) == 0;
-}
-
 /* Whoever made it speak here would try again. */
 static void
 end_child(struct place *place)
@@ -580,8 +540,10 @@ log_refusal(struct control *control, const struct ucred *peer)
 }
 
 /*
- * Root and whom the daemon runs as; the socket's mode says the same. But no
- * child, which may be of the same user. Process 0 is one outside of our
+ * Root, which no child is, and whom the daemon runs as; the socket's mode says
+ * the same. But no child, which may be of that user. One of a master before this one is
+ * known by its program, since no child can execute another; who cannot be
+ * looked at any more did not wait for an answer. Process 0 is outside of our
  * namespace, where no child can be.
  */
 static bool
@@ -598,10 +560,10 @@ may_control(struct control *control, int fd)
 	child = peer.pid == 0 ? NULL : find_child(control->master, peer.pid);
 	if (child != NULL)
 		end_child(child);
-	else if (peer.uid == 0 && geteuid() != 0)
+	else if (peer.uid == 0)
 		return true;
 	else if (peer.uid == geteuid() &&
-		 (peer.pid == 0 || !runs_daemon(peer.pid)))
+		 (peer.pid == 0 || executable_is_daemon(peer.pid) == 0))
 		return true;
 	log_refusal(control, &peer);
 	return false;

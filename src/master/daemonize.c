@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/file.h"
 
 static const char ready_line[] = "ready\n";
 
@@ -196,16 +197,18 @@ int
 pidfile_lock(struct pidfile *pidfile, const char *path, struct err *err)
 {
 	enum lock_result result;
+	struct err reason;
 	pid_t holder = 0;
 	int fd;
 
 	if (set_path(pidfile, path, err) == -1)
 		return -1;
 	do {
-		fd =
-		    open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+		fd = file_open(
+		    path, O_RDWR | O_CREAT | O_NOFOLLOW, 0644, &reason);
 		if (fd == -1)
-			return err_errno(err, "cannot open %s", path);
+			return err_set(
+			    err, "cannot open %s: %s", path, reason.text);
 		result = try_lock(fd, path, &holder);
 		if (result == LOCK_FAILED)
 			(void)err_errno(err, "cannot lock %s", path);
@@ -232,13 +235,14 @@ pidfile_follow(struct pidfile *pidfile, const char *path, struct err *err)
 {
 	struct flock first = range(F_WRLCK, FIRST_BYTE, 1);
 	struct flock second = range(F_WRLCK, SECOND_BYTE, 1);
+	struct err reason;
 	int fd;
 
 	if (set_path(pidfile, path, err) == -1)
 		return -1;
-	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	fd = file_open(path, O_RDWR | O_NOFOLLOW, 0, &reason);
 	if (fd == -1)
-		return err_errno(err, "cannot open %s", path);
+		return err_set(err, "cannot open %s: %s", path, reason.text);
 	if (fcntl(fd, F_GETLK, &first) == -1) {
 		(void)err_errno(err, "cannot lock %s", path);
 	} else if (first.l_type == F_UNLCK || first.l_pid != getppid()) {

@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/sigpipe.h"
 #include "master/control.h"
@@ -277,11 +278,15 @@ int
 upgrade_begin(struct master *m, struct err *err)
 {
 	struct upgrade *u;
+	struct err reason;
 	int fds[2];
 
 	/* The container or machine would end with it. */
 	if (getpid() == 1)
 		return err_set(err, "process 1 cannot be replaced");
+	if (file_check_program(m->options.program, &reason) == -1)
+		return err_set(
+		    err, "the program is not executed: %s", reason.text);
 	u = calloc(1, sizeof(*u));
 	if (u == NULL)
 		return err_set(err, "out of memory");

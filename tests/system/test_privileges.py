@@ -191,8 +191,8 @@ def test_rotated_log_of_root(prepare, store, sink):
 @needs_root
 @pytest.mark.parametrize("link", [os.symlink, os.link])
 def test_log_that_leads_elsewhere(prepare, store, link):
-    """By a link that the user has laid: it does not make root's file theirs,
-    nor writes to what only root can write to by a symbolic one."""
+    """By a link that the user has laid: nothing is written there, and root's
+    file does not become theirs."""
     c = prepare(master={"user": "nobody"})
     for_nobody(c, store)
     log = c.state_dir / "log"
@@ -203,13 +203,12 @@ def test_log_that_leads_elsewhere(prepare, store, link):
     os.rename(str(log), str(log) + ".1")
     link(str(secret), str(log))
     c.send(signal.SIGUSR1)
-    if link is os.symlink:
-        wait_for(lambda: "cannot reopen log" in read_text(str(log) + ".1"),
-                 what="a line in the log")
-        assert secret.read_text() == "root's\n"
-    assert c.reload() == ("ok\n" if link is os.link else
-                          "error: cannot open log %s: Too many levels of "
-                          "symbolic links\n" % log)
+    wait_for(lambda: "cannot reopen log" in read_text(str(log) + ".1"),
+             what="a line in the log")
+    assert secret.read_text() == "root's\n"
+    assert c.reload() == "error: cannot open log %s: %s\n" % (
+        log, "Too many levels of symbolic links" if link is os.symlink else
+        "it has a second name (hard link)")
     assert secret.stat().st_uid == 0
 
 
@@ -603,8 +602,68 @@ def test_pid_file_that_leads_elsewhere(prepare):
     assert "symbolic links" in result.stderr
     pid_file.unlink()
     os.mkfifo(str(pid_file))
-    assert c.ctl("stop").returncode == 0
+    for word in "stop", "start":
+        result = c.ctl(word)
+        assert result.returncode == 1
+        assert "it is no regular file" in result.stderr
     pid_file.unlink()
+
+
+def test_pid_file_of_another_program(prepare):
+    """Whoever holds its lock is not stopped unless it is a cassatad."""
+    c = prepare()
+    code = "import fcntl; f = open(%r, 'w'); fcntl.lockf(f, fcntl.LOCK_EX); " \
+        "print(flush=True); input()" % str(c.state_dir / "cassatad.pid")
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as holder:
+        holder.stdout.readline()
+        for word in "stop", "start":
+            result = c.ctl(word)
+            assert result.returncode == 1
+            assert "by process %d, which is no cassatad" % holder.pid in \
+                result.stderr
+        holder.communicate(b"\n")
+    assert holder.returncode == 0
+
+
+def test_pipe_for_a_configuration(launch):
+    """Nobody waits for whoever might write to it."""
+    c = launch()
+    text = c.config_file.read_text()
+    c.config_file.unlink()
+    os.mkfifo(str(c.config_file))
+    assert "it is no regular file" in c.reload()
+    for word in "check-config", "start":
+        result = c.ctl(word)
+        assert result.returncode == 1
+        assert "it is no regular file" in result.stderr
+    c.config_file.unlink()
+    c.config_file.write_text(text)
+    assert c.reload() == "ok\n"
+
+
+def test_start_with_a_pipe_for_a_log(prepare):
+    c = prepare()
+    log = c.directory / "pipe"
+    os.mkfifo(str(log))
+    c.configure(log={"destination": str(log)})
+    result = c.ctl("start")
+    assert result.returncode == 1
+    assert "cannot open log %s: it is no regular file" % log in result.stderr
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o660])
+def test_password_file_of_others(prepare, store, mode):
+    c = prepare()
+    secret = c.directory / "secret"
+    secret.write_text("secret\n")
+    secret.chmod(mode)
+    c.configure(datastore={"passwordFile": str(secret)})
+    result = c.ctl("check-config")
+    assert result.returncode == 1
+    assert "chmod u=rw,g=r,o= %s" % secret in result.stderr
+    secret.chmod(0o640)
+    assert c.ctl("check-config").returncode == 0
 
 
 def test_password_stays_secret(prepare, store, sink):

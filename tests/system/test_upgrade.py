@@ -436,7 +436,7 @@ def test_refused_schema(launch, store):
 
 
 @pytest.mark.parametrize("content, reason", [
-    (None, "cannot execute .*/cassatad: No such file or directory"),
+    (None, "not executed: .*/cassatad: No such file or directory"),
     (b"\0", "cannot execute .*/cassatad: Exec format error"),
     (b"#!/bin/sh\nexit 3\n", ".*/cassatad exited with code 3"),
     (b"#!/bin/sh\nkill -9 $$\n", ".*/cassatad died from SIGKILL"),
@@ -460,6 +460,28 @@ def test_refused_programs(prepare, own_programs, content, reason):
     upgrade(c)
 
 
+def test_program_of_everybody(prepare, own_programs):
+    """What anybody can have put there is not executed."""
+    c = prepare()
+    c.builddir = own_programs
+    c.start()
+    for path in own_programs / "cassatad", own_programs:
+        mode = path.stat().st_mode & 0o777
+        path.chmod(mode | 0o002)
+        refused(c, "not executed: everybody can write to %s" % path)
+        path.chmod(mode)
+    # The one that runs stays root's.
+    replace_program(own_programs, (own_programs / "cassatad").read_bytes())
+    if os.geteuid() == 0:
+        for path in own_programs / "cassatad", own_programs:
+            owner = path.stat().st_uid
+            os.chown(str(path), 1 + owner, -1)
+            refused(c, "not executed: %s/? belongs to user %d" % (
+                path, 1 + owner))
+            os.chown(str(path), owner, -1)
+    upgrade(c)
+
+
 def test_upgrade_of_nothing(prepare):
     result = prepare().ctl("upgrade")
     assert result.returncode == 7
@@ -472,10 +494,10 @@ class Held:
     def __init__(self, c, programs):
         self._c = c
         self._gate = programs / "gate"
-        os.replace(programs / "cassatad", programs / "real")
+        os.replace(programs / "cassatad", programs / "cassatad-real")
         replace_program(programs, (
             "#!/bin/sh\nwhile [ ! -e %s ]; do sleep 0.02; done\n"
-            "exec %s/real \"$@\"\n" % (self._gate, programs)).encode())
+            "exec %s/cassatad-real \"$@\"\n" % (self._gate, programs)).encode())
         before = set(c.processes())
         self.answer = []
         self._thread = threading.Thread(

@@ -925,13 +925,20 @@ START_TEST(test_long_state_directory)
 END_TEST
 
 static void
+write_secret(const char *content)
+{
+	write_file("secret", content);
+	ck_assert_int_eq(chmod("secret", 0640), 0);
+}
+
+static void
 check_password(
     const char *content, const char *environment, const char *expected)
 {
 	write_file("c.yaml",
 	    content != NULL ? "datastore: {passwordFile: secret}\n" : "");
 	if (content != NULL)
-		write_file("secret", content);
+		write_secret(content);
 	if (environment != NULL)
 		setenv("CASSATA_DATASTORE_PASSWORD", environment, 1);
 	else
@@ -940,6 +947,39 @@ check_password(
 	ck_assert_pstr_eq(cfg.datastore.password, expected);
 	done();
 }
+
+static void
+refuse_secret(mode_t mode, const char *reason)
+{
+	ck_assert_int_eq(chmod("secret", mode), 0);
+	write_file("c.yaml", "datastore: {passwordFile: secret}\n");
+	ck_assert_int_eq(load("c.yaml", dir), -1);
+	ck_assert_uint_eq(errors.len, 1);
+	ck_assert_ptr_nonnull(strstr(errors.list[0].text, reason));
+	ck_assert_ptr_null(cfg.datastore.password);
+	done();
+}
+
+START_TEST(test_password_that_is_none)
+{
+	write_secret("secret");
+	refuse_secret(0644, "chmod u=rw,g=r,o= ");
+	refuse_secret(0660, "chmod u=rw,g=r,o= ");
+	refuse_secret(0601, "chmod u=rw,g=r,o= ");
+	/* Neither of them is waited for. */
+	ck_assert_int_eq(unlink("secret"), 0);
+	ck_assert_int_eq(mkfifo("secret", 0600), 0);
+	refuse_secret(0600, "it is no regular file");
+}
+END_TEST
+
+START_TEST(test_pipe)
+{
+	ck_assert_int_eq(mkfifo("c.yaml", 0600), 0);
+	load_unreadable(
+	    "c.yaml", "c.yaml: cannot be read: it is no regular file");
+}
+END_TEST
 
 START_TEST(test_password)
 {
@@ -987,6 +1027,7 @@ config_suite(void)
 	tcase_add_test(tc, test_nothing_in_the_file);
 	tcase_add_test(tc, test_no_value_means_the_default);
 	tcase_add_test(tc, test_unreadable);
+	tcase_add_test(tc, test_pipe);
 	tcase_add_test(tc, test_file_size);
 	tcase_add_test(tc, test_paths);
 	tcase_add_test(tc, test_state_directory);
@@ -996,6 +1037,7 @@ config_suite(void)
 	tcase_add_test(tc, test_paths_in_spite_of_errors);
 	tcase_add_test(tc, test_long_state_directory);
 	tcase_add_test(tc, test_password);
+	tcase_add_test(tc, test_password_that_is_none);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

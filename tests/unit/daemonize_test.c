@@ -240,6 +240,29 @@ START_TEST(test_pidfile_nowhere)
 }
 END_TEST
 
+/* Not waited for, and what has another name is not written to. */
+START_TEST(test_pidfile_that_is_none)
+{
+	struct pidfile pidfile;
+	struct err err;
+	char other[PATH_MAX + 8];
+
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	ck_assert_int_eq(pidfile_lock(&pidfile, path, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "it is no regular file"));
+	ck_assert_int_eq(pidfile_follow(&pidfile, path, &err), -1);
+	ck_assert_int_eq(unlink(path), 0);
+	write_file("precious");
+	(void)snprintf(other, sizeof(other), "%s.link", path);
+	ck_assert_int_eq(link(path, other), 0);
+	ck_assert_int_eq(chmod(dir, 0777), 0);
+	ck_assert_int_eq(pidfile_lock(&pidfile, path, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "hard link"));
+	ck_assert_int_eq(chmod(dir, 0700), 0);
+	ck_assert_int_eq(unlink(other), 0);
+}
+END_TEST
+
 enum life { LIFE_READY, LIFE_FAILS, LIFE_DIES, LIFE_NO_DIRECTORY };
 
 static const struct {
@@ -324,6 +347,7 @@ main(void)
 	tcase_add_test(tc, test_pidfile_follower_fails);
 	tcase_add_test(tc, test_pidfile_of_no_parent);
 	tcase_add_test(tc, test_pidfile_nowhere);
+	tcase_add_test(tc, test_pidfile_that_is_none);
 	tcase_add_loop_test(tc, test_first_process_tells, 0,
 	    (int)(sizeof(lives) / sizeof(lives[0])));
 	suite_add_tcase(s, tc);

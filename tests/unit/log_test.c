@@ -231,6 +231,40 @@ START_TEST(test_reopen_fails)
 }
 END_TEST
 
+/* Neither waited for nor written to. */
+START_TEST(test_no_file)
+{
+	struct err err;
+	int fd = log_fd();
+
+	ck_assert_int_eq(rename(path, old_path), 0);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	ck_assert_int_eq(log_reopen(), -1);
+	ck_assert_int_eq(log_fd(), fd);
+	ck_assert_int_eq(log_open(path, LOG_LEVEL_INFO, LINE_BYTES, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "it is no regular file"));
+	ck_assert_ptr_nonnull(
+	    strstr(read_file(old_path), "it is no regular file"));
+}
+END_TEST
+
+/* A second name may be that of a file that is not a log. */
+START_TEST(test_second_name)
+{
+	ck_assert_int_eq(chmod(dir, 0777), 0);
+	ck_assert_int_eq(link(path, old_path), 0);
+	ck_assert_int_eq(log_reopen(), -1);
+	ck_assert_ptr_nonnull(strstr(read_file(path), "hard link"));
+	ck_assert_int_eq(unlink(old_path), 0);
+	ck_assert_int_eq(log_reopen(), 0);
+	ck_assert_int_eq(rename(path, old_path), 0);
+	ck_assert_int_eq(symlink(old_path, path), 0);
+	ck_assert_int_eq(log_reopen(), -1);
+	ck_assert_int_eq(chmod(dir, 0700), 0);
+	ck_assert_int_eq(log_reopen(), 0);
+}
+END_TEST
+
 /* As a child does, which another process opens the log for. */
 START_TEST(test_use)
 {
@@ -359,6 +393,8 @@ main(void)
 	    tc, test_long_lines, 0, COUNT(fillers) * COUNT(line_bytes));
 	tcase_add_test(tc, test_reopen);
 	tcase_add_test(tc, test_reopen_fails);
+	tcase_add_test(tc, test_no_file);
+	tcase_add_test(tc, test_second_name);
 	tcase_add_test(tc, test_use);
 	tcase_add_test(tc, test_cut);
 	tcase_add_test(tc, test_cut_before_reopen);
