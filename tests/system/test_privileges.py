@@ -312,6 +312,45 @@ def test_what_the_kernel_lacks_is_said(launch):
         assert c.log_text().count(said) == 1
 
 
+def test_attacks_of_children(prepare, store):
+    """On the master of an ordinary user, who is also theirs, and on the
+    terminal that it was started from."""
+    c = prepare(worker={"workerThreadPollingInterval": "100ms"})
+    score = c.directory / "score"
+    score.write_bytes(bytes(16))
+    score.chmod(0o666)
+    master, terminal = os.openpty()
+    try:
+        os.chmod(os.ttyname(terminal), 0o666)
+        c.process = subprocess.Popen(
+            ["setsid", "--ctty", *as_nobody(c, store), *c.command()],
+            stdin=terminal, stdout=terminal, stderr=terminal,
+            env=c.environment(ATTACK=str(score),
+                              **c.preload(c.build_preload("attack"))))
+        c.pid = c.process.pid
+        c.wait_ready()
+        limits = read_text("/proc/%d/limits" % c.pid)
+        with open(str(score), "r+b") as f:
+            f.write(struct.pack("I", 1))
+
+        def counts():
+            """Whether the last attempt is over, too."""
+            _, made, succeeded, n = struct.unpack("IIII", score.read_bytes())
+            return made > n and (succeeded, n)
+        succeeded, n = wait_for(counts, 30, "the attempts")
+        assert n > 0 and succeeded == 0
+        assert read_text("/proc/%d/limits" % c.pid) == limits
+        assert c.reload() == "ok\n"
+        # The program reads nothing of the terminal: what was typed is there.
+        os.set_blocking(terminal, False)
+        with pytest.raises(BlockingIOError):
+            os.read(terminal, 1)
+        c.stop()
+    finally:
+        os.close(master)
+        os.close(terminal)
+
+
 def terminal_of(pid):
     """The number of the controlling terminal, 0 for none."""
     with open("/proc/%d/stat" % pid) as f:
