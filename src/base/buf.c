@@ -20,12 +20,26 @@ buf_init_within(struct buf *buf, size_t max, struct buf_budget *budget)
 	*buf = (struct buf){.max = max, .budget = budget};
 }
 
+static void
+count(struct buf_budget *budget, size_t more, size_t less)
+{
+	for (; budget != NULL; budget = budget->whole)
+		budget->used += more - less;
+}
+
+void
+buf_move(struct buf *buf, struct buf_budget *budget)
+{
+	count(buf->budget, 0, buf->cap);
+	count(budget, buf->cap, 0);
+	buf->budget = budget;
+}
+
 void
 buf_free(struct buf *buf)
 {
 	free(buf->p);
-	if (buf->budget != NULL)
-		buf->budget->used -= buf->cap;
+	count(buf->budget, 0, buf->cap);
 	buf_init_within(buf, buf->max, buf->budget);
 }
 
@@ -37,13 +51,23 @@ buf_reset(struct buf *buf)
 }
 
 static bool
+has_room(const struct buf_budget *budget, size_t more)
+{
+	const struct buf_budget *whole = budget->whole;
+
+	if (whole == NULL)
+		return budget->used <= budget->max &&
+		       more <= budget->max - budget->used;
+	return has_room(whole, more) &&
+	       (budget->used + more <= budget->max ||
+		   budget->used + more <= whole->max - whole->used - more);
+}
+
+static bool
 affordable(const struct buf *buf, size_t cap)
 {
-	const struct buf_budget *budget = buf->budget;
-
-	return budget == NULL || cap <= BUF_SMALL_BYTES ||
-	       (budget->used <= budget->max &&
-		   cap - buf->cap <= budget->max - budget->used);
+	return buf->budget == NULL || cap <= BUF_SMALL_BYTES ||
+	       has_room(buf->budget, cap - buf->cap);
 }
 
 int
@@ -69,8 +93,7 @@ buf_reserve(struct buf *buf, size_t more)
 	p = realloc(buf->p, cap + 1);
 	if (p == NULL)
 		return -1;
-	if (buf->budget != NULL)
-		buf->budget->used += cap - buf->cap;
+	count(buf->budget, cap, buf->cap);
 	buf->p = p;
 	buf->cap = cap;
 	return 0;

@@ -9,11 +9,14 @@
 
 /*
  * What several bufs may take together, in bytes. Up to BUF_SMALL_BYTES a buf
- * is counted but never refused: there is always room to say no.
+ * is counted but never refused: there is always room to say no. A part of
+ * another budget may have max of it, and beyond that as much as it leaves to
+ * others: one alone gets half of the whole, and two a third each.
  */
 struct buf_budget {
 	size_t used;
 	size_t max;
+	struct buf_budget *whole; /* NULL: it is no part */
 };
 
 enum { BUF_SMALL_BYTES = 8192 };
@@ -37,6 +40,9 @@ void buf_init(struct buf *buf, size_t max);
 
 /* The same; its memory counts in the budget, which must outlive it. */
 void buf_init_within(struct buf *buf, size_t max, struct buf_budget *budget);
+
+/* From now on its memory counts there. */
+void buf_move(struct buf *buf, struct buf_budget *budget);
 
 /* Frees the bytes; the buf is as after buf_init. */
 void buf_free(struct buf *buf);

@@ -15,6 +15,7 @@ enum {
 	KEEP_OUT_BYTES = 2 * 1024, /* an idle connection keeps no more */
 	ANSWERS_PER_TURN = 16, /* to pipelined requests; then others */
 	LINGER_MS = 2000,
+	STALLED_MS = 1000,
 	/* An idle client may be sending right now. */
 	STOP_IDLE_MS = 1000,
 	DRAIN_IDLE_MS = 5000, /* others serve new ones: there is no hurry */
@@ -49,13 +50,13 @@ conn_close(struct conn *c)
 	struct service *service = c->service;
 
 	set_place(c, CONN_NOWHERE);
-	peers_leave(&service->peers, c->peer);
 	LIST_REMOVE(c, entry);
 	if (c->x != NULL)
 		service_return_exchange(service, c->x);
 	loop_io_free(&c->io);
 	loop_timer_free(&c->timer);
 	buf_free(&c->out);
+	peers_leave(&service->peers, c->peer);
 	close(c->fd);
 	free(c);
 	service_conn_closed(service);
@@ -82,7 +83,7 @@ static void
 begin(struct conn *c, int64_t timeout_ms)
 {
 	set_deadline(c, timeout_ms);
-	c->since_ms = c->deadline_ms - timeout_ms;
+	c->since_ms = c->moved_ms = c->deadline_ms - timeout_ms;
 }
 
 static void
@@ -141,6 +142,8 @@ linger(struct conn *c)
 static int
 flush(struct conn *c)
 {
+	size_t before = c->out_at;
+
 	while (c->out_at < c->out.len) {
 		ssize_t n = send(c->fd, c->out.p + c->out_at,
 		    c->out.len - c->out_at, MSG_NOSIGNAL);
@@ -150,6 +153,8 @@ flush(struct conn *c)
 		} else if (n == -1 && errno == EINTR) {
 			continue;
 		} else if (n == -1 && errno == EAGAIN) {
+			if (c->out_at > before)
+				c->moved_ms = clock_mono_ms();
 			loop_io_want(c->io, LOOP_WRITE);
 			return 0;
 		} else {
@@ -418,6 +423,7 @@ ensure_exchange(struct conn *c)
 	if (c->x == NULL)
 		return -1;
 	set_place(c, CONN_BUSY);
+	exchange_move(c->x, &c->peer->memory);
 	c->x->conn = c;
 	c->x->reserve = c->reserve;
 	c->x->answered = answered;
@@ -431,12 +437,16 @@ read_request(struct conn *c)
 	bool first = c->x == NULL;
 	struct exchange *x;
 	ssize_t n;
+	int rc;
 
 	if (ensure_exchange(c) == -1) {
 		conn_close(c);
 		return;
 	}
-	if (make_room(c->x) == -1) {
+	while ((rc = make_room(c->x)) == -1)
+		if (!service_free_memory(c->service))
+			break;
+	if (rc == -1) {
 		refuse(c, service_out_of_memory);
 		run(c);
 		return;
@@ -457,6 +467,8 @@ read_request(struct conn *c)
 	x->in.len += (size_t)n;
 	if (first)
 		begin(c, c->service->cfg->service.header_timeout_ms);
+	else
+		c->moved_ms = clock_mono_ms();
 	run(c);
 }
 
@@ -526,11 +538,20 @@ on_deadline(void *arg)
 	}
 }
 
+size_t
+conn_memory(const struct conn *c)
+{
+	return c->out.cap +
+	       (c->x == NULL ? 0 : c->x->in.cap + c->x->body.cap);
+}
+
 int64_t
 conn_progress(const struct conn *c, int64_t now_ms)
 {
 	size_t bytes = 0;
 
+	if (now_ms - c->moved_ms >= STALLED_MS)
+		return 0;
 	if (c->state == CONN_READING && c->x != NULL)
 		bytes = c->x->in.len - c->x->in_at;
 	else if (c->state == CONN_WRITING)
@@ -554,7 +575,7 @@ conn_open(struct service *service, int fd, struct peer *peer, bool reserve)
 	c->fd = fd;
 	c->peer = peer;
 	c->reserve = reserve;
-	buf_init_within(&c->out, service->memory.max, &service->memory);
+	buf_init_within(&c->out, service->memory.max, &peer->memory);
 	c->io = loop_io_create(service->loop, fd, LOOP_READ, on_io, c);
 	c->timer = loop_timer_create(service->loop, on_deadline, c);
 	if (c->io == NULL || c->timer == NULL) {

@@ -35,6 +35,7 @@ struct conn {
 	struct loop_timer *timer;
 	struct peer *peer;
 	int64_t since_ms;    /* monotonic: began to read this, or to write it */
+	int64_t moved_ms;    /* monotonic: the last time that bytes moved */
 	int64_t deadline_ms; /* monotonic; INT64_MAX for none */
 	int64_t armed_ms;    /* when the timer fires: never after deadline_ms */
 	struct exchange *x;  /* NULL while idle */
@@ -62,9 +63,13 @@ void conn_close(struct conn *c); /* and frees it */
 /* Whether bytes came that were not read: closing it would cut a request. */
 bool conn_has_input(const struct conn *c);
 
+/* Bytes that its request and answer hold. */
+size_t conn_memory(const struct conn *c);
+
 /*
- * Bytes per second of what it reads or writes now, each connection of the same
- * peer counted with it: the lowest is the first to make room.
+ * Bytes per second of what it reads or writes now, 0 after a second without
+ * any, each connection of the same peer counted with it: the lowest is the
+ * first to make room.
  */
 int64_t conn_progress(const struct conn *c, int64_t now_ms);
 

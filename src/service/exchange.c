@@ -47,6 +47,13 @@ reset_buf(struct buf *buf)
 }
 
 void
+exchange_move(struct exchange *x, struct buf_budget *memory)
+{
+	buf_move(&x->in, memory);
+	buf_move(&x->body, memory);
+}
+
+void
 exchange_reset(struct exchange *x)
 {
 	x->conn = NULL;

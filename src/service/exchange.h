@@ -62,6 +62,12 @@ struct exchange *exchange_create(struct service *service);
 void exchange_free(struct exchange *x);
 
 /*
+ * Its memory, present and to come, counts there; but for the scratch, which is
+ * only used when a request has arrived and is to be served.
+ */
+void exchange_move(struct exchange *x, struct buf_budget *memory);
+
+/*
  * Makes it ready for another connection: forgets all bytes, gives large buffers
  * back.
  */

@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "base/buf.h"
+
 /*
  * The addresses that connections come from, and how many from each. Those of
  * one IPv6 /64 are one, since a single host can take all of them; so are those
@@ -17,6 +19,7 @@ struct peers {
 struct peer {
 	struct in6_addr address; /* IPv4 mapped */
 	int n_conns;
+	struct buf_budget memory; /* a part of that of all */
 };
 
 /* One connection more from there. NULL when memory is short. */

@@ -18,6 +18,7 @@ enum {
 	ACCEPT_PAUSE_MS = 100, /* after descriptors or memory ran out */
 	POOL_MAX = 64,
 	VICTIMS_TRIED = 16,
+	DEAF_TRIED = 1024,
 	/* A burst finds room in time; whoever asks for our health must not
 	 * wait for a datastore. */
 	RESERVE_AFTER_MS = 500,
@@ -47,13 +48,45 @@ service_return_exchange(struct service *service, struct exchange *x)
 		return;
 	}
 	exchange_reset(x);
+	exchange_move(x, &service->memory);
 	STAILQ_INSERT_HEAD(&service->pool, x, entry);
 	service->n_pool++;
+}
+
+/* Of those that do not read their answers the one that holds most memory. */
+static struct conn *
+find_deaf(struct service *service)
+{
+	int64_t now_ms = clock_mono_ms();
+	struct conn *c, *deaf = NULL;
+	int tried = 0;
+
+	TAILQ_FOREACH(c, &service->busy, place_entry) {
+		if (tried++ == DEAF_TRIED)
+			break;
+		if (c->state == CONN_WRITING && conn_progress(c, now_ms) == 0 &&
+		    (deaf == NULL || conn_memory(c) > conn_memory(deaf)))
+			deaf = c;
+	}
+	return deaf;
+}
+
+bool
+service_free_memory(struct service *service)
+{
+	struct conn *deaf = find_deaf(service);
+
+	if (deaf == NULL)
+		return false;
+	conn_close(deaf);
+	metric_add(service->child->score, METRIC_CONNECTIONS_DISPLACED, 1);
+	return true;
 }
 
 void
 service_out_of_memory(struct exchange *x)
 {
+	(void)service_free_memory(x->service); /* when it comes again */
 	api_problem(x, 503, "too much memory is held by unanswered requests");
 	x->res.retry_after_s = RETRY_AFTER_S;
 }
@@ -226,6 +259,9 @@ accept_peer(struct service *service, int listen_fd, struct peer **peer)
 		errno = ENOMEM;
 		return -1;
 	}
+	(*peer)->memory.max =
+	    (size_t)config_request_bytes(&service->cfg->service);
+	(*peer)->memory.whole = &service->memory;
 	if (max > 0 && (*peer)->n_conns > max) {
 		peers_leave(&service->peers, *peer);
 		(void)close(fd);

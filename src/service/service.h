@@ -53,6 +53,12 @@ void service_return_exchange(struct service *service, struct exchange *x);
 void service_conn_closed(struct service *service);
 void service_conn_movable(struct service *service);
 
+/*
+ * Closes a connection that does not read its answer; false when there is none.
+ * Never the one whose request is being read or answered now.
+ */
+bool service_free_memory(struct service *service);
+
 /* Fills the answer in: 503, service.maxRequestMemory is used up. */
 void service_out_of_memory(struct exchange *x);
 

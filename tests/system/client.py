@@ -60,6 +60,10 @@ class Connection:
             lines.append("Content-Length: %d" % len(body))
         self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + (body or b""))
 
+    def shrink(self):
+        """Takes little before the server has to wait."""
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
     def shutdown(self):
         """Says that nothing more will be sent."""
         self._sock.shutdown(socket.SHUT_WR)

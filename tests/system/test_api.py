@@ -954,9 +954,10 @@ def test_idle_clients_keep_nobody_out(launch):
 
 def test_request_memory(launch):
     """Bodies that do not arrive hold memory up to a limit; beyond it a client
-    is told to come again, and those that were there go on."""
+    is told to come again, and those that were there go on. Other addresses have
+    their share."""
     c = launch(service={"processes": 1, "maxBodyBytes": "1MiB",
-                        "maxRequestMemory": "4MiB"})
+                        "maxRequestMemory": "8MiB"})
     document = json.dumps(an_event("memory", event="x" * 900000)).encode()
     head = (POST + HOST + JSON +
             b"Content-Length: %d\r\n\r\n" % len(document))
@@ -982,6 +983,9 @@ def test_request_memory(launch):
         assert refused.header("retry-after") == "2"
         assert len(slow) > 2
         assert c.get("/livez").status == 200
+        with Connection(c.port, source="127.0.0.2") as other:
+            other.send(head + document.replace(b'"memory"', b'"others"'))
+            assert other.read_response().status == 201
         first = slow[0]
         first.send(document[-1:])
         assert first.read_response().status == 201

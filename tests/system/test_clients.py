@@ -152,6 +152,24 @@ def test_least_rate_of_bodies(launch):
         assert behaved.read_response().status == 201
 
 
+def test_deaf_clients_hold_no_memory(launch):
+    """Who does not read makes room for a client of the same address that has
+    something to send."""
+    c = launch(service={"processes": 1, "maxRequestMemory": "16MiB", **NEVER})
+    c.schedule("big", "http://127.0.0.1:1/", FAR, event="x" * 1000000)
+    body = json.dumps(an_event("more", event="x" * 4000000)).encode()
+    with contextlib.ExitStack() as stack:
+        for n in range(40):
+            connection = stack.enter_context(Connection(c.port))
+            connection.shrink()
+            connection.send(b"GET /cassata/event/app/big HTTP/1.1\r\n"
+                            b"Host: localhost\r\n\r\n" * 20)
+        # There is no room for any more of them.
+        wait_for(lambda: metric(
+            c, 'cassata_http_requests_total{code="5xx"}') > 0)
+        wait_for(lambda: c.post(body).status == 201)
+
+
 def test_metrics_are_made_once_in_a_turn(launch):
     """Whoever asks for them again and again costs others little."""
     c = launch(service={"processes": 1})

@@ -64,6 +64,41 @@ START_TEST(test_budget)
 }
 END_TEST
 
+START_TEST(test_part_of_a_budget)
+{
+	enum { KIB = 1024 };
+	struct buf_budget whole = {.max = 128 * KIB};
+	struct buf_budget one = {.max = 16 * KIB, .whole = &whole};
+	struct buf_budget two = one, three = one;
+	struct buf a, b, c, d;
+
+	buf_init_within(&a, SIZE_MAX / 2, &one);
+	buf_init_within(&b, SIZE_MAX / 2, &two);
+	buf_init_within(&c, SIZE_MAX / 2, &three);
+	buf_init_within(&d, SIZE_MAX / 2, &one);
+	/* Half for one; then half of the rest for another one. */
+	ck_assert_int_eq(buf_reserve(&a, 65 * KIB), -1);
+	ck_assert_int_eq(buf_reserve(&a, 64 * KIB), 0);
+	ck_assert_int_eq(buf_reserve(&d, 16 * KIB), -1);
+	ck_assert_int_eq(buf_reserve(&b, 33 * KIB), -1);
+	ck_assert_int_eq(buf_reserve(&b, 32 * KIB), 0);
+	/* Its own, whatever the others have, as long as it is there. */
+	ck_assert_int_eq(buf_reserve(&c, 17 * KIB), -1);
+	ck_assert_int_eq(buf_reserve(&c, 16 * KIB), 0);
+	ck_assert_uint_eq(whole.used, 112 * KIB);
+	buf_move(&a, &whole);
+	ck_assert_uint_eq(one.used, 0);
+	ck_assert_uint_eq(whole.used, 112 * KIB);
+	buf_free(&a);
+	buf_move(&b, &one);
+	ck_assert_uint_eq(one.used, 32 * KIB);
+	ck_assert_uint_eq(two.used, 0);
+	buf_free(&b);
+	buf_free(&c);
+	ck_assert_uint_eq(whole.used, 0);
+}
+END_TEST
+
 START_TEST(test_maximum)
 {
 	struct buf buf;
@@ -183,6 +218,7 @@ main(void)
 
 	tcase_add_test(tc, test_appends_in_order);
 	tcase_add_test(tc, test_budget);
+	tcase_add_test(tc, test_part_of_a_budget);
 	tcase_add_test(tc, test_maximum);
 	tcase_add_test(tc, test_printf_fills_to_the_maximum);
 	tcase_add_test(tc, test_printf_grows);
