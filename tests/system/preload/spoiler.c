@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -103,15 +104,27 @@ spoil_files(void)
 	}
 }
 
+/* Pipes, and what is left of a pair of sockets that keeps records apart. */
+static int
+is_pipe(int fd)
+{
+	struct stat st;
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	if (fstat(fd, &st) == -1)
+		return 0;
+	(void)getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+	return S_ISFIFO(st.st_mode) || type == SOCK_SEQPACKET;
+}
+
 static void
 spoil_pipes(void)
 {
 	uint64_t words[64];
-	struct stat st;
 
 	for (int fd = 3; fd < FDS; fd++) {
-		if (fstat(fd, &st) == -1 ||
-		    !S_ISFIFO(st.st_mode))
+		if (!is_pipe(fd))
 			continue;
 		(void)fcntl(fd, F_SETFL, O_NONBLOCK);
 		for (size_t i = 0; i < 64; i++)
