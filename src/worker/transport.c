@@ -291,6 +291,29 @@ refuse(struct transfer *transfer, const char *reason)
 	return 0;
 }
 
+/*
+ * Whether a header line tells of a coding other than chunked. We ask for none
+ * (RFC 9112 7.4), yet libcurl before 8.14 decodes up to five compressions, one
+ * within the other, of which 9 KB can keep it busy for hours in one call.
+ */
+static bool
+has_strange_coding(struct slice line)
+{
+	static const struct slice name = SLICE_INIT("Transfer-Encoding:");
+	struct slice value;
+
+	if (line.len < name.len ||
+	    !slice_ieq(slice_of(line.p, name.len), name))
+		return false;
+	while (line.len > 0 && (line.p[line.len - 1] == '\n' ||
+				   line.p[line.len - 1] == '\r'))
+		line.len--;
+	value =
+	    slice_trim(slice_of(line.p + name.len, line.len - name.len));
+	return !slice_ieq(value, SLICE_LITERAL("chunked")) &&
+	       !slice_ieq(value, SLICE_LITERAL("identity"));
+}
+
 static size_t
 take_header(char *bytes, size_t size, size_t n, void *arg)
 {
@@ -306,6 +329,9 @@ take_header(char *bytes, size_t size, size_t n, void *arg)
 	if (transfer->n_header_bytes >
 	    transfer->transport->config.max_header_bytes)
 		return refuse(transfer, "the header of the response is too large");
+	if (has_strange_coding(slice_of(bytes, size * n)))
+		return refuse(transfer,
+		    "the response has a transfer coding that nobody asked for");
 	if (bytes[0] == '\r' || bytes[0] == '\n') {
 		curl_easy_getinfo(
 		    transfer->easy, CURLINFO_RESPONSE_CODE, &status);

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: ISC
 """Destinations that mean harm, and what fails on our own side."""
 
+import gzip
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -103,6 +105,50 @@ def test_header_limit(launch, sink):
     c.schedule("much", sink.url("/much"))
     c.wait_state("little", "COMPLETED")
     assert "too large" in c.wait_state("much", "FAILED")["last-error"]
+
+
+@pytest.mark.parametrize("coding", [
+    "gzip", "gzip, chunked", "deflate", "x-gzip,chunked", "\tGZip , gzip", "br",
+    "chunked, chunked", "zstd", "chunked\x0b", "",
+])
+def test_transfer_coding(daemon, sink, name, coding):
+    """Nobody asked for one: what it hides may be without an end."""
+    body = gzip.compress(b"well hidden")
+    if coding.endswith("chunked"):
+        body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    sink.on("/", Reply(raw=b"HTTP/1.1 404 No\r\nTransfer-Encoding:" +
+                       coding.encode() + b"\r\n\r\n" + body, end="close"))
+    daemon.schedule(name, sink.url())
+    event = daemon.wait_state(name, "FAILED")
+    # libcurl 8.14 refuses some, too.
+    assert re.search("(?i)transfer.(en)?coding", event["last-error"])
+    assert "response-body" not in event["attempt-log"][0]
+
+
+def test_nested_codings(launch, sink):
+    """Whose decoding yields nothing, for ever, in one call of libcurl's."""
+    empty_block = b"\0\0\0\xff\xff"
+    head = b"\x1f\x8b\x08" + b"\0" * 7
+    most = gzip.compress(head + empty_block * (16 << 20))
+    bomb = gzip.compress(most)
+    c = launch(worker=dict(OPTIONS, httpRetryCount=0))
+    sink.on("/bomb", Reply(
+        raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, gzip, gzip\r\n\r\n" +
+        bomb, end="close"))
+    c.schedule("bomb", sink.url("/bomb"))
+    event = c.wait_state("bomb", "FAILED")
+    assert re.search("(?i)transfer.(en)?coding", event["last-error"])
+
+
+@pytest.mark.parametrize("coding", ["chunked", " Chunked ", "identity"])
+def test_good_transfer_coding(daemon, sink, name, coding):
+    body = b"2\r\nok\r\n0\r\n\r\n"
+    sink.on("/", Reply(raw=b"HTTP/1.1 404 No\r\nTransfer-Encoding:" +
+                       coding.encode() + b"\r\n\r\n" + body, end="close"))
+    daemon.schedule(name, sink.url())
+    event = daemon.wait_state(name, "FAILED")
+    assert event["last-response-code"] == 404
+    assert event.get("last-error", "") == ""
 
 
 # ---- addresses ----
