@@ -102,6 +102,8 @@ const struct config_key config_keys[] = {
 	"1", "10000", "256"},
     {"worker", "maxDeliveriesPerHost", KIND_INT,
 	AT(worker.max_deliveries_per_host), "0", "10000", "0"},
+    {"worker", "maxLookups", KIND_INT, AT(worker.max_lookups), "1", "1000",
+	"64"},
     {"worker", "maxQueuedPerHost", KIND_INT, AT(worker.max_queued_per_host),
 	"1", "10000", "64"},
     {"worker", "maxEventMemory", KIND_SIZE, AT(worker.max_event_memory_bytes),

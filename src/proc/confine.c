@@ -145,14 +145,15 @@ restrict_to_role(const struct child *child, struct err *err)
 static size_t
 descriptors(const struct child *child)
 {
-	enum { OTHERS = 256 };
+	enum { OTHERS = 256, LOOKUP = 3 };
 	const struct config *cfg = child->cfg;
 
 	switch (child->role) {
 	case ROLE_SERVICE:
 		return (size_t)cfg->service.max_connections + OTHERS;
 	case ROLE_WORKER: /* as many again may be kept open */
-		return 2 * (size_t)cfg->worker.max_deliveries + OTHERS;
+		return 2 * (size_t)cfg->worker.max_deliveries +
+		       LOOKUP * (size_t)cfg->worker.max_lookups + OTHERS;
 	case ROLE_MASTER:
 	case ROLE_PREFLIGHT:
 		break;

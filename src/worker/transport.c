@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: ISC */
 #include "worker/transport.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "base/clock.h"
+
+/* What a look-up may take: three servers, each asked twice for 5 s
+ * (resolv.conf(5)). */
+enum { LOOKUP_MS = 30000 };
 
 struct transfer {
 	struct transport *transport;
@@ -17,6 +25,7 @@ struct transfer {
 	const char *refusal; /* why we ended it, or NULL */
 	size_t n_header_bytes;
 	unsigned n_sockets; /* opened for it */
+	bool looks_up;      /* its name */
 	bool sent;
 	char error[CURL_ERROR_SIZE];
 };
@@ -34,11 +43,98 @@ struct transport {
 	struct transport_config config;
 	CURLM *multi;
 	struct loop_timer *timer;
+	size_t n_lookups;
+	/* Of those, the ones that nobody waits for any more: until when their
+	 * threads may go on. Monotonic. */
+	int64_t *abandoned_ms;
+	size_t n_abandoned;
 };
+
+/* ---- look-ups of names ---- */
+
+/* Its thread has come to an end. */
+static void
+end_lookup(struct transfer *transfer)
+{
+	if (transfer->looks_up)
+		transfer->transport->n_lookups--;
+	transfer->looks_up = false;
+}
+
+/* The thread goes on without it: nobody tells when that ends. */
+static void
+abandon_lookup(struct transfer *transfer)
+{
+	struct transport *t = transfer->transport;
+
+	if (transfer->looks_up)
+		t->abandoned_ms[t->n_abandoned++] =
+		    clock_mono_ms() + LOOKUP_MS;
+	transfer->looks_up = false;
+}
+
+static bool
+has_room_for_lookup(struct transport *t)
+{
+	int64_t mono_ms = clock_mono_ms();
+
+	if (t->n_lookups < t->config.max_lookups)
+		return true;
+	for (size_t i = t->n_abandoned; i-- > 0;) {
+		if (t->abandoned_ms[i] > mono_ms)
+			continue;
+		t->abandoned_ms[i] = t->abandoned_ms[--t->n_abandoned];
+		t->n_lookups--;
+	}
+	return t->n_lookups < t->config.max_lookups;
+}
+
+/* Whether the URL has an address for its host, as libcurl reads it. */
+static bool
+has_literal_host(const struct transfer *transfer)
+{
+	CURLU *url = curl_url();
+	unsigned char address[sizeof(struct in6_addr)];
+	char *text = NULL, *host = NULL;
+	bool literal = false;
+
+	(void)curl_easy_getinfo(
+	    transfer->easy, CURLINFO_EFFECTIVE_URL, &text);
+	if (url != NULL && text != NULL &&
+	    curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK &&
+	    curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK)
+		literal =
+		    host[0] == '[' || inet_pton(AF_INET, host, address) == 1;
+	curl_free(host);
+	curl_url_cleanup(url);
+	return literal;
+}
+
+/* libcurl: the host is not in its cache. Also called for an address. */
+static int
+start_lookup(void *resolver, void *reserved, void *arg)
+{
+	struct transfer *transfer = arg;
+	struct transport *t = transfer->transport;
+
+	(void)resolver;
+	(void)reserved;
+	if (has_room_for_lookup(t)) {
+		transfer->looks_up = true;
+		t->n_lookups++;
+		return 0;
+	}
+	if (has_literal_host(transfer))
+		return 0;
+	transfer->refusal = "too many names are being looked up";
+	transfer->fault = FAULT_OURS;
+	return 1;
+}
 
 static void
 free_transfer(struct transfer *transfer)
 {
+	abandon_lookup(transfer);
 	curl_easy_cleanup(transfer->easy);
 	free(transfer);
 }
@@ -81,6 +177,8 @@ fault_of(const struct transfer *transfer, CURLcode code)
 	    !transfer->sent)
 		return FAULT_OURS;
 	if (code == CURLE_ABORTED_BY_CALLBACK ||
+	    (code == CURLE_COULDNT_RESOLVE_HOST &&
+		transfer->fault != FAULT_NONE) ||
 	    (code == CURLE_COULDNT_CONNECT && transfer->n_sockets == 0))
 		return transfer->fault;
 	/* Every port is in use. */
@@ -143,6 +241,8 @@ reap(struct transport *t)
 		if (msg->msg != CURLMSG_DONE)
 			continue;
 		describe_end(transfer, msg->data.result, &end);
+		if (end.code == CURLE_COULDNT_RESOLVE_HOST)
+			end_lookup(transfer);
 		/* First its connection goes back: on_end starts the next. */
 		curl_multi_remove_handle(t->multi, transfer->easy);
 		transfer->req.on_end(transfer->req.arg, &end);
@@ -269,6 +369,7 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	curl_socket_t fd;
 
 	(void)purpose;
+	end_lookup(transfer);
 	if (refusal != NULL) {
 		transfer->refusal = refusal;
 		transfer->fault = FAULT_ADDRESS;
@@ -373,9 +474,11 @@ transport_create(
 	}
 	t->loop = loop;
 	t->config = *config;
+	t->abandoned_ms =
+	    calloc(config->max_lookups, sizeof(*t->abandoned_ms));
 	t->multi = curl_multi_init();
 	t->timer = loop_timer_create(loop, on_timer, t);
-	if (t->multi == NULL || t->timer == NULL) {
+	if (t->abandoned_ms == NULL || t->multi == NULL || t->timer == NULL) {
 		err_set(err, "out of memory");
 		transport_free(&t);
 		return NULL;
@@ -400,6 +503,7 @@ transport_free(struct transport **transport)
 	if (t->timer != NULL)
 		loop_timer_free(&t->timer);
 	curl_global_cleanup();
+	free(t->abandoned_ms);
 	free(t);
 	*transport = NULL;
 }
@@ -459,6 +563,8 @@ set_options(struct transfer *transfer)
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, start_lookup);
+	curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, transfer);
 	if (req->own_connection) {
 		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);

@@ -28,6 +28,9 @@ struct transport_config {
 	const char *ca_file; /* in place of the system's authorities, or NULL */
 	size_t max_header_bytes; /* of a response, its trailers included */
 	struct own_listeners own_listeners; /* no request goes there */
+	/* Names looked up at the same time: each has a thread, and descriptors
+	 * of its own. */
+	size_t max_lookups;
 	/* While libcurl works on the bytes of one request: its row_id; else 0.
 	 * Outlives this process, which those bytes may kill. NULL: not told. */
 	_Atomic int64_t *parsed_row_id;
@@ -37,7 +40,8 @@ struct transport_config {
 enum transport_fault {
 	FAULT_NONE,    /* code tells about the destination */
 	FAULT_UNSENT,  /* may_send forbade it: no byte of it was sent */
-	FAULT_OURS,    /* no descriptor, port, thread or memory; unsent, too */
+	FAULT_OURS,    /* no descriptor, port, thread, memory or look-up is
+			* left; unsent, too */
 	FAULT_ADDRESS, /* the policy for addresses; unsent, too */
 };
 

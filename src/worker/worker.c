@@ -463,6 +463,7 @@ open_parts(struct worker *w, struct err *err)
 	    .connect_timeout_ms = cfg->connect_timeout_ms,
 	    .timeout_ms = cfg->delivery_timeout_ms,
 	    .ca_file = cfg->ca_file,
+	    .max_lookups = (size_t)cfg->max_lookups,
 	    .max_header_bytes = (size_t)cfg->max_response_header_bytes,
 	    .own_listeners = {w->child->own_listeners, w->child->n_own_listeners},
 	};

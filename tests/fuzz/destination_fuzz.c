@@ -243,6 +243,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    .connect_timeout_ms = TIMEOUT_MS,
 	    .timeout_ms = TIMEOUT_MS,
 	    .max_header_bytes = HEADER_BYTES_MAX,
+	    .max_lookups = 1,
 	    .parsed_row_id = &parsed_row_id,
 	};
 	struct transport *transport;

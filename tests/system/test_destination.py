@@ -255,6 +255,42 @@ def test_connection_bound_authentication(launch, sink, scheme):
 
 # ---- our own side ----
 
+def test_silent_name_server(prepare, sink):
+    """Look-ups that hang take neither descriptors nor attempts of others, nor
+    the worker's slots."""
+    c = prepare(worker=dict(OPTIONS, httpRetryCount=0, maxLookups=16,
+                            connectTimeout="20s"),
+                master={"shutdownTimeout": "1s"})
+    c.start(env=c.preload(c.build_preload("resolver")))
+    [worker] = c.children("worker")
+    for i in range(400):
+        c.schedule("silent%d" % i, "http://h%d.silent.test/" % i, app="silent")
+    threads = "/proc/%d/task" % worker["pid"]
+    wait_for(lambda: len(os.listdir(threads)) > 16)
+    for i in range(40):
+        c.schedule("other%d" % i, sink.url("/other"))
+    for i in range(40):
+        assert c.wait_state("other%d" % i, "COMPLETED")["attempts"] == 1
+    assert len(os.listdir(threads)) < 30
+    assert len(os.listdir("/proc/%d/fd" % worker["pid"])) < 400
+    assert c.children("worker") == [worker]
+
+
+def test_names_that_are_known(prepare, sink):
+    """They need no look-up, so none that is free."""
+    c = prepare(worker=dict(OPTIONS, httpRetryCount=0, maxLookups=1,
+                            connectTimeout="20s"),
+                master={"shutdownTimeout": "1s"})
+    c.start(env=c.preload(c.build_preload("resolver")))
+    url = "http://known.test:%d/e" % sink.port
+    c.schedule("first", url)
+    c.wait_state("first", "COMPLETED")
+    c.schedule("silent", "http://h.silent.test/")
+    c.wait_state("silent", "PROCESSING")
+    c.schedule("second", url)
+    c.wait_state("second", "COMPLETED")
+    assert c.state("silent") == "PROCESSING"
+
 def test_no_descriptor_is_no_attempt(prepare, sink):
     """The event waits until there is one."""
     c = prepare(worker=dict(OPTIONS, httpRetryCount=0))

@@ -77,6 +77,7 @@ static const struct field {
 	"1", 1, "10000", 10000)},
     {NUMBER(worker, "maxConcurrentDeliveries", INT, max_deliveries, 256, "1", 1,
 	"10000", 10000)},
+    {NUMBER(worker, "maxLookups", INT, max_lookups, 64, "1", 1, "1000", 1000)},
     {NUMBER(worker, "maxQueuedPerHost", INT, max_queued_per_host, 64, "1", 1,
 	"10000", 10000)},
     {NUMBER(worker, "maxEventMemory", INT64, max_event_memory_bytes, 134217728,

@@ -14,7 +14,7 @@
 #include "base/clock.h"
 
 enum { RESOLVE_S = 2, CONNECT_TIMEOUT_MS = 100, SOON_MS = 1000,
-	MAX_HEADER_BYTES = 1024 };
+	MAX_HEADER_BYTES = 1024, MAX_LOOKUPS = 2 };
 
 static struct loop *loop;
 static struct transport *transport;
@@ -43,6 +43,7 @@ setup(void)
 	    .connect_timeout_ms = CONNECT_TIMEOUT_MS,
 	    .timeout_ms = CONNECT_TIMEOUT_MS,
 	    .max_header_bytes = MAX_HEADER_BYTES,
+	    .max_lookups = MAX_LOOKUPS,
 	    .parsed_row_id = &parsed_row_id,
 	};
 	struct err err;
@@ -152,20 +153,28 @@ serve(void *arg)
 }
 
 static void
+peer_url(struct peer *peer)
+{
+	struct sockaddr_in at;
+	socklen_t len = sizeof(at);
+
+	ck_assert_int_eq(
+	    getsockname(peer->listener, (struct sockaddr *)&at, &len), 0);
+	(void)snprintf(peer->url, sizeof(peer->url), "http://127.0.0.1:%u/",
+	    ntohs(at.sin_port));
+}
+
+static void
 peer_start(struct peer *peer)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET};
-	socklen_t len = sizeof(at);
 
 	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	*peer = (struct peer){.listener = socket(AF_INET, SOCK_STREAM, 0)};
 	ck_assert_int_eq(
 	    bind(peer->listener, (struct sockaddr *)&at, sizeof(at)), 0);
 	ck_assert_int_eq(listen(peer->listener, 1), 0);
-	ck_assert_int_eq(
-	    getsockname(peer->listener, (struct sockaddr *)&at, &len), 0);
-	(void)snprintf(peer->url, sizeof(peer->url), "http://127.0.0.1:%u/",
-	    ntohs(at.sin_port));
+	peer_url(peer);
 	ck_assert_int_eq(pthread_create(&peer->thread, NULL, serve, peer), 0);
 }
 
@@ -181,6 +190,7 @@ struct exchange_seen {
 	int64_t row_id_amid;
 	unsigned n_asked;
 	bool may_send, unsent;
+	enum transport_fault fault;
 	int status;
 };
 
@@ -210,6 +220,7 @@ see_end(void *arg, const struct transport_end *end)
 	struct exchange_seen *seen = arg;
 
 	ended_with = end->code;
+	seen->fault = end->fault;
 	seen->unsent = end->fault == FAULT_UNSENT;
 	seen->status = end->status;
 	loop_stop(loop);
@@ -278,6 +289,36 @@ START_TEST(test_forbidden_when_the_connection_stands)
 }
 END_TEST
 
+/* One too many; an address needs none. */
+START_TEST(test_too_many_look_ups)
+{
+	static const char *const urls[] = {
+	    "http://a.invalid/", "http://b.invalid/", "http://c.invalid/"};
+	struct exchange_seen seen = {.may_send = true};
+	struct peer peer;
+
+	peer_start(&peer);
+	for (int i = 0; i < MAX_LOOKUPS; i++) {
+		const struct transport_request request = {
+		    .method = "GET", .url = urls[i], .on_end = on_end};
+
+		ck_assert_ptr_nonnull(transport_start(transport, &request));
+		ck_assert_int_eq(loop_run(loop), 0);
+		ck_assert_int_eq(ended_with, CURLE_OPERATION_TIMEDOUT);
+	}
+	/* Nobody waits for them any more, but their threads are there. */
+	(void)snprintf(peer.url, sizeof(peer.url), "%s", urls[MAX_LOOKUPS]);
+	exchange(&peer, &seen, ROW_ID);
+	ck_assert_int_eq(seen.fault, FAULT_OURS);
+	peer_url(&peer);
+	exchange(&peer, &seen, ROW_ID);
+	ck_assert_int_eq(seen.fault, FAULT_NONE);
+	ck_assert_int_eq(seen.status, 200);
+	teardown_slowly();
+	peer_stop(&peer);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -296,6 +337,7 @@ main(void)
 	tcase_add_test(tc, test_parsed_row_id);
 	tcase_add_loop_test(
 	    tc, test_forbidden_when_the_connection_stands, 0, 2);
+	tcase_add_test(tc, test_too_many_look_ups);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);
