@@ -216,6 +216,9 @@ describe_end(
 	if (code != CURLE_OK && transfer->error[0] == '\0')
 		(void)snprintf(transfer->error, sizeof(transfer->error), "%s",
 		    curl_easy_strerror(code));
+	/* A date in the past is below 0. */
+	if (retry_after_s < 0)
+		retry_after_s = 0;
 	if (retry_after_s > INT32_MAX)
 		retry_after_s = INT32_MAX;
 	*end = (struct transport_end){
