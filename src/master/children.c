@@ -13,6 +13,8 @@
 #include "master/spawn.h"
 #include "master/upgrade.h"
 
+enum { QUARANTINE_LOOK_MS = 1000 };
+
 static struct place *
 find_place(struct master *m, pid_t pid, struct generation **gen)
 {
@@ -144,10 +146,10 @@ on_end(struct master *m, pid_t pid, int wait_status)
 	while (read_report(place) == 1)
 		;
 	spawn_describe_end(place, wait_status, &description);
-	spawn_vacate(m, place);
+	spawn_vacate(m, place, wait_status);
 	if (place == &gen->preflight)
 		on_preflight_end(m, gen, wait_status, description.text);
-	else if (!gen->draining)
+	else if (!gen->draining && !(place->alone && wait_status == 0))
 		plan_replacement(m, gen, place, wait_status, description.text);
 	else if (wait_status != 0 && !place->killed)
 		log_warnx("%s", description.text);
@@ -191,7 +193,7 @@ kill_late(const struct generation *gen, struct place *place)
 
 	if (gen->draining)
 		log_warnx("%s %u (pid %ld) did not leave within %g s: killed",
-		    role_name(place->role), place->number, (long)place->pid,
+		    place_name(place), place->number, (long)place->pid,
 		    (double)cfg->shutdown_timeout_ms / 1000);
 	else
 		(void)err_set(&place->reason,
@@ -250,12 +252,35 @@ start_due(struct master *m, struct generation *gen, int64_t now_ms)
 	}
 }
 
+/*
+ * Workers cannot wake us: we look whether they have seen events that are to be
+ * delivered alone. The time of the next look.
+ */
+static int64_t
+look_for_quarantine(struct master *m, int64_t now_ms)
+{
+	struct place *place =
+	    m->current == NULL ? NULL : generation_alone(m->current);
+
+	if (place == NULL || m->current->draining || place->pid != 0 ||
+	    place->start_at_ms != INT64_MAX || place->state == CHILD_FAILED)
+		return INT64_MAX;
+	if (!scoreboard_sees_quarantine(&m->sb))
+		return now_ms + QUARANTINE_LOOK_MS;
+	place->start_at_ms = now_ms;
+	return INT64_MAX;
+}
+
 int64_t
 children_tick(struct master *m)
 {
 	int64_t now_ms = clock_mono_ms(), ms;
 	int64_t next_ms = upgrade_deadline(m, now_ms);
 	struct generation *gen;
+
+	ms = look_for_quarantine(m, now_ms);
+	if (ms < next_ms)
+		next_ms = ms;
 
 	/* First all of these: a failed start changes deadlines. */
 	TAILQ_FOREACH(gen, &m->generations, entry)

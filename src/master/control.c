@@ -194,7 +194,7 @@ child_json(const struct master *m, const struct generation *gen,
 
 	if (o == NULL)
 		return NULL;
-	if (!put(o, "role", json_object_new_string(role_name(place->role))) ||
+	if (!put(o, "role", json_object_new_string(place_name(place))) ||
 	    !put(o, "number", json_object_new_int64(place->number)) ||
 	    !put_number(o, "pid", alive, place->pid) ||
 	    !put(o, "state", json_object_new_string(place_state(place))) ||

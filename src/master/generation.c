@@ -26,8 +26,10 @@ generation_create(uint32_t number, struct config *cfg, enum config_roles roles)
 	    roles == CONFIG_WORKER_ONLY ? 0 : (size_t)cfg->service.processes;
 	size_t workers =
 	    roles == CONFIG_SERVICE_ONLY ? 0 : (size_t)cfg->worker.processes;
-	struct generation *gen = calloc(
-	    1, sizeof(*gen) + (services + workers) * sizeof(gen->places[0]));
+	size_t alone = workers > 0 ? 1 : 0;
+	struct generation *gen =
+	    calloc(1, sizeof(*gen) + (services + workers + alone) *
+					 sizeof(gen->places[0]));
 
 	if (gen == NULL) {
 		config_free(cfg);
@@ -43,6 +45,9 @@ generation_create(uint32_t number, struct config *cfg, enum config_roles roles)
 	    .start_at_ms = INT64_MAX};
 	init_places(gen, ROLE_SERVICE, services);
 	init_places(gen, ROLE_WORKER, workers);
+	init_places(gen, ROLE_WORKER, alone);
+	if (alone > 0)
+		gen->places[gen->n_places - 1].alone = true;
 	return gen;
 }
 
@@ -80,12 +85,22 @@ generation_find_reporter(struct generation *gen, int status_fd)
 	return NULL;
 }
 
+struct place *
+generation_alone(struct generation *gen)
+{
+	struct place *last =
+	    gen->n_places == 0 ? NULL : &gen->places[gen->n_places - 1];
+
+	return last != NULL && last->alone ? last : NULL;
+}
+
 bool
 generation_is_ready(const struct generation *gen)
 {
 	for (size_t i = 0; i < gen->n_places; i++) {
-		if (gen->places[i].pid == 0 ||
-		    gen->places[i].state != CHILD_READY)
+		if (!gen->places[i].alone &&
+		    (gen->places[i].pid == 0 ||
+			gen->places[i].state != CHILD_READY))
 			return false;
 	}
 	return true;
@@ -107,7 +122,8 @@ void
 generation_start(struct generation *gen)
 {
 	for (size_t i = 0; i < gen->n_places; i++)
-		gen->places[i].start_at_ms = 0;
+		if (!gen->places[i].alone)
+			gen->places[i].start_at_ms = 0;
 }
 
 void

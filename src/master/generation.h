@@ -23,7 +23,8 @@ struct generation {
 	bool draining;      /* nobody is replaced */
 	int64_t kill_at_ms; /* monotonic, while draining */
 	size_t n_places;
-	struct place places[]; /* services first */
+	struct place
+	    places[]; /* services first, that for the quarantine last */
 };
 
 TAILQ_HEAD(generations, generation);
@@ -44,13 +45,17 @@ struct place *generation_find(struct generation *gen, pid_t pid);
 /* The place whose child reports there, or NULL. */
 struct place *generation_find_reporter(struct generation *gen, int status_fd);
 
-bool generation_is_ready(const struct generation *gen); /* every place */
+/* The place that is filled on demand; NULL without workers. */
+struct place *generation_alone(struct generation *gen);
+
+/* Every place that is always filled. */
+bool generation_is_ready(const struct generation *gen);
 bool generation_is_empty(const struct generation *gen); /* no child left */
 
 /* To every child but the preflight: its log is that file from now on. */
 void generation_send_log(const struct generation *gen, int log_fd);
 
-/* Plans all places to be filled now. */
+/* Plans all places to be filled now that always are. */
 void generation_start(struct generation *gen);
 
 /* To every child but the preflight. */

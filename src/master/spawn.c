@@ -35,6 +35,12 @@ run_child(struct child *child)
 	exit(entries[child->role](child));
 }
 
+const char *
+place_name(const struct place *place)
+{
+	return place->alone ? CHILD_ALONE : role_name(place->role);
+}
+
 void
 spawn_unwatch(struct place *place)
 {
@@ -64,7 +70,7 @@ note_child(struct master *m, struct place *place, pid_t pid, int slot)
 {
 	if (pid == -1) {
 		spawn_unwatch(place);
-		scoreboard_slot_release(&m->sb, slot);
+		scoreboard_slot_release(&m->sb, slot, END_EXIT);
 		return;
 	}
 	scoreboard_slot_fill(&m->sb, slot, pid);
@@ -104,6 +110,7 @@ spawn_child(struct master *m, const struct generation *gen, struct place *place,
 	    .role = place->role,
 	    .slot = scoreboard_slot_claim(&m->sb, place->role, &reason),
 	    .number = place->number,
+	    .alone = place->alone,
 	    .generation = gen->number,
 	    .cfg = &gen->cfg,
 	    .sb = &m->sb,
@@ -113,8 +120,8 @@ spawn_child(struct master *m, const struct generation *gen, struct place *place,
 	pid_t pid = -1;
 
 	if (child.slot == -1)
-		return err_set(err, "no room for %s %u: %s",
-		    role_name(place->role), place->number, reason.text);
+		return err_set(err, "no room for %s %u: %s", place_name(place),
+		    place->number, reason.text);
 	if (place->role == ROLE_SERVICE) {
 		child.listen_fds = gen->listener->fds;
 		child.n_listen = gen->listener->n;
@@ -122,7 +129,7 @@ spawn_child(struct master *m, const struct generation *gen, struct place *place,
 		tell_listeners(&child, gen->listener);
 	sigpipe_block();
 	if (watch(m, place, on_report, &child.status_fd, &reason) == -1) {
-		(void)err_set(err, "%s %u: %s", role_name(place->role),
+		(void)err_set(err, "%s %u: %s", place_name(place),
 		    place->number, reason.text);
 	} else {
 		pid = fork();
@@ -130,7 +137,7 @@ spawn_child(struct master *m, const struct generation *gen, struct place *place,
 			run_child(&child);
 		if (pid == -1)
 			(void)err_errno(err, "cannot fork %s %u",
-			    role_name(place->role), place->number);
+			    place_name(place), place->number);
 	}
 	note_child(m, place, pid, child.slot);
 	fd_close(&child.status_fd);
@@ -187,16 +194,39 @@ spawn_describe_end(const struct place *place, int wait_status, struct err *text)
 	struct err how;
 
 	spawn_describe_status(wait_status, &how);
-	(void)err_set(text, "%s %u (pid %ld) %s%s%s%s", role_name(place->role),
+	(void)err_set(text, "%s %u (pid %ld) %s%s%s%s", place_name(place),
 	    place->number, (long)place->pid, how.text,
 	    place->was_ready ? "" : " before it was ready",
 	    place->reason.text[0] == '\0' ? "" : ": ", place->reason.text);
 }
 
+/* A sanitizer exits; nobody else does within the parser. */
+static enum scoreboard_end
+end_of(const struct place *place, int wait_status)
+{
+	if (WIFEXITED(wait_status))
+		return END_EXIT;
+	if (place->alone) /* what else could it be? But for us. */
+		return place->killed ? END_KILLED : END_CRASH;
+	switch (WTERMSIG(wait_status)) {
+	case SIGABRT:
+	case SIGBUS:
+	case SIGFPE:
+	case SIGILL:
+	case SIGSEGV:
+	case SIGSYS:
+	case SIGTRAP:
+		return END_CRASH;
+	default:
+		return END_KILLED;
+	}
+}
+
 void
-spawn_vacate(struct master *m, struct place *place)
+spawn_vacate(struct master *m, struct place *place, int wait_status)
 {
 	spawn_unwatch(place);
-	scoreboard_slot_release(&m->sb, place->slot);
+	scoreboard_slot_release(
+	    &m->sb, place->slot, end_of(place, wait_status));
 	place->pid = 0;
 }

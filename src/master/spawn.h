@@ -18,6 +18,7 @@ struct master;
 /* A place for one child, and the process that fills it now. */
 struct place {
 	enum role role;
+	bool alone; /* a worker for what is in quarantine: filled on demand */
 	unsigned number; /* 1, 2, … within the role, for people */
 	struct supervise history;
 	/* Monotonic; when to fill it, INT64_MAX when that is not planned. */
@@ -44,6 +45,9 @@ struct place {
 int spawn_child(struct master *m, const struct generation *gen,
     struct place *place, loop_io_fn on_report, struct err *err);
 
+/* "service", "quarantine". Static text. */
+const char *place_name(const struct place *place);
+
 /* "died from SIGSEGV", or "exited with code 1". */
 void spawn_describe_status(int wait_status, struct err *text);
 
@@ -52,7 +56,7 @@ void spawn_describe_end(
     const struct place *place, int wait_status, struct err *text);
 
 /* After waitpid: the place is empty, its slot free. */
-void spawn_vacate(struct master *m, struct place *place);
+void spawn_vacate(struct master *m, struct place *place, int wait_status);
 
 /* No more reports of the child. */
 void spawn_unwatch(struct place *place);

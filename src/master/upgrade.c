@@ -184,8 +184,8 @@ tell_news(struct upgrade *u)
 	uint64_t n_changes = count_changes(u->master);
 
 	for (; u->n_dead != n_dead; u->n_dead++) {
-		uint64_t owner =
-		    atomic_load(&shared->dead[u->n_dead % SCOREBOARD_DEAD]);
+		uint64_t owner = atomic_load(
+		    &shared->dead[u->n_dead % SCOREBOARD_DEAD].owner);
 
 		if (tell(u, owner) == -1)
 			return;

@@ -41,7 +41,8 @@ set_log_name(const struct child *child)
 	char name[32];
 
 	(void)snprintf(
-	    name, sizeof(name), "%s %u", role_name(child->role), child->number);
+	    name, sizeof(name), "%s %u",
+	    child->alone ? CHILD_ALONE : role_name(child->role), child->number);
 	log_set_name(name);
 }
 
@@ -178,6 +179,12 @@ child_init(struct child *child, void (*drain_fn)(void *arg), void *arg,
 	    child->log_io == NULL)
 		return err_set(err, "out of memory");
 	return 0;
+}
+
+void
+child_leave(struct child *child)
+{
+	drain(child);
 }
 
 void

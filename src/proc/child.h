@@ -24,6 +24,7 @@ struct child {
 	enum role role;
 	int slot;		     /* in the scoreboard */
 	unsigned number;	     /* 1, 2, … within the role, for people */
+	bool alone;		     /* a worker for what is in quarantine */
 	uint32_t generation;
 	const struct config *cfg;
 	struct scoreboard *sb;
@@ -64,6 +65,12 @@ int child_isolate(struct child *child, struct err *err);
  */
 int child_init(struct child *child, void (*drain)(void *arg), void *arg,
     struct err *err);
+
+/* What a worker for the quarantine is called. */
+#define CHILD_ALONE "quarantine"
+
+/* Leaves as if the master had asked for it. */
+void child_leave(struct child *child);
 
 /* Tells the master that this child works. */
 void child_ready(struct child *child);

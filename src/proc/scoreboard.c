@@ -14,13 +14,13 @@
 
 enum {
 	PART = SCOREBOARD_PART_BYTES,
-	PARTS = 1 + SCOREBOARD_SLOTS,
 };
 
 /* The year 10000: sums stay far from the end of the type. */
 #define OFFSET_MAX_MS INT64_C(253402300800000)
 
-static_assert(sizeof(struct scoreboard_shared) == (size_t)PARTS * PART,
+static_assert(sizeof(struct scoreboard_shared) ==
+		  SCOREBOARD_MASTER_BYTES + (size_t)SCOREBOARD_SLOTS * PART,
     "each part has its pages");
 
 /* ---- memory ---- */
@@ -28,7 +28,7 @@ static_assert(sizeof(struct scoreboard_shared) == (size_t)PARTS * PART,
 /* A memory file that nobody can map for writing after the one mapping at
  * writable; the other is at readable, both in the room of the reserved. */
 static int
-map_part(char *writable, char *readable)
+map_part(char *writable, char *readable, size_t bytes)
 {
 	const int seals =
 	    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
@@ -38,15 +38,21 @@ map_part(char *writable, char *readable)
 
 	if (fd == -1)
 		return -1;
-	if (ftruncate(fd, PART) == 0 &&
-	    mmap(writable, PART, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-		fd, 0) != MAP_FAILED &&
+	if (ftruncate(fd, (off_t)bytes) == 0 &&
+	    mmap(writable, bytes, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED &&
 	    fcntl(fd, F_ADD_SEALS, seals) == 0 &&
-	    mmap(readable, PART, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) !=
+	    mmap(readable, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) !=
 		MAP_FAILED)
 		status = 0;
 	fd_close(&fd);
 	return status;
+}
+
+static size_t
+slot_offset(int slot)
+{
+	return SCOREBOARD_MASTER_BYTES + (size_t)slot * PART;
 }
 
 static void *
@@ -65,8 +71,11 @@ map_all(struct scoreboard *sb)
 	sb->shared = readable == MAP_FAILED ? NULL : (void *)readable;
 	if (sb->writable == NULL || sb->shared == NULL)
 		return -1;
-	for (size_t i = 0; i < PARTS; i++) {
-		if (map_part(writable + i * PART, readable + i * PART) == -1)
+	if (map_part(writable, readable, SCOREBOARD_MASTER_BYTES) == -1)
+		return -1;
+	for (int i = 0; i < SCOREBOARD_SLOTS; i++) {
+		if (map_part(writable + slot_offset(i),
+			readable + slot_offset(i), PART) == -1)
 			return -1;
 	}
 	return 0;
@@ -128,11 +137,11 @@ struct scoreboard_slot *
 scoreboard_enter(struct scoreboard *sb, int slot)
 {
 	char *all = (char *)sb->writable;
-	char *own = all + (size_t)(1 + slot) * PART;
+	char *own = all + slot_offset(slot);
 
 	/* Whole mappings: this cannot fail. */
 	(void)munmap(all, (size_t)(own - all));
-	(void)munmap(own + PART, (size_t)(PARTS - 2 - slot) * PART);
+	(void)munmap(own + PART, (size_t)(SCOREBOARD_SLOTS - 1 - slot) * PART);
 	sb->self = slot;
 	return &sb->writable->children[slot].slot;
 }
@@ -227,17 +236,40 @@ scoreboard_slot_fill(struct scoreboard *sb, int slot, pid_t pid)
 
 /* For the workers that stay: whose leases are free now. */
 static void
-announce_dead(struct scoreboard_master *master, uint64_t owner)
+announce_dead(struct scoreboard *sb, const struct scoreboard_slot *slot,
+    uint64_t owner, enum scoreboard_end end)
 {
-	uint64_t n = atomic_load(&master->n_dead);
+	struct scoreboard_master *master = &sb->writable->master;
+	uint64_t n_dead = atomic_load(&master->n_dead);
+	struct scoreboard_death *death =
+	    &master->dead[n_dead % SCOREBOARD_DEAD];
+	int n = 0;
 
-	atomic_store(&master->dead[n % SCOREBOARD_DEAD], owner);
+	/* Who reads the entry meanwhile sees that it is another one's. */
+	atomic_store(&death->owner, 0);
+	atomic_store(&death->culprit,
+	    slot == NULL || end == END_KILLED ? 0 : atomic_load(&slot->note));
+	for (int i = 0; slot != NULL && end != END_EXIT && i < SCOREBOARD_WIRE;
+	     i++) {
+		int64_t row_id = atomic_load(&slot->wire[i]);
+
+		if (row_id != 0)
+			atomic_store(&death->wire[n++], row_id);
+	}
+	if (slot == NULL ||
+	    (end != END_EXIT && atomic_load(&slot->n_unlisted) != 0))
+		n = -1;
+	atomic_store(&death->n_wire, n);
+	atomic_store(&death->owner, owner);
 	/* Last: who sees the number sees the entry. */
-	atomic_store_explicit(&master->n_dead, n + 1, memory_order_release);
+	atomic_store_explicit(
+	    &master->n_dead, n_dead + 1, memory_order_release);
+	scoreboard_membership_changed(sb);
 }
 
 void
-scoreboard_slot_release(struct scoreboard *sb, int slot)
+scoreboard_slot_release(
+    struct scoreboard *sb, int slot, enum scoreboard_end end)
 {
 	struct scoreboard_place *place = &sb->writable->master.places[slot];
 	struct scoreboard_slot *s = &sb->writable->children[slot].slot;
@@ -251,14 +283,18 @@ scoreboard_slot_release(struct scoreboard *sb, int slot)
 	atomic_store(&s->shards, 0);
 	atomic_store(&place->pid, 0);
 	if (owner != 0)
-		scoreboard_owner_gone(sb, owner);
+		announce_dead(sb, s, owner, end);
+	atomic_store(&s->sees_quarantine, false);
+	atomic_store(&s->note, 0);
+	atomic_store(&s->n_unlisted, 0);
+	for (int i = 0; i < SCOREBOARD_WIRE; i++)
+		atomic_store(&s->wire[i], 0);
 }
 
 void
 scoreboard_owner_gone(struct scoreboard *sb, uint64_t owner)
 {
-	announce_dead(&sb->writable->master, owner);
-	scoreboard_membership_changed(sb);
+	announce_dead(sb, NULL, owner, END_KILLED);
 }
 
 /* ---- news ---- */
@@ -295,6 +331,16 @@ static int
 n_workers(const struct scoreboard *sb)
 {
 	return atomic_load(&sb->shared->master.n_worker_slots);
+}
+
+bool
+scoreboard_sees_quarantine(const struct scoreboard *sb)
+{
+	for (int i = 0; i < n_workers(sb); i++) {
+		if (atomic_load(&scoreboard_slot(sb, i)->sees_quarantine))
+			return true;
+	}
+	return false;
 }
 
 void

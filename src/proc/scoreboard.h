@@ -26,16 +26,28 @@
  */
 enum {
 	/* Two generations of the most that the configuration allows, so that
-	 * a reload finds free slots while the old children drain. */
+	 * a reload finds free slots while the old children drain; each has a
+	 * worker more for the quarantine. */
 	SCOREBOARD_WORKERS_MAX = 64,
 	SCOREBOARD_SERVICES_MAX = 32,
-	SCOREBOARD_WORKER_SLOTS = 2 * SCOREBOARD_WORKERS_MAX,
+	SCOREBOARD_WORKER_SLOTS = 2 * (SCOREBOARD_WORKERS_MAX + 1),
 	SCOREBOARD_SERVICE_SLOTS = 2 * SCOREBOARD_SERVICES_MAX,
 	SCOREBOARD_SLOTS = SCOREBOARD_WORKER_SLOTS + SCOREBOARD_SERVICE_SLOTS,
 	SCOREBOARD_DEAD = 64,
 	/* Pages of any size that is in use; memory that nobody touched costs
 	 * nothing. */
 	SCOREBOARD_PART_BYTES = 64 * 1024,
+	SCOREBOARD_MASTER_BYTES = 5 * SCOREBOARD_PART_BYTES,
+	/* Rows on the wire that a worker lists; for more it says so. */
+	SCOREBOARD_WIRE = 512,
+};
+
+/* An owner whose process is known to be gone, and what its slot told: hints. */
+struct scoreboard_death {
+	_Atomic uint64_t owner;
+	_Atomic int64_t culprit; /* the row that it died of, or 0 */
+	_Atomic int n_wire;      /* rows that were on the wire; -1: not known */
+	_Atomic int64_t wire[SCOREBOARD_WIRE];
 };
 
 /* What one process tells the workers. */
@@ -64,9 +76,8 @@ struct scoreboard_master {
 	struct scoreboard_place places[SCOREBOARD_SLOTS];
 	/* Slots that ever had a child: the first ones of each kind. */
 	_Atomic int n_worker_slots, n_service_slots;
-	/* Owners whose process is known to be gone: a ring. */
-	_Atomic uint64_t dead[SCOREBOARD_DEAD];
-	_Atomic uint64_t n_dead; /* ever */
+	struct scoreboard_death dead[SCOREBOARD_DEAD]; /* a ring */
+	_Atomic uint64_t n_dead;                       /* ever */
 	/* The daemon ends: not set while one generation follows another. */
 	_Atomic bool stopping;
 	/* Of the master that this one follows; as in a worker's slot. */
@@ -96,12 +107,19 @@ struct scoreboard_slot {
 	/* Of its last lease turn, 0 for none: the monotonic time, and the
 	 * database's clock minus that. */
 	_Atomic int64_t turn_mono_ms, turn_offset_ms;
+	/* The row whose answer is being parsed, or 0; and those on the wire, in
+	 * any order, 0 for none, and how many more. */
+	_Atomic int64_t note;
+	_Atomic int64_t wire[SCOREBOARD_WIRE];
+	_Atomic int n_unlisted;
+	/* Its last lease turn saw events that are to be delivered alone. */
+	_Atomic bool sees_quarantine;
 };
 
 struct scoreboard_shared {
 	union {
 		struct scoreboard_master master;
-		char master_part[SCOREBOARD_PART_BYTES];
+		char master_part[SCOREBOARD_MASTER_BYTES];
 	};
 	/* The workers' come first. */
 	union {
@@ -166,15 +184,27 @@ int scoreboard_slot_claim(
 /* The child is there. */
 void scoreboard_slot_fill(struct scoreboard *sb, int slot, pid_t pid);
 
+enum scoreboard_end {
+	END_EXIT,  /* it left by itself: what it had sent is no suspect */
+	END_CRASH, /* of what it noted, if it did */
+	END_KILLED /* from outside, or for want of memory: for nothing it noted
+		    */
+};
+
 /*
  * The child of the slot is gone: the slot is free, its gauges are zero. A
  * worker's owner token goes into the dead ring, its shards lose their slot, and
  * the other workers are woken to take its leases over.
  */
-void scoreboard_slot_release(struct scoreboard *sb, int slot);
+void scoreboard_slot_release(
+    struct scoreboard *sb, int slot, enum scoreboard_end end);
 
-/* An owner of leases whose process is gone, and had no slot here. */
+/* An owner of leases whose process is gone, and had no slot here: nothing more
+ * is known. */
 void scoreboard_owner_gone(struct scoreboard *sb, uint64_t owner);
+
+/* Whether any worker sees events that are to be delivered alone. */
+bool scoreboard_sees_quarantine(const struct scoreboard *sb);
 
 /* ---- everybody ---- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "store/store_mysql.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@ struct lease_body {
 	bool any_old;    /* someone is gone for long */
 	bool any_dead;   /* one of turn->dead[] has a lease or is registered */
 	bool lost_rows;  /* in our shards, of owners that do not live */
+	uint64_t judged; /* shards to look for such rows in */
 	bool renewed;    /* and nothing else was to do */
 	/* The registration may be renewed though leases were gone: remembered
 	 * when the turn starts over. */
@@ -91,13 +93,14 @@ note_lapse(struct mysql_conn *c, struct lease_body *b, struct err *err)
 }
 
 static enum store_status
-unregister(struct mysql_conn *c, uint64_t owner, struct err *err)
+unregister(
+    struct mysql_conn *c, uint64_t owner, uint64_t *affected, struct err *err)
 {
 	static const struct mysql_sql sql = {
 	    .head = "DELETE FROM instance WHERE owner = ?"};
 
 	mysql_conn_u64(c, owner);
-	return mysql_conn_exec(c, &sql, 0, NULL, err);
+	return mysql_conn_exec(c, &sql, 0, affected, err);
 }
 
 static enum store_status
@@ -119,7 +122,7 @@ register_self(struct mysql_conn *c, const struct lease_body *b, struct err *err)
 	mysql_conn_bytes(c, slice_from_string(host));
 	mysql_conn_i64(c, getpid());
 	mysql_conn_i64(c, b->now_ms);
-	mysql_conn_i64(c, !b->turn->leaving);
+	mysql_conn_i64(c, store_takes_share(b->turn));
 	return mysql_conn_exec(c, &sql, 0, NULL, err);
 }
 
@@ -177,17 +180,21 @@ static enum store_status
 update_registrations(
     struct mysql_conn *c, struct lease_body *b, struct err *err)
 {
-	const struct store_lease_turn *turn = b->turn;
+	struct store_lease_turn *turn = b->turn;
+	uint64_t affected = 0;
 	enum store_status status;
 
 	status = store_lease_ends(turn, b->n_known)
-		     ? unregister(c, turn->owner, err)
+		     ? unregister(c, turn->owner, NULL, err)
 		     : register_self(c, b, err);
 	for (size_t i = 0; status == STORE_OK && i < turn->n_away; i++)
 		status = keep_away(
 		    c, turn->away[i], store_away_until(turn, b->now_ms), err);
-	for (size_t i = 0; status == STORE_OK && i < turn->n_dead; i++)
-		status = unregister(c, turn->dead[i], err);
+	for (size_t i = 0; status == STORE_OK && i < turn->n_dead; i++) {
+		status = unregister(c, turn->dead[i].owner, &affected, err);
+		/* On other hosts nobody knows what it died of. */
+		turn->buried = turn->buried || affected > 0;
+	}
 	return status == STORE_OK ? count_living(c, b, err) : status;
 }
 
@@ -199,9 +206,8 @@ shards_of_dead(const struct lease_row rows[EVENT_SHARDS],
 	uint64_t shards = 0;
 
 	for (unsigned shard = 0; shard < EVENT_SHARDS; shard++)
-		for (size_t i = 0; i < turn->n_dead; i++)
-			if (rows[shard].owner == turn->dead[i])
-				shards |= UINT64_C(1) << shard;
+		if (store_death_of(turn, rows[shard].owner) != NULL)
+			shards |= UINT64_C(1) << shard;
 	return shards;
 }
 
@@ -302,54 +308,162 @@ find_lost(struct mysql_conn *c, struct lease_body *b, struct err *err)
 	unsigned arity;
 
 	mysql_conn_i64(c, store_lease_now(b->turn, b->now_ms));
-	arity = add_shards(c, b->turn->shards);
+	arity = add_shards(c, b->judged);
 	status = mysql_conn_select(c, &sql, arity, err);
 	while (mysql_conn_next(c, &status, err))
 		b->lost_rows = true;
 	return status;
 }
 
-/* Gives the rows of lost workers back, with the attempt that they were in. */
 static enum store_status
-put_back(struct mysql_conn *c, struct lease_body *b, struct err *err)
+read_lost(struct mysql_conn *c, const struct lease_body *b,
+    struct lost_row rows[STORE_LOST_MAX], size_t *n, struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "SELECT id, owner, CAST(attempts AS SIGNED),"
+		    " CAST(suspect AS SIGNED) FROM event WHERE " LOST
+		    " AND shard IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ") LIMIT 512 FOR UPDATE",
+	    .columns = "iuii",
+	};
+	enum store_status status;
+	unsigned arity;
+
+	static_assert(STORE_LOST_MAX == 512, "as the statement says");
+	*n = 0;
+	mysql_conn_i64(c, store_lease_now(b->turn, b->now_ms));
+	arity = add_shards(c, b->judged);
+	status = mysql_conn_select(c, &sql, arity, err);
+	while (*n < STORE_LOST_MAX && mysql_conn_next(c, &status, err))
+		rows[(*n)++] = (struct lost_row){
+		    .id = mysql_conn_col_i64(c, 0),
+		    .owner = mysql_conn_col_u64(c, 1),
+		    .attempts = (unsigned)mysql_conn_col_i64(c, 2),
+		    .suspect = (unsigned)mysql_conn_col_i64(c, 3),
+		};
+	return status;
+}
+
+static unsigned
+add_row_ids(struct mysql_conn *c, const int64_t *ids, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		mysql_conn_i64(c, ids[i]);
+	return mysql_conn_pad(c, n);
+}
+
+/* As if it had not been claimed, but for the suspicion. */
+static enum store_status
+uncount(struct mysql_conn *c, enum verdict verdict, const int64_t *ids,
+    size_t n, struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "UPDATE event SET status = 0,"
+		    " attempts = GREATEST(attempts, 1) - 1,"
+		    " suspect = suspect + ?, due_ms = due_ms + ?"
+		    " WHERE status = 1 AND id IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ")",
+	};
+
+	mysql_conn_i64(c, verdict != VERDICT_INNOCENT);
+	mysql_conn_i64(
+	    c, verdict == VERDICT_QUARANTINED ? STORE_QUARANTINE_MS : 0);
+	return mysql_conn_exec(c, &sql, add_row_ids(c, ids, n), NULL, err);
+}
+
+/* The attempt is logged, and was the last one, or is followed by another. */
+static enum store_status
+count(struct mysql_conn *c, const struct lease_body *b, enum verdict verdict,
+    const int64_t *ids, size_t n, struct err *err)
 {
 	static const struct mysql_sql log = {
 	    .head =
 		"INSERT INTO attempt (event, number, at_ms, code, error,"
 		" response) SELECT id, attempts, ?, 0, '" INTERRUPTED "', ''"
-		" FROM event WHERE " LOST " AND shard IN (",
+		" FROM event WHERE status = 1 AND id IN (",
 	    .item = "?",
 	    .sep = ", ",
 	    .tail = ") ON DUPLICATE KEY UPDATE number = number",
 	};
-	static const struct mysql_sql update = {
-	    .head = "UPDATE event SET status = IF(attempts >= ?, 3, 0),"
-		    " due_ms = GREATEST(due_ms,"
-		    " ? + " STORE_INTERRUPTED_WAIT_MS "),"
-		    " last_code = 0, last_error = '" INTERRUPTED "'"
-		    " WHERE " LOST " AND shard IN (",
+	static const struct mysql_sql again = {
+	    .head = "UPDATE event SET status = 0, due_ms = GREATEST(due_ms,"
+		    " ? + " STORE_INTERRUPTED_WAIT_MS "), last_code = 0,"
+		    " last_error = '" INTERRUPTED "'"
+		    " WHERE status = 1 AND id IN (",
 	    .item = "?",
 	    .sep = ", ",
 	    .tail = ")",
 	};
-	const struct store_lease_turn *turn = b->turn;
-	int64_t judged_ms = store_lease_now(turn, b->now_ms);
-	uint64_t affected = 0;
-	unsigned arity;
+	static const struct mysql_sql give_up = {
+	    .head = "UPDATE event SET status = 3, suspect = 0, due_ms = ?,"
+		    " last_code = 0, last_error = '" INTERRUPTED "'"
+		    " WHERE status = 1 AND id IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ")",
+	};
+	const struct mysql_sql *update =
+	    verdict == VERDICT_GIVEN_UP ? &give_up : &again;
 	enum store_status status;
 
 	mysql_conn_i64(c, b->now_ms);
-	mysql_conn_i64(c, judged_ms);
-	arity = add_shards(c, turn->shards);
-	status = mysql_conn_exec(c, &log, arity, NULL, err);
+	status = mysql_conn_exec(c, &log, add_row_ids(c, ids, n), NULL, err);
 	if (status != STORE_OK)
 		return status;
-	mysql_conn_i64(c, turn->max_attempts);
 	mysql_conn_i64(c, b->now_ms);
-	mysql_conn_i64(c, judged_ms);
-	arity = add_shards(c, turn->shards);
-	status = mysql_conn_exec(c, &update, arity, &affected, err);
-	b->turn->n_interrupted = affected;
+	return mysql_conn_exec(c, update, add_row_ids(c, ids, n), NULL, err);
+}
+
+/* Gives the rows of lost workers back. */
+static enum store_status
+put_back(struct mysql_conn *c, struct lease_body *b, struct err *err)
+{
+	struct lost_row rows[STORE_LOST_MAX];
+	int64_t ids[STORE_LOST_MAX];
+	enum store_status status;
+	size_t n, n_ids;
+
+	do {
+		status = read_lost(c, b, rows, &n, err);
+		for (int v = 0; v < VERDICTS && status == STORE_OK; v++) {
+			n_ids = store_judged(
+			    b->turn, rows, n, (enum verdict)v, ids);
+			if (n_ids == 0)
+				continue;
+			status =
+			    v < VERDICT_COUNTED
+				? uncount(c, (enum verdict)v, ids, n_ids, err)
+				: count(c, b, (enum verdict)v, ids, n_ids, err);
+		}
+		b->turn->n_interrupted += n;
+	} while (status == STORE_OK && n == STORE_LOST_MAX);
+	return status;
+}
+
+/* Rows of our shards that are to be delivered alone; from the index. */
+static enum store_status
+find_quarantined(struct mysql_conn *c, struct lease_body *b, struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "SELECT 1 FROM event WHERE status = 0 AND due_ms >= ?"
+		    " AND shard IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ") LIMIT 1",
+	    .columns = "i",
+	};
+	enum store_status status;
+	unsigned arity;
+
+	mysql_conn_i64(c, STORE_QUARANTINE_MS);
+	arity = add_shards(c, b->judged);
+	status = mysql_conn_select(c, &sql, arity, err);
+	while (mysql_conn_next(c, &status, err))
+		b->turn->quarantined = true;
 	return status;
 }
 
@@ -359,6 +473,7 @@ start_over(struct lease_body *b)
 	b->turn->n_living = 0;
 	b->turn->n_strays = 0;
 	b->turn->n_interrupted = 0;
+	b->turn->buried = b->turn->quarantined = false;
 	b->rank = 0;
 	b->registered = b->any_old = b->any_dead = b->lost_rows = false;
 	b->renewed = false;
@@ -396,10 +511,13 @@ lease_body(struct mysql_conn *c, void *arg, struct err *err)
 		    b->now_ms + turn->lease_ms, err);
 	if (status == STORE_OK && turn->in_doubt)
 		status = find_strays(c, b, err);
-	if (status == STORE_OK && turn->shards != 0)
+	b->judged = turn->buried ? UINT64_MAX : turn->shards;
+	if (status == STORE_OK && b->judged != 0)
 		status = find_lost(c, b, err);
 	if (status == STORE_OK && b->lost_rows)
 		status = put_back(c, b, err);
+	if (status == STORE_OK && b->judged != 0)
+		status = find_quarantined(c, b, err);
 	return status;
 }
 
@@ -408,8 +526,8 @@ lease_body(struct mysql_conn *c, void *arg, struct err *err)
 static void
 note_owner(struct lease_body *b, uint64_t owner)
 {
-	for (size_t i = 0; i < b->turn->n_dead; i++)
-		b->any_dead = b->any_dead || b->turn->dead[i] == owner;
+	if (store_death_of(b->turn, owner) != NULL)
+		b->any_dead = true;
 }
 
 /* Everything that a turn goes by, at one look and without a lock. */
@@ -417,7 +535,7 @@ static enum store_status
 look(struct mysql_conn *c, struct lease_body *b,
     struct lease_row rows[EVENT_SHARDS], struct err *err)
 {
-	enum { LEASE = 1, INSTANCE, LOST_ROW };
+	enum { LEASE = 1, INSTANCE, LOST_ROW, QUARANTINED_ROW };
 	static const struct mysql_sql sql = {
 	    .head =
 		"SELECT 1, CAST(shard AS SIGNED), owner, until_ms,"
@@ -429,7 +547,11 @@ look(struct mysql_conn *c, struct lease_body *b,
 		" ON event.shard = lease.shard AND event.status = 1"
 		" WHERE lease.owner = ? AND event.owner <> lease.owner"
 		" AND event.owner NOT IN (SELECT owner FROM instance"
-		" WHERE until_ms > LEAST(?, " MYSQL_NOW_MS "))",
+		" WHERE until_ms > LEAST(?, " MYSQL_NOW_MS "))"
+		" UNION ALL (SELECT STRAIGHT_JOIN 4, event.id, event.owner,"
+		" 0, " MYSQL_NOW_MS " FROM lease JOIN event FORCE INDEX (due)"
+		" ON event.shard = lease.shard AND event.status = 0"
+		" AND event.due_ms >= ? WHERE lease.owner = ? LIMIT 1)",
 	    .columns = "iiuii",
 	};
 	int64_t before_ms = clock_wall_ms(), after_ms = 0;
@@ -437,6 +559,8 @@ look(struct mysql_conn *c, struct lease_body *b,
 
 	mysql_conn_u64(c, b->turn->owner);
 	mysql_conn_i64(c, store_lease_now(b->turn, INT64_MAX));
+	mysql_conn_i64(c, STORE_QUARANTINE_MS);
+	mysql_conn_u64(c, b->turn->owner);
 	status = mysql_conn_select(c, &sql, 0, err);
 	while (mysql_conn_next(c, &status, err)) {
 		int64_t id = mysql_conn_col_i64(c, 1);
@@ -464,6 +588,9 @@ look(struct mysql_conn *c, struct lease_body *b,
 			break;
 		case LOST_ROW:
 			b->lost_rows = true;
+			break;
+		case QUARANTINED_ROW:
+			b->turn->quarantined = true;
 			break;
 		default:
 			break;

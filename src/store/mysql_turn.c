@@ -72,9 +72,10 @@ write_completed(struct mysql_conn *c, uint64_t owner,
     struct err *err)
 {
 	static const struct mysql_sql sql = {
-	    .head = "UPDATE event SET status = 2, due_ms = ?, last_code = ?,"
-		    " last_error = '' WHERE status = 1 AND owner = ?"
-		    " AND attempts = ? AND id IN (",
+	    .head =
+		"UPDATE event SET status = 2, due_ms = ?, last_code = ?,"
+		" last_error = '', suspect = 0 WHERE status = 1 AND owner = ?"
+		" AND attempts = ? AND id IN (",
 	    .item = "?",
 	    .sep = ", ",
 	    .tail = ")",
@@ -196,7 +197,7 @@ write_attempted(struct mysql_conn *c, uint64_t owner,
 		    " AND attempt.number = event.attempts"
 		    " SET event.status = ?, event.due_ms = result.due,"
 		    " event.last_code = attempt.code,"
-		    " event.last_error = attempt.error"
+		    " event.last_error = attempt.error, event.suspect = 0"
 		    " WHERE event.status = 1 AND event.owner = ?",
 	};
 	bool failed = results[0]->kind == RESULT_FAILED;
@@ -338,19 +339,21 @@ read_first(struct mysql_conn *c, const struct mysql_sql *sql, uint64_t shards,
 }
 
 static enum store_status
-mark_rows(struct mysql_conn *c, uint64_t owner, const struct due_row *rows,
-    size_t n, struct err *err)
+mark_rows(struct mysql_conn *c, const struct store_turn *turn,
+    const struct due_row *rows, size_t n, struct err *err)
 {
 	static const struct mysql_sql sql = {
 	    .head = "UPDATE event SET status = 1, attempts = attempts + 1,"
-		    " owner = ? WHERE status = 0 AND id IN (",
+		    " owner = ? WHERE status = 0 AND due_ms >= ? AND id IN (",
 	    .item = "?",
 	    .sep = ", ",
 	    .tail = ")",
 	};
 	unsigned arity;
 
-	mysql_conn_u64(c, owner);
+	mysql_conn_u64(c, turn->owner);
+	/* Another host may have taken it out of quarantine meanwhile. */
+	mysql_conn_i64(c, turn->alone ? STORE_QUARANTINE_MS : INT64_MIN);
 	for (size_t i = 0; i < n; i++)
 		mysql_conn_i64(c, rows[i].row_id);
 	arity = mysql_conn_pad(c, n);
@@ -479,7 +482,7 @@ take_rows(struct mysql_conn *c, struct store_turn *turn,
 		if (store_leave(turn, rows[at].due_ms))
 			break;
 		len = smaller(n - at, MYSQL_IDS_MAX);
-		status = mark_rows(c, turn->owner, rows + at, len, err);
+		status = mark_rows(c, turn, rows + at, len, err);
 		if (status == STORE_OK)
 			status = read_marked(c, turn, rows + at, len, err);
 	}
@@ -535,8 +538,8 @@ look(struct mysql_conn *c, struct pick *pick, uint64_t shards, struct err *err)
 	if (pick->rows == NULL)
 		return mysql_conn_no_memory(err);
 	mysql_conn_u64(c, turn->owner);
-	status =
-	    read_first(c, &sql, shards, ROW_WAITING, INT64_MAX, limit, err);
+	status = read_first(
+	    c, &sql, shards, ROW_WAITING, STORE_QUARANTINE_MS, limit, err);
 	turn->owned = 0;
 	while (mysql_conn_next(c, &status, err)) {
 		struct due_row row;
@@ -551,6 +554,39 @@ look(struct mysql_conn *c, struct pick *pick, uint64_t shards, struct err *err)
 	turn->owned &= shards;
 	drop_foreign(pick);
 	pick->n = store_pick(pick->rows, pick->n, limit, turn);
+	return status;
+}
+
+/* The same of what is in quarantine, one row at most of each shard. */
+static enum store_status
+look_alone(struct mysql_conn *c, struct pick *pick, struct err *err)
+{
+	static const struct mysql_sql sql = {
+	    .head = "",
+	    .item = "(SELECT due_ms, id, shard FROM event WHERE shard = ?"
+		    " AND status = 0 AND due_ms >= ? ORDER BY due_ms, id"
+		    " LIMIT 1)",
+	    .sep = " UNION ALL ",
+	    .columns = "iii",
+	};
+	enum store_status status;
+
+	pick->rows = calloc(EVENT_SHARDS, sizeof(*pick->rows));
+	if (pick->rows == NULL)
+		return mysql_conn_no_memory(err);
+	for (unsigned shard = 0; shard < EVENT_SHARDS; shard++) {
+		mysql_conn_i64(c, shard);
+		mysql_conn_i64(c, STORE_QUARANTINE_MS);
+	}
+	status = mysql_conn_select(c, &sql, EVENT_SHARDS, err);
+	while (pick->n < EVENT_SHARDS && mysql_conn_next(c, &status, err)) {
+		status = store_due_row(&pick->rows[pick->n],
+		    mysql_conn_col_i64(c, 0), mysql_conn_col_i64(c, 1),
+		    mysql_conn_col_i64(c, 2), err);
+		if (status == STORE_OK)
+			pick->n++;
+	}
+	pick->n = store_pick(pick->rows, pick->n, 1, pick->turn);
 	return status;
 }
 
@@ -571,7 +607,8 @@ turn_body(struct mysql_conn *c, void *arg, struct err *err)
 	if (status == STORE_OK)
 		status = write_results(c, turn, err);
 	if (status == STORE_OK && turn->claim_max > 0)
-		status = look(c, &pick, turn->owned, err);
+		status = turn->alone ? look_alone(c, &pick, err)
+				     : look(c, &pick, turn->owned, err);
 	if (status == STORE_OK)
 		status = take_rows(c, turn, pick.rows, pick.n, err);
 	free(pick.rows);
@@ -612,7 +649,7 @@ mysql_turn(
 {
 	struct mysql_conn *c = mysql_conn_of(backend);
 
-	if (turn->n_results == 0 && turn->claim_max > 0)
+	if (turn->n_results == 0 && turn->claim_max > 0 && !turn->alone)
 		return claim_only(c, turn, err);
 	return mysql_conn_transact(c, turn_body, turn, err);
 }

@@ -66,7 +66,7 @@ register_owner(struct sqlite_conn *c, const struct store_lease_turn *turn,
 	sqlite_bind_bytes(&q, slice_from_string(host));
 	sqlite_bind_int(&q, getpid());
 	sqlite_bind_int(&q, now_ms);
-	sqlite_bind_int(&q, !turn->leaving);
+	sqlite_bind_int(&q, store_takes_share(turn));
 	return sqlite_query_run(&q, &changed, err);
 }
 
@@ -86,13 +86,16 @@ keep_away(
 }
 
 static enum store_status
-forget_dead(struct sqlite_conn *c, uint64_t owner, struct err *err)
+forget_dead(struct sqlite_conn *c, struct store_lease_turn *turn,
+    uint64_t owner, struct err *err)
 {
 	static const char sql[] =
 	    "UPDATE lease SET until_ms = 0 WHERE owner = ?";
 	enum store_status status;
 
 	status = run_with_owner(c, unregister_sql, owner, err);
+	/* On other hosts nobody knows what it died of. */
+	turn->buried = turn->buried || sqlite3_changes(c->db) > 0;
 	/* Not only those that we take: the rest is for the others. */
 	if (status == STORE_OK)
 		status = run_with_owner(c, sql, owner, err);
@@ -102,7 +105,7 @@ forget_dead(struct sqlite_conn *c, uint64_t owner, struct err *err)
 /* Brings the registrations up to date: ours, the away, the expired, the dead.
  */
 static enum store_status
-register_living(struct sqlite_conn *c, const struct store_lease_turn *turn,
+register_living(struct sqlite_conn *c, struct store_lease_turn *turn,
     size_t n_known, int64_t now_ms, struct err *err)
 {
 	static const char expire[] = "DELETE FROM instance WHERE until_ms <= ?";
@@ -115,11 +118,11 @@ register_living(struct sqlite_conn *c, const struct store_lease_turn *turn,
 	for (size_t i = 0; i < turn->n_away && status == STORE_OK; i++)
 		status = keep_away(
 		    c, turn->away[i], store_away_until(turn, now_ms), err);
+	for (size_t i = 0; i < turn->n_dead && status == STORE_OK; i++)
+		status = forget_dead(c, turn, turn->dead[i].owner, err);
 	if (status == STORE_OK)
 		status = sqlite_query_run_with(
 		    c, expire, store_lease_now(turn, now_ms), err);
-	for (size_t i = 0; i < turn->n_dead && status == STORE_OK; i++)
-		status = forget_dead(c, turn->dead[i], err);
 	return status;
 }
 
@@ -200,39 +203,122 @@ write_leases(struct sqlite_conn *c, const struct lease_plan *plan,
 
 #define INTERRUPTED "CAST('interrupted' AS BLOB)"
 
-#define LEFT                                                                   \
-	" WHERE status = 1 AND shard = ?"                                      \
-	" AND owner NOT IN (SELECT owner FROM instance)"
-
-/* What a lost owner left in a shard: logged, and due again or given up. */
+/* Of the shards in the mask. */
 static enum store_status
-put_back(struct sqlite_conn *c, struct store_lease_turn *turn, unsigned shard,
-    int64_t now_ms, struct err *err)
+read_lost(struct sqlite_conn *c, uint64_t shards,
+    struct lost_row rows[STORE_LOST_MAX], size_t *n, struct err *err)
 {
-	static const char log_sql[] =
+	static const char sql[] =
+	    "SELECT id, owner, attempts, suspect FROM event"
+	    " WHERE status = 1 AND (? >> shard) & 1"
+	    " AND owner NOT IN (SELECT owner FROM instance) LIMIT ?";
+	struct sqlite_query q = sqlite_query_start(c, sql);
+	enum store_status status;
+	bool row;
+
+	*n = 0;
+	sqlite_bind_bits(&q, shards);
+	sqlite_bind_int(&q, STORE_LOST_MAX);
+	while ((status = sqlite_query_step(&q, &row, err)) == STORE_OK && row) {
+		struct lost_row *lost = &rows[(*n)++];
+
+		lost->id = sqlite_read_int(&q);
+		lost->owner = sqlite_read_bits(&q);
+		lost->attempts = (unsigned)sqlite_read_int(&q);
+		lost->suspect = (unsigned)sqlite_read_int(&q);
+	}
+	return status;
+}
+
+/* As if it had not been claimed, but for the suspicion. */
+static enum store_status
+uncount(
+    struct sqlite_conn *c, int64_t id, enum verdict verdict, struct err *err)
+{
+	static const char sql[] =
+	    "UPDATE event SET status = 0, attempts = max(attempts, 1) - 1,"
+	    " suspect = suspect + ?, due_ms = due_ms + ? WHERE id = ?";
+	struct sqlite_query q = sqlite_query_start(c, sql);
+	size_t changed;
+
+	sqlite_bind_int(&q, verdict != VERDICT_INNOCENT);
+	sqlite_bind_int(
+	    &q, verdict == VERDICT_QUARANTINED ? STORE_QUARANTINE_MS : 0);
+	sqlite_bind_int(&q, id);
+	return sqlite_query_run(&q, &changed, err);
+}
+
+/* The attempt is logged, and was the last one, or is followed by another. */
+static enum store_status
+count(struct sqlite_conn *c, int64_t id, enum verdict verdict, int64_t now_ms,
+    struct err *err)
+{
+	static const char log[] =
 	    "REPLACE INTO attempt"
 	    " (event, number, at_ms, code, error, response)"
-	    " SELECT id, attempts, ?, 0, " INTERRUPTED ", x'' FROM event" LEFT;
-	static const char sql[] =
-	    "UPDATE event SET"
-	    " status = CASE WHEN attempts >= ? THEN 3 ELSE 0 END,"
+	    " SELECT id, attempts, ?, 0, " INTERRUPTED ", x'' FROM event"
+	    " WHERE id = ?";
+	static const char again[] =
+	    "UPDATE event SET status = 0,"
 	    " due_ms = max(due_ms, ? + " STORE_INTERRUPTED_WAIT_MS "),"
-	    " last_code = 0, last_error = " INTERRUPTED LEFT;
-	struct sqlite_query q = sqlite_query_start(c, log_sql);
+	    " last_code = 0, last_error = " INTERRUPTED " WHERE id = ?";
+	static const char give_up[] =
+	    "UPDATE event SET status = 3, suspect = 0, due_ms = ?,"
+	    " last_code = 0, last_error = " INTERRUPTED " WHERE id = ?";
+	struct sqlite_query q = sqlite_query_start(c, log);
+	enum store_status status;
+	size_t changed;
+
+	sqlite_bind_int(&q, now_ms);
+	sqlite_bind_int(&q, id);
+	status = sqlite_query_run(&q, &changed, err);
+	if (status != STORE_OK)
+		return status;
+	q = sqlite_query_start(
+	    c, verdict == VERDICT_GIVEN_UP ? give_up : again);
+	sqlite_bind_int(&q, now_ms);
+	sqlite_bind_int(&q, id);
+	return sqlite_query_run(&q, &changed, err);
+}
+
+/* Gives the rows of lost workers back. */
+static enum store_status
+put_back(struct sqlite_conn *c, struct store_lease_turn *turn, uint64_t shards,
+    int64_t now_ms, struct err *err)
+{
+	struct lost_row rows[STORE_LOST_MAX];
 	enum store_status status;
 	size_t n;
 
-	sqlite_bind_int(&q, now_ms);
-	sqlite_bind_int(&q, shard);
-	status = sqlite_query_run(&q, &n, err);
-	if (status != STORE_OK || n == 0)
-		return status;
-	q = sqlite_query_start(c, sql);
-	sqlite_bind_int(&q, turn->max_attempts);
-	sqlite_bind_int(&q, now_ms);
-	sqlite_bind_int(&q, shard);
-	status = sqlite_query_run(&q, &n, err);
-	turn->n_interrupted += n;
+	do {
+		status = read_lost(c, shards, rows, &n, err);
+		for (size_t i = 0; i < n && status == STORE_OK; i++) {
+			enum verdict verdict = store_judge(turn, &rows[i]);
+
+			status =
+			    verdict < VERDICT_COUNTED
+				? uncount(c, rows[i].id, verdict, err)
+				: count(c, rows[i].id, verdict, now_ms, err);
+		}
+		turn->n_interrupted += n;
+	} while (status == STORE_OK && n == STORE_LOST_MAX);
+	return status;
+}
+
+/* Rows that are to be delivered alone; they are the last of the index. */
+static enum store_status
+find_quarantined(
+    struct sqlite_conn *c, struct store_lease_turn *turn, struct err *err)
+{
+	static const char sql[] = "SELECT 1 FROM event WHERE status = 0"
+				  " AND due_ms >= ? LIMIT 1";
+	struct sqlite_query q = sqlite_query_start(c, sql);
+	enum store_status status;
+
+	sqlite_bind_int(&q, STORE_QUARANTINE_MS);
+	status = sqlite_query_step(&q, &turn->quarantined, err);
+	if (status == STORE_OK && turn->quarantined)
+		sqlite_query_end(&q);
 	return status;
 }
 
@@ -305,9 +391,11 @@ sqlite_lease(struct store_backend *backend, struct store_lease_turn *turn,
 	status = note_lapse(c, turn, now_ms, err);
 	if (status == STORE_OK)
 		status = lease_shards(c, turn, n_known, now_ms, err);
-	for (unsigned i = 0; i < EVENT_SHARDS && status == STORE_OK; i++)
-		if (has_bit(turn->shards, i))
-			status = put_back(c, turn, i, now_ms, err);
+	if (status == STORE_OK)
+		status = put_back(c, turn,
+		    turn->buried ? UINT64_MAX : turn->shards, now_ms, err);
+	if (status == STORE_OK)
+		status = find_quarantined(c, turn, err);
 	if (status == STORE_OK && turn->in_doubt)
 		status = find_strays(c, turn, known, n_known, err);
 	return sqlite_conn_end(c, status, err);

@@ -52,7 +52,7 @@ finish(struct sqlite_conn *c, uint64_t owner, const struct store_result *result,
 {
 	static const char sql[] =
 	    "UPDATE event SET status = ?, due_ms = ?, last_code = ?,"
-	    " last_error = ?"
+	    " last_error = ?, suspect = 0"
 	    " WHERE id = ? AND status = 1 AND owner = ? AND attempts = ?";
 	struct sqlite_query q = sqlite_query_start(c, sql);
 
@@ -136,14 +136,21 @@ static enum store_status
 read_due(struct sqlite_conn *c, const struct store_turn *turn, size_t limit,
     struct due_row *rows, size_t *n, struct err *err)
 {
-	static const char sql[] = "SELECT due_ms, id, shard FROM event"
-				  " WHERE status = 0 AND (? >> shard) & 1"
-				  " ORDER BY due_ms, id LIMIT ?";
-	struct sqlite_query q = sqlite_query_start(c, sql);
+	static const char sql[] =
+	    "SELECT due_ms, id, shard FROM event WHERE status = 0"
+	    " AND due_ms < ? AND (? >> shard) & 1"
+	    " ORDER BY due_ms, id LIMIT ?";
+	static const char alone_sql[] =
+	    "SELECT due_ms, id, shard FROM event WHERE status = 0"
+	    " AND due_ms >= ? AND (? >> shard) & 1"
+	    " ORDER BY due_ms, id LIMIT ?";
+	struct sqlite_query q =
+	    sqlite_query_start(c, turn->alone ? alone_sql : sql);
 	enum store_status status;
 	bool row;
 
-	sqlite_bind_bits(&q, turn->owned);
+	sqlite_bind_int(&q, STORE_QUARANTINE_MS);
+	sqlite_bind_bits(&q, turn->alone ? UINT64_MAX : turn->owned);
 	sqlite_bind_int(&q, (int64_t)limit);
 	while ((status = sqlite_query_step(&q, &row, err)) == STORE_OK && row) {
 		int64_t due_ms = sqlite_read_int(&q);
@@ -229,7 +236,7 @@ claim_due(struct sqlite_conn *c, struct store_turn *turn, struct err *err)
 	enum store_status status;
 	struct due_row *rows;
 
-	if (turn->owned == 0)
+	if (turn->owned == 0 && !turn->alone)
 		return STORE_OK;
 	rows = calloc(limit, sizeof(*rows));
 	if (rows == NULL)

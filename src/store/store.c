@@ -216,7 +216,7 @@ store_lease(struct store *store, struct store_lease_turn *turn,
 	assert(turn->max_attempts > 0);
 	assert(turn->dead != NULL || turn->n_dead == 0);
 	for (size_t i = 0; i < turn->n_dead; i++)
-		assert(turn->dead[i] != turn->owner);
+		assert(turn->dead[i].owner != turn->owner);
 	assert(turn->away != NULL || turn->n_away == 0);
 	assert(known != NULL || n_known == 0);
 	turn->shards = turn->dropped = 0;
@@ -225,6 +225,7 @@ store_lease(struct store *store, struct store_lease_turn *turn,
 	turn->now_ms = 0;
 	turn->clock_offset_ms = 0;
 	turn->n_interrupted = 0;
+	turn->buried = turn->quarantined = false;
 	turn->n_strays = 0;
 	status = begin(store);
 	if (status == STORE_OK)

@@ -150,18 +150,29 @@ enum store_status store_cancel_event(struct store *store,
 
 enum { STORE_STRAYS_MAX = 64 };
 
+/* An owner whose process is known to be gone, and what is known of its end. */
+struct store_death {
+	uint64_t owner;
+	int64_t culprit;	 /* the row that it died of, or 0 */
+	bool wire_known;	 /* wire has all rows that were on the wire */
+	const int64_t *wire;
+	size_t n_wire;
+};
+
 struct store_lease_turn {
 	uint64_t owner;		 /* token of this worker: random, never 0 */
 	int64_t lease_ms;
 	bool leaving;		 /* give all up; take nothing */
+	bool alone;		 /* takes no share: see store_turn.alone */
 	bool in_doubt;		 /* a claim may be committed unseen: find strays */
-	const uint64_t *dead;	 /* owners known to be dead: as if expired */
+	const struct store_death *dead; /* their leases are free */
 	size_t n_dead;
 	/* Owners known to live, but out of reach of the datastore: their leases
 	 * end, what they have under way stays theirs. */
 	const uint64_t *away;
 	size_t n_away;
-	unsigned max_attempts;	 /* an interrupted event at this count is FAILED */
+	unsigned max_attempts;	 /* a culprit at this count, but not at 1, is
+				    FAILED */
 	/* What the database's clock should show at least, or 0 for unknown: if
 	 * it shows more it was stepped, or was out of reach for everybody, and
 	 * nobody's lease ends by that. */
@@ -176,6 +187,9 @@ struct store_lease_turn {
 	unsigned n_living;	 /* out: workers that take a share */
 	int64_t clock_offset_ms; /* out: database's clock minus ours */
 	size_t n_interrupted;	 /* out: rows put back whose worker was lost */
+	bool buried;		 /* out: some of them in shards of others */
+	bool quarantined;	 /* out: rows of our shards, or of those, are to be
+				    delivered alone */
 	size_t n_strays;	 /* out: PROCESSING rows under our own token, */
 	int64_t strays[STORE_STRAYS_MAX]; /* of which we may know nothing: the
 					     caller releases those */
@@ -184,9 +198,15 @@ struct store_lease_turn {
 /*
  * One transaction: register this worker as living, renew the leases it holds,
  * give up those above its share (shards ÷ living workers), take free, expired
- * and dead owners' ones up to its share, and put PROCESSING rows of its shards
- * whose owner does not live back to waiting (due at once, attempt counted and
- * logged as interrupted; FAILED at max_attempts).
+ * and dead owners' ones up to its share, and put PROCESSING rows of its shards,
+ * and all of those that it is the first to know dead, back to waiting when their
+ * owner does not live: due as before, the attempt not counted. But that of the
+ * culprit is counted and logged as interrupted, and it is FAILED at
+ * max_attempts. Where there is no culprit, the rows that were on the wire (all,
+ * where that is not known) are suspects; a row that is one for the second time
+ * is quarantined, until a result is written or it is deleted. When the owner of
+ * one in quarantine is gone, that is its culprit, unless it is known not to have
+ * been begun.
  *
  * Rows outlive the lease of their shard: who gives a shard up still writes the
  * results of what it has under way there. So who leaves counts as living until
@@ -231,6 +251,9 @@ void store_claim_free(struct store_claim *claim);
 
 struct store_turn {
 	uint64_t owner;
+	/* Claims what is in quarantine, of whatever shard, and nothing else: for
+	 * an owner that has nothing else under way, so that its death tells. */
+	bool alone;
 	uint64_t shards;	/* bit per shard to claim from */
 	const struct store_result *results;
 	size_t n_results;
@@ -255,7 +278,9 @@ struct store_turn {
  * the shards that are still ours, about in (due, id) order. On failure nothing
  * was claimed as far as the caller is concerned (a claim whose commit answer
  * was lost shows up as a stray), and the results are to be given again; giving
- * a result twice is harmless.
+ * a result twice is harmless. A row that was put back and claimed again by the
+ * same owner may come with the number of the attempt before: then the result of
+ * either is the result of both.
  */
 enum store_status store_turn(
     struct store *store, struct store_turn *turn, struct err *err);

@@ -65,7 +65,13 @@ enum row_status {
 	ROW_FAILED = 3,
 };
 
-enum { STORE_SCHEMA_VERSION = 1 };
+/* Values of event.suspect; see sql/. */
+enum { SUSPECT_NOT, SUSPECT_ONCE, SUSPECT_QUARANTINED };
+
+/* Added to the due_ms of a waiting row in quarantine: beyond the year 9999. */
+#define STORE_QUARANTINE_MS (INT64_C(1) << 48)
+
+enum { STORE_SCHEMA_VERSION = 2 };
 
 /* The files of sql/KIND in order, made by scripts/sql2c; ends with version 0. */
 struct store_migration {
@@ -89,16 +95,17 @@ struct lease_row {
 };
 
 /*
- * What an interrupted event waits: nothing after its first attempt, then up to
- * a second, in another order each time. One that kills its worker so meets
- * other neighbours each time, and does not take the same ones down until they
- * have no attempts left.
+ * What a culprit waits: a second for each attempt, so that its neighbours of the
+ * last time are through, and up to another one, so that several culprits meet
+ * others each time.
  */
 #define STORE_INTERRUPTED_WAIT_MS                                              \
-	"(attempts > 1) * ((id % 61) * attempts % 61) * 16"
+	"attempts * 1000 + ((id % 61) * attempts % 61) * 16"
 
 /* Whether this is the last turn of an owner that leaves. */
 bool store_lease_ends(const struct store_lease_turn *turn, size_t n_known);
+
+bool store_takes_share(const struct store_lease_turn *turn);
 
 /* Until when the registration of one that is away holds: to be prolonged. */
 int64_t store_away_until(const struct store_lease_turn *turn, int64_t now_ms);
@@ -113,6 +120,39 @@ int64_t store_lease_now(const struct store_lease_turn *turn, int64_t now_ms);
  */
 int64_t store_clock_offset(
     int64_t before_ms, int64_t now_ms, int64_t after_ms);
+
+/* NULL when nothing is known of its end. */
+const struct store_death *store_death_of(
+    const struct store_lease_turn *turn, uint64_t owner);
+
+/* A PROCESSING row whose owner does not live. */
+struct lost_row {
+	int64_t id;
+	uint64_t owner;
+	unsigned attempts;
+	unsigned suspect;
+};
+
+/* What becomes of it. All but the last wait again; in quarantine, who was. */
+enum verdict {
+	VERDICT_INNOCENT,    /* the attempt does not count */
+	VERDICT_SUSPECT,     /* the same, but it may be why the worker died */
+	VERDICT_QUARANTINED, /* and not for the first time */
+	VERDICT_COUNTED,     /* the attempt counts: its worker died of it */
+	VERDICT_GIVEN_UP,    /* and it was the last one */
+	VERDICTS,
+};
+
+/* Rows to judge at a time. */
+enum { STORE_LOST_MAX = 512 };
+
+/* Pure. */
+enum verdict store_judge(
+    const struct store_lease_turn *turn, const struct lost_row *row);
+
+/* The ids of the rows with that verdict, and their number. */
+size_t store_judged(const struct store_lease_turn *turn,
+    const struct lost_row *rows, size_t n, enum verdict verdict, int64_t *ids);
 
 struct lease_plan {
 	uint64_t keep; /* bit per shard */

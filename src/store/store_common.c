@@ -31,6 +31,12 @@ store_lease_ends(const struct store_lease_turn *turn, size_t n_known)
 	return turn->leaving && n_known == 0 && !turn->in_doubt;
 }
 
+bool
+store_takes_share(const struct store_lease_turn *turn)
+{
+	return !turn->leaving && !turn->alone;
+}
+
 int64_t
 store_away_until(const struct store_lease_turn *turn, int64_t now_ms)
 {
@@ -54,16 +60,61 @@ store_clock_offset(int64_t before_ms, int64_t now_ms, int64_t after_ms)
 	return now_ms > after_ms ? now_ms - after_ms : 0;
 }
 
+const struct store_death *
+store_death_of(const struct store_lease_turn *turn, uint64_t owner)
+{
+	for (size_t i = 0; i < turn->n_dead; i++)
+		if (turn->dead[i].owner == owner)
+			return &turn->dead[i];
+	return NULL;
+}
+
+static bool
+was_on_wire(const struct store_death *death, int64_t row_id)
+{
+	if (death == NULL || !death->wire_known)
+		return true;
+	for (size_t i = 0; i < death->n_wire; i++)
+		if (death->wire[i] == row_id)
+			return true;
+	return false;
+}
+
+enum verdict
+store_judge(const struct store_lease_turn *turn, const struct lost_row *row)
+{
+	const struct store_death *death = store_death_of(turn, row->owner);
+	bool quarantined = row->suspect >= SUSPECT_QUARANTINED;
+
+	if (death != NULL ? death->culprit == row->id : quarantined)
+		return row->attempts > 1 && row->attempts >= turn->max_attempts
+			   ? VERDICT_GIVEN_UP
+			   : VERDICT_COUNTED;
+	if (quarantined || (death != NULL && death->culprit != 0) ||
+	    !was_on_wire(death, row->id))
+		return VERDICT_INNOCENT;
+	return row->suspect == 0 ? VERDICT_SUSPECT : VERDICT_QUARANTINED;
+}
+
+size_t
+store_judged(const struct store_lease_turn *turn, const struct lost_row *rows,
+    size_t n, enum verdict verdict, int64_t *ids)
+{
+	size_t n_ids = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (store_judge(turn, &rows[i]) == verdict)
+			ids[n_ids++] = rows[i].id;
+	return n_ids;
+}
+
 static bool
 lease_is_free(const struct lease_row *row, const struct store_lease_turn *turn,
     int64_t now_ms)
 {
 	if (row->owner == 0 || row->until_ms <= store_lease_now(turn, now_ms))
 		return true;
-	for (size_t i = 0; i < turn->n_dead; i++)
-		if (turn->dead[i] == row->owner)
-			return true;
-	return false;
+	return store_death_of(turn, row->owner) != NULL;
 }
 
 struct lease_plan
@@ -74,7 +125,7 @@ store_lease_plan(const struct lease_row rows[EVENT_SHARDS],
 	struct lease_plan plan = {0};
 	unsigned share = 0, held = 0;
 
-	if (!turn->leaving) {
+	if (store_takes_share(turn)) {
 		assert(rank < n_living);
 		share = EVENT_SHARDS / n_living +
 			(rank < EVENT_SHARDS % n_living ? 1 : 0);
@@ -195,10 +246,18 @@ enum store_status
 store_check_rank(const struct store_lease_turn *turn, unsigned rank,
     unsigned n_living, struct err *err)
 {
-	if (turn->leaving || rank < n_living)
+	if (!store_takes_share(turn) || rank < n_living)
 		return STORE_OK;
 	(void)err_set(err, "the datastore does not show our registration");
 	return STORE_BROKEN;
+}
+
+/* When it is due, in quarantine or not. */
+static int64_t
+plain_due_ms(int64_t due_ms)
+{
+	return due_ms < STORE_QUARANTINE_MS ? due_ms
+					    : due_ms - STORE_QUARANTINE_MS;
 }
 
 enum store_status
@@ -211,7 +270,7 @@ store_due_row(struct due_row *row, int64_t due_ms, int64_t row_id,
 	if (status == STORE_OK)
 		status =
 		    store_check_number("shard", shard, EVENT_SHARDS - 1, err);
-	*row = (struct due_row){.due_ms = due_ms,
+	*row = (struct due_row){.due_ms = plain_due_ms(due_ms),
 	    .row_id = row_id,
 	    .shard = (unsigned)(shard & (EVENT_SHARDS - 1))};
 	return status;
@@ -323,7 +382,7 @@ store_claim_create(
 	    .row_id = row->id,
 	    .shard = (unsigned)row->shard,
 	    .attempt = (unsigned)row->attempts,
-	    .due_ms = row->due_ms,
+	    .due_ms = plain_due_ms(row->due_ms),
 	    .bytes = bytes,
 	    .event = move_event_in(&at, &row->event),
 	};
@@ -351,7 +410,7 @@ store_record_create(
 	    .state = store_row_state((enum row_status)row->status,
 		row->last_code != 0, row->last_error.len > 0),
 	    .attempts = (unsigned)row->attempts,
-	    .due_ms = row->due_ms,
+	    .due_ms = plain_due_ms(row->due_ms),
 	    .created_ms = row->created_ms,
 	    .last_code = (int)row->last_code,
 	    .log = (struct store_attempt *)(r + 1),

@@ -28,6 +28,7 @@ struct delivery {
 	struct destination *destination;
 	uint64_t epoch;     /* of the worker, when it was claimed */
 	int64_t started_ms; /* monotonic */
+	int wire;           /* its place among those on the wire */
 	struct transfer *transfer;
 	struct curl_slist *headers;
 	bool own_connection; /* it is authenticated by this request */

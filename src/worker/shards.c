@@ -200,7 +200,8 @@ renew_ms(const struct worker *w)
 	unsigned n_held = (unsigned)__builtin_popcountll(w->shards);
 	int64_t third_ms = w->cfg->lease_ms / 3;
 
-	return n_held < EVENT_SHARDS / n_living && third_ms > SHORT_RENEW_MS
+	return !w->child->alone && n_held < EVENT_SHARDS / n_living &&
+		       third_ms > SHORT_RENEW_MS
 		   ? SHORT_RENEW_MS
 		   : third_ms;
 }
@@ -225,9 +226,12 @@ done(struct store_job *job)
 	w->lease_due_ms = w->lease_sent_ms + renew_ms(w);
 	note_clock(w);
 	publish(w, w->shards);
+	atomic_store(&w->child->score->sees_quarantine, w->lease.quarantined);
 	if (lost != 0)
 		lose(w, lost);
 	take_strays(w);
+	if (w->lease.buried && w->lease.n_interrupted > 0)
+		scoreboard_look_again(w->child->sb);
 	if (gained != 0 || w->lease.n_interrupted > 0)
 		atomic_store(&w->child->score->wake_at_ms, 0);
 	if (w->lease.n_interrupted > 0) {
@@ -276,20 +280,68 @@ list_known(struct worker *w)
 	return 0;
 }
 
+/* Makes room for n more rows; false when memory is short. */
+static bool
+grow_dead_wire(struct worker *w, size_t n)
+{
+	int64_t *wire;
+
+	if (w->cap_dead_wire - w->n_dead_wire >= n)
+		return true;
+	wire = reallocarray(w->dead_wire, w->n_dead_wire + n, sizeof(*wire));
+	if (wire == NULL)
+		return false;
+	w->dead_wire = wire;
+	w->cap_dead_wire = w->n_dead_wire + n;
+	return true;
+}
+
+/* false when the master has put another there meanwhile. Without memory the
+ * rows are not known. */
+static bool
+read_death(struct worker *w, const struct scoreboard_death *death,
+    struct store_death *copy)
+{
+	int n_wire = atomic_load(&death->n_wire);
+
+	copy->culprit = atomic_load(&death->culprit);
+	copy->wire_known = n_wire >= 0 && n_wire <= SCOREBOARD_WIRE &&
+			   grow_dead_wire(w, (size_t)n_wire);
+	copy->n_wire = copy->wire_known ? (size_t)n_wire : 0;
+	for (size_t i = 0; i < copy->n_wire; i++)
+		w->dead_wire[w->n_dead_wire + i] = atomic_load(&death->wire[i]);
+	if (atomic_load(&death->owner) != copy->owner)
+		return false;
+	w->n_dead_wire += copy->n_wire;
+	return true;
+}
+
 static size_t
 list_dead(struct worker *w)
 {
 	const struct scoreboard_master *master = &w->child->sb->shared->master;
 	uint64_t n_dead = atomic_load(&master->n_dead);
+	const int64_t *wire;
 	size_t n = 0;
 
 	if (n_dead > SCOREBOARD_DEAD)
 		n_dead = SCOREBOARD_DEAD;
+	w->n_dead_wire = 0;
 	for (uint64_t i = 0; i < n_dead; i++) {
-		w->dead[n] = atomic_load(&master->dead[i]);
+		struct store_death *death = &w->dead[n];
+
+		*death = (struct store_death){
+		    .owner = atomic_load(&master->dead[i].owner)};
 		/* Whatever another master has told: we live. */
-		if (w->dead[n] != w->owner)
+		if (death->owner != 0 && death->owner != w->owner &&
+		    read_death(w, &master->dead[i], death))
 			n++;
+	}
+	/* Only now they stay where they are. */
+	wire = w->dead_wire;
+	for (size_t i = 0; i < n; i++) {
+		w->dead[i].wire = wire;
+		wire += w->dead[i].n_wire;
 	}
 	return n;
 }
@@ -381,6 +433,8 @@ shards_fini(struct worker *w)
 	publish(w, 0);
 	free(w->known);
 	w->known = NULL;
+	free(w->dead_wire);
+	w->dead_wire = NULL;
 }
 
 bool
@@ -413,6 +467,7 @@ shards_submit(struct worker *w)
 	    .owner = w->owner,
 	    .lease_ms = w->cfg->lease_ms,
 	    .leaving = w->child->draining,
+	    .alone = w->child->alone,
 	    .in_doubt = w->in_doubt,
 	    .dead = w->dead,
 	    .n_dead = list_dead(w),

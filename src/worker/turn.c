@@ -11,6 +11,7 @@ enum {
 	RESULTS_ENOUGH = 100,
 	/* Claimed events in memory, in multiples of the slots. */
 	HOLD_FACTOR = 2,
+	ALONE_IDLE_POLLS = 6,
 };
 
 static struct worker *
@@ -39,14 +40,50 @@ wake_at(struct worker *w, int64_t due_ms)
 		atomic_store(at_ms, due_ms);
 }
 
+/* Whether there is one of an epoch that is over: its row was put back. */
+static bool
+holds_older(const struct worker *w)
+{
+	const struct delivery *d;
+
+	TAILQ_FOREACH(d, &w->all, entry)
+		if (d->epoch != w->epoch)
+			return true;
+	return false;
+}
+
+/*
+ * We claim the row of a delivery that we had begun before we lapsed, as the
+ * same attempt: then that is its delivery, and to the datastore the result is,
+ * too.
+ */
+static bool
+adopt(struct worker *w, struct store_claim *claim)
+{
+	struct delivery *d;
+
+	TAILQ_FOREACH(d, &w->all, entry)
+		if (d->result.row_id == claim->row_id &&
+		    d->result.attempt == claim->attempt) {
+			d->epoch = w->epoch;
+			store_claim_free(claim);
+			return true;
+		}
+	return false;
+}
+
 static void
 take_claims(struct worker *w)
 {
+	bool older = holds_older(w);
+
 	for (size_t i = 0; i < w->turn.n_claims; i++) {
 		struct store_claim *claim = w->turn.claims[i];
-		struct delivery *d =
-		    delivery_create(claim, &w->policy, worker_ended, w);
+		struct delivery *d;
 
+		if (older && adopt(w, claim))
+			continue;
+		d = delivery_create(claim, &w->policy, worker_ended, w);
 		if (d != NULL &&
 		    heap_insert(&w->ready, claim->due_ms, d) == 0) {
 			worker_hold(w, d);
@@ -99,6 +136,21 @@ keep_unwritten(struct worker *w)
 	STAILQ_CONCAT(&w->results, &w->writing);
 }
 
+/* Who was started on demand goes when nothing has come for a while. */
+static void
+leave_when_idle(struct worker *w)
+{
+	int64_t mono_ms = clock_mono_ms();
+
+	if (w->turn.n_claims > 0)
+		w->idle_ms = 0;
+	else if (w->idle_ms == 0)
+		w->idle_ms = mono_ms;
+	else if (mono_ms - w->idle_ms >=
+		 ALONE_IDLE_POLLS * w->cfg->polling_interval_ms)
+		child_leave(w->child);
+}
+
 static void
 done(struct store_job *job)
 {
@@ -117,6 +169,8 @@ done(struct store_job *job)
 	if (w->turn.claim_max == 0)
 		return;
 	take_claims(w);
+	if (w->child->alone)
+		leave_when_idle(w);
 	wake_at(w, w->turn.more ? 0 : w->turn.next_due_ms);
 	if (w->turn.cut)
 		batch_cut(&w->batch, w->turn.n_claims);
@@ -147,11 +201,14 @@ turn_fini(struct worker *w)
 	free(w->written);
 }
 
+/* Alone there is one event at a time, to the written result. */
 static size_t
 claim_want(const struct worker *w)
 {
 	size_t waiting = w->ready.len + w->n_queued;
 
+	if (w->child->alone)
+		return !w->child->draining && TAILQ_EMPTY(&w->all) ? 1 : 0;
 	if (w->child->draining || w->shards == 0 ||
 	    w->n_bytes >= (size_t)w->cfg->max_event_memory_bytes)
 		return 0;
@@ -234,6 +291,7 @@ turn_submit(struct worker *w)
 
 	collect_results(w);
 	w->turn.owner = w->owner;
+	w->turn.alone = w->child->alone;
 	w->turn.shards = w->shards;
 	w->turn.claim_max = claim ? claim_want(w) : 0;
 	w->turn.claim_bytes =

@@ -66,13 +66,17 @@ start(struct worker *w, struct delivery *d)
 	metric_add(w->child->score, METRIC_LATENESS_MS, late_ms);
 	metric_set(w->child->score, METRIC_DELIVERIES_IN_FLIGHT,
 	    (int64_t)++w->n_on_wire);
+	d->wire = wire_enter(&w->wire, d->claim->row_id);
+	/* Whatever ends us meanwhile: it was this. */
+	if (w->child->alone)
+		atomic_store(&w->child->score->note, d->claim->row_id);
 	delivery_start(d);
 }
 
 bool
 worker_holds(const struct worker *w, const struct delivery *d)
 {
-	return (w->shards >> d->claim->shard & 1) != 0;
+	return w->child->alone || (w->shards >> d->claim->shard & 1) != 0;
 }
 
 /* Beyond the end of our lease, until it is renewed, others may have it. */
@@ -146,6 +150,9 @@ worker_ended(void *arg, struct delivery *d)
 
 	metric_set(w->child->score, METRIC_DELIVERIES_IN_FLIGHT,
 	    (int64_t)--w->n_on_wire);
+	wire_leave(&w->wire, d->wire);
+	if (w->child->alone)
+		atomic_store(&w->child->score->note, 0);
 	count_outcome(w, d);
 	if (d->wants)
 		tell_want(w, d);
@@ -466,6 +473,8 @@ open_parts(struct worker *w, struct err *err)
 	    .max_lookups = (size_t)cfg->max_lookups,
 	    .max_header_bytes = (size_t)cfg->max_response_header_bytes,
 	    .own_listeners = {w->child->own_listeners, w->child->n_own_listeners},
+	    /* Alone we note more than what is parsed. */
+	    .parsed_row_id = w->child->alone ? NULL : &w->child->score->note,
 	};
 	struct store_params params;
 	struct store *store;
@@ -505,6 +514,7 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	if (child_init(child, drain, w, err) == -1)
 		return -1;
 	w->loop = child->loop;
+	wire_init(&w->wire, child->score);
 	shards_init(w);
 	w->owner =
 	    atomic_load(&scoreboard_place(child->sb, child->slot)->owner);

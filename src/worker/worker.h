@@ -13,15 +13,18 @@
 #include "worker/delivery.h"
 #include "worker/destination.h"
 #include "worker/transport.h"
+#include "worker/wire.h"
 
 TAILQ_HEAD(delivery_all, delivery);
 STAILQ_HEAD(delivery_queue, delivery);
 
 /*
- * The state of a worker child. Files: worker.c has the clock and what is in
- * memory, shards.c the leases, turn.c results and claims. One job of the
- * datastore is under way at a time, so that what we hold and what it knows of
- * us can be compared.
+ * The state of a worker child. One that is alone (child->alone) takes no
+ * shards, but one event at a time of those that may have been the end of a
+ * worker, and has nothing else on the wire: what ends it is that event. Files:
+ * worker.c has the clock and what is in memory, shards.c the leases, turn.c
+ * results and claims. One job of the datastore is under way at a time, so that
+ * what we hold and what it knows of us can be compared.
  */
 struct worker {
 	struct child *child;
@@ -40,6 +43,7 @@ struct worker {
 	struct heap ready; /* by due time, database's clock */
 	size_t n_queued;   /* waiting for their host */
 	size_t n_on_wire;
+	struct wire wire;
 	struct delivery_queue results; /* finished, to be written */
 	size_t n_results;
 	int64_t oldest_result_ms; /* monotonic */
@@ -59,7 +63,9 @@ struct worker {
 	uint64_t membership;  /* of the scoreboard, when we last looked */
 	struct store_job lease_job;
 	struct store_lease_turn lease;
-	uint64_t dead[SCOREBOARD_DEAD];
+	struct store_death dead[SCOREBOARD_DEAD];
+	int64_t *dead_wire; /* the rows of all of these */
+	size_t n_dead_wire, cap_dead_wire;
 	uint64_t away[SCOREBOARD_WORKER_SLOTS];
 	int64_t *known; /* row ids we hold, sorted */
 	size_t n_known, cap_known;
@@ -84,6 +90,7 @@ struct worker {
 	int64_t poll_due_ms; /* monotonic: claim even if nothing seems due */
 	struct store_job turn_job;
 	struct store_turn turn;
+	int64_t idle_ms; /* monotonic: alone, and nothing to do, since; 0 */
 	struct delivery_queue writing; /* results of the turn under way */
 	struct store_result *written;  /* the same for the datastore */
 	size_t cap_written;

@@ -113,6 +113,11 @@ class SqliteStore:
         with contextlib.closing(sqlite3.connect(self.path, 10)) as db, db:
             return db.execute(statement).fetchall()
 
+    def script(self, text):
+        """Statements without rows."""
+        with contextlib.closing(sqlite3.connect(self.path, 10)) as db:
+            db.executescript(text)
+
     @contextlib.contextmanager
     def locked(self):
         """Nobody else can write meanwhile."""

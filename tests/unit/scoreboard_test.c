@@ -93,7 +93,7 @@ START_TEST(test_claim)
 	ck_assert_int_eq(place->owner != 0, role == ROLE_WORKER);
 	scoreboard_slot_fill(&sb, first + 5, 99);
 	ck_assert_int_eq(place->pid, 99);
-	scoreboard_slot_release(&sb, first + 5);
+	scoreboard_slot_release(&sb, first + 5, END_KILLED);
 	ck_assert_int_eq(place->pid, 0);
 	ck_assert_int_eq(claim(role), first + 5);
 }
@@ -107,7 +107,7 @@ START_TEST(test_release_keeps_counters)
 	metric_add(slot_at(slot), METRIC_EVENTS_ADDED, 2);
 	metric_set(slot_at(slot), METRIC_CONNECTIONS_OPEN, 3);
 	ck_assert_int_eq(metrics_sum(&sb, METRIC_CONNECTIONS_OPEN), 3);
-	scoreboard_slot_release(&sb, slot);
+	scoreboard_slot_release(&sb, slot, END_KILLED);
 	ck_assert_int_eq(metrics_sum(&sb, METRIC_EVENTS_ADDED), 42);
 	ck_assert_int_eq(metrics_sum(&sb, METRIC_CONNECTIONS_OPEN), 0);
 	ck_assert_uint_eq(sb.shared->master.n_dead, 0);
@@ -121,13 +121,13 @@ START_TEST(test_release_of_a_worker)
 
 	slot_at(dead)->asking_ms = 99;
 	slot_at(dead)->shards = 1;
-	scoreboard_slot_release(&sb, dead);
+	scoreboard_slot_release(&sb, dead, END_KILLED);
 
 	ck_assert_uint_eq(scoreboard_place(&sb, dead)->owner, 0);
 	ck_assert_int_eq(slot_at(dead)->asking_ms, 0);
 	ck_assert_uint_eq(slot_at(dead)->shards, 0);
 	ck_assert_uint_eq(sb.shared->master.n_dead, 1);
-	ck_assert_uint_eq(sb.shared->master.dead[0], owner);
+	ck_assert_uint_eq(sb.shared->master.dead[0].owner, owner);
 	ck_assert_int_eq(wakes(alive), 1);
 	ck_assert_int_eq(wakes(dead), 0);
 	ck_assert_int_eq(claim(ROLE_WORKER), dead);
@@ -140,9 +140,54 @@ START_TEST(test_ring_of_the_dead)
 	for (uint64_t i = 1; i <= SCOREBOARD_DEAD + 2; i++)
 		scoreboard_owner_gone(&sb, i);
 	ck_assert_uint_eq(sb.shared->master.n_dead, SCOREBOARD_DEAD + 2);
-	ck_assert_uint_eq(sb.shared->master.dead[0], SCOREBOARD_DEAD + 1);
-	ck_assert_uint_eq(sb.shared->master.dead[1], SCOREBOARD_DEAD + 2);
-	ck_assert_uint_eq(sb.shared->master.dead[2], 3);
+	ck_assert_uint_eq(sb.shared->master.dead[0].owner, SCOREBOARD_DEAD + 1);
+	ck_assert_uint_eq(sb.shared->master.dead[1].owner, SCOREBOARD_DEAD + 2);
+	ck_assert_uint_eq(sb.shared->master.dead[2].owner, 3);
+}
+END_TEST
+
+static const struct {
+	enum scoreboard_end end;
+	int64_t note;
+	int n_wire, n_unlisted;
+	int64_t culprit;
+	int n_known; /* -1: not known */
+} ends[] = {
+    {END_KILLED, 0, 2, 0, 0, 2},
+    {END_KILLED, 7, 2, 0, 0, 2},
+    {END_KILLED, 0, SCOREBOARD_WIRE, 0, 0, SCOREBOARD_WIRE},
+    {END_KILLED, 0, SCOREBOARD_WIRE, 1, 0, -1},
+    {END_CRASH, 7, 2, 0, 7, 2},
+    {END_CRASH, 0, 2, 0, 0, 2},
+    {END_EXIT, 0, 2, 3, 0, 0},
+    {END_EXIT, 7, 2, 0, 7, 0},
+};
+
+START_TEST(test_what_a_death_tells)
+{
+	int slot = claim(ROLE_WORKER);
+	uint64_t owner = scoreboard_place(&sb, slot)->owner;
+	const struct scoreboard_death *death = &sb.shared->master.dead[0];
+
+	slot_at(slot)->note = ends[_i].note;
+	for (int i = 0; i < ends[_i].n_wire; i++)
+		slot_at(slot)->wire[SCOREBOARD_WIRE - 1 - i] = 100 + i;
+	slot_at(slot)->n_unlisted = ends[_i].n_unlisted;
+	scoreboard_slot_release(&sb, slot, ends[_i].end);
+	ck_assert_uint_eq(death->owner, owner);
+	ck_assert_int_eq(death->culprit, ends[_i].culprit);
+	ck_assert_int_eq(death->n_wire, ends[_i].n_known);
+	for (int i = 0; i < ends[_i].n_known; i++)
+		ck_assert_int_eq(
+		    death->wire[i], 100 + ends[_i].n_known - 1 - i);
+	/* Its successor begins with nothing. */
+	ck_assert_int_eq(slot_at(slot)->note, 0);
+	ck_assert_int_eq(slot_at(slot)->n_unlisted, 0);
+	for (int i = 0; i < SCOREBOARD_WIRE; i++)
+		ck_assert_int_eq(slot_at(slot)->wire[i], 0);
+	scoreboard_owner_gone(&sb, 3);
+	ck_assert_int_eq(death[1].culprit, 0);
+	ck_assert_int_eq(death[1].n_wire, -1);
 }
 END_TEST
 
@@ -223,10 +268,10 @@ START_TEST(test_event_added_by_the_dead)
 	slot_at(slot)->shards = 1;
 	scoreboard_event_added(&sb, 0, 77);
 	sb.self = -1;
-	scoreboard_slot_release(&sb, service);
+	scoreboard_slot_release(&sb, service, END_KILLED);
 	ck_assert_int_eq(scoreboard_wake_at_ms(&sb, slot), 77);
 	/* Another worker of that slot looks anyway. */
-	scoreboard_slot_release(&sb, slot);
+	scoreboard_slot_release(&sb, slot, END_KILLED);
 	ck_assert_int_eq(claim(ROLE_WORKER), slot);
 	ck_assert_int_eq(scoreboard_wake_at_ms(&sb, slot), INT64_MAX);
 }
@@ -334,7 +379,7 @@ START_TEST(test_news)
 	ck_assert_int_eq(scoreboard_wake_at_ms(&sb, slot), 0);
 	ck_assert_int_eq(wakes(slot), 2);
 	scoreboard_owner_gone(&sb, 99);
-	ck_assert_uint_eq(sb.shared->master.dead[0], 99);
+	ck_assert_uint_eq(sb.shared->master.dead[0].owner, 99);
 	ck_assert_uint_eq(sb.shared->master.n_dead, 1);
 	ck_assert_int_eq(wakes(slot), 1);
 	sb.self = slot;
@@ -542,6 +587,8 @@ main(void)
 	tcase_add_test(tc, test_release_keeps_counters);
 	tcase_add_test(tc, test_release_of_a_worker);
 	tcase_add_test(tc, test_ring_of_the_dead);
+	tcase_add_loop_test(tc, test_what_a_death_tells, 0,
+	    (int)(sizeof(ends) / sizeof(ends[0])));
 	tcase_add_test(tc, test_membership_changed);
 	tcase_add_loop_test(
 	    tc, test_event_added, 0, (int)(sizeof(events) / sizeof(events[0])));

@@ -101,7 +101,7 @@ set_leases(
 
 START_TEST(lease_plan)
 {
-	const uint64_t dead[] = {DEAD};
+	const struct store_death dead[] = {{.owner = DEAD}};
 	const struct store_lease_turn turn = {.owner = ME,
 	    .dead = dead,
 	    .n_dead = 1,
