@@ -7,6 +7,7 @@
 
 #include <event2/event.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 struct loop {
@@ -14,6 +15,10 @@ struct loop {
 	bool stopped;
 	loop_fn before_sleep;
 	void *before_sleep_arg;
+	int64_t turn_ms; /* monotonic: of its first callback; 0: none yet */
+	int64_t stall_ms;
+	void (*on_stall)(void *arg, int64_t ms);
+	void *on_stall_arg;
 };
 
 struct loop_io {
@@ -26,6 +31,7 @@ struct loop_io {
 };
 
 struct loop_timer {
+	struct loop *loop;
 	struct event *ev;
 	loop_fn fn;
 	void *arg;
@@ -75,12 +81,42 @@ loop_free(struct loop *loop)
 	free(loop);
 }
 
+void
+loop_on_stall(struct loop *loop, int64_t limit_ms,
+    void (*fn)(void *arg, int64_t ms), void *arg)
+{
+	loop->stall_ms = limit_ms;
+	loop->on_stall = fn;
+	loop->on_stall_arg = arg;
+}
+
+static void
+begin_turn(struct loop *loop)
+{
+	if (loop->on_stall != NULL && loop->turn_ms == 0)
+		loop->turn_ms = clock_mono_ms();
+}
+
+static void
+end_turn(struct loop *loop)
+{
+	int64_t ms;
+
+	if (loop->turn_ms == 0)
+		return;
+	ms = clock_mono_ms() - loop->turn_ms;
+	loop->turn_ms = 0;
+	if (ms >= loop->stall_ms)
+		loop->on_stall(loop->on_stall_arg, ms);
+}
+
 int
 loop_run(struct loop *loop)
 {
 	for (;;) {
 		if (!loop->stopped && loop->before_sleep != NULL)
 			loop->before_sleep(loop->before_sleep_arg);
+		end_turn(loop);
 		if (loop->stopped)
 			break;
 		if (event_base_loop(loop->base,
@@ -120,6 +156,7 @@ on_io(evutil_socket_t fd, short what, void *arg)
 		events |= LOOP_READ;
 	if (what & EV_WRITE)
 		events |= LOOP_WRITE;
+	begin_turn(io->loop);
 	io->fn(fd, events, io->arg);
 }
 
@@ -130,6 +167,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	begin_turn(timer->loop);
 	timer->fn(timer->arg);
 }
 
@@ -190,6 +228,7 @@ loop_timer_create(struct loop *loop, loop_fn fn, void *arg)
 
 	if (timer == NULL)
 		return NULL;
+	timer->loop = loop;
 	timer->fn = fn;
 	timer->arg = arg;
 	timer->ev = evtimer_new(loop->base, on_timer, timer);

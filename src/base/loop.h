@@ -28,6 +28,14 @@ void loop_free(struct loop *loop);
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
+/*
+ * Calls fn(arg, ms) when a turn of the loop, from the wake-up to the next sleep,
+ * took ms milliseconds, limit_ms or more: nothing else could happen meanwhile.
+ * That the process or the machine was stopped looks the same.
+ */
+void loop_on_stall(struct loop *loop, int64_t limit_ms,
+    void (*fn)(void *arg, int64_t ms), void *arg);
+
 /* Called before each sleep, after the callbacks of a turn. */
 void loop_before_sleep(struct loop *loop, loop_fn fn, void *arg);
 

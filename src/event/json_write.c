@@ -32,10 +32,11 @@ write_special(struct buf *out, unsigned char c)
 static int
 write_hidden(struct buf *out, const char *p, size_t len)
 {
-	unsigned code = len == 2 ? p[0] & 0x1fu : p[0] & 0x0fu;
+	const unsigned char *u = (const unsigned char *)p;
+	unsigned code = len == 2 ? u[0] & 0x1fu : u[0] & 0x0fu;
 
 	for (size_t i = 1; i < len; i++)
-		code = code << 6 | (p[i] & 0x3fu);
+		code = code << 6 | (u[i] & 0x3fu);
 	return buf_printf(out, "\\u%04x", code);
 }
 

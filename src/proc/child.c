@@ -12,6 +12,8 @@
 #include "base/log.h"
 #include "base/sigpipe.h"
 #include "proc/confine.h"
+
+enum { STALL_MS = 1000 }; /* worth a line in the log */
 #include "proc/status.h"
 
 /*
@@ -137,6 +139,16 @@ on_masters_death(int fd, unsigned events, void *arg)
 	drain(child);
 }
 
+static void
+on_stall(void *arg, int64_t ms)
+{
+	const struct child *child = arg;
+
+	log_warnx("the event loop stood still for %lld ms", (long long)ms);
+	metric_add(child->score, METRIC_LOOP_STALLS, 1);
+	metric_add(child->score, METRIC_LOOP_STALLED_MS, ms);
+}
+
 /* Signals to a whole group, of a terminal say, are the master's. */
 static void
 leave_signals_to_master(void)
@@ -169,6 +181,7 @@ child_init(struct child *child, void (*drain_fn)(void *arg), void *arg,
 	child->loop = loop_create();
 	if (child->loop == NULL)
 		return err_set(err, "cannot make the event loop");
+	loop_on_stall(child->loop, STALL_MS, on_stall, child);
 	child->signal_io = loop_io_create(
 	    child->loop, child->signal_fd, LOOP_READ, on_signal, child);
 	child->life_io = loop_io_create(

@@ -41,6 +41,10 @@ struct scoreboard;
 	    "{role=\"service\"}", "Datastore transactions.")                   \
 	X(TURN_COMMITS, "counter", "cassata_commits_total",                    \
 	    "{role=\"worker\"}", "")                                           \
+	X(LOOP_STALLS, "counter", "cassata_loop_stalls_total", "",             \
+	    "Times that the loop of a process stood still for a second.")      \
+	X(LOOP_STALLED_MS, "counter", "cassata_loop_stalled_ms_total", "",     \
+	    "Milliseconds that these took.")                                   \
 	X(STORE_FAILURES, "counter", "cassata_store_failures_total", "",       \
 	    "Datastore calls that failed.")                                    \
 	X(EVENTS_CLAIMED, "counter", "cassata_events_claimed_total", "",       \

@@ -286,6 +286,49 @@ START_TEST(test_before_sleep)
 }
 END_TEST
 
+enum { STALL_MS = 30 };
+
+static int64_t stalls_ms[2];
+static unsigned n_stalls;
+
+static void
+on_stall(void *arg, int64_t ms)
+{
+	ck_assert_ptr_eq(arg, &n_stalls);
+	ck_assert_uint_lt(n_stalls, 2);
+	stalls_ms[n_stalls++] = ms;
+}
+
+static void
+stand_still(void *arg)
+{
+	int64_t until_ms = clock_mono_ms() + STALL_MS;
+
+	(void)arg;
+	while (clock_mono_ms() < until_ms)
+		;
+	loop_stop(loop);
+}
+
+/* Sleep is none, and each turn counts alone. */
+START_TEST(test_stall)
+{
+	loop_on_stall(loop, STALL_MS, on_stall, &n_stalls);
+	timers[0] = loop_timer_create(loop, stop, NULL);
+	ck_assert_int_eq(loop_timer_set(timers[0], 2 * STALL_MS), 0);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_uint_eq(n_stalls, 0);
+	timers[1] = loop_timer_create(loop, stand_still, NULL);
+	ck_assert_int_eq(loop_timer_set(timers[1], 0), 0);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_uint_eq(n_stalls, 1);
+	ck_assert_int_ge(stalls_ms[0], STALL_MS);
+	ck_assert_int_eq(loop_timer_set(timers[0], 0), 0);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_uint_eq(n_stalls, 1);
+}
+END_TEST
+
 START_TEST(test_stopped_before_run)
 {
 	int turns = 0;
@@ -316,6 +359,7 @@ main(void)
 	tcase_add_test(tc, test_timer_changes);
 	tcase_add_test(tc, test_timer_sets_itself);
 	tcase_add_test(tc, test_before_sleep);
+	tcase_add_test(tc, test_stall);
 	tcase_add_test(tc, test_stopped_before_run);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
