@@ -53,13 +53,6 @@ event_key_make(struct slice app, struct slice id, struct event_key *key)
 	return digest(parts, sizeof(parts) / sizeof(parts[0]), key->bytes);
 }
 
-unsigned
-event_shard(const struct event_key *key)
-{
-	/* The key modulo EVENT_SHARDS, read as a big-endian number. */
-	return key->bytes[EVENT_KEY_BYTES - 1] % EVENT_SHARDS;
-}
-
 static char *
 put_le64(char *p, uint64_t value)
 {

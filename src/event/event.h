@@ -61,9 +61,6 @@ struct event_key {
 /* SHA-256 from libcrypto, which fails only without memory: 0 or -1. */
 int event_key_make(struct slice app, struct slice id, struct event_key *key);
 
-/* 0 to EVENT_SHARDS - 1. */
-unsigned event_shard(const struct event_key *key);
-
 /*
  * 16 bytes of SHA-256 over everything else in the event (each field with its
  * length), to tell a repeated request from another one with the same ids.

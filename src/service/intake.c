@@ -30,8 +30,8 @@ announce(struct intake *intake, const struct exchange *x)
 	switch (x->add.outcome) {
 	case ADD_CREATED:
 		metric_add(child->score, METRIC_EVENTS_ADDED, 1);
-		scoreboard_event_added(child->sb, event_shard(&x->add.key),
-		    x->event.expiry_ms);
+		scoreboard_event_added(
+		    child->sb, x->add.shard, x->event.expiry_ms);
 		break;
 	case ADD_SAME:
 		metric_add(child->score, METRIC_EVENTS_REPEATED, 1);
@@ -102,7 +102,7 @@ intake_commit(struct intake *intake)
 	if (intake->busy || intake->n_waiting == 0)
 		return;
 	while (intake->n_running < intake->max &&
-	    (x = STAILQ_FIRST(&intake->waiting)) != NULL) {
+	       (x = STAILQ_FIRST(&intake->waiting)) != NULL) {
 		STAILQ_REMOVE_HEAD(&intake->waiting, entry);
 		intake->n_waiting--;
 		STAILQ_INSERT_TAIL(&intake->running, x, entry);

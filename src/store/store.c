@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -162,6 +163,24 @@ store_ping(struct store *store, struct err *err)
 	return end(store, status, err);
 }
 
+static enum store_status
+draw_shards(struct store_add **adds, size_t n, struct err *err)
+{
+	/* So many come whole, however long one has to wait. */
+	uint8_t lots[256];
+
+	static_assert(256 % EVENT_SHARDS == 0, "each is as likely");
+	for (size_t i = 0; i < n; i++) {
+		if (i % sizeof(lots) == 0 &&
+		    getrandom(lots, sizeof(lots), 0) == -1) {
+			(void)err_errno(err, "getrandom");
+			return STORE_UNAVAILABLE;
+		}
+		adds[i]->shard = lots[i % sizeof(lots)] % EVENT_SHARDS;
+	}
+	return STORE_OK;
+}
+
 enum store_status
 store_add_events(
     struct store *store, struct store_add **adds, size_t n, struct err *err)
@@ -169,6 +188,9 @@ store_add_events(
 	enum store_status status;
 
 	assert(adds != NULL && n > 0);
+	status = draw_shards(adds, n, err);
+	if (status != STORE_OK)
+		return status;
 	status = begin(store);
 	if (status == STORE_OK)
 		status = store->ops->add(store->backend, adds, n, &store->err);

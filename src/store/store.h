@@ -92,7 +92,10 @@ struct store_add {
 	const struct event *event;
 	struct event_key key;
 	uint8_t fingerprint[EVENT_KEY_BYTES];
-	int64_t row_id;		 /* written by store_add_events */
+	/* Written by store_add_events; the shard is one of a new event, drawn
+	 * by lot: so nobody chooses whose work an event becomes. */
+	int64_t row_id;
+	unsigned shard;
 	enum add_outcome outcome;
 	enum event_state state;	 /* present state, for ADD_SAME and ADD_CONFLICT */
 };

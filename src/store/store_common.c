@@ -153,8 +153,8 @@ store_lease_plan(const struct lease_row rows[EVENT_SHARDS],
 }
 
 /*
- * Keys are hashes, so the rows due next are spread about evenly: twice the even
- * part, and one more to see whether there are more.
+ * Shards are drawn by lot, so the rows due next are spread about evenly: twice
+ * the even part, and one more to see whether there are more.
  */
 size_t
 store_pick_limit(size_t claim_max, unsigned n_shards)

@@ -167,7 +167,7 @@ insert_chunk(struct mysql_conn *c, const struct add_batch *chunk,
 
 		mysql_conn_i64(c, add->row_id);
 		mysql_conn_bytes(c, key_bytes(add->key.bytes));
-		mysql_conn_i64(c, event_shard(&add->key));
+		mysql_conn_i64(c, add->shard);
 		mysql_conn_i64(c, ev->expiry_ms); /* due */
 		mysql_conn_i64(c, ev->expiry_ms);
 		mysql_conn_i64(c, chunk->now_ms);

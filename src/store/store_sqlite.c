@@ -131,7 +131,7 @@ insert(struct sqlite_conn *c, struct store_add *add, int64_t now_ms,
 	add->row_id = event_row_id(now_ms);
 	sqlite_bind_int(&q, add->row_id);
 	bind_key(&q, &add->key);
-	sqlite_bind_int(&q, event_shard(&add->key));
+	sqlite_bind_int(&q, add->shard);
 	sqlite_bind_int(&q, ev->expiry_ms);
 	sqlite_bind_int(&q, now_ms);
 	sqlite_bind_bytes(&q, fingerprint_of(add));

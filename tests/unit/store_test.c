@@ -99,12 +99,23 @@ add_of(const struct event *ev)
 	return add;
 }
 
+/* The last ones that were added, by their ids. */
+static struct {
+	char id[64];
+	unsigned shard;
+} added_last[16];
+
 static struct store_add
 add_event(const struct event *ev)
 {
+	static size_t n_added;
+	size_t i = n_added++ % (sizeof(added_last) / sizeof(added_last[0]));
 	struct store_add add = add_of(ev), *adds = &add;
 
 	ok(store_add_events(store, &adds, 1, &err));
+	(void)snprintf(added_last[i].id, sizeof(added_last[i].id), "%.*s",
+	    (int)ev->id.len, ev->id.p);
+	added_last[i].shard = add.shard;
 	return add;
 }
 
@@ -152,9 +163,10 @@ key_of(const char *id)
 static uint64_t
 shard_bit(const char *id)
 {
-	const struct event_key key = key_of(id);
-
-	return UINT64_C(1) << event_shard(&key);
+	for (size_t i = 0; i < sizeof(added_last) / sizeof(added_last[0]); i++)
+		if (strcmp(added_last[i].id, id) == 0)
+			return UINT64_C(1) << added_last[i].shard;
+	ck_abort_msg("%s was not added", id);
 }
 
 static struct store_record *
@@ -419,6 +431,7 @@ START_TEST(whole_event_comes_back)
 	struct event ev = event_of("whole", 1234567890123);
 	const struct event_key key = key_of("whole");
 	struct store_record *record;
+	struct store_add added;
 	struct store_turn turn;
 	int64_t now_ms = clock_wall_ms();
 
@@ -428,7 +441,7 @@ START_TEST(whole_event_comes_back)
 	ev.method = SLICE_LITERAL("PUT");
 	ev.body = slice_of(body, sizeof(body));
 	ev.body_is_text = true;
-	(void)add_event(&ev);
+	added = add_event(&ev);
 
 	record = find("whole");
 	ck_assert_ptr_nonnull(record);
@@ -468,7 +481,7 @@ START_TEST(whole_event_comes_back)
 	ck_assert_int_eq(claims[0]->event.expiry_ms, ev.expiry_ms);
 	ck_assert_int_eq(claims[0]->due_ms, ev.expiry_ms);
 	ck_assert_uint_eq(claims[0]->attempt, 1);
-	ck_assert_uint_eq(claims[0]->shard, event_shard(&key));
+	ck_assert_uint_eq(claims[0]->shard, added.shard);
 	free_claims(&turn);
 }
 END_TEST
@@ -771,16 +784,20 @@ END_TEST
 /* All rows in one shard: what is cut at its limit is not forgotten. */
 START_TEST(more_rows_in_one_shard)
 {
-	char ids[12][32];
-	size_t n = 0, claimed = 0;
+	char prefix[32];
+	size_t claimed = 0, others = 0;
 	struct store_turn turn;
 
 	(void)lease(A);
-	for (int i = 0; n < 12; i++) {
-		(void)snprintf(ids[n], sizeof(ids[n]), "s%d", i);
-		if (shard_bit(ids[n]) == 1)
-			(void)add(ids[n++], 1000);
+	for (int i = 0; i < 8; i++) {
+		(void)snprintf(prefix, sizeof(prefix), "s%d-", i);
+		add_many(prefix, 256, 1000);
 	}
+	do {
+		turn = claim(A, ALL & ~UINT64_C(1), CLAIMS_MAX, 1000);
+		others += turn.n_claims;
+		free_claims(&turn);
+	} while (turn.more);
 	do {
 		turn = claim(A, ALL, 8, 1000);
 		claimed += turn.n_claims;
@@ -789,7 +806,35 @@ START_TEST(more_rows_in_one_shard)
 			ck_assert_int_le(turn.next_due_ms, 1000);
 		free_claims(&turn);
 	} while (turn.more);
-	ck_assert_uint_eq(claimed, 12);
+	ck_assert_uint_eq(claimed + others, 8 * 256);
+	ck_assert_uint_gt(claimed, 8);
+}
+END_TEST
+
+/* Who chooses ids chooses no shard: those that once had one for them all. */
+START_TEST(ids_choose_no_shard)
+{
+	char id[32];
+	uint64_t shards = 0;
+	struct store_turn turn;
+
+	(void)lease(A);
+	for (int i = 0, n = 0; n < 16; i++) {
+		struct event_key key;
+
+		(void)snprintf(id, sizeof(id), "i%d", i);
+		key = key_of(id);
+		if (key.bytes[EVENT_KEY_BYTES - 1] % EVENT_SHARDS != 0)
+			continue;
+		(void)add(id, 1000);
+		n++;
+	}
+	turn = claim(A, ALL, CLAIMS_MAX, 1000);
+	ck_assert_uint_eq(turn.n_claims, 16);
+	for (size_t i = 0; i < turn.n_claims; i++)
+		shards |= UINT64_C(1) << claims[i]->shard;
+	ck_assert_int_gt(__builtin_popcountll(shards), 4);
+	free_claims(&turn);
 }
 END_TEST
 
@@ -2311,6 +2356,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, claims_stop_at_the_horizon);
 	tcase_add_test(tc, claims_stop_at_the_maximum);
 	tcase_add_test(tc, more_rows_in_one_shard);
+	tcase_add_test(tc, ids_choose_no_shard);
 	tcase_add_test(tc, claims_only_of_owned_shards);
 	tcase_add_test(tc, claims_only_of_the_mask);
 	tcase_add_test(tc, no_claims_after_the_lease);
