@@ -89,6 +89,29 @@ def test_capabilities_of_a_user(prepare, store):
 
 
 @needs_root
+@pytest.mark.parametrize("capability", ["setpcap", "setuid", "setgid"])
+def test_root_with_less(prepare, store, capability):
+    """As in a container. Without the right to empty the bounding set it stays,
+    of no use; without the one to become somebody else there is no start."""
+    c = prepare()
+    less = ["setpriv", "--inh-caps", "-" + capability, "--bounding-set",
+            "-" + capability]
+    if capability != "setpcap":
+        result = c.run(*less, *c.command())
+        assert result.returncode == 1
+        assert "cannot become user %s: " % children_user().pw_name in \
+            result.stderr
+        return
+    c.start(prefix=less)
+    for pid in pids_of(c):
+        child = facts(pid)
+        assert child["Uid"].split() == [str(children_user().pw_uid)] * 4
+        for name in "CapInh", "CapPrm", "CapEff", "CapAmb":
+            assert int(child[name], 16) == 0, name
+        assert child["NoNewPrivs"] == "1"
+
+
+@needs_root
 def test_directories_of_root(prepare, store):
     """An empty state directory is given to the children; data that were
     root's are not: the start says what has to be done, and works then."""
