@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Destinations that mean harm, and what fails on our own side."""
 
+import ctypes
 import gzip
 import os
 import re
@@ -194,33 +195,41 @@ def test_own_listener_by_an_address_of_this_machine(launch):
 
 # ---- TLS ----
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
-def test_ca_file_alone(prepare, certificate):
-    """With it the system's authorities do not count, in whatever form."""
-    c = prepare(worker=OPTIONS)
-    certs = c.directory / "certs"
-    certs.mkdir()
+@pytest.fixture
+def system_authorities(tmp_path, certificate):
+    """(directory, prefix): the words before a command for which the directory
+    has the system's authorities, which trust the certificate of a sink."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount")
     with open(certificate + ".crt") as f:
         trusted = f.read()
     name = subprocess.run(
         ["openssl", "x509", "-noout", "-subject_hash", "-in",
          certificate + ".crt"], stdout=subprocess.PIPE, check=True,
         universal_newlines=True).stdout.strip()
-    (certs / (name + ".0")).write_text(trusted)
-    (certs / "ca-certificates.crt").write_text(trusted)
+    for file in (name + ".0", "ca-certificates.crt"):
+        (tmp_path / file).write_text(trusted)
+        os.chmod(str(tmp_path / file), 0o644)
+    os.chmod(str(tmp_path), 0o755)
+    prefix = ["unshare", "--mount", "sh", "-c",
+              'mount --bind "$0" /etc/ssl/certs && exec "$@"', str(tmp_path)]
+    if subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("nothing may be mounted")
+    return tmp_path, prefix
+
+
+def test_ca_file_alone(prepare, certificate, system_authorities):
+    """With it the system's authorities do not count, in whatever form."""
+    _, prefix = system_authorities
+    c = prepare(worker=OPTIONS)
     other = c.directory / "other.crt"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
          "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=other",
          "-keyout", os.devnull, "-out", str(other)], check=True,
         stderr=subprocess.DEVNULL)
-    for path in (c.directory, certs, certs / (name + ".0"),
-                 certs / "ca-certificates.crt", other):
+    for path in (c.directory, other):
         os.chmod(str(path), 0o755)
-    prefix = ["unshare", "--mount", "sh", "-c",
-              'mount --bind "$0" /etc/ssl/certs && exec "$@"', str(certs)]
-    if subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL).returncode:
-        pytest.skip("nothing may be mounted")
     with Sink(certificate) as sink:
         c.start(prefix=prefix)
         c.schedule("system", sink.url("/system"))
@@ -232,6 +241,44 @@ def test_ca_file_alone(prepare, certificate):
         event = c.wait_state("file", "FAILED")
         assert "certificate" in event["last-error"]
         assert sink.arrivals("/file") == []
+
+
+class Opens:
+    """Counts how often a file is opened (inotify(7))."""
+
+    IN_OPEN = 0x20
+    EVENT_BYTES = 16
+
+    def __init__(self, path):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        assert self._fd != -1
+        assert libc.inotify_add_watch(
+            self._fd, os.fsencode(str(path)), self.IN_OPEN) != -1
+
+    def count(self):
+        """Since the last call; equal ones in a row may be one."""
+        try:
+            return len(os.read(self._fd, 65536)) // self.EVENT_BYTES
+        except BlockingIOError:
+            return 0
+
+
+def test_authorities_are_kept(prepare, certificate, system_authorities):
+    """Those of a system take long to read: not for each connection."""
+    directory, prefix = system_authorities
+    c = prepare(worker=OPTIONS)
+    opens = Opens(directory / "ca-certificates.crt")
+    with Sink(certificate) as sink:
+        sink.on("/e", Reply(end="close"))
+        c.start(prefix=prefix)
+        n = []
+        for i in range(4):
+            c.schedule("e%d" % i, sink.url("/e"))
+            c.wait_state("e%d" % i, "COMPLETED")
+            n.append(opens.count())
+        assert sink.accepted == 4
+    assert n[0] > 0 and 0 in n[1:]
 
 
 # ---- what authenticates a connection ----
