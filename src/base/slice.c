@@ -100,8 +100,8 @@ slice_utf8_len(struct slice s)
 size_t
 slice_plain_len(struct slice s)
 {
-	size_t len = slice_utf8_len(s);
 	const unsigned char *p = (const unsigned char *)s.p;
+	size_t len = slice_utf8_len(s);
 	unsigned last = len == 3 ? (unsigned)p[1] << 8 | p[2] : 0;
 
 	if (len == 0)

@@ -63,7 +63,7 @@ is_plain(struct slice s)
 	size_t len;
 
 	for (; s.len > 0; s = slice_of(s.p + len, s.len - len)) {
-		len = slice_plain_len(s);
+		len = is_alnum_or(s.p[0], "-") ? 1 : slice_plain_len(s);
 		if (len == 0)
 			return false;
 	}
