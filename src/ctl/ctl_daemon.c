@@ -382,6 +382,8 @@ print_children(struct json_object *status)
 		    text_of(child, "pid"), text_of(child, "state"));
 		print_age(child);
 		printf("\n");
+		if (json_object_object_get_ex(child, "trouble", NULL))
+			printf("    datastore: %s\n", text_of(child, "trouble"));
 	}
 }
 

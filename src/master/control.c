@@ -191,16 +191,21 @@ child_json(const struct master *m, const struct generation *gen,
 	    scoreboard_place(&m->sb, place->pid == 0 ? 0 : place->slot);
 	bool alive = place->pid != 0;
 	struct json_object *o = json_object_new_object();
+	char trouble[SCOREBOARD_TROUBLE_BYTES] = "";
 
 	if (o == NULL)
 		return NULL;
+	if (alive)
+		scoreboard_trouble(&m->sb, place->slot, trouble);
 	if (!put(o, "role", json_object_new_string(place_name(place))) ||
 	    !put(o, "number", json_object_new_int64(place->number)) ||
 	    !put_number(o, "pid", alive, place->pid) ||
 	    !put(o, "state", json_object_new_string(place_state(place))) ||
 	    !put(o, "generation", json_object_new_int64(gen->number)) ||
 	    !put_number(
-		o, "started", alive, atomic_load(&slot->started_ms) / 1000)) {
+		o, "started", alive, atomic_load(&slot->started_ms) / 1000) ||
+	    (trouble[0] != '\0' && !put(o, "trouble",
+				       json_object_new_string(trouble)))) {
 		json_object_put(o);
 		return NULL;
 	}

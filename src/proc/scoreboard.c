@@ -279,6 +279,7 @@ scoreboard_slot_release(
 		if (metric_is_gauge((enum metric)i))
 			metric_set(s, (enum metric)i, 0);
 	}
+	scoreboard_tell_trouble(s, "");
 	atomic_store(&s->asking_ms, 0);
 	atomic_store(&s->shards, 0);
 	atomic_store(&place->pid, 0);
@@ -295,6 +296,37 @@ void
 scoreboard_owner_gone(struct scoreboard *sb, uint64_t owner)
 {
 	announce_dead(sb, NULL, owner, END_KILLED);
+}
+
+/* ---- trouble ---- */
+
+void
+scoreboard_tell_trouble(struct scoreboard_slot *slot, const char *text)
+{
+	size_t len = strnlen(text, SCOREBOARD_TROUBLE_BYTES - 1);
+
+	for (size_t i = 0; i < len; i++)
+		atomic_store_explicit(
+		    &slot->trouble[i], text[i], memory_order_relaxed);
+	atomic_store_explicit(&slot->trouble[len], 0, memory_order_relaxed);
+}
+
+void
+scoreboard_trouble(const struct scoreboard *sb, int slot,
+    char text[SCOREBOARD_TROUBLE_BYTES])
+{
+	const struct scoreboard_slot *s = scoreboard_slot(sb, slot);
+	size_t i;
+
+	for (i = 0; i < SCOREBOARD_TROUBLE_BYTES - 1; i++) {
+		char c = atomic_load_explicit(
+		    &s->trouble[i], memory_order_relaxed);
+
+		if (c == '\0')
+			break;
+		text[i] = c >= ' ' && c <= '~' ? c : '?';
+	}
+	text[i] = '\0';
 }
 
 /* ---- news ---- */

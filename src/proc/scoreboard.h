@@ -34,6 +34,7 @@ enum {
 	SCOREBOARD_SERVICE_SLOTS = 2 * SCOREBOARD_SERVICES_MAX,
 	SCOREBOARD_SLOTS = SCOREBOARD_WORKER_SLOTS + SCOREBOARD_SERVICE_SLOTS,
 	SCOREBOARD_DEAD = 64,
+	SCOREBOARD_TROUBLE_BYTES = 256,
 	/* Pages of any size that is in use; memory that nobody touched costs
 	 * nothing. */
 	SCOREBOARD_PART_BYTES = 64 * 1024,
@@ -91,6 +92,9 @@ struct scoreboard_slot {
 	/* Sums over the slots never go back: counters go on with the next
 	 * child of the slot. */
 	_Atomic int64_t metric[METRIC_COUNT];
+	/* Of a service: why the datastore cannot be reached; empty when it can.
+	 * NUL-terminated; whoever reads it meanwhile may see some of both. */
+	_Atomic char trouble[SCOREBOARD_TROUBLE_BYTES];
 
 	/* The rest is a worker's. The shards that it holds, a bit each. */
 	_Atomic uint64_t shards;
@@ -237,6 +241,16 @@ int64_t scoreboard_wake_at_ms(const struct scoreboard *sb, int worker_slot);
  */
 void scoreboard_last_turn(
     const struct scoreboard *sb, int64_t *mono_ms, int64_t *offset_ms);
+
+/* Tells why the datastore cannot be reached; "" when it can. */
+void scoreboard_tell_trouble(struct scoreboard_slot *slot, const char *text);
+
+/*
+ * What the child of a slot told: printable ASCII, whatever the child wrote;
+ * other characters are a '?'.
+ */
+void scoreboard_trouble(const struct scoreboard *sb, int slot,
+    char text[SCOREBOARD_TROUBLE_BYTES]);
 
 static inline void
 metric_add(struct scoreboard_slot *slot, enum metric metric, int64_t n)

@@ -184,7 +184,7 @@ api_added(struct exchange *x)
 {
 	bool created = x->add.outcome == ADD_CREATED;
 
-	if (x->status != STORE_OK) {
+	if (!service_store_answered(x->service, x)) {
 		service_store_failed(x->service, x);
 		return;
 	}
@@ -321,7 +321,7 @@ answer_found(struct exchange *x)
 {
 	struct store_record *record = x->record;
 
-	if (x->status != STORE_OK) {
+	if (!service_store_answered(x->service, x)) {
 		service_store_failed(x->service, x);
 		return;
 	}
@@ -384,7 +384,7 @@ cancelled(struct store_job *job)
 {
 	struct exchange *x = exchange_of(job);
 
-	if (x->status != STORE_OK) {
+	if (!service_store_answered(x->service, x)) {
 		service_store_failed(x->service, x);
 		return;
 	}
@@ -453,8 +453,8 @@ pinged(struct store_job *job)
 {
 	struct exchange *x = exchange_of(job);
 
-	/* Why not is in the log: it tells of users, hosts and paths. */
-	if (x->status == STORE_OK)
+	/* Why not is not for everybody: it tells of users, hosts and paths. */
+	if (service_store_answered(x->service, x))
 		answer_ok(x);
 	else
 		answer_problem(x, 503, "the datastore cannot be reached");

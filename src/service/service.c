@@ -91,6 +91,18 @@ service_out_of_memory(struct exchange *x)
 	x->res.retry_after_s = RETRY_AFTER_S;
 }
 
+bool
+service_store_answered(struct service *service, const struct exchange *x)
+{
+	bool ok = x->status == STORE_OK;
+
+	if (!ok || service->in_trouble)
+		scoreboard_tell_trouble(
+		    service->child->score, ok ? "" : x->err.text);
+	service->in_trouble = !ok;
+	return ok;
+}
+
 void
 service_store_failed(struct service *service, struct exchange *x)
 {

@@ -42,6 +42,7 @@ struct service {
 	int n_conns;
 	struct exchange_list pool; /* idle exchanges */
 	int n_pool;
+	bool in_trouble; /* the datastore's, told to the master */
 	bool draining;
 };
 
@@ -61,6 +62,12 @@ bool service_free_memory(struct service *service);
 
 /* Fills the answer in: 503, service.maxRequestMemory is used up. */
 void service_out_of_memory(struct exchange *x);
+
+/*
+ * Whether the datastore did its part; why not is told to the master, whose
+ * status shows it.
+ */
+bool service_store_answered(struct service *service, const struct exchange *x);
 
 /*
  * Answers the exchange for a datastore call that failed: 503 or 500; the store

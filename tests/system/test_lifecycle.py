@@ -562,6 +562,9 @@ def test_locked_datastore(launch, store, sink):
         ready = c.get("/readyz")
         assert ready.status == 503
         assert ready.json()["detail"] == "the datastore cannot be reached"
+        [service] = c.children("service")
+        assert service["trouble"] in c.log_text()
+        assert service["trouble"] in c.ctl("status").stdout
         before = c.log_text().count("datastore is away")
         failures = c.status()["metrics"]["cassata_store_failures_total"]
         wait_for(lambda: c.status()["metrics"]["cassata_store_failures_total"]
@@ -572,6 +575,7 @@ def test_locked_datastore(launch, store, sink):
     c.wait_state("x", "COMPLETED")
     assert c.wait_state("e", "COMPLETED")["attempts"] == 1
     assert len(sink.arrivals("/e")) == 1
+    assert "trouble" not in c.children("service")[0]
 
 
 def test_not_ready_without_a_turn_to_write(launch, store):

@@ -573,6 +573,29 @@ START_TEST(test_render_without_room)
 }
 END_TEST
 
+START_TEST(test_trouble)
+{
+	char text[SCOREBOARD_TROUBLE_BYTES];
+	int slot = claim(ROLE_SERVICE);
+
+	scoreboard_tell_trouble(slot_at(slot), "away\n\xc3\xa9\x1b");
+	scoreboard_trouble(&sb, slot, text);
+	ck_assert_str_eq(text, "away????");
+	/* It need not be terminated: a child may write anything. */
+	memset(slot_at(slot)->trouble, 'x', SCOREBOARD_TROUBLE_BYTES);
+	scoreboard_trouble(&sb, slot, text);
+	ck_assert_uint_eq(strlen(text), SCOREBOARD_TROUBLE_BYTES - 1);
+	memset(text, 'y', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	scoreboard_tell_trouble(slot_at(slot), text);
+	scoreboard_trouble(&sb, slot, text);
+	ck_assert_uint_eq(strlen(text), SCOREBOARD_TROUBLE_BYTES - 1);
+	scoreboard_slot_release(&sb, slot, END_KILLED);
+	scoreboard_trouble(&sb, slot, text);
+	ck_assert_str_eq(text, "");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -607,6 +630,7 @@ main(void)
 	tcase_add_loop_test(tc, test_role_names, 0, ROLE_WORKER + 1);
 	tcase_add_test(tc, test_render);
 	tcase_add_test(tc, test_render_groups);
+	tcase_add_test(tc, test_trouble);
 	tcase_add_test(tc, test_render_without_room);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
