@@ -127,3 +127,29 @@ def test_delivered_while_the_machine_stood_still(
             f.write(struct.pack("qq", ns, ns if clocks == 2 else 0))
     await_return(store)
     assert_sends_only(one, sink, N, time.time())
+
+
+def test_claimed_again_while_on_the_wire(launch, store, sink):
+    """The worker that lapsed gets an event back that it is still sending: then
+    that is the delivery, and there is no second one beside it."""
+    c = launch(worker={**SETTINGS, "httpRetryCount": 3,
+                       "retryDelays": ["100ms"]})
+    gate = sink.gate()
+    sink.on("/e", Reply(503, gate=gate), 200)
+    c.schedule("e", sink.url("/e"))
+    sink.wait("/e")
+    with stopped(c.children("worker")[0]["pid"]):
+        # What another worker would have done, which has left since.
+        time.sleep(1.5)
+        store.sql("DELETE FROM instance")
+        store.sql("UPDATE lease SET owner = 0, until_ms = 0")
+        store.sql("UPDATE event SET status = 0, attempts = 0")
+    wait_for(lambda: metric(c, "events_claimed_total") == 2,
+             what="the second claim")
+    c.schedule("after", sink.url("/after"))
+    c.wait_state("after", "COMPLETED")
+    assert len(sink.arrivals("/e")) == 1
+    gate.set()
+    event = c.wait_state("e", "COMPLETED")
+    assert event["attempts"] == len(sink.arrivals("/e")) == 2
+    assert len(event["attempt-log"]) == 1

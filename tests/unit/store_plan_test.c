@@ -414,6 +414,70 @@ START_TEST(rank_is_among_the_living)
 }
 END_TEST
 
+enum { ROW = 50, KNOWN = 3, UNKNOWN = 4, MAX = 3 };
+
+static const struct {
+	uint64_t owner;
+	int64_t culprit; /* of KNOWN's death */
+	int n_wire;	 /* -1: not known; 1: ROW */
+	unsigned attempts, suspect;
+	enum verdict verdict;
+} judge_cases[] = {
+    /* a crash with a note */
+    {KNOWN, ROW, 1, 1, 0, VERDICT_COUNTED},
+    {KNOWN, ROW, 1, 2, 1, VERDICT_COUNTED},
+    {KNOWN, ROW, 1, 3, 0, VERDICT_GIVEN_UP},
+    {KNOWN, ROW, 1, 1000, 0, VERDICT_GIVEN_UP},
+    {KNOWN, ROW, 0, 1, 2, VERDICT_COUNTED},
+    {KNOWN, ROW, 0, 3, 2, VERDICT_GIVEN_UP},
+    {KNOWN, 51, 1, 3, 0, VERDICT_INNOCENT},
+    {KNOWN, 51, -1, 3, 1, VERDICT_INNOCENT},
+    /* without one */
+    {KNOWN, 0, 1, 3, 0, VERDICT_SUSPECT},
+    {KNOWN, 0, 1, 3, 1, VERDICT_QUARANTINED},
+    {KNOWN, 0, 1, 3, 2, VERDICT_INNOCENT},
+    {KNOWN, 0, 0, 3, 0, VERDICT_INNOCENT},
+    {KNOWN, 0, 0, 3, 1, VERDICT_INNOCENT},
+    {KNOWN, 0, -1, 3, 0, VERDICT_SUSPECT},
+    {KNOWN, 0, -1, 3, 1, VERDICT_QUARANTINED},
+    /* gone with its host */
+    {UNKNOWN, ROW, 0, 3, 0, VERDICT_SUSPECT},
+    {UNKNOWN, ROW, 0, 3, 1, VERDICT_QUARANTINED},
+    {UNKNOWN, 0, 0, 1, 2, VERDICT_COUNTED},
+    {UNKNOWN, 0, 0, 3, 2, VERDICT_GIVEN_UP},
+};
+
+START_TEST(judge)
+{
+	static const int64_t wire[] = {ROW};
+	const struct store_death death = {.owner = KNOWN,
+	    .culprit = judge_cases[_i].culprit,
+	    .wire_known = judge_cases[_i].n_wire >= 0,
+	    .wire = wire,
+	    .n_wire = judge_cases[_i].n_wire > 0 ? 1 : 0};
+	const struct store_lease_turn turn = {
+	    .dead = &death, .n_dead = 1, .max_attempts = MAX};
+	const struct lost_row row = {.id = ROW,
+	    .owner = judge_cases[_i].owner,
+	    .attempts = judge_cases[_i].attempts,
+	    .suspect = judge_cases[_i].suspect};
+	struct store_lease_turn once = turn;
+	enum verdict verdict = store_judge(&turn, &row);
+	int64_t id = 0;
+
+	ck_assert_int_eq(verdict, judge_cases[_i].verdict);
+	for (int v = 0; v < VERDICTS; v++)
+		ck_assert_uint_eq(
+		    store_judged(&turn, &row, 1, (enum verdict)v, &id),
+		    v == (int)verdict ? 1 : 0);
+	ck_assert_int_eq(id, ROW);
+	/* Never by the first, whatever is allowed. */
+	once.max_attempts = 1;
+	if (row.attempts == 1)
+		ck_assert_int_ne(store_judge(&once, &row), VERDICT_GIVEN_UP);
+}
+END_TEST
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 int
@@ -436,6 +500,7 @@ main(void)
 	tcase_add_test(tc, claim_has_an_attempt);
 	tcase_add_loop_test(tc, log_has_its_room_only, 0, COUNT(log_cases));
 	tcase_add_test(tc, rank_is_among_the_living);
+	tcase_add_loop_test(tc, judge, 0, COUNT(judge_cases));
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);
 	srunner_free(sr);
