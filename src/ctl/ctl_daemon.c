@@ -23,6 +23,7 @@
 #include "proc/data_dir.h"
 #include "proc/executable.h"
 #include "proc/privileges.h"
+#include "proc/state_dir.h"
 #include "store/store.h"
 
 enum {
@@ -557,7 +558,7 @@ ctl_init_db(struct ctl *ctl)
 
 	/* A file belongs to who makes it. */
 	if (store_is_sqlite(cfg->url) &&
-	    (data_dir_prepare(&ctl->cfg.master, &err) == -1 ||
+	    (state_dir_prepare(&ctl->cfg, &err) == -1 ||
 		privileges_drop(&ctl->cfg.master, &err) == -1 ||
 		data_dir_check(&ctl->cfg, &err) == -1))
 		return ctl_fail(ctl, "%s", err.text);

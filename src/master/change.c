@@ -11,6 +11,7 @@
 #include "master/follow.h"
 #include "master/notify.h"
 #include "proc/sandbox.h"
+#include "proc/state_dir.h"
 
 enum { LISTEN_RETRY_MS = 1000 };
 
@@ -137,8 +138,14 @@ change_begin(struct master *m, struct config *cfg, struct err *err)
 
 	if (gen == NULL)
 		return err_set(err, "out of memory");
-	if ((m->current != NULL && check_fixed_keys(&m->current->cfg.master,
-				       &gen->cfg.master, err) == -1) ||
+	if ((m->current != NULL &&
+		(check_fixed_keys(
+		     &m->current->cfg.master, &gen->cfg.master, err) == -1 ||
+		    /* What its children may have written says nothing. */
+		    state_dir_guard(&m->current->cfg, gen->cfg.file, err) ==
+			-1)) ||
+	    state_dir_prepare(&gen->cfg, err) == -1 ||
+	    state_dir_guard(&gen->cfg, NULL, err) == -1 ||
 	    use_log(m, &gen->cfg.log, err) == -1 ||
 	    choose_listener(m, gen, err) == -1) {
 		abandon(m, gen);

@@ -24,6 +24,7 @@
 #include "proc/executable.h"
 #include "proc/sandbox.h"
 #include "proc/metrics.h"
+#include "store/store.h"
 
 enum {
 	CLIENTS_MAX = 16,
@@ -277,20 +278,22 @@ string_json(char *text)
 static struct json_object *
 datastore_json(const struct config *cfg)
 {
-	static const char mysql[] = "mysql://", sqlite[] = "sqlite:";
+	static const char mysql[] = "mysql://";
 	const char *url = cfg->datastore.url;
 	const char *secret_end = strrchr(url, '@');
-	const char *path = url + strlen(sqlite);
-	char *text = NULL;
-	int n;
+	char *file, *text = NULL;
+	int n = -1;
 
-	if (strncmp(url, mysql, strlen(mysql)) == 0 && secret_end != NULL)
+	if (store_is_sqlite(url)) {
+		file = store_file(cfg->master.state_dir, url);
+		if (file != NULL)
+			n = asprintf(&text, "sqlite:%s", file);
+		free(file);
+	} else if (secret_end != NULL) {
 		n = asprintf(&text, "%s%s", mysql, secret_end + 1);
-	else if (strncmp(url, sqlite, strlen(sqlite)) == 0 && *path != '/')
-		n = asprintf(
-		    &text, "%s%s/%s", sqlite, cfg->master.state_dir, path);
-	else
+	} else {
 		n = asprintf(&text, "%s", url);
+	}
 	return string_json(n == -1 ? NULL : text);
 }
 

@@ -14,8 +14,8 @@
 #include "master/handover.h"
 #include "master/listener.h"
 #include "master/master.h"
-#include "proc/data_dir.h"
 #include "proc/privileges.h"
+#include "proc/state_dir.h"
 
 /* Exit code of LSB init scripts for excess or invalid arguments. */
 enum { EXIT_USAGE = 2 };
@@ -224,7 +224,7 @@ run(struct arguments *args, struct config *cfg)
 	}
 	privileges_forbid_cores();
 	note_inherited(options);
-	if (data_dir_prepare(&cfg->master, &err) == -1)
+	if (state_dir_prepare(cfg, &err) == -1)
 		goto fail;
 	if (options->handover != NULL) {
 		if (use_stderr(options->handover, &err) == -1)

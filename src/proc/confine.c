@@ -33,22 +33,37 @@ directory_of(const char *path, struct err *err)
 	return real;
 }
 
+/* Where the sanitizers write, or NULL; to be freed. 0 or -1. */
 static int
-enter_sandbox(const struct child *child, struct sandbox *sandbox,
-    const char *database, struct err *err)
+find_report_dir(char **dir, struct err *err)
 {
-	const char *log = child->cfg->log.destination;
+	static const char option[] = "log_path=";
+	const char *options = getenv("ASAN_OPTIONS"), *at;
+	char *path;
+
+	at = options == NULL ? NULL : strstr(options, option);
+	if (at == NULL)
+		return 0;
+	at += strlen(option);
+	path = strndup(at, strcspn(at, ":"));
+	if (path == NULL)
+		return err_set(err, "out of memory");
+	*dir = directory_of(path, err);
+	free(path);
+	return *dir == NULL ? -1 : 0;
+}
+
+static int
+enter_sandbox(struct sandbox *sandbox, const char *database, struct err *err)
+{
 	char *data_dir = NULL, *report_dir = NULL;
 	int status = -1;
 
 	if ((database == NULL ||
 		(data_dir = directory_of(database, err)) != NULL) &&
-	    (!SANITIZED || *log != '/' ||
-		(report_dir = directory_of(log, err)) != NULL)) {
+	    (!SANITIZED || find_report_dir(&report_dir, err) == 0)) {
 		sandbox->data_dir = data_dir;
-		/* The path need not lead anywhere. */
-		if (report_dir != NULL && access(report_dir, F_OK) == 0)
-			sandbox->report_dir = report_dir;
+		sandbox->report_dir = report_dir;
 		status = sandbox_enter(sandbox, err);
 	}
 	free(data_dir);
@@ -137,7 +152,7 @@ restrict_to_role(const struct child *child, struct err *err)
 	} else if (need_server(&sandbox, &cfg->datastore, err) == -1) {
 		return -1;
 	}
-	status = enter_sandbox(child, &sandbox, database, err);
+	status = enter_sandbox(&sandbox, database, err);
 	free(database);
 	return status;
 }

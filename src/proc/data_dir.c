@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "proc/old_database.h"
 #include "store/store.h"
 
 /* Takes fd over. */
@@ -47,38 +48,55 @@ is_roots_alone(int fd)
 	       (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
+/* One that this process made, or that holds nothing of somebody else's. */
 static int
-give(const struct config_master *cfg, struct err *err)
+give(const char *dir, const struct config_master *cfg, struct err *err)
 {
-	int fd = open(
-	    cfg->state_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int status = 0;
 
-	/* What is wrong with it shows when it is used. */
 	if (fd == -1)
-		return 0;
+		return err_errno(err, "%s", dir);
 	if (is_roots_alone(fd) && is_empty(fcntl(fd, F_DUPFD_CLOEXEC, 0)) &&
 	    fchown(fd, cfg->uid, cfg->gid) == -1)
-		status = err_errno(err, "state directory %s", cfg->state_dir);
+		status = err_errno(err, "%s", dir);
 	fd_close(&fd);
 	return status;
 }
 
-int
-data_dir_prepare(const struct config_master *cfg, struct err *err)
+static int
+prepare(const char *dir, const char *name, const struct config_master *cfg,
+    struct err *err)
 {
-	const char *dir = cfg->state_dir;
-	struct stat st;
-
 	if (mkdir(dir, 0700) == -1 && errno != EEXIST)
-		return err_errno(err, "state directory %s", dir);
-	if (geteuid() == 0 && cfg->user != NULL && give(cfg, err) == -1)
+		return err_errno(err, "%s", dir);
+	/* While it is empty still. */
+	if (geteuid() == 0 && cfg->user != NULL && give(dir, cfg, err) == -1)
 		return -1;
-	if (stat(dir, &st) == 0 && !S_ISDIR(st.st_mode))
-		errno = ENOTDIR;
-	else if (access(dir, R_OK | W_OK | X_OK) == 0)
+	return old_database_move(cfg->state_dir, name, err);
+}
+
+int
+data_dir_prepare(const struct config *cfg, struct err *err)
+{
+	char dir[PATH_MAX], *file;
+	size_t len;
+	int status = 0;
+
+	if (!store_is_sqlite(cfg->datastore.url))
 		return 0;
-	return err_errno(err, "state directory %s", dir);
+	file = store_file(cfg->master.state_dir, cfg->datastore.url);
+	if (file == NULL)
+		return err_set(err, "out of memory");
+	(void)snprintf(
+	    dir, sizeof(dir), "%s/" STORE_DATA_DIR, cfg->master.state_dir);
+	len = strlen(dir);
+	/* Any other is the administrator's to make. */
+	if (strncmp(file, dir, len) == 0 && file[len] == '/' &&
+	    strchr(file + len + 1, '/') == NULL)
+		status = prepare(dir, file + len + 1, &cfg->master, err);
+	free(file);
+	return status;
 }
 
 /* For a command line that somebody copies. */

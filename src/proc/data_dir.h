@@ -6,11 +6,12 @@
 #include "config/config.h"
 
 /*
- * Makes the state directory unless it is there. One that this process made, or
- * that is root's and empty, is given to the user of the children: in it there
- * is nothing that could be somebody else's. 0 or -1.
+ * Makes the directory data of the state directory, if the datastore is a SQLite
+ * file in it, unless it is there. One that this process made, or that is root's
+ * and empty, is given to the user of the children. The file of an older version
+ * moves there. 0 or -1.
  */
-int data_dir_prepare(const struct config_master *cfg, struct err *err);
+int data_dir_prepare(const struct config *cfg, struct err *err);
 
 /*
  * In a child, as the user that it is: whether it can write the file of a SQLite

@@ -48,9 +48,13 @@ struct store_params {
 /* Whether it is sqlite:PATH. */
 bool store_is_sqlite(const char *url);
 
+/* Beneath the state directory: of the users of a datastore, not the master. */
+#define STORE_DATA_DIR "data"
+
 /*
  * The path of the file of sqlite:PATH, which starts in state_dir unless that is
- * NULL; to be freed. NULL when memory is short.
+ * NULL; one in that directory itself is in its STORE_DATA_DIR. To be freed; NULL
+ * when memory is short.
  */
 char *store_file(const char *state_dir, const char *url);
 

@@ -36,15 +36,39 @@ store_is_sqlite(const char *url)
 	return strncmp(url, "sqlite:", strlen("sqlite:")) == 0;
 }
 
+/* The rest of the path behind the directory's, or NULL. */
+static const char *
+behind(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	while (len > 0 && dir[len - 1] == '/')
+		len--;
+	if (strncmp(path, dir, len) != 0 || path[len] != '/')
+		return NULL;
+	return path + len + strspn(path + len, "/");
+}
+
 char *
 store_file(const char *state_dir, const char *url)
 {
 	const char *name = url + strlen("sqlite:");
+	const char *rest = name;
 	char *path = NULL;
 
-	if (state_dir == NULL || name[0] == '/')
+	if (state_dir == NULL)
 		return strdup(name);
-	return asprintf(&path, "%s/%s", state_dir, name) == -1 ? NULL : path;
+	if (name[0] == '/')
+		rest = behind(name, state_dir);
+	if (rest == NULL)
+		return strdup(name);
+	while (strncmp(rest, "./", 2) == 0)
+		rest += 1 + strspn(rest + 1, "/");
+	return asprintf(&path, "%s/%s%s", state_dir,
+		   strchr(rest, '/') == NULL ? STORE_DATA_DIR "/" : "",
+		   rest) == -1
+		   ? NULL
+		   : path;
 }
 
 static int

@@ -224,7 +224,7 @@ class Cassata:
         self.directory.chmod(0o711)
         self.logs = self.directory / "logs"
         self.logs.mkdir()
-        give(self.state_dir, self.logs)
+        give(self.logs)
         self.config_file = self.directory / "cassata.yaml"
         self.output = self.directory / "output"
         self.log = self.logs / "log"
@@ -350,6 +350,17 @@ class Cassata:
         self.process.kill()
         self.process.wait(10)
         self.process = None
+
+    def abandon(self):
+        """kill -9 of all."""
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if self.process:
+            self.process.wait(10)
+        self.process = self.pid = None
+        wait_for(lambda: all(is_gone(pid) for pid in self.processes()),
+                 what="their end")
 
     def end(self):
         """For a test's end: whatever runs goes, by force if need be."""

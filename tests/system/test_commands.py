@@ -210,7 +210,7 @@ def test_state_directory_from_the_environment(prepare, store):
     assert c.get("/readyz").status == 200
     assert c.status()["config"] == str(c.state_dir / "cassata.yaml")
     if store.kind == "sqlite":
-        assert (c.state_dir / "relative.db").exists()
+        assert (c.state_dir / "data" / "relative.db").exists()
     assert_ok(c.run(ctl, "stop", env=env))
 
 

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: ISC
 """What the processes may do, who may tell them what to do, and secrets."""
 
+import contextlib
 import os
 import pwd
 import re
 import shutil
 import signal
 import socket
+import sqlite3
 import struct
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -113,12 +116,11 @@ def test_root_with_less(prepare, store, capability):
 
 @needs_root
 def test_directories_of_root(prepare, store):
-    """An empty state directory is given to the children; data that were
-    root's are not: the start says what has to be done, and works then."""
+    """The state directory stays root's; data that were root's are not given
+    to the children: the start says what has to be done, and works then."""
     c = prepare()
-    os.chown(str(c.state_dir), 0, 0)
     assert c.ctl("start").returncode == 0
-    assert c.state_dir.stat().st_uid == children_user().pw_uid
+    assert c.state_dir.stat().st_uid == 0
     assert c.ctl("stop").returncode == 0
     if isinstance(store, MysqlStore):
         return
@@ -218,7 +220,7 @@ def test_log_that_leads_elsewhere(prepare, store, link):
     file does not become theirs."""
     c = prepare(master={"user": "nobody"})
     for_nobody(c, store)
-    log = c.state_dir / "log"
+    log = c.logs / "theirs"
     c.configure(log={"destination": str(log)})
     assert c.ctl("start").returncode == 0
     secret = c.directory / "secret"
@@ -541,39 +543,48 @@ def as_nobody(c, store):
             "--clear-groups"]
 
 
-def take_over(c, orders, word, **kwargs):
-    """A daemon whose children will do as the file says."""
-    orders.write_bytes(bytes(12))
-    with open(str(orders), "ab") as f:
-        f.write(str(c.control_path).encode().ljust(108, b"\0"))
-        f.write(word.encode().ljust(32, b"\0"))
-    orders.chmod(0o666)
-    c.start(env={"TAKEOVER": str(orders),
-                 **c.preload(c.build_preload("takeover"))}, **kwargs)
+class Takeover:
+    """Orders for the children of a daemon; see preload/takeover.c."""
 
+    def __init__(self, c):
+        self._path = c.directory / "orders"
+        self._path.write_bytes(bytes(256))
+        self._path.chmod(0o666)
+        self._number = 0
+        self.env = {"TAKEOVER": str(self._path),
+                    **c.preload(c.build_preload("takeover"))}
 
-def order(orders, master):
-    with open(str(orders), "r+b") as f:
-        f.write(struct.pack("I", master))
+    def order(self, master, path, word=""):
+        self._number += 1
+        with open(str(self._path), "r+b") as f:
+            f.seek(16)
+            f.write(str(path).encode().ljust(108, b"\0"))
+            f.write(word.encode().ljust(32, b"\0"))
+            f.seek(8)
+            f.write(struct.pack("II", 0, 0))
+            f.flush()
+            f.seek(0)
+            f.write(struct.pack("II", master, self._number))
 
+    def done(self):
+        return struct.unpack("I", self._path.read_bytes()[8:12])[0]
 
-def spoken(orders):
-    """How many words were said, and how many of them were answered."""
-    return struct.unpack("II", orders.read_bytes()[4:12])
+    def succeeded(self):
+        return struct.unpack("I", self._path.read_bytes()[12:16])[0]
 
 
 def test_children_do_not_control(prepare, store):
     c = prepare(worker={"workerThreadPollingInterval": "100ms"})
-    orders = c.directory / "orders"
-    take_over(c, orders, "reopen\n", prefix=as_nobody(c, store))
+    t = Takeover(c)
+    c.start(env=t.env, prefix=as_nobody(c, store))
     workers = {child["pid"] for child in c.children("worker")}
-    order(orders, c.status()["pid"])
-    wait_for(lambda: spoken(orders)[0] >= 2, what="words")
-    order(orders, 0)
+    t.order(c.status()["pid"], c.control_path, "reopen\n")
+    wait_for(lambda: t.done() >= 2, what="words")
+    assert t.succeeded() == 0
+    t.order(0, c.control_path)
     wait_for(lambda: len({
         child["pid"] for child in c.children("worker")} - workers) == 2,
         what="others in their place")
-    assert spoken(orders)[1] == 0
     assert "killed: it spoke on the control socket" in c.log_text()
     # Whoever is refused cannot fill the log.
     assert c.log_text().count("control socket: user ") == 1
@@ -583,22 +594,228 @@ def test_children_do_not_control(prepare, store):
 def test_children_of_another_master_do_not_control(prepare, store, sink):
     """Of the one before, whose workers still drain."""
     c = prepare(worker={"workerThreadPollingInterval": "100ms"})
-    orders = c.directory / "orders"
+    t = Takeover(c)
     sink.on("/e", Reply(200, gate=sink.gate()))
-    take_over(c, orders, "reopen\n", prefix=as_nobody(c, store))
+    c.start(env=t.env, prefix=as_nobody(c, store))
     c.schedule("e", sink.url("/e"))
     sink.wait("/e")
     old = c.pid
     assert c.control("upgrade") == "ok\n"
-    order(orders, old)
-    wait_for(lambda: spoken(orders)[0] > 0, what="a word")
+    t.order(old, c.control_path, "reopen\n")
+    wait_for(lambda: t.done() > 0, what="a word")
     wait_for(lambda: "control socket: user " in c.log_text(), what="a line")
-    assert spoken(orders)[1] == 0
+    assert t.succeeded() == 0
     assert c.control("reopen") == "ok\n"
     # The successor is not our child.
     os.kill(c.process.pid, signal.SIGKILL)
     c.process.wait(10)
     c.process = c.pid = None
+
+
+def local(c, store):
+    """All in the state directory, as it is by default."""
+    if isinstance(store, MysqlStore):
+        pytest.skip("there is no file")
+    c.configure(datastore={"url": "sqlite:cassata.db"},
+                log={"destination": "cassata.log"})
+
+
+def test_children_write_to_the_data_alone(prepare, store):
+    """Not to what tells the master what to do, or is the master's."""
+    c = prepare(worker={"workerThreadPollingInterval": "100ms"})
+    local(c, store)
+    t = Takeover(c)
+    c.start(env=t.env, prefix=as_nobody(c, store))
+    if "no landlock" in c.log_text():
+        pytest.skip("no landlock")
+    for name, succeeds in (("data/file", True), ("cassata.yaml", False),
+                           ("cassatad.pid", False), ("cassata.log", False),
+                           ("file", False)):
+        (c.state_dir / "cassata.log").touch()
+        t.order(c.status()["pid"], c.state_dir / name)
+        # A service wakes up for a request.
+        wait_for(lambda: c.get("/livez") and t.done() == 3, what="attempts")
+        assert (t.succeeded() > 0) == succeeds, name
+    assert not (c.state_dir / "cassata.yaml").exists()
+
+
+@needs_root
+@pytest.mark.parametrize("key, name", [
+    ("pidFile", "pid"), ("controlSocket", "sock"), (None, "cassata.yaml")])
+def test_directory_of_the_children(prepare, store, key, name):
+    """What they could replace is not relied on, however it is named."""
+    c = prepare()
+    theirs = c.directory / "theirs"
+    theirs.mkdir()
+    give(theirs)
+    what = "master.%s" % key if key else "the configuration"
+    if key:
+        c.configure(master={key: str(theirs / name)})
+    else:
+        shutil.copy(str(c.config_file), str(theirs / name))
+        c.config_file = theirs / name
+    result = c.ctl("start")
+    assert result.returncode == 1
+    assert "%s %s: its directory belongs to the user of the children, %s: " \
+        "chown root %s" % (what, theirs / name, children_user().pw_name,
+                           theirs) in result.stderr
+    os.chown(str(theirs), 0, 0)
+    assert c.ctl("start").returncode == 0
+    # Nor in a reload.
+    if not key:
+        os.chown(str(theirs), children_user().pw_uid, -1)
+        assert "its directory belongs" in c.reload()
+        os.chown(str(theirs), 0, 0)
+        os.chown(str(c.config_file), children_user().pw_uid, -1)
+        assert "belongs to the user of the children" in c.reload()
+    assert c.ctl("stop").returncode == 0
+
+
+def test_files_beside_the_data(prepare, store):
+    """Where any child writes, whoever it runs as."""
+    if isinstance(store, MysqlStore):
+        pytest.skip("there is no file")
+    c = prepare()
+    good = c.config_file
+    data = os.path.dirname(store.path)
+    os.mkdir(data + "/below")
+    c.config_file = good.rename(data + "/below/cassata.yaml")
+    result = c.ctl("start")
+    assert result.returncode == 1
+    assert "the configuration %s is where the children write (%s" % (
+        c.config_file, data) in result.stderr
+    link = c.directory / "link.yaml"
+    link.symlink_to(c.config_file)
+    c.config_file = link
+    assert "is where the children write" in c.ctl("start").stderr
+    link.unlink()
+    c.config_file = good
+    c.configure(master={"controlSocket": data + "/s"})
+    assert "master.controlSocket %s/s is where" % data in c.ctl("start").stderr
+    c.configure(master={"controlSocket": str(c.directory / "s")},
+                datastore={"url": "sqlite:../cassata.db"})
+    give(c.directory)
+    assert "is where the children write" in c.ctl("start").stderr
+
+
+def test_reload_from_the_data(prepare, store):
+    """A file that children have made there, and that claims that they write
+    elsewhere, is not obeyed."""
+    if isinstance(store, MysqlStore):
+        pytest.skip("there is no file")
+    c = prepare()
+    c.start()
+    text = c.config_file.read_text()
+    made = os.path.dirname(store.path) + "/made.yaml"
+    other = c.directory / "other"
+    other.mkdir()
+    give(other)
+    with open(made, "w") as f:
+        f.write(text.replace(store.path, str(other / "cassata.db")))
+    c.config_file.unlink()
+    c.config_file.symlink_to(made)
+    assert "is where the children write" in c.reload()
+    c.config_file.unlink()
+    c.config_file.write_text(text)
+    assert c.reload() == "ok\n"
+
+
+# ---- the layout of older versions ----
+
+def make_old(c):
+    """What an older version has left: all in the state directory, and that the
+    children's."""
+    for path in (c.state_dir / "data").glob("*"):
+        path.replace(c.state_dir / path.name)
+    (c.state_dir / "data").rmdir()
+    give(c.state_dir)
+
+
+@pytest.fixture
+def old(prepare, store, sink):
+    """A daemon that is down, on files as an older version has left them at a
+    crash: what is not in the datastore yet is in its -wal."""
+    c = prepare()
+    local(c, store)
+    assert c.ctl("start").returncode == 0
+    c.schedule("old", sink.url("/e"), time.time() + 1000)
+    c.abandon()
+    assert list((c.state_dir / "data").glob("*-wal"))
+    make_old(c)
+    return c
+
+
+def test_old_layout(old, sink):
+    c = old
+    result = c.ctl("start")
+    assert result.returncode == 0, result
+    moved = c.state_dir / "data" / "cassata.db"
+    assert "moved %s/cassata.db to" % c.state_dir in result.stderr
+    assert c.status()["datastore"] == "sqlite:%s" % moved
+    assert c.state("old") == "PENDING"
+    # For who looks for it where it was: a backup, or the older version.
+    assert os.path.realpath(str(c.state_dir / "cassata.db")) == str(moved)
+    assert c.ctl("restart").returncode == 0
+    assert c.state("old") == "PENDING"
+    if os.geteuid() == 0:
+        assert c.state_dir.stat().st_uid == 0
+
+
+def test_old_layout_after_a_crash_while_moving(old):
+    """The file itself moves last."""
+    c = old
+    (c.state_dir / "data").mkdir()
+    give(c.state_dir / "data")
+    (c.state_dir / "cassata.db-wal").rename(
+        c.state_dir / "data" / "cassata.db-wal")
+    assert c.ctl("start").returncode == 0
+    assert c.state("old") == "PENDING"
+
+
+def test_old_layout_in_use(old):
+    """By an older daemon of another role, say: nothing moves."""
+    c = old
+    with contextlib.closing(sqlite3.connect(
+            str(c.state_dir / "cassata.db"))) as db:
+        db.execute("SELECT * FROM meta").fetchall()
+        result = c.ctl("start")
+        assert result.returncode == 1
+        assert "process %d has it open" % os.getpid() in result.stderr
+        assert (c.state_dir / "cassata.db-wal").exists()
+    assert c.ctl("start").returncode == 0
+    assert c.state("old") == "PENDING"
+
+
+def test_old_layout_beside_a_new_one(old):
+    """Which of them is the right one is not for us to say."""
+    c = old
+    (c.state_dir / "data").mkdir()
+    other = c.state_dir / "data" / "cassata.db"
+    other.write_bytes(b"")
+    give(other.parent, other)
+    result = c.ctl("start")
+    assert result.returncode == 1
+    assert "both %s/cassata.db and %s are there" % (
+        c.state_dir, other) in result.stderr
+    other.unlink()
+    assert c.ctl("start").returncode == 0
+    assert c.state("old") == "PENDING"
+
+
+@needs_root
+def test_state_directory_that_children_had(prepare, store):
+    """Root takes it back, and lets them through to the data alone."""
+    c = prepare()
+    local(c, store)
+    give(c.state_dir)
+    c.state_dir.chmod(0o770)
+    assert c.ctl("start").returncode == 0
+    st, data = c.state_dir.stat(), (c.state_dir / "data").stat()
+    assert (st.st_uid, st.st_gid) == (0, children_user().pw_gid)
+    assert st.st_mode & 0o777 == 0o750
+    assert data.st_uid == children_user().pw_uid
+    assert data.st_mode & 0o777 == 0o700
+    assert (c.state_dir / "cassata.log").stat().st_uid == 0
 
 
 @needs_root
@@ -610,6 +827,8 @@ def test_control_socket_of_the_children(prepare, store):
     path = c._control_socket()
     assert c.ctl("reopen").returncode == 0
     c.stop()
+    # As older versions left it.
+    os.chown(str(c.state_dir), NOBODY.pw_uid, NOBODY.pw_gid)
     heard, heard_end = os.pipe()
     pid = os.fork()
     if pid == 0:

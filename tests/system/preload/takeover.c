@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Children of a daemon that somebody else has taken over. Each one of them that
- * can says a word on the control socket, once, as soon as the file TAKEOVER,
- * which all map, names its master, and counts there whether it was answered.
+ * Children of a daemon that somebody else has taken over. The file TAKEOVER,
+ * which all map, has orders for those of a master: to say a word on a control
+ * socket, or to make a file. Each child obeys each order once, and counts there
+ * that it has, and whether it was answered or the file opened.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -18,9 +19,9 @@
 #include <unistd.h>
 
 struct orders {
-	_Atomic uint32_t of_master, n_spoken, n_answered;
+	_Atomic uint32_t of_master, number, n_done, n_succeeded;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
-	char word[32];
+	char word[32]; /* empty: path is a file's */
 };
 
 static struct orders *orders;
@@ -52,26 +53,40 @@ speak(void)
 		return; /* not even that */
 	memcpy(sun.sun_path, orders->path, sizeof(sun.sun_path));
 	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0) {
-		orders->n_spoken++;
+		orders->n_done++;
 		if (send(fd, orders->word, strlen(orders->word), MSG_NOSIGNAL) >
 			0 &&
 		    recv(fd, answer, sizeof(answer), 0) > 0)
-			orders->n_answered++;
+			orders->n_succeeded++;
 	}
+	(void)close(fd);
+}
+
+static void
+make_file(void)
+{
+	int fd = open(orders->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd != -1)
+		orders->n_succeeded++;
+	orders->n_done++;
 	(void)close(fd);
 }
 
 int
 epoll_wait(int fd, struct epoll_event *events, int n, int timeout)
 {
-	static int spoken;
+	static uint32_t done;
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "epoll_wait");
 	if (getpid() != master && orders->of_master == (uint32_t)master &&
-	    !spoken) {
-		spoken = 1;
-		speak();
+	    orders->number != done) {
+		done = orders->number;
+		if (orders->word[0] == '\0')
+			make_file();
+		else
+			speak();
 	}
 	return real(fd, events, n, timeout);
 }
