@@ -41,6 +41,8 @@ read_clock(struct mysql_conn *c, struct lease_body *b, struct err *err)
 	if (status == STORE_OK)
 		status = store_check_number(
 		    "the time", b->now_ms, STORE_TIME_MAX_MS, err);
+	if (status != STORE_OK)
+		return status;
 	after_ms = clock_wall_ms();
 	b->turn->clock_offset_ms =
 	    store_clock_offset(before_ms, b->now_ms, after_ms);
@@ -596,6 +598,8 @@ look(struct mysql_conn *c, struct lease_body *b,
 			break;
 		}
 	}
+	if (status != STORE_OK)
+		return status;
 	b->turn->clock_offset_ms =
 	    store_clock_offset(before_ms, b->now_ms, after_ms);
 	return status;
