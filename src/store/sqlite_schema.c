@@ -84,6 +84,17 @@ read_version(struct sqlite_conn *c, int64_t *version, struct err *err)
 	return STORE_BROKEN;
 }
 
+static void
+say_which(int version, struct err *err)
+{
+	struct err reason;
+
+	if (err == NULL)
+		return;
+	reason = *err;
+	(void)err_set(err, "%s (migration %d)", reason.text, version);
+}
+
 static enum store_status
 migrate_from(struct sqlite_conn *c, int64_t version, struct err *err)
 {
@@ -100,8 +111,10 @@ migrate_from(struct sqlite_conn *c, int64_t version, struct err *err)
 		status = sqlite_conn_exec(c, m->text, err);
 		if (status == STORE_OK)
 			status = sqlite_conn_exec(c, set_version, err);
-		if (status != STORE_OK)
+		if (status != STORE_OK) {
+			say_which(m->version, err);
 			break;
+		}
 	}
 	return status;
 }

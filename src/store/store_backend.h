@@ -71,7 +71,7 @@ enum { SUSPECT_NOT, SUSPECT_ONCE, SUSPECT_QUARANTINED };
 /* Added to the due_ms of a waiting row in quarantine: beyond the year 9999. */
 #define STORE_QUARANTINE_MS (INT64_C(1) << 48)
 
-enum { STORE_SCHEMA_VERSION = 2 };
+enum { STORE_SCHEMA_VERSION = 3 };
 
 /* The files of sql/KIND in order, made by scripts/sql2c; ends with version 0. */
 struct store_migration {
