@@ -442,7 +442,10 @@ put_back(struct mysql_conn *c, struct lease_body *b, struct err *err)
 				: count(c, b, (enum verdict)v, ids, n_ids, err);
 		}
 		b->turn->n_interrupted += n;
-	} while (status == STORE_OK && n == STORE_LOST_MAX);
+		/* A server may go on for ever; the rest is for the next turn.
+		 */
+	} while (status == STORE_OK && n == STORE_LOST_MAX &&
+		 b->turn->n_interrupted < MYSQL_RESULT_ROWS_MAX);
 	return status;
 }
 
