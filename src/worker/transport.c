@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
@@ -28,6 +29,7 @@ struct transfer {
 	size_t n_header_bytes;
 	unsigned n_sockets; /* opened for it */
 	bool looks_up;      /* its name */
+	bool unwatched;     /* for want of memory, so that it times out */
 	bool sent;
 	char error[CURL_ERROR_SIZE];
 };
@@ -121,6 +123,8 @@ start_lookup(void *resolver, void *reserved, void *arg)
 
 	(void)resolver;
 	(void)reserved;
+	if (transfer->looks_up)
+		return 0;
 	if (has_room_for_lookup(t)) {
 		transfer->looks_up = true;
 		t->n_lookups++;
@@ -177,6 +181,8 @@ fault_of(const struct transfer *transfer, CURLcode code)
 	/* A header line without an end is CURLE_OUT_OF_MEMORY, too. */
 	if ((code == CURLE_OUT_OF_MEMORY || code == CURLE_FAILED_INIT) &&
 	    !transfer->sent)
+		return FAULT_OURS;
+	if (code != CURLE_OK && transfer->unwatched)
 		return FAULT_OURS;
 	if (code == CURLE_ABORTED_BY_CALLBACK ||
 	    (code == CURLE_COULDNT_RESOLVE_HOST &&
@@ -306,6 +312,8 @@ watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *watched)
 {
 	struct transport *t = arg;
 	struct line *line = watched;
+	struct transfer *transfer = transfer_of(easy);
+	bool is_watched;
 	unsigned events = ((what & CURL_POLL_IN) != 0 ? LOOP_READ : 0u) |
 	    ((what & CURL_POLL_OUT) != 0 ? LOOP_WRITE : 0u);
 
@@ -320,11 +328,16 @@ watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *watched)
 	}
 	if (line == NULL) {
 		line = open_line(t, fd, events);
-		if (line == NULL)
-			return -1;
-	} else if (loop_io_want(line->io, events) == -1)
-		return -1;
-	line->transfer = transfer_of(easy);
+		is_watched = line != NULL;
+	} else {
+		is_watched = loop_io_want(line->io, events) == 0;
+	}
+	if (line != NULL)
+		line->transfer = transfer;
+	/* To tell libcurl would be the end of all transfers, and of those to
+	 * come. It has handles of its own, too. */
+	if (!is_watched && transfer != NULL)
+		transfer->unwatched = true;
 	return 0;
 }
 
@@ -336,9 +349,10 @@ watch_time(CURLM *multi, long timeout_ms, void *arg)
 
 	(void)multi;
 	if (timeout_ms >= 0)
-		return loop_timer_set(t->timer, timeout_ms);
-	loop_timer_clear(t->timer);
-	return 0;
+		(void)loop_timer_set(t->timer, timeout_ms);
+	else
+		loop_timer_clear(t->timer);
+	return 0; /* see watch_socket */
 }
 
 /* libcurl: the connection stands, the request is about to be sent. */
@@ -364,6 +378,23 @@ ask_before_request(void *arg, char *primary_ip, char *local_ip,
 					     : CURL_PREREQFUNC_ABORT;
 }
 
+/*
+ * False when this machine has no address of its own for going there, which is
+ * EADDRNOTAVAIL like the want of ports, but does not pass.
+ */
+static bool
+has_source_address(const struct curl_sockaddr *address)
+{
+	int fd = socket(address->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool has = fd == -1 ||
+		   connect(fd, &address->addr, address->addrlen) == 0 ||
+		   errno != EADDRNOTAVAIL;
+
+	if (fd != -1)
+		(void)close(fd);
+	return has;
+}
+
 /* libcurl: a socket for this address. */
 static curl_socket_t
 open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
@@ -380,6 +411,8 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 		transfer->fault = FAULT_ADDRESS;
 		return CURL_SOCKET_BAD;
 	}
+	if (address->family == AF_INET6 && !has_source_address(address))
+		return CURL_SOCKET_BAD;
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
 	    address->protocol);
 	if (fd != -1)

@@ -69,13 +69,18 @@ class Flood:
         self._listener.close()
 
 
+# Where a limit of libcurl's is less than ours: what 8.14 and 8.22 say.
+LARGE = "too large|Too many response headers"
+FOLDED = "folded|grew larger"
+
+
 @pytest.mark.parametrize("head, more, reason", [
     (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
-     b"A: b\r\n" * 1000, "too large"),
-    (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n" * 1000, "too large"),
-    (b"", b"HTTP/1.1 103 Early\r\nA: b\r\n\r\n" * 500, "too large"),
-    (b"HTTP/1.1 200 OK\r\nA: b\r\n", b" c\r\n" * 4000, "folded"),
-    (b"HTTP/1.1 200 OK\r\nA: b\r\n", b"\tc\r\n" * 4000, "folded"),
+     b"A: b\r\n" * 1000, LARGE),
+    (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n" * 1000, LARGE),
+    (b"", b"HTTP/1.1 103 Early\r\nA: b\r\n\r\n" * 500, LARGE),
+    (b"HTTP/1.1 200 OK\r\nA: b\r\n", b" c\r\n" * 4000, FOLDED),
+    (b"HTTP/1.1 200 OK\r\nA: b\r\n", b"\tc\r\n" * 4000, FOLDED),
     (b"HTTP/1.1 200 OK\r\nA: ", b"b" * 16000, ""),
 ], ids=["trailers", "header", "interim", "folded", "tabs", "line"])
 def test_endless_header(launch, head, more, reason):
@@ -88,7 +93,7 @@ def test_endless_header(launch, head, more, reason):
             c.schedule("other%d" % i, sink.url("/other"))
         sink.wait("/other", 20)
         event = c.wait_state("flood", "FAILED")
-        assert reason in event["last-error"]
+        assert re.search(reason, event["last-error"])
         assert event["attempts"] == 2
         wait_for(lambda: len(flood.sent) == 2)
         assert max(flood.sent) < 32 << 20
@@ -264,6 +269,15 @@ class Opens:
             return 0
 
 
+def libcurl_version():
+    libcurl = ctypes.CDLL("libcurl.so.4")
+    libcurl.curl_version.restype = ctypes.c_char_p
+    version = libcurl.curl_version().decode().split()[0]
+    return tuple(int(n) for n in re.findall(r"\d+", version)[:2])
+
+
+@pytest.mark.skipif(libcurl_version() >= (8, 21),
+                    reason="it cannot be told to read no directory")
 def test_authorities_are_kept(prepare, certificate, system_authorities):
     """Those of a system take long to read: not for each connection."""
     directory, prefix = system_authorities
@@ -362,3 +376,18 @@ def test_no_descriptor_is_no_attempt(prepare, sink):
         event = c.wait_state("e%d" % i, "COMPLETED")
         assert event["attempts"] == 1
     assert c.children("worker") == [worker]
+
+
+def test_no_source_address(prepare):
+    """Without one an attempt has failed; without a port it was none. Both are
+    EADDRNOTAVAIL."""
+    c = prepare(worker=OPTIONS)
+    switch = c.directory / "no-sockets"
+    switch.write_text("0")
+    c.start(env={"NO_SOCKETS": str(switch),
+                 **c.preload(c.build_preload("sockets"))})
+    c.schedule("port", "http://[2001:db8::2]/")
+    wait_for(lambda: "what is short here" in c.log_text())
+    c.schedule("source", "http://[2001:db8::1]/")
+    assert c.wait_state("source", "FAILED")["attempts"] == 2
+    assert c.state("port") in ("PENDING", "PROCESSING")

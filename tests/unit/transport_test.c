@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 #include "worker/transport.h"
 
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <check.h>
@@ -31,6 +34,19 @@ getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
 	*result = NULL;
 	(void)sleep(RESOLVE_S);
 	return EAI_AGAIN;
+}
+
+static bool no_watches;
+
+/* The same: the kernel may have no room for one more. */
+int
+epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+	if (op == EPOLL_CTL_ADD && no_watches) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return (int)syscall(SYS_epoll_ctl, epfd, op, fd, event);
 }
 
 static _Atomic int64_t parsed_row_id;
@@ -319,6 +335,25 @@ START_TEST(test_too_many_look_ups)
 }
 END_TEST
 
+/* Want of ours, and of that transfer alone. */
+START_TEST(test_socket_that_cannot_be_watched)
+{
+	struct exchange_seen seen = {.may_send = true};
+	struct peer peer;
+
+	peer_start(&peer);
+	exchange(&peer, &seen, ROW_ID);
+	ck_assert_int_eq(seen.fault, FAULT_NONE);
+	no_watches = true;
+	exchange(&peer, &seen, ROW_ID);
+	no_watches = false;
+	ck_assert_int_eq(ended_with, CURLE_OPERATION_TIMEDOUT);
+	ck_assert_int_eq(seen.fault, FAULT_OURS);
+	teardown();
+	peer_stop(&peer);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -338,6 +373,7 @@ main(void)
 	tcase_add_loop_test(
 	    tc, test_forbidden_when_the_connection_stands, 0, 2);
 	tcase_add_test(tc, test_too_many_look_ups);
+	tcase_add_test(tc, test_socket_that_cannot_be_watched);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);
