@@ -392,11 +392,20 @@ shards_init(struct worker *w)
 	w->wall_offset_ms = clock_wall_ms() - clock_mono_ms();
 }
 
-/* Of our wall clock, since we last looked. */
+/* Of our wall clock, since we last looked. Not to get the processor between the
+ * readings is no step. */
 static int64_t
 unseen_step_ms(const struct worker *w)
 {
-	return clock_wall_ms() - clock_mono_ms() - w->wall_offset_ms;
+	int64_t before_ms, wall_ms, after_ms = clock_mono_ms();
+	int tries = 0;
+
+	do {
+		before_ms = after_ms;
+		wall_ms = clock_wall_ms();
+		after_ms = clock_mono_ms();
+	} while (after_ms - before_ms >= CLOCK_STEP_MS / 2 && ++tries < 10);
+	return wall_ms - after_ms - w->wall_offset_ms;
 }
 
 bool
