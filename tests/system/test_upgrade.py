@@ -562,7 +562,9 @@ def test_new_master_too_slow(held):
 
 def test_stop_during_upgrade(held):
     c, h = held()
-    c.stop()
+    c.send(signal.SIGTERM)
+    assert c.process.wait(30) == 0
+    c.process = c.pid = None
     assert h.end() == "error: the daemon is stopping\n"
     wait_for(lambda: not c.processes(), 10, "the end of all")
 
