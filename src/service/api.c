@@ -453,6 +453,7 @@ pinged(struct store_job *job)
 {
 	struct exchange *x = exchange_of(job);
 
+	x->service->n_pings--;
 	/* Why not is not for everybody: it tells of users, hosts and paths. */
 	if (service_store_answered(x->service, x))
 		answer_ok(x);
@@ -464,10 +465,15 @@ static void
 handle_readyz(struct exchange *x)
 {
 	/* A child that drains after a reload has successors which are ready. */
-	if (atomic_load(&x->service->child->sb->shared->master.stopping))
+	if (atomic_load(&x->service->child->sb->shared->master.stopping)) {
 		answer_problem(x, 503, "draining");
-	else
+	} else if (x->reserve && x->service->n_pings > 0) {
+		/* The reserve is not for waiting: one does. */
+		answer_problem(x, 503, "the datastore has yet to answer");
+	} else {
+		x->service->n_pings++;
 		submit(x, run_ping, pinged);
+	}
 }
 
 static void

@@ -24,6 +24,7 @@ struct service {
 	struct intake intake;
 	struct exchange_list documents; /* wait for their event to be read */
 	int n_documents; /* being read, or read and not yet answered */
+	int n_pings; /* /readyz that wait for the datastore */
 	struct http_limits limits;
 	struct hosts hosts;
 	struct buf_budget memory; /* of all requests and answers */

@@ -107,9 +107,16 @@ def test_health_when_all_wait_for_the_datastore(launch):
                 assert send("GET", "/livez").read_response().status == 200
                 answer = send("GET", "/metrics").read_response()
                 assert answer.status == 200
+            # Those who ask for more than a look at the process do not fill it.
+            waiting = [send("GET", "/readyz") for _ in range(30)]
+            assert [w.read_response().status
+                    for w in waiting[1:]] == [503] * 29
+            assert not waiting[0].readable()
+            assert send("GET", "/livez").read_response().status == 200
             assert not any(add.readable() for add in adds)
         for add in adds:
             assert add.read_response().status == 201
+        assert waiting[0].read_response().status == 200
         assert c.post(an_event("more")).status == 201
 
 
