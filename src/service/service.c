@@ -346,7 +346,6 @@ before_sleep(void *arg)
 	struct service *service = arg;
 
 	intake_commit(&service->intake);
-	service->metrics_made = false;
 	metric_set(service->child->score, METRIC_REQUEST_MEMORY,
 	    (int64_t)service->memory.used);
 }

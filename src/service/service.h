@@ -28,8 +28,8 @@ struct service {
 	struct http_limits limits;
 	struct hosts hosts;
 	struct buf_budget memory; /* of all requests and answers */
-	struct buf metrics; /* their text, made once in a turn of the loop */
-	bool metrics_made;
+	struct buf metrics; /* their text, and when it may be made again */
+	int64_t metrics_due_ms;
 
 	struct loop_io **listeners; /* child->n_listen of them */
 	struct loop_timer *accept_timer; /* while there is no room */
