@@ -151,15 +151,18 @@ check_file(const struct guard *guard, const char *what, const char *path,
 static int
 find_data_dir(const struct config *cfg, struct guard *guard, struct err *err)
 {
-	char *file;
+	char *file, *real;
 
 	if (!store_is_sqlite(cfg->datastore.url))
 		return 0;
 	file = store_file(cfg->master.state_dir, cfg->datastore.url);
 	if (file == NULL)
 		return err_set(err, "out of memory");
-	/* What is not there is refused by the datastore. */
-	guard->data_dir = directory_of(file);
+	/* A link leads to where children write; see confine.c. What is not
+	 * there is refused by the datastore. */
+	real = realpath(file, NULL);
+	guard->data_dir = directory_of(real == NULL ? file : real);
+	free(real);
 	free(file);
 	return 0;
 }

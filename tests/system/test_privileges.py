@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from cassata import MysqlStore, children_user, give, read_text, wait_for
+from cassata import MysqlStore, children_user, give, is_gone, read_text, wait_for
 from sink import Reply
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -816,6 +816,37 @@ def test_state_directory_that_children_had(prepare, store):
     assert data.st_uid == children_user().pw_uid
     assert data.st_mode & 0o777 == 0o700
     assert (c.state_dir / "cassata.log").stat().st_uid == 0
+    # With a pid file of theirs "stop" would say that nothing runs.
+    pid = c.status()["pid"]
+    for name in "cassatad.pid", "cassatad.sock", "cassata.log":
+        assert c.run("setpriv", "--reuid", children_user().pw_name,
+                     "--regid", str(children_user().pw_gid), "--clear-groups",
+                     "mv", str(c.state_dir / name),
+                     str(c.state_dir / "gone")).returncode != 0
+    assert c.ctl("stop").stdout == "stopped (pid %d)\n" % pid
+    assert is_gone(pid)
+
+
+def test_upgrade_of_an_older_version(prepare, store, sink):
+    """Whose children have the file open where it was: it goes on."""
+    c = prepare()
+    local(c, store)
+    c.start()
+    # What an older master looks like: its file, with what holds it, is there.
+    (c.state_dir / "cassata.db").unlink(missing_ok=True)
+    source = sqlite3.connect(str(c.state_dir / "cassata.db"))
+    with contextlib.closing(source):
+        source.execute("PRAGMA journal_mode = WAL")
+        source.execute("CREATE TABLE t (c)")
+        source.commit()
+        source.execute("SELECT * FROM t").fetchall()
+        answer = c.control("upgrade")
+        assert "process %d has it open" % os.getpid() in answer
+        assert "not upgraded but restarted" in answer
+        assert c.reload() != "ok\n"
+        assert c.get("/readyz").status == 200
+    (c.state_dir / "cassata.db").unlink()
+    assert c.reload() == "ok\n"
 
 
 @needs_root

@@ -225,6 +225,7 @@ static const struct {
     {"sqlite:db", "cassata.yaml", "data/pid", "master.pidFile"},
     {"sqlite:way/db", "cassata.yaml", "own/pid", "master.pidFile"},
     {"sqlite:way/db", "way/cassata.yaml", "pid", "the configuration"},
+    {"sqlite:owner/db", "own/cassata.yaml", "pid", "the configuration"},
     {"sqlite:../x.db", "cassata.yaml", "pid", "the configuration"},
     {"mysql://h/db", "own/cassata.yaml", "own/pid", NULL},
 };
@@ -257,6 +258,8 @@ START_TEST(test_guard)
 			     symlink("own/x.yaml", "link.yaml"),
 	    0);
 	write_file("own/x.yaml", "");
+	write_file("own/db", "");
+	ck_assert_int_eq(symlink("../own/db", "owner/db"), 0);
 	status = state_dir_guard(&cfg, NULL, &err);
 	ck_assert_int_eq(status, guards[_i].refused == NULL ? 0 : -1);
 	if (status == -1)
