@@ -147,6 +147,8 @@ const struct config_key config_keys[] = {
 	AT(datastore.connect_timeout_ms), "100ms", "1h", "3s"},
     {"datastore", "timeout", KIND_DURATION, AT(datastore.timeout_ms), "100ms",
 	"1h", "10s"},
+    {"datastore", "minFree", KIND_SIZE, AT(datastore.min_free_bytes), "0",
+	"64GiB", "64MiB"},
 
     {"master", "stateDirectory", KIND_STRING, AT(master.state_dir), NULL, NULL,
 	NULL},

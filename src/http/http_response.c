@@ -117,6 +117,7 @@ http_reason(int status)
 	    {501, "Not Implemented"},
 	    {503, "Service Unavailable"},
 	    {505, "HTTP Version Not Supported"},
+	    {507, "Insufficient Storage"},
 	};
 
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {

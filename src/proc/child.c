@@ -237,6 +237,7 @@ child_store_params(const struct child *child, struct store_params *params)
 	    .tls_key = cfg->tls_key,
 	    .connect_timeout_ms = cfg->connect_timeout_ms,
 	    .timeout_ms = cfg->timeout_ms,
+	    .min_free_bytes = cfg->min_free_bytes,
 	    .max_event_bytes = (size_t)child->cfg->service.max_body_bytes,
 	    .write_lock =
 		store_is_sqlite(cfg->url) ? &child->sb->write_lock : NULL,

@@ -35,6 +35,8 @@ struct scoreboard;
 	    "Add requests for an event that was there, same content.")         \
 	X(EVENTS_CONFLICTING, "counter", "cassata_events_conflicting_total",   \
 	    "", "Add requests for an event that was there, other content.")    \
+	X(EVENTS_REFUSED, "counter", "cassata_events_refused_total", "",       \
+	    "Add requests refused for want of room in the datastore.")         \
 	X(EVENTS_DELETED, "counter", "cassata_events_deleted_total", "",       \
 	    "Events deleted by clients.")                                      \
 	X(ADD_COMMITS, "counter", "cassata_commits_total",                     \

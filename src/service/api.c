@@ -13,6 +13,8 @@
 #define PROBLEM_TYPE "application/problem+json"
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
+enum { NO_ROOM_RETRY_AFTER_S = 30 }; /* deletes and the purge make room */
+
 static void
 add_text(struct exchange *x, const char *text)
 {
@@ -186,6 +188,12 @@ api_added(struct exchange *x)
 
 	if (!service_store_answered(x->service, x)) {
 		service_store_failed(x->service, x);
+		return;
+	}
+	if (x->add.outcome == ADD_NO_ROOM) {
+		api_problem(x, 507, "the datastore has no room for more events");
+		x->res.retry_after_s = NO_ROOM_RETRY_AFTER_S;
+		x->answered(x);
 		return;
 	}
 	if (x->add.outcome == ADD_CONFLICT) {

@@ -39,6 +39,9 @@ announce(struct intake *intake, const struct exchange *x)
 	case ADD_CONFLICT:
 		metric_add(child->score, METRIC_EVENTS_CONFLICTING, 1);
 		break;
+	case ADD_NO_ROOM:
+		metric_add(child->score, METRIC_EVENTS_REFUSED, 1);
+		break;
 	}
 }
 

@@ -19,6 +19,12 @@
 #include "base/buf.h"
 #include "base/clock.h"
 
+/* Of the server's file functions, which have no header for clients. */
+enum {
+	SERVER_WRITE_FAILED = 3,
+	SERVER_DISK_FULL = 20,
+};
+
 /* Known to one of MySQL and MariaDB only, so not in the header of the other. */
 enum {
 	MARIADB_CONNECTION_KILLED = 1927,
@@ -111,6 +117,24 @@ classify(unsigned code)
 	}
 }
 
+/* Want of room on the server's disk. */
+static bool
+is_full(unsigned code, const char *text)
+{
+	switch (code) {
+	case ER_DISK_FULL:
+	case ER_RECORD_FILE_FULL:
+	case ER_ERROR_ON_WRITE:
+	case SERVER_WRITE_FAILED:
+	case SERVER_DISK_FULL:
+		return true;
+	case ER_GET_ERRNO: /* of a storage engine; 28 is ENOSPC */
+		return strstr(text, "error 28 ") != NULL;
+	default:
+		return false;
+	}
+}
+
 static const char *
 hint(unsigned code)
 {
@@ -128,10 +152,12 @@ hint(unsigned code)
 static enum store_status
 fail(struct mysql_conn *c, unsigned code, const char *text, struct err *err)
 {
-	enum failure failure = classify(code);
+	bool full = is_full(code, text);
+	enum failure failure = full ? FAILURE_PASSES : classify(code);
 
 	(void)err_set(err, "%s (error %u)%s", text, code, hint(code));
 	c->again = failure == FAILURE_AGAIN;
+	c->base.full |= full;
 	/* text may be inside; the database may exist at the next connect */
 	if (failure == FAILURE_LOST || code == ER_NO_DB_ERROR)
 		mysql_conn_close(c);

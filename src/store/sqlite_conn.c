@@ -34,6 +34,9 @@ sqlite_conn_fail(struct sqlite_conn *c, struct err *err)
 	int error = sqlite3_system_errno(c->db);
 	int code = sqlite3_errcode(c->db) & 0xff;
 
+	c->base.full |=
+	    code == SQLITE_FULL ||
+	    (code == SQLITE_IOERR && (error == ENOSPC || error == EDQUOT));
 	if ((code == SQLITE_IOERR || code == SQLITE_CANTOPEN) && error != 0)
 		(void)err_set(
 		    err, "%s: %s: %s", c->path, text, strerror(error));
@@ -44,8 +47,8 @@ sqlite_conn_fail(struct sqlite_conn *c, struct err *err)
 	case SQLITE_LOCKED:
 	case SQLITE_PROTOCOL:
 	case SQLITE_NOMEM:
-		return STORE_UNAVAILABLE;
 	case SQLITE_FULL:
+		return STORE_UNAVAILABLE;
 	case SQLITE_IOERR:
 		c->base.connected = false;
 		return STORE_UNAVAILABLE;
@@ -149,6 +152,7 @@ open_file(struct sqlite_conn *c, struct err *err)
 	    "PRAGMA mmap_size = 0;" /* a file that shrinks would be a crash */
 	    "PRAGMA journal_mode = WAL;"
 	    "PRAGMA synchronous = FULL;"
+	    "PRAGMA journal_size_limit = 16777216;" /* after a large add */
 	    "PRAGMA wal_autocheckpoint = 4000",
 	    err);
 }
@@ -217,6 +221,7 @@ sqlite_conn_begin(struct sqlite_conn *c, struct err *err)
 {
 	enum store_status status;
 
+	c->base.full = false;
 	if (c->write_lock != NULL)
 		await_turn(c);
 	status = sqlite_conn_exec(c, "BEGIN IMMEDIATE", err);
@@ -235,6 +240,10 @@ sqlite_conn_end(
 	if (sqlite3_get_autocommit(c->db) == 0 &&
 	    sqlite_conn_exec(c, "ROLLBACK", NULL) != STORE_OK)
 		c->base.connected = false;
+	/* The log cannot grow: let the next begin at its start. */
+	if (c->base.full)
+		(void)sqlite3_wal_checkpoint_v2(
+		    c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	give_turn(c);
 	return status;
 }

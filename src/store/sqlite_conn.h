@@ -18,6 +18,7 @@ struct sqlite_conn {
 	struct store_backend base; /* first */
 	char *path;
 	int64_t timeout_ms;
+	int64_t min_free_bytes;        /* that adds leave; 0: none */
 	struct write_lock *write_lock; /* borrowed, or NULL */
 	bool has_turn;                 /* of it */
 	sqlite3 *db;                   /* NULL: closed */

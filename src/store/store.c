@@ -15,6 +15,7 @@ enum {
 	PAUSE_MIN_MS = 100,
 	PAUSE_MAX_MS = 1000,
 	PAUSE_FORGET_MS = 10000, /* so long without a failure: starts again */
+	FULL_LOG_MS = 60000,     /* between two complaints */
 };
 
 struct store {
@@ -22,7 +23,9 @@ struct store {
 	struct store_backend *backend;
 	struct err err; /* of the last call that failed */
 	bool away;
-	bool broken; /* and the log says why */
+	bool broken;     /* and the log says why */
+	bool full;       /* so, too */
+	int64_t full_ms; /* monotonic: when it last said so; 0: never */
 	int64_t pause_ms;
 	int64_t failed_ms; /* monotonic, as retry_ms */
 	int64_t retry_ms;
@@ -181,6 +184,28 @@ draw_shards(struct store_add **adds, size_t n, struct err *err)
 	return STORE_OK;
 }
 
+/* Near the limit it comes and goes with each commit. */
+static void
+note_room(struct store *store, struct store_add *const *adds, size_t n)
+{
+	int64_t now_ms = clock_mono_ms();
+	bool refused = false, created = false;
+
+	for (size_t i = 0; i < n; i++) {
+		refused |= adds[i]->outcome == ADD_NO_ROOM;
+		created |= adds[i]->outcome == ADD_CREATED;
+	}
+	if (refused && !store->full &&
+	    (store->full_ms == 0 || now_ms - store->full_ms >= FULL_LOG_MS)) {
+		log_warnx("no room for adds: %s", store->err.text);
+		store->full = true;
+		store->full_ms = now_ms;
+	} else if (created && !refused && store->full) {
+		log_info("room for adds again: %s", store_target(store));
+		store->full = false;
+	}
+}
+
 enum store_status
 store_add_events(
     struct store *store, struct store_add **adds, size_t n, struct err *err)
@@ -194,6 +219,8 @@ store_add_events(
 	status = begin(store);
 	if (status == STORE_OK)
 		status = store->ops->add(store->backend, adds, n, &store->err);
+	if (status == STORE_OK)
+		note_room(store, adds, n);
 	return end(store, status, err);
 }
 

@@ -42,6 +42,7 @@ struct store_params {
 	int64_t connect_timeout_ms;
 	int64_t timeout_ms;	/* of one read or write, and of waiting for locks */
 	size_t max_event_bytes; /* that an add may bring; 0: not checked */
+	int64_t min_free_bytes; /* SQLite: that adds leave for all else; 0: none */
 	struct write_lock *write_lock; /* SQLite, or NULL: busy time-out only */
 };
 
@@ -90,6 +91,7 @@ enum add_outcome {
 	ADD_CREATED,
 	ADD_SAME,     /* there already, same fingerprint */
 	ADD_CONFLICT, /* there already, other content */
+	ADD_NO_ROOM,  /* not there, and no room for it; later perhaps */
 };
 
 struct store_add {

@@ -10,8 +10,9 @@ struct store_backend;
  * What a backend provides; the functions of store.h check, count and dispatch
  * to it. An operation reports a lost connection, an exhausted lock wait or
  * anything else that may pass as STORE_UNAVAILABLE, and retries deadlocks
- * itself. connect is called when the backend has no connection; an operation
- * that lost it says so by backend->connected = false.
+ * itself. Want of room is no failure of an add: what is not there already is
+ * ADD_NO_ROOM, and err tells why. connect is called when the backend has no
+ * connection; an operation that lost it says so by backend->connected = false.
  */
 struct store_ops {
 	const char *kind;
@@ -51,6 +52,7 @@ struct store_ops {
 /* First member of each backend's own struct. */
 struct store_backend {
 	bool connected;
+	bool full; /* the last failure of a write was want of room */
 	char target[256]; /* where, without secrets */
 };
 
@@ -173,6 +175,9 @@ enum store_status store_check_rank(const struct store_lease_turn *turn,
 struct lease_plan store_lease_plan(const struct lease_row rows[EVENT_SHARDS],
     const struct store_lease_turn *turn, unsigned rank, unsigned n_living,
     int64_t now_ms);
+
+/* Bytes of the event's own. */
+size_t store_event_bytes(const struct event *ev);
 
 /* A due row as the index tells it. */
 struct due_row {

@@ -335,8 +335,8 @@ move_in(char **at, struct slice s)
 	return copy;
 }
 
-static size_t
-event_bytes(const struct event *ev)
+size_t
+store_event_bytes(const struct event *ev)
 {
 	return ev->app.len + ev->id.len + ev->method.len + ev->url.len +
 	       ev->headers.len + ev->body.len;
@@ -361,7 +361,8 @@ enum store_status
 store_claim_create(
     const struct store_row *row, struct store_claim **claim, struct err *err)
 {
-	size_t bytes = sizeof(struct store_claim) + event_bytes(&row->event);
+	size_t bytes =
+	    sizeof(struct store_claim) + store_event_bytes(&row->event);
 	enum store_status status = check_row(row, err);
 	char *at;
 
@@ -401,7 +402,7 @@ store_record_create(
 	if (status != STORE_OK)
 		return status;
 	bytes = sizeof(*r) + (size_t)row->n_log * sizeof(*r->log) +
-		event_bytes(&row->event) + row->last_error.len +
+		store_event_bytes(&row->event) + row->last_error.len +
 		(size_t)row->log_bytes;
 	r = malloc(bytes);
 	if (r == NULL)

@@ -127,10 +127,7 @@ key_bytes(const uint8_t bytes[EVENT_KEY_BYTES])
 static size_t
 add_bytes(const struct store_add *add)
 {
-	const struct event *ev = add->event;
-
-	return ev->app.len + ev->id.len + ev->method.len + ev->url.len +
-	       ev->headers.len + ev->body.len + MYSQL_ROW_BYTES;
+	return store_event_bytes(add->event) + MYSQL_ROW_BYTES;
 }
 
 static int
@@ -225,6 +222,20 @@ judge_adds(const struct mysql_conn *c, const struct add_batch *chunk,
 	return status;
 }
 
+static enum store_status
+find_chunk(struct mysql_conn *c, const struct add_batch *chunk,
+    int64_t found[MYSQL_ROWS_MAX], struct err *err)
+{
+	enum store_status status;
+
+	for (size_t i = 0; i < chunk->n; i++)
+		mysql_conn_bytes(c, key_bytes(chunk->adds[i]->key.bytes));
+	status = mysql_conn_select(c, &select_keys, (unsigned)chunk->n, err);
+	while (mysql_conn_next(c, &status, err))
+		status = judge_adds(c, chunk, found, err);
+	return status;
+}
+
 /*
  * Which of the chunk are in the table as ours, which were there before. One
  * that is not there at all met the row id of another event: a new id is made.
@@ -234,13 +245,8 @@ resolve_chunk(struct mysql_conn *c, const struct add_batch *chunk,
     bool *complete, struct err *err)
 {
 	int64_t found[MYSQL_ROWS_MAX] = {0};
-	enum store_status status;
+	enum store_status status = find_chunk(c, chunk, found, err);
 
-	for (size_t i = 0; i < chunk->n; i++)
-		mysql_conn_bytes(c, key_bytes(chunk->adds[i]->key.bytes));
-	status = mysql_conn_select(c, &select_keys, (unsigned)chunk->n, err);
-	while (mysql_conn_next(c, &status, err))
-		status = judge_adds(c, chunk, found, err);
 	*complete = true;
 	for (size_t i = 0; i < chunk->n; i++)
 		if (found[i] == 0)
@@ -281,21 +287,48 @@ add_chunk(struct mysql_conn *c, const struct add_batch *chunk, struct err *err)
 }
 
 static enum store_status
-add_body(struct mysql_conn *c, void *arg, struct err *err)
+refuse_chunk(
+    struct mysql_conn *c, const struct add_batch *chunk, struct err *err)
 {
-	const struct add_batch *batch = arg;
+	int64_t found[MYSQL_ROWS_MAX] = {0};
+
+	for (size_t i = 0; i < chunk->n; i++)
+		chunk->adds[i]->outcome = ADD_NO_ROOM;
+	return find_chunk(c, chunk, found, err);
+}
+
+static enum store_status
+each_chunk(struct mysql_conn *c, const struct add_batch *batch,
+    enum store_status (*act)(
+	struct mysql_conn *c, const struct add_batch *chunk, struct err *err),
+    struct err *err)
+{
 	struct add_batch chunk = *batch;
 	enum store_status status = STORE_OK;
 
-	for (size_t i = 0; i < batch->n; i++)
-		batch->adds[i]->row_id = event_row_id(batch->now_ms);
 	for (size_t at = 0; status == STORE_OK && at < batch->n;
 	     at += chunk.n) {
 		chunk.adds = batch->adds + at;
 		chunk.n = chunk_of_adds(c, chunk.adds, batch->n - at);
-		status = add_chunk(c, &chunk, err);
+		status = act(c, &chunk, err);
 	}
 	return status;
+}
+
+static enum store_status
+add_body(struct mysql_conn *c, void *arg, struct err *err)
+{
+	const struct add_batch *batch = arg;
+
+	for (size_t i = 0; i < batch->n; i++)
+		batch->adds[i]->row_id = event_row_id(batch->now_ms);
+	return each_chunk(c, batch, add_chunk, err);
+}
+
+static enum store_status
+refuse_body(struct mysql_conn *c, void *arg, struct err *err)
+{
+	return each_chunk(c, arg, refuse_chunk, err);
 }
 
 /* Moves those that no statement can hold to the end. */
@@ -332,10 +365,13 @@ mysql_add(struct store_backend *backend, struct store_add **adds, size_t n,
 	enum store_status status = STORE_OK;
 
 	qsort(adds, batch.n, sizeof(struct store_add *), compare_adds);
+	c->base.full = false;
 	if (batch.n == 1) /* one statement commits itself */
 		status = mysql_conn_repeat(c, add_body, &batch, err);
 	else if (batch.n > 1)
 		status = mysql_conn_transact(c, add_body, &batch, err);
+	if (status == STORE_UNAVAILABLE && c->base.full && c->base.connected)
+		status = mysql_conn_repeat(c, refuse_body, &batch, err);
 	if (status != STORE_OK || batch.n == n)
 		return status;
 	(void)err_set(err,

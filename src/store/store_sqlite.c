@@ -7,9 +7,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "store/sqlite_room.h"
 #include "store/sqlite_schema.h"
 
-enum { ADD_CHECKPOINT_PAGES = 1000 };
+enum {
+	ADD_CHECKPOINT_PAGES = 1000,
+	ADD_ROW_BYTES = 1024, /* beside the event, its index entries included */
+};
 
 static void
 bind_key(struct sqlite_query *q, const struct event_key *key)
@@ -91,6 +95,7 @@ sqlite_create(const struct store_params *params, struct store_backend **backend,
 	}
 	c->timeout_ms =
 	    params->timeout_ms < INT_MAX ? params->timeout_ms : INT_MAX;
+	c->min_free_bytes = params->min_free_bytes;
 	c->write_lock = params->write_lock;
 	(void)snprintf(
 	    c->base.target, sizeof(c->base.target), "sqlite:%s", c->path);
@@ -210,6 +215,17 @@ look_up(struct sqlite_conn *c, const struct event_key *key, struct found *found,
 	return read == STORE_OK ? status : read;
 }
 
+static void
+judge(struct store_add *add, const struct found *found)
+{
+	add->row_id = found->row_id;
+	add->state = found->state;
+	add->outcome = memcmp(found->fingerprint, add->fingerprint,
+			   sizeof(found->fingerprint)) == 0
+			   ? ADD_SAME
+			   : ADD_CONFLICT;
+}
+
 static enum store_status
 add_one(struct sqlite_conn *c, struct store_add *add, int64_t now_ms,
     struct err *err)
@@ -231,15 +247,49 @@ add_one(struct sqlite_conn *c, struct store_add *add, int64_t now_ms,
 		/* When the key is not there, the row id was taken. */
 		status = look_up(c, &add->key, &found, &there, err);
 	} while (status == STORE_OK && !there);
+	if (status == STORE_OK)
+		judge(add, &found);
+	return status;
+}
+
+static enum store_status
+refuse_one(struct sqlite_conn *c, struct store_add *add, struct err *err)
+{
+	struct found found;
+	bool there = false;
+	enum store_status status = look_up(c, &add->key, &found, &there, err);
+
+	add->outcome = ADD_NO_ROOM;
+	if (status == STORE_OK && there)
+		judge(add, &found);
+	return status;
+}
+
+static int64_t
+bytes_of(struct store_add *const *adds, size_t n)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += store_event_bytes(adds[i]->event) + ADD_ROW_BYTES;
+	return (int64_t)bytes;
+}
+
+static enum store_status
+add_all(struct sqlite_conn *c, struct store_add **adds, size_t n, bool room,
+    struct err *err)
+{
+	enum store_status status = sqlite_conn_begin(c, err);
+	int64_t now_ms = clock_wall_ms();
+
 	if (status != STORE_OK)
 		return status;
-	add->row_id = found.row_id;
-	add->state = found.state;
-	add->outcome = memcmp(found.fingerprint, add->fingerprint,
-			   sizeof(found.fingerprint)) == 0
-			   ? ADD_SAME
-			   : ADD_CONFLICT;
-	return STORE_OK;
+	if (room)
+		status = sqlite_room_for(c, bytes_of(adds, n), &room, err);
+	for (size_t i = 0; i < n && status == STORE_OK; i++)
+		status = room ? add_one(c, adds[i], now_ms, err)
+			      : refuse_one(c, adds[i], err);
+	return sqlite_conn_end(c, status, err);
 }
 
 static enum store_status
@@ -247,18 +297,16 @@ sqlite_add(struct store_backend *backend, struct store_add **adds, size_t n,
     struct err *err)
 {
 	struct sqlite_conn *c = sqlite_conn_of(backend);
-	enum store_status status = sqlite_conn_begin(c, err);
-	int64_t now_ms = clock_wall_ms();
+	enum store_status status;
 
-	if (status != STORE_OK)
-		return status;
 	/* Clients wait for an add: a checkpoint must be short. */
 	(void)sqlite3_wal_autocheckpoint(c->db, ADD_CHECKPOINT_PAGES);
 	/* Neighbours in the index of keys are written together. */
 	qsort(adds, n, sizeof(struct store_add *), compare_adds);
-	for (size_t i = 0; i < n && status == STORE_OK; i++)
-		status = add_one(c, adds[i], now_ms, err);
-	return sqlite_conn_end(c, status, err);
+	status = add_all(c, adds, n, true, err);
+	if (status == STORE_UNAVAILABLE && c->base.full)
+		status = add_all(c, adds, n, false, err);
+	return status;
 }
 
 /* ---- finding ---- */

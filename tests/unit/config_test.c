@@ -119,6 +119,8 @@ static const struct field {
 	"100ms", 100, "1h", 3600000)},
     {NUMBER(datastore, "timeout", INT64, timeout_ms, 10000, "100ms", 100, "1h",
 	3600000)},
+    {NUMBER(datastore, "minFree", INT64, min_free_bytes, 67108864, "0", 0,
+	"64GiB", 68719476736)},
     {OTHER(master, "stateDirectory", STRING, state_dir, 0, "/state")},
     {OTHER(master, "pidFile", STRING, pid_file, 0, "/state/cassatad.pid")},
     {OTHER(master, "controlSocket", STRING, control_socket, 0,

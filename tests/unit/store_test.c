@@ -21,6 +21,7 @@
 #include <sqlite3.h>
 
 #include "base/clock.h"
+#include "store/sqlite_room.h"
 #include "store/store_backend.h"
 #include "store/write_lock.h"
 
@@ -2394,6 +2395,82 @@ START_TEST(sqlite_damaged_migration)
 END_TEST
 
 /* Processes that start together on no file yet. */
+static const struct {
+	struct sqlite_space space;
+	int64_t min_free, bytes;
+	bool holds;
+} spaces[] = {
+    /* disk, file, page size, pages, free pages */
+    {{1000, 100, 10, 10, 0}, 1000, 0, true},
+    {{999, 100, 10, 10, 0}, 1000, 0, false},
+    /* what is added is written twice */
+    {{1020, 100, 10, 10, 0}, 1000, 10, true},
+    {{1019, 100, 10, 10, 0}, 1000, 10, false},
+    /* pages in the log have no place in the file yet */
+    {{1020, 80, 10, 10, 0}, 1000, 0, true},
+    {{1019, 80, 10, 10, 0}, 1000, 0, false},
+    {{1000, 200, 10, 10, 0}, 1000, 0, true},
+    /* free ones are room, but for half of it */
+    {{500, 1000, 10, 100, 50}, 1000, 0, true},
+    {{500, 1000, 10, 100, 49}, 1000, 0, false},
+    {{499, 1000, 10, 100, 90}, 1000, 0, false},
+    {{510, 1000, 10, 100, 90}, 1000, 10, true},
+    {{509, 1000, 10, 100, 90}, 1000, 10, false},
+    {{0, 1000, 10, 100, 0}, 0, 0, true},
+};
+
+START_TEST(sqlite_space)
+{
+	ck_assert_int_eq(sqlite_space_holds(&spaces[_i].space,
+			     spaces[_i].min_free, spaces[_i].bytes),
+	    spaces[_i].holds);
+}
+END_TEST
+
+/* No disk has that much: adds alone end there. */
+START_TEST(sqlite_no_room)
+{
+	const struct store_params params = {.url = "sqlite:room.db",
+	    .state_dir = dir,
+	    .connect_timeout_ms = 5000,
+	    .timeout_ms = 5000,
+	    .min_free_bytes = INT64_C(1) << 60};
+	const struct event there = event_of("there", 1);
+	const struct event other = event_of("there", 2);
+	const struct event new = event_of("new", 1);
+	struct store_add list[] = {add_of(&there), add_of(&other), add_of(&new)};
+	struct store_add *adds[] = {&list[0], &list[1], &list[2]};
+	enum event_state state;
+	int64_t ended, failed;
+
+	empty_dir();
+	store = open_url(params.url, 5000, NULL);
+	ok(store_check(store, true, &err));
+	(void)add("there", 1);
+	ended = add("ended", 1);
+	failed = add("failed", 1);
+	store_close(&store);
+
+	ck_assert_int_eq(store_open(&params, &store, &err), 0);
+	ok(store_add_events(store, adds, 3, &err));
+	ck_assert_int_eq(list[0].outcome, ADD_SAME);
+	ck_assert_int_eq(list[1].outcome, ADD_CONFLICT);
+	ck_assert_int_eq(list[2].outcome, ADD_NO_ROOM);
+	expect_gone("new");
+
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 3);
+	ck_assert_uint_eq(give_one(A, ended, 1, RESULT_COMPLETED, 200), 0);
+	ck_assert_uint_eq(give_one(A, failed, 1, RESULT_FAILED, 404), 0);
+	ck_assert_uint_eq(
+	    give_one(A, list[0].row_id, 1, RESULT_RELEASED, 0), 0);
+	ck_assert_uint_eq(purge(ALL, 5001, 100), 2);
+	ck_assert_int_eq(cancel("there", &state), CANCEL_DELETED);
+	ok(store_ping(store, &err));
+	store_close(&store);
+}
+END_TEST
+
 START_TEST(sqlite_first_openers_race)
 {
 	pid_t pids[4];
@@ -2505,6 +2582,9 @@ add_sqlite(Suite *suite)
 	tcase_add_test(tc, sqlite_damaged_migration);
 	tcase_add_loop_test(tc, sqlite_damaged_lease, 0,
 	    (int)(sizeof(lease_damages) / sizeof(lease_damages[0])));
+	tcase_add_loop_test(tc, sqlite_space, 0,
+	    (int)(sizeof(spaces) / sizeof(spaces[0])));
+	tcase_add_test(tc, sqlite_no_room);
 	tcase_add_test(tc, sqlite_first_openers_race);
 }
 
