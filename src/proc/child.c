@@ -60,7 +60,8 @@ child_isolate(struct child *child, struct err *err)
 	keep[n++] = child->status_fd;
 	keep[n++] = child->life_fd;
 	keep[n++] = log_fd();
-	keep[n++] = child->sb->write_lock.fd;
+	if (store_is_sqlite(child->cfg->datastore.url))
+		keep[n++] = child->sb->write_lock.fd;
 	if (child->role == ROLE_WORKER)
 		keep[n++] = child->sb->wake_fds[child->slot][0];
 	for (size_t i = 0; i < SCOREBOARD_WORKER_SLOTS; i++)
