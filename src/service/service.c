@@ -482,6 +482,7 @@ service_main(struct child *child)
 
 	if (service_init(&service, child, &err) == -1) {
 		child_failed(child, err.text);
+		hosts_free(&service.hosts);
 		return EXIT_CHILD_FAILED;
 	}
 	child_ready(child);
