@@ -38,6 +38,21 @@ enum {
 	INPUT_MAX_BYTES = 4096,
 };
 
+/*
+ * The library makes room for as many columns as a result says it has: more than
+ * there is memory must be an error, as it is without a sanitizer. A few bytes
+ * of each connection are lost by design, which would be looked for after each
+ * run; the unit tests look for leaks.
+ */
+const char *__asan_default_options(void);
+
+const char *
+__asan_default_options(void)
+{
+	return "allocator_may_return_null=1:max_allocation_size_mb=300:"
+	       "detect_leaks=0";
+}
+
 /* ---- the input, used up by the server ---- */
 
 /* Under the mutex: a session may be left that serves nobody any more. */
@@ -210,7 +225,8 @@ put_rows(const int *types, size_t n)
 		n_rows = 80 * (n_rows - 249);
 	else
 		n_rows %= 6;
-	for (unsigned i = 0; i < n_rows; i++)
+	for (unsigned i = 0; i < n_rows && answer.len < ANSWER_MAX_BYTES / 4;
+	     i++)
 		put_row(types, n);
 	put_eof();
 }
@@ -357,23 +373,10 @@ spoil(void)
 
 struct session {
 	int fd;
-	bool logged_in;
 	unsigned sequence;
 	char *texts[STATEMENTS_MAX];
 	unsigned n_texts;
 };
-
-/*
- * Whether it can be the number of columns of a result, and a large one: the
- * library makes room for as many at once, which tells nothing but how much
- * memory there is.
- */
-static bool
-is_large_count(const char *packet, size_t len)
-{
-	return len > 0 && ((uint8_t)packet[0] == 253 ||
-			      ((uint8_t)packet[0] == 254 && len >= 9));
-}
 
 static int
 send_answer(struct session *s)
@@ -385,8 +388,6 @@ send_answer(struct session *s)
 		const uint8_t head[] = {(uint8_t)len, (uint8_t)(len >> 8),
 		    (uint8_t)(len >> 16), (uint8_t)s->sequence++};
 
-		if (s->logged_in && is_large_count(answer.p + start, len))
-			return -1;
 		if (send(s->fd, head, 4, MSG_NOSIGNAL) != 4 ||
 		    send(s->fd, answer.p + start, len, MSG_NOSIGNAL) !=
 			(ssize_t)len)
@@ -466,7 +467,6 @@ answer_command(struct session *s, const char *packet, size_t len)
 	uint32_t id = 0;
 
 	begin_answer();
-	s->logged_in |= len > 0 && packet[0] == 3; /* its first query */
 	switch (len == 0 ? 1 : packet[0]) {
 	case 1: /* quit */
 		return -1;
