@@ -290,7 +290,7 @@ START_TEST(test_taken_row_id)
 	for (int i = 1; i <= _i; i++) {
 		(void)snprintf(insert, sizeof(insert),
 		    "INSERT INTO event VALUES (%lld, 'x%d', 0, 0, 0, 0, 0, 0,"
-		    " 0, '', '', '', '', '', '', '', 0, 0, '')",
+		    " 0, '', '', '', '', '', '', '', 0, 0, '', 0)",
 		    id + i, i);
 		run_sql(insert);
 	}

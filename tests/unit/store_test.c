@@ -48,7 +48,8 @@ enum {
 	CLAIMS_MAX = 600,
 };
 
-static char dir[64];
+static char state_dir[64];
+static char dir[80]; /* of the files, in it */
 static const char *url;
 static struct store *store;
 static struct err err;
@@ -64,7 +65,7 @@ static struct store *
 open_url(const char *which, int64_t timeout_ms, struct write_lock *lock)
 {
 	const struct store_params params = {.url = which,
-	    .state_dir = dir,
+	    .state_dir = state_dir,
 	    .connect_timeout_ms = 5000,
 	    .timeout_ms = timeout_ms,
 	    .write_lock = lock};
@@ -1961,7 +1962,7 @@ expect_broken(const char *sqlite_url, const char *part)
 	struct store *s = open_url(sqlite_url, 100, NULL);
 
 	ck_assert_int_eq(store_check(s, true, &err), STORE_BROKEN);
-	ck_assert_msg(strstr(err.text, dir) != NULL, "%s", err.text);
+	ck_assert_msg(strstr(err.text, state_dir) != NULL, "%s", err.text);
 	ck_assert_msg(strstr(err.text, part) != NULL, "%s", err.text);
 	store_close(&s);
 }
@@ -2431,7 +2432,7 @@ END_TEST
 START_TEST(sqlite_no_room)
 {
 	const struct store_params params = {.url = "sqlite:room.db",
-	    .state_dir = dir,
+	    .state_dir = state_dir,
 	    .connect_timeout_ms = 5000,
 	    .timeout_ms = 5000,
 	    .min_free_bytes = INT64_C(1) << 60};
@@ -2599,9 +2600,14 @@ main(void)
 	url = getenv("CASSATA_TEST_DATASTORE");
 	if (url == NULL)
 		url = DEFAULT_URL;
-	(void)snprintf(dir, sizeof(dir), "%s/store_test.XXXXXX",
+	(void)snprintf(state_dir, sizeof(state_dir), "%s/store_test.XXXXXX",
 	    tmp == NULL ? "/tmp" : tmp);
-	if (mkdtemp(dir) == NULL) {
+	if (mkdtemp(state_dir) == NULL) {
+		perror(state_dir);
+		return EXIT_FAILURE;
+	}
+	(void)snprintf(dir, sizeof(dir), "%s/" STORE_DATA_DIR, state_dir);
+	if (mkdir(dir, 0700) == -1) {
 		perror(dir);
 		return EXIT_FAILURE;
 	}
@@ -2612,5 +2618,6 @@ main(void)
 	srunner_free(sr);
 	empty_dir();
 	(void)rmdir(dir);
+	(void)rmdir(state_dir);
 	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
