@@ -12,6 +12,7 @@
 
 enum {
 	ADD_CHECKPOINT_PAGES = 1000,
+	ADD_TRIES_MAX = 10,
 	ADD_ROW_BYTES = 1024, /* beside the event, its index entries included */
 };
 
@@ -234,8 +235,14 @@ add_one(struct sqlite_conn *c, struct store_add *add, int64_t now_ms,
 	struct found found;
 	size_t inserted;
 	bool there = false;
+	unsigned n_tries = 0;
 
 	do {
+		if (n_tries++ == ADD_TRIES_MAX) {
+			/* The row ids are not to blame: the file is. */
+			(void)err_set(err, "%s: takes no event", c->path);
+			return STORE_BROKEN;
+		}
 		status = insert(c, add, now_ms, &inserted, err);
 		if (status != STORE_OK)
 			return status;

@@ -2311,6 +2311,28 @@ START_TEST(sqlite_damaged_lease)
 }
 END_TEST
 
+/* No end was to the tries for a row id in a file that takes no second event. */
+START_TEST(sqlite_takes_no_event)
+{
+	const struct event first = event_of("1", 1000);
+	const struct event second = event_of("2", 1000);
+	struct store_add list[] = {add_of(&first), add_of(&second)};
+	struct store_add *adds[] = {&list[0], &list[1]};
+	struct store *s;
+	sqlite3 *db;
+
+	empty_dir();
+	s = open_url("sqlite:n.db", 1000, NULL);
+	ok(store_check(s, true, &err));
+	db = sqlite_file("n.db");
+	sqlite_run(db, "CREATE UNIQUE INDEX one ON event (status)");
+	(void)sqlite3_close(db);
+	ck_assert_int_eq(store_add_events(s, adds, 2, &err), STORE_BROKEN);
+	ck_assert_ptr_nonnull(strstr(err.text, "takes no event"));
+	store_close(&s);
+}
+END_TEST
+
 /* A file of the first version, with an event in it. */
 static void
 make_first_version(const char *name, const char *sql)
@@ -2580,6 +2602,7 @@ add_sqlite(Suite *suite)
 	    (int)(sizeof(damages) / sizeof(damages[0])));
 	tcase_add_test(tc, sqlite_code_in_the_file);
 	tcase_add_test(tc, sqlite_types);
+	tcase_add_test(tc, sqlite_takes_no_event);
 	tcase_add_test(tc, sqlite_damaged_migration);
 	tcase_add_loop_test(tc, sqlite_damaged_lease, 0,
 	    (int)(sizeof(lease_damages) / sizeof(lease_damages[0])));
