@@ -1997,7 +1997,7 @@ START_TEST(sqlite_bad_paths)
 		(void)fputs("this is no database\n", f);
 	(void)fclose(f);
 	expect_broken("sqlite:text", "not a database");
-	expect_broken("sqlite:text/x.db", "Not a directory");
+	expect_broken("sqlite:" STORE_DATA_DIR "/text/x.db", "Not a directory");
 	expect_broken("sqlite:.", "Is a directory");
 }
 END_TEST
