@@ -10,7 +10,12 @@
 #include "http/http_response.h"
 
 /* The longest header line of an event, the encoded ids, a URL. */
-enum { LINE_MAX_BYTES = 64 * 1024, OUR_FAULT_WAIT_MS = 1000 };
+enum {
+	LINE_MAX_BYTES = 64 * 1024,
+	OUR_FAULT_WAIT_MS = 1000,
+	/* What a chunk of a response costs at least: work, too, has an end. */
+	PIECE_MIN_BYTES = 32,
+};
 
 struct delivery *
 delivery_create(struct store_claim *claim, const struct delivery_policy *policy,
@@ -228,7 +233,7 @@ on_body(void *arg, int status, struct slice bytes)
 	if (status < 200 || status > 299)
 		buf_append_slice(&d->response,
 		    slice_of(bytes.p, bytes.len < room ? bytes.len : room));
-	d->n_read += bytes.len;
+	d->n_read += bytes.len > PIECE_MIN_BYTES ? bytes.len : PIECE_MIN_BYTES;
 	return d->n_read <= d->policy->max_response_bytes;
 }
 

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,16 @@
  * (resolv.conf(5)). */
 enum { LOOKUP_MS = 30000 };
 
-enum { AUTHORITIES_KEPT_S = 60, LIBCURL_8_21 = 0x081500 };
+enum {
+	AUTHORITIES_KEPT_S = 60,
+	LIBCURL_8_21 = 0x081500,
+	/* libcurl reads up to a hundred times that much for each transfer
+	 * before it looks at the next: bounds how long its calls take. */
+	READ_BYTES = 2048,
+	/* Of a header line beside its bytes, as RFC 9113 6.5.2 counts. */
+	LINE_COST_BYTES = 32,
+	STEPS_PER_LOOK = 4,
+};
 
 struct transfer {
 	struct transport *transport;
@@ -31,6 +41,9 @@ struct transfer {
 	bool looks_up;      /* its name */
 	bool unwatched;     /* for want of memory, so that it times out */
 	bool sent;
+	unsigned n_steps; /* of libcurl's, since then */
+	int fd;		  /* its socket, or -1 */
+	uint64_t received_before; /* by that, for others */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -306,6 +319,19 @@ open_line(struct transport *t, curl_socket_t fd, unsigned events)
 	return line;
 }
 
+/* By its socket, ever; 0 for unknown. */
+static uint64_t
+bytes_received(const struct transfer *transfer)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	if (transfer->fd == -1 || getsockopt(transfer->fd, IPPROTO_TCP,
+				      TCP_INFO, &info, &len) == -1)
+		return 0;
+	return info.tcpi_bytes_received;
+}
+
 /* libcurl: watch this socket for these events. */
 static int
 watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *watched)
@@ -320,6 +346,8 @@ watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *watched)
 	/* Called after the work on a request. */
 	note(t, 0);
 	if (what == CURL_POLL_REMOVE) {
+		if (transfer != NULL && transfer->fd == fd)
+			transfer->fd = -1;
 		if (line != NULL)
 			loop_io_free(&line->io);
 		free(line);
@@ -336,8 +364,13 @@ watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *watched)
 		line->transfer = transfer;
 	/* To tell libcurl would be the end of all transfers, and of those to
 	 * come. It has handles of its own, too. */
-	if (!is_watched && transfer != NULL)
-		transfer->unwatched = true;
+	if (transfer == NULL)
+		return 0;
+	transfer->unwatched |= !is_watched;
+	if (transfer->fd != fd) {
+		transfer->fd = fd;
+		transfer->received_before = bytes_received(transfer);
+	}
 	return 0;
 }
 
@@ -353,6 +386,30 @@ watch_time(CURLM *multi, long timeout_ms, void *arg)
 	else
 		loop_timer_clear(t->timer);
 	return 0; /* see watch_socket */
+}
+
+/*
+ * libcurl: after each of its steps. What is neither header nor content, such
+ * as the extension of a chunk, comes by no other callback, and libcurl reads
+ * it for as long as it comes, without a look at its timers or a return.
+ */
+static int
+watch_progress(void *arg, curl_off_t down_all, curl_off_t down, curl_off_t up_all,
+    curl_off_t up)
+{
+	struct transfer *transfer = arg;
+
+	(void)down_all;
+	(void)down;
+	(void)up_all;
+	(void)up;
+	if (!transfer->sent || ++transfer->n_steps % STEPS_PER_LOOK != 0 ||
+	    bytes_received(transfer) <=
+		transfer->received_before +
+		    transfer->transport->config.max_received_bytes)
+		return 0;
+	transfer->refusal = "the response has too much beside its content";
+	return 1;
 }
 
 /* libcurl: the connection stands, the request is about to be sent. */
@@ -464,7 +521,7 @@ take_header(char *bytes, size_t size, size_t n, void *arg)
 	 * refuse that). */
 	if (bytes[0] == ' ' || bytes[0] == '\t')
 		return refuse(transfer, "a header line of the response is folded");
-	transfer->n_header_bytes += size * n;
+	transfer->n_header_bytes += size * n + LINE_COST_BYTES;
 	if (transfer->n_header_bytes >
 	    transfer->transport->config.max_header_bytes)
 		return refuse(transfer, "the header of the response is too large");
@@ -554,6 +611,7 @@ make_transfer(struct transport *t, const struct transport_request *request)
 	if (transfer == NULL)
 		return NULL;
 	transfer->transport = t;
+	transfer->fd = -1;
 	transfer->req = *request;
 	transfer->easy = curl_easy_init();
 	if (transfer->easy == NULL) {
@@ -623,6 +681,9 @@ set_options(struct transfer *transfer)
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, watch_progress);
+	curl_easy_setopt(easy, CURLOPT_XFERINFODATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, ask_before_request);
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
@@ -642,6 +703,7 @@ set_options(struct transfer *transfer)
 	/* The path is the client's, dots and all. */
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)READ_BYTES);
 	curl_easy_setopt(
 	    easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,

@@ -27,6 +27,8 @@ struct transport_config {
 	int64_t timeout_ms; /* of the whole transfer */
 	const char *ca_file; /* in place of the system's authorities, or NULL */
 	size_t max_header_bytes; /* of a response, its trailers included */
+	/* Of the connection from a request to its end, all included. */
+	uint64_t max_received_bytes;
 	struct own_listeners own_listeners; /* no request goes there */
 	/* Names looked up at the same time: each has a thread, and descriptors
 	 * of its own. */

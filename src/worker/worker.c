@@ -15,6 +15,7 @@ enum {
 	PURGE_INTERVAL_MS = 60000, /* otherwise */
 	TIMER_MAX_MS = 3600000,
 	WANT_INTERVAL_MS = 1000,
+	RECEIVED_SLACK_BYTES = 64 * 1024,
 };
 
 int64_t
@@ -472,6 +473,10 @@ open_parts(struct worker *w, struct err *err)
 	    .ca_file = cfg->ca_file,
 	    .max_lookups = (size_t)cfg->max_lookups,
 	    .max_header_bytes = (size_t)cfg->max_response_header_bytes,
+	    /* Chunks of one byte have six, and records of TLS some, too. */
+	    .max_received_bytes =
+		(uint64_t)cfg->max_response_header_bytes +
+		(uint64_t)cfg->max_response_bytes * 8 + RECEIVED_SLACK_BYTES,
 	    .own_listeners = {w->child->own_listeners, w->child->n_own_listeners},
 	    /* Alone we note more than what is parsed. */
 	    .parsed_row_id = w->child->alone ? NULL : &w->child->score->note,

@@ -23,6 +23,7 @@ enum {
 	LINES_MAX = 8,
 	HEADER_BYTES_MAX = 2048,
 	BODY_BYTES_MAX = 4096,
+	RECEIVED_BYTES_MAX = 65536,
 	TIMEOUT_MS = 2000,
 	PAUSE_MS = 1, /* then the rest, and then the end, of an answer */
 	ANSWER_END = 0xff,
@@ -242,6 +243,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    .max_transfers = 1,
 	    .connect_timeout_ms = TIMEOUT_MS,
 	    .timeout_ms = TIMEOUT_MS,
+	    .max_received_bytes = RECEIVED_BYTES_MAX,
 	    .max_header_bytes = HEADER_BYTES_MAX,
 	    .max_lookups = 1,
 	    .parsed_row_id = &parsed_row_id,

@@ -82,7 +82,9 @@ FOLDED = "folded|grew larger"
     (b"HTTP/1.1 200 OK\r\nA: b\r\n", b" c\r\n" * 4000, FOLDED),
     (b"HTTP/1.1 200 OK\r\nA: b\r\n", b"\tc\r\n" * 4000, FOLDED),
     (b"HTTP/1.1 200 OK\r\nA: ", b"b" * 16000, ""),
-], ids=["trailers", "header", "interim", "folded", "tabs", "line"])
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+     b"b" * 16000, "too much beside"),
+], ids=["trailers", "header", "interim", "folded", "tabs", "line", "extension"])
 def test_endless_header(launch, head, more, reason):
     """It ends the attempt, and costs neither memory nor others their time."""
     c = launch(worker=OPTIONS)
