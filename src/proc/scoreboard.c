@@ -55,22 +55,19 @@ slot_offset(int slot)
 	return SCOREBOARD_MASTER_BYTES + (size_t)slot * PART;
 }
 
-static void *
-reserve(void)
-{
-	return mmap(NULL, sizeof(struct scoreboard_shared), PROT_NONE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-}
-
 static int
 map_all(struct scoreboard *sb)
 {
-	char *writable = reserve(), *readable = reserve();
+	/* Room for both mappings. */
+	char *writable = mmap(NULL, 2 * sizeof(*sb->writable), PROT_NONE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *readable = writable + sizeof(*sb->writable);
 
-	sb->writable = writable == MAP_FAILED ? NULL : (void *)writable;
-	sb->shared = readable == MAP_FAILED ? NULL : (void *)readable;
-	if (sb->writable == NULL || sb->shared == NULL)
+	if (writable == MAP_FAILED)
 		return -1;
+	sb->memory = writable;
+	sb->writable = (void *)writable;
+	sb->shared = (void *)readable;
 	if (map_part(writable, readable, SCOREBOARD_MASTER_BYTES) == -1)
 		return -1;
 	for (int i = 0; i < SCOREBOARD_SLOTS; i++) {
@@ -84,12 +81,9 @@ map_all(struct scoreboard *sb)
 static void
 unmap_all(struct scoreboard *sb)
 {
-	if (sb->writable != NULL)
-		(void)munmap(sb->writable, sizeof(*sb->writable));
-	/* munmap does not write to it. */
-	if (sb->shared != NULL)
-		(void)munmap(
-		    (void *)(uintptr_t)sb->shared, sizeof(*sb->shared));
+	if (sb->memory != NULL)
+		(void)munmap(sb->memory, 2 * sizeof(*sb->writable));
+	sb->memory = NULL;
 	sb->writable = NULL;
 	sb->shared = NULL;
 }
@@ -312,19 +306,19 @@ scoreboard_tell_trouble(struct scoreboard_slot *slot, const char *text)
 }
 
 void
-scoreboard_trouble(const struct scoreboard *sb, int slot,
-    char text[SCOREBOARD_TROUBLE_BYTES])
+scoreboard_trouble(
+    const struct scoreboard *sb, int slot, char text[SCOREBOARD_TROUBLE_BYTES])
 {
 	const struct scoreboard_slot *s = scoreboard_slot(sb, slot);
 	size_t i;
 
 	for (i = 0; i < SCOREBOARD_TROUBLE_BYTES - 1; i++) {
-		char c = atomic_load_explicit(
-		    &s->trouble[i], memory_order_relaxed);
+		char c =
+		    atomic_load_explicit(&s->trouble[i], memory_order_relaxed);
 
 		if (c == '\0')
 			break;
-		text[i] = c >= ' ' && c <= '~' ? c : '?';
+		text[i] = (char)(c >= ' ' && c <= '~' ? c : '?');
 	}
 	text[i] = '\0';
 }

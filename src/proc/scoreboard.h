@@ -133,6 +133,7 @@ struct scoreboard_shared {
 };
 
 struct scoreboard {
+	void *memory; /* of both mappings */
 	/* Everything, for reading. */
 	const struct scoreboard_shared *shared;
 	/* What this process may write to; the rest of it is not mapped. */
@@ -249,8 +250,8 @@ void scoreboard_tell_trouble(struct scoreboard_slot *slot, const char *text);
  * What the child of a slot told: printable ASCII, whatever the child wrote;
  * other characters are a '?'.
  */
-void scoreboard_trouble(const struct scoreboard *sb, int slot,
-    char text[SCOREBOARD_TROUBLE_BYTES]);
+void scoreboard_trouble(
+    const struct scoreboard *sb, int slot, char text[SCOREBOARD_TROUBLE_BYTES]);
 
 static inline void
 metric_add(struct scoreboard_slot *slot, enum metric metric, int64_t n)

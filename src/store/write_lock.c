@@ -130,7 +130,7 @@ await_release(_Atomic uint32_t *releases, uint32_t seen, int64_t timeout_ms)
 static int
 await(const struct write_lock *lock, int byte, int64_t deadline_ms)
 {
-	static const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000};
+	static const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
 	_Atomic uint32_t *releases = &lock->memory->releases[byte];
 	int64_t left_ms;
 	uint32_t seen;
