@@ -130,10 +130,10 @@ class Load:
             return True
         status = 0 if response is None else response.status
         self.failures.append(Failure(began_at, status, number))
-        if status not in (0, 503):
+        if status not in (0, 503, 507):  # 507: a full disk
             self.wrong.append("add: %r" % response)
-        elif status == 503 and response.header("Retry-After") is None:
-            self.wrong.append("503 without Retry-After: %r" % response)
+        elif status != 0 and response.header("Retry-After") is None:
+            self.wrong.append("no Retry-After: %r" % response)
         return False
 
 

@@ -300,8 +300,8 @@ class Report:
                 alien.append(str(failure))
             else:
                 failures[fault].append(failure)
-        self.figures["503 to adds"] = sum(
-            f.status == 503 for f in self.load.failures)
+        self.figures["503, 507 to adds"] = sum(
+            f.status in (503, 507) for f in self.load.failures)
         self.figures["adds whose connection broke"] = sum(
             f.status == 0 for f in self.load.failures)
         self.figures["by kind"] = self.by_kind(failures)
@@ -345,7 +345,7 @@ class Report:
                 "recovered_s": 0, "delivering_s": 0})
             mine = failures.get(fault, [])
             row["faults"] += 1
-            row["503"] += sum(f.status == 503 for f in mine)
+            row["503"] += sum(f.status in (503, 507) for f in mine)
             row["broken"] += sum(f.status == 0 for f in mine)
             while position < len(first_arrival) and \
                     first_arrival[position][0] < fault.ended_at:
@@ -417,7 +417,7 @@ class Report:
             if name != "by kind":
                 lines.append("%-52s %s" % (name, value))
         lines.append("%-24s %6s %6s %6s %10s %12s %13s" % (
-            "fault", "number", "503", "broken", "failing, s",
+            "fault", "number", "503, 507", "broken", "failing, s",
             "recovered, s", "delivering, s"))
         for kind, row in self.figures["by kind"].items():
             lines.append("%-24s %6d %6d %6d %10.1f %12.1f %13.1f" % (
