@@ -55,6 +55,8 @@ struct config_worker {
 	int claim_max;		     /* maxEventsProcessedPerTransaction */
 	int max_deliveries;	     /* maxConcurrentDeliveries */
 	int max_deliveries_per_host; /* 0: no cap of its own */
+	int max_deliveries_per_address; /* the same */
+	unsigned max_share_percent; /* of one host, address or application */
 	int max_lookups;	     /* of names, at the same time */
 	int max_queued_per_host;     /* beyond it: deferred */
 	int64_t max_event_memory_bytes; /* per process */

@@ -259,6 +259,7 @@ on_end(void *arg, const struct transport_end *end)
 		set_error(d, end->error);
 	switch (end->fault) {
 	case FAULT_UNSENT:
+	case FAULT_BUSY:
 		delivery_release(d, 0);
 		break;
 	case FAULT_OURS:
@@ -285,6 +286,14 @@ may_send(void *arg)
 	return d->policy->may_send(d->arg, d);
 }
 
+static bool
+may_connect(void *arg, const char *ip)
+{
+	struct delivery *d = arg;
+
+	return d->policy->may_connect(d->arg, d, slice_from_string(ip));
+}
+
 /* A copy with a NUL, in memory of the line: the method comes first. */
 static struct transfer *
 start_transfer(struct delivery *d, struct buf *line)
@@ -296,6 +305,7 @@ start_transfer(struct delivery *d, struct buf *line)
 	    .row_id = d->claim->row_id,
 	    .own_connection = d->own_connection,
 	    .may_send = may_send,
+	    .may_connect = may_connect,
 	    .on_body = on_body,
 	    .on_end = on_end,
 	    .arg = d,

@@ -9,12 +9,12 @@
 #include "base/buf.h"
 #include "event/retry.h"
 #include "store/store.h"
-#include "worker/destination.h"
+#include "worker/share.h"
 #include "worker/transport.h"
 
 enum delivery_state {
 	DELIVERY_READY,  /* in the heap until its millisecond and a slot */
-	DELIVERY_QUEUED, /* its host is at its cap */
+	DELIVERY_QUEUED, /* a share that it needs is at its cap */
 	DELIVERY_ON_WIRE,
 	DELIVERY_FINISHED, /* result not yet in the datastore */
 };
@@ -25,7 +25,9 @@ struct delivery_policy;
 struct delivery {
 	struct store_claim *claim; /* owned; NULL for a stray row */
 	enum delivery_state state;
-	struct destination *destination;
+	/* Whose slots it takes; referred to. */
+	struct share *app, *host, *address;
+	struct share *busy; /* why it was not connected, or NULL */
 	uint64_t epoch;     /* of the worker, when it was claimed */
 	int64_t started_ms; /* monotonic */
 	int wire;           /* its place among those on the wire */
@@ -38,7 +40,8 @@ struct delivery {
 	bool wants; /* released for want of descriptors, memory…: see error */
 	struct store_result result;
 	TAILQ_ENTRY(delivery) entry;  /* all that a worker holds */
-	STAILQ_ENTRY(delivery) queue; /* of its host, or of results */
+	STAILQ_ENTRY(delivery) queue; /* of results */
+	TAILQ_ENTRY(delivery) waiting; /* for its share */
 	void (*ended)(void *arg, struct delivery *delivery);
 	void *arg;
 	const struct delivery_policy *policy;
@@ -54,6 +57,9 @@ struct delivery_policy {
 	/* Whether the event is still ours, with the arg of its delivery: asked
 	 * when its connection stands. If not it is released. */
 	bool (*may_send)(void *arg, const struct delivery *delivery);
+	/* Whether it may be connected to that address; else it is released. */
+	bool (*may_connect)(
+	    void *arg, struct delivery *delivery, struct slice ip);
 };
 
 /*

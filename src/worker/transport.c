@@ -412,6 +412,32 @@ watch_progress(void *arg, curl_off_t down_all, curl_off_t down, curl_off_t up_al
 	return 1;
 }
 
+static bool
+may_connect(const struct transfer *transfer, const char *ip)
+{
+	const struct transport_request *req = &transfer->req;
+
+	return req->may_connect == NULL || req->may_connect(req->arg, ip);
+}
+
+static bool
+may_connect_to(
+    const struct transfer *transfer, const struct curl_sockaddr *address)
+{
+	char ip[INET6_ADDRSTRLEN] = "";
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+
+	if (address->family == AF_INET) {
+		memcpy(&in, &address->addr, sizeof(in));
+		(void)inet_ntop(AF_INET, &in.sin_addr, ip, sizeof(ip));
+	} else if (address->family == AF_INET6) {
+		memcpy(&in6, &address->addr, sizeof(in6));
+		(void)inet_ntop(AF_INET6, &in6.sin6_addr, ip, sizeof(ip));
+	}
+	return may_connect(transfer, ip);
+}
+
 /* libcurl: the connection stands, the request is about to be sent. */
 static int
 ask_before_request(void *arg, char *primary_ip, char *local_ip,
@@ -426,6 +452,8 @@ ask_before_request(void *arg, char *primary_ip, char *local_ip,
 	    local_ip, &transfer->transport->config.own_listeners);
 	if (transfer->refusal != NULL)
 		transfer->fault = FAULT_ADDRESS;
+	else if (!may_connect(transfer, primary_ip))
+		transfer->fault = FAULT_BUSY;
 	else if (transfer->req.may_send != NULL &&
 		 !transfer->req.may_send(transfer->req.arg))
 		transfer->fault = FAULT_UNSENT;
@@ -470,6 +498,10 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	}
 	if (address->family == AF_INET6 && !has_source_address(address))
 		return CURL_SOCKET_BAD;
+	if (!may_connect_to(transfer, address)) {
+		transfer->fault = FAULT_BUSY;
+		return CURL_SOCKET_BAD;
+	}
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
 	    address->protocol);
 	if (fd != -1)

@@ -42,6 +42,7 @@ struct transport_config {
 enum transport_fault {
 	FAULT_NONE,    /* code tells about the destination */
 	FAULT_UNSENT,  /* may_send forbade it: no byte of it was sent */
+	FAULT_BUSY,    /* may_connect forbade it: unsent, too */
 	FAULT_OURS,    /* no descriptor, port, thread, memory or look-up is
 			* left; unsent, too */
 	FAULT_ADDRESS, /* the policy for addresses; unsent, too */
@@ -68,6 +69,9 @@ struct transport_request {
 	 * to be sent. NULL: it always may.
 	 */
 	bool (*may_send)(void *arg);
+	/* Asked with each address before it is connected to, and of a kept
+	 * connection. NULL: it always may. */
+	bool (*may_connect)(void *arg, const char *ip);
 	/*
 	 * Bytes of the response body as they come. Returning false ends the
 	 * transfer there, which then counts as complete.

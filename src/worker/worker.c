@@ -16,6 +16,7 @@ enum {
 	TIMER_MAX_MS = 3600000,
 	WANT_INTERVAL_MS = 1000,
 	RECEIVED_SLACK_BYTES = 64 * 1024,
+	SHED_INTERVAL_MS = 250,
 };
 
 int64_t
@@ -49,6 +50,10 @@ worker_forget(struct worker *w, struct delivery *d)
 	TAILQ_REMOVE(&w->all, d, entry);
 	if (d->claim != NULL)
 		w->n_bytes -= d->claim->bytes;
+	share_put(&d->app);
+	share_put(&d->host);
+	share_put(&d->address);
+	share_put(&d->busy);
 	delivery_free(d);
 }
 
@@ -99,23 +104,6 @@ stays(void *arg, struct delivery *d)
 	       d->epoch == w->epoch;
 }
 
-/* The next of the host that has a slot free: starts it, or gives it up. */
-static void
-start_queued(
-    struct worker *w, struct destination *destination, int64_t elapsed_ms)
-{
-	struct delivery *d;
-
-	while ((d = destination_done(destination, elapsed_ms)) != NULL) {
-		w->n_queued--;
-		if (stays(w, d) && worker_may_send(w, d)) {
-			start(w, d);
-			return;
-		}
-		release(w, d, 0);
-	}
-}
-
 static void
 count_outcome(const struct worker *w, const struct delivery *d)
 {
@@ -142,45 +130,155 @@ tell_want(struct worker *w, const struct delivery *d)
 	log_warnx("events wait for what is short here: %s", d->error);
 }
 
+/* ---- shares ---- */
+
+static void
+defer(struct worker *w, struct delivery *d, struct share *share,
+    int64_t mono_ms)
+{
+	metric_add(w->child->score, METRIC_EVENTS_DEFERRED, 1);
+	release(w, d, worker_now_ms(w) + share_defer_ms(share, mono_ms));
+}
+
+/* Starts it, unless its application or its host has enough. */
+static void
+admit(struct worker *w, struct delivery *d, int64_t mono_ms)
+{
+	struct share *full = NULL;
+
+	if (!share_has_room(d->app))
+		full = d->app;
+	else if (!share_has_room(d->host))
+		full = d->host;
+	if (full == NULL) {
+		share_take(d->app, mono_ms);
+		share_take(d->host, mono_ms);
+		start(w, d);
+	} else if (share_wait(full, d, mono_ms)) {
+		d->state = DELIVERY_QUEUED;
+		w->n_queued++;
+	} else {
+		defer(w, d, full, mono_ms);
+	}
+}
+
+/* Those that wait for it, as far as it and the slots have room. */
+static void
+serve(struct worker *w, struct share *share)
+{
+	int64_t mono_ms = clock_mono_ms();
+	struct delivery *d;
+
+	while (w->n_on_wire < (size_t)w->cfg->max_deliveries &&
+	       (d = share_next(share)) != NULL) {
+		w->n_queued--;
+		if (stays(w, d) && worker_may_send(w, d)) {
+			admit(w, d, mono_ms);
+			continue;
+		}
+		release(w, d, 0);
+	}
+	w->unserved |= w->n_on_wire == (size_t)w->cfg->max_deliveries;
+}
+
+static void
+visit(void *arg, struct share *share)
+{
+	struct worker *w = arg;
+	int64_t mono_ms = clock_mono_ms();
+	struct delivery *d;
+
+	serve(w, share);
+	while ((d = share_shed(share, mono_ms)) != NULL) {
+		w->n_queued--;
+		defer(w, d, share, mono_ms);
+	}
+}
+
+/* Queues that nobody's end serves, or that have become too long. */
+static void
+look_after_queues(struct worker *w, int64_t mono_ms)
+{
+	if (w->n_queued == 0 || (!w->unserved && mono_ms < w->shed_ms))
+		return;
+	w->unserved = false;
+	w->shed_ms = mono_ms + SHED_INTERVAL_MS;
+	shares_visit(&w->apps, visit, w);
+	shares_visit(&w->hosts, visit, w);
+}
+
 void
 worker_ended(void *arg, struct delivery *d)
 {
 	struct worker *w = arg;
-	struct destination *destination = d->destination;
-	int64_t elapsed_ms = clock_mono_ms() - d->started_ms;
+	int64_t mono_ms = clock_mono_ms();
+	int64_t elapsed_ms = mono_ms - d->started_ms;
 
+	wire_leave(&w->wire, d->wire);
 	metric_set(w->child->score, METRIC_DELIVERIES_IN_FLIGHT,
 	    (int64_t)--w->n_on_wire);
-	wire_leave(&w->wire, d->wire);
-	if (w->child->alone)
-		atomic_store(&w->child->score->note, 0);
+	if (d->busy != NULL) {
+		metric_add(w->child->score, METRIC_EVENTS_DEFERRED, 1);
+		d->result.due_ms =
+		    worker_now_ms(w) + share_defer_ms(d->busy, mono_ms);
+	}
 	count_outcome(w, d);
 	if (d->wants)
 		tell_want(w, d);
 	worker_finish(w, d);
-	start_queued(w, destination, elapsed_ms);
+	share_give(d->app, elapsed_ms, mono_ms);
+	share_give(d->host, elapsed_ms, mono_ms);
+	share_give(d->address, elapsed_ms, mono_ms);
+	serve(w, d->host);
+	serve(w, d->app);
 }
 
-/* Starts it, unless its host has enough. */
-static void
-admit(struct worker *w, struct delivery *d, int64_t mono_ms)
+/* One in the way of IPv6 is the same address. */
+static struct slice
+plain_ip(struct slice ip)
 {
-	switch (destination_admit(
-	    &w->destinations, d->claim->event.url, d, &d->destination)) {
-	case ADMISSION_NOW:
-		start(w, d);
-		break;
-	case ADMISSION_QUEUED:
-		d->state = DELIVERY_QUEUED;
-		w->n_queued++;
-		break;
-	case ADMISSION_FULL:
-		metric_add(w->child->score, METRIC_EVENTS_DEFERRED, 1);
-		release(w, d,
-		    worker_now_ms(w) + destination_defer_ms(&w->destinations,
-					   d->destination, mono_ms));
-		break;
+	static const char prefix[] = "::ffff:";
+	size_t n = sizeof(prefix) - 1;
+
+	if (ip.len > n && memcmp(ip.p, prefix, n) == 0 &&
+	    memchr(ip.p, '.', ip.len) != NULL)
+		return slice_of(ip.p + n, ip.len - n);
+	return ip;
+}
+
+static bool
+may_connect(void *arg, struct delivery *d, struct slice ip)
+{
+	struct worker *w = arg;
+	struct share *address = share_get(&w->addresses, plain_ip(ip));
+	int64_t mono_ms = clock_mono_ms();
+
+	if (address == d->address) {
+		share_put(&address);
+		return true;
 	}
+	if (!share_has_room(address)) {
+		share_put(&d->busy);
+		d->busy = address;
+		return false;
+	}
+	share_put(&d->busy);
+	/* The one that was tried before it. */
+	share_give(d->address, mono_ms - d->started_ms, mono_ms);
+	share_put(&d->address);
+	share_take(address, mono_ms);
+	d->address = address;
+	return true;
+}
+
+static void
+begin(struct worker *w, struct delivery *d, int64_t mono_ms)
+{
+	const struct event *ev = &d->claim->event;
+
+	d->app = share_get(&w->apps, ev->app);
+	d->host = share_get(&w->hosts, share_host_of(ev->url));
+	admit(w, d, mono_ms);
 }
 
 /*
@@ -195,7 +293,7 @@ dispatch(struct worker *w, int64_t mono_ms)
 	while (w->n_on_wire < (size_t)w->cfg->max_deliveries &&
 	       shards_open(w) && (next = heap_min(&w->ready)) != NULL &&
 	       next->key <= worker_now_ms(w))
-		admit(w, heap_pop(&w->ready), mono_ms);
+		begin(w, heap_pop(&w->ready), mono_ms);
 }
 
 static bool
@@ -210,15 +308,22 @@ stays_queued(void *arg, struct delivery *d)
 	return false;
 }
 
+static void
+unqueue(void *arg, struct share *share)
+{
+	share_unqueue(share, stays_queued, arg);
+}
+
 void
 worker_release_unbegun(struct worker *w)
 {
 	struct delivery_queue all = STAILQ_HEAD_INITIALIZER(all);
 	struct delivery *d;
 
-	if (w->n_queued > 0)
-		destinations_unqueue(&w->destinations, stays_queued, w);
-
+	if (w->n_queued > 0) {
+		shares_visit(&w->apps, unqueue, w);
+		shares_visit(&w->hosts, unqueue, w);
+	}
 	while ((d = heap_pop(&w->ready)) != NULL)
 		STAILQ_INSERT_TAIL(&all, d, queue);
 	while ((d = STAILQ_FIRST(&all)) != NULL) {
@@ -350,6 +455,12 @@ next_job_ms(const struct worker *w, int64_t mono_ms)
 }
 
 static int64_t
+next_shed_ms(const struct worker *w, int64_t mono_ms)
+{
+	return w->n_queued == 0 ? INT64_MAX : w->shed_ms - mono_ms;
+}
+
+static int64_t
 next_start_ms(const struct worker *w)
 {
 	const struct heap_entry *next = heap_min(&w->ready);
@@ -370,12 +481,14 @@ tick(void *arg)
 	shards_check_clock(w);
 	if (w->child->draining)
 		worker_release_unbegun(w);
-	else
+	else {
+		look_after_queues(w, mono_ms);
 		dispatch(w, mono_ms);
+	}
 	submit_next(w, mono_ms);
-	loop_timer_set(
-	    w->timer, min_ms(TIMER_MAX_MS,
-			  min_ms(next_job_ms(w, mono_ms), next_start_ms(w))));
+	loop_timer_set(w->timer,
+	    min_ms(min_ms(TIMER_MAX_MS, next_shed_ms(w, mono_ms)),
+		min_ms(next_job_ms(w, mono_ms), next_start_ms(w))));
 }
 
 static void
@@ -501,6 +614,35 @@ open_parts(struct worker *w, struct err *err)
 	return w->store == NULL ? -1 : 0;
 }
 
+static unsigned
+least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/* 0 for no cap of their own: that of every share. */
+static unsigned
+cap_of(int own, unsigned share)
+{
+	return own == 0 ? share : least((unsigned)own, share);
+}
+
+static void
+init_shares(struct worker *w)
+{
+	const struct config_worker *cfg = w->cfg;
+	unsigned slots = (unsigned)cfg->max_deliveries;
+	unsigned share = slots * cfg->max_share_percent / 100;
+
+	if (share == 0)
+		share = 1;
+	shares_init(&w->apps, share, slots, false);
+	shares_init(&w->hosts, cap_of(cfg->max_deliveries_per_host, share),
+	    (unsigned)cfg->max_queued_per_host, true);
+	shares_init(&w->addresses,
+	    cap_of(cfg->max_deliveries_per_address, share), 0, false);
+}
+
 static int
 worker_init(struct worker *w, struct child *child, struct err *err)
 {
@@ -513,9 +655,7 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	};
 	TAILQ_INIT(&w->all);
 	heap_init(&w->ready);
-	destinations_init(&w->destinations,
-	    (unsigned)cfg->max_deliveries_per_host,
-	    (unsigned)cfg->max_queued_per_host);
+	init_shares(w);
 	if (child_init(child, drain, w, err) == -1)
 		return -1;
 	w->loop = child->loop;
@@ -532,6 +672,7 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	    .response_bytes_kept = (size_t)cfg->response_bytes_kept,
 	    .clock_offset_ms = &w->clock_offset_ms,
 	    .may_send = worker_may_send,
+	    .may_connect = may_connect,
 	};
 	w->purge_due_ms = clock_mono_ms() + PURGE_INTERVAL_MS;
 	loop_before_sleep(w->loop, tick, w);

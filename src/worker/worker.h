@@ -11,7 +11,7 @@
 #include "store/store_thread.h"
 #include "worker/batch.h"
 #include "worker/delivery.h"
-#include "worker/destination.h"
+#include "worker/share.h"
 #include "worker/transport.h"
 #include "worker/wire.h"
 
@@ -35,13 +35,15 @@ struct worker {
 	struct store_thread *store;
 	struct transport *transport;
 	struct delivery_policy policy;
-	struct destinations destinations;
+	struct shares apps, hosts, addresses;
 
 	/* Deliveries. */
 	struct delivery_all all;
 	size_t n_bytes;    /* of the claims of all */
 	struct heap ready; /* by due time, database's clock */
-	size_t n_queued;   /* waiting for their host */
+	size_t n_queued;   /* waiting for their share */
+	bool unserved;	   /* a share has room for those in its queue */
+	int64_t shed_ms;   /* monotonic: next look for who waits too long */
 	size_t n_on_wire;
 	struct wire wire;
 	struct delivery_queue results; /* finished, to be written */

@@ -64,6 +64,12 @@ class Connection:
         """Takes little before the server has to wait."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
+    def add(self, event):
+        """One of many, on a connection that is kept."""
+        self.send_request("POST", "/cassata/add/", json.dumps(event).encode())
+        response = self.read_response()
+        assert response.status == 201, response
+
     def shutdown(self):
         """Says that nothing more will be sent."""
         self._sock.shutdown(socket.SHUT_WR)

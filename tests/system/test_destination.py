@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+import client
 from cassata import wait_for
 from sink import Reply, Sink
 
@@ -314,6 +315,59 @@ def test_connection_bound_authentication(launch, sink, scheme):
     c.schedule("again", sink.url("/e"), app="other")
     c.wait_state("again", "COMPLETED", app="other")
     assert sink.accepted <= 3
+
+
+# ---- shares ----
+
+class Silent:
+    """Ports of 127.0.0.2 that accept, and never answer."""
+
+    def __init__(self, n):
+        self._sockets = [socket.create_server(("127.0.0.2", 0), backlog=4096)
+                         for _ in range(n)]
+        self.ports = [s.getsockname()[1] for s in self._sockets]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for s in self._sockets:
+            s.close()
+
+
+@pytest.mark.parametrize("kind, workers", [
+    ("host", 1), ("host", 3), ("ports", 1), ("names", 1)])
+def test_silent_destination(prepare, sink, kind, workers):
+    """One host, all ports of it, or all names of its address: what others
+    want to have delivered is, while it keeps silent."""
+    c = prepare(worker={"numWorkerThreads": workers, "deliveryTimeout": "5m",
+                        "connectTimeout": "5m"},
+                master={"shutdownTimeout": "1s"})
+    c.start(env=c.preload(c.build_preload("resolver")))
+    n = 800 * workers
+    with Silent(40 if kind == "ports" else 1) as silent, \
+            client.Connection(c.port) as connection:
+        for i in range(n):
+            host, app = "127.0.0.2", "silent"
+            if kind == "names":
+                host, app = "h%d.second.test" % (i % 100), "silent%d" % (i % 9)
+            connection.add({
+                "application-id": app, "event-id": "e%d" % i, "event": {},
+                "expiry": 0, "url": "http://%s:%d/" % (
+                    host, silent.ports[i % len(silent.ports)])})
+        wait_for(lambda: in_flight(c) >= 100)
+        for i in range(40):
+            c.schedule("other%d" % i, sink.url("/other"), app="other")
+        for i in range(40):
+            event = c.wait_state("other%d" % i, "COMPLETED", app="other",
+                                 seconds=30)
+            assert event["attempts"] == 1
+        assert in_flight(c) >= 100
+
+
+def in_flight(c):
+    text = c.get("/metrics").body.decode()
+    return int(text.split("\ncassata_deliveries_in_flight ")[1].split("\n")[0])
 
 
 # ---- our own side ----

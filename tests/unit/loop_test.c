@@ -286,7 +286,7 @@ START_TEST(test_before_sleep)
 }
 END_TEST
 
-enum { STALL_MS = 30 };
+enum { STALL_MS = 200 };
 
 static int64_t stalls_ms[2];
 static unsigned n_stalls;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A name server that never answers for names below silent.test; for all others
- * below test it says 127.0.0.1.
+ * A name server that never answers for names below silent.test; for those below
+ * second.test it says 127.0.0.2, for all others below test 127.0.0.1.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -30,7 +30,9 @@ getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
 		(void)sleep(60);
 		return EAI_AGAIN;
 	}
-	if (node != NULL && is_below(node, ".test"))
+	if (node != NULL && is_below(node, ".second.test"))
+		node = "127.0.0.2";
+	else if (node != NULL && is_below(node, ".test"))
 		node = "127.0.0.1";
 	return real(node, service, hints, result);
 }

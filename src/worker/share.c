@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: ISC */
+#include "worker/share.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/delivery.h"
+
+enum {
+	DEFER_MIN_MS = 1000,
+	DEFER_MAX_MS = 60000,
+	WAIT_MAX_MS = 1000, /* in a queue, by what is known */
+	MEAN_OF = 8,
+};
+
+TAILQ_HEAD(share_queue, delivery);
+
+struct share {
+	struct shares *set;
+	unsigned refs, active, queued;
+	double mean_ms;	  /* of a delivery, lately */
+	double served_ms; /* those sent away before are done by then */
+	/* Since when nothing has ended although something is active. */
+	int64_t quiet_ms;
+	struct share_queue waiting;
+	LIST_ENTRY(share) entry;
+	size_t len;
+	char name[];
+};
+
+void
+shares_init(
+    struct shares *set, unsigned cap, unsigned queue_max, bool fold)
+{
+	set->cap = cap;
+	set->fold = fold;
+	set->queue_max = queue_max;
+	for (size_t i = 0; i < SHARE_BUCKETS; i++)
+		LIST_INIT(&set->buckets[i]);
+}
+
+/* FNV-1a, folded to lower case. */
+static size_t
+bucket_of(struct slice name)
+{
+	uint32_t hash = 2166136261u;
+
+	for (size_t i = 0; i < name.len; i++)
+		hash = (hash ^ (unsigned)tolower((unsigned char)name.p[i])) *
+		       16777619u;
+	return hash % SHARE_BUCKETS;
+}
+
+static bool
+has_name(const struct share *s, struct slice name)
+{
+	struct slice own = slice_of(s->name, s->len);
+
+	return s->set->fold ? slice_ieq(own, name) : slice_eq(own, name);
+}
+
+static struct share *
+create(struct shares *set, struct slice name)
+{
+	struct share *s = calloc(1, sizeof(*s) + name.len);
+
+	if (s == NULL)
+		return NULL;
+	s->set = set;
+	s->len = name.len;
+	if (name.len > 0)
+		memcpy(s->name, name.p, name.len);
+	TAILQ_INIT(&s->waiting);
+	LIST_INSERT_HEAD(&set->buckets[bucket_of(name)], s, entry);
+	return s;
+}
+
+struct share *
+share_get(struct shares *set, struct slice name)
+{
+	struct share *s;
+
+	if (set->cap == 0)
+		return NULL;
+	LIST_FOREACH(s, &set->buckets[bucket_of(name)], entry)
+		if (has_name(s, name))
+			break;
+	if (s == NULL)
+		s = create(set, name);
+	if (s != NULL)
+		s->refs++;
+	return s;
+}
+
+void
+share_put(struct share **share)
+{
+	struct share *s = *share;
+
+	*share = NULL;
+	if (s == NULL || --s->refs > 0)
+		return;
+	LIST_REMOVE(s, entry);
+	free(s);
+}
+
+bool
+share_has_room(const struct share *s)
+{
+	return s == NULL || s->active < s->set->cap;
+}
+
+void
+share_take(struct share *s, int64_t now_ms)
+{
+	if (s != NULL && s->active++ == 0)
+		s->quiet_ms = now_ms;
+}
+
+void
+share_give(struct share *s, int64_t elapsed_ms, int64_t now_ms)
+{
+	if (s == NULL)
+		return;
+	s->active--;
+	s->quiet_ms = now_ms;
+	s->mean_ms += ((double)elapsed_ms - s->mean_ms) /
+		      (s->mean_ms > 0 ? MEAN_OF : 1);
+}
+
+/* What each delivery in the queue adds to the wait of the next. Of those that
+ * do not end only the time tells. */
+static double
+each_ms(const struct share *s, int64_t now_ms)
+{
+	double quiet_ms = s->active == 0 ? 0 : (double)(now_ms - s->quiet_ms);
+
+	return (quiet_ms > s->mean_ms ? quiet_ms : s->mean_ms) / s->set->cap;
+}
+
+static bool
+waits_too_long(const struct share *s, unsigned place, int64_t now_ms)
+{
+	return place * each_ms(s, now_ms) > WAIT_MAX_MS;
+}
+
+bool
+share_wait(struct share *s, struct delivery *d, int64_t now_ms)
+{
+	if (s->queued == s->set->queue_max ||
+	    waits_too_long(s, s->queued, now_ms))
+		return false;
+	TAILQ_INSERT_TAIL(&s->waiting, d, waiting);
+	s->queued++;
+	return true;
+}
+
+static void
+leave_queue(struct share *s, struct delivery *d)
+{
+	TAILQ_REMOVE(&s->waiting, d, waiting);
+	s->queued--;
+}
+
+struct delivery *
+share_next(struct share *s)
+{
+	struct delivery *d;
+
+	if (s == NULL || s->queued == 0 || !share_has_room(s))
+		return NULL;
+	d = TAILQ_FIRST(&s->waiting);
+	leave_queue(s, d);
+	return d;
+}
+
+int64_t
+share_defer_ms(struct share *s, int64_t now_ms)
+{
+	double now = (double)now_ms, each = each_ms(s, now_ms);
+	double queued_ms = now + each * s->queued;
+	double latest_ms = now + DEFER_MAX_MS;
+
+	if (s->served_ms < queued_ms)
+		s->served_ms = queued_ms;
+	s->served_ms += each;
+	if (s->served_ms > latest_ms)
+		s->served_ms = latest_ms;
+	return s->served_ms < now + DEFER_MIN_MS
+		   ? DEFER_MIN_MS
+		   : (int64_t)(s->served_ms - now);
+}
+
+struct delivery *
+share_shed(struct share *s, int64_t now_ms)
+{
+	struct delivery *d = TAILQ_LAST(&s->waiting, share_queue);
+
+	if (d == NULL || !waits_too_long(s, s->queued - 1, now_ms))
+		return NULL;
+	leave_queue(s, d);
+	return d;
+}
+
+void
+share_unqueue(struct share *s,
+    bool (*stays)(void *arg, struct delivery *delivery), void *arg)
+{
+	for (unsigned n = s->queued; n > 0; n--) {
+		struct delivery *d = TAILQ_FIRST(&s->waiting);
+
+		leave_queue(s, d);
+		if (!stays(arg, d))
+			continue;
+		TAILQ_INSERT_TAIL(&s->waiting, d, waiting);
+		s->queued++;
+	}
+}
+
+void
+shares_visit(struct shares *set, void (*fn)(void *arg, struct share *share),
+    void *arg)
+{
+	struct share *s, *next;
+
+	for (size_t i = 0; i < SHARE_BUCKETS; i++)
+		for (s = LIST_FIRST(&set->buckets[i]); s != NULL; s = next) {
+			/* Who leaves the queue may be the last to refer to
+			 * it, and refers to no other of this set. */
+			next = LIST_NEXT(s, entry);
+			if (s->queued == 0)
+				continue;
+			s->refs++;
+			fn(arg, s);
+			share_put(&s);
+		}
+}
+
+struct slice
+share_host_of(struct slice url)
+{
+	const char *start = memmem(url.p, url.len, "://", 3);
+	size_t len = 0, left;
+
+	if (start == NULL)
+		return slice_of(url.p, 0);
+	start += 3;
+	left = url.len - (size_t)(start - url.p);
+	if (left > 0 && start[0] == '[') {
+		const char *end = memchr(start, ']', left);
+
+		return slice_of(
+		    start, end == NULL ? left : (size_t)(end - start) + 1);
+	}
+	while (len < left && memchr(":/?#", start[len], 4) == NULL)
+		len++;
+	/* The root's dot is no other host. */
+	if (len > 0 && start[len - 1] == '.')
+		len--;
+	return slice_of(start, len);
+}
