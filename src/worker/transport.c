@@ -25,7 +25,7 @@ enum {
 	READ_BYTES = 2048,
 	/* Of a header line beside its bytes, as RFC 9113 6.5.2 counts. */
 	LINE_COST_BYTES = 32,
-	STEPS_PER_LOOK = 4,
+	STEPS_PER_LOOK = 8,
 };
 
 struct transfer {
@@ -43,7 +43,7 @@ struct transfer {
 	bool sent;
 	unsigned n_steps; /* of libcurl's, since then */
 	int fd;		  /* its socket, or -1 */
-	uint64_t received_before; /* by that, for others */
+	uint64_t received_before; /* by that, at the first look; 0: none */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -369,7 +369,7 @@ watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *watched)
 	transfer->unwatched |= !is_watched;
 	if (transfer->fd != fd) {
 		transfer->fd = fd;
-		transfer->received_before = bytes_received(transfer);
+		transfer->received_before = 0;
 	}
 	return 0;
 }
@@ -398,15 +398,19 @@ watch_progress(void *arg, curl_off_t down_all, curl_off_t down, curl_off_t up_al
     curl_off_t up)
 {
 	struct transfer *transfer = arg;
+	uint64_t received;
 
 	(void)down_all;
 	(void)down;
 	(void)up_all;
 	(void)up;
-	if (!transfer->sent || ++transfer->n_steps % STEPS_PER_LOOK != 0 ||
-	    bytes_received(transfer) <=
-		transfer->received_before +
-		    transfer->transport->config.max_received_bytes)
+	if (!transfer->sent || ++transfer->n_steps % STEPS_PER_LOOK != 0)
+		return 0;
+	received = bytes_received(transfer);
+	if (transfer->received_before == 0)
+		transfer->received_before = received;
+	if (received <= transfer->received_before +
+			    transfer->transport->config.max_received_bytes)
 		return 0;
 	transfer->refusal = "the response has too much beside its content";
 	return 1;
@@ -681,11 +685,13 @@ set_method(CURL *easy, const struct transport_request *req)
 static CURLcode
 set_authorities(CURL *easy, const char *ca_file)
 {
-	const curl_version_info_data *built =
-	    curl_version_info(CURLVERSION_NOW);
+	/* Asked once: it is not cheap. */
+	static const curl_version_info_data *built;
 	CURLcode code = CURLE_OK;
 	bool strange_null;
 
+	if (built == NULL)
+		built = curl_version_info(CURLVERSION_NOW);
 	curl_easy_setopt(
 	    easy, CURLOPT_CA_CACHE_TIMEOUT, (long)AUTHORITIES_KEPT_S);
 	if (ca_file != NULL)
