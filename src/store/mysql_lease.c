@@ -8,8 +8,6 @@
 
 #include "base/clock.h"
 
-enum { INSTANCE_FORGET_MS = 3600 * 1000 };
-
 #define INTERRUPTED "interrupted"
 
 struct lease_body {
@@ -19,7 +17,7 @@ struct lease_body {
 	int64_t now_ms; /* the database's */
 	unsigned rank;
 	bool registered; /* we are among those that take a share */
-	bool any_old;    /* someone is gone for long */
+	bool any_expired; /* one that is registered lives no more */
 	bool any_dead;   /* one of turn->dead[] has a lease or is registered */
 	bool lost_rows;  /* in our shards, of owners that do not live */
 	uint64_t judged; /* shards to look for such rows in */
@@ -146,8 +144,10 @@ static void
 note_instance(
     struct lease_body *b, bool active, uint64_t owner, int64_t until_ms)
 {
-	b->any_old = b->any_old || until_ms < b->now_ms - INSTANCE_FORGET_MS;
-	if (!active || until_ms <= store_lease_now(b->turn, b->now_ms))
+	bool expired = until_ms <= store_lease_now(b->turn, b->now_ms);
+
+	b->any_expired = b->any_expired || expired;
+	if (!active || expired)
 		return;
 	b->turn->n_living++;
 	if (owner < b->turn->owner)
@@ -156,7 +156,8 @@ note_instance(
 		b->registered = true;
 }
 
-/* Forgets those that are gone for long. */
+/* Forgets those that are gone: who has seen their rows put back, by whatever
+ * clock, is registered anew, and so learns of it. */
 static enum store_status
 count_living(struct mysql_conn *c, struct lease_body *b, struct err *err)
 {
@@ -166,15 +167,15 @@ count_living(struct mysql_conn *c, struct lease_body *b, struct err *err)
 	    .columns = "iui",
 	};
 	static const struct mysql_sql forget = {
-	    .head = "DELETE FROM instance WHERE until_ms < ?"};
+	    .head = "DELETE FROM instance WHERE until_ms <= ?"};
 	enum store_status status = mysql_conn_select(c, &list, 0, err);
 
 	while (mysql_conn_next(c, &status, err))
 		note_instance(b, mysql_conn_col_i64(c, 0) != 0,
 		    mysql_conn_col_u64(c, 1), mysql_conn_col_i64(c, 2));
-	if (status != STORE_OK || !b->any_old)
+	if (status != STORE_OK || !b->any_expired)
 		return status;
-	mysql_conn_i64(c, b->now_ms - INSTANCE_FORGET_MS);
+	mysql_conn_i64(c, store_lease_now(b->turn, b->now_ms));
 	return mysql_conn_exec(c, &forget, 0, NULL, err);
 }
 
@@ -480,7 +481,7 @@ start_over(struct lease_body *b)
 	b->turn->n_interrupted = 0;
 	b->turn->buried = b->turn->quarantined = false;
 	b->rank = 0;
-	b->registered = b->any_old = b->any_dead = b->lost_rows = false;
+	b->registered = b->any_expired = b->any_dead = b->lost_rows = false;
 	b->renewed = false;
 }
 
@@ -637,7 +638,7 @@ renew_body(struct mysql_conn *c, void *arg, struct err *err)
 	start_over(b);
 	status = look(c, b, rows, err);
 	turn->now_ms = b->now_ms;
-	if (status != STORE_OK || !b->registered || b->any_old || b->any_dead ||
+	if (status != STORE_OK || !b->registered || b->any_expired || b->any_dead ||
 	    b->lost_rows)
 		return status;
 	plan = store_lease_plan(rows, turn, b->rank, turn->n_living, b->now_ms);
