@@ -105,8 +105,8 @@ write_released(struct mysql_conn *c, uint64_t owner,
 	    .tail = ") result ON result.event = event.id"
 		    " SET event.status = 0,"
 		    " event.attempts = event.attempts - 1,"
-		    " event.due_ms = COALESCE(NULLIF(result.due, 0),"
-		    " event.due_ms)"
+		    " event.due_ms = COALESCE(NULLIF(result.due, 0)"
+		    " + (event.due_ms >= ?) * ?, event.due_ms)"
 		    " WHERE event.status = 1 AND event.owner = ?"
 		    " AND event.attempts > 0"
 		    " AND result.attempt IN (0, event.attempts)",
@@ -117,6 +117,9 @@ write_released(struct mysql_conn *c, uint64_t owner,
 		mysql_conn_i64(c, results[i]->due_ms);
 		mysql_conn_i64(c, results[i]->attempt); /* 0: a stray */
 	}
+	/* In quarantine it stays there. */
+	mysql_conn_i64(c, STORE_QUARANTINE_MS);
+	mysql_conn_i64(c, STORE_QUARANTINE_MS);
 	mysql_conn_u64(c, owner);
 	return mysql_conn_exec(c, &sql, (unsigned)n, affected, err);
 }

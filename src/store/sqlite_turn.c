@@ -34,12 +34,15 @@ release(struct sqlite_conn *c, uint64_t owner,
 {
 	static const char sql[] =
 	    "UPDATE event SET status = 0, attempts = attempts - 1,"
-	    " due_ms = COALESCE(NULLIF(?, 0), due_ms)"
+	    " due_ms = COALESCE(NULLIF(?, 0) + (due_ms >= ?) * ?, due_ms)"
 	    " WHERE id = ? AND status = 1 AND owner = ?"
 	    " AND ? IN (0, attempts)"; /* 0: a stray */
 	struct sqlite_query q = sqlite_query_start(c, sql);
 
 	sqlite_bind_int(&q, result->due_ms);
+	/* In quarantine it stays there. */
+	sqlite_bind_int(&q, STORE_QUARANTINE_MS);
+	sqlite_bind_int(&q, STORE_QUARANTINE_MS);
 	sqlite_bind_int(&q, result->row_id);
 	sqlite_bind_bits(&q, owner);
 	sqlite_bind_int(&q, result->attempt);

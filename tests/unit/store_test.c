@@ -1407,6 +1407,12 @@ START_TEST(death_for_no_reason)
 	ck_assert(lease(C).quarantined);
 	ck_assert_uint_eq(claim_all(C), 0);
 	ck_assert_uint_eq(claim_one_alone(A), 1);
+	/* With a time of its own, too. */
+	ck_assert_uint_eq(give_one(A, sent, 1, RESULT_RELEASED, 0), 0);
+	ck_assert_int_eq(due_of("sent"), 6000);
+	ck_assert(lease(C).quarantined);
+	ck_assert_uint_eq(claim_all(C), 0);
+	ck_assert_uint_eq(claim_one_alone(A), 1);
 
 	/* A result ends it. */
 	ck_assert_uint_eq(give_one(A, sent, 1, RESULT_RETRY, 500), 0);
@@ -1685,6 +1691,18 @@ START_TEST(lapse)
 	ck_assert(lease(A).lapsed);
 	ck_assert(!lease(B).lapsed);
 	ck_assert(!lease(A).lapsed);
+	(void)lease_with(
+	    (struct store_lease_turn){.owner = B, .leaving = true});
+
+	/* Who puts in a word for it comes after one who has taken its rows. */
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	(void)lease_with((struct store_lease_turn){.owner = A, .lease_ms = 1});
+	usleep(20000);
+	ck_assert_uint_eq(lease(C).n_interrupted, 1);
+	(void)lease_with((struct store_lease_turn){
+	    .owner = B, .away = &(const uint64_t){A}, .n_away = 1});
+	ck_assert(lease(A).lapsed);
 }
 END_TEST
 
