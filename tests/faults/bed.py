@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 import threading
@@ -15,14 +16,15 @@ from pathlib import Path
 
 from cassata import (TESTS, Cassata, MysqlServer, SqliteStore, free_port,
                      is_gone, wait_for)
-from load import Load, Prober, Witness
+from load import Deleter, Load, Prober, Witness
 from proxy import Proxy
 from receiver import Receiver
 
 WORKERS = 3
 SERVICES = 2
 LEASE_S = 3
-DELIVERY_TIMEOUT_S = 3
+# Longer than a worker is stopped for: what it was about to send is not over.
+DELIVERY_TIMEOUT_S = 7
 SHUTDOWN_S = 10
 SLOW_S = 1.5  # at most, of the slow receiver
 MAX_CONNECTIONS = 60
@@ -57,6 +59,28 @@ class Disk:
     def close(self):
         if self.small:
             subprocess.run(["umount", "--lazy", str(self.path)], check=True)
+
+
+class Suspended:
+    """How long CLOCK_MONOTONIC stood still for each process: preload/suspend.c."""
+
+    PIDS = 4194304
+
+    def __init__(self, directory):
+        self._path = directory / "suspended"
+        with open(self._path, "wb") as f:
+            f.truncate(8 * self.PIDS)
+
+    def add(self, pid, seconds):
+        with open(self._path, "r+b") as f:
+            f.seek(8 * (pid % self.PIDS))
+            ms, = struct.unpack("q", f.read(8))
+            f.seek(-8, os.SEEK_CUR)
+            f.write(struct.pack("q", ms + round(seconds * 1000)))
+
+    def environment(self, daemon):
+        return {"CASSATA_SUSPEND": str(self._path),
+                **daemon.preload(daemon.build_preload("suspend"))}
 
 
 class Database:
@@ -121,15 +145,17 @@ class Bed:
         self.fast = Receiver()
         self.slow = Receiver(delay=(0.2, SLOW_S))
         self.rude = Receiver()
+        self.busy = Receiver(busy=True)  # for events that will be deleted
         self.tame = [self.fast, self.slow]
-        self.receivers = [*self.tame, self.rude]
+        self.receivers = [*self.tame, self.rude, self.busy]
         self.port = free_port()
         self.daemon = Cassata(
             builddir, self.store,
             service={"port": self.port, "processes": SERVICES},
             worker={"numWorkerThreads": WORKERS, "lease": "%ds" % LEASE_S,
                     "deliveryTimeout": "%ds" % DELIVERY_TIMEOUT_S,
-                    "connectTimeout": "2s", "httpRetryCount": 1000,
+                    "connectTimeout": "%ds" % DELIVERY_TIMEOUT_S,
+                    "claimAhead": "500ms", "httpRetryCount": 1000,
                     "retryDelays": ["300ms", "1s"], "retention": 0},
             datastore={"connectTimeout": "2s", "timeout": "2s"},
             master={"shutdownTimeout": "%ds" % SHUTDOWN_S},
@@ -137,12 +163,14 @@ class Bed:
         if self.database:
             self.daemon.configure(datastore={"url": self.database.url})
         self.daemon.output = self.log_disk.path / "output"
+        self.suspended = Suspended(self.directory)
+        self.deleter = Deleter(self.port)
         self.load = Load(self.port, [
             (self.fast.url(), 5), (self.slow.url(), 2), (self.rude.url(), 3)],
-            rate, seed)
+            self.busy.url(), self.deleter, rate, seed)
         self.witness = Witness(self.port, self.tame)
         self.prober = Prober(self.port)
-        self.daemon.start()
+        self.daemon.start(env=self.suspended.environment(self.daemon))
 
     # ---- the daemon ----
 
@@ -167,7 +195,8 @@ class Bed:
         while True:
             tries += 1
             try:
-                self.daemon.spawn().wait_ready(40)
+                self.daemon.spawn(env=self.suspended.environment(
+                    self.daemon)).wait_ready(40)
                 return tries
             except AssertionError:
                 # Not ready in time, or ended.
@@ -192,7 +221,7 @@ class Bed:
     # ---- life ----
 
     def start_clients(self):
-        for clients in (self.load, self.witness, self.prober):
+        for clients in (self.load, self.deleter, self.witness, self.prober):
             clients.start()
 
     def settle(self, seconds):
@@ -207,21 +236,14 @@ class Bed:
 
     def rows(self):
         """What the datastore says: number → (status, attempts, ended at);
-        (number, attempt) of those that failed; (number, attempt, at) of those
-        that were interrupted."""
+        (number, attempt) of those that failed."""
         states = {int(n): (int(status), int(attempts), int(ended) / 1000)
                   for n, status, attempts, ended in self.store.sql(
                       "SELECT event_id, status, attempts, due_ms FROM event")}
         failed = {(int(n), int(attempt)) for n, attempt in self.store.sql(
             "SELECT event_id, number FROM attempt"
             " JOIN event ON event.id = attempt.event")}
-        interrupted = [
-            (int(n), int(attempt), int(at) / 1000)
-            for n, attempt, at in self.store.sql(
-                "SELECT event_id, number, at_ms FROM attempt"
-                " JOIN event ON event.id = attempt.event"
-                " WHERE CAST(error AS CHAR) LIKE 'interrupted%'")]
-        return states, failed, interrupted
+        return states, failed
 
     def _wait_for_master(self, pid):
         """Its exit code, where it is our child: a successor is not."""
@@ -237,6 +259,21 @@ class Bed:
     def kill_master(self):
         pid = self.daemon.status()["pid"]
         os.kill(pid, signal.SIGKILL)
+        self._wait_for_master(pid)
+
+    def kill_everything(self):
+        """Until nothing is left: a master may start another meanwhile."""
+        pid = self.daemon.status()["pid"]
+        while True:
+            pids = self.daemon.processes()
+            if not pids:
+                break
+            self.killed.update(pids)
+            for each in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGKILL)
+            if self.daemon.process:
+                self.daemon.process.poll()
         self._wait_for_master(pid)
 
     def upgrade_daemon(self):

@@ -12,14 +12,14 @@ import time
 import traceback
 
 from bed import LEASE_S, MAX_CONNECTIONS
-from cassata import wait_for
+from cassata import is_gone, wait_for
 from receiver import MODES
 
 AWAY_S = 10
 RUDE_S = 4
 
-
 REFUSED = "not reloaded"
+RUDE_LOCK = threading.Lock()
 
 
 class Fault:
@@ -68,15 +68,76 @@ def kill_master(bed, fault, _):
         fault.note = "%d starts" % bed.start_daemon()
 
 
-def stop_worker(bed, fault, dice):
-    """Longer than its lease: it comes back as one whose work others have."""
+def kill_everything(bed, fault, _):
+    """All processes at once: nobody is left to say who is gone."""
+    with bed.life_lock:
+        bed.children("worker")
+        fault.began_at = time.time()
+        bed.kill_everything()
+        fault.note = "%d starts" % bed.start_daemon()
+        # The leases of the dead end by time alone.
+        time.sleep(max(0, fault.began_at + LEASE_S + 0.5 - time.time()))
+
+
+def stop(bed, fault, dice):
+    """A worker, which comes back as one whose work others have."""
     with bed.life_lock:
         pid = dice.choice(bed.children("worker"))
         bed.killed.add(pid)  # it may be too late for a stop meanwhile
         fault.began_at = time.time()
         send(pid, signal.SIGSTOP)
     fault.note = "pid %d" % pid
-    time.sleep(LEASE_S + dice.uniform(0.5, 2))
+    return pid
+
+
+def sleep_longer_than_lease(dice):
+    time.sleep(LEASE_S + dice.uniform(1.5, 3))
+
+
+def stop_worker(bed, fault, dice):
+    pid = stop(bed, fault, dice)
+    sleep_longer_than_lease(dice)
+    send(pid, signal.SIGCONT)
+
+
+def suspend_worker(bed, fault, dice):
+    """As a sleeping machine does it: the monotonic clock stands still."""
+    pid = stop(bed, fault, dice)
+    began = time.monotonic()
+    sleep_longer_than_lease(dice)
+    bed.suspended.add(pid, time.monotonic() - began)
+    send(pid, signal.SIGCONT)
+
+
+def give_shards_back(bed, fault, dice):
+    """A stopped worker comes back when those that took its shards die."""
+    pid = stop(bed, fault, dice)
+    sleep_longer_than_lease(dice)
+    with bed.life_lock:
+        status = bed.daemon.status() or {"children": []}
+        others = [c["pid"] for c in status["children"]
+                  if c["role"] == "worker" and c["pid"] != pid]
+        bed.killed.update(others)
+        for other in others:
+            send(other, signal.SIGKILL)
+        # Their leases are free once the master knows.
+        wait_for(lambda: all(map(is_gone, others)), 10, "their end")
+        send(pid, signal.SIGCONT)
+
+
+def stop_amid_connects(bed, fault, dice):
+    """Connections stand when it comes back, and what they were made for is
+    done or deleted."""
+    with RUDE_LOCK:
+        for receiver in (bed.rude, bed.busy):
+            receiver.misbehave("deaf")
+        try:
+            time.sleep(0.8)  # for events that come by then
+            pid = stop(bed, fault, dice)
+        finally:
+            for receiver in (bed.rude, bed.busy):
+                receiver.behave()
+    sleep_longer_than_lease(dice)
     send(pid, signal.SIGCONT)
 
 
@@ -204,8 +265,6 @@ def fill_log(bed, fault, _):
 
 # ---- receivers ----
 
-RUDE_LOCK = threading.Lock()
-
 
 def receiver_fault(mode):
     def misbehave(bed, fault, _):
@@ -225,7 +284,11 @@ PROCESS_KINDS = {
     "worker killed": (kill_worker, 4),
     "service killed": (kill_service, 2),
     "master killed": (kill_master, 2),
+    "all killed": (kill_everything, 1),
     "worker stopped": (stop_worker, 2),
+    "worker suspended": (suspend_worker, 2),
+    "shards given back": (give_shards_back, 2),
+    "stopped amid connects": (stop_amid_connects, 2),
     "HUP": (hangup, 2),
     "upgrade": (upgrade, 2),
     "TERM, start": (stop_and_start, 1),
@@ -248,11 +311,13 @@ RECEIVER_KINDS = {
     "receiver: " + mode: (receiver_fault(mode), 1) for mode in MODES}
 
 # Deliveries that were under way may come twice.
-LOSES_WORKER = {"worker killed", "worker stopped"}
+STOPS = {"worker stopped", "worker suspended", "shards given back",
+         "stopped amid connects"}
+LOSES_WORKER = STOPS | {"worker killed", "all killed"}
 # Results are kept until the datastore is back, by workers that stay.
 LOSES_STORE = set(SQLITE_KINDS) | set(MYSQL_KINDS)
 # A worker that is stopped may hold locks.
-BLOCKS_STORE = LOSES_STORE | {"worker stopped"}
+BLOCKS_STORE = LOSES_STORE | STOPS
 LEAVES = {"HUP", "upgrade", "TERM, start", "master killed"}
 # Deliveries may have to wait until it is over. A shard that changes hands waits
 # for its events under way, so for a receiver that hangs.
@@ -262,7 +327,7 @@ HOLDS_UP = LOSES_WORKER | LOSES_STORE | LEAVES | {
 AWAY = {"database locked", "MariaDB frozen", "MariaDB refused",
         "MariaDB held"}
 # Connections of clients end.
-CUTS = {"service killed", "master killed", "TERM, start"}
+CUTS = {"service killed", "master killed", "all killed", "TERM, start"}
 
 
 def kinds(bed, only):

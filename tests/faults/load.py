@@ -2,6 +2,7 @@
 """Clients that never stop: they add events, look at what became of them, and
 ask the server how it is. Times are those of the wall clock, in seconds."""
 
+import heapq
 import json
 import queue
 import random
@@ -66,11 +67,15 @@ class Load:
     added again with the same ids until it is acknowledged."""
 
     RETRY_S = 0.05
+    DOOMED = 0.1  # of all events
 
-    def __init__(self, port, urls, rate, seed, n=8):
-        """urls: (url, weight) pairs."""
+    def __init__(self, port, urls, doomed_url, deleter, rate, seed, n=8):
+        """urls: (url, weight) pairs; doomed_url: of events that the deleter is
+        told to delete."""
         self._port = port
         self._urls, self._weights = zip(*urls)
+        self._doomed_url = doomed_url
+        self._deleter = deleter
         self._pause = n / rate
         self._next = 0
         self._lock = threading.Lock()
@@ -112,12 +117,18 @@ class Load:
             ahead = dice.choice((0, 0, dice.uniform(0, 2), dice.uniform(0, 8)))
             due = self.due[number] = round(time.time() + ahead, 3)
             size = dice.choice((10, 10, 100, 5000))
+            url = dice.choices(self._urls, self._weights)[0]
+            doomed = dice.random() < self.DOOMED
+            if doomed:
+                url = self._doomed_url
             body = json.dumps({
                 "application-id": APP, "event-id": str(number),
                 "event": "x" * size, "expiry": due,
-                "url": dice.choices(self._urls, self._weights)[0]}).encode()
+                "url": url}).encode()
             while not self._add(talker, number, body):
                 time.sleep(self.RETRY_S)
+            if doomed:
+                self._deleter.delete(number, due + dice.uniform(-1, 4))
         talker.close()
 
     def _add(self, talker, number, body):
@@ -150,6 +161,69 @@ class Watcher:
     def stop(self):
         self._ending.set()
         self._thread.join(30)
+
+
+class Deleter(Watcher):
+    """Deletes what it is told to, at a time or as soon after as the event
+    waits. What was deleted arrives no more."""
+
+    RETRY_S = 0.05
+
+    def __init__(self, port):
+        self._port = port
+        self._lock = threading.Lock()
+        self._heap = []  # (at, number, whether an answer was lost)
+        self.deleted = {}  # when its 200 came
+        self.failures = []
+        self.wrong = []
+        super().__init__()
+
+    def delete(self, number, at, in_doubt=False):
+        with self._lock:
+            heapq.heappush(self._heap, (at, number, in_doubt))
+
+    def stop(self):
+        """Deletes what is left first."""
+        super().stop()
+        with self._lock:
+            return not self._heap
+
+    def _next(self):
+        with self._lock:
+            if self._heap and (self._ending.is_set() or
+                               self._heap[0][0] <= time.time()):
+                return heapq.heappop(self._heap)
+            return None
+
+    def _run(self):
+        talker = Talker(self._port)
+        while True:
+            task = self._next()
+            if task:
+                self._try(talker, *task)
+            elif self._ending.is_set():
+                break
+            else:
+                self._ending.wait(self.RETRY_S)
+        talker.close()
+
+    def _try(self, talker, at, number, in_doubt):
+        began_at = time.time()
+        response = talker.ask(
+            "DELETE", client.path_of("delete", APP, str(number)))
+        status = 0 if response is None else response.status
+        if status == 200 or (status == 404 and in_doubt):
+            self.deleted[number] = time.time()
+            return
+        if status not in (0, 409, 503):
+            self.wrong.append("delete %d: %r" % (number, response))
+            return
+        if status != 409:
+            self.failures.append(Failure(began_at, status, number))
+        if self._ending.is_set():
+            time.sleep(self.RETRY_S)
+        self.delete(number, time.time() + self.RETRY_S,
+                    in_doubt or status != 409)
 
 
 class Witness(Watcher):

@@ -13,6 +13,7 @@ from sink import Sink
 
 RESET = struct.pack("ii", 1, 0)
 OK_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+BUSY_ANSWER = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
 MODES = ("refuse", "hang", "reset", "drip", "headers", "body", "close")
 
 # How an arrival was answered.
@@ -44,8 +45,10 @@ class Line:
 
 
 class Receiver(Sink):
-    def __init__(self, delay=(0, 0)):
+    def __init__(self, delay=(0, 0), busy=False):
         self._delay = delay
+        self._busy = busy
+        self._deaf = []
         self._mode = None
         self._mode_over = threading.Event()
         self._lines = weakref.WeakKeyDictionary()
@@ -57,18 +60,32 @@ class Receiver(Sink):
         self._holder.bind(("127.0.0.1", self.port))
 
     def misbehave(self, mode):
-        """One of MODES until behave."""
+        """One of MODES until behave, or "deaf": connections hang."""
         self._mode_over = threading.Event()
         self._mode = mode
-        if mode == "refuse":
+        if mode in ("refuse", "deaf"):
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._cut_connections()
+        if mode == "deaf":
+            self._fill_backlog()
+
+    def _fill_backlog(self):
+        listener = socket.create_server(
+            ("127.0.0.1", self.port), backlog=0, reuse_port=True)
+        self._deaf = [listener]
+        for _ in range(3):
+            sock = socket.socket()
+            self._deaf.append(sock)
+            sock.setblocking(False)
+            sock.connect_ex(("127.0.0.1", self.port))
 
     def behave(self):
         mode, self._mode = self._mode, None
         self._mode_over.set()
-        if mode == "refuse":
+        while self._deaf:
+            self._deaf.pop().close()
+        if mode in ("refuse", "deaf"):
             self._listener = socket.create_server(
                 ("127.0.0.1", self.port), backlog=1024, reuse_port=True)
             threading.Thread(target=self._accept, daemon=True).start()
@@ -102,9 +119,10 @@ class Receiver(Sink):
         delay = random.uniform(*self._delay)
         if delay:
             self._closing.wait(delay)
-        sock.sendall(OK_ANSWER)
-        reply.answered_at = time.time()
-        reply.answer = WHOLLY
+        sock.sendall(BUSY_ANSWER if self._busy else OK_ANSWER)
+        if not self._busy:
+            reply.answered_at = time.time()
+            reply.answer = WHOLLY
         return True
 
     def _spoil(self, sock, mode, record):

@@ -45,7 +45,8 @@ class Report:
         self.rude = {record.event for record in bed.rude.records}
         for records in self.arrivals.values():
             records.sort(key=lambda r: r.at)
-        self.states, self.failed, self.interrupted = bed.rows()
+        self.deleted = bed.deleter.deleted
+        self.states, self.failed = bed.rows()
         self.checks = []  # (text, passed)
         self.figures = {}
         self.examples = []
@@ -59,6 +60,7 @@ class Report:
 
     def make(self, unanswered, left, wrong_end):
         self.count_events(unanswered, left)
+        self.count_deleted()
         self.count_duplicates()
         self.look_at_arrivals()
         self.time_arrivals()
@@ -82,12 +84,13 @@ class Report:
         arrived = {n for n, records in self.arrivals.items()
                    if any(r.answer != NOT for r in records)}
         lost = [self.describe(n) for n in acknowledged
-                if n not in arrived or
-                self.states.get(n, (None,))[0] != COMPLETED]
+                if n not in self.deleted and (n not in arrived or
+                self.states.get(n, (None,))[0] != COMPLETED)]
         strange = [self.describe(n) for n in arrived if n not in acknowledged]
         self.figures.update({
             "acknowledged": len(acknowledged),
             "delivered": len(arrived & acknowledged.keys()),
+            "deleted": len(self.deleted),
             "acknowledged by a repeated add": len(self.load.again),
             "arrivals": sum(map(len, self.arrivals.values())),
         })
@@ -96,6 +99,16 @@ class Report:
         self.check("lost", lost)
         if not unanswered:
             self.check("delivered without being acknowledged", strange)
+
+    def count_deleted(self):
+        """From the answer to its DELETE on nobody may see an event. What was
+        sent before that a receiver may note late."""
+        self.check("arrivals of deleted events", [
+            "deleted %.3f: %s" % (at, self.describe(n))
+            for n, at in self.deleted.items()
+            if any(r.at > at + LATE_S for r in self.arrivals.get(n, ()))])
+        self.check("deleted events that are still there", [
+            self.describe(n) for n in self.deleted if n in self.states])
 
     # ---- duplicates ----
 
@@ -113,7 +126,7 @@ class Report:
         see late. A worker that was stopped may go on with it; the rude receiver
         ends some itself."""
         ended_at = record.line.ended_at
-        if fault.kind == "worker stopped" or record.event in self.rude:
+        if fault.kind in kinds.STOPS or record.event in self.rude:
             return True
         left_at = fault.ended_at
         if fault.kind in kinds.LEAVES:
@@ -140,14 +153,18 @@ class Report:
     def after_commit(self, number, records):
         """Whether it was sent once more after its result was committed: after
         the time in its row, which is that of the last attempt, or after a
-        client had been told. The receiver may see a lost attempt late, and a
-        worker that was stopped amid one goes on with it."""
+        client had been told. The receiver may see late what a worker sent that
+        was lost since."""
         status, attempts, ended_at = self.states.get(number, (None, 0, inf))
         until = min(self.bed.witness.completed.get(number, inf) + LATE_S,
                     ended_at + ROUNDING_S if status == COMPLETED else inf)
-        return any(r.at > until for r in records if r.attempt >= attempts) or \
-            any(r.at > until + LATE_S and not self.was_stopped(r.at)
-                for r in records)
+        return any(r.at > until + (LATE_S if r.attempt < attempts or
+                                   self.worker_lost_at(r.at) else 0)
+                   for r in records)
+
+    def worker_lost_at(self, at):
+        return any(f.kind in kinds.LOSES_WORKER and
+                   f.began_at <= at <= f.ended_at + LATE_S for f in self.faults)
 
     @staticmethod
     def was_over(record, first):
@@ -156,10 +173,6 @@ class Report:
         ended_at = record.line.ended_at
         return record.attempt < first.attempt and ended_at is not None and \
             ended_at <= (record.answered_at or record.at) + LATE_S
-
-    def was_stopped(self, at):
-        return any(f.kind == "worker stopped" and
-                   f.began_at <= at <= f.ended_at + LATE_S for f in self.faults)
 
     def count_duplicates(self):
         explained = Counter()
@@ -205,9 +218,13 @@ class Report:
             due = self.load.due.get(number, 0)
             if records[0].at < due - ROUNDING_S / 2:
                 early.append(self.describe(number))
-            answered = Counter(r.attempt for r in records
-                               if r.answer == WHOLLY)
-            if any(n > 1 for n in answered.values()):
+            answered = defaultdict(list)
+            for r in records:
+                if r.answer == WHOLLY:
+                    answered[r.attempt].append(r)
+            # An attempt that a fault cut off is not counted.
+            if any(len(rs) > 1 and not self.cause(rs[0])
+                   for rs in answered.values()):
                 twice.append(self.describe(number))
         # Whom the rude receiver refuses, nobody counts.
         tame = {r.event for receiver in self.bed.tame
@@ -254,27 +271,40 @@ class Report:
              n) for n, at in first.items() if n in self.load.acknowledged])
 
     def time_lost_claims(self):
-        """From the death of a worker to the next arrival of what it had sent
-        without an answer of its own."""
-        sent = {}
-        for receiver in self.bed.tame:
-            for r in receiver.records:
-                sent.setdefault((r.event, r.attempt), r)
-        waits = []
-        for number, attempt, at in self.interrupted:
-            before = sent.get((number, attempt))
-            after = sent.get((number, attempt + 1))
-            if before is None or after is None:
-                continue
-            killed_at = max((
-                f.began_at for f in self.faults if f.kind == "worker killed" and
-                before.at - NOTED_S <= f.began_at < after.at and
-                self.lost_its_worker(before, f)), default=None)
-            if killed_at is not None:
-                waits.append((self.free_s(killed_at, after.at), number))
-        self.figures["interrupted attempts"] = len(self.interrupted)
+        """From the death of a worker to the next arrival of what it had on the
+        wire. What was there at two deaths comes alone, one after the other."""
+        waits, alone = [], []
+        for number in {r.event for receiver in self.bed.tame
+                       for r in receiver.records}:
+            records = self.arrivals[number]
+            for i, (before, after) in enumerate(zip(records, records[1:])):
+                killed_at = max((
+                    f.began_at for f in self.faults
+                    if f.kind == "worker killed" and
+                    before.at - NOTED_S <= f.began_at < after.at and
+                    (before.answered_at is None or
+                     f.began_at <= before.answered_at + COMMIT_S) and
+                    self.ended_with(before, f)), default=None)
+                if killed_at is None:
+                    continue
+                # An attempt that was cut off has its number once more.
+                cut = [r for r in records[:i + 1]
+                       if r.attempt == after.attempt]
+                (alone if len(cut) > 1 else waits).append(
+                    (self.free_s(killed_at, after.at), number))
         self.figures["claims back after the kill of a worker"] = len(waits)
+        self.figures["claims back after a second one"] = len(alone)
+        self.figures["longest wait of these, s"] = round(
+            max(alone, default=(0,))[0], 3)
         self.check_waits("a killed worker's claim", waits)
+
+    @staticmethod
+    def ended_with(record, fault):
+        """Whether its connection ended at the beginning of the fault."""
+        ended_at = record.line.ended_at
+        return ended_at is not None and \
+            abs(ended_at - fault.began_at) <= max(LATE_S, (
+                record.answered_at or record.at) - fault.began_at + LATE_S)
 
     # ---- clients ----
 

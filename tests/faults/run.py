@@ -52,7 +52,7 @@ def arguments():
 
 def end(bed):
     """Lets what is left be delivered, stops all. What is still there then."""
-    unanswered = not bed.load.stop()
+    unanswered = not bed.load.stop() or not bed.deleter.stop()
     left = bed.settle(SETTLE_S)
     time.sleep(1)  # for a second arrival that should not be
     bed.witness.stop()

@@ -12,6 +12,7 @@ import signal
 import socket
 import sqlite3
 import stat
+import struct
 import subprocess
 import tempfile
 import time
@@ -313,6 +314,18 @@ class Cassata:
              str(TESTS / "system" / "preload" / (name + ".c")), "-ldl"],
             check=True)
         return library
+
+    def hold_clocks(self):
+        """The environment in which set_clock moves the daemon's wall clock."""
+        self._clocks = self.directory / "clocks"
+        self._clocks.write_bytes(bytes(24))
+        return {"HELD_CLOCKS": str(self._clocks),
+                **self.preload(self.build_preload("clock"))}
+
+    def set_clock(self, seconds):
+        """So far ahead of what it is."""
+        with open(self._clocks, "r+b") as f:
+            f.write(struct.pack("qqq", 0, 0, -seconds * 10**9))
 
     def run(self, *words, **kwargs):
         """Runs a command; output and exit code."""

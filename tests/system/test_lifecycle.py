@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Starting, stopping, reloading and killing: nothing accepted is lost."""
 
-import glob
 import os
 import random
 import re
@@ -713,26 +712,11 @@ def test_claims_in_doubt(launch, store, sink):
 
 # ---- steps of the clock ----
 
-def faketime(c):
-    """The environment in which the daemon's wall clock is moved by a file."""
-    found = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
-    if not found:
-        pytest.skip("no libfaketime")
-    path = os.path.join(str(c.directory), "step")
-    with open(path, "w") as f:
-        f.write("+0")
-    return path, {"FAKETIME_TIMESTAMP_FILE": path, "FAKETIME_NO_CACHE": "1",
-                  "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                  "DONT_FAKE_MONOTONIC": "1", **c.preload(found[0])}
-
-
 @pytest.mark.parametrize("step_s", [3600, -3600])
 def test_clock_step(prepare, store, sink, step_s):
     """Nothing is lost, nothing comes twice, no lease changes hands."""
-    c = prepare(worker={"workerThreadPollingInterval": "1s", "lease": "3s"},
-                master={"sandbox": False})  # the library reads its file
-    path, env = faketime(c)
-    c.start(env=env)
+    c = prepare(worker={"workerThreadPollingInterval": "1s", "lease": "3s"})
+    c.start(env=c.hold_clocks())
     gate = sink.gate()
     n = 8
     for i in range(n):
@@ -742,9 +726,7 @@ def test_clock_step(prepare, store, sink, step_s):
                    expiry=time.time() + 4)
     for i in range(n):
         sink.wait("/held%d" % i)
-    with open(path + ".new", "w") as f:
-        f.write("%+d" % step_s)
-    os.rename(path + ".new", path)
+    c.set_clock(step_s)
     if isinstance(store, SqliteStore):
         wait_for(lambda: "clock was stepped" in c.log_text(), 20, "the step")
     else:
@@ -784,16 +766,12 @@ def test_clock_step_amid_a_lease_turn(prepare, store, sink):
     if isinstance(store, SqliteStore):
         pytest.skip("its clock is ours")
     c = prepare(worker={"numWorkerThreads": 1, "lease": "6s",
-                        "workerThreadPollingInterval": "1s"},
-                master={"sandbox": False})
-    path, env = faketime(c)
-    c.start(env=env)
+                        "workerThreadPollingInterval": "1s"})
+    c.start(env=c.hold_clocks())
     c.schedule("later", sink.url("/later"), expiry=time.time() + 600)
     with store.locked():
         time.sleep(3)  # a turn that renews has looked, and waits to write
-        with open(path + ".new", "w") as f:
-            f.write("+3600")
-        os.rename(path + ".new", path)
+        c.set_clock(3600)
         time.sleep(0.5)
     c.schedule("now", sink.url("/now"))
     sink.wait("/now")

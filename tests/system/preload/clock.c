@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Holds clocks back, as the sleep of a machine does with CLOCK_MONOTONIC, and
- * the pause of a virtual machine with CLOCK_BOOTTIME, too: by the nanoseconds
- * that the file HELD_CLOCKS has for each of them, which may change at any time.
+ * Holds clocks back, as the sleep of a machine does with CLOCK_MONOTONIC, the
+ * pause of a virtual machine with CLOCK_BOOTTIME, too, and who sets the time with
+ * CLOCK_REALTIME: by the nanoseconds that the file HELD_CLOCKS has for each of
+ * them, which may change at any time.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -12,7 +13,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-static const volatile int64_t *held_ns; /* monotonic, boottime */
+static const volatile int64_t *held_ns; /* monotonic, boottime, realtime */
 static int (*real)(clockid_t, struct timespec *);
 
 __attribute__((constructor)) static void
@@ -21,7 +22,7 @@ begin(void)
 	const char *path = getenv("HELD_CLOCKS");
 	int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
 	void *memory =
-	    mmap(NULL, 2 * sizeof(int64_t), PROT_READ, MAP_SHARED, fd, 0);
+	    mmap(NULL, 3 * sizeof(int64_t), PROT_READ, MAP_SHARED, fd, 0);
 
 	if (memory == MAP_FAILED)
 		abort();
@@ -35,6 +36,8 @@ held(clockid_t id)
 		return 0;
 	if (id == CLOCK_MONOTONIC)
 		return held_ns[0];
+	if (id == CLOCK_REALTIME)
+		return held_ns[2];
 	return id == CLOCK_BOOTTIME ? held_ns[1] : 0;
 }
 
