@@ -309,11 +309,13 @@ set_up_session(struct mysql_conn *c, struct err *err)
 		    err);
 	if (status == STORE_OK)
 		status = mysql_conn_value(c, &max_packet, &bytes, err);
-	if (status == STORE_OK && bytes < 0)
+	if (status != STORE_OK)
+		return status;
+	if (bytes < 0)
 		return mysql_conn_nonsense(c, "max_allowed_packet", err);
 	c->max_packet =
 	    bytes < PACKET_MAX_BYTES ? (size_t)bytes : PACKET_MAX_BYTES;
-	return status;
+	return STORE_OK;
 }
 
 enum store_status

@@ -7,12 +7,10 @@
 
 #include "worker/delivery.h"
 
-enum {
-	DEFER_MIN_MS = 1000,
-	DEFER_MAX_MS = 60000,
-	WAIT_MAX_MS = 1000, /* in a queue, by what is known */
-	MEAN_OF = 8,
-};
+enum { MEAN_OF = 8 };
+
+static const double defer_min_ms = 1000, defer_max_ms = 60000;
+static const double wait_max_ms = 1000; /* in a queue, by what is known */
 
 TAILQ_HEAD(share_queue, delivery);
 
@@ -142,7 +140,7 @@ each_ms(const struct share *s, int64_t now_ms)
 static bool
 waits_too_long(const struct share *s, unsigned place, int64_t now_ms)
 {
-	return place * each_ms(s, now_ms) > WAIT_MAX_MS;
+	return place * each_ms(s, now_ms) > wait_max_ms;
 }
 
 bool
@@ -180,16 +178,15 @@ share_defer_ms(struct share *s, int64_t now_ms)
 {
 	double now = (double)now_ms, each = each_ms(s, now_ms);
 	double queued_ms = now + each * s->queued;
-	double latest_ms = now + DEFER_MAX_MS;
+	double latest_ms = now + defer_max_ms;
 
 	if (s->served_ms < queued_ms)
 		s->served_ms = queued_ms;
 	s->served_ms += each;
 	if (s->served_ms > latest_ms)
 		s->served_ms = latest_ms;
-	return s->served_ms < now + DEFER_MIN_MS
-		   ? DEFER_MIN_MS
-		   : (int64_t)(s->served_ms - now);
+	return (int64_t)(s->served_ms < now + defer_min_ms ? defer_min_ms
+							   : s->served_ms - now);
 }
 
 struct delivery *
