@@ -411,7 +411,7 @@ unseen_step_ms(const struct worker *w)
 bool
 shards_open(const struct worker *w)
 {
-	return clock_mono_ms() < w->lease_until_ms &&
+	return !w->lapsed && clock_mono_ms() < w->lease_until_ms &&
 	       w->n_leaps == w->n_leaps_renewed;
 }
 

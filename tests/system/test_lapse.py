@@ -129,6 +129,24 @@ def test_delivered_while_the_machine_stood_still(
     assert_sends_only(one, sink, N, time.time())
 
 
+def test_lapse_seen_by_a_turn_that_failed(launch, store, sink):
+    """What is known to be over is over, though its own clock does not say so
+    and the datastore takes no new registration."""
+    c = launch(worker={**SETTINGS, "lease": "9s", "claimAhead": "9s"})
+    due = time.time() + 5
+    c.schedule("e", sink.url("/e"), expiry=due)
+    wait_for(lambda: metric(c, "events_claimed_total") == 1, what="the claim")
+    # What others would have done.
+    store.sql("CREATE TRIGGER no_turn BEFORE INSERT ON instance " + (
+        "BEGIN SELECT RAISE(ABORT, 'no'); END" if store.kind == "sqlite" else
+        "FOR EACH ROW SIGNAL SQLSTATE '45000'"))
+    store.sql("DELETE FROM instance")
+    store.sql("DELETE FROM event")
+    wait_for(lambda: time.time() > due + 0.5, what="its time")
+    store.sql("DROP TRIGGER no_turn")
+    assert_sends_only(c, sink, 0, time.time())
+
+
 def test_claimed_again_while_on_the_wire(launch, store, sink):
     """The worker that lapsed gets an event back that it is still sending: then
     that is the delivery, and there is no second one beside it."""
