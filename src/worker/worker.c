@@ -217,7 +217,9 @@ worker_ended(void *arg, struct delivery *d)
 	wire_leave(&w->wire, d->wire);
 	metric_set(w->child->score, METRIC_DELIVERIES_IN_FLIGHT,
 	    (int64_t)--w->n_on_wire);
-	if (d->busy != NULL) {
+	if (w->child->alone)
+		atomic_store(&w->child->score->note, 0);
+	if (d->result.kind == RESULT_RELEASED && d->busy != NULL) {
 		metric_add(w->child->score, METRIC_EVENTS_DEFERRED, 1);
 		d->result.due_ms =
 		    worker_now_ms(w) + share_defer_ms(d->busy, mono_ms);

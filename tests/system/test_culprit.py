@@ -151,6 +151,20 @@ def test_death_in_quarantine(launch, sink):
     assert len(sink.arrivals("/e")) == 4
 
 
+def test_killed_after_the_answer(launch, store, sink):
+    """What is over was not why the worker in quarantine died, though it could
+    not be written any more."""
+    c, gate = quarantined(launch, sink, ["/e"])
+    sink.wait("/e", 3, seconds=40)
+    with store.locked():
+        gate.set()
+        wait_for(lambda: "\ncassata_deliveries_in_flight 0\n" in
+                 c.get("/metrics").body.decode(), what="the answer")
+        kill_child(c.children("quarantine")[0]["pid"])
+    assert_untouched(c.wait_state("/e", *ENDED, seconds=40))
+    assert len(sink.arrivals("/e")) == 4
+
+
 @pytest.mark.parametrize("change", ["reload", "upgrade", "stop"])
 def test_change_amid_quarantine(launch, sink, change):
     """What it has begun it finishes; what waits is the next one's."""
