@@ -303,6 +303,8 @@ start_transfer(struct delivery *d, struct buf *line)
 	    .headers = d->headers,
 	    .body = ev->body,
 	    .row_id = d->claim->row_id,
+	    .app = ev->app,
+	    .host = share_host_of(ev->url),
 	    .own_connection = d->own_connection,
 	    .may_send = may_send,
 	    .may_connect = may_connect,

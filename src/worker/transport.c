@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "worker/share.h"
 
 /* What a look-up may take: three servers, each asked twice for 5 s
  * (resolv.conf(5)). */
@@ -38,7 +39,7 @@ struct transfer {
 	const char *refusal; /* why we ended it, or NULL */
 	size_t n_header_bytes;
 	unsigned n_sockets; /* opened for it */
-	bool looks_up;      /* its name */
+	bool looks_up;      /* its name: it has a slot */
 	bool unwatched;     /* for want of memory, so that it times out */
 	bool sent;
 	unsigned n_steps; /* of libcurl's, since then */
@@ -55,26 +56,54 @@ struct line {
 	struct transfer *transfer;
 };
 
+/* A look-up of a name. */
+struct lookup {
+	struct transfer *transfer; /* NULL: nobody waits for it any more */
+	int64_t until_ms; /* monotonic: then its thread may go on until here */
+	struct share *app, *domain;
+};
+
 struct transport {
 	struct loop *loop;
 	struct transport_config config;
 	CURLM *multi;
 	struct loop_timer *timer;
+	struct lookup *lookups;
 	size_t n_lookups;
-	/* Of those, the ones that nobody waits for any more: until when their
-	 * threads may go on. Monotonic. */
-	int64_t *abandoned_ms;
-	size_t n_abandoned;
+	struct shares apps, domains; /* of the look-ups */
 };
 
 /* ---- look-ups of names ---- */
+
+static void
+remove_lookup(struct transport *t, struct lookup *lookup)
+{
+	int64_t mono_ms = clock_mono_ms();
+
+	share_give(lookup->app, 0, mono_ms);
+	share_give(lookup->domain, 0, mono_ms);
+	share_put(&lookup->app);
+	share_put(&lookup->domain);
+	*lookup = t->lookups[--t->n_lookups];
+}
+
+/* Of a transfer that looks up its name. */
+static struct lookup *
+lookup_of(const struct transfer *transfer)
+{
+	struct lookup *lookup = transfer->transport->lookups;
+
+	while (lookup->transfer != transfer)
+		lookup++;
+	return lookup;
+}
 
 /* Its thread has come to an end. */
 static void
 end_lookup(struct transfer *transfer)
 {
 	if (transfer->looks_up)
-		transfer->transport->n_lookups--;
+		remove_lookup(transfer->transport, lookup_of(transfer));
 	transfer->looks_up = false;
 }
 
@@ -82,28 +111,64 @@ end_lookup(struct transfer *transfer)
 static void
 abandon_lookup(struct transfer *transfer)
 {
-	struct transport *t = transfer->transport;
+	struct lookup *lookup;
 
-	if (transfer->looks_up)
-		t->abandoned_ms[t->n_abandoned++] =
-		    clock_mono_ms() + LOOKUP_MS;
+	if (!transfer->looks_up)
+		return;
+	lookup = lookup_of(transfer);
+	lookup->transfer = NULL;
+	lookup->until_ms = clock_mono_ms() + LOOKUP_MS;
 	transfer->looks_up = false;
 }
 
-static bool
-has_room_for_lookup(struct transport *t)
+static void
+forget_abandoned(struct transport *t)
 {
 	int64_t mono_ms = clock_mono_ms();
 
-	if (t->n_lookups < t->config.max_lookups)
-		return true;
-	for (size_t i = t->n_abandoned; i-- > 0;) {
-		if (t->abandoned_ms[i] > mono_ms)
-			continue;
-		t->abandoned_ms[i] = t->abandoned_ms[--t->n_abandoned];
-		t->n_lookups--;
+	for (size_t i = t->n_lookups; i-- > 0;)
+		if (t->lookups[i].transfer == NULL &&
+		    t->lookups[i].until_ms <= mono_ms)
+			remove_lookup(t, &t->lookups[i]);
+}
+
+/* "example.net" of "www.example.net": the names below it tend to have the same
+ * name servers. */
+static struct slice
+domain_of(struct slice host)
+{
+	unsigned n_dots = 0;
+
+	for (size_t i = host.len; i > 0; i--)
+		if (host.p[i - 1] == '.' && ++n_dots == 2)
+			return slice_of(host.p + i, host.len - i);
+	return host;
+}
+
+/* False when there is no room for it. */
+static bool
+add_lookup(struct transfer *transfer)
+{
+	struct transport *t = transfer->transport;
+	const struct transport_request *req = &transfer->req;
+	int64_t mono_ms = clock_mono_ms();
+	struct lookup lookup = {
+	    .transfer = transfer,
+	    .app = share_get(&t->apps, req->app),
+	    .domain = share_get(&t->domains, domain_of(req->host)),
+	};
+
+	if (t->n_lookups == t->config.max_lookups ||
+	    !share_has_room(lookup.app) || !share_has_room(lookup.domain)) {
+		share_put(&lookup.app);
+		share_put(&lookup.domain);
+		return false;
 	}
-	return t->n_lookups < t->config.max_lookups;
+	share_take(lookup.app, mono_ms);
+	share_take(lookup.domain, mono_ms);
+	t->lookups[t->n_lookups++] = lookup;
+	transfer->looks_up = true;
+	return true;
 }
 
 /* Whether the URL has an address for its host, as libcurl reads it. */
@@ -132,18 +197,13 @@ static int
 start_lookup(void *resolver, void *reserved, void *arg)
 {
 	struct transfer *transfer = arg;
-	struct transport *t = transfer->transport;
 
 	(void)resolver;
 	(void)reserved;
-	if (transfer->looks_up)
+	if (transfer->looks_up || add_lookup(transfer))
 		return 0;
-	if (has_room_for_lookup(t)) {
-		transfer->looks_up = true;
-		t->n_lookups++;
-		return 0;
-	}
-	if (has_literal_host(transfer))
+	forget_abandoned(transfer->transport);
+	if (add_lookup(transfer) || has_literal_host(transfer))
 		return 0;
 	transfer->refusal = "too many names are being looked up";
 	transfer->fault = FAULT_OURS;
@@ -200,7 +260,8 @@ fault_of(const struct transfer *transfer, CURLcode code)
 	if (code == CURLE_ABORTED_BY_CALLBACK ||
 	    (code == CURLE_COULDNT_RESOLVE_HOST &&
 		transfer->fault != FAULT_NONE) ||
-	    (code == CURLE_COULDNT_CONNECT && transfer->n_sockets == 0))
+	    (code == CURLE_COULDNT_CONNECT &&
+		(transfer->n_sockets == 0 || transfer->fault == FAULT_BUSY)))
 		return transfer->fault;
 	/* Every port is in use. */
 	curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &os_errno);
@@ -605,11 +666,12 @@ transport_create(
 	}
 	t->loop = loop;
 	t->config = *config;
-	t->abandoned_ms =
-	    calloc(config->max_lookups, sizeof(*t->abandoned_ms));
+	t->lookups = calloc(config->max_lookups, sizeof(*t->lookups));
+	shares_init(&t->apps, config->lookup_share, 0, false);
+	shares_init(&t->domains, config->lookup_share, 0, true);
 	t->multi = curl_multi_init();
 	t->timer = loop_timer_create(loop, on_timer, t);
-	if (t->abandoned_ms == NULL || t->multi == NULL || t->timer == NULL) {
+	if (t->lookups == NULL || t->multi == NULL || t->timer == NULL) {
 		err_set(err, "out of memory");
 		transport_free(&t);
 		return NULL;
@@ -631,10 +693,12 @@ transport_free(struct transport **transport)
 	if (t == NULL)
 		return;
 	curl_multi_cleanup(t->multi);
+	while (t->n_lookups > 0)
+		remove_lookup(t, &t->lookups[t->n_lookups - 1]);
 	if (t->timer != NULL)
 		loop_timer_free(&t->timer);
 	curl_global_cleanup();
-	free(t->abandoned_ms);
+	free(t->lookups);
 	free(t);
 	*transport = NULL;
 }

@@ -33,6 +33,7 @@ struct transport_config {
 	/* Names looked up at the same time: each has a thread, and descriptors
 	 * of its own. */
 	size_t max_lookups;
+	unsigned lookup_share; /* of these for one application or domain */
 	/* While libcurl works on the bytes of one request: its row_id; else 0.
 	 * Outlives this process, which those bytes may kill. NULL: not told. */
 	_Atomic int64_t *parsed_row_id;
@@ -63,6 +64,7 @@ struct transport_request {
 	struct curl_slist *headers; /* borrowed until the end */
 	struct slice body;	    /* borrowed; not sent with GET and HEAD */
 	int64_t row_id;		    /* for parsed_row_id */
+	struct slice app, host; /* for shares of look-ups; borrowed */
 	bool own_connection; /* used by no request before or after this one */
 	/*
 	 * Asked when a connection stands, each time that the request is about

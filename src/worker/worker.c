@@ -264,7 +264,6 @@ may_connect(void *arg, struct delivery *d, struct slice ip)
 		d->busy = address;
 		return false;
 	}
-	share_put(&d->busy);
 	/* The one that was tried before it. */
 	share_give(d->address, mono_ms - d->started_ms, mono_ms);
 	share_put(&d->address);
@@ -577,6 +576,15 @@ drain(void *arg)
 
 /* ---- birth and death ---- */
 
+/* The most that one may have of so many. */
+static unsigned
+share_of(const struct worker *w, int n)
+{
+	unsigned share = (unsigned)n * w->cfg->max_share_percent / 100;
+
+	return share == 0 ? 1 : share;
+}
+
 static int
 open_parts(struct worker *w, struct err *err)
 {
@@ -587,6 +595,7 @@ open_parts(struct worker *w, struct err *err)
 	    .timeout_ms = cfg->delivery_timeout_ms,
 	    .ca_file = cfg->ca_file,
 	    .max_lookups = (size_t)cfg->max_lookups,
+	    .lookup_share = share_of(w, cfg->max_lookups),
 	    .max_header_bytes = (size_t)cfg->max_response_header_bytes,
 	    /* Chunks of one byte have six, and records of TLS some, too. */
 	    .max_received_bytes =
@@ -633,12 +642,10 @@ static void
 init_shares(struct worker *w)
 {
 	const struct config_worker *cfg = w->cfg;
-	unsigned slots = (unsigned)cfg->max_deliveries;
-	unsigned share = slots * cfg->max_share_percent / 100;
+	unsigned share = share_of(w, cfg->max_deliveries);
 
-	if (share == 0)
-		share = 1;
-	shares_init(&w->apps, share, slots, false);
+	shares_init(
+	    &w->apps, share, (unsigned)cfg->max_deliveries, false);
 	shares_init(&w->hosts, cap_of(cfg->max_deliveries_per_host, share),
 	    (unsigned)cfg->max_queued_per_host, true);
 	shares_init(&w->addresses,

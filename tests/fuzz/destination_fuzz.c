@@ -246,6 +246,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    .max_received_bytes = RECEIVED_BYTES_MAX,
 	    .max_header_bytes = HEADER_BYTES_MAX,
 	    .max_lookups = 1,
+	    .lookup_share = 1,
 	    .parsed_row_id = &parsed_row_id,
 	};
 	struct transport *transport;

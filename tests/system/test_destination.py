@@ -365,6 +365,24 @@ def test_silent_destination(prepare, sink, kind, workers):
         assert in_flight(c) >= 100
 
 
+def test_busy_address_of_several(prepare, sink):
+    """Not to be connected to for want of room is no attempt, though another
+    address of the name has refused."""
+    c = prepare(worker=dict(OPTIONS, httpRetryCount=0,
+                            maxDeliveriesPerAddress=1))
+    c.start(env=c.preload(c.build_preload("resolver")))
+    gate = sink.gate()
+    sink.on("/busy", Reply(200, gate=gate), 200)
+    c.schedule("busy", sink.url("/busy"))
+    sink.wait("/busy")
+    c.schedule("e", "http://h.both.test:%d/e" % sink.port)
+    wait_for(lambda: c.status()["metrics"]["cassata_events_deferred_total"] > 0
+             or c.state("e") == "FAILED")
+    gate.set()
+    assert c.wait_state("e", "COMPLETED", "FAILED")["status"] == "COMPLETED"
+    assert c.event("e")["attempts"] == 1
+
+
 def in_flight(c):
     text = c.get("/metrics").body.decode()
     return int(text.split("\ncassata_deliveries_in_flight ")[1].split("\n")[0])
@@ -391,6 +409,28 @@ def test_silent_name_server(prepare, sink):
     assert len(os.listdir(threads)) < 30
     assert len(os.listdir("/proc/%d/fd" % worker["pid"])) < 400
     assert c.children("worker") == [worker]
+
+
+@pytest.mark.parametrize("n_apps", [1, 9])
+def test_silent_name_server_and_other_names(prepare, sink, n_apps):
+    """Names that are not answered for leave look-ups to others."""
+    c = prepare(worker=dict(OPTIONS, httpRetryCount=0, maxLookups=16,
+                            connectTimeout="20s"),
+                master={"shutdownTimeout": "1s"})
+    c.start(env=c.preload(c.build_preload("resolver")))
+    [worker] = c.children("worker")
+    for i in range(200):
+        c.schedule("silent%d" % i, "http://h%d.silent.test/" % i,
+                   app="silent%d" % (i % n_apps))
+    threads = "/proc/%d/task" % worker["pid"]
+    wait_for(lambda: len(os.listdir(threads)) > 13)
+    for i in range(40):
+        c.schedule("other%d" % i,
+                   "http://h%d.other.test:%d/other" % (i, sink.port))
+    for i in range(40):
+        assert c.wait_state("other%d" % i, "COMPLETED")[
+            "attempts"] == 1
+    assert len(os.listdir(threads)) < 30
 
 
 def test_names_that_are_known(prepare, sink):

@@ -61,6 +61,7 @@ setup(void)
 	    .max_received_bytes = RECEIVED_BYTES_MAX,
 	    .max_header_bytes = MAX_HEADER_BYTES,
 	    .max_lookups = MAX_LOOKUPS,
+	    .lookup_share = MAX_LOOKUPS,
 	    .parsed_row_id = &parsed_row_id,
 	};
 	struct err err;

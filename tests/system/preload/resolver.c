@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * A name server that never answers for names below silent.test; for those below
- * second.test it says 127.0.0.2, for all others below test 127.0.0.1.
+ * second.test it says 127.0.0.2, for those below both.test 127.0.0.2 and then
+ * 127.0.0.1, for all others below test 127.0.0.1.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -23,9 +24,16 @@ getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
 {
 	static int (*real)(const char *, const char *, const struct addrinfo *,
 	    struct addrinfo **);
+	int status;
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	if (node != NULL && is_below(node, ".both.test")) {
+		status = real("127.0.0.2", service, hints, result);
+		return status != 0 ? status
+				   : real("127.0.0.1", service, hints,
+					 &(*result)->ai_next);
+	}
 	if (node != NULL && is_below(node, ".silent.test")) {
 		(void)sleep(60);
 		return EAI_AGAIN;
