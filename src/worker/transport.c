@@ -246,6 +246,16 @@ transfer_of(CURL *easy)
 	return transfer;
 }
 
+/* Of the response, 0 for none: libcurl also reads "HTTP/2-1" (RFC 9110 15). */
+static int
+status_of(const struct transfer *transfer)
+{
+	long status = 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	return status >= 100 && status <= 999 ? (int)status : 0;
+}
+
 static enum transport_fault
 fault_of(const struct transfer *transfer, CURLcode code)
 {
@@ -280,9 +290,7 @@ describe_end(
 {
 	CURL *easy = transfer->easy;
 	curl_off_t retry_after_s = 0;
-	long status = 0;
 
-	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after_s);
 	if (transfer->cut && code == CURLE_WRITE_ERROR)
 		code = CURLE_OK;
@@ -305,7 +313,7 @@ describe_end(
 		retry_after_s = INT32_MAX;
 	*end = (struct transport_end){
 	    .code = code,
-	    .status = (int)status,
+	    .status = status_of(transfer),
 	    .retry_after_ms = (int64_t)retry_after_s * 1000,
 	    .error = transfer->error,
 	    .fault = fault_of(transfer, code),
@@ -611,7 +619,6 @@ static size_t
 take_header(char *bytes, size_t size, size_t n, void *arg)
 {
 	struct transfer *transfer = arg;
-	long status = 0;
 
 	note_transfer(transfer);
 	/* Unfolding takes libcurl longer with each line (RFC 9112 5.2 lets us
@@ -626,9 +633,9 @@ take_header(char *bytes, size_t size, size_t n, void *arg)
 		return refuse(transfer,
 		    "the response has a transfer coding that nobody asked for");
 	if (bytes[0] == '\r' || bytes[0] == '\n') {
-		curl_easy_getinfo(
-		    transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-		transfer->head_came = status >= 200;
+		if (status_of(transfer) == 0)
+			return refuse(transfer, "the response has no status");
+		transfer->head_came = status_of(transfer) >= 200;
 	}
 	return size * n;
 }
@@ -637,11 +644,9 @@ static size_t
 take_body(char *bytes, size_t size, size_t n, void *arg)
 {
 	struct transfer *transfer = arg;
-	long status = 0;
 
 	note_transfer(transfer);
-	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (transfer->req.on_body(transfer->req.arg, (int)status,
+	if (transfer->req.on_body(transfer->req.arg, status_of(transfer),
 		slice_of(bytes, size * n)))
 		return size * n;
 	transfer->cut = true;

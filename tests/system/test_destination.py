@@ -160,6 +160,22 @@ def test_good_transfer_coding(daemon, sink, name, coding):
     assert event.get("last-error", "") == ""
 
 
+@pytest.mark.parametrize("status", [
+    b"HTTP/1.1 -12 No", b"HTTP/2-1 200 OK", b"HTTP/2 -1", b"HTTP/1.1 000 No",
+    b"HTTP/2 99999999999", b"HTTP/2 123456", b"HTTP/1.1 +20 OK",
+    b"HTTP/1.1 99 No", b"HTTP/1.1 1000 No",
+])
+def test_strange_status(daemon, sink, name, status):
+    """One that is no number of three digits is no HTTP (RFC 9110 15)."""
+    sink.on("/", Reply(raw=status + b"\r\nContent-Length: 2\r\n\r\nno",
+                       end="close"))
+    daemon.schedule(name, sink.url())
+    event = daemon.wait_state(name, "FAILED")
+    assert event["attempts"] == 3
+    assert event["last-error"]
+    assert event.get("last-response-code", 0) in (0, 100)
+
+
 # ---- addresses ----
 
 @pytest.mark.parametrize("host", [
