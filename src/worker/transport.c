@@ -34,6 +34,7 @@ struct transfer {
 	CURL *easy;
 	struct transport_request req;
 	bool cut;	/* on_body had enough */
+	bool has_status;
 	bool head_came; /* of the final response, to its empty line */
 	enum transport_fault fault;
 	const char *refusal; /* why we ended it, or NULL */
@@ -246,13 +247,15 @@ transfer_of(CURL *easy)
 	return transfer;
 }
 
-/* Of the response, 0 for none: libcurl also reads "HTTP/2-1" (RFC 9110 15). */
+/* Of the response, 0 for none. */
 static int
 status_of(const struct transfer *transfer)
 {
 	long status = 0;
 
-	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (transfer->has_status)
+		curl_easy_getinfo(
+		    transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	return status >= 100 && status <= 999 ? (int)status : 0;
 }
 
@@ -615,6 +618,40 @@ has_strange_coding(struct slice line)
 	       !slice_ieq(value, SLICE_LITERAL("identity"));
 }
 
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/*
+ * "HTTP/1.1 200 OK" (RFC 9112 4). "HTTP/2-1 500" is the status -1 to libcurl
+ * 7.88, and 200 to 8.14.
+ */
+static bool
+is_status_line(struct slice line)
+{
+	const char *end = line.p + line.len;
+	const char *space = memchr(line.p, ' ', line.len);
+
+	if (space == NULL || end - space < 5)
+		return false;
+	for (const char *p = line.p + sizeof("HTTP/") - 1; p < space; p++)
+		if (!is_digit(*p) && *p != '.')
+			return false;
+	return space[1] != '0' && is_digit(space[1]) && is_digit(space[2]) &&
+	       is_digit(space[3]) && strchr(" \r\n", space[4]) != NULL;
+}
+
+static bool
+begins_status_line(struct slice line)
+{
+	static const struct slice name = SLICE_INIT("HTTP/");
+
+	return line.len >= name.len &&
+	       slice_ieq(slice_of(line.p, name.len), name);
+}
+
 static size_t
 take_header(char *bytes, size_t size, size_t n, void *arg)
 {
@@ -629,14 +666,15 @@ take_header(char *bytes, size_t size, size_t n, void *arg)
 	if (transfer->n_header_bytes >
 	    transfer->transport->config.max_header_bytes)
 		return refuse(transfer, "the header of the response is too large");
+	if (begins_status_line(slice_of(bytes, size * n)))
+		transfer->has_status = is_status_line(slice_of(bytes, size * n));
+	if (!transfer->has_status)
+		return refuse(transfer, "the response has no status");
 	if (has_strange_coding(slice_of(bytes, size * n)))
 		return refuse(transfer,
 		    "the response has a transfer coding that nobody asked for");
-	if (bytes[0] == '\r' || bytes[0] == '\n') {
-		if (status_of(transfer) == 0)
-			return refuse(transfer, "the response has no status");
+	if (bytes[0] == '\r' || bytes[0] == '\n')
 		transfer->head_came = status_of(transfer) >= 200;
-	}
 	return size * n;
 }
 
