@@ -239,10 +239,10 @@ on_body(void *arg, int status, struct slice bytes)
 
 /* Something is short here: not an attempt, and not at once again. */
 static void
-release_for_want(struct delivery *d)
+release_for_want(struct delivery *d, int64_t wait_ms)
 {
 	delivery_release(d, clock_wall_ms() + *d->policy->clock_offset_ms +
-				OUR_FAULT_WAIT_MS);
+				wait_ms);
 	d->wants = true;
 }
 
@@ -263,7 +263,7 @@ on_end(void *arg, const struct transport_end *end)
 		delivery_release(d, 0);
 		break;
 	case FAULT_OURS:
-		release_for_want(d);
+		release_for_want(d, end->wait_ms);
 		break;
 	case FAULT_ADDRESS:
 		finish(d, OUTCOME_REJECTED, 0);
@@ -338,7 +338,7 @@ delivery_start(struct delivery *d)
 	buf_free(&line);
 	if (d->transfer == NULL) {
 		set_error(d, "out of memory");
-		release_for_want(d);
+		release_for_want(d, OUR_FAULT_WAIT_MS);
 		d->ended(d->arg, d);
 	}
 }

@@ -16,7 +16,7 @@
 
 /* What a look-up may take: three servers, each asked twice for 5 s
  * (resolv.conf(5)). */
-enum { LOOKUP_MS = 30000 };
+enum { LOOKUP_MS = 30000, OUR_FAULT_WAIT_MS = 1000 };
 
 enum {
 	AUTHORITIES_KEPT_S = 60,
@@ -38,6 +38,7 @@ struct transfer {
 	bool head_came; /* of the final response, to its empty line */
 	enum transport_fault fault;
 	const char *refusal; /* why we ended it, or NULL */
+	int64_t wait_ms;     /* before it makes sense again, for FAULT_OURS */
 	size_t n_header_bytes;
 	unsigned n_sockets; /* opened for it */
 	bool looks_up;      /* its name: it has a slot */
@@ -158,9 +159,12 @@ add_lookup(struct transfer *transfer)
 	    .app = share_get(&t->apps, req->app),
 	    .domain = share_get(&t->domains, domain_of(req->host)),
 	};
+	struct share *full = share_has_room(lookup.app) ? lookup.domain
+							 : lookup.app;
 
-	if (t->n_lookups == t->config.max_lookups ||
-	    !share_has_room(lookup.app) || !share_has_room(lookup.domain)) {
+	if (!share_has_room(full))
+		transfer->wait_ms = share_defer_ms(full, mono_ms);
+	if (t->n_lookups == t->config.max_lookups || !share_has_room(full)) {
 		share_put(&lookup.app);
 		share_put(&lookup.domain);
 		return false;
@@ -201,7 +205,7 @@ start_lookup(void *resolver, void *reserved, void *arg)
 
 	(void)resolver;
 	(void)reserved;
-	if (transfer->looks_up || add_lookup(transfer))
+	if (transfer->looks_up)
 		return 0;
 	forget_abandoned(transfer->transport);
 	if (add_lookup(transfer) || has_literal_host(transfer))
@@ -320,6 +324,7 @@ describe_end(
 	    .retry_after_ms = (int64_t)retry_after_s * 1000,
 	    .error = transfer->error,
 	    .fault = fault_of(transfer, code),
+	    .wait_ms = transfer->wait_ms,
 	};
 }
 
@@ -755,6 +760,7 @@ make_transfer(struct transport *t, const struct transport_request *request)
 		return NULL;
 	transfer->transport = t;
 	transfer->fd = -1;
+	transfer->wait_ms = OUR_FAULT_WAIT_MS;
 	transfer->req = *request;
 	transfer->easy = curl_easy_init();
 	if (transfer->easy == NULL) {

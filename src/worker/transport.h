@@ -56,6 +56,7 @@ struct transport_end {
 	int64_t retry_after_ms;
 	const char *error; /* of a code that is not CURLE_OK; until on_end */
 	enum transport_fault fault;
+	int64_t wait_ms; /* for FAULT_OURS: until there may be enough again */
 };
 
 struct transport_request {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A name server that never answers for names below silent.test; for those below
+ * A name server that never answers for names below silent.test or silent; for those below
  * second.test it says 127.0.0.2, for those below both.test 127.0.0.2 and then
  * 127.0.0.1, for all others below test 127.0.0.1.
  */
@@ -34,7 +34,8 @@ getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
 				   : real("127.0.0.1", service, hints,
 					 &(*result)->ai_next);
 	}
-	if (node != NULL && is_below(node, ".silent.test")) {
+	if (node != NULL && (is_below(node, ".silent.test") ||
+				is_below(node, ".silent"))) {
 		(void)sleep(60);
 		return EAI_AGAIN;
 	}
