@@ -4,6 +4,7 @@ others: memory, locks, pipes. See preload/spoiler.c."""
 
 import os
 import signal
+import socket
 
 import pytest
 
@@ -26,6 +27,12 @@ def hostile(prepare):
 def pids(c):
     return {child["pid"] for role in ("service", "worker")
             for child in c.children(role)}
+
+
+def has_ended(pid):
+    """Though its parent does not know it yet."""
+    with open("/proc/%d/stat" % pid) as f:
+        return f.read().rpartition(")")[2].split()[0] == "Z"
 
 
 def assert_works(c, sink, path):
@@ -73,3 +80,60 @@ def test_pipes(hostile, sink, role):
              if " master[" in line and "report" in line]
     assert len(lines) == 1, lines
     assert "killed for a false report" in lines[0]
+
+
+@pytest.fixture
+def deaf():
+    """A port where connections are made and nobody reads."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+@pytest.fixture
+def hanging(prepare, deaf):
+    """A daemon whose children a signal takes over; see preload/hanger.c."""
+    c = prepare(service={"processes": 3},
+                worker={"numWorkerThreads": 3, "lease": "1s"})
+    c.start(env={"HANGER_PORT": str(deaf.getsockname()[1]),
+                 **c.preload(c.build_preload("hanger"))})
+    return c
+
+
+@pytest.mark.parametrize("role", ["service", "worker"])
+def test_nobody_waits(hanging, sink, role):
+    """The others do not wait on the descriptors that they share with it."""
+    c = hanging
+    assert_works(c, sink, "/a")
+    os.kill(c.children(role)[0]["pid"], signal.SIGRTMAX)
+    assert_works(c, sink, "/b")
+    assert c.get("/readyz").status == 200
+
+
+def test_master_does_not_wait(hanging, deaf, sink):
+    """Nor the master on a connection that it is sent."""
+    c = hanging
+    victim = c.children("worker")[0]["pid"]
+    master = c.status()["pid"]
+    deaf.settimeout(0.1)
+    kept = []
+
+    def is_sent():
+        """Or it was ended for the attempt."""
+        try:
+            kept.append(deaf.accept()[0])
+        except TimeoutError:
+            pass
+        return len(kept) == 2 or has_ended(victim)
+
+    # Meanwhile it takes nothing: whoever closes the connection is the master.
+    os.kill(master, signal.SIGSTOP)
+    try:
+        os.kill(victim, signal.SIGRTMAX - 1)
+        wait_for(is_sent, what="the connection")
+    finally:
+        os.kill(master, signal.SIGCONT)
+    wait_for(lambda: victim not in pids(c) and len(pids(c)) == 6,
+             what="its successor")
+    assert_works(c, sink, "/a")
+    for connection in kept:
+        connection.close()

@@ -262,6 +262,31 @@ try_signal_of_descriptor(void)
 }
 
 static int
+try_not_to_wait(void)
+{
+	return result_of(fcntl(socket_fd, F_SETFL, O_RDWR | O_NONBLOCK));
+}
+
+/* What the others who have it would do, too: never, even if it is allowed. */
+static int
+try_to_wait(void)
+{
+	if (try_not_to_wait() != 0)
+		return EIO;
+	if (fcntl(socket_fd, F_SETFL, O_RDWR) == -1)
+		return errno;
+	return (fcntl(socket_fd, F_GETFL) & O_NONBLOCK) != 0 ? 0 : EIO;
+}
+
+static int
+try_to_wait_by_ioctl(void)
+{
+	int off = 0;
+
+	return result_of(ioctl(socket_fd, FIONBIO, &off));
+}
+
+static int
 try_lock(void)
 {
 	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
@@ -484,6 +509,16 @@ try_no_delay(void)
 	    setsockopt(socket_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
 }
 
+/* For whoever closes it last. */
+static int
+try_linger(void)
+{
+	struct linger linger = {.l_onoff = 1, .l_linger = 3600};
+
+	return result_of(setsockopt(
+	    socket_fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+}
+
 /* Data that go along with a connection; nobody listens. */
 static int
 try_fast_open(void)
@@ -581,9 +616,9 @@ enum {
 	SQLITE_SERVICE = 1 << 0,
 	ADDRESS_SERVICE = 1 << 1, /* of a server that has an address */
 	NAME_SERVICE = 1 << 2,    /* of one that has a name */
-	WORKER = 1 << 3,
-	PREFLIGHT = 1 << 4, /* with SQLite */
-	LOGGER = 1 << 5,    /* a preflight that logs to syslog */
+	WORKER = 1 << 3,          /* with SQLite */
+	PREFLIGHT = 1 << 4,       /* with SQLite */
+	LOGGER = 1 << 5,          /* a preflight that logs to syslog */
 	N_ROLES = 6,
 	ALL = (1 << N_ROLES) - 1,
 	NETWORK = ADDRESS_SERVICE | NAME_SERVICE | WORKER,
@@ -638,6 +673,9 @@ static const struct attempt {
     {"bytes waiting", try_bytes_waiting, ALL, false, 0},
     {"owner of descriptor", try_owner_of_descriptor, 0, false, 0},
     {"signal of descriptor", try_signal_of_descriptor, 0, false, 0},
+    {"not to wait", try_not_to_wait, ALL, false, 0},
+    {"to wait", try_to_wait, NETWORK, false, 0},
+    {"to wait by ioctl", try_to_wait_by_ioctl, 0, false, 0},
     {"lock", try_lock, ALL, false, 0},
     {"memory", try_memory, ALL, false, 0},
     {"writable code", try_writable_code, 0, false, 0},
@@ -667,6 +705,7 @@ static const struct attempt {
     {"bind", try_bind, NAME_SERVICE | WORKER, false, 0},
     {"socket filter", try_filter, 0, false, 0},
     {"no delay", try_no_delay, ALL & ~PREFLIGHT, false, 0},
+    {"linger", try_linger, 0, false, 0},
     {"fast open", try_fast_open, 0, false, 0},
     {"send", try_send, ALL, false, 0},
     {"rename", try_rename, 0, false, 0},
