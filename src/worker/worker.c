@@ -164,9 +164,8 @@ admit(struct worker *w, struct delivery *d, int64_t mono_ms)
 
 /* Those that wait for it, as far as it and the slots have room. */
 static void
-serve(struct worker *w, struct share *share)
+serve(struct worker *w, struct share *share, int64_t mono_ms)
 {
-	int64_t mono_ms = clock_mono_ms();
 	struct delivery *d;
 
 	while (w->n_on_wire < (size_t)w->cfg->max_deliveries &&
@@ -188,7 +187,7 @@ visit(void *arg, struct share *share)
 	int64_t mono_ms = clock_mono_ms();
 	struct delivery *d;
 
-	serve(w, share);
+	serve(w, share, mono_ms);
 	while ((d = share_shed(share, mono_ms)) != NULL) {
 		w->n_queued--;
 		defer(w, d, share, mono_ms);
@@ -231,8 +230,10 @@ worker_ended(void *arg, struct delivery *d)
 	share_give(d->app, elapsed_ms, mono_ms);
 	share_give(d->host, elapsed_ms, mono_ms);
 	share_give(d->address, elapsed_ms, mono_ms);
-	serve(w, d->host);
-	serve(w, d->app);
+	if (w->n_queued > 0) {
+		serve(w, d->host, mono_ms);
+		serve(w, d->app, mono_ms);
+	}
 }
 
 /* One in the way of IPv6 is the same address. */
