@@ -196,8 +196,10 @@ def test_full_tables(prepare, store, monkeypatch):
         assert_repeats_are_known(c, ids[0])
         assert c.get("/readyz").status == 200
         half = len(ids) // 2
+        # The server's own purge may have to make room for a delete, too.
         for event_id in ids[:half]:
-            assert c.delete(event_id).status == 200
+            wait_for(lambda: c.delete(event_id).status in (200, 404))
+            assert c.state(event_id) is None
         wait_for(lambda: add(c, "again").status == 201, 30, "room")
         for event_id in ids[half:]:
             assert c.state(event_id) == "PENDING"

@@ -458,7 +458,9 @@ def test_lease_outlived(launch, sink):
 def test_hanging_destination_delays_nobody(launch, sink, change):
     """Shards change hands although events of theirs are under way, and these
     are still finished by who began them."""
-    c = launch(worker={"numWorkerThreads": 2, "deliveryTimeout": "10m"},
+    # The sink is one host: its share has to have room for both.
+    c = launch(worker={"numWorkerThreads": 2, "deliveryTimeout": "10m",
+                       "maxDeliveriesPerHost": 0},
                master={"shutdownTimeout": "10m"})
     gate, n = sink.gate(), 150
     sink.on("/hung", Reply(200, gate=gate))
