@@ -95,6 +95,37 @@ is_beneath(const char *path, const char *dir)
 	       (path[len] == '/' || path[len] == '\0');
 }
 
+/* Of a directory for all the entries may be their owners'. */
+static bool
+is_open_to_children(const struct stat *st, const struct config_master *cfg)
+{
+	if (S_ISDIR(st->st_mode) && (st->st_mode & S_ISVTX) != 0)
+		return false;
+	return (st->st_mode & S_IWOTH) != 0 ||
+	       ((st->st_mode & S_IWGRP) != 0 && st->st_gid == cfg->gid);
+}
+
+/* subject: what path is, for the reason. */
+static int
+check_rights(const struct config_master *cfg, const char *subject,
+    const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (!has_children_of_another_user(cfg) || stat(path, &st) == -1)
+		return 0;
+	if (st.st_uid == cfg->uid)
+		return err_set(err,
+		    "%s belongs to the user of the children, %s: chown root %s",
+		    subject, cfg->user, path);
+	if (is_open_to_children(&st, cfg))
+		return err_set(err,
+		    "%s can be written by the user of the children, %s: chmod "
+		    "go-w %s",
+		    subject, cfg->user, path);
+	return 0;
+}
+
 struct guard {
 	const struct config_master *cfg;
 	char *data_dir; /* of a SQLite file; or NULL */
@@ -104,44 +135,34 @@ static int
 check_place(const struct guard *guard, const char *what, const char *path,
     const char *dir, struct err *err)
 {
-	const struct config_master *cfg = guard->cfg;
-	struct stat st;
+	struct err subject;
 
 	if (guard->data_dir != NULL && is_beneath(dir, guard->data_dir))
 		return err_set(err,
 		    "%s %s is where the children write (%s, for the "
 		    "datastore): one of the two must go elsewhere",
 		    what, path, guard->data_dir);
-	if (!has_children_of_another_user(cfg) || stat(dir, &st) == -1 ||
-	    st.st_uid != cfg->uid)
-		return 0;
-	return err_set(err,
-	    "%s %s: its directory belongs to the user of the children, %s: "
-	    "chown root %s",
-	    what, path, cfg->user, dir);
+	(void)err_set(&subject, "%s %s: its directory", what, path);
+	return check_rights(guard->cfg, subject.text, dir, err);
 }
 
 static int
 check_file(const struct guard *guard, const char *what, const char *path,
     struct err *err)
 {
-	const struct config_master *cfg = guard->cfg;
 	/* By its name, and where a link leads to. */
 	char *dir = directory_of(path), *real = realpath(path, NULL);
 	char *real_dir = real == NULL ? NULL : directory_of(real);
-	struct stat st;
-	int status = 0;
+	struct err subject;
+	int status;
 
+	(void)err_set(&subject, "%s %s", what, path);
 	if ((dir != NULL && check_place(guard, what, path, dir, err) == -1) ||
 	    (real_dir != NULL &&
 		check_place(guard, what, path, real_dir, err) == -1))
 		status = -1;
-	else if (has_children_of_another_user(cfg) && stat(path, &st) == 0 &&
-		 st.st_uid == cfg->uid)
-		status = err_set(err,
-		    "%s %s belongs to the user of the children, %s: chown root "
-		    "%s",
-		    what, path, cfg->user, path);
+	else
+		status = check_rights(guard->cfg, subject.text, path, err);
 	free(dir);
 	free(real);
 	free(real_dir);

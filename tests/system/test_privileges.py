@@ -671,6 +671,38 @@ def test_directory_of_the_children(prepare, store, key, name):
     assert c.ctl("stop").returncode == 0
 
 
+@needs_root
+@pytest.mark.parametrize("key, name", [
+    ("pidFile", "pid"), ("controlSocket", "sock"), (None, "cassata.yaml")])
+def test_directory_open_to_the_children(prepare, store, key, name):
+    """The same where the mode lets them, and not their name."""
+    c = prepare()
+    shared = c.directory / "shared"
+    shared.mkdir()
+    if key:
+        c.configure(master={key: str(shared / name)})
+    else:
+        shutil.copy(str(c.config_file), str(shared / name))
+        c.config_file = shared / name
+    group = children_user().pw_gid
+    for owner, mode, starts in ((-1, 0o757, False), (group, 0o775, False),
+                                (group, 0o755, True), (0, 0o775, True),
+                                (-1, 0o1777, True)):
+        os.chown(str(shared), 0, owner)
+        shared.chmod(mode)
+        result = c.ctl("start")
+        assert (result.returncode == 0) == starts, (mode, result.stderr)
+        if starts:
+            assert c.ctl("stop").returncode == 0
+        else:
+            assert "its directory can be written by the user of the " \
+                "children, %s: chmod go-w %s" % (
+                    children_user().pw_name, shared) in result.stderr
+    if not key:
+        c.config_file.chmod(0o666)
+        assert "cassata.yaml can be written by" in c.ctl("start").stderr
+
+
 def test_files_beside_the_data(prepare, store):
     """Where any child writes, whoever it runs as."""
     if isinstance(store, MysqlStore):
