@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A name server that never answers for names below silent.test or silent; for those below
- * second.test it says 127.0.0.2, for those below both.test 127.0.0.2 and then
- * 127.0.0.1, for all others below test 127.0.0.1.
+ * A name server that never answers for names below silent.test or silent; for
+ * those below second.test it says 127.0.0.2, for those below both.test 127.0.0.2
+ * and then 127.0.0.1, for all others below test 127.0.0.1.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
