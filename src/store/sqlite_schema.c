@@ -119,6 +119,16 @@ migrate_from(struct sqlite_conn *c, int64_t version, struct err *err)
 	return status;
 }
 
+/* A migration holds all rows against the checks that it brings. */
+static enum store_status
+mind_checks(struct sqlite_conn *c, bool mind, struct err *err)
+{
+	return sqlite_conn_exec(c,
+	    mind ? "PRAGMA ignore_check_constraints = OFF"
+		 : "PRAGMA ignore_check_constraints = ON",
+	    err);
+}
+
 static enum store_status
 migrate(struct sqlite_conn *c, struct err *err)
 {
@@ -127,11 +137,14 @@ migrate(struct sqlite_conn *c, struct err *err)
 
 	if (status != STORE_OK)
 		return status;
+	status = mind_checks(c, true, err);
 	/* Again: another process may have been first. */
-	status = read_version(c, &version, err);
+	if (status == STORE_OK)
+		status = read_version(c, &version, err);
 	if (status == STORE_OK)
 		status = migrate_from(c, version, err);
-	return sqlite_conn_end(c, status, err);
+	status = sqlite_conn_end(c, status, err);
+	return status == STORE_OK ? mind_checks(c, false, err) : status;
 }
 
 enum store_status
