@@ -64,6 +64,13 @@ def wait_for(fn, seconds=15, what="the condition"):
         time.sleep(0.01)
 
 
+def may_mount():
+    """Whether this process may have mounts of its own: in a chroot(8), root
+    has none to begin with."""
+    return subprocess.run(["unshare", "--mount", "true"],
+                          stderr=subprocess.DEVNULL).returncode == 0
+
+
 def closed_port():
     """A socket that holds a port where connections are refused."""
     sock = socket.socket()
@@ -295,6 +302,17 @@ class Cassata:
             status = self.status()
             return status and status["state"] == "ready"
         wait_for(ready, seconds, "readiness")
+
+    def copy_programs(self):
+        """To where everybody may execute them."""
+        programs = self.directory / "bin"
+        if programs.exists():
+            return
+        programs.mkdir()
+        for name in "cassatad", "cassatactl":
+            shutil.copy(str(self.builddir / name), str(programs))
+        os.chmod(str(programs), 0o755)
+        self.builddir = programs
 
     def preload(self, library):
         """The environment in which the daemon loads a library first. A

@@ -16,10 +16,13 @@ import time
 
 import pytest
 
-from cassata import MysqlStore, children_user, give, is_gone, read_text, wait_for
+from cassata import (
+    MysqlStore, children_user, give, is_gone, may_mount, read_text, wait_for)
 from sink import Reply
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+needs_mounts = pytest.mark.skipif(
+    not may_mount(), reason="nothing may be mounted here")
 NOBODY = pwd.getpwnam("nobody")
 
 
@@ -34,7 +37,9 @@ def pids_of(c):
 
 
 def for_nobody(c, store):
-    """Gives what the children write to their user."""
+    """Gives what the children write to their user, and programs that it may
+    execute, wherever the build lies."""
+    c.copy_programs()
     os.chown(str(c.state_dir), NOBODY.pw_uid, NOBODY.pw_gid)
     os.chown(str(c.logs), NOBODY.pw_uid, NOBODY.pw_gid)
     if not isinstance(store, MysqlStore):
@@ -408,7 +413,7 @@ def test_terminal(prepare):
         os.close(terminal)
 
 
-@needs_root
+@needs_mounts
 def test_syslog(prepare, store, sink):
     """Children find it again after it was started anew."""
     c = prepare(log={"destination": "syslog"})
@@ -449,7 +454,7 @@ def test_syslog(prepare, store, sink):
     wait_for(lambda: not c.processes(), 30, "their end")
 
 
-@needs_root
+@needs_mounts
 def test_datastore_by_name(prepare, store, sink):
     """It is found again by what the resolver's files say by then."""
     if not isinstance(store, MysqlStore):

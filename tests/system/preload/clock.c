@@ -5,16 +5,15 @@
  * CLOCK_REALTIME: by the nanoseconds that the file HELD_CLOCKS has for each of
  * them, which may change at any time.
  */
-#define _GNU_SOURCE
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 static const volatile int64_t *held_ns; /* monotonic, boottime, realtime */
-static int (*real)(clockid_t, struct timespec *);
 
 __attribute__((constructor)) static void
 begin(void)
@@ -46,9 +45,8 @@ clock_gettime(clockid_t id, struct timespec *now)
 {
 	int64_t ns;
 
-	if (real == NULL)
-		*(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
-	if (real(id, now) == -1)
+	/* Not by dlsym: the sanitizers of gcc 14 ask for the time within it. */
+	if (syscall(SYS_clock_gettime, id, now) == -1)
 		return -1;
 	ns = (int64_t)now->tv_sec * 1000000000 + now->tv_nsec - held(id);
 	now->tv_sec = (time_t)(ns / 1000000000);
