@@ -269,9 +269,10 @@ class Bed:
             if not pids:
                 break
             self.killed.update(pids)
-            for each in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(each, signal.SIGKILL)
+            for number in signal.SIGSTOP, signal.SIGKILL:
+                for each in pids:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(each, number)
             if self.daemon.process:
                 self.daemon.process.poll()
         self._wait_for_master(pid)

@@ -383,10 +383,11 @@ class Cassata:
         self.process = None
 
     def abandon(self):
-        """kill -9 of all."""
-        for pid in self.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """kill -9 of all at once: none sees the end of another."""
+        for number in signal.SIGSTOP, signal.SIGKILL:
+            for pid in self.processes():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
         if self.process:
             self.process.wait(10)
         self.process = self.pid = None
