@@ -414,7 +414,8 @@ put_row(struct program *program, const struct row *row)
 		const struct test *test = &row->tests[i];
 
 		put_load(program,
-		    offsetof(struct seccomp_data, args) + 4 * test->word);
+		    offsetof(struct seccomp_data, args) +
+			sizeof(test->value) * test->word);
 		put(program, BPF_ALU | BPF_AND | BPF_K, test->mask, 0, 0);
 		put(program, BPF_JMP | BPF_JEQ | BPF_K,
 		    test->own_pid ? (uint32_t)getpid() : test->value, 0,

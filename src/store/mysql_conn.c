@@ -232,6 +232,7 @@ set_options(struct mysql_conn *c)
 }
 
 /* Only there with sanitizers. */
+/* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 extern void __lsan_ignore_object(const void *object) __attribute__((weak));
 
 /*

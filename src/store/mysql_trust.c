@@ -141,7 +141,8 @@ mysql_trust_ask(const struct mysql_trust *trust, MYSQL *mysql, struct err *err)
 	const char *system_dir = X509_get_default_cert_dir();
 	bool verify = trust->tls == STORE_TLS_VERIFY;
 	bool by_system = verify && trust->ca_file == NULL;
-	char enforce = trust->tls != STORE_TLS_OFF, verify_server = verify;
+	char enforce = (char)(trust->tls != STORE_TLS_OFF);
+	char verify_server = (char)verify;
 	const struct option options[] = {
 	    {MARIADB_OPT_RESTRICTED_AUTH, verify ? SHOWING : PROOFS},
 	    /* Not what a server begins with, but what the user has: the library

@@ -303,7 +303,8 @@ check_row(const struct store_row *row, struct err *err)
 	    {"bytes of body", (int64_t)ev->body.len, EVENT_BODY_MAX},
 	    {"count of attempts", row->n_log, STORE_LOG_MAX},
 	    {"bytes of attempts", row->log_bytes,
-		STORE_LOG_MAX * (STORE_ERROR_MAX + STORE_RESPONSE_MAX)},
+		(int64_t)STORE_LOG_MAX *
+		    (STORE_ERROR_MAX + STORE_RESPONSE_MAX)},
 	};
 	struct err reason;
 

@@ -250,7 +250,7 @@ share_host_of(struct slice url)
 		return slice_of(
 		    start, end == NULL ? left : (size_t)(end - start) + 1);
 	}
-	while (len < left && memchr(":/?#", start[len], 4) == NULL)
+	while (len < left && strchr(":/?#", start[len]) == NULL)
 		len++;
 	/* The root's dot is no other host. */
 	if (len > 0 && start[len - 1] == '.')

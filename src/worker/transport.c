@@ -741,7 +741,7 @@ transport_free(struct transport **transport)
 	if (t == NULL)
 		return;
 	curl_multi_cleanup(t->multi);
-	while (t->n_lookups > 0)
+	while (t->lookups != NULL && t->n_lookups > 0)
 		remove_lookup(t, &t->lookups[t->n_lookups - 1]);
 	if (t->timer != NULL)
 		loop_timer_free(&t->timer);

@@ -42,7 +42,6 @@ struct worker {
 	size_t n_bytes;    /* of the claims of all */
 	struct heap ready; /* by due time, database's clock */
 	size_t n_queued;   /* waiting for their share */
-	bool unserved;	   /* a share has room for those in its queue */
 	int64_t shed_ms;   /* monotonic: next look for who waits too long */
 	size_t n_on_wire;
 	struct wire wire;
@@ -55,12 +54,13 @@ struct worker {
 	uint64_t owner;  /* our token, of our master */
 	uint64_t shards; /* held, a bit each */
 	bool in_doubt; /* the datastore may have claims of ours unknown to us */
+	bool lapsed;   /* epoch will rise, once a lease turn has gone well */
+	bool unserved; /* a share has room for those in its queue */
 	int64_t sweep_ms; /* monotonic: next look for them without a doubt */
 	int64_t lease_until_ms; /* monotonic: not started beyond it */
 	/* Rises when we were not registered for a while: what was claimed
 	 * before that may have been delivered by others, or deleted. */
 	uint64_t epoch;
-	bool lapsed;          /* so it will, once a lease turn has gone well */
 	int64_t lease_due_ms; /* monotonic: next renewal */
 	uint64_t membership;  /* of the scoreboard, when we last looked */
 	struct store_job lease_job;
