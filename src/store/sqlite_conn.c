@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "store/write_lock.h"
 
+#define BUSY_PAUSE_MS 5
+
 static enum store_status
 status_of_errno(int error)
 {
@@ -131,9 +133,30 @@ distrust(sqlite3 *db)
 		(void)sqlite3_limit(db, limits[i].limit, limits[i].value);
 }
 
+/*
+ * Of several who open a new file one makes it a WAL file, and SQLite tells the
+ * others at once that it is locked, without its busy handler: their wait would
+ * be a deadlock of two readers that both want to write.
+ */
+static enum store_status
+use_wal(struct sqlite_conn *c, struct err *err)
+{
+	int64_t end_ms = clock_mono_ms() + c->timeout_ms;
+	enum store_status status;
+
+	for (;;) {
+		status = sqlite_conn_exec(c, "PRAGMA journal_mode = WAL", err);
+		if (sqlite3_errcode(c->db) != SQLITE_BUSY ||
+		    clock_mono_ms() >= end_ms)
+			return status;
+		(void)sqlite3_sleep(BUSY_PAUSE_MS);
+	}
+}
+
 static enum store_status
 open_file(struct sqlite_conn *c, struct err *err)
 {
+	enum store_status status;
 	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
 
 	if (sqlite3_open_v2(c->path, &c->db, flags, NULL) != SQLITE_OK)
@@ -147,13 +170,15 @@ open_file(struct sqlite_conn *c, struct err *err)
 	}
 	if (sqlite3_busy_timeout(c->db, (int)c->timeout_ms) != SQLITE_OK)
 		return sqlite_conn_fail(c, err);
+	status = use_wal(c, err);
+	if (status != STORE_OK)
+		return status;
 	return sqlite_conn_exec(c,
 	    "PRAGMA cell_size_check = ON;"
 	    /* The checks of the schema are for others who write. What we bind
 	     * has its type, and what we read is looked at in any case. */
 	    "PRAGMA ignore_check_constraints = ON;"
 	    "PRAGMA mmap_size = 0;" /* a file that shrinks would be a crash */
-	    "PRAGMA journal_mode = WAL;"
 	    "PRAGMA synchronous = FULL;"
 	    "PRAGMA journal_size_limit = 16777216;" /* after a large add */
 	    "PRAGMA wal_autocheckpoint = 4000",

@@ -51,6 +51,16 @@ def is_gone(pid):
         return True
 
 
+def open_files(pid):
+    """What its descriptors lead to; one may close meanwhile, or all."""
+    found = set()
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for fd in os.listdir("/proc/%d/fd" % pid):
+            with contextlib.suppress(FileNotFoundError):
+                found.add(os.readlink("/proc/%d/fd/%s" % (pid, fd)))
+    return found
+
+
 def wait_for(fn, seconds=15, what="the condition"):
     """What fn returns, as soon as that is true."""
     deadline = time.monotonic() + seconds

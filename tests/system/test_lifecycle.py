@@ -12,7 +12,8 @@ import time
 
 import pytest
 
-from cassata import SqliteStore, free_port, is_gone, read_text, wait_for
+from cassata import (
+    SqliteStore, free_port, is_gone, open_files, read_text, wait_for)
 from client import Connection, path_of
 from sink import Reply
 
@@ -796,14 +797,7 @@ def test_reopen_log(prepare, way):
         assert c.ctl("reopen").returncode == 0
 
     def logs_open():
-        found = set()
-        for pid in c.processes():
-            for fd in os.listdir("/proc/%d/fd" % pid):
-                try:
-                    found.add(os.readlink("/proc/%d/fd/%s" % (pid, fd)))
-                except FileNotFoundError:
-                    pass
-        return found
+        return set().union(*(open_files(pid) for pid in c.processes()))
     wait_for(lambda: str(c.log) in logs_open() and old not in logs_open(), 10,
              "the new log")
     kill_child(c.children("worker")[0]["pid"])

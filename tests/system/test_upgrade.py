@@ -16,7 +16,8 @@ from collections import Counter
 
 import pytest
 
-from cassata import SOURCE, free_port, is_gone, read_text, wait_for
+from cassata import (
+    SOURCE, free_port, is_gone, open_files, read_text, wait_for)
 from client import Connection
 from sink import Reply
 from test_lifecycle import ACTIVATE, Clients, assert_all_delivered, pids
@@ -620,10 +621,7 @@ def test_rotated_log_during_upgrade(prepare, own_programs):
     os.kill(old, signal.SIGCONT)
     assert h.end() == "ok\n"
 
-    def logs(pid):
-        return {os.readlink("/proc/%d/fd/%s" % (pid, fd))
-                for fd in os.listdir("/proc/%d/fd" % pid)}
-    wait_for(lambda: all(str(c.log) in logs(pid) for pid in
+    wait_for(lambda: all(str(c.log) in open_files(pid) for pid in
                          {h.pid} | pids(c.status()["children"])),
              what="the new log")
     follow(c, old)

@@ -2398,15 +2398,13 @@ START_TEST(sqlite_types)
 	ok(store_find_event(s, &zeros, FIND_WHOLE, &record, &err));
 	ck_assert_ptr_nonnull(record);
 	ck_assert(slice_eq(record->event.url, SLICE_LITERAL("http://a/")));
-	ck_assert(
-	    slice_eq(record->event.body, SLICE_LITERAL("a\xc3\xa9\0b")));
+	ck_assert(slice_eq(record->event.body, SLICE_LITERAL("a\xc3\xa9\0b")));
 	ck_assert(slice_eq(record->log[0].error, SLICE_LITERAL("error")));
 	store_record_free(record);
 	store_close(&s);
 	db = sqlite_file("t.db");
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-		ck_assert_int_eq(
-		    sqlite3_exec(db, refused[i], NULL, NULL, NULL),
+		ck_assert_int_eq(sqlite3_exec(db, refused[i], NULL, NULL, NULL),
 		    SQLITE_CONSTRAINT);
 		ck_assert_msg(strstr(sqlite3_errmsg(db), "_types") != NULL,
 		    "%s: %s", refused[i], sqlite3_errmsg(db));
@@ -2479,7 +2477,8 @@ START_TEST(sqlite_no_room)
 	const struct event there = event_of("there", 1);
 	const struct event other = event_of("there", 2);
 	const struct event new = event_of("new", 1);
-	struct store_add list[] = {add_of(&there), add_of(&other), add_of(&new)};
+	struct store_add list[] = {
+	    add_of(&there), add_of(&other), add_of(&new)};
 	struct store_add *adds[] = {&list[0], &list[1], &list[2]};
 	enum event_state state;
 	int64_t ended, failed;
@@ -2512,24 +2511,37 @@ START_TEST(sqlite_no_room)
 }
 END_TEST
 
+static void
+open_first(int start_fd)
+{
+	char byte;
+	struct store *s;
+
+	ck_assert_int_eq(read(start_fd, &byte, 1), 0);
+	s = open_url("sqlite:f.db", 5000, NULL);
+	ok(store_check(s, true, &err));
+	store_close(&s);
+	_exit(0);
+}
+
 START_TEST(sqlite_first_openers_race)
 {
-	pid_t pids[4];
-	int wait_status;
+	pid_t pids[8];
+	int fds[2], wait_status;
 
 	empty_dir();
-	for (int i = 0; i < 4; i++) {
+	ck_assert_int_eq(pipe(fds), 0);
+	for (int i = 0; i < 8; i++) {
 		pids[i] = fork();
 		ck_assert_int_ne(pids[i], -1);
 		if (pids[i] == 0) {
-			struct store *s = open_url("sqlite:f.db", 5000, NULL);
-
-			ok(store_check(s, true, &err));
-			store_close(&s);
-			_exit(0);
+			ck_assert_int_eq(close(fds[1]), 0);
+			open_first(fds[0]);
 		}
 	}
-	for (int i = 0; i < 4; i++) {
+	ck_assert_int_eq(close(fds[0]), 0);
+	ck_assert_int_eq(close(fds[1]), 0);
+	for (int i = 0; i < 8; i++) {
 		ck_assert_int_eq(waitpid(pids[i], &wait_status, 0), pids[i]);
 		ck_assert_int_eq(wait_status, 0);
 	}
@@ -2624,10 +2636,10 @@ add_sqlite(Suite *suite)
 	tcase_add_test(tc, sqlite_damaged_migration);
 	tcase_add_loop_test(tc, sqlite_damaged_lease, 0,
 	    (int)(sizeof(lease_damages) / sizeof(lease_damages[0])));
-	tcase_add_loop_test(tc, sqlite_space, 0,
-	    (int)(sizeof(spaces) / sizeof(spaces[0])));
+	tcase_add_loop_test(
+	    tc, sqlite_space, 0, (int)(sizeof(spaces) / sizeof(spaces[0])));
 	tcase_add_test(tc, sqlite_no_room);
-	tcase_add_test(tc, sqlite_first_openers_race);
+	tcase_add_loop_test(tc, sqlite_first_openers_race, 0, 20);
 }
 
 int
