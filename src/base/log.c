@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/log.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
 #include <time.h>
@@ -68,8 +68,9 @@ log_open(const char *destination, enum log_level level, size_t line_bytes,
 	struct err reason;
 	int fd = -1;
 
-	assert(line_bytes >= LOG_LINE_BYTES_MIN &&
-	       line_bytes <= LOG_LINE_BYTES_MAX);
+	/* check() is above the log. */
+	if (line_bytes < LOG_LINE_BYTES_MIN || line_bytes > LOG_LINE_BYTES_MAX)
+		abort();
 	if (strcmp(destination, "stderr") == 0) {
 		fd = STDERR_FILENO;
 	} else if (strcmp(destination, "syslog") == 0) {
@@ -80,8 +81,8 @@ log_open(const char *destination, enum log_level level, size_t line_bytes,
 			return err_set(err, "log path too long");
 		fd = open_file(path, &reason);
 		if (fd == -1)
-			return err_set(err, "cannot open log %s: %s", path,
-			    reason.text);
+			return err_set(
+			    err, "cannot open log %s: %s", path, reason.text);
 	}
 	if (state.path[0] != '\0')
 		fd_close(&state.fd);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/slice.h"
 
 enum { NAME_MAX_LEN = 40 };
@@ -373,7 +374,7 @@ is_host(const char *text)
 static int
 add_string(struct config_strings *strings, const char *text, struct err *err)
 {
-	assert(strings->n < CONFIG_STRINGS_MAX);
+	check(strings->n < CONFIG_STRINGS_MAX);
 	strings->list[strings->n] = NULL;
 	if (set_string(&strings->list[strings->n], text, err) == -1)
 		return -1;
@@ -406,7 +407,7 @@ config_key_set(const struct config_key *key, struct config *cfg,
 		*(int64_t *)target = number;
 		return 0;
 	case KIND_DURATIONS:
-		assert(target == retry && retry->n_delays < RETRY_DELAYS_MAX);
+		check(target == retry && retry->n_delays < RETRY_DELAYS_MAX);
 		retry->delay_ms[retry->n_delays++] = number;
 		return 0;
 	case KIND_HOSTS:

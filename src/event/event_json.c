@@ -2,11 +2,11 @@
 #include "event/event_json.h"
 
 #include <arpa/inet.h>
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "event/json_scan.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -462,7 +462,7 @@ edit_distance(struct slice a, struct slice b)
 {
 	size_t row[32];
 
-	assert(b.len < COUNT(row));
+	check(b.len < COUNT(row));
 	for (size_t j = 0; j <= b.len; j++)
 		row[j] = j;
 	for (size_t i = 0; i < a.len; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "event/retry.h"
 
-#include <assert.h>
+#include "base/check.h"
 
 /* From 0 to range - 1, in proportion to random; the product needs 96 bits. */
 static int64_t
@@ -19,7 +19,7 @@ retry_wait_ms(const struct retry_policy *policy, unsigned attempt,
 	int64_t delay, jitter, wait;
 	size_t last = policy->n_delays;
 
-	assert(attempt >= 1 && last >= 1 && last <= RETRY_DELAYS_MAX);
+	check(attempt >= 1 && last >= 1 && last <= RETRY_DELAYS_MAX);
 	if (attempt > policy->max_retries)
 		return -1;
 	delay = policy->delay_ms[(attempt < last ? attempt : last) - 1];

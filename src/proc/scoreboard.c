@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/fd.h"
 
@@ -445,7 +446,7 @@ scoreboard_event_added(
 {
 	bool is_held = false;
 
-	assert(shard < EVENT_SHARDS);
+	check(shard < EVENT_SHARDS);
 	/* All who say so: one that lies takes no event from another. */
 	for (int i = 0; i < n_workers(sb); i++) {
 		if (is_taken(sb, i) &&
