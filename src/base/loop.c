@@ -7,6 +7,7 @@
 
 #include <event2/event.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -171,6 +172,23 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	timer->fn(timer->arg);
 }
 
+static int
+arm(struct loop_io *io, unsigned events)
+{
+	short what = EV_PERSIST;
+
+	if (events & LOOP_READ)
+		what |= EV_READ;
+	if (events & LOOP_WRITE)
+		what |= EV_WRITE;
+	io->events = events;
+	if (events == 0)
+		return 0;
+	if (event_assign(io->ev, io->loop->base, io->fd, what, on_io, io) == -1)
+		return -1;
+	return event_add(io->ev, NULL);
+}
+
 struct loop_io *
 loop_io_create(
     struct loop *loop, int fd, unsigned events, loop_io_fn fn, void *arg)
@@ -181,33 +199,18 @@ loop_io_create(
 		return NULL;
 	*io = (struct loop_io){.loop = loop, .fd = fd, .fn = fn, .arg = arg};
 	io->ev = event_new(loop->base, fd, EV_PERSIST, on_io, io);
-	if (io->ev == NULL || loop_io_want(io, events) == -1)
+	if (io->ev == NULL || arm(io, events) == -1)
 		loop_io_free(&io);
 	return io;
 }
 
-int
+void
 loop_io_want(struct loop_io *io, unsigned events)
 {
-	short what = EV_PERSIST;
-
 	if (events == io->events)
-		return 0;
-	if (event_del(io->ev) == -1)
-		return -1;
-	io->events = 0;
-	if (events == 0)
-		return 0;
-	if (events & LOOP_READ)
-		what |= EV_READ;
-	if (events & LOOP_WRITE)
-		what |= EV_WRITE;
-	if (event_assign(io->ev, io->loop->base, io->fd, what, on_io, io) ==
-		-1 ||
-	    event_add(io->ev, NULL) == -1)
-		return -1;
-	io->events = events;
-	return 0;
+		return;
+	check(event_del(io->ev) == 0);
+	check(arm(io, events) == 0);
 }
 
 void
@@ -239,7 +242,7 @@ loop_timer_create(struct loop *loop, loop_fn fn, void *arg)
 	return timer;
 }
 
-int
+void
 loop_timer_set(struct loop_timer *timer, int64_t delay_ms)
 {
 	struct timeval delay = {0};
@@ -248,14 +251,13 @@ loop_timer_set(struct loop_timer *timer, int64_t delay_ms)
 		delay.tv_sec = (time_t)(delay_ms / 1000);
 		delay.tv_usec = (suseconds_t)(delay_ms % 1000 * 1000);
 	}
-	return evtimer_add(timer->ev, &delay);
+	check(evtimer_add(timer->ev, &delay) == 0);
 }
 
 void
 loop_timer_clear(struct loop_timer *timer)
 {
-	/* Cannot fail for a timer. */
-	(void)evtimer_del(timer->ev);
+	check(evtimer_del(timer->ev) == 0);
 }
 
 void

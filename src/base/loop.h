@@ -7,7 +7,8 @@
 /*
  * The reactor: our names over libevent's core, which keeps its struct event
  * away from ours, and a hook that runs before each sleep. One per process,
- * created after fork.
+ * created after fork. A process that can no longer watch or wait for what it
+ * has is of no use: what returns nothing ends it then, see check().
  */
 struct loop;
 struct loop_io;
@@ -29,9 +30,9 @@ int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
 /*
- * Calls fn(arg, ms) when a turn of the loop, from the wake-up to the next sleep,
- * took ms milliseconds, limit_ms or more: nothing else could happen meanwhile.
- * That the process or the machine was stopped looks the same.
+ * Calls fn(arg, ms) when a turn of the loop, from the wake-up to the next
+ * sleep, took ms milliseconds, limit_ms or more: nothing else could happen
+ * meanwhile. That the process or the machine was stopped looks the same.
  */
 void loop_on_stall(struct loop *loop, int64_t limit_ms,
     void (*fn)(void *arg, int64_t ms), void *arg);
@@ -42,16 +43,16 @@ void loop_before_sleep(struct loop *loop, loop_fn fn, void *arg);
 /*
  * Watches fd, which stays the caller's, for the events of the mask (LOOP_READ |
  * LOOP_WRITE, 0 for none yet), level-triggered, until changed or freed.
- * NULL when memory is short.
+ * NULL when memory is short, or the kernel has no room for one more.
  */
 struct loop_io *loop_io_create(
     struct loop *loop, int fd, unsigned events, loop_io_fn fn, void *arg);
-int loop_io_want(struct loop_io *io, unsigned events); /* 0 or -1 */
-void loop_io_free(struct loop_io **io);                /* sets *io to NULL */
+void loop_io_want(struct loop_io *io, unsigned events);
+void loop_io_free(struct loop_io **io); /* sets *io to NULL */
 
 /* One shot; delay_ms below 0 counts as 0. Setting again replaces the time. */
 struct loop_timer *loop_timer_create(struct loop *loop, loop_fn fn, void *arg);
-int loop_timer_set(struct loop_timer *timer, int64_t delay_ms); /* 0 or -1 */
+void loop_timer_set(struct loop_timer *timer, int64_t delay_ms);
 void loop_timer_clear(struct loop_timer *timer);
 void loop_timer_free(struct loop_timer **timer);
 

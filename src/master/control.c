@@ -64,10 +64,9 @@ struct control {
 static void
 want_clients(struct control *control, bool want)
 {
-	if (control->io != NULL &&
-	    loop_io_want(
-		control->io, want && control->ours ? LOOP_READ : 0) == -1)
-		log_errorx("the control socket cannot be watched");
+	if (control->io != NULL)
+		loop_io_want(
+		    control->io, want && control->ours ? LOOP_READ : 0);
 }
 
 static void
@@ -97,10 +96,11 @@ client_write(struct client *client)
 
 		if (n == -1 && errno == EINTR)
 			continue;
-		if (n == -1 && errno == EAGAIN &&
-		    loop_io_want(client->io, LOOP_WRITE) == 0 &&
-		    loop_timer_set(client->timer, CLIENT_TIMEOUT_MS) == 0)
+		if (n == -1 && errno == EAGAIN) {
+			loop_io_want(client->io, LOOP_WRITE);
+			loop_timer_set(client->timer, CLIENT_TIMEOUT_MS);
 			return;
+		}
 		if (n == -1)
 			break;
 		buf_consume(answer, (size_t)n);
@@ -368,10 +368,7 @@ answer_change(struct client *client,
 	 */
 	client->waiting = true;
 	loop_timer_clear(client->timer);
-	if (loop_io_want(client->io, 0) == -1) {
-		client_free(client);
-		return;
-	}
+	loop_io_want(client->io, 0);
 	if (begin(client->control->master, &refused) == -1)
 		answer_error(client, refused.text);
 }
@@ -493,10 +490,12 @@ add_client(struct control *control, int fd)
 	control->n_clients++;
 	client->io = loop_io_create(loop, fd, LOOP_READ, on_client, client);
 	client->timer = loop_timer_create(loop, on_client_timeout, client);
-	if (client->io == NULL || client->timer == NULL ||
-	    loop_timer_set(client->timer, CLIENT_TIMEOUT_MS) == -1)
+	if (client->io == NULL || client->timer == NULL) {
 		client_free(client);
-	else if (control->n_clients == CLIENTS_MAX)
+		return;
+	}
+	loop_timer_set(client->timer, CLIENT_TIMEOUT_MS);
+	if (control->n_clients == CLIENTS_MAX)
 		want_clients(control, false);
 }
 
@@ -592,8 +591,7 @@ on_connection(int fd, unsigned events, void *arg)
 		/* Out of descriptors, say: it would only come again. */
 		log_warn("control socket");
 		want_clients(control, false);
-		if (loop_timer_set(control->pause, ACCEPT_PAUSE_MS) == -1)
-			log_errorx("cannot set a timer");
+		loop_timer_set(control->pause, ACCEPT_PAUSE_MS);
 	}
 }
 

@@ -200,8 +200,7 @@ on_news_time(void *arg)
 	struct upgrade *u = arg;
 
 	tell_news(u);
-	if (loop_timer_set(u->timer, NEWS_MS) == -1)
-		log_errorx("cannot set a timer");
+	loop_timer_set(u->timer, NEWS_MS);
 }
 
 static void
@@ -258,8 +257,8 @@ on_message(int fd, unsigned events, void *arg)
 		n = hear(u);
 	while (n == 1);
 	/* Its end tells more than the end of the connection. */
-	if (n == -1 && loop_io_want(u->io, 0) == -1)
-		log_errorx("the successor cannot be watched");
+	if (n == -1)
+		loop_io_want(u->io, 0);
 }
 
 /* ---- life ---- */

@@ -416,7 +416,7 @@ watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *watched)
 	struct transport *t = arg;
 	struct line *line = watched;
 	struct transfer *transfer = transfer_of(easy);
-	bool is_watched;
+	bool is_watched = true;
 	unsigned events = ((what & CURL_POLL_IN) != 0 ? LOOP_READ : 0u) |
 	    ((what & CURL_POLL_OUT) != 0 ? LOOP_WRITE : 0u);
 
@@ -435,7 +435,7 @@ watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *watched)
 		line = open_line(t, fd, events);
 		is_watched = line != NULL;
 	} else {
-		is_watched = loop_io_want(line->io, events) == 0;
+		loop_io_want(line->io, events);
 	}
 	if (line != NULL)
 		line->transfer = transfer;
@@ -459,7 +459,7 @@ watch_time(CURLM *multi, long timeout_ms, void *arg)
 
 	(void)multi;
 	if (timeout_ms >= 0)
-		(void)loop_timer_set(t->timer, timeout_ms);
+		loop_timer_set(t->timer, timeout_ms);
 	else
 		loop_timer_clear(t->timer);
 	return 0; /* see watch_socket */

@@ -92,7 +92,7 @@ line_answer(struct line *line)
 	len += end == NULL ? 0 : 1;
 	answers = slice_of(answers.p + len, answers.len - len);
 	line_send(line, first < line->rest.len ? first : line->rest.len);
-	CHECK(loop_timer_set(pause_timer, line->end ? 0 : PAUSE_MS) == 0);
+	loop_timer_set(pause_timer, line->end ? 0 : PAUSE_MS);
 }
 
 static void
@@ -131,7 +131,7 @@ on_pause(void *arg)
 			(void)shutdown(line->fd, SHUT_WR);
 	}
 	if (more)
-		CHECK(loop_timer_set(pause_timer, PAUSE_MS) == 0);
+		loop_timer_set(pause_timer, PAUSE_MS);
 }
 
 static void

@@ -6,6 +6,7 @@ import random
 import re
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
@@ -292,6 +293,41 @@ def test_killed_service(launch, sink):
              "a new service")
     c.schedule("after", sink.url("/after"))
     c.wait_state("after", "COMPLETED")
+
+
+@pytest.mark.parametrize("role", ["service", "worker"])
+def test_broken_promise(prepare, sink, role):
+    """The log tells what a child found broken; another one takes over."""
+    c = prepare(service={"processes": 2}, worker={"numWorkerThreads": 2})
+    victim = c.directory / "victim"
+    victim.write_bytes(struct.pack("i", 0))
+    c.start(env={"NO_TIMERS": str(victim),
+                 **c.preload(c.build_preload("promise"))})
+    before = pids(c.children("service") + c.children("worker"))
+    pid = c.children(role)[0]["pid"]
+    with open(str(victim), "r+b") as f:
+        f.write(struct.pack("i", pid))
+
+    def connected_until_gone():
+        # Whichever takes it.
+        try:
+            c.get("/livez")
+        except ConnectionError:
+            pass
+        return is_gone(pid)
+    wait_for(connected_until_gone, what="its end")
+    wait_for(lambda: len(c.children(role)) == 2, what="its successor")
+    after = pids(c.children("service") + c.children("worker"))
+    assert before - after == {pid}
+    lines = [line for line in c.log_text().splitlines()
+             if "broken promise: " in line]
+    assert len(lines) == 1, lines
+    assert re.search(r"loop\.c:\d+: loop_timer_set: ", lines[0])
+    assert "%s " % role in lines[0] and "[%d]" % pid in lines[0], lines
+    assert "(pid %d) died from SIGABRT" % pid in c.log_text()
+    c.schedule("e", sink.url("/e"))
+    c.wait_state("e", "COMPLETED")
+    assert len(sink.arrivals("/e")) == 1
 
 
 def test_killed_children_at_random(launch, sink):

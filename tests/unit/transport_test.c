@@ -131,7 +131,7 @@ START_TEST(test_cancel_slow_look_up)
 	struct transfer *transfer = start();
 	int64_t start_ms = clock_mono_ms();
 
-	ck_assert_int_eq(loop_timer_set(timer, CONNECT_TIMEOUT_MS / 2), 0);
+	loop_timer_set(timer, CONNECT_TIMEOUT_MS / 2);
 	ck_assert_int_eq(loop_run(loop), 0);
 	transport_cancel(transfer);
 	ck_assert_int_lt(clock_mono_ms() - start_ms, SOON_MS);
