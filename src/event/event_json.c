@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "event/json_scan.h"
+#include "base/json_scan.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 

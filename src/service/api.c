@@ -4,8 +4,8 @@
 #include <stddef.h>
 
 #include "base/clock.h"
+#include "base/json_write.h"
 #include "event/event_json.h"
-#include "event/json_write.h"
 #include "proc/metrics.h"
 #include "service/service.h"
 

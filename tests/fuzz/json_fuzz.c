@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_scan.h"
 #include "event/event_json.h"
-#include "event/json_scan.h"
 #include "target.h"
 
 static void

@@ -33,7 +33,7 @@ CALLS = {
     "base/low.c": '#include "base/low.h"\nvoid two(void);\n'
                   "void\nlow(void)\n{\n\ttwo();\n}\n",
     "base/two.h": "void two(void);\n",
-    "base/two.c": '#pragma once\n#include "base/two.h"\nvoid low(void);\n'
+    "base/two.c": '#include "base/two.h"\nvoid low(void);\n'
                   "void\ntwo(void)\n{\n\tlow();\n}\n",
 }
 HEADLESS = {"base/two.c": "int two;\n"}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef CASSATA_EVENT_JSON_WRITE_H
-#define CASSATA_EVENT_JSON_WRITE_H
+#ifndef CASSATA_BASE_JSON_WRITE_H
+#define CASSATA_BASE_JSON_WRITE_H
 
 #include "base/buf.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef CASSATA_EVENT_JSON_SCAN_H
-#define CASSATA_EVENT_JSON_SCAN_H
+#ifndef CASSATA_BASE_JSON_SCAN_H
+#define CASSATA_BASE_JSON_SCAN_H
 
 #include "base/err.h"
 #include "base/slice.h"

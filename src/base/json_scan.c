@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "event/json_scan.h"
+#include "base/json_scan.h"
 
 #include <assert.h>
 #include <stdbool.h>

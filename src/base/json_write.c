@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "event/json_write.h"
+#include "base/json_write.h"
 
 #include <inttypes.h>
 
