@@ -13,10 +13,19 @@ int64_t clock_mono_ms(void);
 /* Milliseconds since 1970-01-01 UTC: only for what a client asked for. */
 int64_t clock_wall_ms(void);
 
+/* Both, of one moment as far as can be: who does not get the processor between
+ * the readings reads again. */
+struct clock_reading {
+	int64_t mono_ms, wall_ms;
+};
+
+struct clock_reading clock_read(void);
+
 /*
- * Replaces the source of clock_wall_ms, for tests of code that asks the time.
- * NULL restores the system's clock.
+ * Replace the sources, for tests of code that asks the time. NULL restores the
+ * system's clock.
  */
+void clock_mono_replace(int64_t (*mono_ms)(void));
 void clock_wall_replace(int64_t (*wall_ms)(void));
 
 #endif

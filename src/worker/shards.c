@@ -7,11 +7,6 @@
 #include "base/log.h"
 
 enum {
-	CLOCK_SKEW_MS = 1000, /* worth a line in the log */
-	/* Less is the measurement's error: applied, it would make the events of
-	 * a datastore on our own host early. */
-	CLOCK_NOISE_MS = 20,
-	CLOCK_STEP_MS = 50, /* more than two readings are apart */
 	SHORT_RENEW_MS = 1000,
 	AWAY_SLACK_MS = 2000,
 	LOOK_GAP_MS = 50, /* between looks since others changed something */
@@ -91,105 +86,40 @@ take_strays(struct worker *w)
 		w->lease_due_ms = clock_mono_ms();
 }
 
-/* The database's clock at that time, unless it was stepped; 0 for unknown. */
-static int64_t
-expected_ms(const struct worker *w, int64_t mono_ms)
-{
-	return w->base_ms == 0 ? 0 : w->base_ms + (mono_ms - w->base_mono_ms);
-}
-
 /* One that was started in an outage knows from the others when that began. */
 static void
-inherit_base(struct worker *w)
+inherit_clock(struct worker *w)
 {
 	int64_t mono_ms, offset_ms;
 
+	if (dbclock_is_known(&w->clock))
+		return;
 	scoreboard_last_turn(w->child->sb, &mono_ms, &offset_ms);
-	w->base_mono_ms = mono_ms;
-	w->base_ms = mono_ms == 0 ? 0 : mono_ms + offset_ms;
-}
-
-/*
- * The time by which leases of others end. When we could not renew ours in time,
- * others could not either, and may have results to write: until they are surely
- * back theirs are judged by the time of our last turn. At that time they had
- * two thirds of a lease left, so half of it is when to begin with that.
- */
-static int64_t
-judged_ms(struct worker *w, int64_t mono_ms)
-{
-	const struct config_datastore *store = &w->child->cfg->datastore;
-
-	if (w->base_ms == 0)
-		inherit_base(w);
-	if (w->base_ms != 0 &&
-	    mono_ms - w->base_mono_ms >= w->cfg->lease_ms / 2) {
-		w->lapsed_ms = w->base_ms;
-		w->lapsed_until_ms = mono_ms + w->cfg->lease_ms +
-				     store->connect_timeout_ms +
-				     store->timeout_ms;
-	}
-	return mono_ms < w->lapsed_until_ms ? w->lapsed_ms
-					    : expected_ms(w, mono_ms);
-}
-
-/*
- * After a step of the database's clock all leases look expired, or valid for
- * long. Until their owners have had the time to renew them they are judged by
- * the time as it was.
- */
-static void
-note_step(struct worker *w)
-{
-	struct scoreboard_slot *score = w->child->score;
-	int64_t mono_ms = clock_mono_ms(), now_ms = w->lease.now_ms;
-	int64_t least_ms = expected_ms(w, w->lease_sent_ms);
-	int64_t most_ms = expected_ms(w, mono_ms);
-
-	if (w->base_ms != 0 &&
-	    (now_ms < least_ms - CLOCK_SKEW_MS ||
-		now_ms > most_ms + w->base_error_ms + CLOCK_SKEW_MS)) {
-		if (w->stepped_ms == 0) {
-			log_warnx("the datastore's clock was stepped by %lld "
-				  "ms",
-			    (long long)(now_ms - most_ms));
-			w->stepped_ms = mono_ms;
-		}
-		if (mono_ms - w->stepped_ms < w->cfg->lease_ms)
-			return;
-	}
-	w->stepped_ms = 0;
-	w->base_ms = now_ms;
-	w->base_mono_ms = mono_ms;
-	/* A turn that waited for a lock may have asked before. */
-	w->base_error_ms = mono_ms - w->lease_sent_ms;
-	atomic_store(&score->turn_offset_ms, now_ms - mono_ms);
-	atomic_store(&score->turn_mono_ms, mono_ms);
+	if (mono_ms != 0)
+		dbclock_inherit(&w->clock, mono_ms + offset_ms, mono_ms);
 }
 
 static void
 note_clock(struct worker *w)
 {
-	int64_t offset_ms = llabs(w->lease.clock_offset_ms) < CLOCK_NOISE_MS
-				? 0
-				: w->lease.clock_offset_ms;
-	int64_t wall_offset_ms = clock_wall_ms() - clock_mono_ms();
+	struct scoreboard_slot *score = w->child->score;
+	struct clock_reading now = clock_read();
+	struct dbclock_news news = dbclock_answered(
+	    &w->clock, &now, w->lease.now_ms, w->lease.clock_offset_ms);
 
-	note_step(w);
-	/* A step during the turn has spoilt what that measured. */
-	if (llabs(wall_offset_ms - w->lease_wall_offset_ms) >= CLOCK_STEP_MS) {
-		w->lease_due_ms = clock_mono_ms();
-		return;
+	if (news.step_ms != 0)
+		log_warnx("the datastore's clock was stepped by %lld ms",
+		    (long long)news.step_ms);
+	if (news.is_base) {
+		atomic_store(
+		    &score->turn_offset_ms, w->lease.now_ms - now.mono_ms);
+		atomic_store(&score->turn_mono_ms, now.mono_ms);
 	}
-	w->wall_offset_ms = wall_offset_ms;
-	w->clock_offset_ms = offset_ms;
-	if (llabs(offset_ms) <= CLOCK_SKEW_MS) {
-		w->logged_skew_ms = 0;
-	} else if (llabs(offset_ms - w->logged_skew_ms) > CLOCK_SKEW_MS) {
+	if (news.spoilt)
+		w->lease_due_ms = now.mono_ms;
+	if (news.is_skewed)
 		log_warnx("the datastore's clock is %lld ms ahead of ours",
-		    (long long)offset_ms);
-		w->logged_skew_ms = offset_ms;
-	}
+		    (long long)w->clock.offset_ms);
 }
 
 /* Who has less than its share looks often: others may set some free. */
@@ -221,7 +151,6 @@ done(struct store_job *job)
 	lost = w->shards & ~w->lease.shards;
 	w->shards = w->lease.shards;
 	note_lapse(w, first);
-	w->n_leaps_renewed = w->n_leaps_sent;
 	w->lease_until_ms = w->lease_sent_ms + w->cfg->lease_ms;
 	w->lease_due_ms = w->lease_sent_ms + renew_ms(w);
 	note_clock(w);
@@ -385,55 +314,39 @@ list_away(struct worker *w, int64_t mono_ms)
 void
 shards_init(struct worker *w)
 {
+	const struct config_datastore *store = &w->child->cfg->datastore;
+	struct clock_reading now = clock_read();
+
 	w->lease_job.run = run;
 	w->lease_job.done = done;
 	w->lease_until_ms = INT64_MIN;
 	w->lease_due_ms = 0;
-	w->wall_offset_ms = clock_wall_ms() - clock_mono_ms();
-}
-
-/* Of our wall clock, since we last looked. Not to get the processor between the
- * readings is no step. */
-static int64_t
-unseen_step_ms(const struct worker *w)
-{
-	int64_t before_ms, wall_ms, after_ms = clock_mono_ms();
-	int tries = 0;
-
-	do {
-		before_ms = after_ms;
-		wall_ms = clock_wall_ms();
-		after_ms = clock_mono_ms();
-	} while (after_ms - before_ms >= CLOCK_STEP_MS / 2 && ++tries < 10);
-	return wall_ms - after_ms - w->wall_offset_ms;
+	dbclock_init(&w->clock, w->cfg->lease_ms,
+	    store->connect_timeout_ms + store->timeout_ms, &now);
 }
 
 bool
 shards_open(const struct worker *w)
 {
 	return !w->lapsed && clock_mono_ms() < w->lease_until_ms &&
-	       w->n_leaps == w->n_leaps_renewed;
+	       dbclock_is_sure(&w->clock);
 }
 
 bool
 shards_leapt(const struct worker *w)
 {
-	return unseen_step_ms(w) >= CLOCK_STEP_MS;
+	struct clock_reading now = clock_read();
+
+	return dbclock_leapt(&w->clock, &now);
 }
 
 void
 shards_check_clock(struct worker *w)
 {
-	int64_t mono_ms = clock_mono_ms();
-	int64_t step_ms = unseen_step_ms(w);
+	struct clock_reading now = clock_read();
 
-	if (llabs(step_ms) < CLOCK_STEP_MS)
-		return;
-	if (step_ms > 0)
-		w->n_leaps++;
-	w->wall_offset_ms += step_ms;
-	w->clock_offset_ms -= step_ms;
-	w->lease_due_ms = mono_ms;
+	if (dbclock_check_step(&w->clock, &now))
+		w->lease_due_ms = now.mono_ms;
 }
 
 void
@@ -464,7 +377,8 @@ shards_due(struct worker *w, int64_t mono_ms)
 void
 shards_submit(struct worker *w)
 {
-	int64_t mono_ms = clock_mono_ms();
+	struct clock_reading now = clock_read();
+	int64_t mono_ms = now.mono_ms;
 
 	if (list_known(w) == -1)
 		return; /* again on the next turn of the loop */
@@ -472,6 +386,7 @@ shards_submit(struct worker *w)
 		w->in_doubt = true;
 		w->sweep_ms = mono_ms + SWEEP_MS;
 	}
+	inherit_clock(w);
 	w->lease = (struct store_lease_turn){
 	    .owner = w->owner,
 	    .lease_ms = w->cfg->lease_ms,
@@ -483,10 +398,8 @@ shards_submit(struct worker *w)
 	    .away = w->away,
 	    .n_away = list_away(w, mono_ms),
 	    .max_attempts = w->cfg->retry.max_retries + 1,
-	    .expected_now_ms = judged_ms(w, mono_ms),
+	    .expected_now_ms = dbclock_ask(&w->clock, &now),
 	};
-	w->n_leaps_sent = w->n_leaps;
 	w->lease_sent_ms = mono_ms;
-	w->lease_wall_offset_ms = clock_wall_ms() - w->lease_sent_ms;
 	worker_submit(w, &w->lease_job);
 }

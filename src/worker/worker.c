@@ -22,7 +22,7 @@ enum {
 int64_t
 worker_now_ms(const struct worker *w)
 {
-	return clock_wall_ms() + w->clock_offset_ms;
+	return dbclock_now_ms(&w->clock, clock_wall_ms());
 }
 
 /* ---- what is in memory ---- */
@@ -133,8 +133,8 @@ tell_want(struct worker *w, const struct delivery *d)
 /* ---- shares ---- */
 
 static void
-defer(struct worker *w, struct delivery *d, struct share *share,
-    int64_t mono_ms)
+defer(
+    struct worker *w, struct delivery *d, struct share *share, int64_t mono_ms)
 {
 	metric_add(w->child->score, METRIC_EVENTS_DEFERRED, 1);
 	release(w, d, worker_now_ms(w) + share_defer_ms(share, mono_ms));
@@ -488,9 +488,9 @@ tick(void *arg)
 		dispatch(w, mono_ms);
 	}
 	submit_next(w, mono_ms);
-	loop_timer_set(w->timer,
-	    min_ms(min_ms(TIMER_MAX_MS, next_shed_ms(w, mono_ms)),
-		min_ms(next_job_ms(w, mono_ms), next_start_ms(w))));
+	loop_timer_set(
+	    w->timer, min_ms(min_ms(TIMER_MAX_MS, next_shed_ms(w, mono_ms)),
+			  min_ms(next_job_ms(w, mono_ms), next_start_ms(w))));
 }
 
 static void
@@ -599,10 +599,11 @@ open_parts(struct worker *w, struct err *err)
 	    .lookup_share = share_of(w, cfg->max_lookups),
 	    .max_header_bytes = (size_t)cfg->max_response_header_bytes,
 	    /* Chunks of one byte have six, and records of TLS some, too. */
-	    .max_received_bytes =
-		(uint64_t)cfg->max_response_header_bytes +
-		(uint64_t)cfg->max_response_bytes * 8 + RECEIVED_SLACK_BYTES,
-	    .own_listeners = {w->child->own_listeners, w->child->n_own_listeners},
+	    .max_received_bytes = (uint64_t)cfg->max_response_header_bytes +
+				  (uint64_t)cfg->max_response_bytes * 8 +
+				  RECEIVED_SLACK_BYTES,
+	    .own_listeners = {w->child->own_listeners,
+		w->child->n_own_listeners},
 	    /* Alone we note more than what is parsed. */
 	    .parsed_row_id = w->child->alone ? NULL : &w->child->score->note,
 	};
@@ -645,8 +646,7 @@ init_shares(struct worker *w)
 	const struct config_worker *cfg = w->cfg;
 	unsigned share = share_of(w, cfg->max_deliveries);
 
-	shares_init(
-	    &w->apps, share, (unsigned)cfg->max_deliveries, false);
+	shares_init(&w->apps, share, (unsigned)cfg->max_deliveries, false);
 	shares_init(&w->hosts, cap_of(cfg->max_deliveries_per_host, share),
 	    (unsigned)cfg->max_queued_per_host, true);
 	shares_init(&w->addresses,
@@ -680,7 +680,7 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	    .retry = &cfg->retry,
 	    .max_response_bytes = (size_t)cfg->max_response_bytes,
 	    .response_bytes_kept = (size_t)cfg->response_bytes_kept,
-	    .clock_offset_ms = &w->clock_offset_ms,
+	    .clock_offset_ms = &w->clock.offset_ms,
 	    .may_send = worker_may_send,
 	    .may_connect = may_connect,
 	};

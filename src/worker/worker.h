@@ -10,6 +10,7 @@
 #include "proc/child.h"
 #include "store/store_thread.h"
 #include "worker/batch.h"
+#include "worker/dbclock.h"
 #include "worker/delivery.h"
 #include "worker/share.h"
 #include "worker/transport.h"
@@ -48,7 +49,7 @@ struct worker {
 	struct delivery_queue results; /* finished, to be written */
 	size_t n_results;
 	int64_t oldest_result_ms; /* monotonic */
-	int64_t told_want_ms;	  /* monotonic: last line about what is short */
+	int64_t told_want_ms;     /* monotonic: last line about what is short */
 
 	/* Leases. */
 	uint64_t owner;  /* our token, of our master */
@@ -72,20 +73,7 @@ struct worker {
 	int64_t *known; /* row ids we hold, sorted */
 	size_t n_known, cap_known;
 	int64_t lease_sent_ms;
-	int64_t lease_wall_offset_ms; /* wall_offset_ms at that time */
-
-	/* Clocks. */
-	int64_t clock_offset_ms; /* database's minus our wall clock */
-	int64_t logged_skew_ms;
-	int64_t wall_offset_ms; /* our wall minus our monotonic clock */
-	/* Steps forward of our wall clock: seen, and before the last lease turn
-	 * was sent, and before the last that went well was. */
-	unsigned n_leaps, n_leaps_sent, n_leaps_renewed;
-	int64_t base_ms, base_mono_ms; /* the database's and our monotonic */
-	int64_t base_error_ms; /* so much older base_ms may be, at most */
-	int64_t stepped_ms;    /* monotonic: the database's was seen to step */
-	/* The database's, by which others' leases are judged until then. */
-	int64_t lapsed_ms, lapsed_until_ms;
+	struct dbclock clock;
 
 	/* Results and claims. */
 	struct batch batch;
