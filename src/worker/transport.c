@@ -519,6 +519,18 @@ may_connect_to(
 	return may_connect(transfer, ip);
 }
 
+/*
+ * The connection that it was sent over has ended, and it goes over another one:
+ * libcurl fills its buffer once for a transfer, so that the error which counts
+ * is told by its code alone.
+ */
+static void
+forget_error(struct transfer *transfer)
+{
+	if (transfer->sent)
+		transfer->error[0] = '\0';
+}
+
 /* libcurl: the connection stands, the request is about to be sent. */
 static int
 ask_before_request(void *arg, char *primary_ip, char *local_ip,
@@ -528,6 +540,7 @@ ask_before_request(void *arg, char *primary_ip, char *local_ip,
 
 	(void)local_port;
 	note_transfer(transfer);
+	forget_error(transfer);
 	transfer->fault = FAULT_NONE;
 	transfer->refusal = connection_refusal(primary_ip, primary_port,
 	    local_ip, &transfer->transport->config.own_listeners);
@@ -572,6 +585,7 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 
 	(void)purpose;
 	end_lookup(transfer);
+	forget_error(transfer);
 	if (refusal != NULL) {
 		transfer->refusal = refusal;
 		transfer->fault = FAULT_ADDRESS;
