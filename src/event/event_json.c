@@ -585,6 +585,9 @@ enum event_json_result
 event_from_json(char *body, size_t len, struct buf *scratch, struct event *ev,
     struct err *err, struct field_errors *errors)
 {
+	static const struct slice
+	    json_type = SLICE_INIT("Content-Type: application/json\n"),
+	    text_type = SLICE_INIT("Content-Type: text/plain; charset=utf-8\n");
 	/* cppcheck-suppress ctuuninitvar ; errors is ours to initialise */
 	struct reader r = {ev, scratch, errors};
 	struct json_value value;
@@ -596,11 +599,14 @@ event_from_json(char *body, size_t len, struct buf *scratch, struct event *ev,
 
 	*ev = (struct event){
 	    .method = SLICE_LITERAL("POST"),
-	    .headers = SLICE_LITERAL("Content-Type: application/json\n"),
+	    .headers = json_type,
 	};
 	if (value.type == JSON_OBJECT)
 		read_members(&r, &value);
 	else
 		bad(errors, "", "must be an object");
+	/* A string is delivered as its text, which is no JSON. */
+	if (ev->headers.p == json_type.p && ev->body_is_text)
+		ev->headers = text_type;
 	return errors->total == 0 ? EVENT_JSON_OK : EVENT_JSON_INVALID;
 }

@@ -89,7 +89,7 @@ is_header(struct slice line, const char *name)
 }
 
 struct seen {
-	bool content_type, user_agent, connection_auth;
+	bool accept, content_type, user_agent, connection_auth;
 };
 
 /* Schemes that authenticate the connection, not the request (RFC 4559 6). */
@@ -126,6 +126,7 @@ add_event_headers(struct delivery *d, struct buf *line, struct seen *seen)
 		size_t len = lf == NULL ? rest.len : (size_t)(lf - rest.p);
 		struct slice text = slice_trim(slice_of(rest.p, len));
 
+		seen->accept |= is_header(text, "Accept");
 		seen->content_type |= is_header(text, "Content-Type");
 		seen->user_agent |= is_header(text, "User-Agent");
 		seen->connection_auth |= is_connection_auth(text);
@@ -174,7 +175,9 @@ add_headers(struct delivery *d, struct buf *line)
 	if (!seen.user_agent &&
 	    add_line(d, "User-Agent: cassata/" CASSATA_VERSION) == -1)
 		return -1;
-	/* No name and no value: libcurl adds none of its own. */
+	/* No value: libcurl adds none of its own. */
+	if (!seen.accept && add_line(d, "Accept:") == -1)
+		return -1;
 	if (!seen.content_type && add_line(d, "Content-Type:") == -1)
 		return -1;
 	return add_line(d, "Expect:");

@@ -96,11 +96,22 @@ def test_default_headers(daemon, sink, name):
     assert arrived.header("Cassata-Application-Id") == "app"
     assert unquote(arrived.header("Cassata-Event-Id")) == name
     assert arrived.header("Cassata-Attempt") == "1"
+    assert arrived.header("Accept") is None
+
+
+def test_default_type_of_a_string(daemon, sink, name):
+    """Its text is what is sent, and that is no JSON."""
+    post_raw(daemon, sink, name, b'"text"')
+    assert arrival(sink, name).header("Content-Type") == (
+        "text/plain; charset=utf-8")
+    assert daemon.event(name)["request-headers"] == [
+        "Content-Type: text/plain; charset=utf-8"]
 
 
 def test_request_headers(daemon, sink, name):
     headers = ["X-One: 1", "x-two:2", "X-Three:   with  spaces  ", "X-Empty:",
-               "Authorization: Bearer a:b;c", "X-Utf: é", "X-One: again"]
+               "Authorization: Bearer a:b;c", "X-Utf: é", "X-One: again",
+               "Accept: text/html"]
     post_raw(daemon, sink, name, b"1", **{"request-headers": headers})
     arrived = arrival(sink, name)
     assert [v for n, v in arrived.headers if n == "X-One"] == ["1", "again"]
@@ -110,6 +121,7 @@ def test_request_headers(daemon, sink, name):
     assert arrived.header("Authorization") == "Bearer a:b;c"
     assert arrived.header("X-Utf").encode("latin-1").decode() == "é"
     assert arrived.header("Content-Type") is None
+    assert arrived.header("Accept") == "text/html"
     assert arrived.header("Cassata-Attempt") == "1"
 
 
@@ -150,6 +162,20 @@ def test_kept_connection_ends(launch, sink, end):
     assert [(a.header("Cassata-Event-Id"), a.header("Cassata-Attempt"))
             for a in sink.arrivals("/e")] == [
                 ("e0", "1"), ("e1", "1"), ("e1", "1")]
+
+
+def test_error_of_the_second_connection(launch, sink):
+    """The request went over a kept connection, that ended, and over another
+    one: what counts is how that one failed."""
+    c = launch(worker={"numWorkerThreads": 1, "httpRetryCount": 0,
+                       "deliveryTimeout": "1s"})
+    sink.on("/e", 200, Reply(None, end="reset"), Reply(None, delay=60))
+    c.schedule("e0", sink.url("/e"))
+    c.wait_state("e0", "COMPLETED")
+    c.schedule("e1", sink.url("/e"))
+    error = c.wait_state("e1", "FAILED")["last-error"]
+    assert len(sink.arrivals("/e")) == 3
+    assert "reset" not in error and "time" in error.lower(), error
 
 
 # ---- what the answer leads to ----

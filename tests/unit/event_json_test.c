@@ -125,6 +125,9 @@ START_TEST(test_defaults)
 	ck_assert_int_eq(read_with("event", "1"), EVENT_JSON_OK);
 	expect_slice(ev.method, "POST");
 	expect_slice(ev.headers, "Content-Type: application/json\n");
+	ck_assert_int_eq(read_with("event", "\"text\""), EVENT_JSON_OK);
+	expect_slice(
+	    ev.headers, "Content-Type: text/plain; charset=utf-8\n");
 	ck_assert_int_eq(read_with("request-headers", "[ ]"), EVENT_JSON_OK);
 	expect_slice(ev.headers, "");
 }
