@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/ascii.h"
+
 struct scanner {
 	const char *p; /* next byte; where it went wrong, after a failure */
 	const char *end;
@@ -26,12 +28,6 @@ static bool
 is_space(char c)
 {
 	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
-static bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
 }
 
 static void
@@ -59,16 +55,11 @@ hex4(const char *p, const char *end)
 	if (end - p < 4)
 		return -1;
 	for (int i = 0; i < 4; i++) {
-		char c = p[i];
+		int value = hex_value(p[i]);
 
-		if (is_digit(c))
-			code = code * 16 + (c - '0');
-		else if (c >= 'a' && c <= 'f')
-			code = code * 16 + (c - 'a' + 10);
-		else if (c >= 'A' && c <= 'F')
-			code = code * 16 + (c - 'A' + 10);
-		else
+		if (value == -1)
 			return -1;
+		code = code * 16 + value;
 	}
 	return code;
 }

@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/slice.h"
 
-static unsigned char
-lower(char c)
-{
-	/* Not tolower(3): it follows the locale. */
-	return (unsigned char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-}
+#include "base/ascii.h"
 
 bool
 slice_ieq(struct slice a, struct slice b)
@@ -14,16 +9,10 @@ slice_ieq(struct slice a, struct slice b)
 	if (a.len != b.len)
 		return false;
 	for (size_t i = 0; i < a.len; i++) {
-		if (lower(a.p[i]) != lower(b.p[i]))
+		if (to_lower(a.p[i]) != to_lower(b.p[i]))
 			return false;
 	}
 	return true;
-}
-
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
 }
 
 struct slice

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/check.h"
 #include "base/slice.h"
 
@@ -203,7 +204,7 @@ config_key_target(const struct config_key *key, struct config *cfg)
 static const char *
 parse_digits(const char *p, int64_t *number, int64_t *scale, bool *beyond)
 {
-	for (; isdigit((unsigned char)*p); p++) {
+	for (; is_digit(*p); p++) {
 		*beyond |= __builtin_mul_overflow(*number, 10, number);
 		*beyond |= __builtin_add_overflow(*number, *p - '0', number);
 		*beyond |= __builtin_mul_overflow(*scale, 10, scale);
@@ -226,7 +227,7 @@ parse_number(const char *text, const struct unit *units, int64_t *value)
 	if (p == start)
 		return -1;
 	scale = 1;
-	if (p[0] == '.' && isdigit((unsigned char)p[1]))
+	if (p[0] == '.' && is_digit(p[1]))
 		p = parse_digits(p + 1, &number, &scale, &beyond);
 	while (units->name != NULL && strcmp(units->name, p) != 0)
 		units++;

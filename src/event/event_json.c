@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/check.h"
 #include "base/json_scan.h"
 
@@ -43,18 +44,11 @@ is_control(char c)
 	return (unsigned char)c < 0x20 || c == 0x7f;
 }
 
-static bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 /* Letters, digits and the given marks; never NUL, unlike strchr(3) alone. */
 static bool
 is_alnum_or(char c, const char *marks)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       is_digit(c) || (c != '\0' && strchr(marks, c) != NULL);
+	return is_alnum(c) || (c != '\0' && strchr(marks, c) != NULL);
 }
 
 static bool

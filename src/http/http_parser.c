@@ -10,6 +10,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/ascii.h"
+
 enum {
 	METHOD_MAX = 32,
 	LEADING_MAX = 8, /* bytes of empty lines before the request line */
@@ -85,30 +87,6 @@ skip(const char *buf, size_t at, size_t end, unsigned class)
 	while (at < end && classes[(unsigned char)buf[at]] & class)
 		at++;
 	return at;
-}
-
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static int
-hex_value(char c)
-{
-	if (is_digit(c))
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
 }
 
 static bool

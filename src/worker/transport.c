@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/ascii.h"
 #include "base/clock.h"
 #include "worker/share.h"
 
@@ -635,12 +636,6 @@ has_strange_coding(struct slice line)
 	    slice_trim(slice_of(line.p + name.len, line.len - name.len));
 	return !slice_ieq(value, SLICE_LITERAL("chunked")) &&
 	       !slice_ieq(value, SLICE_LITERAL("identity"));
-}
-
-static bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
 }
 
 /*
