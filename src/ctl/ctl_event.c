@@ -11,6 +11,7 @@
 #include <json-c/json.h>
 
 #include "base/clock.h"
+#include "base/percent.h"
 #include "http/http_response.h"
 #include "proc/control_client.h"
 #include "proc/control_proto.h"
@@ -367,9 +368,9 @@ event_by_ids(struct ctl *ctl, const struct event_options *options,
 	buf_init(&url, URL_MAX_BYTES);
 	begin_url(ctl, options, &url);
 	buf_append_string(&url, path);
-	http_percent_encode(&url, slice_from_string(ctl->argv[0]));
+	percent_encode(&url, slice_from_string(ctl->argv[0]));
 	buf_append_char(&url, '/');
-	http_percent_encode(&url, slice_from_string(ctl->argv[1]));
+	percent_encode(&url, slice_from_string(ctl->argv[1]));
 	if (buf_append_char(&url, '\0') == -1)
 		status = ctl_fail(ctl, "the ids are too long");
 	else

@@ -791,29 +791,3 @@ http_request_header(const struct http_request *req, const char *name)
 	}
 	return NULL;
 }
-
-int
-http_percent_decode(struct slice s, char *out, size_t *out_len)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < s.len; i++) {
-		char c = s.p[i];
-
-		if (c == '%') {
-			int high, low;
-
-			if (s.len - i < 3)
-				return -1;
-			high = hex_value(s.p[i + 1]);
-			low = hex_value(s.p[i + 2]);
-			if (high == -1 || low == -1)
-				return -1;
-			c = (char)(high << 4 | low);
-			i += 2;
-		}
-		out[n++] = c;
-	}
-	*out_len = n;
-	return 0;
-}

@@ -98,9 +98,4 @@ enum http_result http_parse(struct http_parser *parser, char *buf, size_t len,
 const struct http_header *http_request_header(
     const struct http_request *req, const char *name);
 
-/*
- * Percent-decodes s into out (at least s.len bytes). 0, or -1 for a bad escape.
- */
-int http_percent_decode(struct slice s, char *out, size_t *out_len);
-
 #endif

@@ -126,28 +126,3 @@ http_reason(int status)
 	}
 	return "Unknown";
 }
-
-static bool
-is_unreserved(char c)
-{
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	       (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
-	       c == '~';
-}
-
-int
-http_percent_encode(struct buf *out, struct slice s)
-{
-	static const char hex[] = "0123456789ABCDEF";
-
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (is_unreserved(s.p[i]))
-			buf_append_char(out, s.p[i]);
-		else
-			buf_append(
-			    out, (char[]){'%', hex[c >> 4], hex[c & 15]}, 3);
-	}
-	return out->failed ? -1 : 0;
-}

@@ -30,7 +30,4 @@ int http_response_write(
 /* "Not Found"; "Unknown" for a code we never send. Static text. */
 const char *http_reason(int status);
 
-/* Appends s with every byte outside RFC 3986 unreserved as %XX. 0 or -1. */
-int http_percent_encode(struct buf *out, struct slice s);
-
 #endif

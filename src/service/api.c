@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/json_write.h"
+#include "base/percent.h"
 #include "event/event_json.h"
 #include "proc/metrics.h"
 #include "service/service.h"
@@ -174,9 +175,9 @@ set_location(struct exchange *x)
 {
 	buf_reset(&x->scratch);
 	buf_append_string(&x->scratch, "/cassata/status/");
-	http_percent_encode(&x->scratch, x->app);
+	percent_encode(&x->scratch, x->app);
 	buf_append_char(&x->scratch, '/');
-	http_percent_encode(&x->scratch, x->id);
+	percent_encode(&x->scratch, x->id);
 	if (!x->scratch.failed)
 		x->res.location = buf_slice(&x->scratch);
 }
@@ -625,8 +626,8 @@ read_ids(struct exchange *x, struct slice rest)
 	id = slice_of(slash + 1, rest.len - app.len - 1);
 	if (memchr(id.p, '/', id.len) != NULL || rest.len > x->scratch.cap)
 		return IDS_UNKNOWN;
-	if (http_percent_decode(app, x->scratch.p, &app_len) == -1 ||
-	    http_percent_decode(id, x->scratch.p + app_len, &id_len) == -1)
+	if (percent_decode(app, x->scratch.p, &app_len) == -1 ||
+	    percent_decode(id, x->scratch.p + app_len, &id_len) == -1)
 		return IDS_BAD;
 	x->scratch.len = app_len + id_len;
 	x->app = slice_of(x->scratch.p, app_len);

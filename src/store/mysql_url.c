@@ -8,38 +8,21 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/percent.h"
 #include "base/slice.h"
 
 enum { DEFAULT_PORT = 3306, NAME_MAX_BYTES = 64 };
 
-static int
-hex_digit(char c)
-{
-	const char *digits = "0123456789abcdef0123456789ABCDEF";
-	const char *at = c == '\0' ? NULL : strchr(digits, c);
-
-	return at == NULL ? -1 : (int)((at - digits) % 16);
-}
-
 /* In place. 0, or -1 for a malformed escape or a NUL byte. */
 static int
-percent_decode(char *text)
+decode(char *text)
 {
-	char *to = text;
+	size_t len;
 
-	for (const char *from = text; *from != '\0'; from++) {
-		if (*from == '%') {
-			int high = hex_digit(from[1]);
-			int low = high < 0 ? -1 : hex_digit(from[2]);
-
-			if (low < 0 || high + low == 0)
-				return -1;
-			*to++ = (char)(high * 16 + low);
-			from += 2;
-		} else
-			*to++ = *from;
-	}
-	*to = '\0';
+	if (percent_decode(slice_from_string(text), text, &len) == -1 ||
+	    memchr(text, '\0', len) != NULL)
+		return -1;
+	text[len] = '\0';
 	return 0;
 }
 
@@ -79,7 +62,7 @@ parse_host(char *text, struct mysql_url *url, struct err *err)
 		*end = '\0';
 	} else
 		port = cut(text, strchr(text, ':'));
-	if (percent_decode(text) == -1)
+	if (decode(text) == -1)
 		return err_set(err, "bad %% escape in the host of the URL");
 	url->host = *text == '\0' ? NULL : text;
 	return port == NULL ? 0 : parse_port(port, url, err);
@@ -90,8 +73,8 @@ parse_user(char *text, struct mysql_url *url, struct err *err)
 {
 	char *password = cut(text, strchr(text, ':'));
 
-	if (percent_decode(text) == -1 ||
-	    (password != NULL && percent_decode(password) == -1))
+	if (decode(text) == -1 ||
+	    (password != NULL && decode(password) == -1))
 		return err_set(
 		    err, "bad %% escape in the user or password of the URL");
 	url->user = *text == '\0' ? NULL : text;
@@ -105,7 +88,7 @@ parse_query(char *text, struct mysql_url *url, struct err *err)
 	static const char key[] = "socket=";
 
 	if (strncmp(text, key, strlen(key)) != 0 || strchr(text, '&') != NULL ||
-	    percent_decode(text) == -1 || text[strlen(key)] != '/')
+	    decode(text) == -1 || text[strlen(key)] != '/')
 		return err_set(err,
 		    "only ?socket=/PATH may follow the database in the URL");
 	url->socket = text + strlen(key);
@@ -121,7 +104,7 @@ parse_parts(char *text, struct mysql_url *url, struct err *err)
 	char *host = cut(text, strrchr(text, '@'));
 
 	if (name == NULL || *name == '\0' || strchr(name, '/') != NULL ||
-	    percent_decode(name) == -1 || strlen(name) > NAME_MAX_BYTES)
+	    decode(name) == -1 || strlen(name) > NAME_MAX_BYTES)
 		return err_set(err, "the URL needs a database name: "
 				    "mysql://user:password@host:port/name");
 	url->name = name;

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/percent.h"
 #include "event/outcome.h"
 #include "http/http_response.h"
 
@@ -153,7 +154,7 @@ add_id(struct delivery *d, struct buf *line, const char *name, struct slice id)
 {
 	buf_reset(line);
 	buf_printf(line, "%s: ", name);
-	http_percent_encode(line, id);
+	percent_encode(line, id);
 	return add_buf(d, line);
 }
 

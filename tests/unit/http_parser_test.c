@@ -680,39 +680,6 @@ START_TEST(test_whom_it_is_from)
 }
 END_TEST
 
-static const struct {
-	struct slice in;
-	int result;
-	struct slice out;
-} escapes[] = {
-    {SLICE_INIT(""), 0, SLICE_INIT("")},
-    {SLICE_INIT("a+b~"), 0, SLICE_INIT("a+b~")},
-    {SLICE_INIT("%41%7a%2F"), 0, SLICE_INIT("Az/")},
-    {SLICE_INIT("%2f%c3%A4%00"), 0, SLICE_INIT("/\xc3\xa4\0")},
-    {SLICE_INIT("%2541"), 0, SLICE_INIT("%41")},
-    {SLICE_INIT("%"), -1, {NULL, 0}},
-    {SLICE_INIT("a%4"), -1, {NULL, 0}},
-    {SLICE_INIT("%4g"), -1, {NULL, 0}},
-    {SLICE_INIT("%g4"), -1, {NULL, 0}},
-    {SLICE_INIT("%%41"), -1, {NULL, 0}},
-    {SLICE_INIT("%+1"), -1, {NULL, 0}},
-};
-
-START_TEST(test_percent_decode)
-{
-	struct slice in = escapes[_i].in;
-	char *bytes = copy(in.p, in.len);
-	size_t len = 0;
-
-	ck_assert_int_eq(
-	    http_percent_decode(slice_of(bytes, in.len), bytes, &len),
-	    escapes[_i].result);
-	if (escapes[_i].result == 0)
-		ck_assert(slice_eq(slice_of(bytes, len), escapes[_i].out));
-	free(bytes);
-}
-END_TEST
-
 int
 main(void)
 {
@@ -728,7 +695,6 @@ main(void)
 	tcase_add_loop_test(tc, test_huge_lengths, 0, 2);
 	tcase_add_test(tc, test_find_header);
 	tcase_add_test(tc, test_whom_it_is_from);
-	tcase_add_loop_test(tc, test_percent_decode, 0, COUNT(escapes));
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);

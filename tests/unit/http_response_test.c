@@ -189,35 +189,6 @@ START_TEST(test_reason)
 }
 END_TEST
 
-static const struct {
-	struct slice in;
-	const char *out;
-} escapes[] = {
-    {SLICE_INIT(""), ""},
-    {SLICE_INIT("AZaz09-._~"), "AZaz09-._~"},
-    {SLICE_INIT("a/b c%"), "a%2Fb%20c%25"},
-    {SLICE_INIT("\0\x7f\x80\xff\r\n"), "%00%7F%80%FF%0D%0A"},
-    {SLICE_INIT("@[`{:;,?#&=+'()*!$"),
-	"%40%5B%60%7B%3A%3B%2C%3F%23%26%3D%2B%27%28%29%2A%21%24"},
-};
-
-START_TEST(test_percent_encode)
-{
-	struct buf out;
-
-	buf_init(&out, 4096);
-	buf_append_char(&out, '/');
-	ck_assert_int_eq(http_percent_encode(&out, escapes[_i].in), 0);
-	buf_consume(&out, 1);
-	check_bytes(&out, escapes[_i].out);
-	buf_free(&out);
-
-	buf_init(&out, 2);
-	ck_assert_int_eq(http_percent_encode(&out, SLICE_LITERAL("/")), -1);
-	buf_free(&out);
-}
-END_TEST
-
 int
 main(void)
 {
@@ -232,7 +203,6 @@ main(void)
 	tcase_add_test(tc, test_date);
 	tcase_add_test(tc, test_date_in_locale);
 	tcase_add_test(tc, test_reason);
-	tcase_add_loop_test(tc, test_percent_encode, 0, COUNT(escapes));
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);
