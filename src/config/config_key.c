@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "base/ascii.h"
 #include "base/check.h"
 #include "base/slice.h"
+#include "base/words.h"
 
 enum { NAME_MAX_LEN = 40 };
 
@@ -458,55 +458,21 @@ config_key_set_default(
 	return 0;
 }
 
-/* Edits that make one word of the other, in any case; SIZE_MAX: not short. */
-static size_t
-distance(const char *a, const char *b)
-{
-	size_t row[NAME_MAX_LEN + 1], len_a = strlen(a), len_b = strlen(b);
-
-	if (len_a > NAME_MAX_LEN || len_b > NAME_MAX_LEN)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= len_b; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= len_a; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= len_b; j++) {
-			bool same = tolower((unsigned char)a[i - 1]) ==
-				    tolower((unsigned char)b[j - 1]);
-			size_t best = diagonal + (same ? 0 : 1);
-
-			diagonal = row[j];
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			row[j] = best;
-		}
-	}
-	return row[len_b];
-}
-
 const char *
 config_key_nearest(const char *section, const char *name)
 {
-	size_t limit = (strlen(name) + 2) / 3, found;
-	const char *best = NULL, *candidate;
+	struct words_guess guess;
 
+	words_guess_init(&guess, slice_from_string(name));
 	for (size_t i = 0; i < N_KEYS; i++) {
 		const struct config_key *key = &config_keys[i];
 
-		if (section != NULL && strcmp(key->section, section) != 0)
-			continue;
-		candidate = section == NULL ? key->section : key->name;
-		found = distance(name, candidate);
-		if (found <= limit && (best == NULL || found < limit)) {
-			best = candidate;
-			limit = found;
-		}
+		if (section == NULL)
+			words_guess_offer(&guess, key->section);
+		else if (strcmp(key->section, section) == 0)
+			words_guess_offer(&guess, key->name);
 	}
-	return best;
+	return guess.meant;
 }
 
 const struct config_key *

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/ascii.h"
-#include "base/check.h"
 #include "base/json_scan.h"
+#include "base/words.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
@@ -450,53 +450,6 @@ static const struct member {
     {SLICE_INIT("request-headers"), "/request-headers", false, read_headers},
 };
 
-/* Levenshtein's, for names shorter than the rows. */
-static size_t
-edit_distance(struct slice a, struct slice b)
-{
-	size_t row[32];
-
-	check(b.len < COUNT(row));
-	for (size_t j = 0; j <= b.len; j++)
-		row[j] = j;
-	for (size_t i = 0; i < a.len; i++) {
-		size_t diagonal = row[0]++;
-
-		for (size_t j = 0; j < b.len; j++) {
-			size_t best = diagonal + (a.p[i] != b.p[j]);
-
-			diagonal = row[j + 1];
-			if (best > diagonal + 1)
-				best = diagonal + 1;
-			if (best > row[j] + 1)
-				best = row[j] + 1;
-			row[j + 1] = best;
-		}
-	}
-	return row[b.len];
-}
-
-/* The member that was probably meant, or NULL. */
-static const struct member *
-nearest_member(struct slice name)
-{
-	const struct member *nearest = NULL;
-	size_t least = SIZE_MAX;
-
-	if (name.len > 32)
-		return NULL;
-	for (size_t i = 0; i < COUNT(members); i++) {
-		size_t limit = members[i].name.len < 6 ? 2 : 3;
-		size_t distance = edit_distance(name, members[i].name);
-
-		if (distance <= limit && distance < least) {
-			least = distance;
-			nearest = &members[i];
-		}
-	}
-	return nearest;
-}
-
 /* RFC 6901, cut between characters. NUL, which C text can't hold, is U+FFFD. */
 static void
 pointer_to(struct slice name, char *pointer, size_t size)
@@ -525,7 +478,7 @@ pointer_to(struct slice name, char *pointer, size_t size)
 static void
 unknown_member(struct reader *r, struct slice name)
 {
-	const struct member *nearest;
+	struct words_guess guess;
 	char pointer[sizeof(r->errors->list[0].pointer)];
 
 	/* A body has room for many of them, and guessing takes its time. */
@@ -533,13 +486,15 @@ unknown_member(struct reader *r, struct slice name)
 		r->errors->total++;
 		return;
 	}
-	nearest = nearest_member(name);
+	words_guess_init(&guess, name);
+	for (size_t i = 0; i < COUNT(members); i++)
+		words_guess_offer(&guess, members[i].name.p);
 	pointer_to(name, pointer, sizeof(pointer));
-	if (nearest == NULL)
+	if (guess.meant == NULL)
 		bad(r->errors, pointer, "unknown member");
 	else
 		bad(r->errors, pointer, "unknown member; did you mean %s?",
-		    nearest->name.p);
+		    guess.meant);
 }
 
 static void
