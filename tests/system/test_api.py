@@ -314,7 +314,8 @@ def test_event_document_defaults(daemon, name):
     daemon.post(an_event(name, event="a \"text\"\n\u00e9"))
     document = daemon.event(name, "api")
     assert document["method"] == "POST"
-    assert document["request-headers"] == ["Content-Type: application/json"]
+    assert document["request-headers"] == [
+        "Content-Type: text/plain; charset=utf-8"]
     assert document["event"] == "a \"text\"\n\u00e9"
 
 
