@@ -112,18 +112,29 @@ expect(struct http_parser *p, const char *buf, char c)
 	return 0;
 }
 
-/*
- * host [":" port] of RFC 3986; a name may not hold a comma, which would make
- * it look like two.
- */
+/* Where a registered name ends (RFC 3986, 3.2.2); 0 for a bad escape. It may
+ * not hold a comma, which would make it look like two. */
+static size_t
+skip_name(struct slice host)
+{
+	size_t end = skip(host.p, 0, host.len, IN_HOST);
+
+	for (size_t i = 0; i < end; i++) {
+		if (host.p[i] == '%' &&
+		    (end - i < 3 || hex_value(host.p[i + 1]) == -1 ||
+			hex_value(host.p[i + 2]) == -1))
+			return 0;
+	}
+	return end;
+}
+
+/* host [":" port] of RFC 3986, of which http needs a host that is not empty. */
 static bool
 host_is_valid(struct slice host)
 {
 	size_t i = 0;
 
-	if (host.len == 0)
-		return true;
-	if (host.p[0] == '[') {
+	if (host.len > 0 && host.p[0] == '[') {
 		for (i = 1; i < host.len && host.p[i] != ']'; i++) {
 			if (hex_value(host.p[i]) == -1 && host.p[i] != ':' &&
 			    host.p[i] != '.')
@@ -133,7 +144,7 @@ host_is_valid(struct slice host)
 			return false;
 		i++;
 	} else {
-		i = skip(host.p, 0, host.len, IN_HOST);
+		i = skip_name(host);
 	}
 	if (i == 0)
 		return false;
@@ -179,6 +190,15 @@ method_of(const struct http_parser *p, const char *buf)
 	return slice_of(buf + p->target - 1 - p->method_len, p->method_len);
 }
 
+/* Whether it is host ":" port, as only CONNECT has it (RFC 9112, 3.2.3). */
+static bool
+is_authority(struct slice target)
+{
+	return host_is_valid(target) &&
+	       memrchr(target.p, ':', target.len) != NULL &&
+	       is_digit(target.p[target.len - 1]);
+}
+
 static int
 split_target(struct http_parser *p, const char *buf)
 {
@@ -186,6 +206,10 @@ split_target(struct http_parser *p, const char *buf)
 	const char *query;
 	size_t skipped = 0, host;
 
+	if (slice_eq(method_of(p, buf), SLICE_LITERAL("CONNECT")))
+		return is_authority(target)
+			   ? fail(p, 501, "CONNECT is for proxies")
+			   : fail(p, 400, "the target is not a host and port");
 	if (slice_eq(target, SLICE_LITERAL("*"))) {
 		if (!slice_eq(method_of(p, buf), SLICE_LITERAL("OPTIONS")))
 			return fail(p, 400, "the target * is for OPTIONS");
@@ -272,7 +296,7 @@ read_content_length(struct http_parser *p, struct slice value)
 
 	if (p->has_length)
 		return fail(p, 400, "more than one Content-Length");
-	if (p->chunked)
+	if (p->chunked || p->other_coding)
 		return fail(
 		    p, 400, "both Content-Length and Transfer-Encoding");
 	if (value.len == 0)
@@ -302,11 +326,12 @@ read_transfer_encoding(struct http_parser *p, struct slice value)
 	while (next_element(&value, &coding)) {
 		if (coding.len == 0)
 			return fail(p, 400, "an empty transfer coding");
-		if (!is_text(coding, "chunked"))
-			return fail(p, 501, "unknown transfer coding");
 		if (p->chunked)
-			return fail(p, 400, "chunked more than once");
-		p->chunked = true;
+			return fail(p, 400, "chunked is not the last coding");
+		if (is_text(coding, "chunked"))
+			p->chunked = true;
+		else
+			p->other_coding = true;
 	}
 	return 0;
 }
@@ -429,11 +454,13 @@ on_version(struct http_parser *p, char *buf, size_t end)
 
 		if (i == MINOR && is_digit(c)) {
 			p->minor = c != '0';
+		} else if (i == MAJOR && is_digit(c)) {
+			p->other_major = c != '1';
+		} else if (i == MINOR + 1 && c == '\r' && p->other_major) {
+			return fail(p, 505, "only HTTP/1.0 and HTTP/1.1");
 		} else if (i == MINOR + 1) {
 			p->state = LINE_LF;
 			return expect(p, buf, '\r');
-		} else if (i == MAJOR && is_digit(c) && c != '1') {
-			return fail(p, 505, "only HTTP/1.0 and HTTP/1.1");
 		} else if (i >= MINOR || c != version[i]) {
 			return fail(p, 400, "malformed HTTP version");
 		}
@@ -554,6 +581,11 @@ on_head_lf(struct http_parser *p, char *buf, size_t end)
 	}
 	if (p->minor == 1 && p->host == 0)
 		return fail(p, 400, "Host is missing");
+	/* Where the body would end nobody knows (RFC 9112, 6.3). */
+	if (p->other_coding && !p->chunked)
+		return fail(p, 400, "the last transfer coding is not chunked");
+	if (p->other_coding)
+		return fail(p, 501, "unknown transfer coding");
 	if (p->body_len > p->limits->max_body_bytes)
 		return fail(p, 413, "the body is too large");
 	p->head_done = true;
@@ -575,6 +607,81 @@ on_body(struct http_parser *p, char *buf, size_t end)
 	return 0;
 }
 
+/* What the bytes so far of a chunk's extensions are (RFC 9112, 7.1.1). */
+enum extension {
+	EXT_BAD,
+	EXT_BEFORE, /* white space in front of a semicolon */
+	EXT_NAME_START,
+	EXT_NAME,
+	EXT_NAME_BLANK,
+	EXT_VALUE_START,
+	EXT_TOKEN,
+	EXT_QUOTED,
+	EXT_ESCAPED, /* behind a backslash */
+	EXT_CLOSED,  /* behind the second quote */
+};
+
+enum extension_byte {
+	OTHER,
+	BLANK,
+	IN_WORD,
+	SEMICOLON,
+	EQUALS,
+	QUOTE,
+	BACKSLASH
+};
+
+/* What the next byte makes of them; the end of the line is looked at apart. */
+static const unsigned char extensions[][BACKSLASH + 1] = {
+    [EXT_BEFORE] = {[BLANK] = EXT_BEFORE, [SEMICOLON] = EXT_NAME_START},
+    [EXT_NAME_START] = {[BLANK] = EXT_NAME_START, [IN_WORD] = EXT_NAME},
+    [EXT_NAME] = {[BLANK] = EXT_NAME_BLANK,
+	[IN_WORD] = EXT_NAME,
+	[SEMICOLON] = EXT_NAME_START,
+	[EQUALS] = EXT_VALUE_START},
+    [EXT_NAME_BLANK] = {[BLANK] = EXT_NAME_BLANK,
+	[SEMICOLON] = EXT_NAME_START,
+	[EQUALS] = EXT_VALUE_START},
+    [EXT_VALUE_START] = {[BLANK] = EXT_VALUE_START,
+	[IN_WORD] = EXT_TOKEN,
+	[QUOTE] = EXT_QUOTED},
+    [EXT_TOKEN] = {[BLANK] = EXT_BEFORE,
+	[IN_WORD] = EXT_TOKEN,
+	[SEMICOLON] = EXT_NAME_START},
+    [EXT_QUOTED] = {EXT_QUOTED, EXT_QUOTED, EXT_QUOTED, EXT_QUOTED, EXT_QUOTED,
+	EXT_CLOSED, EXT_ESCAPED},
+    [EXT_ESCAPED] = {EXT_QUOTED, EXT_QUOTED, EXT_QUOTED, EXT_QUOTED, EXT_QUOTED,
+	EXT_QUOTED, EXT_QUOTED},
+    [EXT_CLOSED] = {[BLANK] = EXT_BEFORE, [SEMICOLON] = EXT_NAME_START},
+};
+
+static enum extension_byte
+extension_byte(char c)
+{
+	switch (c) {
+	case ' ':
+	case '\t':
+		return BLANK;
+	case ';':
+		return SEMICOLON;
+	case '=':
+		return EQUALS;
+	case '"':
+		return QUOTE;
+	case '\\':
+		return BACKSLASH;
+	default:
+		return classes[(unsigned char)c] & IN_TOKEN ? IN_WORD : OTHER;
+	}
+}
+
+static bool
+may_end(unsigned extension)
+{
+	return extension == EXT_NAME || extension == EXT_TOKEN ||
+	       extension == EXT_CLOSED;
+}
+
 static int
 on_chunk_size(struct http_parser *p, char *buf, size_t end)
 {
@@ -593,21 +700,34 @@ on_chunk_size(struct http_parser *p, char *buf, size_t end)
 	}
 	if (p->at == end)
 		return 0;
-	if (p->at == p->mark || (buf[p->at] != '\r' && buf[p->at] != ';'))
+	if (p->at == p->mark)
 		return fail(p, 400, "malformed chunk size");
-	p->state = buf[p->at] == '\r' ? CHUNK_SIZE_LF : CHUNK_EXTENSION;
-	p->at++;
-	return 0;
+	if (buf[p->at] == ';' || is_blank(buf[p->at])) {
+		p->extension = EXT_BEFORE;
+		p->state = CHUNK_EXTENSION;
+		return 0;
+	}
+	p->state = CHUNK_SIZE_LF;
+	return expect(p, buf, '\r');
 }
 
 static int
 on_chunk_extension(struct http_parser *p, char *buf, size_t end)
 {
-	p->at = skip(buf, p->at, end, IN_VALUE);
-	if (p->at == end)
-		return 0;
-	p->state = CHUNK_SIZE_LF;
-	return expect(p, buf, '\r');
+	for (; p->at < end; p->at++) {
+		char c = buf[p->at];
+
+		if (!(classes[(unsigned char)c] & IN_VALUE)) {
+			if (!may_end(p->extension))
+				break;
+			p->state = CHUNK_SIZE_LF;
+			return expect(p, buf, '\r');
+		}
+		p->extension = extensions[p->extension][extension_byte(c)];
+		if (p->extension == EXT_BAD)
+			break;
+	}
+	return p->at == end ? 0 : fail(p, 400, "malformed chunk extension");
 }
 
 static int

@@ -70,7 +70,9 @@ struct http_parser {
 	size_t method_len, target, target_len, path, path_len;
 	size_t url_host, url_host_len; /* of a target that is a URL */
 	unsigned minor;
-	bool has_length, chunked;
+	bool other_major; /* of HTTP's version */
+	bool has_length, chunked, other_coding;
+	unsigned extension; /* of the chunk: what its bytes so far are */
 	unsigned char host, content_type, origin,
 	    fetch_site; /* number of the header, from 1; 0: none */
 	bool close, keep_alive, expect_continue; /* as the client asked */

@@ -34,7 +34,8 @@ decode(struct http_parser *parser, struct http_request *req, char **buf,
 	*buf = NULL;
 	http_parser_init(parser, &limits);
 	while (result == HTTP_MORE && len < message.len) {
-		size_t n = message.len - len < piece ? message.len - len : piece;
+		size_t n =
+		    message.len - len < piece ? message.len - len : piece;
 		char *moved = malloc(len + n);
 
 		CHECK(moved != NULL);
@@ -49,6 +50,48 @@ decode(struct http_parser *parser, struct http_request *req, char **buf,
 	return result;
 }
 
+static const char *
+skip_word(const char *p)
+{
+	size_t len =
+	    strspn(p, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+		      "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+	CHECK(len > 0);
+	return p + len;
+}
+
+static const char *
+skip_blanks(const char *p)
+{
+	return p + strspn(p, " \t");
+}
+
+static const char *
+skip_value(const char *p)
+{
+	if (*p != '"')
+		return skip_word(p);
+	for (p++; *p != '"'; p++) {
+		if (*p == '\\')
+			p++;
+		CHECK(*p == '\t' || (unsigned char)*p >= ' ');
+	}
+	return p + 1;
+}
+
+/* Behind *( BWS ";" BWS name [ BWS "=" BWS value ] ). */
+static const char *
+skip_extensions(const char *p)
+{
+	while (*skip_blanks(p) == ';') {
+		p = skip_word(skip_blanks(skip_blanks(p) + 1));
+		if (*skip_blanks(p) == '=')
+			p = skip_value(skip_blanks(skip_blanks(p) + 1));
+	}
+	return p;
+}
+
 /* Only for what the parser accepted: stops at anything else. */
 static size_t
 decode_simply(struct slice body, char *out)
@@ -58,13 +101,12 @@ decode_simply(struct slice body, char *out)
 	for (;;) {
 		char *end;
 		unsigned long n = strtoul(body.p, &end, 16);
-		const char *line_end = memchr(end, '\n', body.len);
+		const char *line_end = skip_extensions(end);
 
-		CHECK(end != body.p && line_end != NULL);
-		CHECK(line_end[-1] == '\r');
+		CHECK(end != body.p && memcmp(line_end, "\r\n", 2) == 0);
 		if (n == 0)
 			return n_out;
-		line_end++;
+		line_end += 2;
 		body.len -= (size_t)(line_end - body.p);
 		body.p = line_end;
 		CHECK(n + 2 <= body.len);
@@ -108,8 +150,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(slice_eq(a.body, b.body));
 		CHECK(a.body.len <= limits.max_body_bytes);
 		CHECK(decode_simply(body, out) == a.body.len);
-		CHECK(a.body.len == 0 ||
-		      memcmp(out, a.body.p, a.body.len) == 0);
+		CHECK(
+		    a.body.len == 0 || memcmp(out, a.body.p, a.body.len) == 0);
 	}
 	free(whole_buf);
 	free(pieces_buf);
