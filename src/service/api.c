@@ -533,15 +533,15 @@ struct route {
 };
 
 static const struct route routes[] = {
-    {"/cassata/add", "POST", handle_add},
-    {"/cassata/add/", "POST", handle_add},
-    {"/cassata/status/", "GET, HEAD", handle_status},
-    {"/cassata/delete/", "GET, DELETE", handle_delete},
-    {"/cassata/event/", "GET, HEAD", handle_event},
-    {"/livez", "GET, HEAD", handle_livez},
-    {"/readyz", "GET, HEAD", handle_readyz},
-    {"/healthz", "GET, HEAD", handle_readyz},
-    {"/metrics", "GET, HEAD", handle_metrics},
+    {"/cassata/add", "POST, OPTIONS", handle_add},
+    {"/cassata/add/", "POST, OPTIONS", handle_add},
+    {"/cassata/status/", "GET, HEAD, OPTIONS", handle_status},
+    {"/cassata/delete/", "GET, DELETE, OPTIONS", handle_delete},
+    {"/cassata/event/", "GET, HEAD, OPTIONS", handle_event},
+    {"/livez", "GET, HEAD, OPTIONS", handle_livez},
+    {"/readyz", "GET, HEAD, OPTIONS", handle_readyz},
+    {"/healthz", "GET, HEAD, OPTIONS", handle_readyz},
+    {"/metrics", "GET, HEAD, OPTIONS", handle_metrics},
 };
 
 static bool
@@ -559,9 +559,15 @@ is_about_health(const struct route *route)
 	       route->handle == handle_metrics;
 }
 
+/* Of the server as a whole: OPTIONS *. */
+static const struct route whole = {
+    "*", "GET, HEAD, POST, DELETE, OPTIONS", NULL};
+
 static const struct route *
 find_route(struct slice path, struct slice *rest)
 {
+	if (slice_eq(path, SLICE_LITERAL("*")))
+		return &whole;
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
 		const struct route *route = &routes[i];
 		struct slice start = slice_from_string(route->path);
@@ -699,6 +705,12 @@ api_dispatch(struct exchange *x)
 	}
 	if (!allows(route->methods, x->req.method)) {
 		api_problem(x, 405, "this resource has no such method");
+		x->res.allow = route->methods;
+		x->answered(x);
+		return;
+	}
+	if (slice_eq(x->req.method, SLICE_LITERAL("OPTIONS"))) {
+		begin_answer(x, 204, NULL);
 		x->res.allow = route->methods;
 		x->answered(x);
 		return;

@@ -505,16 +505,17 @@ def test_configured_names(launch):
 # ---- HTTP ----
 
 @pytest.mark.parametrize("method, path, allow", [
-    ("GET", "/cassata/add/", {"POST"}),
-    ("PUT", "/cassata/add", {"POST"}),
-    ("POST", "/cassata/status/a/b", {"GET", "HEAD"}),
-    ("PATCH", "/cassata/delete/a/b", {"GET", "DELETE"}),
-    ("HEAD", "/cassata/delete/a/b", {"GET", "DELETE"}),
-    ("DELETE", "/cassata/event/a/b", {"GET", "HEAD"}),
-    ("POST", "/livez", {"GET", "HEAD"}),
-    ("POST", "/readyz", {"GET", "HEAD"}),
-    ("DELETE", "/metrics", {"GET", "HEAD"}),
-    ("get", "/livez", {"GET", "HEAD"}),
+    ("GET", "/cassata/add/", {"POST", "OPTIONS"}),
+    ("PUT", "/cassata/add", {"POST", "OPTIONS"}),
+    ("POST", "/cassata/status/a/b", {"GET", "HEAD", "OPTIONS"}),
+    ("PATCH", "/cassata/delete/a/b", {"GET", "DELETE", "OPTIONS"}),
+    ("HEAD", "/cassata/delete/a/b", {"GET", "DELETE", "OPTIONS"}),
+    ("DELETE", "/cassata/event/a/b", {"GET", "HEAD", "OPTIONS"}),
+    ("POST", "/livez", {"GET", "HEAD", "OPTIONS"}),
+    ("POST", "/readyz", {"GET", "HEAD", "OPTIONS"}),
+    ("DELETE", "/metrics", {"GET", "HEAD", "OPTIONS"}),
+    ("get", "/livez", {"GET", "HEAD", "OPTIONS"}),
+    ("options", "/livez", {"GET", "HEAD", "OPTIONS"}),
 ])
 def test_method_not_allowed(daemon, method, path, allow):
     response = daemon.request(method, path, b"{}" if method != "HEAD" else None)
@@ -522,6 +523,29 @@ def test_method_not_allowed(daemon, method, path, allow):
     assert set(response.header("Allow").split(", ")) == allow
     if method != "HEAD":
         assert_problem(response, 405)
+
+
+@pytest.mark.parametrize("path, allow", [
+    ("*", {"GET", "HEAD", "POST", "DELETE", "OPTIONS"}),
+    ("/cassata/add/", {"POST", "OPTIONS"}),
+    ("/cassata/delete/a/none", {"GET", "DELETE", "OPTIONS"}),
+    ("/cassata/status/a/none", {"GET", "HEAD", "OPTIONS"}),
+    ("/livez?q", {"GET", "HEAD", "OPTIONS"}),
+])
+def test_options(daemon, path, allow):
+    """What may be asked for; nothing is done."""
+    with Connection(daemon.port) as c:
+        c.send_request("OPTIONS", path, b"{}")
+        response = c.read_response()
+        assert response.status == 204
+        assert set(response.header("Allow").split(", ")) == allow
+        assert response.header("Content-Length") is None
+        c.send_request("GET", "/livez")
+        assert c.read_response().json() == {"status": "ok"}
+
+
+def test_options_of_nothing(daemon):
+    assert_problem(daemon.request("OPTIONS", "/none"), 404)
 
 
 @pytest.mark.parametrize("path", [
