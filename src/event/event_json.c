@@ -88,6 +88,11 @@ read_identifier(struct reader *r, const char *pointer,
 		bad(r->errors, pointer,
 		    "must not have control characters, line separators or "
 		    "marks of direction");
+	else if (slice_eq(*text, SLICE_LITERAL(".")) ||
+		 slice_eq(*text, SLICE_LITERAL("..")))
+		bad(r->errors, pointer,
+		    "must not be \".\" or \"..\": clients take these out of "
+		    "the path of a URL");
 }
 
 static void

@@ -337,6 +337,17 @@ read_transfer_encoding(struct http_parser *p, struct slice value)
 }
 
 static int
+read_content_encoding(struct http_parser *p, struct slice value)
+{
+	struct slice coding;
+
+	while (next_element(&value, &coding))
+		if (coding.len > 0 && !is_text(coding, "identity"))
+			p->encoded = true;
+	return 0;
+}
+
+static int
 read_expect(struct http_parser *p, struct slice value)
 {
 	if (!is_text(value, "100-continue"))
@@ -368,6 +379,7 @@ static const struct known_header {
     {SLICE_INIT("Host"), read_host},
     {SLICE_INIT("Content-Length"), read_content_length},
     {SLICE_INIT("Transfer-Encoding"), read_transfer_encoding},
+    {SLICE_INIT("Content-Encoding"), read_content_encoding},
     {SLICE_INIT("Expect"), read_expect},
     {SLICE_INIT("Connection"), read_connection},
     {SLICE_INIT("Content-Type"), read_content_type},
@@ -861,6 +873,7 @@ fill_request(
 	req->minor = p->minor;
 	req->keep_alive = !p->close && (p->minor == 1 || p->keep_alive);
 	req->expect_continue = p->expect_continue && p->minor == 1;
+	req->encoded = p->encoded;
 	req->has_body = p->chunked || p->body_len > 0;
 	req->n_headers = p->n_headers;
 	for (size_t i = 0; i < p->n_headers; i++) {

@@ -37,6 +37,7 @@ struct http_request {
 	bool keep_alive;
 	bool expect_continue; /* Expect: 100-continue from an HTTP/1.1 client */
 	bool has_body;        /* announced: Content-Length > 0 or chunked */
+	bool encoded; /* Content-Encoding says so: other than identity */
 	/* Values; p is NULL where there is none. A URL as the target has its
 	 * own host. */
 	struct slice host, content_type, origin, fetch_site;
@@ -76,6 +77,7 @@ struct http_parser {
 	unsigned char host, content_type, origin,
 	    fetch_site; /* number of the header, from 1; 0: none */
 	bool close, keep_alive, expect_continue; /* as the client asked */
+	bool encoded;
 	size_t n_headers;
 	struct {
 		size_t name, name_len, value, value_len;

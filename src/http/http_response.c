@@ -47,6 +47,9 @@ append_headers(struct buf *out, const struct http_response *res)
 {
 	if (res->allow != NULL)
 		append_header(out, "Allow", slice_from_string(res->allow));
+	if (res->accept_encoding != NULL)
+		append_header(out, "Accept-Encoding",
+		    slice_from_string(res->accept_encoding));
 	if (res->location.len > 0)
 		append_header(out, "Location", res->location);
 	if (res->retry_after_s > 0)

@@ -10,7 +10,8 @@
 struct http_response {
 	int status;
 	const char *content_type; /* NULL: no Content-Type, for an empty body */
-	const char *allow;        /* value of Allow, or NULL */
+	const char *accept_encoding; /* its value, or NULL */
+	const char *allow;           /* value of Allow, or NULL */
 	struct slice
 	    location; /* 201: value of Location, or empty; already encoded */
 	unsigned retry_after_s; /* 0: none */

@@ -82,8 +82,7 @@ answer_fields(struct exchange *x, const struct field_errors *errors)
 		const struct field_error *error = &errors->list[i];
 
 		add_text(x, i == 0 ? "{\"pointer\":" : ",{\"pointer\":");
-		json_write_string(
-		    &x->body, slice_from_string(error->pointer));
+		json_write_string(&x->body, slice_from_string(error->pointer));
 		add_text(x, ",\"detail\":");
 		json_write_string(&x->body, slice_from_string(error->detail));
 		add_text(x, "}");
@@ -113,8 +112,8 @@ is_json(struct slice type)
 	    type.len == 0 ? NULL : memchr(type.p, ';', type.len);
 
 	if (semicolon != NULL)
-		type = slice_trim(
-		    slice_of(type.p, (size_t)(semicolon - type.p)));
+		type =
+		    slice_trim(slice_of(type.p, (size_t)(semicolon - type.p)));
 	return slice_ieq(type, SLICE_LITERAL(JSON_TYPE));
 }
 
@@ -130,8 +129,13 @@ handle_add(struct exchange *x)
 	}
 	/* A web page may send other types to any server, unasked. */
 	if (!is_json(x->req.content_type)) {
-		answer_problem(
-		    x, 415, "Content-Type must be application/json");
+		answer_problem(x, 415, "Content-Type must be application/json");
+		return;
+	}
+	if (x->req.encoded) { /* RFC 9110, 15.5.16 */
+		api_problem(x, 415, "the body must have no Content-Encoding");
+		x->res.accept_encoding = "identity";
+		x->answered(x);
 		return;
 	}
 	/* The body is in x->in, which is ours to write to. */
@@ -192,7 +196,8 @@ api_added(struct exchange *x)
 		return;
 	}
 	if (x->add.outcome == ADD_NO_ROOM) {
-		api_problem(x, 507, "the datastore has no room for more events");
+		api_problem(
+		    x, 507, "the datastore has no room for more events");
 		x->res.retry_after_s = NO_ROOM_RETRY_AFTER_S;
 		x->answered(x);
 		return;
@@ -202,8 +207,8 @@ api_added(struct exchange *x)
 		    "an event with these ids and other content exists");
 		return;
 	}
-	begin_event(x, created ? 201 : 200,
-	    created ? EVENT_PENDING : x->add.state);
+	begin_event(
+	    x, created ? 201 : 200, created ? EVENT_PENDING : x->add.state);
 	add_seconds(x, "expiry", x->event.expiry_ms);
 	add_text(x, "}\n");
 	if (created)
@@ -216,7 +221,8 @@ api_added(struct exchange *x)
 static struct exchange *
 exchange_of(struct store_job *job)
 {
-	return (struct exchange *)((char *)job - offsetof(struct exchange, job));
+	return (
+	    struct exchange *)((char *)job - offsetof(struct exchange, job));
 }
 
 static void
@@ -251,7 +257,7 @@ read_documents(struct service *service)
 	struct exchange *x;
 
 	while (service->n_documents < DOCUMENTS_MAX &&
-	    (x = STAILQ_FIRST(&service->documents)) != NULL) {
+	       (x = STAILQ_FIRST(&service->documents)) != NULL) {
 		STAILQ_REMOVE_HEAD(&service->documents, entry);
 		service->n_documents++;
 		submit(x, run_find, found);
@@ -279,8 +285,8 @@ add_headers(struct exchange *x, struct slice lines)
 	const char *lf, *comma = "";
 
 	add_text(x, ",\"request-headers\":[");
-	while (lines.len > 0 &&
-	    (lf = memchr(lines.p, '\n', lines.len)) != NULL) {
+	while (
+	    lines.len > 0 && (lf = memchr(lines.p, '\n', lines.len)) != NULL) {
 		size_t len = (size_t)(lf - lines.p);
 
 		add_text(x, comma);
@@ -527,8 +533,9 @@ handle_metrics(struct exchange *x)
 /* ---- routes ---- */
 
 struct route {
-	const char *path; /* with a last slash: application and event id follow */
-	const char *methods;	 /* value of Allow */
+	const char
+	    *path; /* with a last slash: application and event id follow */
+	const char *methods; /* value of Allow */
 	void (*handle)(struct exchange *x);
 };
 
@@ -548,7 +555,7 @@ static bool
 takes_ids(const struct route *route)
 {
 	return route->handle == handle_status ||
-	    route->handle == handle_delete || route->handle == handle_event;
+	       route->handle == handle_delete || route->handle == handle_event;
 }
 
 static bool
@@ -591,7 +598,8 @@ allows(const char *methods, struct slice method)
 
 	while (rest.len > 0) {
 		const char *comma = memchr(rest.p, ',', rest.len);
-		size_t len = comma == NULL ? rest.len : (size_t)(comma - rest.p);
+		size_t len =
+		    comma == NULL ? rest.len : (size_t)(comma - rest.p);
 
 		if (slice_eq(slice_trim(slice_of(rest.p, len)), method))
 			return true;
@@ -656,7 +664,8 @@ reserve_scratch(struct exchange *x)
 
 /*
  * Why the request is a web page's, which must not use the network that its
- * reader is in; or 0. Only HTTP/1.0 may do without a Host: no browser speaks it.
+ * reader is in; or 0. Only HTTP/1.0 may do without a Host: no browser speaks
+ * it.
  */
 static int
 foreign(const struct exchange *x, const char **reason)

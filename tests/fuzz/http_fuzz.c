@@ -81,7 +81,7 @@ compare(const struct run *a, const struct run *b, struct slice message)
 	CHECK(slice_eq(x->fetch_site, y->fetch_site));
 	CHECK(x->minor == y->minor && x->keep_alive == y->keep_alive &&
 	      x->expect_continue == y->expect_continue &&
-	      x->has_body == y->has_body && x->n_headers == y->n_headers);
+	      x->has_body == y->has_body && x->encoded == y->encoded && x->n_headers == y->n_headers);
 	for (size_t i = 0; i < x->n_headers; i++) {
 		CHECK(slice_eq(x->headers[i].name, y->headers[i].name));
 		CHECK(slice_eq(x->headers[i].value, y->headers[i].value));

@@ -206,17 +206,17 @@ def test_ids_that_forge_lists(daemon, text):
         assert response.json()["errors"][0]["pointer"] == "/" + member
 
 
-def test_ids_that_forge_lists_of_before(launch, store):
+@pytest.mark.parametrize("event_id", ["a\u202eb\u0085c", "..", "."], ids=ascii)
+def test_ids_of_before(launch, store, event_id):
     """What was accepted once can be seen and deleted; answers hold escapes."""
     c = launch()
     c.schedule("x" * 9, "http://127.0.0.1:1/", FAR, event="\u202e")
-    event_id = "a\u202eb\u0085c"
     store.sql("UPDATE event SET event_id = x'%s', k = x'%s'" % (
         event_id.encode().hex(),
         hashlib.sha256(b"app\0" + event_id.encode()).hexdigest()[:32]))
     response = c.get(path_of("event", "app", event_id))
     assert response.status == 200
-    assert rb'"event-id":"a\u202eb\u0085c"' in response.body
+    assert response.body.isascii()
     assert rb'"event":"\u202e"' in response.body
     assert response.json()["event-id"] == event_id
     assert c.delete(event_id).status == 200

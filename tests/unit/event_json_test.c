@@ -232,7 +232,7 @@ static const struct {
     {"event-id", "null", "/event-id", "must be a string"},
     {"event-id", "\"\\u007f\"", "/event-id", "control"},
     {"event-id", "\" /%?\\\\ \xc2\xa0\"", NULL, NULL},
-    {"event-id", "\".\"", NULL, NULL},
+    {"event-id", "\"...\"", NULL, NULL},
 
     {"url", "1", "/url", "must be a string"},
     {"url", "null", "/url", "must be a string"},
@@ -247,6 +247,8 @@ static const struct {
     {"event-id", "\"\xe2\x81\xa9\"", "/event-id", "marks of direction"},
     {"event-id", "\"\xe2\x80\xa8\"", "/event-id", "line separators"},
     {"application-id", "\"\\ufeff\"", "/application-id", "control"},
+    {"application-id", "\".\"", "/application-id", "must not be \".\""},
+    {"event-id", "\"\\u002e.\"", "/event-id", "must not be \".\""},
     {"event-id", "\"\\u200b \\u00a0\\u2027\\u202f\\u2065\\u206a\\u05d0\"", NULL,
 	NULL},
     {"url", "\"http:/a\"", "/url", "http:// or https://"},

@@ -40,7 +40,7 @@ static const struct http_limits huge = {
 /*
  * What comes out, as text: method|path|query|flags|header|...||body. The flags
  * are the version, whether the connection is kept, whether the client waits
- * for 100 Continue and whether a body was announced.
+ * for 100 Continue, whether a body was announced and whether it is encoded.
  */
 #define IS_GET     "GET|/||1.1 keep|Host: h|"
 #define IS_CHUNKED "POST|/||1.1 keep body|Host: h|" TE "chunked||"
@@ -126,6 +126,17 @@ static const struct valid {
 	SLICE_INIT("POST|/||1.1 keep|Host: h|Content-Length: 0||"), NULL},
     {SLICE_INIT("POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\n1"),
 	SLICE_INIT("POST|/||1.0 close body|Content-Length: 1||1"), NULL},
+    {SLICE_INIT(POST "Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\n1"),
+	SLICE_INIT("POST|/||1.1 keep body encoded|Host: h|"
+		   "Content-Encoding: gzip|Content-Length: 1||1"),
+	NULL},
+    {SLICE_INIT(POST "Content-Encoding:\r\nContent-Encoding: a\r\n\r\n"),
+	SLICE_INIT("POST|/||1.1 keep encoded|Host: h|"
+		   "Content-Encoding: |Content-Encoding: a||"),
+	NULL},
+    {SLICE_INIT(POST "content-encoding: , IDENTITY\r\n\r\n"),
+	SLICE_INIT("POST|/||1.1 keep|Host: h|content-encoding: , IDENTITY||"),
+	NULL},
     {SLICE_INIT(CHUNKS "5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n"),
 	SLICE_INIT(IS_CHUNKED "hello!"), NULL},
     {SLICE_INIT(POST "TRANSFER-ENCODING:CHUNKED\t\r\n\r\n00\r\n\r\n"),
@@ -407,6 +418,9 @@ static const struct invalid {
     {.in = SLICE_INIT(CHUNKS "0\r\nhost: h\r\n\r\n"),
 	.status = 400,
 	.head_done = true},
+    {.in = SLICE_INIT(CHUNKS "0\r\nContent-Encoding: a\r\n\r\n"),
+	.status = 400,
+	.head_done = true},
     {.in = SLICE_INIT(CHUNKS "0\r\nA : b\r\n\r\n"),
 	.status = 400,
 	.head_done = true},
@@ -533,10 +547,10 @@ render(struct buf *out, const struct http_request *req)
 	buf_append_slice(out, req->path);
 	buf_append_char(out, '|');
 	buf_append_slice(out, req->query);
-	buf_printf(out, "|1.%u %s%s%s|", req->minor,
+	buf_printf(out, "|1.%u %s%s%s%s|", req->minor,
 	    req->keep_alive ? "keep" : "close",
 	    req->expect_continue ? " expect" : "",
-	    req->has_body ? " body" : "");
+	    req->has_body ? " body" : "", req->encoded ? " encoded" : "");
 	for (size_t i = 0; i < req->n_headers; i++) {
 		buf_append_slice(out, req->headers[i].name);
 		buf_append_string(out, ": ");

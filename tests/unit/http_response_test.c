@@ -40,6 +40,9 @@ static const struct {
 	 .body = SLICE_INIT("{}")},
 	"HTTP/1.1 201 Created\r\n" DATE SERVER JSON "Content-Length: 2\r\n"
 	"Location: /cassata/status/a/b%20c\r\n\r\n{}"},
+    {{.status = 415, .accept_encoding = "identity", .minor = 1},
+	"HTTP/1.1 415 Unsupported Media Type\r\n" DATE SERVER
+	"Content-Length: 0\r\nAccept-Encoding: identity\r\n\r\n"},
     {{.status = 405, .allow = "GET, HEAD", .minor = 1},
 	"HTTP/1.1 405 Method Not Allowed\r\n" DATE SERVER
 	"Content-Length: 0\r\nAllow: GET, HEAD\r\n\r\n"},
