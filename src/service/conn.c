@@ -313,7 +313,6 @@ parse(struct conn *c)
 		if (c->state == CONN_READING) {
 			c->state = CONN_WAITING;
 			set_place(c, CONN_NOWHERE);
-			loop_io_want(c->io, 0);
 		}
 		return;
 	case HTTP_MORE:
@@ -503,6 +502,9 @@ on_io(int fd, unsigned events, void *arg)
 		drop_input(c);
 		break;
 	case CONN_WAITING:
+		/* Most say nothing until they have their answer: only who does
+		 * costs the calls to stop watching and to watch again. */
+		loop_io_want(c->io, 0);
 		break;
 	}
 }
