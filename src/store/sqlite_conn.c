@@ -170,6 +170,11 @@ open_file(struct sqlite_conn *c, struct err *err)
 	}
 	if (sqlite3_busy_timeout(c->db, (int)c->timeout_ms) != SQLITE_OK)
 		return sqlite_conn_fail(c, err);
+	if (c->checkpoint == NULL)
+		c->checkpoint = sqlite_checkpoint_create(c->path);
+	if (c->checkpoint == NULL)
+		return sqlite_conn_no_memory(c, err);
+	sqlite_checkpoint_watch(c->checkpoint, c->db);
 	status = use_wal(c, err);
 	if (status != STORE_OK)
 		return status;
@@ -180,8 +185,7 @@ open_file(struct sqlite_conn *c, struct err *err)
 	    "PRAGMA ignore_check_constraints = ON;"
 	    "PRAGMA mmap_size = 0;" /* a file that shrinks would be a crash */
 	    "PRAGMA synchronous = FULL;"
-	    "PRAGMA journal_size_limit = 16777216;" /* after a large add */
-	    "PRAGMA wal_autocheckpoint = 4000",
+	    "PRAGMA journal_size_limit = 16777216", /* after a large add */
 	    err);
 }
 
@@ -213,6 +217,7 @@ sqlite_conn_close(struct sqlite_conn *c)
 		(void)sqlite3_finalize(c->prepared[--c->n_prepared].stmt);
 	(void)sqlite3_close(c->db);
 	c->db = NULL;
+	sqlite_checkpoint_free(&c->checkpoint);
 	c->base.connected = false;
 }
 
@@ -262,8 +267,11 @@ enum store_status
 sqlite_conn_end(
     struct sqlite_conn *c, enum store_status status, struct err *err)
 {
-	if (status == STORE_OK)
+	if (status == STORE_OK) {
 		status = sqlite_conn_exec(c, "COMMIT", err);
+		if (status == STORE_OK)
+			sqlite_checkpoint_committed(c->checkpoint, c->db);
+	}
 	/* Some errors have rolled back by themselves. */
 	if (sqlite3_get_autocommit(c->db) == 0 &&
 	    sqlite_conn_exec(c, "ROLLBACK", NULL) != STORE_OK)

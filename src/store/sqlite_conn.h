@@ -4,6 +4,7 @@
 
 #include <sqlite3.h>
 
+#include "store/sqlite_checkpoint.h"
 #include "store/store_backend.h"
 
 /*
@@ -22,6 +23,7 @@ struct sqlite_conn {
 	struct write_lock *write_lock; /* borrowed, or NULL */
 	bool has_turn;                 /* of it */
 	sqlite3 *db;                   /* NULL: closed */
+	struct sqlite_checkpoint *checkpoint;
 
 	/* Each statement is prepared once; the address of its text is the key.
 	 */

@@ -11,7 +11,6 @@
 #include "store/sqlite_schema.h"
 
 enum {
-	ADD_CHECKPOINT_PAGES = 1000,
 	ADD_TRIES_MAX = 10,
 	ADD_ROW_BYTES = 1024, /* beside the event, its index entries included */
 };
@@ -306,8 +305,6 @@ sqlite_add(struct store_backend *backend, struct store_add **adds, size_t n,
 	struct sqlite_conn *c = sqlite_conn_of(backend);
 	enum store_status status;
 
-	/* Clients wait for an add: a checkpoint must be short. */
-	(void)sqlite3_wal_autocheckpoint(c->db, ADD_CHECKPOINT_PAGES);
 	/* Neighbours in the index of keys are written together. */
 	qsort(adds, n, sizeof(struct store_add *), compare_adds);
 	status = add_all(c, adds, n, true, err);

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/sqlite_checkpoint.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+enum {
+	PAGE = 4096,
+	DEADLINE_MS = 60000,
+};
+
+static char dir[64], path[80], log_path[84];
+static sqlite3 *db;
+static struct sqlite_checkpoint *cp;
+
+static void
+run(sqlite3 *which, const char *sql)
+{
+	ck_assert_msg(sqlite3_exec(which, sql, NULL, NULL, NULL) == SQLITE_OK,
+	    "%s: %s", sql, sqlite3_errmsg(which));
+}
+
+static sqlite3 *
+open_db(void)
+{
+	sqlite3 *opened;
+
+	ck_assert_int_eq(sqlite3_open(path, &opened), SQLITE_OK);
+	run(opened, "PRAGMA synchronous = OFF"); /* this test loses no power */
+	return opened;
+}
+
+static void
+setup(void)
+{
+	(void)snprintf(dir, sizeof(dir), "/tmp/checkpoint_test.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/db", dir);
+	(void)snprintf(log_path, sizeof(log_path), "%s-wal", path);
+	db = open_db();
+	run(db, "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL;"
+		"CREATE TABLE t (x)");
+	cp = sqlite_checkpoint_create(path);
+	ck_assert_ptr_nonnull(cp);
+	sqlite_checkpoint_watch(cp, db);
+}
+
+static void
+teardown(void)
+{
+	ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+	sqlite_checkpoint_free(&cp);
+	ck_assert_ptr_null(cp);
+	(void)unlink(path);
+	(void)rmdir(dir);
+}
+
+/* About this many new pages. */
+static void
+commit(int pages)
+{
+	char sql[64];
+
+	(void)snprintf(sql, sizeof(sql), "INSERT INTO t VALUES (zeroblob(%d))",
+	    pages * PAGE);
+	run(db, sql);
+	sqlite_checkpoint_committed(cp, db);
+}
+
+static long
+pages_of(const char *name)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(name, &st), 0);
+	return (long)(st.st_size / PAGE);
+}
+
+/* Another one each time that the log begins at its start. */
+static unsigned
+salt(void)
+{
+	unsigned char bytes[4];
+	int fd = open(log_path, O_RDONLY | O_CLOEXEC);
+
+	ck_assert_int_ne(fd, -1);
+	ck_assert_int_eq(pread(fd, bytes, sizeof(bytes), 16), sizeof(bytes));
+	ck_assert_int_eq(close(fd), 0);
+	return (unsigned)bytes[0] << 24 | (unsigned)bytes[1] << 16 |
+	       (unsigned)bytes[2] << 8 | bytes[3];
+}
+
+static void
+await(bool (*holds)(long), long value)
+{
+	int64_t end_ms = clock_mono_ms() + DEADLINE_MS;
+
+	while (!holds(value)) {
+		ck_assert_int_lt(clock_mono_ms(), end_ms);
+		(void)poll(NULL, 0, 1);
+	}
+}
+
+static bool
+file_holds(long pages)
+{
+	return pages_of(path) >= pages;
+}
+
+/* By a commit that finds the bulk copied, and the next. */
+static bool
+begins_again(long before)
+{
+	commit(1);
+	return salt() != (unsigned)before;
+}
+
+START_TEST(a_short_log_is_left_alone)
+{
+	for (int i = 0; i < 10; i++)
+		commit(100);
+	ck_assert_int_eq(pages_of(path), 1);
+}
+END_TEST
+
+START_TEST(the_bulk_is_copied_without_a_commit)
+{
+	commit(SQLITE_LOG_PAGES + 1);
+	await(file_holds, SQLITE_LOG_PAGES);
+}
+END_TEST
+
+START_TEST(the_log_begins_again)
+{
+	for (int i = 0; i < 3; i++) {
+		unsigned before = salt();
+
+		commit(SQLITE_LOG_PAGES + 1);
+		await(begins_again, (long)before);
+	}
+}
+END_TEST
+
+START_TEST(the_log_is_bounded)
+{
+	for (int i = 0; i < 600; i++)
+		commit(40);
+	/* The commit that crosses the bound copies, the next begins again. */
+	ck_assert_int_lt(pages_of(log_path), SQLITE_LOG_PAGES_MAX + 1000);
+}
+END_TEST
+
+START_TEST(a_reader_holds_the_log_up)
+{
+	sqlite3 *reader = open_db();
+	unsigned before;
+
+	commit(1);
+	before = salt();
+	run(reader, "BEGIN; SELECT count(*) FROM t");
+	for (int i = 0; i < 500; i++)
+		commit(40);
+	ck_assert_uint_eq(salt(), before);
+	ck_assert_int_eq(sqlite3_close(reader), SQLITE_OK);
+	await(begins_again, (long)before);
+}
+END_TEST
+
+START_TEST(freed_while_it_copies)
+{
+	commit(SQLITE_LOG_PAGES + 1);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("sqlite_checkpoint");
+	TCase *tc = tcase_create("sqlite_checkpoint");
+	SRunner *sr = srunner_create(suite);
+	int failures;
+
+	suite_add_tcase(suite, tc);
+	tcase_set_timeout(tc, 120);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, a_short_log_is_left_alone);
+	tcase_add_test(tc, the_bulk_is_copied_without_a_commit);
+	tcase_add_test(tc, the_log_begins_again);
+	tcase_add_test(tc, the_log_is_bounded);
+	tcase_add_test(tc, a_reader_holds_the_log_up);
+	tcase_add_test(tc, freed_while_it_copies);
+	srunner_run_all(sr, CK_NORMAL);
+	failures = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
