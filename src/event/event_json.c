@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "event/event_json.h"
 
-#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/ascii.h"
 #include "base/json_scan.h"
+#include "base/url.h"
 #include "base/words.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -215,23 +215,6 @@ read_expiry(
 	r->ev->expiry_ms = ms;
 }
 
-/* What comes after "http://" or "https://", in any case; p is NULL if not. */
-static struct slice
-after_scheme(struct slice url)
-{
-	static const struct slice schemes[] = {
-	    SLICE_INIT("http://"), SLICE_INIT("https://")};
-
-	for (size_t i = 0; i < COUNT(schemes); i++) {
-		size_t len = schemes[i].len;
-
-		if (url.len >= len &&
-		    slice_ieq(slice_of(url.p, len), schemes[i]))
-			return slice_of(url.p + len, url.len - len);
-	}
-	return slice_of(NULL, 0);
-}
-
 static bool
 is_host_name(struct slice host)
 {
@@ -242,66 +225,41 @@ is_host_name(struct slice host)
 	return host.len > 0;
 }
 
-/* "[::1]" */
-static bool
-is_ipv6_literal(struct slice host)
-{
-	char text[INET6_ADDRSTRLEN];
-	struct in6_addr address;
-
-	if (host.len < 2 || host.p[0] != '[' || host.p[host.len - 1] != ']' ||
-	    host.len - 2 >= sizeof(text))
-		return false;
-	memcpy(text, host.p + 1, host.len - 2);
-	text[host.len - 2] = '\0';
-	return inet_pton(AF_INET6, text, &address) == 1;
-}
-
-/* What is wrong with host or host:port, or NULL. */
+/* What is wrong with it, or NULL. */
 static const char *
-check_authority(struct slice authority)
+check_authority(const struct url *url)
 {
-	struct slice host = authority, port;
-	const char *colon = memrchr(host.p, ':', host.len);
-	uint64_t number;
-
-	if (memchr(host.p, '@', host.len) != NULL)
+	if (url->user.p != NULL)
 		return "must not have user information; put credentials in a "
 		       "header";
-	/* In front of a ']' the colon belongs to an IPv6 address. */
-	if (colon != NULL && authority.p[authority.len - 1] != ']') {
-		host.len = (size_t)(colon - host.p);
-		port = slice_of(colon + 1, authority.len - host.len - 1);
-		if (slice_to_u64(port, UINT16_MAX, &number) == -1 ||
-		    number == 0)
-			return "must have a port from 1 to 65535";
-	}
-	if (host.len == 0)
+	if (url->port.p != NULL && url_port(url->port) == 0)
+		return "must have a port from 1 to 65535";
+	if (url->host.len == 0 && !url->host_is_literal)
 		return "has no host";
-	if (!is_host_name(host) && !is_ipv6_literal(host))
+	if (url->host_is_literal ? !url_is_ipv6(url->host)
+				 : !is_host_name(url->host))
 		return "has a host that is no host name, IPv4 address or IPv6 "
 		       "address in brackets";
 	return NULL;
 }
 
 static const char *
-check_url(struct slice url)
+check_url(struct slice text)
 {
-	struct slice rest = after_scheme(url);
-	size_t len = 0;
+	struct url url;
 
-	if (url.len > EVENT_URL_MAX)
+	if (text.len > EVENT_URL_MAX)
 		return "is too long";
-	for (size_t i = 0; i < url.len; i++) {
-		if (url.p[i] <= ' ' || url.p[i] > '~')
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.p[i] <= ' ' || text.p[i] > '~')
 			return "must not have spaces, control or non-ASCII "
 			       "characters; percent-encode them";
 	}
-	if (rest.p == NULL)
+	if (url_split(text, URL_WITH_FRAGMENT, &url) == -1 ||
+	    !(slice_ieq(url.scheme, SLICE_LITERAL("http")) ||
+		slice_ieq(url.scheme, SLICE_LITERAL("https"))))
 		return "must start with http:// or https://";
-	while (len < rest.len && strchr("/?#", rest.p[len]) == NULL)
-		len++;
-	return check_authority(slice_of(rest.p, len));
+	return check_authority(&url);
 }
 
 static void
