@@ -112,6 +112,15 @@ url_split(struct slice text, enum url_form form, struct url *url)
 }
 
 bool
+url_has_host(const struct url *url)
+{
+	const struct slice host = url->host;
+
+	return host.len > 0 && (url->host_is_literal ||
+				   find_mark(host, "[]:") == host.p + host.len);
+}
+
+bool
 url_is_ipv6(struct slice host)
 {
 	char text[INET6_ADDRSTRLEN];

@@ -32,6 +32,10 @@ int url_split(struct slice text, enum url_form form, struct url *url);
 /* The same of [USER[:PASSWORD]@]HOST[:PORT], which always is one. */
 void url_split_authority(struct slice text, struct url *url);
 
+/* Whether there is one, and no brackets or colons but around a literal and in
+ * it. */
+bool url_has_host(const struct url *url);
+
 /* Of what stands in brackets. */
 bool url_is_ipv6(struct slice host);
 

@@ -9,6 +9,7 @@
 
 #include <json-c/json.h>
 
+#include "base/url.h"
 #include "bench/poller.h"
 #include "proc/control_client.h"
 #include "proc/control_proto.h"
@@ -37,33 +38,18 @@ ask_status(const struct target *target, struct err *err)
 	return status;
 }
 
-/* "host", "host:port" or "[v6]:port", up to a '/'. 0 or -1. */
+/* 0, or -1 when it is too long or no host and port. */
 static int
-set_address(struct target *target, const char *text)
+set_address(struct target *target, const struct url *url)
 {
-	const char *end = text + strcspn(text, "/"), *host_end, *port;
-	uint64_t number = 80;
+	unsigned port = url->port.p == NULL ? 80 : url_port(url->port);
 
-	if (*text == '[') {
-		text++;
-		host_end = text + strcspn(text, "]/");
-		if (*host_end != ']')
-			return -1;
-		port = host_end + 1;
-	} else {
-		host_end = port = text + strcspn(text, ":/");
-	}
-	if (host_end == text ||
-	    (size_t)(host_end - text) >= sizeof(target->host) ||
-	    (port < end &&
-		(*port != ':' ||
-		    slice_to_u64(slice_of(port + 1, (size_t)(end - port - 1)),
-			65535, &number) == -1)))
+	if (url->user.p != NULL || port == 0 || !url_has_host(url) ||
+	    url->host.len >= sizeof(target->host))
 		return -1;
 	(void)snprintf(target->host, sizeof(target->host), "%.*s",
-	    (int)(host_end - text), text);
-	(void)snprintf(
-	    target->port, sizeof(target->port), "%u", (unsigned)number);
+	    (int)url->host.len, url->host.p);
+	(void)snprintf(target->port, sizeof(target->port), "%u", port);
 	return 0;
 }
 
@@ -71,14 +57,18 @@ static int
 take_address(struct target *target, struct err *err)
 {
 	struct json_object *status = ask_status(target, err), *list;
+	struct url url;
 	int result = -1;
 
 	if (status == NULL)
 		return -1;
 	if (json_object_object_get_ex(status, "listening", &list) &&
-	    json_object_array_length(list) > 0)
-		result = set_address(target,
-		    json_object_get_string(json_object_array_get_idx(list, 0)));
+	    json_object_array_length(list) > 0) {
+		url_split_authority(slice_from_string(json_object_get_string(
+					json_object_array_get_idx(list, 0))),
+		    &url);
+		result = set_address(target, &url);
+	}
 	if (result == -1)
 		err_set(err, "%s: the daemon has no service",
 		    target->control_socket);
@@ -90,15 +80,17 @@ int
 target_init(struct target *target, const char *url, const char *control_socket,
     struct err *err)
 {
-	static const char scheme[] = "http://";
+	struct url parsed;
 
 	*target = (struct target){.control_socket = control_socket};
 	if (url == NULL)
 		return take_address(target, err);
 	if (access(control_socket, F_OK) == -1)
 		target->control_socket = NULL;
-	if (strncmp(url, scheme, sizeof(scheme) - 1) != 0 ||
-	    set_address(target, url + sizeof(scheme) - 1) == -1)
+	if (url_split(slice_from_string(url), URL_WITH_FRAGMENT, &parsed) ==
+		-1 ||
+	    !slice_eq(parsed.scheme, SLICE_LITERAL("http")) ||
+	    set_address(target, &parsed) == -1)
 		return err_set(err, "\"%s\": not http://host[:port]", url);
 	return 0;
 }

@@ -19,7 +19,7 @@ enum { TARGET_GROUPS_MAX = 16, TARGET_PIDS_MAX = 16 };
 
 struct target {
 	const char *control_socket; /* NULL: only the URL is known */
-	char host[256], port[8];
+	char host[256], port[12];
 	pid_t pids[TARGET_PIDS_MAX]; /* further processes to watch */
 	unsigned n_pids;
 };

@@ -114,6 +114,32 @@ START_TEST(test_authority)
 END_TEST
 
 static const struct {
+	const char *authority;
+	bool has_host;
+} hosts[] = {
+    {"h", true},
+    {"u@h:1", true},
+    {"[::1]", true},
+    {"[]", false},
+    {"", false},
+    {"u@:1", false},
+    {"a:b:1", false},
+    {"::1", false},
+    {"[::1", false},
+    {"[::1]x", false},
+    {"a]", false},
+};
+
+START_TEST(test_host)
+{
+	struct url url;
+
+	url_split_authority(slice_from_string(hosts[_i].authority), &url);
+	ck_assert(url_has_host(&url) == hosts[_i].has_host);
+}
+END_TEST
+
+static const struct {
 	struct slice port;
 	unsigned number;
 } ports[] = {
@@ -166,6 +192,7 @@ main(void)
 	tcase_add_loop_test(tc, test_split, 0, COUNT(rows));
 	tcase_add_test(tc, test_without_fragment);
 	tcase_add_test(tc, test_authority);
+	tcase_add_loop_test(tc, test_host, 0, COUNT(hosts));
 	tcase_add_loop_test(tc, test_port, 0, COUNT(ports));
 	tcase_add_loop_test(tc, test_ipv6, 0, COUNT(addresses));
 	suite_add_tcase(suite, tc);
