@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -10,9 +11,6 @@
 
 enum {
 	STORE_RETRY_MS = 500,
-	PURGE_STEP = 500,          /* events */
-	PURGE_PAUSE_MS = 50,       /* while there is more to purge */
-	PURGE_INTERVAL_MS = 60000, /* otherwise */
 	TIMER_MAX_MS = 3600000,
 	WANT_INTERVAL_MS = 1000,
 	RECEIVED_SLACK_BYTES = 64 * 1024,
@@ -369,48 +367,26 @@ worker_store_failed(struct worker *w)
 	return true;
 }
 
-static struct worker *
-worker_of_purge(struct store_job *job)
-{
-	return (
-	    struct worker *)((char *)job - offsetof(struct worker, purge_job));
-}
-
-static void
-run_purge(struct store *store, struct store_job *job)
-{
-	struct worker *w = worker_of_purge(job);
-
-	w->status = store_purge(store, w->shards, w->purge_before_ms,
-	    PURGE_STEP, &w->n_purged, &w->err);
-}
-
 static void
 purged(struct store_job *job)
 {
-	struct worker *w = worker_of_purge(job);
+	struct worker *w =
+	    (struct worker *)((char *)job - offsetof(struct worker, purge.job));
 
 	w->busy = false;
+	w->status = w->purge.status;
 	if (worker_store_failed(w))
 		return;
-	metric_add(w->child->score, METRIC_EVENTS_PURGED, (int64_t)w->n_purged);
-	w->purge_due_ms =
-	    clock_mono_ms() +
-	    (w->n_purged == PURGE_STEP ? PURGE_PAUSE_MS : PURGE_INTERVAL_MS);
+	metric_add(w->child->score, METRIC_EVENTS_PURGED,
+	    (int64_t)purge_done(&w->purge, clock_mono_ms()));
 }
 
-static void
-purge_submit(struct worker *w)
+static int64_t
+purge_in_ms(const struct worker *w, int64_t mono_ms)
 {
-	w->purge_before_ms = worker_now_ms(w) - w->cfg->retention_ms;
-	worker_submit(w, &w->purge_job);
-}
-
-static bool
-purges(const struct worker *w)
-{
-	return w->cfg->retention_ms > 0 && w->shards != 0 &&
-	       !w->child->draining;
+	return w->child->draining
+		   ? INT64_MAX
+		   : purge_wait_ms(&w->purge, w->shards, mono_ms);
 }
 
 /* Nothing left to do but to give the leases back. */
@@ -429,8 +405,9 @@ submit_next(struct worker *w, int64_t mono_ms)
 		shards_submit(w);
 	else if (turn_wait_ms(w, mono_ms) == 0)
 		turn_submit(w);
-	else if (purges(w) && mono_ms >= w->purge_due_ms)
-		purge_submit(w);
+	else if (purge_in_ms(w, mono_ms) == 0)
+		worker_submit(
+		    w, purge_submit(&w->purge, w->shards, worker_now_ms(w)));
 }
 
 /* ---- the clock: one place that knows when to look again ---- */
@@ -451,9 +428,7 @@ next_job_ms(const struct worker *w, int64_t mono_ms)
 	if (mono_ms < w->store_retry_ms)
 		return w->store_retry_ms - mono_ms;
 	wait_ms = min_ms(wait_ms, turn_wait_ms(w, mono_ms));
-	if (purges(w))
-		wait_ms = min_ms(wait_ms, w->purge_due_ms - mono_ms);
-	return wait_ms;
+	return min_ms(wait_ms, purge_in_ms(w, mono_ms));
 }
 
 static int64_t
@@ -661,7 +636,6 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	*w = (struct worker){
 	    .child = child,
 	    .cfg = cfg,
-	    .purge_job = {.run = run_purge, .done = purged},
 	};
 	TAILQ_INIT(&w->all);
 	heap_init(&w->ready);
@@ -684,7 +658,7 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	    .may_send = worker_may_send,
 	    .may_connect = may_connect,
 	};
-	w->purge_due_ms = clock_mono_ms() + PURGE_INTERVAL_MS;
+	purge_init(&w->purge, cfg->retention_ms, clock_mono_ms(), purged);
 	loop_before_sleep(w->loop, tick, w);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "worker/batch.h"
 #include "worker/dbclock.h"
 #include "worker/delivery.h"
+#include "worker/purge.h"
 #include "worker/share.h"
 #include "worker/transport.h"
 #include "worker/wire.h"
@@ -85,11 +86,7 @@ struct worker {
 	struct store_result *written;  /* the same for the datastore */
 	size_t cap_written;
 
-	/* Removal of old events. */
-	struct store_job purge_job;
-	int64_t purge_due_ms; /* monotonic */
-	int64_t purge_before_ms;
-	size_t n_purged;
+	struct purge purge;
 
 	bool busy;              /* a job is under way */
 	int64_t store_retry_ms; /* monotonic: no job before, after a failure */

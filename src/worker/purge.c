@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: ISC */
+#include "worker/purge.h"
+
+#include <stddef.h>
+
+#include "base/check.h"
+
+enum {
+	STEP = 500,          /* events */
+	PAUSE_MS = 50,       /* while there are more */
+	INTERVAL_MS = 60000, /* otherwise */
+};
+
+/* On the datastore's thread. */
+static void
+purge_run(struct store *store, struct store_job *job)
+{
+	struct purge *p =
+	    (struct purge *)((char *)job - offsetof(struct purge, job));
+
+	p->status = store_purge(
+	    store, p->shards, p->before_ms, STEP, &p->n_purged, &p->err);
+}
+
+void
+purge_init(struct purge *p, int64_t retention_ms, int64_t mono_ms,
+    void (*done)(struct store_job *job))
+{
+	*p = (struct purge){
+	    .retention_ms = retention_ms,
+	    .due_ms = mono_ms + INTERVAL_MS,
+	    .job = {.run = purge_run, .done = done},
+	};
+}
+
+int64_t
+purge_wait_ms(const struct purge *p, uint64_t shards, int64_t mono_ms)
+{
+	if (p->retention_ms == 0 || shards == 0)
+		return INT64_MAX;
+	return p->due_ms > mono_ms ? p->due_ms - mono_ms : 0;
+}
+
+struct store_job *
+purge_submit(struct purge *p, uint64_t shards, int64_t now_ms)
+{
+	p->shards = shards;
+	p->before_ms = now_ms - p->retention_ms;
+	p->n_purged = 0;
+	return &p->job;
+}
+
+size_t
+purge_done(struct purge *p, int64_t mono_ms)
+{
+	check(p->status == STORE_OK && p->n_purged <= STEP);
+	p->due_ms = mono_ms + (p->n_purged == STEP ? PAUSE_MS : INTERVAL_MS);
+	return p->n_purged;
+}
