@@ -75,8 +75,7 @@ take_strays(struct worker *w)
 
 		if (d == NULL)
 			return; /* the next turn finds it again */
-		worker_hold(w, d);
-		worker_finish(w, d);
+		holdings_hold_stray(&w->holdings, d, w->epoch, clock_mono_ms());
 	}
 	if (w->lease.n_strays > 0)
 		log_info("put %zu events back whose claim was in doubt",
@@ -174,39 +173,6 @@ done(struct store_job *job)
 		scoreboard_membership_changed(w->child->sb);
 	if (w->lease.leaving && !w->lease.in_doubt && w->n_known == 0)
 		loop_stop(w->loop);
-}
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	const int64_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-/* The row ids in memory, sorted. -1 when memory is short. */
-static int
-list_known(struct worker *w)
-{
-	struct delivery *d;
-
-	w->n_known = 0;
-	TAILQ_FOREACH(d, &w->all, entry) {
-		if (w->n_known == w->cap_known) {
-			size_t cap = w->cap_known * 2 + 64;
-			int64_t *known =
-			    reallocarray(w->known, cap, sizeof(*known));
-
-			if (known == NULL)
-				return -1;
-			w->known = known;
-			w->cap_known = cap;
-		}
-		w->known[w->n_known++] = d->result.row_id;
-	}
-	if (w->n_known > 0)
-		qsort(w->known, w->n_known, sizeof(*w->known), compare_ids);
-	return 0;
 }
 
 /* Makes room for n more rows; false when memory is short. */
@@ -353,8 +319,6 @@ void
 shards_fini(struct worker *w)
 {
 	publish(w, 0);
-	free(w->known);
-	w->known = NULL;
 	free(w->dead_wire);
 	w->dead_wire = NULL;
 }
@@ -380,7 +344,7 @@ shards_submit(struct worker *w)
 	struct clock_reading now = clock_read();
 	int64_t mono_ms = now.mono_ms;
 
-	if (list_known(w) == -1)
+	if (holdings_ids(&w->holdings, &w->known, &w->n_known) == -1)
 		return; /* again on the next turn of the loop */
 	if (mono_ms >= w->sweep_ms && !w->child->draining) {
 		w->in_doubt = true;

@@ -40,18 +40,6 @@ wake_at(struct worker *w, int64_t due_ms)
 		atomic_store(at_ms, due_ms);
 }
 
-/* Whether there is one of an epoch that is over: its row was put back. */
-static bool
-holds_older(const struct worker *w)
-{
-	const struct delivery *d;
-
-	TAILQ_FOREACH(d, &w->all, entry)
-		if (d->epoch != w->epoch)
-			return true;
-	return false;
-}
-
 /*
  * We claim the row of a delivery that we had begun before we lapsed, as the
  * same attempt: then that is its delivery, and to the datastore the result is,
@@ -60,22 +48,20 @@ holds_older(const struct worker *w)
 static bool
 adopt(struct worker *w, struct store_claim *claim)
 {
-	struct delivery *d;
+	struct delivery *d =
+	    holdings_find(&w->holdings, claim->row_id, claim->attempt);
 
-	TAILQ_FOREACH(d, &w->all, entry)
-		if (d->result.row_id == claim->row_id &&
-		    d->result.attempt == claim->attempt) {
-			d->epoch = w->epoch;
-			store_claim_free(claim);
-			return true;
-		}
-	return false;
+	if (d == NULL)
+		return false;
+	d->epoch = w->epoch;
+	store_claim_free(claim);
+	return true;
 }
 
 static void
 take_claims(struct worker *w)
 {
-	bool older = holds_older(w);
+	bool older = holdings_has_older(&w->holdings, w->epoch);
 
 	for (size_t i = 0; i < w->turn.n_claims; i++) {
 		struct store_claim *claim = w->turn.claims[i];
@@ -84,11 +70,8 @@ take_claims(struct worker *w)
 		if (older && adopt(w, claim))
 			continue;
 		d = delivery_create(claim, &w->policy, worker_ended, w);
-		if (d != NULL &&
-		    heap_insert(&w->ready, claim->due_ms, d) == 0) {
-			worker_hold(w, d);
+		if (d != NULL && holdings_hold(&w->holdings, d, w->epoch) == 0)
 			continue;
-		}
 		/* Without memory the row stays ours in the datastore, and
 		 * comes back as a stray. */
 		w->in_doubt = true;
@@ -123,17 +106,8 @@ forget_written(struct worker *w)
 		if (d->result.kind == RESULT_RETRY ||
 		    d->result.kind == RESULT_RELEASED)
 			announce(w, d);
-		worker_forget(w, d);
+		holdings_written(&w->holdings, d);
 	}
-}
-
-/* In front of those that finished meanwhile. */
-static void
-keep_unwritten(struct worker *w)
-{
-	w->n_results += w->turn.n_results;
-	STAILQ_CONCAT(&w->writing, &w->results);
-	STAILQ_CONCAT(&w->results, &w->writing);
 }
 
 /* Who was started on demand goes when nothing has come for a while. */
@@ -158,7 +132,7 @@ done(struct store_job *job)
 
 	w->busy = false;
 	if (worker_store_failed(w)) {
-		keep_unwritten(w);
+		holdings_put_finished(&w->holdings, &w->writing);
 		wake_at(w, 0);
 		return;
 	}
@@ -185,7 +159,6 @@ turn_init(struct worker *w)
 {
 	w->turn_job.run = run;
 	w->turn_job.done = done;
-	STAILQ_INIT(&w->results);
 	STAILQ_INIT(&w->writing);
 	batch_init(
 	    &w->batch, (size_t)w->cfg->claim_min, (size_t)w->cfg->claim_max);
@@ -205,14 +178,14 @@ turn_fini(struct worker *w)
 static size_t
 claim_want(const struct worker *w)
 {
-	size_t waiting = w->ready.len + w->n_queued;
+	size_t waiting = w->holdings.ready.len + w->holdings.n_queued;
 
 	if (w->child->alone)
-		return !w->child->draining && TAILQ_EMPTY(&w->all) ? 1 : 0;
+		return !w->child->draining && w->holdings.n == 0 ? 1 : 0;
 	if (w->child->draining || w->shards == 0 ||
-	    w->n_bytes >= (size_t)w->cfg->max_event_memory_bytes)
+	    w->holdings.n_bytes >= (size_t)w->cfg->max_event_memory_bytes)
 		return 0;
-	return batch_want(&w->batch, waiting + w->n_on_wire,
+	return batch_want(&w->batch, waiting + w->holdings.n_on_wire,
 	    HOLD_FACTOR * (size_t)w->cfg->max_deliveries, waiting);
 }
 
@@ -238,11 +211,11 @@ claim_wait_ms(const struct worker *w, int64_t mono_ms)
 static int64_t
 result_wait_ms(const struct worker *w, int64_t mono_ms)
 {
-	int64_t wait_ms = w->oldest_result_ms + RESULT_DELAY_MS - mono_ms;
+	int64_t wait_ms = w->holdings.oldest_ms + RESULT_DELAY_MS - mono_ms;
 
-	if (w->n_results == 0)
+	if (w->holdings.n_finished == 0)
 		return INT64_MAX;
-	if (w->n_results >= RESULTS_ENOUGH || w->child->draining)
+	if (w->holdings.n_finished >= RESULTS_ENOUGH || w->child->draining)
 		return 0;
 	return wait_ms > 0 ? wait_ms : 0;
 }
@@ -263,18 +236,17 @@ collect_results(struct worker *w)
 	struct delivery *d;
 	size_t n = 0;
 
-	if (w->n_results > w->cap_written) {
-		struct store_result *written =
-		    reallocarray(w->written, w->n_results, sizeof(*written));
+	if (w->holdings.n_finished > w->cap_written) {
+		struct store_result *written = reallocarray(
+		    w->written, w->holdings.n_finished, sizeof(*written));
 
 		if (written != NULL) {
 			w->written = written;
-			w->cap_written = w->n_results;
+			w->cap_written = w->holdings.n_finished;
 		}
 	}
-	while (n < w->cap_written && (d = STAILQ_FIRST(&w->results)) != NULL) {
-		STAILQ_REMOVE_HEAD(&w->results, queue);
-		w->n_results--;
+	while (n < w->cap_written &&
+	       (d = holdings_take_finished(&w->holdings)) != NULL) {
 		STAILQ_INSERT_TAIL(&w->writing, d, queue);
 		w->written[n++] = d->result;
 	}
@@ -295,7 +267,8 @@ turn_submit(struct worker *w)
 	w->turn.shards = w->shards;
 	w->turn.claim_max = claim ? claim_want(w) : 0;
 	w->turn.claim_bytes =
-	    claim ? (size_t)w->cfg->max_event_memory_bytes - w->n_bytes : 0;
+	    claim ? (size_t)w->cfg->max_event_memory_bytes - w->holdings.n_bytes
+		  : 0;
 	w->turn.horizon_ms = worker_now_ms(w) + w->cfg->claim_ahead_ms;
 	if (claim) {
 		/* From here on services wake us for any event, since the claim

@@ -25,41 +25,16 @@ worker_now_ms(const struct worker *w)
 
 /* ---- what is in memory ---- */
 
-void
-worker_hold(struct worker *w, struct delivery *d)
-{
-	d->epoch = w->epoch;
-	TAILQ_INSERT_TAIL(&w->all, d, entry);
-	if (d->claim != NULL)
-		w->n_bytes += d->claim->bytes;
-}
-
-void
-worker_finish(struct worker *w, struct delivery *d)
-{
-	if (w->n_results++ == 0)
-		w->oldest_result_ms = clock_mono_ms();
-	STAILQ_INSERT_TAIL(&w->results, d, queue);
-}
-
-void
-worker_forget(struct worker *w, struct delivery *d)
-{
-	TAILQ_REMOVE(&w->all, d, entry);
-	if (d->claim != NULL)
-		w->n_bytes -= d->claim->bytes;
-	share_put(&d->app);
-	share_put(&d->host);
-	share_put(&d->address);
-	share_put(&d->busy);
-	delivery_free(d);
-}
-
 static void
 release(struct worker *w, struct delivery *d, int64_t due_ms)
 {
-	delivery_release(d, due_ms);
-	worker_finish(w, d);
+	holdings_release(&w->holdings, d, due_ms, clock_mono_ms());
+}
+
+static bool
+has_slot(const struct worker *w)
+{
+	return w->holdings.n_on_wire < (size_t)w->cfg->max_deliveries;
 }
 
 static void
@@ -68,8 +43,9 @@ start(struct worker *w, struct delivery *d)
 	int64_t late_ms = worker_now_ms(w) - d->claim->due_ms;
 
 	metric_add(w->child->score, METRIC_LATENESS_MS, late_ms);
+	holdings_sent(&w->holdings);
 	metric_set(w->child->score, METRIC_DELIVERIES_IN_FLIGHT,
-	    (int64_t)++w->n_on_wire);
+	    (int64_t)w->holdings.n_on_wire);
 	d->wire = wire_enter(&w->wire, d->claim->row_id);
 	/* Whatever ends us meanwhile: it was this. */
 	if (w->child->alone)
@@ -153,8 +129,7 @@ admit(struct worker *w, struct delivery *d, int64_t mono_ms)
 		share_take(d->host, mono_ms);
 		start(w, d);
 	} else if (share_wait(full, d, mono_ms)) {
-		d->state = DELIVERY_QUEUED;
-		w->n_queued++;
+		holdings_queued(&w->holdings, d);
 	} else {
 		defer(w, d, full, mono_ms);
 	}
@@ -166,16 +141,15 @@ serve(struct worker *w, struct share *share, int64_t mono_ms)
 {
 	struct delivery *d;
 
-	while (w->n_on_wire < (size_t)w->cfg->max_deliveries &&
-	       (d = share_next(share)) != NULL) {
-		w->n_queued--;
+	while (has_slot(w) && (d = share_next(share)) != NULL) {
+		holdings_unqueued(&w->holdings);
 		if (stays(w, d) && worker_may_send(w, d)) {
 			admit(w, d, mono_ms);
 			continue;
 		}
 		release(w, d, 0);
 	}
-	w->unserved |= w->n_on_wire == (size_t)w->cfg->max_deliveries;
+	w->unserved |= !has_slot(w);
 }
 
 static void
@@ -187,7 +161,7 @@ visit(void *arg, struct share *share)
 
 	serve(w, share, mono_ms);
 	while ((d = share_shed(share, mono_ms)) != NULL) {
-		w->n_queued--;
+		holdings_unqueued(&w->holdings);
 		defer(w, d, share, mono_ms);
 	}
 }
@@ -196,7 +170,7 @@ visit(void *arg, struct share *share)
 static void
 look_after_queues(struct worker *w, int64_t mono_ms)
 {
-	if (w->n_queued == 0 || (!w->unserved && mono_ms < w->shed_ms))
+	if (w->holdings.n_queued == 0 || (!w->unserved && mono_ms < w->shed_ms))
 		return;
 	w->unserved = false;
 	w->shed_ms = mono_ms + SHED_INTERVAL_MS;
@@ -212,8 +186,9 @@ worker_ended(void *arg, struct delivery *d)
 	int64_t elapsed_ms = mono_ms - d->started_ms;
 
 	wire_leave(&w->wire, d->wire);
+	holdings_returned(&w->holdings);
 	metric_set(w->child->score, METRIC_DELIVERIES_IN_FLIGHT,
-	    (int64_t)--w->n_on_wire);
+	    (int64_t)w->holdings.n_on_wire);
 	if (w->child->alone)
 		atomic_store(&w->child->score->note, 0);
 	if (d->result.kind == RESULT_RELEASED && d->busy != NULL) {
@@ -224,11 +199,11 @@ worker_ended(void *arg, struct delivery *d)
 	count_outcome(w, d);
 	if (d->wants)
 		tell_want(w, d);
-	worker_finish(w, d);
+	holdings_finish(&w->holdings, d, mono_ms);
 	share_give(d->app, elapsed_ms, mono_ms);
 	share_give(d->host, elapsed_ms, mono_ms);
 	share_give(d->address, elapsed_ms, mono_ms);
-	if (w->n_queued > 0) {
+	if (w->holdings.n_queued > 0) {
 		serve(w, d->host, mono_ms);
 		serve(w, d->app, mono_ms);
 	}
@@ -288,12 +263,9 @@ begin(struct worker *w, struct delivery *d, int64_t mono_ms)
 static void
 dispatch(struct worker *w, int64_t mono_ms)
 {
-	const struct heap_entry *next;
-
-	while (w->n_on_wire < (size_t)w->cfg->max_deliveries &&
-	       shards_open(w) && (next = heap_min(&w->ready)) != NULL &&
-	       next->key <= worker_now_ms(w))
-		begin(w, heap_pop(&w->ready), mono_ms);
+	while (has_slot(w) && shards_open(w) &&
+	       holdings_next_due_ms(&w->holdings) <= worker_now_ms(w))
+		begin(w, holdings_take_ready(&w->holdings), mono_ms);
 }
 
 static bool
@@ -303,7 +275,7 @@ stays_queued(void *arg, struct delivery *d)
 
 	if (stays(w, d))
 		return true;
-	w->n_queued--;
+	holdings_unqueued(&w->holdings);
 	release(w, d, 0);
 	return false;
 }
@@ -320,16 +292,14 @@ worker_release_unbegun(struct worker *w)
 	struct delivery_queue all = STAILQ_HEAD_INITIALIZER(all);
 	struct delivery *d;
 
-	if (w->n_queued > 0) {
+	if (w->holdings.n_queued > 0) {
 		shares_visit(&w->apps, unqueue, w);
 		shares_visit(&w->hosts, unqueue, w);
 	}
-	while ((d = heap_pop(&w->ready)) != NULL)
-		STAILQ_INSERT_TAIL(&all, d, queue);
+	holdings_take_all_ready(&w->holdings, &all);
 	while ((d = STAILQ_FIRST(&all)) != NULL) {
 		STAILQ_REMOVE_HEAD(&all, queue);
-		if (!stays(w, d) ||
-		    heap_insert(&w->ready, d->claim->due_ms, d) == -1)
+		if (!stays(w, d) || holdings_put_ready(&w->holdings, d) == -1)
 			release(w, d, 0);
 	}
 }
@@ -393,7 +363,7 @@ purge_in_ms(const struct worker *w, int64_t mono_ms)
 static bool
 may_leave(const struct worker *w)
 {
-	return w->child->draining && TAILQ_EMPTY(&w->all);
+	return w->child->draining && w->holdings.n == 0;
 }
 
 static void
@@ -434,19 +404,18 @@ next_job_ms(const struct worker *w, int64_t mono_ms)
 static int64_t
 next_shed_ms(const struct worker *w, int64_t mono_ms)
 {
-	return w->n_queued == 0 ? INT64_MAX : w->shed_ms - mono_ms;
+	return w->holdings.n_queued == 0 ? INT64_MAX : w->shed_ms - mono_ms;
 }
 
 static int64_t
 next_start_ms(const struct worker *w)
 {
-	const struct heap_entry *next = heap_min(&w->ready);
+	int64_t due_ms = holdings_next_due_ms(&w->holdings);
 
 	/* A full house or a lapsed lease is not mended by waiting. */
-	if (next == NULL || !shards_open(w) ||
-	    w->n_on_wire == (size_t)w->cfg->max_deliveries)
+	if (due_ms == INT64_MAX || !shards_open(w) || !has_slot(w))
 		return INT64_MAX;
-	return next->key - worker_now_ms(w);
+	return due_ms - worker_now_ms(w);
 }
 
 static void
@@ -488,28 +457,6 @@ on_wake(int fd, unsigned events, void *arg)
 
 /* ---- leaving ---- */
 
-static struct delivery *
-first_on_wire(const struct worker *w)
-{
-	struct delivery *d;
-
-	TAILQ_FOREACH(d, &w->all, entry)
-		if (d->state == DELIVERY_ON_WIRE)
-			return d;
-	return NULL;
-}
-
-static unsigned
-count_held(const struct worker *w)
-{
-	const struct delivery *d;
-	unsigned n = 0;
-
-	TAILQ_FOREACH(d, &w->all, entry)
-		n++;
-	return n;
-}
-
 static void
 on_drain_deadline(void *arg)
 {
@@ -518,8 +465,8 @@ on_drain_deadline(void *arg)
 
 	if (clock_mono_ms() >= w->drain_until_ms) {
 		log_warnx("left while the datastore is not available: "
-			  "%u results were not written",
-		    count_held(w));
+			  "%zu results were not written",
+		    w->holdings.n);
 		/* Its thread may be in a call that takes longer than our master
 		 * waits for us. */
 		if (w->busy)
@@ -528,7 +475,7 @@ on_drain_deadline(void *arg)
 		return;
 	}
 	/* One that ends may take others out of the list. */
-	while ((d = first_on_wire(w)) != NULL)
+	while ((d = holdings_on_wire(&w->holdings)) != NULL)
 		delivery_interrupt(d);
 	loop_timer_set(w->drain_timer, w->drain_until_ms - clock_mono_ms());
 }
@@ -637,8 +584,7 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	    .child = child,
 	    .cfg = cfg,
 	};
-	TAILQ_INIT(&w->all);
-	heap_init(&w->ready);
+	holdings_init(&w->holdings);
 	init_shares(w);
 	if (child_init(child, drain, w, err) == -1)
 		return -1;
@@ -669,15 +615,15 @@ worker_fini(struct worker *w)
 	struct delivery *d;
 
 	store_thread_free(&w->store);
-	while ((d = TAILQ_FIRST(&w->all)) != NULL) {
-		if (d->state == DELIVERY_ON_WIRE)
-			transport_cancel(d->transfer);
-		worker_forget(w, d);
+	while ((d = holdings_on_wire(&w->holdings)) != NULL) {
+		transport_cancel(d->transfer);
+		d->state = DELIVERY_FINISHED;
+		holdings_returned(&w->holdings);
 	}
+	holdings_fini(&w->holdings);
 	transport_free(&w->transport);
 	shards_fini(w);
 	turn_fini(w);
-	heap_fini(&w->ready);
 	loop_io_free(&w->wake_io);
 	loop_timer_free(&w->timer);
 	loop_timer_free(&w->drain_timer);

@@ -6,19 +6,16 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "base/heap.h"
 #include "proc/child.h"
 #include "store/store_thread.h"
 #include "worker/batch.h"
 #include "worker/dbclock.h"
 #include "worker/delivery.h"
+#include "worker/holdings.h"
 #include "worker/purge.h"
 #include "worker/share.h"
 #include "worker/transport.h"
 #include "worker/wire.h"
-
-TAILQ_HEAD(delivery_all, delivery);
-STAILQ_HEAD(delivery_queue, delivery);
 
 /*
  * The state of a worker child. One that is alone (child->alone) takes no
@@ -40,17 +37,10 @@ struct worker {
 	struct shares apps, hosts, addresses;
 
 	/* Deliveries. */
-	struct delivery_all all;
-	size_t n_bytes;    /* of the claims of all */
-	struct heap ready; /* by due time, database's clock */
-	size_t n_queued;   /* waiting for their share */
-	int64_t shed_ms;   /* monotonic: next look for who waits too long */
-	size_t n_on_wire;
+	struct holdings holdings;
+	int64_t shed_ms; /* monotonic: next look for who waits too long */
 	struct wire wire;
-	struct delivery_queue results; /* finished, to be written */
-	size_t n_results;
-	int64_t oldest_result_ms; /* monotonic */
-	int64_t told_want_ms;     /* monotonic: last line about what is short */
+	int64_t told_want_ms; /* monotonic: last line about what is short */
 
 	/* Leases. */
 	uint64_t owner;  /* our token, of our master */
@@ -71,8 +61,8 @@ struct worker {
 	int64_t *dead_wire; /* the rows of all of these */
 	size_t n_dead_wire, cap_dead_wire;
 	uint64_t away[SCOREBOARD_WORKER_SLOTS];
-	int64_t *known; /* row ids we hold, sorted */
-	size_t n_known, cap_known;
+	const int64_t *known; /* row ids we hold, sorted */
+	size_t n_known;
 	int64_t lease_sent_ms;
 	struct dbclock clock;
 
@@ -97,11 +87,6 @@ struct worker {
 
 /* The database's clock, as far as we know it. */
 int64_t worker_now_ms(const struct worker *w);
-
-/* A delivery has come into memory, finished, or left it (and is freed). */
-void worker_hold(struct worker *w, struct delivery *delivery);
-void worker_finish(struct worker *w, struct delivery *delivery);
-void worker_forget(struct worker *w, struct delivery *delivery);
 
 /* Whether its shard is ours: others may deliver it, unless it has begun. */
 bool worker_holds(const struct worker *w, const struct delivery *delivery);
