@@ -173,6 +173,9 @@ fail_conn(struct mysql_conn *c, struct err *err)
 static enum store_status
 fail_stmt(struct mysql_conn *c, MYSQL_STMT *stmt, struct err *err)
 {
+	/* MariaDB's library keeps what ends a result with the connection. */
+	if (mysql_stmt_errno(stmt) == 0)
+		return fail_conn(c, err);
 	return fail(c, mysql_stmt_errno(stmt), mysql_stmt_error(stmt), err);
 }
 

@@ -253,6 +253,70 @@ START_TEST(test_lock_wait_ends)
 }
 END_TEST
 
+/* Until the server has somebody wait for a lock. */
+static enum store_status
+await_lock_wait(struct mysql_conn *c, struct err *e)
+{
+	static const struct mysql_sql count = {
+	    .head = "SELECT COUNT(*) FROM information_schema.INNODB_TRX"
+		    " WHERE trx_state = 'LOCK WAIT'",
+	    .columns = "i"};
+	enum store_status status;
+	int64_t n;
+
+	while (
+	    (status = mysql_conn_value(c, &count, &n, e)) == STORE_OK && n == 0)
+		(void)poll(NULL, 0, 10);
+	return status;
+}
+
+/*
+ * Holds a lease and asks for another, which the test's own connection has while
+ * it waits for the first: ours is the lighter one and loses, amid its rows.
+ */
+static enum store_status
+meet(struct mysql_conn *c, void *arg, struct err *e)
+{
+	static const char wants[] =
+	    "UPDATE lease SET until_ms = 2 WHERE shard = 1";
+	static const struct mysql_sql lock_some = {
+	    .head = "SELECT shard FROM lease FORCE INDEX (PRIMARY)"
+		    " WHERE shard IN (1, ?) ORDER BY shard FOR UPDATE",
+	    .columns = "i"};
+	unsigned *n_tries = arg;
+	enum store_status status = STORE_OK;
+
+	if (++*n_tries == 2) {
+		ck_assert_int_eq(mysql_read_query_result(admin), 0);
+		run_sql("ROLLBACK");
+	}
+	for (int last = 1; last <= 2 && status == STORE_OK; last++) {
+		mysql_conn_i64(c, last);
+		status = mysql_conn_select(c, &lock_some, 0, e);
+		while (mysql_conn_next(c, &status, e))
+			;
+		if (status != STORE_OK || *n_tries > 1 || last > 1)
+			continue;
+		ck_assert_int_eq(
+		    mysql_send_query(admin, wants, strlen(wants)), 0);
+		status = await_lock_wait(c, e);
+	}
+	return status;
+}
+
+START_TEST(test_deadlock_amid_rows)
+{
+	unsigned n_tries = 0;
+
+	run_sql("START TRANSACTION");
+	run_sql("UPDATE lease SET until_ms = 1 WHERE shard >= 2");
+	ck_assert_msg(mysql_conn_transact(mysql_conn_of(backend), meet,
+			  &n_tries, &err) == STORE_OK,
+	    "%s", err.text);
+	ck_assert_uint_eq(n_tries, 2);
+}
+END_TEST
+
 /* As of a process that is stopped: its locks are not for ever. */
 START_TEST(test_idle_transaction_ends)
 {
@@ -487,6 +551,7 @@ main(void)
 	tcase_add_test(tc, test_lost_connection);
 	tcase_add_test(tc, test_small_packets);
 	tcase_add_test(tc, test_lock_wait_ends);
+	tcase_add_test(tc, test_deadlock_amid_rows);
 	tcase_add_test(tc, test_idle_transaction_ends);
 	tcase_add_loop_test(tc, test_taken_row_id, 1, EVENTS_MAX + 1);
 	tcase_add_test(tc, test_too_large);
