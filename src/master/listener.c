@@ -59,8 +59,9 @@ listener_adopt(const int *fds, size_t n, struct err *err)
 	struct listener *listener;
 
 	if (n > LISTENER_MAX) {
-		(void)err_set(err, "%zu sockets inherited, at most %d are taken",
-		    n, LISTENER_MAX);
+		(void)err_set(err,
+		    "%zu sockets inherited, at most %d are taken", n,
+		    LISTENER_MAX);
 		return NULL;
 	}
 	listener = calloc(1, sizeof(*listener));
@@ -116,7 +117,7 @@ bind_retrying(int fd, const struct addrinfo *addr, int64_t until_ms)
 
 /* A socket that listens, or -1 with errno. */
 static int
-open_one(const struct addrinfo *addr, int64_t until_ms)
+open_one(const struct addrinfo *addr, bool v6_only, int64_t until_ms)
 {
 	int on = 1;
 	int fd = socket(addr->ai_family,
@@ -126,6 +127,9 @@ open_one(const struct addrinfo *addr, int64_t until_ms)
 	if (fd == -1)
 		return -1;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1 ||
+	    (v6_only && addr->ai_family == AF_INET6 &&
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) ==
+		    -1) ||
 	    bind_retrying(fd, addr, until_ms) == -1)
 		fd_close(&fd);
 	return fd;
@@ -198,7 +202,7 @@ lacks_address(int error)
 
 /* 0 with at least one socket, or -1. */
 static int
-open_all(struct listener *listener, const struct addrinfo *list,
+open_all(struct listener *listener, const struct addrinfo *list, bool v6_only,
     int64_t retry_ms, struct listener *old, struct err *err)
 {
 	int64_t until_ms = clock_mono_ms() + retry_ms;
@@ -209,7 +213,7 @@ open_all(struct listener *listener, const struct addrinfo *list,
 		int fd = take_over(old, list);
 
 		if (fd == -1)
-			fd = open_one(list, until_ms);
+			fd = open_one(list, v6_only, until_ms);
 		if (fd >= 0) {
 			listener->fds[listener->n++] = fd;
 			continue;
@@ -232,11 +236,14 @@ listener_open(const char *host, int port, int64_t retry_ms,
 	    .ai_flags = AI_NUMERICSERV | AI_PASSIVE};
 	struct addrinfo *list;
 	struct listener *listener;
+	/* All of IPv4 and all of IPv6: a socket for each. That for "::" alone
+	 * takes IPv4, too, where the system lets it. */
+	bool all = strcmp(host, "*") == 0;
 	char service[16];
 	int status;
 
 	(void)snprintf(service, sizeof(service), "%d", port);
-	status = getaddrinfo(host, service, &hints, &list);
+	status = getaddrinfo(all ? NULL : host, service, &hints, &list);
 	if (status != 0) {
 		(void)err_set(err, "cannot listen on %s: %s", host,
 		    status == EAI_SYSTEM ? strerror(errno)
@@ -246,7 +253,7 @@ listener_open(const char *host, int port, int64_t retry_ms,
 	listener = calloc(1, sizeof(*listener));
 	if (listener == NULL)
 		(void)err_set(err, "out of memory");
-	else if (open_all(listener, list, retry_ms, old, err) == -1)
+	else if (open_all(listener, list, all, retry_ms, old, err) == -1)
 		listener_free(&listener);
 	freeaddrinfo(list);
 	return listener;

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +55,8 @@ static struct listener *
 open_any_port(void)
 {
 	struct err err = {0};
-	struct listener *listener = listener_open("127.0.0.1", 0, 0, NULL, &err);
+	struct listener *listener =
+	    listener_open("127.0.0.1", 0, 0, NULL, &err);
 
 	ck_assert_msg(listener != NULL, "%s", err.text);
 	ck_assert_uint_eq(listener->n, 1);
@@ -92,6 +94,44 @@ START_TEST(test_open)
 	fd_close(&client);
 	listener_free(&listener);
 	ck_assert_ptr_null(listener);
+}
+END_TEST
+
+static bool
+has_ipv6(void)
+{
+	struct sockaddr_in6 loopback = {
+	    .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int fd = socket(AF_INET6, SOCK_STREAM, 0);
+	bool has = fd != -1 && bind(fd, (struct sockaddr *)&loopback,
+				   sizeof(loopback)) == 0;
+
+	fd_close(&fd);
+	return has;
+}
+
+/* NULL where somebody has that port meanwhile, on any address. */
+static struct listener *
+open_all_addresses(void)
+{
+	struct listener *listener = open_any_port();
+	int port = port_of(listener->fds[0]);
+	struct err err;
+
+	listener_free(&listener);
+	return listener_open("*", port, 0, NULL, &err);
+}
+
+/* The socket of IPv6 leaves the port to that of IPv4. */
+START_TEST(test_all_addresses)
+{
+	struct listener *listener = NULL;
+
+	for (int i = 0; i < 50 && listener == NULL; i++)
+		listener = open_all_addresses();
+	ck_assert_ptr_nonnull(listener);
+	ck_assert_uint_eq(listener->n, has_ipv6() ? 2 : 1);
+	listener_free(&listener);
 }
 END_TEST
 
@@ -153,13 +193,13 @@ START_TEST(test_open_takes_over)
 	struct err err = {0};
 	int fd = old->fds[0];
 
-	new = listener_open("127.0.0.2", port_of(fd), 0, old, &err);
+	new = listener_open("127.0.0.2", 0, 0, old, &err);
 	ck_assert_msg(new != NULL, "%s", err.text);
 	ck_assert_int_ne(new->fds[0], fd);
 	ck_assert_int_eq(old->fds[0], fd);
 	listener_free(&new);
-	new = listener_open(
-	    "127.0.0.1", _i == 0 ? port_of(fd) : 0, 0, old, &err);
+	new =
+	    listener_open("127.0.0.1", _i == 0 ? port_of(fd) : 0, 0, old, &err);
 	ck_assert_msg(new != NULL, "%s", err.text);
 	ck_assert_uint_eq(new->n, 1);
 	ck_assert_int_eq(new->fds[0], fd);
@@ -207,6 +247,7 @@ main(void)
 	    (int)(sizeof(environments) / sizeof(environments[0])));
 	tcase_add_test(tc, test_environment_is_taken);
 	tcase_add_test(tc, test_open);
+	tcase_add_test(tc, test_all_addresses);
 	tcase_add_test(tc, test_port_in_use);
 	tcase_add_test(tc, test_bad_address);
 	tcase_add_loop_test(tc, test_open_takes_over, 0, 2);
