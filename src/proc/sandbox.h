@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "proc/seccomp.h"
 
 /*
  * What the kernel lets a child do from now on, whatever it may be made to run:
@@ -39,6 +40,7 @@ int sandbox_enter(const struct sandbox *sandbox, struct err *err);
 bool sandbox_lacks(struct err *text);
 
 /* The same of any kernel, by the ABI of its landlock. */
-bool sandbox_lacks_of(long landlock_abi, bool seccomp, struct err *text);
+bool sandbox_lacks_of(
+    long landlock_abi, enum seccomp_support seccomp, struct err *text);
 
 #endif

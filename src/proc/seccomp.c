@@ -446,12 +446,14 @@ build(struct program *program, unsigned needs, bool kills)
 		put_return(program, EPERM);
 }
 
-bool
-seccomp_is_there(void)
+enum seccomp_support
+seccomp_support(void)
 {
 	/* Without a program it is the address that is wrong. */
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) == -1 &&
-	       errno == EFAULT;
+		       errno == EFAULT
+		   ? SECCOMP_THERE
+		   : SECCOMP_NOT_IN_KERNEL;
 }
 
 int
@@ -460,7 +462,7 @@ seccomp_enter(unsigned needs, bool kills, struct err *err)
 	struct program program;
 	struct sock_fprog filter;
 
-	if (!seccomp_is_there())
+	if (seccomp_support() != SECCOMP_THERE)
 		return 0;
 	build(&program, needs, kills);
 	filter =
@@ -472,10 +474,10 @@ seccomp_enter(unsigned needs, bool kills, struct err *err)
 
 #else
 
-bool
-seccomp_is_there(void)
+enum seccomp_support
+seccomp_support(void)
 {
-	return false;
+	return SECCOMP_NOT_IN_BUILD;
 }
 
 int

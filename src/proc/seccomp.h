@@ -16,8 +16,14 @@ enum {
 	NEED_NAMES = 1 << 5, /* the resolver's: UDP, questions to the kernel */
 };
 
-/* Whether this kernel and this program have it. */
-bool seccomp_is_there(void);
+/* A build has a list for the machines whose numbers of calls it knows. */
+enum seccomp_support {
+	SECCOMP_THERE,
+	SECCOMP_NOT_IN_KERNEL,
+	SECCOMP_NOT_IN_BUILD,
+};
+
+enum seccomp_support seccomp_support(void);
 
 /*
  * From now on, for all threads to come, the calls of the table in seccomp.c for

@@ -366,17 +366,23 @@ START_TEST(what_a_kernel_lacks)
 {
 	static const struct {
 		long abi;
-		bool seccomp, lacks;
+		enum seccomp_support seccomp;
+		bool lacks;
 		const char *words[2];
 	} cases[] = {
-	    {6, true, false, {"", ""}},
-	    {9, true, false, {"", ""}},
-	    {4, true, true, {"version 6", "abstract"}},
-	    {3, true, true, {"version 4", "every port"}},
-	    {2, true, true, {"version 4", "every port"}},
-	    {0, true, true, {"no landlock", "every file"}},
-	    {7, false, true, {"this kernel has no seccomp", "system call"}},
-	    {0, false, true, {"no landlock", "no seccomp"}},
+	    {6, SECCOMP_THERE, false, {"", ""}},
+	    {9, SECCOMP_THERE, false, {"", ""}},
+	    {4, SECCOMP_THERE, true, {"version 6", "abstract"}},
+	    {3, SECCOMP_THERE, true, {"version 4", "every port"}},
+	    {2, SECCOMP_THERE, true, {"version 4", "every port"}},
+	    {0, SECCOMP_THERE, true, {"no landlock", "every file"}},
+	    {7, SECCOMP_NOT_IN_KERNEL, true,
+		{"this kernel has no seccomp", "system call"}},
+	    {0, SECCOMP_NOT_IN_KERNEL, true, {"no landlock", "no seccomp"}},
+	    {7, SECCOMP_NOT_IN_BUILD, true,
+		{"this build has no list", "system call"}},
+	    {0, SECCOMP_NOT_IN_BUILD, true,
+		{"this kernel has no landlock", "; and this build"}},
 	};
 	struct err text;
 

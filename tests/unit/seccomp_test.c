@@ -852,7 +852,7 @@ main(void)
 	SRunner *runner;
 	int failed;
 
-	if (!seccomp_is_there())
+	if (seccomp_support() != SECCOMP_THERE)
 		return 77;
 	tcase_add_checked_fixture(tc, set_up, NULL);
 	tcase_set_timeout(tc, 60);
