@@ -819,7 +819,27 @@ def test_clock_step_amid_a_lease_turn(prepare, store, sink):
     assert c.state("later") == "PENDING"
 
 
-@pytest.mark.parametrize("way", ["signal", "cassatactl"])
+def rotated(c):
+    """What contrib/logrotate does once a log is renamed, with our programs."""
+    text = read_text(c.builddir / "contrib/logrotate/cassata")
+    script = re.search(r"postrotate\n(.*)\n\s*endscript", text, re.S)[1]
+    script = re.sub(r"\S*/cassatactl", str(c.builddir / "cassatactl"), script)
+    return c.run("sh", "-c", script, "logrotate_script",
+                 str(c.state_dir / "cassata.log"))
+
+
+def test_logrotate_knows_the_logs(builddir):
+    """That of the directory compiled in, and that of the systemd unit."""
+    text = read_text(builddir / "contrib/logrotate/cassata")
+    logs = re.search(r"^(/.*) {$", text, re.M)[1].split()
+    compiled_in = os.path.dirname(logs[0]).encode() + b"\0"
+    assert compiled_in in (builddir / "cassatad").read_bytes()
+    assert "/var/lib/cassata/cassata.log" in logs
+    unit = read_text(builddir / "contrib/systemd/cassata.service")
+    assert "\nStateDirectory=cassata\n" in unit
+
+
+@pytest.mark.parametrize("way", ["signal", "cassatactl", "logrotate"])
 def test_reopen_log(prepare, way):
     c = prepare()
     assert c.ctl("reopen").returncode == 7
@@ -829,6 +849,8 @@ def test_reopen_log(prepare, way):
     os.rename(c.log, old)
     if way == "signal":
         os.kill(c.status()["pid"], signal.SIGUSR1)
+    elif way == "logrotate":
+        assert rotated(c).returncode == 0
     else:
         assert c.ctl("reopen").returncode == 0
 
