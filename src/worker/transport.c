@@ -19,9 +19,12 @@
  * (resolv.conf(5)). */
 enum { LOOKUP_MS = 30000, OUR_FAULT_WAIT_MS = 1000 };
 
+#define LIBCURL_7_85 0x075500
+#define LIBCURL_7_87 0x075700
+#define LIBCURL_8_21 0x081500
+
 enum {
 	AUTHORITIES_KEPT_S = 60,
-	LIBCURL_8_21 = 0x081500,
 	/* libcurl reads up to a hundred times that much for each transfer
 	 * before it looks at the next: bounds how long its calls take. */
 	READ_BYTES = 2048,
@@ -814,8 +817,10 @@ set_authorities(CURL *easy, const char *ca_file)
 
 	if (built == NULL)
 		built = curl_version_info(CURLVERSION_NOW);
+#if LIBCURL_VERSION_NUM >= LIBCURL_7_87
 	curl_easy_setopt(
 	    easy, CURLOPT_CA_CACHE_TIMEOUT, (long)AUTHORITIES_KEPT_S);
+#endif
 	if (ca_file != NULL)
 		code = curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
 	if (code != CURLE_OK || built->capath == NULL ||
@@ -825,6 +830,17 @@ set_authorities(CURL *easy, const char *ca_file)
 	strange_null = built->version_num >= LIBCURL_8_21;
 	return curl_easy_setopt(easy, CURLOPT_CAPATH,
 	    strange_null && ca_file != NULL ? "/dev/null" : NULL);
+}
+
+static CURLcode
+set_protocols(CURL *easy)
+{
+#if LIBCURL_VERSION_NUM >= LIBCURL_7_85
+	return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+	return curl_easy_setopt(easy, CURLOPT_PROTOCOLS,
+	    (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
 }
 
 static CURLcode
@@ -856,9 +872,11 @@ set_options(struct transfer *transfer)
 	}
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, req->headers);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= LIBCURL_7_87
 	/* The end of a transfer does not wait for its look-up of a name, which
 	 * may take longer than all time-outs. */
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
 	curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
 	/* The path is the client's, dots and all. */
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
@@ -874,8 +892,7 @@ set_options(struct transfer *transfer)
 	if (code == CURLE_OK)
 		code = curl_easy_setopt(easy, CURLOPT_URL, req->url);
 	if (code == CURLE_OK)
-		code = curl_easy_setopt(
-		    easy, CURLOPT_PROTOCOLS_STR, "http,https");
+		code = set_protocols(easy);
 	/* The environment names no proxy for us. */
 	if (code == CURLE_OK)
 		code = curl_easy_setopt(easy, CURLOPT_PROXY, "");
