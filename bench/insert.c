@@ -307,14 +307,16 @@ read_options(struct options *o, int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1)
 		switch (option) {
 		case 'r':
-			o->table.rows = yardstick_number(optarg, ROWS_MAX);
+			o->table.rows =
+			    (size_t)yardstick_number(optarg, ROWS_MAX);
 			break;
 		case 'n':
 			o->connections =
 			    (unsigned)yardstick_number(optarg, CONNECTIONS_MAX);
 			break;
 		case 'p':
-			o->table.body.len = yardstick_number(optarg, 1 << 20);
+			o->table.body.len =
+			    (size_t)yardstick_number(optarg, 1 << 20);
 			break;
 		case 's':
 			o->seconds = (unsigned)yardstick_number(optarg, 3600);

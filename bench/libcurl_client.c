@@ -281,7 +281,8 @@ read_options(int argc, char **argv)
 			o.handles = (unsigned)yardstick_number(optarg, 10000);
 			break;
 		case 'p':
-			o.body_bytes = yardstick_number(optarg, 1 << 24);
+			o.body_bytes =
+			    (size_t)yardstick_number(optarg, 1 << 24);
 			break;
 		case 'c':
 			o.count = yardstick_number(optarg, UINT32_MAX);

@@ -28,6 +28,7 @@ enum {
 /* Known to one of MySQL and MariaDB only, so not in the header of the other. */
 enum {
 	MARIADB_CONNECTION_KILLED = 1927,
+	DISK_FULL = 1021,
 	MARIADB_STATEMENT_TIMEOUT = 1969,
 	MYSQL_STATEMENT_TIMEOUT = 3024,
 	MYSQL_CERTIFICATION_FAILED = 3101,
@@ -79,7 +80,7 @@ classify(unsigned code)
 	case ER_NEED_REPREPARE:
 	case MYSQL_CERTIFICATION_FAILED:
 		return FAILURE_AGAIN;
-	case ER_DISK_FULL:
+	case DISK_FULL:
 	case ER_OUTOFMEMORY:
 	case ER_OUT_OF_RESOURCES:
 	case ER_RECORD_FILE_FULL:
@@ -122,7 +123,7 @@ static bool
 is_full(unsigned code, const char *text)
 {
 	switch (code) {
-	case ER_DISK_FULL:
+	case DISK_FULL:
 	case ER_RECORD_FILE_FULL:
 	case ER_ERROR_ON_WRITE:
 	case SERVER_WRITE_FAILED:
