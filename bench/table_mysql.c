@@ -8,7 +8,7 @@
 #include <mysql.h>
 
 #include "base/buf.h"
-#include "store/mysql_url.h"
+#include "sql/sql_url.h"
 
 enum { COLUMNS = 15, SQL_MAX_BYTES = 1 << 20 };
 
@@ -31,20 +31,20 @@ static void
 connect_to(struct table *t, const char *target)
 {
 	unsigned tcp = MYSQL_PROTOCOL_TCP;
-	struct mysql_url url;
+	struct sql_place place;
 	struct err reason;
 
-	if (mysql_url_parse(target, &url, &reason) == -1)
+	if (sql_describe(target, NULL, &place, &reason) == -1)
 		errx(2, "%s", reason.text);
 	t->mysql = mysql_init(NULL);
 	if (t->mysql == NULL)
 		errx(1, "out of memory");
-	if (url.host != NULL)
+	if (place.host != NULL)
 		(void)mysql_options(t->mysql, MYSQL_OPT_PROTOCOL, &tcp);
-	if (mysql_real_connect(t->mysql, url.host, url.user, url.password,
-		url.name, url.port, url.socket, 0) == NULL)
+	if (mysql_real_connect(t->mysql, place.host, place.user, place.password,
+		place.name, place.port, place.socket, 0) == NULL)
 		errx(1, "%s", mysql_error(t->mysql));
-	mysql_url_free(&url);
+	sql_place_free(&place);
 }
 
 static void

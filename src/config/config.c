@@ -535,6 +535,11 @@ config_load(const struct config_source *source, struct config *cfg,
 		    "the state directory cannot be found: %s", strerror(errno));
 	/* what the values mean together is known when each one is */
 	if (errors->len == 0) {
+		if (sql_describe(cfg->datastore.url, cfg->master.state_dir,
+			&cfg->datastore.place, &err) == -1)
+			config_error(errors, ld.file,
+			    mark_of_target(&ld, AT(datastore.url)), "url: %s",
+			    err.text);
 		check(&ld);
 		find_user(&ld);
 		read_password(&ld);
@@ -555,6 +560,7 @@ wipe(char *secret)
 void
 config_free(struct config *cfg)
 {
+	sql_place_free(&cfg->datastore.place);
 	wipe(cfg->datastore.url);
 	wipe(cfg->datastore.password);
 	for (size_t i = 0; i < config_n_keys; i++)

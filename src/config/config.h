@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "event/retry.h"
+#include "sql/sql_url.h"
 #include "store/store_tls.h"
 
 enum { CONFIG_STRINGS_MAX = 32 };
@@ -74,6 +75,7 @@ struct config_worker {
 
 struct config_datastore {
 	char *url;
+	struct sql_place place;	     /* what it says */
 	char *password_file;	     /* NULL: none */
 	char *password;		     /* from the file or the environment; NULL */
 	enum store_tls tls;

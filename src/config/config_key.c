@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "config/config_key.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include "base/ascii.h"
 #include "base/check.h"
 #include "base/slice.h"
+#include "base/url.h"
 #include "base/words.h"
 
 enum { NAME_MAX_LEN = 40 };
@@ -297,42 +297,17 @@ parse_tls(const char *text, enum store_tls *tls)
 	return i == -1 ? -1 : 0;
 }
 
-/* [user[:password]@][host][:port], up to end. */
-static bool
-is_authority(const char *p, const char *end)
+/* The form is not shown with the value: there may be a password in it. */
+static int
+check_url(const char *text, const char *form, struct err *err)
 {
-	const char *at = memrchr(p, '@', (size_t)(end - p));
-	const char *host = at != NULL ? at + 1 : p;
-	uint64_t port;
+	struct sql_place place;
+	struct err reason;
 
-	if (host < end && *host == '[') {
-		host = memchr(host, ']', (size_t)(end - host));
-		if (host == NULL)
-			return false;
-	}
-	p = memchr(host, ':', (size_t)(end - host));
-	return p == NULL ||
-	       (slice_to_u64(slice_of(p + 1, (size_t)(end - p - 1)), 65535,
-		    &port) == 0 &&
-		   port > 0);
-}
-
-/* Whether it has the shape of a datastore's URL; the store reads it. */
-static bool
-is_url(const char *url)
-{
-	const char *authority, *slash, *end;
-
-	if (strncmp(url, "sqlite:", 7) == 0)
-		return url[7] != '\0';
-	if (strncmp(url, "mysql://", 8) != 0)
-		return false;
-	authority = url + 8;
-	end = strchrnul(authority, '?');
-	slash = memchr(authority, '/', (size_t)(end - authority));
-	return slash != NULL && slash + 1 < end &&
-	       memchr(slash + 1, '/', (size_t)(end - slash - 1)) == NULL &&
-	       is_authority(authority, slash);
+	if (sql_describe(text, NULL, &place, &reason) == -1)
+		return err_set(err, "must be %s: %s", form, reason.text);
+	sql_place_free(&place);
+	return 0;
 }
 
 static int
@@ -357,19 +332,14 @@ is_host(const char *text)
 	static const char in_names[] = "abcdefghijklmnopqrstuvwxyz"
 				       "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				       "0123456789-._";
-	char address[INET6_ADDRSTRLEN];
-	struct in6_addr bytes;
 	size_t len = strlen(text);
 
 	if (strcmp(text, "*") == 0)
 		return true;
 	if (*text != '[')
 		return len > 0 && text[strspn(text, in_names)] == '\0';
-	if (len < 2 || text[len - 1] != ']' || len - 2 >= sizeof(address))
-		return false;
-	memcpy(address, text + 1, len - 2);
-	address[len - 2] = '\0';
-	return inet_pton(AF_INET6, address, &bytes) == 1;
+	return len > 2 && text[len - 1] == ']' &&
+	       url_is_ipv6(slice_of(text + 1, len - 2));
 }
 
 static int
@@ -428,10 +398,9 @@ config_key_set(const struct config_key *key, struct config *cfg,
 			return 0;
 		break;
 	case KIND_URL:
-		/* not shown: there may be a password in it */
-		if (!is_url(text))
-			return err_set(err, "must be %s", form);
-		return set_string(target, text, err);
+		return check_url(text, form, err) == -1
+			   ? -1
+			   : set_string(target, text, err);
 	case KIND_STRING:
 	case KIND_PATH:
 	case KIND_DESTINATION:

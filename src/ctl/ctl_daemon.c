@@ -557,7 +557,7 @@ ctl_init_db(struct ctl *ctl)
 	int status = CTL_OK;
 
 	/* A file belongs to who makes it. */
-	if (store_is_sqlite(cfg->url) &&
+	if (cfg->place.file != NULL &&
 	    (state_dir_prepare(&ctl->cfg, &err) == -1 ||
 		privileges_drop(&ctl->cfg.master, &err) == -1 ||
 		data_dir_check(&ctl->cfg, &err) == -1))

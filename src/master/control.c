@@ -263,40 +263,6 @@ metrics_json(const struct scoreboard *sb)
 	return o;
 }
 
-/* The text is freed here; NULL when memory was short for it. */
-static struct json_object *
-string_json(char *text)
-{
-	struct json_object *value =
-	    text == NULL ? NULL : json_object_new_string(text);
-
-	free(text);
-	return value;
-}
-
-/* Without user and password, whatever characters those have. */
-static struct json_object *
-datastore_json(const struct config *cfg)
-{
-	static const char mysql[] = "mysql://";
-	const char *url = cfg->datastore.url;
-	const char *secret_end = strrchr(url, '@');
-	char *file, *text = NULL;
-	int n = -1;
-
-	if (store_is_sqlite(url)) {
-		file = store_file(cfg->master.state_dir, url);
-		if (file != NULL)
-			n = asprintf(&text, "sqlite:%s", file);
-		free(file);
-	} else if (secret_end != NULL) {
-		n = asprintf(&text, "%s%s", mysql, secret_end + 1);
-	} else {
-		n = asprintf(&text, "%s", url);
-	}
-	return string_json(n == -1 ? NULL : text);
-}
-
 /* "on", "off", or what this kernel lacks for it. */
 static struct json_object *
 sandbox_json(const struct config_master *cfg)
@@ -334,7 +300,8 @@ fill_status(struct json_object *o, const struct master *m)
 			 : !put(o, "config", json_object_new_string(file)))
 		return false;
 	return put(o, "listening", listening_json(gen->listener)) &&
-	       put(o, "datastore", datastore_json(&gen->cfg)) &&
+	       put(o, "datastore",
+		   json_object_new_string(gen->cfg.datastore.place.shown)) &&
 	       put(o, "sandbox", sandbox_json(&gen->cfg.master)) &&
 	       put(o, "children", children_json(m)) &&
 	       put(o, "metrics", metrics_json(&m->sb));

@@ -12,9 +12,9 @@
 #include "base/log.h"
 #include "base/sigpipe.h"
 #include "proc/confine.h"
+#include "proc/status.h"
 
 enum { STALL_MS = 1000 }; /* worth a line in the log */
-#include "proc/status.h"
 
 /*
  * A session of its own, and nothing of a terminal that the master was started
@@ -60,7 +60,7 @@ child_isolate(struct child *child, struct err *err)
 	keep[n++] = child->status_fd;
 	keep[n++] = child->life_fd;
 	keep[n++] = log_fd();
-	if (store_is_sqlite(child->cfg->datastore.url))
+	if (child->cfg->datastore.place.takes_write_lock)
 		keep[n++] = child->sb->write_lock.fd;
 	if (child->role == ROLE_WORKER)
 		keep[n++] = child->sb->wake_fds[child->slot][0];
@@ -240,7 +240,7 @@ child_store_params(const struct child *child, struct store_params *params)
 	    .timeout_ms = cfg->timeout_ms,
 	    .min_free_bytes = cfg->min_free_bytes,
 	    .max_event_bytes = (size_t)child->cfg->service.max_body_bytes,
-	    .write_lock =
-		store_is_sqlite(cfg->url) ? &child->sb->write_lock : NULL,
+	    .write_lock = cfg->place.takes_write_lock ? &child->sb->write_lock
+						      : NULL,
 	};
 }

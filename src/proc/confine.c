@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/confine.h"
 
-#include <arpa/inet.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,6 @@
 #include "proc/sandbox.h"
 #include "proc/sanitized.h"
 #include "proc/seccomp.h"
-#include "store/mysql_url.h"
 
 /* The directory of a file, or NULL with err; to be freed. */
 static char *
@@ -82,15 +80,6 @@ name_user(void)
 		(void)setenv("USER", user->pw_name, 1);
 }
 
-static bool
-is_name(const char *host)
-{
-	struct in6_addr address;
-
-	return host != NULL && inet_pton(AF_INET, host, &address) != 1 &&
-	       inet_pton(AF_INET6, host, &address) != 1;
-}
-
 static unsigned
 needs_of_role(enum role role)
 {
@@ -106,24 +95,23 @@ needs_of_role(enum role role)
 	return 0;
 }
 
-/* A server's address and port; who has a name for it looks that up. */
-static int
-need_server(struct sandbox *sandbox, const struct config_datastore *cfg,
-    struct err *err)
+/* Its file, or the server's port; who has a name for that looks it up. */
+static void
+need_datastore(struct sandbox *sandbox, const struct config_datastore *cfg)
 {
-	struct mysql_url parsed;
+	const struct sql_place *place = &cfg->place;
 
-	if (mysql_url_parse(cfg->url, &parsed, err) == -1)
-		return -1;
-	if (parsed.user == NULL)
+	if (place->kind == SQL_SQLITE) {
+		sandbox->needs |= NEED_FILES;
+		return;
+	}
+	if (place->user == NULL)
 		name_user();
-	sandbox->needs |= NEED_NET | (is_name(parsed.host) ? NEED_NAMES : 0);
-	sandbox->port = parsed.host == NULL ? 0 : parsed.port;
+	sandbox->needs |= NEED_NET | (place->looks_up_host ? NEED_NAMES : 0);
+	sandbox->port = place->host == NULL ? 0 : place->port;
 	sandbox->readable[1] = cfg->tls_ca_file;
 	sandbox->readable[2] = cfg->tls_certificate;
 	sandbox->readable[3] = cfg->tls_key;
-	mysql_url_free(&parsed);
-	return 0;
 }
 
 /* What this role needs of the datastore and of the network, and no more. */
@@ -131,7 +119,6 @@ static int
 restrict_to_role(const struct child *child, struct err *err)
 {
 	const struct config *cfg = child->cfg;
-	const char *url = cfg->datastore.url;
 	bool is_worker = child->role == ROLE_WORKER;
 	struct sandbox sandbox = {
 	    .needs = needs_of_role(child->role),
@@ -139,22 +126,11 @@ restrict_to_role(const struct child *child, struct err *err)
 	    .connects = is_worker,
 	    .kills = SANITIZED,
 	};
-	char *database = NULL;
-	int status;
 
 	if (strcmp(cfg->log.destination, "syslog") == 0)
 		sandbox.needs |= NEED_SYSLOG;
-	if (store_is_sqlite(url)) {
-		sandbox.needs |= NEED_FILES;
-		database = store_file(cfg->master.state_dir, url);
-		if (database == NULL)
-			return err_set(err, "out of memory");
-	} else if (need_server(&sandbox, &cfg->datastore, err) == -1) {
-		return -1;
-	}
-	status = enter_sandbox(&sandbox, database, err);
-	free(database);
-	return status;
+	need_datastore(&sandbox, &cfg->datastore);
+	return enter_sandbox(&sandbox, cfg->datastore.place.file, err);
 }
 
 static size_t

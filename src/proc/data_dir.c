@@ -14,7 +14,7 @@
 
 #include "base/fd.h"
 #include "proc/old_database.h"
-#include "store/store.h"
+#include "sql/sql_url.h"
 
 /* Takes fd over. */
 static bool
@@ -79,24 +79,20 @@ prepare(const char *dir, const char *name, const struct config_master *cfg,
 int
 data_dir_prepare(const struct config *cfg, struct err *err)
 {
-	char dir[PATH_MAX], *file;
+	const char *file = cfg->datastore.place.file;
+	char dir[PATH_MAX];
 	size_t len;
-	int status = 0;
 
-	if (!store_is_sqlite(cfg->datastore.url))
-		return 0;
-	file = store_file(cfg->master.state_dir, cfg->datastore.url);
 	if (file == NULL)
-		return err_set(err, "out of memory");
+		return 0;
 	(void)snprintf(
-	    dir, sizeof(dir), "%s/" STORE_DATA_DIR, cfg->master.state_dir);
+	    dir, sizeof(dir), "%s/" SQL_DATA_DIR, cfg->master.state_dir);
 	len = strlen(dir);
 	/* Any other is the administrator's to make. */
 	if (strncmp(file, dir, len) == 0 && file[len] == '/' &&
 	    strchr(file + len + 1, '/') == NULL)
-		status = prepare(dir, file + len + 1, &cfg->master, err);
-	free(file);
-	return status;
+		return prepare(dir, file + len + 1, &cfg->master, err);
+	return 0;
 }
 
 /* For a command line that somebody copies. */
@@ -141,20 +137,15 @@ int
 data_dir_check(const struct config *cfg, struct err *err)
 {
 	const char *user = cfg->master.user;
-	char number[16], *file;
-	int status = 0;
+	const char *file = cfg->datastore.place.file;
+	char number[16];
 
-	if (!store_is_sqlite(cfg->datastore.url))
-		return 0;
-	file = store_file(cfg->master.state_dir, cfg->datastore.url);
 	if (file == NULL)
-		return err_set(err, "out of memory");
+		return 0;
 	(void)snprintf(number, sizeof(number), "%u", (unsigned)geteuid());
 	if (user == NULL)
 		user = number;
-	if (check_directory(user, file, err) == -1 ||
-	    check_files(user, file, err) == -1)
-		status = -1;
-	free(file);
-	return status;
+	return check_directory(user, file, err) == -1
+		   ? -1
+		   : check_files(user, file, err);
 }

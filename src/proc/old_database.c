@@ -10,7 +10,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "store/store.h"
+#include "sql/sql_url.h"
 
 struct move {
 	const char *dir, *name;
@@ -38,7 +38,7 @@ lock_file(const struct move *move, struct err *err)
 		return fd;
 	if (fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
 		(void)err_set(err,
-		    "%s/%s must move to %s/" STORE_DATA_DIR
+		    "%s/%s must move to %s/" SQL_DATA_DIR
 		    ", and process %ld has it open: stop that one first (an "
 		    "older version is not upgraded but restarted)",
 		    move->dir, move->name, move->dir, (long)lock.l_pid);
@@ -59,7 +59,7 @@ move_one(const struct move *move, const char *suffix, struct err *err)
 		return 0; /* then it cannot be there */
 	if (renameat(move->from, name, move->to, name) == 0 || errno == ENOENT)
 		return 0;
-	return err_errno(err, "%s/%s cannot move to %s/" STORE_DATA_DIR,
+	return err_errno(err, "%s/%s cannot move to %s/" SQL_DATA_DIR,
 	    move->dir, name, move->dir);
 }
 
@@ -70,7 +70,7 @@ move_one(const struct move *move, const char *suffix, struct err *err)
 static int
 move_all(const struct move *move, struct err *err)
 {
-	char link[NAME_MAX + sizeof(STORE_DATA_DIR) + 2];
+	char link[NAME_MAX + sizeof(SQL_DATA_DIR) + 2];
 
 	if (move_one(move, "-journal", err) == -1 ||
 	    move_one(move, "-wal", err) == -1 ||
@@ -81,10 +81,10 @@ move_all(const struct move *move, struct err *err)
 	if (move_one(move, "", err) == -1)
 		return -1;
 	(void)snprintf(
-	    link, sizeof(link), STORE_DATA_DIR "/%.*s", NAME_MAX, move->name);
+	    link, sizeof(link), SQL_DATA_DIR "/%.*s", NAME_MAX, move->name);
 	if (symlinkat(link, move->from, move->name) == -1)
 		log_warn("%s/%s", move->dir, move->name);
-	log_info("moved %s/%s to %s/" STORE_DATA_DIR, move->dir, move->name,
+	log_info("moved %s/%s to %s/" SQL_DATA_DIR, move->dir, move->name,
 	    move->dir);
 	return 0;
 }
@@ -99,7 +99,7 @@ move_locked(const struct move *move, struct err *err)
 		return -1;
 	if (fstatat(move->to, move->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		status = err_set(err,
-		    "both %s/%s and %s/" STORE_DATA_DIR
+		    "both %s/%s and %s/" SQL_DATA_DIR
 		    "/%s are there: move away the one that is not wanted, with "
 		    "its -wal",
 		    move->dir, move->name, move->dir, move->name);
@@ -121,10 +121,10 @@ old_database_move(const char *state_dir, const char *name, struct err *err)
 		return err_errno(err, "state directory %s", state_dir);
 	if (fstatat(move.from, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISREG(st.st_mode)) {
-		move.to = openat(move.from, STORE_DATA_DIR,
+		move.to = openat(move.from, SQL_DATA_DIR,
 		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		status = move.to == -1
-			     ? err_errno(err, "%s/" STORE_DATA_DIR, state_dir)
+			     ? err_errno(err, "%s/" SQL_DATA_DIR, state_dir)
 			     : move_locked(&move, err);
 	}
 	fd_close(&move.to);

@@ -12,7 +12,6 @@
 
 #include "base/fd.h"
 #include "proc/data_dir.h"
-#include "store/store.h"
 
 static bool
 has_children_of_another_user(const struct config_master *cfg)
@@ -29,7 +28,7 @@ is_to_change(const struct stat *st, const struct config *cfg)
 		return true;
 	return st->st_uid == 0 && st->st_gid == 0 &&
 	       (st->st_mode & S_IXOTH) == 0 &&
-	       store_is_sqlite(cfg->datastore.url);
+	       cfg->datastore.place.file != NULL;
 }
 
 /* Then it is root's, and they get through, no more. */
@@ -169,23 +168,19 @@ check_file(const struct guard *guard, const char *what, const char *path,
 	return status;
 }
 
-static int
-find_data_dir(const struct config *cfg, struct guard *guard, struct err *err)
+static void
+find_data_dir(const struct config *cfg, struct guard *guard)
 {
-	char *file, *real;
+	const char *file = cfg->datastore.place.file;
+	char *real;
 
-	if (!store_is_sqlite(cfg->datastore.url))
-		return 0;
-	file = store_file(cfg->master.state_dir, cfg->datastore.url);
 	if (file == NULL)
-		return err_set(err, "out of memory");
+		return;
 	/* A link leads to where children write; see confine.c. What is not
 	 * there is refused by the datastore. */
 	real = realpath(file, NULL);
 	guard->data_dir = directory_of(real == NULL ? file : real);
 	free(real);
-	free(file);
-	return 0;
 }
 
 int
@@ -201,8 +196,9 @@ state_dir_guard(const struct config *cfg, const char *file, struct err *err)
 	    {"datastore.passwordFile", cfg->datastore.password_file},
 	};
 	struct guard guard = {.cfg = &cfg->master};
-	int status = find_data_dir(cfg, &guard, err);
+	int status = 0;
 
+	find_data_dir(cfg, &guard);
 	for (size_t i = 0; status == 0 && i < sizeof(files) / sizeof(files[0]);
 	     i++) {
 		if (files[i].path != NULL)

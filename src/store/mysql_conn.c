@@ -214,7 +214,7 @@ set_options(struct mysql_conn *c)
 	unsigned no_local_files = 0;
 	unsigned long max_bytes = PACKET_MAX_BYTES;
 	unsigned protocol =
-	    c->url.host == NULL ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
+	    c->place.host == NULL ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
 	const struct {
 		enum mysql_option option;
 		const void *value;
@@ -262,7 +262,7 @@ static enum store_status
 try_connect(struct mysql_conn *c, const char *database, struct err *err)
 {
 	const char *password =
-	    c->password == NULL ? c->url.password : c->password;
+	    c->password == NULL ? c->place.password : c->password;
 	struct err reason;
 	unsigned code;
 
@@ -274,8 +274,8 @@ try_connect(struct mysql_conn *c, const char *database, struct err *err)
 	lend_version(c->mysql);
 	if (mysql_trust_ask(&c->trust, c->mysql, err) == -1)
 		return STORE_BROKEN;
-	if (mysql_real_connect(c->mysql, c->url.host, c->url.user, password,
-		database, c->url.port, c->url.socket, 0) != NULL)
+	if (mysql_real_connect(c->mysql, c->place.host, c->place.user, password,
+		database, c->place.port, c->place.socket, 0) != NULL)
 		return mysql_trust_check(&c->trust, c->mysql, err) == 0
 			   ? STORE_OK
 			   : STORE_UNAVAILABLE;
@@ -329,7 +329,7 @@ mysql_conn_open(struct mysql_conn *c, struct err *err)
 	enum store_status status;
 
 	c->no_database = false;
-	status = try_connect(c, c->url.name, err);
+	status = try_connect(c, c->place.name, err);
 	if (c->no_database) /* connect without, so that it can be created */
 		status = try_connect(c, NULL, err);
 	if (status == STORE_OK)
@@ -391,7 +391,7 @@ mysql_conn_fini(struct mysql_conn *c)
 		explicit_bzero(c->password, strlen(c->password));
 	free(c->password);
 	mysql_trust_fini(&c->trust);
-	mysql_url_free(&c->url);
+	sql_place_free(&c->place);
 }
 
 /* ---- statements ---- */

@@ -7,7 +7,6 @@
 #include <mysql.h>
 
 #include "store/mysql_trust.h"
-#include "store/mysql_url.h"
 #include "store/store_backend.h"
 
 /*
@@ -47,7 +46,7 @@ typedef __typeof__(*((MYSQL_BIND *)NULL)->is_null) mysql_flag;
 
 struct mysql_conn {
 	struct store_backend base; /* first */
-	struct mysql_url url;
+	struct sql_place place;
 	struct mysql_trust trust;
 	char *password; /* replaces that of url, or NULL */
 	unsigned connect_timeout_s;

@@ -111,7 +111,7 @@ create_database(struct mysql_conn *c, struct err *err)
 
 	buf_init(&text, STATEMENT_MAX_BYTES);
 	(void)buf_append_string(&text, "CREATE DATABASE IF NOT EXISTS `");
-	for (const char *p = c->url.name; *p != '\0'; p++) {
+	for (const char *p = c->place.name; *p != '\0'; p++) {
 		if (*p == '`')
 			(void)buf_append_char(&text, '`');
 		(void)buf_append_char(&text, *p);
@@ -159,7 +159,7 @@ mysql_check(struct store_backend *backend, bool create, struct err *err)
 	if (c->no_database)
 		(void)err_set(err,
 		    "there is no database %s; run cassatactl init-db",
-		    c->url.name);
+		    c->place.name);
 	else if (version == 0)
 		(void)err_set(
 		    err, "the database has no tables; run cassatactl init-db");

@@ -36,10 +36,10 @@ copy(char **to, const char *text, struct err *err)
 }
 
 static int
-check(const struct mysql_trust *trust, const struct mysql_url *url,
+check(const struct mysql_trust *trust, const struct sql_place *place,
     struct err *err)
 {
-	if (trust->tls != STORE_TLS_OFF && url->host == NULL)
+	if (trust->tls != STORE_TLS_OFF && place->host == NULL)
 		return err_set(err, "datastore.tls: a server without a host in "
 				    "datastore.url is on a Unix socket, where "
 				    "there is no TLS");
@@ -70,19 +70,19 @@ check_files(const struct mysql_trust *trust, struct err *err)
 
 int
 mysql_trust_init(struct mysql_trust *trust, const struct store_params *params,
-    const struct mysql_url *url, struct err *err)
+    const struct sql_place *place, struct err *err)
 {
 	for (size_t i = 0; i < COUNT(variables); i++)
 		(void)unsetenv(variables[i]); /* cannot fail: it is a name */
 	*trust = (struct mysql_trust){.tls = params->tls};
 	if (trust->tls == STORE_TLS_BY_HOST)
 		trust->tls =
-		    mysql_url_is_local(url) ? STORE_TLS_OFF : STORE_TLS_VERIFY;
+		    place->is_local ? STORE_TLS_OFF : STORE_TLS_VERIFY;
 	if (copy(&trust->ca_file, params->tls_ca_file, err) == -1 ||
 	    copy(&trust->certificate, params->tls_certificate, err) == -1 ||
 	    copy(&trust->key, params->tls_key, err) == -1)
 		return -1;
-	return check(trust, url, err) == -1 ? -1 : check_files(trust, err);
+	return check(trust, place, err) == -1 ? -1 : check_files(trust, err);
 }
 
 void

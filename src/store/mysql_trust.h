@@ -7,7 +7,7 @@
 #include <mysql.h>
 
 #include "base/err.h"
-#include "store/mysql_url.h"
+#include "sql/sql_url.h"
 #include "store/store.h"
 
 /*
@@ -27,7 +27,7 @@ struct mysql_trust {
  * other. The environment of the process keeps no word in this.
  */
 int mysql_trust_init(struct mysql_trust *trust,
-    const struct store_params *params, const struct mysql_url *url,
+    const struct store_params *params, const struct sql_place *place,
     struct err *err);
 void mysql_trust_fini(struct mysql_trust *trust);
 

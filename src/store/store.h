@@ -46,19 +46,6 @@ struct store_params {
 	struct write_lock *write_lock; /* SQLite, or NULL: busy time-out only */
 };
 
-/* Whether it is sqlite:PATH. */
-bool store_is_sqlite(const char *url);
-
-/* Beneath the state directory: of the users of a datastore, not the master. */
-#define STORE_DATA_DIR "data"
-
-/*
- * The path of the file of sqlite:PATH, which starts in state_dir unless that is
- * NULL; one in that directory itself is in its STORE_DATA_DIR. To be freed; NULL
- * when memory is short.
- */
-char *store_file(const char *state_dir, const char *url);
-
 /*
  * Checks the parameters (which are copied) and allocates; the connection is
  * made by the first call that needs it, and again after it was lost, with a

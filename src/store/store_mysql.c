@@ -48,8 +48,8 @@ mysql_create(const struct store_params *params, struct store_backend **backend,
 	c->connect_timeout_s = seconds(params->connect_timeout_ms);
 	c->timeout_s = seconds(params->timeout_ms);
 	c->max_event_bytes = params->max_event_bytes;
-	if (mysql_url_parse(params->url, &c->url, err) == -1 ||
-	    mysql_trust_init(&c->trust, params, &c->url, err) == -1)
+	if (sql_describe(params->url, NULL, &c->place, err) == -1 ||
+	    mysql_trust_init(&c->trust, params, &c->place, err) == -1)
 		goto fail;
 	if (params->password != NULL) {
 		c->password = strdup(params->password);
@@ -58,14 +58,14 @@ mysql_create(const struct store_params *params, struct store_backend **backend,
 			goto fail;
 		}
 	}
-	if (c->url.host == NULL)
+	if (c->place.host == NULL)
 		(void)snprintf(c->base.target, sizeof(c->base.target),
 		    "mysql:%s/%s",
-		    c->url.socket == NULL ? "localhost" : c->url.socket,
-		    c->url.name);
+		    c->place.socket == NULL ? "localhost" : c->place.socket,
+		    c->place.name);
 	else
 		(void)snprintf(c->base.target, sizeof(c->base.target),
-		    "mysql://%s:%u/%s", c->url.host, c->url.port, c->url.name);
+		    "mysql://%s:%u/%s", c->place.host, c->place.port, c->place.name);
 	*backend = &c->base;
 	return 0;
 fail:

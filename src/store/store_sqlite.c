@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "sql/sql_url.h"
 #include "store/sqlite_room.h"
 #include "store/sqlite_schema.h"
 
@@ -34,71 +35,30 @@ sqlite_destroy(struct store_backend *backend)
 	free(c);
 }
 
-bool
-store_is_sqlite(const char *url)
-{
-	return strncmp(url, "sqlite:", strlen("sqlite:")) == 0;
-}
-
-/* The rest of the path behind the directory's, or NULL. */
-static const char *
-behind(const char *path, const char *dir)
-{
-	size_t len = strlen(dir);
-
-	while (len > 0 && dir[len - 1] == '/')
-		len--;
-	if (strncmp(path, dir, len) != 0 || path[len] != '/')
-		return NULL;
-	return path + len + strspn(path + len, "/");
-}
-
-char *
-store_file(const char *state_dir, const char *url)
-{
-	const char *name = url + strlen("sqlite:");
-	const char *rest = name;
-	char *path = NULL;
-
-	if (state_dir == NULL)
-		return strdup(name);
-	if (name[0] == '/')
-		rest = behind(name, state_dir);
-	if (rest == NULL)
-		return strdup(name);
-	while (strncmp(rest, "./", 2) == 0)
-		rest += 1 + strspn(rest + 1, "/");
-	return asprintf(&path, "%s/%s%s", state_dir,
-		   strchr(rest, '/') == NULL ? STORE_DATA_DIR "/" : "",
-		   rest) == -1
-		   ? NULL
-		   : path;
-}
-
 static int
 sqlite_create(const struct store_params *params, struct store_backend **backend,
     struct err *err)
 {
-	const char *name = params->url + strlen("sqlite:");
+	struct sql_place place;
 	struct sqlite_conn *c;
 
-	if (name[0] == '\0')
-		return err_set(err, "%s: no path", params->url);
+	if (sql_describe(params->url, params->state_dir, &place, err) == -1)
+		return -1;
 	c = calloc(1, sizeof(*c));
-	if (c == NULL)
-		return err_errno(err, "%s", params->url);
-	c->path = store_file(params->state_dir, params->url);
-	if (c->path == NULL) {
+	if (c == NULL) {
 		(void)err_errno(err, "%s", params->url);
-		free(c);
+		sql_place_free(&place);
 		return -1;
 	}
+	c->path = place.file;
+	place.file = NULL;
 	c->timeout_ms =
 	    params->timeout_ms < INT_MAX ? params->timeout_ms : INT_MAX;
 	c->min_free_bytes = params->min_free_bytes;
 	c->write_lock = params->write_lock;
 	(void)snprintf(
-	    c->base.target, sizeof(c->base.target), "sqlite:%s", c->path);
+	    c->base.target, sizeof(c->base.target), "%s", place.shown);
+	sql_place_free(&place);
 	*backend = &c->base;
 	return 0;
 }

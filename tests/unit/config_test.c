@@ -465,46 +465,56 @@ END_TEST
 	"url must be sqlite:PATH or "                                          \
 	"mysql://[user[:password]@]host[:port]/name"
 
+#define NO_KIND "it begins with neither sqlite: nor mysql://"
+#define NO_PATH "there is no path"
+#define NO_NAME "there is no name of a database of at most 64 bytes"
+#define BAD_PORT "the port is not 1 to 65535"
+#define BAD_HOST "bad host, or bad address in []"
+#define BAD_LOGIN "bad % escape in the user or password"
+
 START_TEST(test_urls)
 {
 	static const struct {
 		const char *url;
-		bool good;
+		const char *reason; /* NULL: it is good */
 	} cases[] = {
-	    {"sqlite:/var/lib/c.db", true},
-	    {"mysql://h/n", true},
-	    {"mysql://h:3306/n", true},
-	    {"mysql://u@h/n", true},
-	    {"mysql://u:p@h:1/n", true},
-	    {"mysql://u:p@x:y@h:65535/n", true},
-	    {"mysql://[::1]/n", true},
-	    {"mysql://u:p@[::1]:3306/n", true},
-	    {"mysql:///n", true},
-	    {"mysql://u:p@/n?socket=/run/s", true},
-	    {"sqlite:", false},
-	    {"sqlite", false},
-	    {"postgres://h/n", false},
-	    {"mysql:h/n", false},
-	    {"mysql://", false},
-	    {"mysql://u:secret@", false},
-	    {"mysql://h?/n", false},
-	    {"mysql://h/?socket=/s", false},
-	    {"mysql://h", false},
-	    {"mysql://h/", false},
-	    {"mysql://h/n/m", false},
-	    {"mysql://h:/n", false},
-	    {"mysql://h:0/n", false},
-	    {"mysql://h:65536/n", false},
-	    {"mysql://h:x/n", false},
-	    {"mysql://[::1/n", false},
+	    {"sqlite:/var/lib/c.db", NULL},
+	    {"mysql://h/n", NULL},
+	    {"mysql://h:3306/n", NULL},
+	    {"mysql://u@h/n", NULL},
+	    {"mysql://u:p@h:1/n", NULL},
+	    {"mysql://u:p@x:y@h:65535/n", NULL},
+	    {"mysql://[::1]/n", NULL},
+	    {"mysql://u:p@[::1]:3306/n", NULL},
+	    {"mysql:///n", NULL},
+	    {"mysql://u:p@/n?socket=/run/s", NULL},
+	    {"mysql://u:secret%@h/n", BAD_LOGIN},
+	    {"sqlite:", NO_PATH},
+	    {"sqlite", NO_KIND},
+	    {"postgres://h/n", NO_KIND},
+	    {"mysql:h/n", NO_KIND},
+	    {"mysql://", NO_NAME},
+	    {"mysql://u:secret@", NO_NAME},
+	    {"mysql://h?/n", NO_NAME},
+	    {"mysql://h/?socket=/s", NO_NAME},
+	    {"mysql://h", NO_NAME},
+	    {"mysql://h/", NO_NAME},
+	    {"mysql://h/n/m", NO_NAME},
+	    {"mysql://h:/n", BAD_PORT},
+	    {"mysql://h:0/n", BAD_PORT},
+	    {"mysql://h:65536/n", BAD_PORT},
+	    {"mysql://h:x/n", BAD_PORT},
+	    {"mysql://[::1/n", BAD_HOST},
 	};
-	char yaml[128];
+	char yaml[128], error[256];
 
 	for (int i = 0; i < N(cases); i++) {
 		(void)snprintf(
 		    yaml, sizeof(yaml), "datastore: {url: '%s'}", cases[i].url);
-		if (!cases[i].good) {
-			load_bad(yaml, strlen(yaml), "c.yaml:1:18: " URL_FORM);
+		if (cases[i].reason != NULL) {
+			(void)snprintf(error, sizeof(error),
+			    "c.yaml:1:18: " URL_FORM ": %s", cases[i].reason);
+			load_bad(yaml, strlen(yaml), error);
 			continue;
 		}
 		load_good(yaml);

@@ -35,43 +35,6 @@ teardown(void)
 	ck_assert_int_eq(system(command), 0);
 }
 
-static const struct {
-	const char *url, *file;
-} files[] = {
-    {"sqlite:cassata.db", "/state/data/cassata.db"},
-    {"sqlite:./cassata.db", "/state/data/cassata.db"},
-    {"sqlite:.//./cassata.db", "/state/data/cassata.db"},
-    {"sqlite:/state/cassata.db", "/state/data/cassata.db"},
-    {"sqlite:/state//cassata.db", "/state/data/cassata.db"},
-    {"sqlite:data/cassata.db", "/state/data/cassata.db"},
-    {"sqlite:db/cassata.db", "/state/db/cassata.db"},
-    {"sqlite:../cassata.db", "/state/../cassata.db"},
-    {"sqlite:/state/db/cassata.db", "/state/db/cassata.db"},
-    {"sqlite:/states/cassata.db", "/states/cassata.db"},
-    {"sqlite:/cassata.db", "/cassata.db"},
-};
-
-START_TEST(test_file)
-{
-	char *file = store_file("/state", files[_i].url);
-
-	ck_assert_str_eq(file, files[_i].file);
-	free(file);
-}
-END_TEST
-
-START_TEST(test_file_of_other_directories)
-{
-	char *file = store_file(NULL, "sqlite:cassata.db");
-
-	ck_assert_str_eq(file, "cassata.db");
-	free(file);
-	file = store_file("/state/", "sqlite:/state/cassata.db");
-	ck_assert_str_eq(file, "/state//data/cassata.db");
-	free(file);
-}
-END_TEST
-
 /* ---- an older version's file ---- */
 
 static void
@@ -241,17 +204,16 @@ below(const char *name)
 
 START_TEST(test_guard)
 {
-	char url[64];
 	struct config cfg = {
 	    .file = below(guards[_i].config),
-	    .datastore = {.url = url},
 	    .master = {.state_dir = dir,
 		.pid_file = below(guards[_i].pid),
 		.control_socket = below("sock")},
 	};
 	int status;
 
-	(void)snprintf(url, sizeof(url), "%s", guards[_i].url);
+	ck_assert_int_eq(
+	    sql_describe(guards[_i].url, dir, &cfg.datastore.place, NULL), 0);
 	ck_assert_int_eq(mkdir("data", 0700) | mkdir("own", 0700) |
 			     mkdir("own/below", 0700) | mkdir("owner", 0700) |
 			     symlink("own", "way") |
@@ -266,6 +228,7 @@ START_TEST(test_guard)
 		ck_assert_msg(strncmp(err.text, guards[_i].refused,
 				  strlen(guards[_i].refused)) == 0,
 		    "%s", err.text);
+	sql_place_free(&cfg.datastore.place);
 	free(cfg.file);
 	free(cfg.master.pid_file);
 	free(cfg.master.control_socket);
@@ -281,9 +244,6 @@ main(void)
 	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_loop_test(
-	    tc, test_file, 0, (int)(sizeof(files) / sizeof(files[0])));
-	tcase_add_test(tc, test_file_of_other_directories);
 	tcase_add_test(tc, test_move);
 	tcase_add_test(tc, test_nothing_to_move);
 	tcase_add_loop_test(tc, test_move_goes_on, 0, 2);

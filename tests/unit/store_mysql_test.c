@@ -14,8 +14,8 @@
 #include <mysql.h>
 
 #include "base/clock.h"
+#include "sql/sql_url.h"
 #include "store/mysql_conn.h"
-#include "store/mysql_url.h"
 
 #define OPS (&store_mysql_ops)
 
@@ -24,7 +24,7 @@ enum { BODY_BYTES = 300000, SKIPPED = 77, EVENTS_MAX = 3 };
 static const int64_t now_ms = INT64_C(1900000000000);
 
 static const char *test_url;
-static struct mysql_url parsed;
+static struct sql_place parsed;
 static MYSQL *admin; /* a connection of the test's own */
 static struct store_backend *backend;
 static struct err err;
@@ -75,7 +75,7 @@ open_backend(const char *url, const char *password)
 static void
 setup(void)
 {
-	ck_assert_int_eq(mysql_url_parse(test_url, &parsed, &err), 0);
+	ck_assert_int_eq(sql_describe(test_url, NULL, &parsed, &err), 0);
 	admin = mysql_init(NULL);
 	ck_assert_ptr_nonnull(admin);
 	ck_assert_ptr_nonnull(mysql_real_connect(admin, parsed.host,
@@ -96,7 +96,7 @@ teardown(void)
 	run_sql("DROP DATABASE cassata");
 	run_sql("CREATE DATABASE cassata");
 	mysql_close(admin);
-	mysql_url_free(&parsed);
+	sql_place_free(&parsed);
 	clock_wall_replace(NULL);
 }
 

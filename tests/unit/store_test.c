@@ -21,6 +21,7 @@
 #include <sqlite3.h>
 
 #include "base/clock.h"
+#include "sql/sql_url.h"
 #include "store/sqlite_room.h"
 #include "store/store_backend.h"
 #include "store/write_lock.h"
@@ -2017,7 +2018,7 @@ START_TEST(sqlite_bad_paths)
 		(void)fputs("this is no database\n", f);
 	(void)fclose(f);
 	expect_broken("sqlite:text", "not a database");
-	expect_broken("sqlite:" STORE_DATA_DIR "/text/x.db", "Not a directory");
+	expect_broken("sqlite:" SQL_DATA_DIR "/text/x.db", "Not a directory");
 	expect_broken("sqlite:.", "Is a directory");
 }
 END_TEST
@@ -2659,7 +2660,7 @@ main(void)
 		perror(state_dir);
 		return EXIT_FAILURE;
 	}
-	(void)snprintf(dir, sizeof(dir), "%s/" STORE_DATA_DIR, state_dir);
+	(void)snprintf(dir, sizeof(dir), "%s/" SQL_DATA_DIR, state_dir);
 	if (mkdir(dir, 0700) == -1) {
 		perror(dir);
 		return EXIT_FAILURE;

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: ISC */
+#include "sql/sql_url.h"
+
+#include <arpa/inet.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/percent.h"
+#include "base/url.h"
+
+enum { DEFAULT_PORT = 3306, NAME_BYTES_MAX = 64 };
+
+/* ---- SQLite ---- */
+
+/* The rest of the path behind the directory's, or NULL. */
+static const char *
+behind(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	while (len > 0 && dir[len - 1] == '/')
+		len--;
+	if (strncmp(path, dir, len) != 0 || path[len] != '/')
+		return NULL;
+	return path + len + strspn(path + len, "/");
+}
+
+/* NULL when memory is short. */
+static char *
+complete_path(const char *name, const char *state_dir)
+{
+	const char *rest = name;
+	char *path = NULL;
+
+	if (state_dir == NULL)
+		return strdup(name);
+	if (name[0] == '/')
+		rest = behind(name, state_dir);
+	if (rest == NULL)
+		return strdup(name);
+	while (strncmp(rest, "./", 2) == 0)
+		rest += 1 + strspn(rest + 1, "/");
+	return asprintf(&path, "%s/%s%s", state_dir,
+		   strchr(rest, '/') == NULL ? SQL_DATA_DIR "/" : "",
+		   rest) == -1
+		   ? NULL
+		   : path;
+}
+
+static int
+describe_file(const char *name, const char *state_dir, struct sql_place *place,
+    struct err *err)
+{
+	if (name[0] == '\0')
+		return err_set(err, "there is no path");
+	place->kind = SQL_SQLITE;
+	place->takes_write_lock = true;
+	place->is_local = true;
+	place->file = complete_path(name, state_dir);
+	if (place->file == NULL ||
+	    asprintf(&place->shown, "sqlite:%s", place->file) == -1) {
+		place->shown = NULL;
+		return err_set(err, "out of memory");
+	}
+	return 0;
+}
+
+/* ---- MySQL ---- */
+
+/* Decoded and with a NUL behind it, at *to; 0, or -1 for a bad escape or a NUL
+ * in it. */
+static int
+take(struct slice piece, char **to, const char **text)
+{
+	size_t len;
+
+	if (percent_decode(piece, *to, &len) == -1 ||
+	    memchr(*to, '\0', len) != NULL)
+		return -1;
+	(*to)[len] = '\0';
+	*text = *to;
+	*to += len + 1;
+	return 0;
+}
+
+static int
+take_login(const struct url *url, char **to, struct sql_place *place,
+    struct err *err)
+{
+	if ((url->user.len > 0 && take(url->user, to, &place->user) == -1) ||
+	    (url->password.p != NULL &&
+		take(url->password, to, &place->password) == -1))
+		return err_set(err, "bad %% escape in the user or password");
+	return 0;
+}
+
+static int
+take_host(const struct url *url, char **to, struct sql_place *place,
+    struct err *err)
+{
+	place->port = DEFAULT_PORT;
+	if (url->port.p != NULL) {
+		place->port = url_port(url->port);
+		if (place->port == 0)
+			return err_set(err, "the port is not 1 to 65535");
+	}
+	if (url->host.len == 0)
+		return 0;
+	if (!url_has_host(url))
+		return err_set(err, "bad host, or bad address in []");
+	return take(url->host, to, &place->host) == -1
+		   ? err_set(err, "bad %% escape in the host")
+		   : 0;
+}
+
+static int
+take_name(const struct url *url, char **to, struct sql_place *place,
+    struct err *err)
+{
+	struct slice name = url->path;
+
+	if (name.len < 2 || memchr(name.p + 1, '/', name.len - 1) != NULL ||
+	    take(slice_of(name.p + 1, name.len - 1), to, &place->name) == -1 ||
+	    strlen(place->name) > NAME_BYTES_MAX)
+		return err_set(err, "there is no name of a database of at most "
+				    "%d bytes",
+		    NAME_BYTES_MAX);
+	return 0;
+}
+
+static int
+take_socket(const struct url *url, char **to, struct sql_place *place,
+    struct err *err)
+{
+	static const char key[] = "socket=";
+
+	if (url->query.p == NULL)
+		return 0;
+	if (memchr(url->query.p, '&', url->query.len) != NULL ||
+	    take(url->query, to, &place->socket) == -1 ||
+	    strncmp(place->socket, key, strlen(key)) != 0 ||
+	    place->socket[strlen(key)] != '/')
+		return err_set(
+		    err, "only ?socket=/PATH may follow the database");
+	place->socket += strlen(key);
+	place->host = NULL;
+	return 0;
+}
+
+static bool
+is_address(const char *host)
+{
+	struct in6_addr address;
+
+	return inet_pton(AF_INET, host, &address) == 1 ||
+	       inet_pton(AF_INET6, host, &address) == 1;
+}
+
+/* As it is written, not by where it leads. */
+static bool
+is_loopback(const char *host)
+{
+	struct in6_addr v6;
+	struct in_addr v4;
+
+	if (strcasecmp(host, "localhost") == 0)
+		return true;
+	if (inet_pton(AF_INET, host, &v4) == 1)
+		return ntohl(v4.s_addr) >> 24 == 127;
+	return inet_pton(AF_INET6, host, &v6) == 1 &&
+	       (IN6_IS_ADDR_LOOPBACK(&v6) ||
+		   (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127));
+}
+
+/* What is behind "mysql://" and the login. */
+static const char *
+behind_login(const struct url *url)
+{
+	struct slice front = url->scheme;
+
+	if (url->user.p == NULL)
+		return front.p + front.len + strlen("://");
+	front = url->password.p == NULL ? url->user : url->password;
+	return front.p + front.len + strlen("@");
+}
+
+static int
+describe_server(const char *text, const struct url *url,
+    struct sql_place *place, struct err *err)
+{
+	char *to;
+
+	place->kind = SQL_MYSQL;
+	/* The scheme's bytes are more than those that end the pieces. */
+	place->size = strlen(text);
+	to = place->text = malloc(place->size);
+	if (to == NULL ||
+	    asprintf(&place->shown, "mysql://%s", behind_login(url)) == -1) {
+		place->shown = NULL;
+		return err_set(err, "out of memory");
+	}
+	if (take_login(url, &to, place, err) == -1 ||
+	    take_host(url, &to, place, err) == -1 ||
+	    take_name(url, &to, place, err) == -1 ||
+	    take_socket(url, &to, place, err) == -1)
+		return -1;
+	place->is_local = place->host == NULL || is_loopback(place->host);
+	place->looks_up_host = place->host != NULL && !is_address(place->host);
+	return 0;
+}
+
+int
+sql_describe(const char *url, const char *state_dir, struct sql_place *place,
+    struct err *err)
+{
+	static const char file[] = "sqlite:";
+	struct url parsed;
+	int status;
+
+	*place = (struct sql_place){0};
+	if (strncmp(url, file, strlen(file)) == 0)
+		status = describe_file(
+		    url + strlen(file), state_dir, place, err);
+	else if (url_split(slice_from_string(url), URL_WITHOUT_FRAGMENT,
+		     &parsed) == 0 &&
+		 slice_eq(parsed.scheme, SLICE_LITERAL("mysql")))
+		status = describe_server(url, &parsed, place, err);
+	else
+		status = err_set(err, "it begins with neither sqlite: nor mysql://");
+	if (status == -1)
+		sql_place_free(place);
+	return status;
+}
+
+void
+sql_place_free(struct sql_place *place)
+{
+	if (place->text != NULL)
+		explicit_bzero(place->text, place->size);
+	free(place->text);
+	free(place->shown);
+	free(place->file);
+	*place = (struct sql_place){0};
+}

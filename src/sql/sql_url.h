@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_SQL_SQL_URL_H
+#define CASSATA_SQL_SQL_URL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+enum sql_kind { SQL_MYSQL, SQL_SQLITE };
+
+/* Beneath the state directory: of the users of a datastore, not the master. */
+#define SQL_DATA_DIR "data"
+
+/*
+ * What the URL of a datastore says, and what a process needs to reach it.
+ *
+ * sqlite:PATH
+ * mysql://[USER[:PASSWORD]@][HOST][:PORT]/NAME[?socket=PATH]
+ *
+ * The parts of the second are percent-decoded. Without a host, or with a
+ * socket, the server is reached by a Unix socket.
+ */
+struct sql_place {
+	enum sql_kind kind;
+	char *shown;           /* the URL without user and password; a file with
+				  its whole path */
+	bool takes_write_lock; /* who writes takes turns with all on this host */
+	bool is_local; /* nobody on the way can read along: a file, a Unix
+			  socket, a host written as a loopback address or
+			  localhost */
+	/* SQLite; NULL otherwise. */
+	char *file;
+	/* MySQL; NULL and 0 otherwise. */
+	const char *host;     /* NULL: Unix socket */
+	bool looks_up_host;   /* it is a name */
+	unsigned port;
+	const char *socket;   /* NULL: the library's default path */
+	const char *name;     /* of the database */
+	const char *user;     /* NULL: the library's choice */
+	const char *password; /* NULL: none */
+	char *text;           /* owned: what they point into */
+	size_t size;          /* bytes of text */
+};
+
+/*
+ * A relative PATH begins in state_dir unless that is NULL; a file in that
+ * directory itself is in its SQL_DATA_DIR. 0; or -1, where err never shows a
+ * part that may be secret, and there is nothing to free.
+ */
+int sql_describe(const char *url, const char *state_dir,
+    struct sql_place *place, struct err *err);
+
+/* Clears what may be secret, and all else. */
+void sql_place_free(struct sql_place *place);
+
+#endif
