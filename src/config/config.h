@@ -10,8 +10,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "event/retry.h"
+#include "sql/sql_tls.h"
 #include "sql/sql_url.h"
-#include "store/store_tls.h"
 
 enum { CONFIG_STRINGS_MAX = 32 };
 
@@ -78,7 +78,7 @@ struct config_datastore {
 	struct sql_place place;	     /* what it says */
 	char *password_file;	     /* NULL: none */
 	char *password;		     /* from the file or the environment; NULL */
-	enum store_tls tls;
+	enum sql_tls tls;
 	char *tls_ca_file;	     /* NULL: the system's */
 	char *tls_certificate;	     /* NULL: none; goes with the key */
 	char *tls_key;

@@ -190,9 +190,9 @@ static const char *const levels[] = {
 };
 
 static const char *const tls_modes[] = {
-    [STORE_TLS_OFF] = "off",
-    [STORE_TLS_REQUIRE] = "require",
-    [STORE_TLS_VERIFY] = "verify",
+    [SQL_TLS_OFF] = "off",
+    [SQL_TLS_REQUIRE] = "require",
+    [SQL_TLS_VERIFY] = "verify",
 };
 
 void *
@@ -287,13 +287,13 @@ parse_level(const char *text, enum log_level *level)
 }
 
 static int
-parse_tls(const char *text, enum store_tls *tls)
+parse_tls(const char *text, enum sql_tls *tls)
 {
 	int i =
 	    place(text, tls_modes, sizeof(tls_modes) / sizeof(tls_modes[0]));
 
 	if (i != -1)
-		*tls = (enum store_tls)i;
+		*tls = (enum sql_tls)i;
 	return i == -1 ? -1 : 0;
 }
 

@@ -39,14 +39,14 @@ static int
 check(const struct mysql_trust *trust, const struct sql_place *place,
     struct err *err)
 {
-	if (trust->tls != STORE_TLS_OFF && place->host == NULL)
+	if (trust->tls != SQL_TLS_OFF && place->host == NULL)
 		return err_set(err, "datastore.tls: a server without a host in "
 				    "datastore.url is on a Unix socket, where "
 				    "there is no TLS");
-	if (trust->ca_file != NULL && trust->tls != STORE_TLS_VERIFY)
+	if (trust->ca_file != NULL && trust->tls != SQL_TLS_VERIFY)
 		return err_set(err, "datastore.tlsCaFile is for "
 				    "datastore.tls: verify");
-	if (trust->certificate != NULL && trust->tls == STORE_TLS_OFF)
+	if (trust->certificate != NULL && trust->tls == SQL_TLS_OFF)
 		return err_set(err, "datastore.tlsCertificate is for "
 				    "datastore.tls: verify or require");
 	if ((trust->certificate == NULL) != (trust->key == NULL))
@@ -75,9 +75,9 @@ mysql_trust_init(struct mysql_trust *trust, const struct store_params *params,
 	for (size_t i = 0; i < COUNT(variables); i++)
 		(void)unsetenv(variables[i]); /* cannot fail: it is a name */
 	*trust = (struct mysql_trust){.tls = params->tls};
-	if (trust->tls == STORE_TLS_BY_HOST)
+	if (trust->tls == SQL_TLS_BY_HOST)
 		trust->tls =
-		    place->is_local ? STORE_TLS_OFF : STORE_TLS_VERIFY;
+		    place->is_local ? SQL_TLS_OFF : SQL_TLS_VERIFY;
 	if (copy(&trust->ca_file, params->tls_ca_file, err) == -1 ||
 	    copy(&trust->certificate, params->tls_certificate, err) == -1 ||
 	    copy(&trust->key, params->tls_key, err) == -1)
@@ -139,9 +139,9 @@ int
 mysql_trust_ask(const struct mysql_trust *trust, MYSQL *mysql, struct err *err)
 {
 	const char *system_dir = X509_get_default_cert_dir();
-	bool verify = trust->tls == STORE_TLS_VERIFY;
+	bool verify = trust->tls == SQL_TLS_VERIFY;
 	bool by_system = verify && trust->ca_file == NULL;
-	char enforce = (char)(trust->tls != STORE_TLS_OFF);
+	char enforce = (char)(trust->tls != SQL_TLS_OFF);
 	char verify_server = (char)verify;
 	const struct option options[] = {
 	    {MARIADB_OPT_RESTRICTED_AUTH, verify ? SHOWING : PROOFS},
@@ -178,7 +178,7 @@ mysql_trust_ask(const struct mysql_trust *trust, MYSQL *mysql, struct err *err)
 	    {MYSQL_OPT_SSL_KEY, trust->key},
 	};
 
-	if (trust->tls != STORE_TLS_VERIFY)
+	if (trust->tls != SQL_TLS_VERIFY)
 		return err_set(err, "MySQL's client library shows the password "
 				    "to a server that asks: it needs "
 				    "datastore.tls: verify, or build with "
@@ -193,7 +193,7 @@ mysql_trust_check(
     const struct mysql_trust *trust, MYSQL *mysql, struct err *err)
 {
 	/* Some versions go on without when the server has no TLS. */
-	if (trust->tls == STORE_TLS_OFF || mysql_get_ssl_cipher(mysql) != NULL)
+	if (trust->tls == SQL_TLS_OFF || mysql_get_ssl_cipher(mysql) != NULL)
 		return 0;
 	return err_set(err, "the database server does not speak TLS, which "
 			    "datastore.tls requires");
@@ -203,7 +203,7 @@ void
 mysql_trust_explain(const struct mysql_trust *trust, unsigned code,
     const char *text, struct err *err)
 {
-	bool verify = trust->tls == STORE_TLS_VERIFY;
+	bool verify = trust->tls == SQL_TLS_VERIFY;
 
 	switch (code) {
 #ifdef LIBMARIADB

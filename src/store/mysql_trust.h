@@ -16,7 +16,7 @@
  * of this machine or on a socket's path, must not get the password out of it.
  */
 struct mysql_trust {
-	enum store_tls tls; /* never STORE_TLS_BY_HOST */
+	enum sql_tls tls; /* never SQL_TLS_BY_HOST */
 	char *ca_file;      /* owned, as the others; NULL: the system's */
 	char *certificate;  /* NULL: none */
 	char *key;

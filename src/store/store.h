@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 #include "event/event.h"
-#include "store/store_tls.h"
+#include "sql/sql_tls.h"
 
 /*
  * The datastore: everything that survives a process. Calls are synchronous and
@@ -35,7 +35,7 @@ struct store_params {
 	const char *url;	/* sqlite:PATH or mysql://user:password@host:port/name */
 	const char *state_dir;	/* a relative SQLite path starts here */
 	const char *password;	/* replaces the one in url, or NULL */
-	enum store_tls tls;	/* MySQL, as the paths of PEM files, or NULL: */
+	enum sql_tls tls;	/* MySQL, as the paths of PEM files, or NULL: */
 	const char *tls_ca_file;     /* the system's */
 	const char *tls_certificate; /* none; goes with tls_key */
 	const char *tls_key;

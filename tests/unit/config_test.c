@@ -115,7 +115,7 @@ static const struct field {
     {OTHER(worker, "caFile", STRING, ca_file, 0, NULL)},
     {OTHER(datastore, "url", STRING, url, 0, "sqlite:cassata.db")},
     {OTHER(datastore, "passwordFile", STRING, password_file, 0, NULL)},
-    {OTHER(datastore, "tls", TLS, tls, STORE_TLS_BY_HOST, NULL)},
+    {OTHER(datastore, "tls", TLS, tls, SQL_TLS_BY_HOST, NULL)},
     {OTHER(datastore, "tlsCaFile", STRING, tls_ca_file, 0, NULL)},
     {OTHER(datastore, "tlsCertificate", STRING, tls_certificate, 0, NULL)},
     {OTHER(datastore, "tlsKey", STRING, tls_key, 0, NULL)},
@@ -234,7 +234,7 @@ number_of(const struct config *config, const struct field *field)
 	case LEVEL:
 		return *(const enum log_level *)(const void *)target;
 	case TLS:
-		return *(const enum store_tls *)(const void *)target;
+		return *(const enum sql_tls *)(const void *)target;
 	case STRING:
 		break;
 	}
@@ -442,18 +442,18 @@ START_TEST(test_tls)
 {
 	static const struct {
 		const char *yaml;
-		enum store_tls tls;
+		enum sql_tls tls;
 	} cases[] = {
-	    {"datastore: {tls: }", STORE_TLS_BY_HOST},
-	    {"datastore: {tls: off}", STORE_TLS_OFF},
-	    {"datastore: {tls: require}", STORE_TLS_REQUIRE},
-	    {"datastore: {tls: verify, tlsCaFile: ca.pem}", STORE_TLS_VERIFY},
+	    {"datastore: {tls: }", SQL_TLS_BY_HOST},
+	    {"datastore: {tls: off}", SQL_TLS_OFF},
+	    {"datastore: {tls: require}", SQL_TLS_REQUIRE},
+	    {"datastore: {tls: verify, tlsCaFile: ca.pem}", SQL_TLS_VERIFY},
 	};
 
 	for (int i = 0; i < N(cases); i++) {
 		load_good(cases[i].yaml);
 		ck_assert_int_eq(cfg.datastore.tls, cases[i].tls);
-		if (cases[i].tls == STORE_TLS_VERIFY)
+		if (cases[i].tls == SQL_TLS_VERIFY)
 			ck_assert_str_eq(
 			    cfg.datastore.tls_ca_file, "/state/ca.pem");
 		done();
