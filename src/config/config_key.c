@@ -299,7 +299,7 @@ parse_tls(const char *text, enum sql_tls *tls)
 
 /* The form is not shown with the value: there may be a password in it. */
 static int
-check_url(const char *text, const char *form, struct err *err)
+check_datastore_url(const char *text, const char *form, struct err *err)
 {
 	struct sql_place place;
 	struct err reason;
@@ -398,7 +398,7 @@ config_key_set(const struct config_key *key, struct config *cfg,
 			return 0;
 		break;
 	case KIND_URL:
-		return check_url(text, form, err) == -1
+		return check_datastore_url(text, form, err) == -1
 			   ? -1
 			   : set_string(target, text, err);
 	case KIND_STRING:

@@ -19,11 +19,11 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "board/metrics.h"
 #include "master/master.h"
 #include "proc/control_proto.h"
 #include "proc/executable.h"
 #include "proc/sandbox.h"
-#include "proc/metrics.h"
 #include "store/store.h"
 
 enum {

@@ -7,11 +7,11 @@
 
 #include "base/loop.h"
 #include "base/slice.h"
+#include "board/scoreboard.h"
 #include "config/config.h"
 #include "master/daemonize.h"
 #include "master/generation.h"
 #include "master/listener.h"
-#include "proc/scoreboard.h"
 
 struct control;
 struct handover;

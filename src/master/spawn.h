@@ -8,9 +8,9 @@
 
 #include "base/err.h"
 #include "base/loop.h"
+#include "board/role.h"
+#include "board/status.h"
 #include "master/supervise.h"
-#include "proc/role.h"
-#include "proc/status.h"
 
 struct generation;
 struct master;

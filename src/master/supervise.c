@@ -3,7 +3,7 @@
 
 #include <sys/wait.h>
 
-#include "proc/role.h"
+#include "board/role.h"
 
 void
 supervise_on_ready(struct supervise *history)

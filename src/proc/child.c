@@ -11,8 +11,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/sigpipe.h"
+#include "board/status.h"
 #include "proc/confine.h"
-#include "proc/status.h"
 
 enum { STALL_MS = 1000 }; /* worth a line in the log */
 

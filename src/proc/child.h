@@ -8,9 +8,9 @@
 #include <sys/socket.h>
 
 #include "base/loop.h"
+#include "board/role.h"
+#include "board/scoreboard.h"
 #include "config/config.h"
-#include "proc/role.h"
-#include "proc/scoreboard.h"
 #include "store/store.h"
 
 /*

@@ -6,8 +6,8 @@
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "base/percent.h"
+#include "board/metrics.h"
 #include "event/event_json.h"
-#include "proc/metrics.h"
 #include "service/service.h"
 
 #define JSON_TYPE    "application/json"

@@ -73,7 +73,7 @@ describe_file(const char *name, const char *state_dir, struct sql_place *place,
 /* Decoded and with a NUL behind it, at *to; 0, or -1 for a bad escape or a NUL
  * in it. */
 static int
-take(struct slice piece, char **to, const char **text)
+take_piece(struct slice piece, char **to, const char **text)
 {
 	size_t len;
 
@@ -87,19 +87,20 @@ take(struct slice piece, char **to, const char **text)
 }
 
 static int
-take_login(const struct url *url, char **to, struct sql_place *place,
-    struct err *err)
+take_login(
+    const struct url *url, char **to, struct sql_place *place, struct err *err)
 {
-	if ((url->user.len > 0 && take(url->user, to, &place->user) == -1) ||
+	if ((url->user.len > 0 &&
+		take_piece(url->user, to, &place->user) == -1) ||
 	    (url->password.p != NULL &&
-		take(url->password, to, &place->password) == -1))
+		take_piece(url->password, to, &place->password) == -1))
 		return err_set(err, "bad %% escape in the user or password");
 	return 0;
 }
 
 static int
-take_host(const struct url *url, char **to, struct sql_place *place,
-    struct err *err)
+take_host(
+    const struct url *url, char **to, struct sql_place *place, struct err *err)
 {
 	place->port = DEFAULT_PORT;
 	if (url->port.p != NULL) {
@@ -111,36 +112,38 @@ take_host(const struct url *url, char **to, struct sql_place *place,
 		return 0;
 	if (!url_has_host(url))
 		return err_set(err, "bad host, or bad address in []");
-	return take(url->host, to, &place->host) == -1
+	return take_piece(url->host, to, &place->host) == -1
 		   ? err_set(err, "bad %% escape in the host")
 		   : 0;
 }
 
 static int
-take_name(const struct url *url, char **to, struct sql_place *place,
-    struct err *err)
+take_name(
+    const struct url *url, char **to, struct sql_place *place, struct err *err)
 {
 	struct slice name = url->path;
 
 	if (name.len < 2 || memchr(name.p + 1, '/', name.len - 1) != NULL ||
-	    take(slice_of(name.p + 1, name.len - 1), to, &place->name) == -1 ||
+	    take_piece(slice_of(name.p + 1, name.len - 1), to, &place->name) ==
+		-1 ||
 	    strlen(place->name) > NAME_BYTES_MAX)
-		return err_set(err, "there is no name of a database of at most "
-				    "%d bytes",
+		return err_set(err,
+		    "there is no name of a database of at most "
+		    "%d bytes",
 		    NAME_BYTES_MAX);
 	return 0;
 }
 
 static int
-take_socket(const struct url *url, char **to, struct sql_place *place,
-    struct err *err)
+take_socket(
+    const struct url *url, char **to, struct sql_place *place, struct err *err)
 {
 	static const char key[] = "socket=";
 
 	if (url->query.p == NULL)
 		return 0;
 	if (memchr(url->query.p, '&', url->query.len) != NULL ||
-	    take(url->query, to, &place->socket) == -1 ||
+	    take_piece(url->query, to, &place->socket) == -1 ||
 	    strncmp(place->socket, key, strlen(key)) != 0 ||
 	    place->socket[strlen(key)] != '/')
 		return err_set(
@@ -161,7 +164,7 @@ is_address(const char *host)
 
 /* As it is written, not by where it leads. */
 static bool
-is_loopback(const char *host)
+is_loopback_host(const char *host)
 {
 	struct in6_addr v6;
 	struct in_addr v4;
@@ -207,7 +210,7 @@ describe_server(const char *text, const struct url *url,
 	    take_name(url, &to, place, err) == -1 ||
 	    take_socket(url, &to, place, err) == -1)
 		return -1;
-	place->is_local = place->host == NULL || is_loopback(place->host);
+	place->is_local = place->host == NULL || is_loopback_host(place->host);
 	place->looks_up_host = place->host != NULL && !is_address(place->host);
 	return 0;
 }
@@ -222,14 +225,15 @@ sql_describe(const char *url, const char *state_dir, struct sql_place *place,
 
 	*place = (struct sql_place){0};
 	if (strncmp(url, file, strlen(file)) == 0)
-		status = describe_file(
-		    url + strlen(file), state_dir, place, err);
+		status =
+		    describe_file(url + strlen(file), state_dir, place, err);
 	else if (url_split(slice_from_string(url), URL_WITHOUT_FRAGMENT,
 		     &parsed) == 0 &&
 		 slice_eq(parsed.scheme, SLICE_LITERAL("mysql")))
 		status = describe_server(url, &parsed, place, err);
 	else
-		status = err_set(err, "it begins with neither sqlite: nor mysql://");
+		status =
+		    err_set(err, "it begins with neither sqlite: nor mysql://");
 	if (status == -1)
 		sql_place_free(place);
 	return status;

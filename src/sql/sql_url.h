@@ -23,17 +23,18 @@ enum sql_kind { SQL_MYSQL, SQL_SQLITE };
  */
 struct sql_place {
 	enum sql_kind kind;
-	char *shown;           /* the URL without user and password; a file with
-				  its whole path */
-	bool takes_write_lock; /* who writes takes turns with all on this host */
+	char *shown; /* the URL without user and password; a file with
+			its whole path */
+	bool
+	    takes_write_lock; /* who writes takes turns with all on this host */
 	bool is_local; /* nobody on the way can read along: a file, a Unix
 			  socket, a host written as a loopback address or
 			  localhost */
 	/* SQLite; NULL otherwise. */
 	char *file;
 	/* MySQL; NULL and 0 otherwise. */
-	const char *host;     /* NULL: Unix socket */
-	bool looks_up_host;   /* it is a name */
+	const char *host;   /* NULL: Unix socket */
+	bool looks_up_host; /* it is a name */
 	unsigned port;
 	const char *socket;   /* NULL: the library's default path */
 	const char *name;     /* of the database */

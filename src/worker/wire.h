@@ -2,7 +2,7 @@
 #ifndef CASSATA_WORKER_WIRE_H
 #define CASSATA_WORKER_WIRE_H
 
-#include "proc/scoreboard.h"
+#include "board/scoreboard.h"
 
 /*
  * Which rows are on the wire, written where the master finds it when we die:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "proc/scoreboard.h"
+#include "board/scoreboard.h"
 
 #include <fcntl.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "proc/status.h"
+#include "board/status.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,7 +7,7 @@
 
 #include <check.h>
 
-#include "proc/role.h"
+#include "board/role.h"
 
 #define CODE(code)     W_EXITCODE(code, 0)
 #define SIGNAL(number) W_EXITCODE(0, number)

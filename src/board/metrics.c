@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-#include "proc/metrics.h"
+#include "board/metrics.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <string.h>
 
-#include "proc/scoreboard.h"
+#include "board/scoreboard.h"
 
 static const struct {
 	const char *type, *name, *labels, *help;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef CASSATA_PROC_SCOREBOARD_H
-#define CASSATA_PROC_SCOREBOARD_H
+#ifndef CASSATA_BOARD_SCOREBOARD_H
+#define CASSATA_BOARD_SCOREBOARD_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -8,9 +8,9 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "board/metrics.h"
+#include "board/role.h"
 #include "event/event.h"
-#include "proc/metrics.h"
-#include "proc/role.h"
 #include "store/write_lock.h"
 
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef CASSATA_PROC_METRICS_H
-#define CASSATA_PROC_METRICS_H
+#ifndef CASSATA_BOARD_METRICS_H
+#define CASSATA_BOARD_METRICS_H
 
 #include <stdbool.h>
 #include <stdint.h>

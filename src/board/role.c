@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "proc/role.h"
+#include "board/role.h"
 
 const char *
 role_name(enum role role)

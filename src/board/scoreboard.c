@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "proc/scoreboard.h"
+#include "board/scoreboard.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef CASSATA_PROC_STATUS_H
-#define CASSATA_PROC_STATUS_H
+#ifndef CASSATA_BOARD_STATUS_H
+#define CASSATA_BOARD_STATUS_H
 
 #include <stdint.h>
 #include <sys/types.h>
