@@ -256,30 +256,48 @@ store_cancel_event(struct store *store, const struct event_key *key,
 }
 
 enum store_status
-store_lease(struct store *store, struct store_lease_turn *turn,
-    const int64_t *known, size_t n_known, struct err *err)
+store_lease(struct store *store, const struct lease_request *request,
+    struct lease_reply *reply, struct err *err)
 {
+	struct store_lease_turn turn = {
+	    .owner = request->owner,
+	    .lease_ms = request->lease_ms,
+	    .leaving = request->leaving,
+	    .alone = request->alone,
+	    .in_doubt = request->in_doubt,
+	    .dead = request->dead,
+	    .n_dead = request->n_dead,
+	    .away = request->away,
+	    .n_away = request->n_away,
+	    .max_attempts = request->max_attempts,
+	    .expected_now_ms = request->expected_now_ms,
+	};
 	enum store_status status;
 
-	assert(turn->owner != 0 && turn->lease_ms > 0);
-	assert(turn->max_attempts > 0);
-	assert(turn->dead != NULL || turn->n_dead == 0);
-	for (size_t i = 0; i < turn->n_dead; i++)
-		assert(turn->dead[i].owner != turn->owner);
-	assert(turn->away != NULL || turn->n_away == 0);
-	assert(known != NULL || n_known == 0);
-	turn->shards = turn->dropped = 0;
-	turn->lapsed = false;
-	turn->n_living = 0;
-	turn->now_ms = 0;
-	turn->clock_offset_ms = 0;
-	turn->n_interrupted = 0;
-	turn->buried = turn->quarantined = false;
-	turn->n_strays = 0;
+	assert(turn.owner != 0 && turn.lease_ms > 0);
+	assert(turn.max_attempts > 0);
+	assert(turn.dead != NULL || turn.n_dead == 0);
+	for (size_t i = 0; i < turn.n_dead; i++)
+		assert(turn.dead[i].owner != turn.owner);
+	assert(turn.away != NULL || turn.n_away == 0);
+	assert(request->known != NULL || request->n_known == 0);
 	status = begin(store);
 	if (status == STORE_OK)
-		status = store->ops->lease(
-		    store->backend, turn, known, n_known, &store->err);
+		status = store->ops->lease(store->backend, &turn,
+		    request->known, request->n_known, &store->err);
+	*reply = (struct lease_reply){
+	    .now_ms = turn.now_ms,
+	    .shards = turn.shards,
+	    .dropped = turn.dropped,
+	    .lapsed = turn.lapsed,
+	    .n_living = turn.n_living,
+	    .clock_offset_ms = turn.clock_offset_ms,
+	    .n_interrupted = turn.n_interrupted,
+	    .buried = turn.buried,
+	    .quarantined = turn.quarantined,
+	    .n_strays = turn.n_strays,
+	};
+	memcpy(reply->strays, turn.strays, sizeof(turn.strays));
 	return end(store, status, err);
 }
 
@@ -290,24 +308,42 @@ store_claim_free(struct store_claim *claim)
 }
 
 enum store_status
-store_turn(struct store *store, struct store_turn *turn, struct err *err)
+store_settle_and_claim(struct store *store, const struct claim_request *request,
+    struct claim_reply *reply, struct err *err)
 {
+	struct store_turn turn = {
+	    .owner = request->owner,
+	    .alone = request->alone,
+	    .shards = request->shards,
+	    .results = request->results,
+	    .n_results = request->n_results,
+	    .claim_max = request->claim_max,
+	    .claim_bytes = request->claim_bytes,
+	    .horizon_ms = request->horizon_ms,
+	    .claims = request->claims,
+	    .next_due_ms = INT64_MAX,
+	};
 	enum store_status status;
 
-	assert(turn->owner != 0);
-	assert(turn->results != NULL || turn->n_results == 0);
-	assert(turn->claims != NULL || turn->claim_max == 0);
-	turn->n_stale = 0;
-	turn->owned = 0;
-	turn->n_claims = turn->n_bytes = 0;
-	turn->more = turn->cut = false;
-	turn->next_due_ms = INT64_MAX;
+	assert(turn.owner != 0);
+	assert(turn.results != NULL || turn.n_results == 0);
+	assert(turn.claims != NULL || turn.claim_max == 0);
 	status = begin(store);
 	if (status == STORE_OK)
-		status = store->ops->turn(store->backend, turn, &store->err);
+		status = store->ops->turn(store->backend, &turn, &store->err);
 	/* What was read before the failure was not claimed. */
 	if (status != STORE_OK)
-		store_forget_claims(turn);
+		store_forget_claims(&turn);
+	*reply = (struct claim_reply){
+	    .n_stale = turn.n_stale,
+	    .owned = turn.owned,
+	    .claims = turn.claims,
+	    .n_claims = turn.n_claims,
+	    .n_bytes = turn.n_bytes,
+	    .cut = turn.cut,
+	    .more = turn.more,
+	    .next_due_ms = turn.next_due_ms,
+	};
 	return end(store, status, err);
 }
 

@@ -155,11 +155,11 @@ struct store_death {
 	size_t n_wire;
 };
 
-struct store_lease_turn {
+struct lease_request {
 	uint64_t owner;		 /* token of this worker: random, never 0 */
 	int64_t lease_ms;
 	bool leaving;		 /* give all up; take nothing */
-	bool alone;		 /* takes no share: see store_turn.alone */
+	bool alone;		 /* takes no share: see claim_request.alone */
 	bool in_doubt;		 /* a claim may be committed unseen: find strays */
 	const struct store_death *dead; /* their leases are free */
 	size_t n_dead;
@@ -173,21 +173,25 @@ struct store_lease_turn {
 	 * it shows more it was stepped, or was out of reach for everybody, and
 	 * nobody's lease ends by that. */
 	int64_t expected_now_ms;
+	const int64_t *known;	 /* row ids that we have under way, sorted */
+	size_t n_known;
+};
 
-	int64_t now_ms;		 /* out: the database's clock */
-	uint64_t shards;	 /* out: owned now */
-	uint64_t dropped;	 /* out: given up */
-	/* out, also of a turn that failed: we were not registered as living when
-	 * it came, so others may have had what was claimed before it. */
+struct lease_reply {
+	int64_t now_ms;		 /* the database's clock */
+	uint64_t shards;	 /* owned now */
+	uint64_t dropped;	 /* given up */
+	/* Also of a call that failed: we were not registered as living when it
+	 * came, so others may have had what was claimed before it. */
 	bool lapsed;
-	unsigned n_living;	 /* out: workers that take a share */
-	int64_t clock_offset_ms; /* out: database's clock minus ours */
-	size_t n_interrupted;	 /* out: rows put back whose worker was lost */
-	bool buried;		 /* out: some of them in shards of others */
-	bool quarantined;	 /* out: rows of our shards, or of those, are to be
+	unsigned n_living;	 /* workers that take a share */
+	int64_t clock_offset_ms; /* database's clock minus ours */
+	size_t n_interrupted;	 /* rows put back whose worker was lost */
+	bool buried;		 /* some of them in shards of others */
+	bool quarantined;	 /* rows of our shards, or of those, are to be
 				    delivered alone */
-	size_t n_strays;	 /* out: PROCESSING rows under our own token, */
-	int64_t strays[STORE_STRAYS_MAX]; /* of which we may know nothing: the
+	size_t n_strays;	 /* PROCESSING rows under our own token, of */
+	int64_t strays[STORE_STRAYS_MAX]; /* which we may know nothing: the
 					     caller releases those */
 };
 
@@ -206,13 +210,13 @@ struct store_lease_turn {
  *
  * Rows outlive the lease of their shard: who gives a shard up still writes the
  * results of what it has under way there. So who leaves counts as living until
- * known[] (n_known sorted ids) is empty, but without a share.
+ * known[] is empty, but without a share.
  *
  * strays: with in_doubt, up to STORE_STRAYS_MAX ids of any shard that are not in
  * known[].
  */
 enum store_status store_lease(struct store *store,
-    struct store_lease_turn *turn, const int64_t *known, size_t n_known,
+    const struct lease_request *request, struct lease_reply *reply,
     struct err *err);
 
 enum result_kind {
@@ -245,7 +249,7 @@ struct store_claim {
 
 void store_claim_free(struct store_claim *claim);
 
-struct store_turn {
+struct claim_request {
 	uint64_t owner;
 	/* Claims what is in quarantine, of whatever shard, and nothing else: for
 	 * an owner that has nothing else under way, so that its death tells. */
@@ -256,16 +260,18 @@ struct store_turn {
 	size_t claim_max;	/* 0: write results only */
 	size_t claim_bytes;	/* that are there claim no further; 0: any */
 	int64_t horizon_ms;	/* claim rows due up to here, database's clock */
+	struct store_claim **claims; /* room for claim_max */
+};
 
-	size_t n_stale;		/* out: results whose row was no longer ours */
-	uint64_t owned;		/* out: of shards, those still leased to owner */
-	size_t n_claims;	/* out */
-	size_t n_bytes;		/* out: of the claims */
-	bool cut;		/* out: by claim_bytes; more is then true */
-	struct store_claim **claims; /* array of at least claim_max, the caller's;
-					each entry then owned by the caller */
-	bool more;		/* out: more rows may be due up to the horizon */
-	int64_t next_due_ms;	/* out: earliest waiting row that was not claimed,
+struct claim_reply {
+	size_t n_stale;		/* results whose row was no longer ours */
+	uint64_t owned;		/* of shards, those still leased to owner */
+	struct store_claim **claims; /* the request's; each is the caller's */
+	size_t n_claims;
+	size_t n_bytes;		/* of the claims */
+	bool cut;		/* by claim_bytes; more is then true */
+	bool more;		/* more rows may be due up to the horizon */
+	int64_t next_due_ms;	/* earliest waiting row that was not claimed,
 				   INT64_MAX for none; valid if claim_max > 0 */
 };
 
@@ -278,8 +284,9 @@ struct store_turn {
  * same owner may come with the number of the attempt before: then the result of
  * either is the result of both.
  */
-enum store_status store_turn(
-    struct store *store, struct store_turn *turn, struct err *err);
+enum store_status store_settle_and_claim(struct store *store,
+    const struct claim_request *request, struct claim_reply *reply,
+    struct err *err);
 
 /*
  * Deletes up to limit events that ended before before_ms, with their attempt

@@ -6,6 +6,69 @@
 
 struct store_backend;
 
+/* What the backends have in hand: a request, and the reply to be. */
+struct store_lease_turn {
+	uint64_t owner; /* token of this worker: random, never 0 */
+	int64_t lease_ms;
+	bool leaving;  /* give all up; take nothing */
+	bool alone;    /* takes no share: see claim_request.alone */
+	bool in_doubt; /* a claim may be committed unseen: find strays */
+	const struct store_death *dead; /* their leases are free */
+	size_t n_dead;
+	/* Owners known to live, but out of reach of the datastore: their leases
+	 * end, what they have under way stays theirs. */
+	const uint64_t *away;
+	size_t n_away;
+	unsigned max_attempts; /* a culprit at this count, but not at 1, is
+				  FAILED */
+	/* What the database's clock should show at least, or 0 for unknown: if
+	 * it shows more it was stepped, or was out of reach for everybody, and
+	 * nobody's lease ends by that. */
+	int64_t expected_now_ms;
+
+	int64_t now_ms;   /* out: the database's clock */
+	uint64_t shards;  /* out: owned now */
+	uint64_t dropped; /* out: given up */
+	/* out, also of a turn that failed: we were not registered as living
+	 * when it came, so others may have had what was claimed before it. */
+	bool lapsed;
+	unsigned n_living;       /* out: workers that take a share */
+	int64_t clock_offset_ms; /* out: database's clock minus ours */
+	size_t n_interrupted;    /* out: rows put back whose worker was lost */
+	bool buried;             /* out: some of them in shards of others */
+	bool quarantined; /* out: rows of our shards, or of those, are to be
+			     delivered alone */
+	size_t n_strays;  /* out: PROCESSING rows under our own token, */
+	int64_t strays[STORE_STRAYS_MAX]; /* of which we may know nothing: the
+					     caller releases those */
+};
+
+struct store_turn {
+	uint64_t owner;
+	/* Claims what is in quarantine, of whatever shard, and nothing else:
+	 * for an owner that has nothing else under way, so that its death
+	 * tells. */
+	bool alone;
+	uint64_t shards; /* bit per shard to claim from */
+	const struct store_result *results;
+	size_t n_results;
+	size_t claim_max;   /* 0: write results only */
+	size_t claim_bytes; /* that are there claim no further; 0: any */
+	int64_t horizon_ms; /* claim rows due up to here, database's clock */
+
+	size_t n_stale;  /* out: results whose row was no longer ours */
+	uint64_t owned;  /* out: of shards, those still leased to owner */
+	size_t n_claims; /* out */
+	size_t n_bytes;  /* out: of the claims */
+	bool cut;        /* out: by claim_bytes; more is then true */
+	struct store_claim *
+	    *claims;         /* array of at least claim_max, the caller's;
+				each entry then owned by the caller */
+	bool more;           /* out: more rows may be due up to the horizon */
+	int64_t next_due_ms; /* out: earliest waiting row that was not claimed,
+				INT64_MAX for none; valid if claim_max > 0 */
+};
+
 /*
  * What a backend provides; the functions of store.h check, count and dispatch
  * to it. An operation reports a lost connection, an exhausted lock wait or
@@ -30,7 +93,8 @@ struct store_ops {
 	bool (*alive)(const struct store_backend *backend);
 	enum store_status (*check)(
 	    struct store_backend *backend, bool create, struct err *err);
-	enum store_status (*ping)(struct store_backend *backend, struct err *err);
+	enum store_status (*ping)(
+	    struct store_backend *backend, struct err *err);
 	enum store_status (*add)(struct store_backend *backend,
 	    struct store_add **adds, size_t n, struct err *err);
 	enum store_status (*find)(struct store_backend *backend,
@@ -40,8 +104,8 @@ struct store_ops {
 	    const struct event_key *key, enum cancel_outcome *outcome,
 	    enum event_state *state, struct err *err);
 	enum store_status (*lease)(struct store_backend *backend,
-	    struct store_lease_turn *turn, const int64_t *known,
-	    size_t n_known, struct err *err);
+	    struct store_lease_turn *turn, const int64_t *known, size_t n_known,
+	    struct err *err);
 	enum store_status (*turn)(struct store_backend *backend,
 	    struct store_turn *turn, struct err *err);
 	enum store_status (*purge)(struct store_backend *backend,
@@ -52,7 +116,7 @@ struct store_ops {
 /* First member of each backend's own struct. */
 struct store_backend {
 	bool connected;
-	bool full; /* the last failure of a write was want of room */
+	bool full;        /* the last failure of a write was want of room */
 	char target[256]; /* where, without secrets */
 };
 
@@ -75,7 +139,8 @@ enum { SUSPECT_NOT, SUSPECT_ONCE, SUSPECT_QUARANTINED };
 
 enum { STORE_SCHEMA_VERSION = 3 };
 
-/* The files of sql/KIND in order, made by scripts/sql2c; ends with version 0. */
+/* The files of sql/KIND in order, made by scripts/sql2c; ends with version 0.
+ */
 struct store_migration {
 	int version;
 	const char *text;
@@ -92,14 +157,14 @@ enum event_state store_row_state(
 
 /* What a lease row says. */
 struct lease_row {
-	uint64_t owner;	 /* 0: free */
+	uint64_t owner; /* 0: free */
 	int64_t until_ms;
 };
 
 /*
- * What a culprit waits: a second for each attempt, so that its neighbours of the
- * last time are through, and up to another one, so that several culprits meet
- * others each time.
+ * What a culprit waits: a second for each attempt, so that its neighbours of
+ * the last time are through, and up to another one, so that several culprits
+ * meet others each time.
  */
 #define STORE_INTERRUPTED_WAIT_MS                                              \
 	"attempts * 1000 + ((id % 61) * attempts % 61) * 16"
@@ -120,8 +185,7 @@ int64_t store_lease_now(const struct store_lease_turn *turn, int64_t now_ms);
  * between two looks at ours: the least that these allow. A slow answer is no
  * offset, which would make events early.
  */
-int64_t store_clock_offset(
-    int64_t before_ms, int64_t now_ms, int64_t after_ms);
+int64_t store_clock_offset(int64_t before_ms, int64_t now_ms, int64_t after_ms);
 
 /* NULL when nothing is known of its end. */
 const struct store_death *store_death_of(
@@ -198,8 +262,8 @@ size_t store_pick_limit(size_t claim_max, unsigned n_shards);
  * between shards) by (due, id) and returns how many to claim; sets turn->more
  * and turn->next_due_ms.
  */
-size_t store_pick(struct due_row *rows, size_t n, size_t limit,
-    struct store_turn *turn);
+size_t store_pick(
+    struct due_row *rows, size_t n, size_t limit, struct store_turn *turn);
 
 /*
  * What a datastore says of an event. None of it is believed: it may be damaged,
@@ -250,7 +314,8 @@ enum store_status store_record_log(struct store_record *record,
 /* Puts a claim into those of the turn. */
 void store_take(struct store_turn *turn, struct store_claim *claim);
 
-/* Whether these have enough bytes; then the next row, due at due_ms, is left. */
+/* Whether these have enough bytes; then the next row, due at due_ms, is left.
+ */
 bool store_leave(struct store_turn *turn, int64_t due_ms);
 
 /* Frees the claims of the turn. */

@@ -27,7 +27,7 @@ run(struct store *store, struct store_job *job)
 	struct worker *w = worker_of(job);
 
 	w->status =
-	    store_lease(store, &w->lease, w->known, w->n_known, &w->err);
+	    store_lease(store, &w->lease_request, &w->lease_reply, &w->err);
 }
 
 /* Tells the services of this host for which shards to wake us. */
@@ -43,7 +43,7 @@ publish(struct worker *w, uint64_t shards)
 static void
 lose(struct worker *w, uint64_t lost)
 {
-	int n_taken = __builtin_popcountll(lost & ~w->lease.dropped);
+	int n_taken = __builtin_popcountll(lost & ~w->lease_reply.dropped);
 
 	if (n_taken > 0)
 		log_warnx("lost the lease of %d shards", n_taken);
@@ -70,17 +70,18 @@ note_lapse(struct worker *w, bool first)
 static void
 take_strays(struct worker *w)
 {
-	for (size_t i = 0; i < w->lease.n_strays; i++) {
-		struct delivery *d = delivery_create_stray(w->lease.strays[i]);
+	for (size_t i = 0; i < w->lease_reply.n_strays; i++) {
+		struct delivery *d =
+		    delivery_create_stray(w->lease_reply.strays[i]);
 
 		if (d == NULL)
 			return; /* the next turn finds it again */
 		holdings_hold_stray(&w->holdings, d, w->epoch, clock_mono_ms());
 	}
-	if (w->lease.n_strays > 0)
+	if (w->lease_reply.n_strays > 0)
 		log_info("put %zu events back whose claim was in doubt",
-		    w->lease.n_strays);
-	w->in_doubt = w->lease.n_strays == STORE_STRAYS_MAX;
+		    w->lease_reply.n_strays);
+	w->in_doubt = w->lease_reply.n_strays == STORE_STRAYS_MAX;
 	if (w->in_doubt)
 		w->lease_due_ms = clock_mono_ms();
 }
@@ -103,15 +104,15 @@ note_clock(struct worker *w)
 {
 	struct scoreboard_slot *score = w->child->score;
 	struct clock_reading now = clock_read();
-	struct dbclock_news news = dbclock_answered(
-	    &w->clock, &now, w->lease.now_ms, w->lease.clock_offset_ms);
+	struct dbclock_news news = dbclock_answered(&w->clock, &now,
+	    w->lease_reply.now_ms, w->lease_reply.clock_offset_ms);
 
 	if (news.step_ms != 0)
 		log_warnx("the datastore's clock was stepped by %lld ms",
 		    (long long)news.step_ms);
 	if (news.is_base) {
-		atomic_store(
-		    &score->turn_offset_ms, w->lease.now_ms - now.mono_ms);
+		atomic_store(&score->turn_offset_ms,
+		    w->lease_reply.now_ms - now.mono_ms);
 		atomic_store(&score->turn_mono_ms, now.mono_ms);
 	}
 	if (news.spoilt)
@@ -125,7 +126,8 @@ note_clock(struct worker *w)
 static int64_t
 renew_ms(const struct worker *w)
 {
-	unsigned n_living = w->lease.n_living == 0 ? 1 : w->lease.n_living;
+	unsigned n_living =
+	    w->lease_reply.n_living == 0 ? 1 : w->lease_reply.n_living;
 	unsigned n_held = (unsigned)__builtin_popcountll(w->shards);
 	int64_t third_ms = w->cfg->lease_ms / 3;
 
@@ -143,35 +145,37 @@ done(struct store_job *job)
 	bool first = w->lease_until_ms == INT64_MIN;
 
 	w->busy = false;
-	w->lapsed = w->lapsed || w->lease.lapsed;
+	w->lapsed = w->lapsed || w->lease_reply.lapsed;
 	if (worker_store_failed(w))
 		return;
-	gained = w->lease.shards & ~w->shards;
-	lost = w->shards & ~w->lease.shards;
-	w->shards = w->lease.shards;
+	gained = w->lease_reply.shards & ~w->shards;
+	lost = w->shards & ~w->lease_reply.shards;
+	w->shards = w->lease_reply.shards;
 	note_lapse(w, first);
 	w->lease_until_ms = w->lease_sent_ms + w->cfg->lease_ms;
 	w->lease_due_ms = w->lease_sent_ms + renew_ms(w);
 	note_clock(w);
 	publish(w, w->shards);
-	atomic_store(&w->child->score->sees_quarantine, w->lease.quarantined);
+	atomic_store(
+	    &w->child->score->sees_quarantine, w->lease_reply.quarantined);
 	if (lost != 0)
 		lose(w, lost);
 	take_strays(w);
-	if (w->lease.buried && w->lease.n_interrupted > 0)
+	if (w->lease_reply.buried && w->lease_reply.n_interrupted > 0)
 		scoreboard_look_again(w->child->sb);
-	if (gained != 0 || w->lease.n_interrupted > 0)
+	if (gained != 0 || w->lease_reply.n_interrupted > 0)
 		atomic_store(&w->child->score->wake_at_ms, 0);
-	if (w->lease.n_interrupted > 0) {
+	if (w->lease_reply.n_interrupted > 0) {
 		metric_add(w->child->score, METRIC_EVENTS_INTERRUPTED,
-		    (int64_t)w->lease.n_interrupted);
+		    (int64_t)w->lease_reply.n_interrupted);
 		log_warnx("put %zu events back whose worker was lost",
-		    w->lease.n_interrupted);
+		    w->lease_reply.n_interrupted);
 	}
 	/* Others may now find theirs: our arrival, or shards set free. */
 	if (first || lost != 0)
 		scoreboard_membership_changed(w->child->sb);
-	if (w->lease.leaving && !w->lease.in_doubt && w->n_known == 0)
+	if (w->lease_request.leaving && !w->lease_request.in_doubt &&
+	    w->n_known == 0)
 		loop_stop(w->loop);
 }
 
@@ -351,7 +355,7 @@ shards_submit(struct worker *w)
 		w->sweep_ms = mono_ms + SWEEP_MS;
 	}
 	inherit_clock(w);
-	w->lease = (struct store_lease_turn){
+	w->lease_request = (struct lease_request){
 	    .owner = w->owner,
 	    .lease_ms = w->cfg->lease_ms,
 	    .leaving = w->child->draining,
@@ -363,6 +367,8 @@ shards_submit(struct worker *w)
 	    .n_away = list_away(w, mono_ms),
 	    .max_attempts = w->cfg->retry.max_retries + 1,
 	    .expected_now_ms = dbclock_ask(&w->clock, &now),
+	    .known = w->known,
+	    .n_known = w->n_known,
 	};
 	w->lease_sent_ms = mono_ms;
 	worker_submit(w, &w->lease_job);

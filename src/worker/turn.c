@@ -27,7 +27,8 @@ run(struct store *store, struct store_job *job)
 {
 	struct worker *w = worker_of(job);
 
-	w->status = store_turn(store, &w->turn, &w->err);
+	w->status = store_settle_and_claim(
+	    store, &w->claim_request, &w->claim_reply, &w->err);
 }
 
 /* Never later than what was planned since the last look. */
@@ -63,8 +64,8 @@ take_claims(struct worker *w)
 {
 	bool older = holdings_has_older(&w->holdings, w->epoch);
 
-	for (size_t i = 0; i < w->turn.n_claims; i++) {
-		struct store_claim *claim = w->turn.claims[i];
+	for (size_t i = 0; i < w->claim_reply.n_claims; i++) {
+		struct store_claim *claim = w->claim_request.claims[i];
 		struct delivery *d;
 
 		if (older && adopt(w, claim))
@@ -79,8 +80,8 @@ take_claims(struct worker *w)
 			store_claim_free(claim);
 		delivery_free(d);
 	}
-	metric_add(
-	    w->child->score, METRIC_EVENTS_CLAIMED, (int64_t)w->turn.n_claims);
+	metric_add(w->child->score, METRIC_EVENTS_CLAIMED,
+	    (int64_t)w->claim_reply.n_claims);
 }
 
 /* The event waits again: who holds its shard must know when to look. */
@@ -116,7 +117,7 @@ leave_when_idle(struct worker *w)
 {
 	int64_t mono_ms = clock_mono_ms();
 
-	if (w->turn.n_claims > 0)
+	if (w->claim_reply.n_claims > 0)
 		w->idle_ms = 0;
 	else if (w->idle_ms == 0)
 		w->idle_ms = mono_ms;
@@ -137,20 +138,21 @@ done(struct store_job *job)
 		return;
 	}
 	metric_add(w->child->score, METRIC_TURN_COMMITS, 1);
-	metric_add(
-	    w->child->score, METRIC_RESULTS_STALE, (int64_t)w->turn.n_stale);
+	metric_add(w->child->score, METRIC_RESULTS_STALE,
+	    (int64_t)w->claim_reply.n_stale);
 	forget_written(w);
-	if (w->turn.claim_max == 0)
+	if (w->claim_request.claim_max == 0)
 		return;
 	take_claims(w);
 	if (w->child->alone)
 		leave_when_idle(w);
-	wake_at(w, w->turn.more ? 0 : w->turn.next_due_ms);
-	if (w->turn.cut)
-		batch_cut(&w->batch, w->turn.n_claims);
+	wake_at(w, w->claim_reply.more ? 0 : w->claim_reply.next_due_ms);
+	if (w->claim_reply.cut)
+		batch_cut(&w->batch, w->claim_reply.n_claims);
 	else
-		batch_claimed(&w->batch, w->turn.n_claims, w->turn.more);
-	if ((w->turn.shards & ~w->turn.owned) != 0)
+		batch_claimed(
+		    &w->batch, w->claim_reply.n_claims, w->claim_reply.more);
+	if ((w->claim_request.shards & ~w->claim_reply.owned) != 0)
 		w->lease_due_ms = clock_mono_ms();
 }
 
@@ -162,15 +164,15 @@ turn_init(struct worker *w)
 	STAILQ_INIT(&w->writing);
 	batch_init(
 	    &w->batch, (size_t)w->cfg->claim_min, (size_t)w->cfg->claim_max);
-	w->turn.claims =
+	w->claim_request.claims =
 	    calloc((size_t)w->cfg->claim_max, sizeof(struct store_claim *));
-	return w->turn.claims == NULL ? -1 : 0;
+	return w->claim_request.claims == NULL ? -1 : 0;
 }
 
 void
 turn_fini(struct worker *w)
 {
-	free(w->turn.claims);
+	free(w->claim_request.claims);
 	free(w->written);
 }
 
@@ -250,8 +252,8 @@ collect_results(struct worker *w)
 		STAILQ_INSERT_TAIL(&w->writing, d, queue);
 		w->written[n++] = d->result;
 	}
-	w->turn.results = w->written;
-	w->turn.n_results = n;
+	w->claim_request.results = w->written;
+	w->claim_request.n_results = n;
 }
 
 void
@@ -262,14 +264,14 @@ turn_submit(struct worker *w)
 	bool claim = claim_wait_ms(w, mono_ms) == 0;
 
 	collect_results(w);
-	w->turn.owner = w->owner;
-	w->turn.alone = w->child->alone;
-	w->turn.shards = w->shards;
-	w->turn.claim_max = claim ? claim_want(w) : 0;
-	w->turn.claim_bytes =
+	w->claim_request.owner = w->owner;
+	w->claim_request.alone = w->child->alone;
+	w->claim_request.shards = w->shards;
+	w->claim_request.claim_max = claim ? claim_want(w) : 0;
+	w->claim_request.claim_bytes =
 	    claim ? (size_t)w->cfg->max_event_memory_bytes - w->holdings.n_bytes
 		  : 0;
-	w->turn.horizon_ms = worker_now_ms(w) + w->cfg->claim_ahead_ms;
+	w->claim_request.horizon_ms = worker_now_ms(w) + w->cfg->claim_ahead_ms;
 	if (claim) {
 		/* From here on services wake us for any event, since the claim
 		 * may just miss it. */

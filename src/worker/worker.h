@@ -56,7 +56,8 @@ struct worker {
 	int64_t lease_due_ms; /* monotonic: next renewal */
 	uint64_t membership;  /* of the scoreboard, when we last looked */
 	struct store_job lease_job;
-	struct store_lease_turn lease;
+	struct lease_request lease_request;
+	struct lease_reply lease_reply;
 	struct store_death dead[SCOREBOARD_DEAD];
 	int64_t *dead_wire; /* the rows of all of these */
 	size_t n_dead_wire, cap_dead_wire;
@@ -70,7 +71,8 @@ struct worker {
 	struct batch batch;
 	int64_t poll_due_ms; /* monotonic: claim even if nothing seems due */
 	struct store_job turn_job;
-	struct store_turn turn;
+	struct claim_request claim_request;
+	struct claim_reply claim_reply;
 	int64_t idle_ms; /* monotonic: alone, and nothing to do, since; 0 */
 	struct delivery_queue writing; /* results of the turn under way */
 	struct store_result *written;  /* the same for the datastore */

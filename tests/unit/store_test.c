@@ -202,79 +202,83 @@ expect_gone(const char *id)
 
 /* ---- worker ---- */
 
-static struct store_lease_turn
-lease_with(struct store_lease_turn turn)
+static struct lease_reply
+lease_with(struct lease_request request)
 {
-	if (turn.lease_ms == 0)
-		turn.lease_ms = LEASE_MS;
-	if (turn.max_attempts == 0)
-		turn.max_attempts = MAX_ATTEMPTS;
-	ok(store_lease(store, &turn, NULL, 0, &err));
-	return turn;
+	struct lease_reply reply;
+
+	if (request.lease_ms == 0)
+		request.lease_ms = LEASE_MS;
+	if (request.max_attempts == 0)
+		request.max_attempts = MAX_ATTEMPTS;
+	ok(store_lease(store, &request, &reply, &err));
+	return reply;
 }
 
-static struct store_lease_turn
+static struct lease_reply
 lease(uint64_t owner)
 {
-	return lease_with((struct store_lease_turn){.owner = owner});
+	return lease_with((struct lease_request){.owner = owner});
 }
 
 /* Takes over what another owner held, whose death left this. */
-static struct store_lease_turn
+static struct lease_reply
 bury(uint64_t owner, const struct store_death *death)
 {
-	return lease_with((struct store_lease_turn){
-	    .owner = owner, .dead = death, .n_dead = 1});
+	return lease_with(
+	    (struct lease_request){.owner = owner, .dead = death, .n_dead = 1});
 }
 
 /* One that had nothing on the wire. */
-static struct store_lease_turn
+static struct lease_reply
 lease_after(uint64_t owner, uint64_t dead)
 {
 	return bury(owner,
 	    &(const struct store_death){.owner = dead, .wire_known = true});
 }
 
-static struct store_turn
+static struct claim_reply
 claim(uint64_t owner, uint64_t shards, size_t max, int64_t horizon_ms)
 {
-	struct store_turn turn = {.owner = owner,
+	const struct claim_request request = {.owner = owner,
 	    .shards = shards,
 	    .claim_max = max,
 	    .horizon_ms = horizon_ms,
 	    .claims = claims};
+	struct claim_reply reply;
 
 	ck_assert_uint_le(max, CLAIMS_MAX);
-	ok(store_turn(store, &turn, &err));
-	ck_assert_uint_le(turn.n_claims, max);
-	return turn;
+	ok(store_settle_and_claim(store, &request, &reply, &err));
+	ck_assert_uint_le(reply.n_claims, max);
+	return reply;
 }
 
 static void
-free_claims(const struct store_turn *turn)
+free_claims(const struct claim_reply *turn)
 {
 	for (size_t i = 0; i < turn->n_claims; i++)
 		store_claim_free(turn->claims[i]);
 }
 
-static struct store_turn
+static struct claim_reply
 claim_alone(uint64_t owner)
 {
-	struct store_turn turn = {.owner = owner,
+	const struct claim_request request = {.owner = owner,
 	    .alone = true,
 	    .claim_max = 1,
 	    .horizon_ms = clock_wall_ms() + WAIT_MS,
 	    .claims = claims};
+	struct claim_reply reply;
 
-	ok(store_turn(store, &turn, &err));
-	ck_assert_uint_le(turn.n_claims, 1);
-	return turn;
+	ok(store_settle_and_claim(store, &request, &reply, &err));
+	ck_assert_uint_le(reply.n_claims, 1);
+	return reply;
 }
 
 static size_t
 claim_one_alone(uint64_t owner)
 {
-	struct store_turn turn = claim_alone(owner);
+	struct claim_reply turn = claim_alone(owner);
 
 	free_claims(&turn);
 	return turn.n_claims;
@@ -284,7 +288,7 @@ claim_one_alone(uint64_t owner)
 static size_t
 claim_all(uint64_t owner)
 {
-	struct store_turn turn = claim(owner, ALL, CLAIMS_MAX, INT64_MAX);
+	struct claim_reply turn = claim(owner, ALL, CLAIMS_MAX, INT64_MAX);
 
 	free_claims(&turn);
 	return turn.n_claims;
@@ -294,12 +298,13 @@ claim_all(uint64_t owner)
 static size_t
 give(uint64_t owner, const struct store_result *results, size_t n)
 {
-	struct store_turn turn = {
+	const struct claim_request request = {
 	    .owner = owner, .shards = ALL, .results = results, .n_results = n};
+	struct claim_reply reply;
 
-	ok(store_turn(store, &turn, &err));
-	ck_assert_uint_eq(turn.n_claims, 0);
-	return turn.n_stale;
+	ok(store_settle_and_claim(store, &request, &reply, &err));
+	ck_assert_uint_eq(reply.n_claims, 0);
+	return reply.n_stale;
 }
 
 static size_t
@@ -318,7 +323,7 @@ give_one(uint64_t owner, int64_t row_id, unsigned attempt,
 }
 
 static void
-complete_claims(const struct store_turn *turn)
+complete_claims(uint64_t owner, const struct claim_reply *turn)
 {
 	struct store_result results[CLAIMS_MAX];
 
@@ -329,7 +334,7 @@ complete_claims(const struct store_turn *turn)
 			.attempt = turn->claims[i]->attempt,
 			.at_ms = 5000,
 			.code = 200};
-	ck_assert_uint_eq(give(turn->owner, results, turn->n_claims), 0);
+	ck_assert_uint_eq(give(owner, results, turn->n_claims), 0);
 }
 
 static size_t
@@ -348,23 +353,23 @@ sweep(void)
 	static const struct store_death dead[] = {
 	    {.owner = A, .wire_known = true}, {.owner = B, .wire_known = true},
 	    {.owner = C, .wire_known = true}};
-	struct store_turn turn;
+	struct claim_reply turn;
 
-	(void)lease_with((struct store_lease_turn){
+	(void)lease_with((struct lease_request){
 	    .owner = SWEEPER, .dead = dead, .n_dead = 3});
 	do {
 		turn = claim(SWEEPER, ALL, 500, INT64_MAX);
-		complete_claims(&turn);
+		complete_claims(SWEEPER, &turn);
 		free_claims(&turn);
 	} while (turn.n_claims > 0);
 	while ((turn = claim_alone(SWEEPER)).n_claims > 0) {
-		complete_claims(&turn);
+		complete_claims(SWEEPER, &turn);
 		free_claims(&turn);
 	}
 	while (purge(ALL, INT64_MAX, 1000) > 0)
 		;
 	(void)lease_with(
-	    (struct store_lease_turn){.owner = SWEEPER, .leaving = true});
+	    (struct lease_request){.owner = SWEEPER, .leaving = true});
 }
 
 static const char *
@@ -435,7 +440,7 @@ START_TEST(whole_event_comes_back)
 	const struct event_key key = key_of("whole");
 	struct store_record *record;
 	struct store_add added;
-	struct store_turn turn;
+	struct claim_reply turn;
 	int64_t now_ms = clock_wall_ms();
 
 	for (size_t i = 0; i < sizeof(body); i++)
@@ -709,7 +714,7 @@ START_TEST(claims_come_in_order_of_due_and_id)
 {
 	static const int64_t due[] = {500, 100, 300, 100, 200, 400, 100};
 	enum { N = sizeof(due) / sizeof(due[0]) };
-	struct store_turn turn;
+	struct claim_reply turn;
 	char id[2] = "a";
 
 	for (int i = 0; i < N; i++) {
@@ -736,7 +741,7 @@ END_TEST
 
 START_TEST(claims_stop_at_the_horizon)
 {
-	struct store_turn turn;
+	struct claim_reply turn;
 
 	(void)add("past", 999);
 	(void)add("now", 1000);
@@ -761,7 +766,7 @@ END_TEST
 
 START_TEST(claims_stop_at_the_maximum)
 {
-	struct store_turn turn;
+	struct claim_reply turn;
 
 	for (int i = 0; i < 20; i++) {
 		char id[32];
@@ -789,7 +794,7 @@ START_TEST(more_rows_in_one_shard)
 {
 	char prefix[32];
 	size_t claimed = 0, others = 0;
-	struct store_turn turn;
+	struct claim_reply turn;
 
 	(void)lease(A);
 	for (int i = 0; i < 8; i++) {
@@ -821,7 +826,7 @@ START_TEST(ids_choose_no_shard)
 {
 	char id[32];
 	uint64_t shards = 0;
-	struct store_turn turn;
+	struct claim_reply turn;
 
 	(void)lease(A);
 	for (int i = 0, n = 0; n < 16; i++) {
@@ -845,8 +850,8 @@ END_TEST
 
 START_TEST(claims_only_of_owned_shards)
 {
-	struct store_turn turn;
-	struct store_lease_turn a, b;
+	struct claim_reply turn;
+	struct lease_reply a, b;
 	size_t n;
 
 	add_many("o", 200, 1000);
@@ -874,7 +879,7 @@ END_TEST
 
 START_TEST(claims_only_of_the_mask)
 {
-	struct store_turn turn;
+	struct claim_reply turn;
 
 	(void)add("mask", 1000);
 	(void)lease(A);
@@ -892,10 +897,10 @@ END_TEST
 START_TEST(no_claims_after_the_lease)
 {
 	int64_t until_ms = clock_mono_ms() + WAIT_MS;
-	struct store_turn turn;
+	struct claim_reply turn;
 
 	(void)add("expired", 1000);
-	(void)lease_with((struct store_lease_turn){.owner = A, .lease_ms = 1});
+	(void)lease_with((struct lease_request){.owner = A, .lease_ms = 1});
 	do {
 		turn = claim(A, ALL, 0, 0);
 		ck_assert_int_lt(clock_mono_ms(), until_ms);
@@ -996,7 +1001,7 @@ START_TEST(release_uncounts_the_attempt)
 	const struct store_result back = {
 	    .row_id = row_id, .kind = RESULT_RELEASED, .attempt = 2};
 	struct store_record *record;
-	struct store_turn turn;
+	struct claim_reply turn;
 
 	(void)lease(A);
 	ck_assert_uint_eq(claim_all(A), 1);
@@ -1051,18 +1056,19 @@ START_TEST(results_come_before_claims)
 {
 	struct store_result retry = {
 	    .kind = RESULT_RETRY, .attempt = 1, .due_ms = 2000, .code = 503};
-	struct store_turn turn = {.owner = A,
+	const struct claim_request request = {.owner = A,
 	    .shards = ALL,
 	    .results = &retry,
 	    .n_results = 1,
 	    .claims = claims,
 	    .claim_max = 10,
 	    .horizon_ms = 2000};
+	struct claim_reply turn;
 
 	retry.row_id = add("again", 1000);
 	(void)lease(A);
 	ck_assert_uint_eq(claim_all(A), 1);
-	ok(store_turn(store, &turn, &err));
+	ok(store_settle_and_claim(store, &request, &turn, &err));
 	ck_assert_uint_eq(turn.n_stale, 0);
 	ck_assert_uint_eq(turn.n_claims, 1);
 	ck_assert_uint_eq(claims[0]->attempt, 2);
@@ -1073,11 +1079,12 @@ END_TEST
 /* Those that are left wait as if nobody had looked at them. */
 START_TEST(claim_is_cut_by_bytes)
 {
-	struct store_turn turn = {.owner = A,
+	struct claim_request request = {.owner = A,
 	    .shards = ALL,
 	    .claims = claims,
 	    .claim_max = CLAIMS_MAX,
 	    .horizon_ms = 9000};
+	struct claim_reply turn;
 	size_t bytes;
 
 	for (int i = 0; i < 6; i++) {
@@ -1087,8 +1094,8 @@ START_TEST(claim_is_cut_by_bytes)
 		(void)add(id, 1000 + i);
 	}
 	(void)lease(A);
-	turn.claim_bytes = 1;
-	ok(store_turn(store, &turn, &err));
+	request.claim_bytes = 1;
+	ok(store_settle_and_claim(store, &request, &turn, &err));
 	ck_assert_uint_eq(turn.n_claims, 1);
 	ck_assert_int_eq(claims[0]->due_ms, 1000);
 	bytes = turn.n_bytes;
@@ -1097,15 +1104,15 @@ START_TEST(claim_is_cut_by_bytes)
 	ck_assert_int_eq(turn.next_due_ms, 1001);
 	free_claims(&turn);
 
-	turn.claim_bytes = 2 * bytes;
-	ok(store_turn(store, &turn, &err));
+	request.claim_bytes = 2 * bytes;
+	ok(store_settle_and_claim(store, &request, &turn, &err));
 	ck_assert_uint_eq(turn.n_claims, 2);
 	ck_assert_uint_eq(turn.n_bytes, 2 * bytes);
 	ck_assert(turn.cut && turn.more);
 	free_claims(&turn);
 
-	turn.claim_bytes = 9 * bytes;
-	ok(store_turn(store, &turn, &err));
+	request.claim_bytes = 9 * bytes;
+	ok(store_settle_and_claim(store, &request, &turn, &err));
 	ck_assert_uint_eq(turn.n_claims, 3);
 	ck_assert(!turn.cut && !turn.more);
 	for (size_t i = 0; i < turn.n_claims; i++)
@@ -1117,7 +1124,7 @@ END_TEST
 START_TEST(many_results_in_one_turn)
 {
 	struct store_result results[200];
-	struct store_turn turn;
+	struct claim_reply turn;
 	size_t failed = 0;
 
 	add_many("many", 200, 1000);
@@ -1238,7 +1245,7 @@ START_TEST(death_of_a_culprit)
 {
 	int64_t row_id = add("culprit", 1000);
 	struct store_record *record;
-	struct store_lease_turn after;
+	struct lease_reply after;
 	/* Both ways: which token is the greater must not matter. */
 	uint64_t dead = _i == 0 ? A : B, heir = _i == 0 ? B : A;
 	const struct store_death death = {.owner = dead, .culprit = row_id};
@@ -1247,7 +1254,7 @@ START_TEST(death_of_a_culprit)
 	(void)add("waits", INT64_C(1) << 45);
 	(void)lease(dead);
 	{
-		struct store_turn turn = claim(dead, ALL, 10, 2000);
+		struct claim_reply turn = claim(dead, ALL, 10, 2000);
 
 		ck_assert_uint_eq(turn.n_claims, 2);
 		free_claims(&turn);
@@ -1293,7 +1300,7 @@ START_TEST(culprit_too_often)
 		ck_assert_uint_eq(claim_all(owners[n - 1]), 1);
 		now_ms = clock_wall_ms();
 		ck_assert_uint_eq(
-		    lease_with((struct store_lease_turn){.owner = owners[n],
+		    lease_with((struct lease_request){.owner = owners[n],
 				   .dead = &death,
 				   .n_dead = 1,
 				   .max_attempts = max})
@@ -1336,7 +1343,7 @@ START_TEST(culprits_again_and_apart)
 		uint64_t owner = 1000 + (uint64_t)i;
 		const struct store_death death = {
 		    .owner = owner, .culprit = rows[i]};
-		struct store_lease_turn turn;
+		struct lease_reply turn;
 		struct store_record *record;
 
 		(void)lease_after(owner, i == 0 ? A : owner - 1 + 5000);
@@ -1368,7 +1375,7 @@ START_TEST(death_for_no_reason)
 	    {.owner = A, .wire_known = true, .wire = &sent, .n_wire = 1},
 	    {.owner = B, .wire_known = true, .wire = &sent, .n_wire = 1},
 	};
-	struct store_turn turn;
+	struct claim_reply turn;
 
 	(void)add("held", 1000);
 	(void)lease(A);
@@ -1389,7 +1396,7 @@ START_TEST(death_for_no_reason)
 
 	/* One without a share takes it. */
 	ck_assert_uint_eq(
-	    lease_with((struct store_lease_turn){.owner = A, .alone = true})
+	    lease_with((struct lease_request){.owner = A, .alone = true})
 		.shards,
 	    0);
 	ck_assert_int_eq(lease(C).n_living, 1);
@@ -1470,13 +1477,13 @@ START_TEST(death_of_one_alone)
 	ck_assert(bury(C, &death).quarantined);
 
 	/* Before it was begun: not. */
-	(void)lease_with((struct store_lease_turn){.owner = A, .alone = true});
+	(void)lease_with((struct lease_request){.owner = A, .alone = true});
 	ck_assert_uint_eq(claim_one_alone(A), 1);
 	ck_assert(lease_after(C, A).quarantined);
 	expect("sent", EVENT_PENDING, 0, 0);
 	/* By a note, or lost with its host. */
 	for (unsigned n = 1; n <= MAX_ATTEMPTS; n++) {
-		(void)lease_with((struct store_lease_turn){.owner = A,
+		(void)lease_with((struct lease_request){.owner = A,
 		    .alone = true,
 		    .lease_ms = n == 1 ? LEASE_MS : 1});
 		ck_assert_uint_eq(claim_one_alone(A), 1);
@@ -1506,8 +1513,8 @@ START_TEST(death_by_expiry)
 		(void)lease(owners[i]);
 		ck_assert_uint_eq(claim_all(owners[i]), 1);
 		ck_assert_uint_eq(lease(owners[i + 1]).shards, 0);
-		(void)lease_with((struct store_lease_turn){
-		    .owner = owners[i], .lease_ms = 1});
+		(void)lease_with(
+		    (struct lease_request){.owner = owners[i], .lease_ms = 1});
 		usleep(20000);
 		ck_assert_uint_eq(lease(owners[i + 1]).n_interrupted, 1);
 		expect("exp", EVENT_PENDING, 0, 0);
@@ -1530,7 +1537,7 @@ START_TEST(quarantined_event_is_deleted)
 		ck_assert_uint_eq(claim_all(owner), 1);
 		(void)bury(A, &(const struct store_death){.owner = owner});
 		(void)lease_with(
-		    (struct store_lease_turn){.owner = A, .leaving = true});
+		    (struct lease_request){.owner = A, .leaving = true});
 	}
 	ck_assert(lease(A).quarantined);
 	ok(store_cancel_event(store, &key, &outcome, &state, &err));
@@ -1543,13 +1550,14 @@ END_TEST
 /* A clock that jumps ahead ends no lease: its owner renews it in time. */
 START_TEST(step_of_the_clock)
 {
-	struct store_lease_turn b = {.owner = B, .expected_now_ms = 1};
+	struct lease_reply b;
 
 	ck_assert_uint_eq(
-	    lease_with((struct store_lease_turn){.owner = A, .lease_ms = 1})
+	    lease_with((struct lease_request){.owner = A, .lease_ms = 1})
 		.shards,
 	    ALL);
-	b = lease_with(b);
+	b = lease_with(
+	    (struct lease_request){.owner = B, .expected_now_ms = 1});
 	ck_assert_int_gt(b.now_ms, 1);
 	ck_assert_uint_eq(b.shards, 0);
 	ck_assert_uint_eq(b.n_living, 2);
@@ -1573,7 +1581,7 @@ START_TEST(leases_are_shared_evenly)
 		for (unsigned round = 0; round < 2; round++) {
 			all = 0;
 			for (unsigned i = 0; i < n; i++) {
-				struct store_lease_turn turn = lease(owners[i]);
+				struct lease_reply turn = lease(owners[i]);
 
 				ck_assert_uint_eq(all & turn.shards, 0);
 				all |= turn.shards;
@@ -1596,8 +1604,8 @@ END_TEST
 START_TEST(rows_outlive_the_lease_of_their_shard)
 {
 	enum { N = 64 };
-	struct store_turn turn;
-	struct store_lease_turn a, b;
+	struct claim_reply turn;
+	struct lease_reply a, b;
 
 	add_many("outlive", N, 1000);
 	(void)lease(A);
@@ -1611,7 +1619,7 @@ START_TEST(rows_outlive_the_lease_of_their_shard)
 	ck_assert_uint_eq(b.shards, a.dropped);
 	ck_assert_uint_eq(b.n_interrupted, 0);
 	ck_assert_uint_eq(claim_all(B), 0);
-	complete_claims(&turn);
+	complete_claims(A, &turn);
 	free_claims(&turn);
 }
 END_TEST
@@ -1620,7 +1628,7 @@ END_TEST
 START_TEST(rows_in_shards_of_others_are_put_back_after_a_death)
 {
 	enum { N = 64 };
-	struct store_lease_turn b;
+	struct lease_reply b;
 
 	add_many("orphan", N, 1000);
 	(void)lease(A);
@@ -1641,17 +1649,17 @@ END_TEST
 /* One that cannot be reached loses its leases, but not what it has begun. */
 START_TEST(away)
 {
-	struct store_turn turn;
-	struct store_lease_turn b;
+	struct claim_reply turn;
+	struct lease_reply b;
 	int64_t until_ms = clock_mono_ms() + WAIT_MS;
 
 	(void)add("away", 1000);
 	(void)lease(A);
 	turn = claim(A, ALL, CLAIMS_MAX, INT64_MAX);
 	ck_assert_uint_eq(turn.n_claims, 1);
-	(void)lease_with((struct store_lease_turn){.owner = A, .lease_ms = 1});
+	(void)lease_with((struct lease_request){.owner = A, .lease_ms = 1});
 	do {
-		b = lease_with((struct store_lease_turn){
+		b = lease_with((struct lease_request){
 		    .owner = B, .away = &(const uint64_t){A}, .n_away = 1});
 		ck_assert_uint_eq(b.n_interrupted, 0);
 		ck_assert_uint_eq(b.n_living, 1);
@@ -1660,7 +1668,7 @@ START_TEST(away)
 	ck_assert_uint_eq(lease(B).n_interrupted, 0);
 	/* Back again, it takes its share. */
 	ck_assert_uint_eq(lease(A).n_living, 2);
-	complete_claims(&turn);
+	complete_claims(A, &turn);
 	free_claims(&turn);
 }
 END_TEST
@@ -1677,33 +1685,31 @@ START_TEST(lapse)
 
 	/* Another takes over, and leaves: all is as it was, but for the row. */
 	(void)lease_after(B, A);
-	(void)lease_with(
-	    (struct store_lease_turn){.owner = B, .leaving = true});
+	(void)lease_with((struct lease_request){.owner = B, .leaving = true});
 	ck_assert(lease(A).lapsed);
 	ck_assert_uint_eq(lease(A).shards, ALL);
 	ck_assert(!lease(A).lapsed);
 	expect("a", EVENT_PENDING, 0, 0);
 
 	/* It ran out, whether or not somebody saw that. */
-	(void)lease_with((struct store_lease_turn){.owner = A, .lease_ms = 1});
+	(void)lease_with((struct lease_request){.owner = A, .lease_ms = 1});
 	usleep(20000);
 	ck_assert(lease(A).lapsed);
-	(void)lease_with((struct store_lease_turn){.owner = A, .lease_ms = 1});
+	(void)lease_with((struct lease_request){.owner = A, .lease_ms = 1});
 	usleep(20000);
 	(void)lease(B);
 	ck_assert(lease(A).lapsed);
 	ck_assert(!lease(B).lapsed);
 	ck_assert(!lease(A).lapsed);
-	(void)lease_with(
-	    (struct store_lease_turn){.owner = B, .leaving = true});
+	(void)lease_with((struct lease_request){.owner = B, .leaving = true});
 
 	/* Who puts in a word for it comes after one who has taken its rows. */
 	(void)lease(A);
 	ck_assert_uint_eq(claim_all(A), 1);
-	(void)lease_with((struct store_lease_turn){.owner = A, .lease_ms = 1});
+	(void)lease_with((struct lease_request){.owner = A, .lease_ms = 1});
 	usleep(20000);
 	ck_assert_uint_eq(lease(C).n_interrupted, 1);
-	(void)lease_with((struct store_lease_turn){
+	(void)lease_with((struct lease_request){
 	    .owner = B, .away = &(const uint64_t){A}, .n_away = 1});
 	ck_assert(lease(A).lapsed);
 }
@@ -1711,16 +1717,18 @@ END_TEST
 
 START_TEST(leaving)
 {
-	struct store_lease_turn a = {.owner = A,
+	struct lease_request request = {.owner = A,
 	    .lease_ms = LEASE_MS,
 	    .max_attempts = MAX_ATTEMPTS,
 	    .leaving = true};
-	struct store_lease_turn b;
-	int64_t known[] = {add("left", 1000)};
+	struct lease_reply a, b;
+	const int64_t known[] = {add("left", 1000)};
 
 	(void)lease(A);
 	ck_assert_uint_eq(claim_all(A), 1);
-	ok(store_lease(store, &a, known, 1, &err));
+	request.known = known;
+	request.n_known = 1;
+	ok(store_lease(store, &request, &a, &err));
 	ck_assert_uint_eq(a.shards, 0);
 	ck_assert_uint_eq(a.dropped, ALL);
 	ck_assert_uint_eq(a.n_living, 0);
@@ -1729,12 +1737,13 @@ START_TEST(leaving)
 	ck_assert_uint_eq(b.shards, ALL);
 	ck_assert_uint_eq(b.n_interrupted, 0);
 	/* Not for ever if it forgets one. */
-	a.in_doubt = true;
-	ok(store_lease(store, &a, NULL, 0, &err));
+	request.n_known = 0;
+	request.in_doubt = true;
+	ok(store_lease(store, &request, &a, &err));
 	ck_assert_uint_eq(a.n_strays, 1);
 	ck_assert_uint_eq(lease(B).n_interrupted, 0);
-	a.in_doubt = false;
-	ok(store_lease(store, &a, NULL, 0, &err));
+	request.in_doubt = false;
+	ok(store_lease(store, &request, &a, &err));
 	ck_assert_uint_eq(lease(B).n_interrupted, 1);
 }
 END_TEST
@@ -1769,7 +1778,8 @@ compare_ids(const void *a, const void *b)
 
 START_TEST(strays)
 {
-	struct store_lease_turn turn = {.owner = A,
+	struct lease_reply turn;
+	struct lease_request request = {.owner = A,
 	    .lease_ms = LEASE_MS,
 	    .max_attempts = MAX_ATTEMPTS,
 	    .in_doubt = true};
@@ -1777,21 +1787,24 @@ START_TEST(strays)
 	    add("known1", 1000), add("known2", 1000), add("stray", 1000)};
 	int64_t stray = known[2];
 
+	request.known = known;
+	request.n_known = 3;
 	(void)lease(A);
 	ck_assert_uint_eq(claim_all(A), 3);
 	qsort(known, 3, sizeof(known[0]), compare_ids);
-	ok(store_lease(store, &turn, known, 3, &err));
+	ok(store_lease(store, &request, &turn, &err));
 	ck_assert_uint_eq(turn.n_strays, 0);
 	ck_assert_uint_eq(turn.n_interrupted, 0);
 	for (int i = 0, n = 0; i < 3; i++)
 		if (known[i] != stray)
 			known[n++] = known[i];
-	ok(store_lease(store, &turn, known, 2, &err));
+	request.n_known = 2;
+	ok(store_lease(store, &request, &turn, &err));
 	ck_assert_uint_eq(turn.n_strays, 1);
 	ck_assert_int_eq(turn.strays[0], stray);
 	ck_assert_uint_eq(give_one(A, stray, 0, RESULT_RELEASED, 0), 0);
 	expect("stray", EVENT_PENDING, 0, 0);
-	ok(store_lease(store, &turn, known, 2, &err));
+	ok(store_lease(store, &request, &turn, &err));
 	ck_assert_uint_eq(turn.n_strays, 0);
 }
 END_TEST
@@ -1800,8 +1813,8 @@ END_TEST
 START_TEST(many_strays_are_told_in_parts)
 {
 	const int n = STORE_STRAYS_MAX + 10;
-	const struct store_lease_turn doubt = {.owner = A, .in_doubt = true};
-	struct store_lease_turn turn;
+	const struct lease_request doubt = {.owner = A, .in_doubt = true};
+	struct lease_reply turn;
 
 	add_many("stray", n, 1000);
 	(void)lease(A);
@@ -1847,13 +1860,13 @@ END_TEST
 
 START_TEST(purge_is_bounded)
 {
-	struct store_turn turn;
+	struct claim_reply turn;
 
 	add_many("p", 50, 1000);
 	(void)lease(A);
 	turn = claim(A, ALL, CLAIMS_MAX, INT64_MAX);
 	ck_assert_uint_eq(turn.n_claims, 50);
-	complete_claims(&turn);
+	complete_claims(A, &turn);
 	free_claims(&turn);
 	ck_assert_uint_eq(purge(ALL, INT64_MAX, 20), 20);
 	ck_assert_uint_eq(purge(ALL, INT64_MAX, 20), 20);
@@ -1903,7 +1916,7 @@ work(uint64_t owner, unsigned n_events, struct tally *tally)
 
 	store = open_url(url, 5000, NULL);
 	while (atomic_load(&tally->claimed) < n_events) {
-		struct store_turn turn;
+		struct claim_reply turn;
 
 		ck_assert_int_lt(clock_mono_ms(), until_ms);
 		(void)lease(owner);
@@ -1914,7 +1927,7 @@ work(uint64_t owner, unsigned n_events, struct tally *tally)
 			(void)atomic_fetch_add(&tally->claims_of[n], 1);
 			(void)atomic_fetch_add(&tally->claimed, 1);
 		}
-		complete_claims(&turn);
+		complete_claims(owner, &turn);
 		free_claims(&turn);
 	}
 	store_close(&store);
@@ -2227,13 +2240,15 @@ START_TEST(sqlite_damaged_row)
 {
 	const struct event ev = event_of("e", 1000);
 	struct store_add add = add_of(&ev), *adds[] = {&add};
-	struct store_lease_turn leases = {
+	const struct lease_request leases = {
 	    .owner = A, .lease_ms = 60000, .max_attempts = 3};
-	struct store_turn turn = {.owner = A,
+	struct lease_reply held;
+	const struct claim_request request = {.owner = A,
 	    .shards = ALL,
 	    .claims = claims,
 	    .claim_max = 1,
 	    .horizon_ms = INT64_MAX};
+	struct claim_reply turn;
 	struct store_record *record;
 	enum store_status expected =
 	    damages[_i].found ? STORE_OK : STORE_BROKEN;
@@ -2244,7 +2259,7 @@ START_TEST(sqlite_damaged_row)
 	s = open_url("sqlite:d.db", 1000, NULL);
 	ok(store_check(s, true, &err));
 	ok(store_add_events(s, adds, 1, &err));
-	ok(store_lease(s, &leases, NULL, 0, &err));
+	ok(store_lease(s, &leases, &held, &err));
 	db = sqlite_file("d.db");
 	sqlite_run(db, "INSERT INTO attempt SELECT id, 1, 5, 500, x'61', x'62'"
 		       " FROM event");
@@ -2266,7 +2281,8 @@ START_TEST(sqlite_damaged_row)
 		ck_assert(slice_eq(record->event.body, ev.body));
 	}
 	store_record_free(record);
-	ck_assert_int_eq(store_turn(s, &turn, &err), expected);
+	ck_assert_int_eq(
+	    store_settle_and_claim(s, &request, &turn, &err), expected);
 	ck_assert_uint_eq(turn.n_claims, damages[_i].found ? 1 : 0);
 	free_claims(&turn);
 	store_close(&s);
@@ -2313,7 +2329,8 @@ static const char *const lease_damages[] = {
 
 START_TEST(sqlite_damaged_lease)
 {
-	struct store_lease_turn turn = {
+	struct lease_reply reply;
+	const struct lease_request request = {
 	    .owner = A, .lease_ms = 60000, .max_attempts = 3};
 	struct store *s;
 	sqlite3 *db;
@@ -2325,7 +2342,7 @@ START_TEST(sqlite_damaged_lease)
 	sqlite_run(db, "PRAGMA ignore_check_constraints = ON");
 	sqlite_run(db, lease_damages[_i]);
 	(void)sqlite3_close(db);
-	ck_assert_int_eq(store_lease(s, &turn, NULL, 0, &err), STORE_BROKEN);
+	ck_assert_int_eq(store_lease(s, &request, &reply, &err), STORE_BROKEN);
 	store_close(&s);
 }
 END_TEST
