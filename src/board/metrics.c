@@ -15,6 +15,13 @@ static const struct {
 #undef METRIC_ROW
 };
 
+enum {
+#define METRIC_ONE(id, type, metric, labels, help) +1
+	N_OF_SERVICE = 0 METRICS_OF_SERVICE(METRIC_ONE),
+	N_OF_WORKER = 0 METRICS_OF_WORKER(METRIC_ONE),
+#undef METRIC_ONE
+};
+
 bool
 metric_is_gauge(enum metric metric)
 {
@@ -46,17 +53,54 @@ metrics_sum(const struct scoreboard *sb, enum metric metric)
 	return sum;
 }
 
+bool
+metric_is_seconds(enum metric metric)
+{
+	return strstr(rows[metric].name, "_seconds") != NULL;
+}
+
+bool
+metric_is_there(const struct scoreboard *sb, enum metric metric)
+{
+	const struct scoreboard_master *master = &sb->shared->master;
+
+	if (metric < (enum metric)N_OF_SERVICE)
+		return atomic_load(&master->has_services);
+	if (metric < (enum metric)(N_OF_SERVICE + N_OF_WORKER))
+		return atomic_load(&master->has_workers);
+	return true;
+}
+
+/* Below 0 is only what a child that was taken over tells. */
+static void
+render_value(enum metric metric, int64_t value, struct buf *out)
+{
+	if (metric_is_seconds(metric) && value >= 0)
+		(void)buf_printf(out, "%" PRId64 ".%03" PRId64, value / 1000,
+		    value % 1000);
+	else
+		(void)buf_printf(out, "%" PRId64, value);
+}
+
 int
 metrics_render(const struct scoreboard *sb, struct buf *out)
 {
+	const char *name = "";
+
 	for (unsigned i = 0; i < METRIC_COUNT; i++) {
+		enum metric metric = (enum metric)i;
+
+		if (!metric_is_there(sb, metric))
+			continue;
 		/* The rows of one metric stand together. */
-		if (i == 0 || strcmp(rows[i].name, rows[i - 1].name) != 0)
+		if (strcmp(rows[i].name, name) != 0)
 			(void)buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n",
 			    rows[i].name, rows[i].help, rows[i].name,
 			    rows[i].type);
-		(void)buf_printf(out, "%s%s %" PRId64 "\n", rows[i].name,
-		    rows[i].labels, metrics_sum(sb, (enum metric)i));
+		name = rows[i].name;
+		(void)buf_printf(out, "%s%s ", name, rows[i].labels);
+		render_value(metric, metrics_sum(sb, metric), out);
+		buf_append_char(out, '\n');
 	}
 	return out->failed ? -1 : 0;
 }

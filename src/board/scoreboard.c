@@ -220,6 +220,10 @@ scoreboard_slot_claim(struct scoreboard *sb, enum role role, struct err *err)
 	(void)atomic_fetch_add(&child->look, 1);
 	atomic_store(&child->wake_at_ms, INT64_MAX);
 	count_used(master, slot);
+	if (role == ROLE_SERVICE)
+		atomic_store(&master->has_services, true);
+	if (role == ROLE_WORKER)
+		atomic_store(&master->has_workers, true);
 	return slot;
 }
 

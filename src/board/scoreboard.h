@@ -77,6 +77,8 @@ struct scoreboard_master {
 	struct scoreboard_place places[SCOREBOARD_SLOTS];
 	/* Slots that ever had a child: the first ones of each kind. */
 	_Atomic int n_worker_slots, n_service_slots;
+	/* Such a child was begun here, ever; others have slots of services. */
+	_Atomic bool has_services, has_workers;
 	struct scoreboard_death dead[SCOREBOARD_DEAD]; /* a ring */
 	_Atomic uint64_t n_dead;                       /* ever */
 	/* The daemon ends: not set while one generation follows another. */

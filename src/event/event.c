@@ -109,3 +109,9 @@ event_row_id(int64_t wall_ms)
 	last = id > last ? id : last + 1;
 	return last;
 }
+
+int64_t
+event_row_made_ms(int64_t row_id)
+{
+	return row_id_epoch_ms + (row_id >> COUNTER_BITS);
+}

@@ -75,4 +75,7 @@ int event_fingerprint(const struct event *ev, uint8_t out[EVENT_KEY_BYTES]);
  */
 int64_t event_row_id(int64_t wall_ms);
 
+/* When it was made, or a moment later where the clock had stepped back. */
+int64_t event_row_made_ms(int64_t row_id);
+
 #endif

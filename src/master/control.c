@@ -243,6 +243,16 @@ children_json(const struct master *m)
 }
 
 static struct json_object *
+metric_json(const struct scoreboard *sb, enum metric metric)
+{
+	int64_t value = metrics_sum(sb, metric);
+
+	return metric_is_seconds(metric)
+		   ? json_object_new_double((double)value / 1000)
+		   : json_object_new_int64(value);
+}
+
+static struct json_object *
 metrics_json(const struct scoreboard *sb)
 {
 	static const char *const names[] = {
@@ -254,8 +264,8 @@ metrics_json(const struct scoreboard *sb)
 	bool ok = o != NULL;
 
 	for (unsigned i = 0; ok && i < METRIC_COUNT; i++)
-		ok = put(o, names[i],
-		    json_object_new_int64(metrics_sum(sb, (enum metric)i)));
+		ok = !metric_is_there(sb, (enum metric)i) ||
+		     put(o, names[i], metric_json(sb, (enum metric)i));
 	if (!ok) {
 		json_object_put(o);
 		return NULL;

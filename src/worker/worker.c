@@ -37,10 +37,22 @@ has_slot(const struct worker *w)
 	return w->holdings.n_on_wire < (size_t)w->cfg->max_deliveries;
 }
 
+/* Since it was due, or was accepted: what was due long before that is not late.
+ */
+static int64_t
+late_by_ms(const struct worker *w, const struct store_claim *claim)
+{
+	int64_t made_ms = event_row_made_ms(claim->row_id);
+	int64_t since_ms = claim->due_ms > made_ms ? claim->due_ms : made_ms;
+	int64_t now_ms = worker_now_ms(w);
+
+	return now_ms > since_ms ? now_ms - since_ms : 0;
+}
+
 static void
 start(struct worker *w, struct delivery *d)
 {
-	int64_t late_ms = worker_now_ms(w) - d->claim->due_ms;
+	int64_t late_ms = late_by_ms(w, d->claim);
 
 	metric_add(w->child->score, METRIC_LATENESS_MS, late_ms);
 	holdings_sent(&w->holdings);

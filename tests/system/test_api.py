@@ -369,24 +369,6 @@ def test_health(daemon, path):
     assert response.json() == {"status": "ok"}
 
 
-def test_metrics(daemon, name):
-    def value():
-        response = daemon.get("/metrics")
-        assert response.status == 200
-        assert response.header("Content-Type").startswith("text/plain")
-        text = response.body.decode()
-        found = re.search(r"^cassata_events_added_total (\d+)$", text, re.M)
-        for line in text.splitlines():
-            assert re.match(
-                r"# (HELP|TYPE) cassata_\w+ |cassata_\w+({.*})? -?\d+$", line)
-        types = re.findall(r"^# TYPE (\S+)", text, re.M)
-        assert len(types) == len(set(types))
-        return int(found.group(1))
-    before = value()
-    daemon.post(an_event(name))
-    assert value() == before + 1
-
-
 # ---- web pages ----
 
 FORM = ("Content-Type", "application/x-www-form-urlencoded")

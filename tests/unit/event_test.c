@@ -150,6 +150,8 @@ START_TEST(test_row_id_follows_the_clock)
 	ck_assert_int_eq(a >> 22, later_ms - INT64_C(1577836800000));
 	ck_assert_int_eq((b >> 22) - (a >> 22), 1000);
 	ck_assert_int_gt(event_row_id(INT64_C(3700000000000)), 0);
+	ck_assert_int_eq(event_row_made_ms(a), later_ms);
+	ck_assert_int_eq(event_row_made_ms(b), later_ms + 1000);
 }
 END_TEST
 

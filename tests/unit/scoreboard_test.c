@@ -504,12 +504,14 @@ START_TEST(test_render)
 	    "cassata_http_requests_total{code=\"5xx\"} 0\n"
 	    "# HELP ",
 	    "\ncassata_shards_held 0\n",
+	    "\ncassata_lateness_seconds_total 61.005\n",
 	};
 	struct buf out;
 
 	metric_set(slot_at(claim(ROLE_WORKER)), METRIC_CONNECTIONS_OPEN, 2);
 	metric_set(slot_at(claim(ROLE_SERVICE)), METRIC_CONNECTIONS_OPEN, 3);
 	metric_set(slot_at(claim(ROLE_WORKER)), METRIC_REQUESTS_2XX, INT64_MAX);
+	metric_set(slot_at(claim(ROLE_WORKER)), METRIC_LATENESS_MS, 61005);
 	buf_init(&out, 65536);
 	ck_assert_int_eq(metrics_render(&sb, &out), 0);
 	ck_assert_int_eq(buf_append_char(&out, '\0'), 0);
@@ -531,7 +533,19 @@ copy_word(char *word, size_t size, const char *p)
 	word[len] = '\0';
 }
 
-/* Each metric once: HELP, TYPE, then all its samples. */
+static const struct {
+	bool service, worker;
+	size_t n;
+} daemons[] = {
+#define METRIC_ONE(id, type, metric, labels, help) +1
+    {false, false, METRICS_OF_BOTH(METRIC_ONE)},
+    {true, false, METRICS_OF_BOTH(METRIC_ONE) METRICS_OF_SERVICE(METRIC_ONE)},
+    {false, true, METRICS_OF_BOTH(METRIC_ONE) METRICS_OF_WORKER(METRIC_ONE)},
+    {true, true, METRIC_COUNT},
+#undef METRIC_ONE
+};
+
+/* Each metric of the daemon once: HELP, TYPE, then all its samples. */
 START_TEST(test_render_groups)
 {
 	static char names[METRIC_COUNT][64];
@@ -539,6 +553,10 @@ START_TEST(test_render_groups)
 	size_t n = 0, samples = 0;
 	char word[64];
 
+	if (daemons[_i].service)
+		(void)claim(ROLE_SERVICE);
+	if (daemons[_i].worker)
+		(void)claim(ROLE_WORKER);
 	buf_init(&out, 65536);
 	ck_assert_int_eq(metrics_render(&sb, &out), 0);
 	ck_assert_int_eq(buf_append_char(&out, '\0'), 0);
@@ -558,7 +576,7 @@ START_TEST(test_render_groups)
 		ck_assert_uint_gt(n, 0);
 		ck_assert_str_eq(word, names[n - 1]);
 	}
-	ck_assert_uint_eq(samples, METRIC_COUNT);
+	ck_assert_uint_eq(samples, daemons[_i].n);
 	buf_free(&out);
 }
 END_TEST
@@ -629,7 +647,7 @@ main(void)
 	tcase_add_test(tc, test_write_lock_is_shared);
 	tcase_add_loop_test(tc, test_role_names, 0, ROLE_WORKER + 1);
 	tcase_add_test(tc, test_render);
-	tcase_add_test(tc, test_render_groups);
+	tcase_add_loop_test(tc, test_render_groups, 0, 4);
 	tcase_add_test(tc, test_trouble);
 	tcase_add_test(tc, test_render_without_room);
 	suite_add_tcase(suite, tc);
