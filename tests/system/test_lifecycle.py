@@ -99,12 +99,12 @@ def test_restart_loses_nothing(prepare, sink):
     sink.on("/retried", 503, 200)
     c.schedule("hung", sink.url("/hung"))
     c.schedule("retried", sink.url("/retried"))
-    for n in range(5):
-        c.schedule("waiting%d" % n, sink.url("/waiting"),
-                   expiry=time.time() + 3)
     c.schedule("far", sink.url("/far"), expiry=time.time() + 3600)
     sink.wait("/hung")
     c.wait_state("retried", "SERVICE_UNAVAILABLE")
+    for n in range(5):
+        c.schedule("waiting%d" % n, sink.url("/waiting"),
+                   expiry=time.time() + 4)
     c.stop()
     assert sink.arrivals("/waiting") == []
 
@@ -250,10 +250,13 @@ def test_stop_while_starting(prepare):
 # ---- kill -9 ----
 
 @pytest.mark.parametrize("how_many", [1, 2])
-def test_killed_workers(launch, sink, how_many):
+def test_killed_workers(launch, store, sink, how_many):
     """Their claims come back at once, not after the lease."""
     c = launch(worker={"numWorkerThreads": 2, "lease": "10m",
                        "workerThreadPollingInterval": "10m"})
+    wait_for(lambda: [int(n) for _, n in store.sql(
+        "SELECT owner, COUNT(*) FROM lease GROUP BY owner")] == [32, 32],
+             20, "an equal share")
     gate = sink.gate()
     n = 16  # in 64 shards, half of them with each worker
     for i in range(n):

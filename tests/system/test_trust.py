@@ -229,7 +229,7 @@ def test_daemon_with_a_certificate_of_its_own(
     head, _, rest = at_host(store.url, "localhost").partition("//")
     store.url = "%s//certified:%s@%s" % (
         head, PASSWORD, rest.rpartition("@")[2])
-    keys = {"url": store.url, "tls": "verify",
+    keys = {"url": store.url, "tls": "verify", "connectTimeout": "30s",
             "tlsCaFile": authority.path("ca.pem")}
     refused = prepare(store=store, datastore=keys).ctl("init-db")
     assert refused.returncode == 1
