@@ -108,6 +108,8 @@ need_datastore(struct sandbox *sandbox, const struct config_datastore *cfg)
 	if (place->user == NULL)
 		name_user();
 	sandbox->needs |= NEED_NET | (place->looks_up_host ? NEED_NAMES : 0);
+	if (sql_place_tls(place, cfg->tls) != SQL_TLS_OFF)
+		sandbox->needs |= NEED_WAITING;
 	sandbox->port = place->host == NULL ? 0 : place->port;
 	sandbox->readable[1] = cfg->tls_ca_file;
 	sandbox->readable[2] = cfg->tls_certificate;

@@ -138,8 +138,11 @@ static const struct row rows[] = {
     WITH(fcntl, ANY, IS(1, F_SETFD)),
     WITH(fcntl, ANY, IS(1, F_GETFL)),
     /* Others who share a descriptor would wait on it for ever. The client
-     * library of a server insists, but polls all the same. */
+     * library of a server insists, but polls all the same; not so with TLS,
+     * where it takes an answer that is not there within milliseconds for
+     * none. */
     WITH(fcntl, ANY, IS(1, F_SETFL), BITS(2, O_NONBLOCK, O_NONBLOCK)),
+    WITH(fcntl, NEED_WAITING, IS(1, F_SETFL)),
     PRETEND(fcntl, NEED_NET, IS(1, F_SETFL)),
     WITH(fcntl, ANY, IS(1, F_DUPFD)),
     WITH(fcntl, ANY, IS(1, F_DUPFD_CLOEXEC)),

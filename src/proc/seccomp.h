@@ -14,6 +14,7 @@ enum {
 	NEED_SYSLOG = 1 << 3,  /* sockets of this machine */
 	NEED_NET = 1 << 4,     /* those and TCP; libraries that are loaded */
 	NEED_NAMES = 1 << 5, /* the resolver's: UDP, questions to the kernel */
+	NEED_WAITING = 1 << 6, /* TLS of a datastore: sockets that wait */
 };
 
 /* A build has a list for the machines whose numbers of calls it knows. */

@@ -239,6 +239,14 @@ sql_describe(const char *url, const char *state_dir, struct sql_place *place,
 	return status;
 }
 
+enum sql_tls
+sql_place_tls(const struct sql_place *place, enum sql_tls asked)
+{
+	if (asked != SQL_TLS_BY_HOST)
+		return asked;
+	return place->is_local ? SQL_TLS_OFF : SQL_TLS_VERIFY;
+}
+
 void
 sql_place_free(struct sql_place *place)
 {

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "sql/sql_tls.h"
 
 enum sql_kind { SQL_MYSQL, SQL_SQLITE };
 
@@ -51,6 +52,9 @@ struct sql_place {
  */
 int sql_describe(const char *url, const char *state_dir,
     struct sql_place *place, struct err *err);
+
+/* What datastore.tls comes to with this server: never SQL_TLS_BY_HOST. */
+enum sql_tls sql_place_tls(const struct sql_place *place, enum sql_tls asked);
 
 /* Clears what may be secret, and all else. */
 void sql_place_free(struct sql_place *place);

@@ -74,10 +74,7 @@ mysql_trust_init(struct mysql_trust *trust, const struct store_params *params,
 {
 	for (size_t i = 0; i < COUNT(variables); i++)
 		(void)unsetenv(variables[i]); /* cannot fail: it is a name */
-	*trust = (struct mysql_trust){.tls = params->tls};
-	if (trust->tls == SQL_TLS_BY_HOST)
-		trust->tls =
-		    place->is_local ? SQL_TLS_OFF : SQL_TLS_VERIFY;
+	*trust = (struct mysql_trust){.tls = sql_place_tls(place, params->tls)};
 	if (copy(&trust->ca_file, params->tls_ca_file, err) == -1 ||
 	    copy(&trust->certificate, params->tls_certificate, err) == -1 ||
 	    copy(&trust->key, params->tls_key, err) == -1)

@@ -6,6 +6,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -238,6 +239,26 @@ def test_daemon_with_a_certificate_of_its_own(
         tlsKey=authority.path("client.key")))
     c.schedule(name, sink.url("/" + name))
     c.wait_state(name, "COMPLETED")
+
+
+def test_server_takes_its_time(launch, tls_server, authority, sink, name):
+    """An answer that comes late has come: nobody gives the connection up."""
+    store = tls_server.new()
+    c = launch(store=store, datastore={
+        "url": at_host(store.url, "localhost"), "tls": "verify",
+        "connectTimeout": "30s", "timeout": "60s",
+        "tlsCaFile": authority.path("ca.pem")})
+    waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE " \
+        "state LIKE 'Waiting for %%lock%%' AND time_ms > 500 AND " \
+        "info LIKE '%%INTO event%%' AND db = '%s'" % \
+        store.url.rpartition("/")[2]
+    with ThreadPoolExecutor(1) as executor:
+        with store.locked():
+            added = executor.submit(c.schedule, name, sink.url("/" + name))
+            wait_for(lambda: store.sql(waiting) == [("1",)], 30, "an add")
+        added.result(60)
+    c.wait_state(name, "COMPLETED")
+    assert "datastore is away" not in c.log_text()
 
 
 # ---- who asks for the password ----

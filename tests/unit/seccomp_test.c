@@ -812,6 +812,24 @@ START_TEST(test_without_seccomp)
 }
 END_TEST
 
+/* The client library of a TLS server waits for its answer in read. */
+static int
+wait_for_server(const struct attempt *attempt, int role)
+{
+	(void)attempt;
+	(void)role;
+	if (!enter(NEED_LOOP | NEED_CLIENTS | NEED_NET | NEED_WAITING, false) ||
+	    try_not_to_wait() != 0 || fcntl(socket_fd, F_SETFL, O_RDWR) == -1)
+		return 1;
+	return (fcntl(socket_fd, F_GETFL) & O_NONBLOCK) == 0 ? 0 : 2;
+}
+
+START_TEST(test_wait_for_server)
+{
+	ck_assert_int_eq(in_a_child(wait_for_server, NULL, 0), 0);
+}
+END_TEST
+
 static int
 abort_in_sandbox(const struct attempt *attempt, int role)
 {
@@ -857,6 +875,7 @@ main(void)
 	tcase_add_checked_fixture(tc, set_up, NULL);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_attempts);
+	tcase_add_test(tc, test_wait_for_server);
 	tcase_add_test(tc, test_without_seccomp);
 	tcase_add_test(tc, test_ends);
 	suite_add_tcase(suite, tc);
