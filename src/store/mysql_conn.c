@@ -342,7 +342,7 @@ mysql_conn_open(struct mysql_conn *c, struct err *err)
 }
 
 static void
-forget(struct mysql_conn *c, struct mysql_prepared *p)
+forget_statement(struct mysql_conn *c, struct mysql_prepared *p)
 {
 	TAILQ_REMOVE(&c->prepared, p, entry);
 	c->n_prepared--;
@@ -364,7 +364,7 @@ mysql_conn_close(struct mysql_conn *c)
 	c->mysql = NULL;
 	for (p = TAILQ_FIRST(&c->prepared); p != NULL; p = next) {
 		next = TAILQ_NEXT(p, entry);
-		forget(c, p);
+		forget_statement(c, p);
 	}
 }
 
@@ -479,7 +479,8 @@ prepare(struct mysql_conn *c, const struct mysql_sql *sql, unsigned arity,
 	struct buf text;
 
 	if (c->n_prepared == MYSQL_PREPARED_MAX)
-		forget(c, TAILQ_LAST(&c->prepared, mysql_prepared_list));
+		forget_statement(
+		    c, TAILQ_LAST(&c->prepared, mysql_prepared_list));
 	buf_init(&text, SQL_MAX_BYTES);
 	(void)buf_append_string(&text, sql->head);
 	for (unsigned i = 0; i < arity; i++) {

@@ -52,7 +52,7 @@ sqlite_checkpoint_create(const char *path)
  * began. A result code: SQLITE_BUSY when another process or thread is at it.
  */
 static int
-copy(sqlite3 *db, int *pages)
+copy_log(sqlite3 *db, int *pages)
 {
 	return sqlite3_wal_checkpoint_v2(
 	    db, NULL, SQLITE_CHECKPOINT_PASSIVE, pages, NULL);
@@ -65,13 +65,13 @@ copy_now(sqlite3 *db)
 	int64_t end_ms = clock_mono_ms() + COPY_NOW_MS;
 	int pages;
 
-	while (copy(db, &pages) == SQLITE_BUSY && clock_mono_ms() < end_ms)
+	while (copy_log(db, &pages) == SQLITE_BUSY && clock_mono_ms() < end_ms)
 		(void)sqlite3_sleep(1);
 }
 
 /* From one state to another, if it is the one. */
 static bool
-change(struct sqlite_checkpoint *cp, enum state from, enum state to)
+set_state(struct sqlite_checkpoint *cp, enum state from, enum state to)
 {
 	bool changed;
 
@@ -106,7 +106,7 @@ copy_rounds(sqlite3 *db)
 	int before = 0, pages;
 
 	for (int i = 0; i < BULK_ROUNDS_MAX; i++) {
-		if (copy(db, &pages) != SQLITE_OK)
+		if (copy_log(db, &pages) != SQLITE_OK)
 			return false;
 		if (pages - before <= LOG_PAGES_REST)
 			break;
@@ -131,18 +131,19 @@ copy_bulk(const char *path)
 }
 
 static void *
-thread_main(void *arg)
+checkpoint_main(void *arg)
 {
 	struct sqlite_checkpoint *cp = arg;
 
 	while (await_work(cp))
-		(void)change(cp, WANTED, copy_bulk(cp->path) ? COPIED : IDLE);
+		(void)set_state(
+		    cp, WANTED, copy_bulk(cp->path) ? COPIED : IDLE);
 	return NULL;
 }
 
 /* Signals are for the loop's thread. */
 static bool
-start(struct sqlite_checkpoint *cp)
+start_thread(struct sqlite_checkpoint *cp)
 {
 	sigset_t all, before;
 
@@ -150,7 +151,7 @@ start(struct sqlite_checkpoint *cp)
 	if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
 		return false;
 	cp->has_thread =
-	    pthread_create(&cp->thread, NULL, thread_main, cp) == 0;
+	    pthread_create(&cp->thread, NULL, checkpoint_main, cp) == 0;
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return cp->has_thread;
 }
@@ -181,10 +182,11 @@ sqlite_checkpoint_committed(struct sqlite_checkpoint *cp, sqlite3 *db)
 		return;
 	if (cp->log_pages >= SQLITE_LOG_PAGES_MAX)
 		copy_now(db);
-	else if (change(cp, COPIED, IDLE) || (!cp->has_thread && !start(cp)))
-		(void)copy(db, &pages);
+	else if (set_state(cp, COPIED, IDLE) ||
+		 (!cp->has_thread && !start_thread(cp)))
+		(void)copy_log(db, &pages);
 	else
-		(void)change(cp, IDLE, WANTED);
+		(void)set_state(cp, IDLE, WANTED);
 }
 
 void
