@@ -245,8 +245,13 @@ loop_timer_create(struct loop *loop, loop_fn fn, void *arg)
 void
 loop_timer_set(struct loop_timer *timer, int64_t delay_ms)
 {
+	/* As many seconds as fit where time_t has 32 bits, half of them: libevent
+	 * adds its clock. */
+	static const int64_t max_ms = INT64_C(1000) * (INT32_MAX / 2);
 	struct timeval delay = {0};
 
+	if (delay_ms > max_ms)
+		delay_ms = max_ms;
 	if (delay_ms > 0) {
 		delay.tv_sec = (time_t)(delay_ms / 1000);
 		delay.tv_usec = (suseconds_t)(delay_ms % 1000 * 1000);

@@ -3,6 +3,7 @@
 
 #include <locale.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <check.h>
 
@@ -148,6 +149,10 @@ check_dates(void)
 	buf_init(&out, 4096);
 	buf_init(&expected, 4096);
 	for (int i = 0; i < COUNT(dates); i++) {
+		/* One of 32 bits ends in 2038. */
+		if ((time_t)(dates[i].wall_ms / 1000) !=
+		    dates[i].wall_ms / 1000)
+			continue;
 		buf_reset(&out);
 		buf_reset(&expected);
 		http_response_write(&out, &res, dates[i].wall_ms);
