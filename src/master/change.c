@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "master/control.h"
+#include "master/daemonize.h"
 #include "master/follow.h"
 #include "master/notify.h"
 #include "proc/sandbox.h"

@@ -15,6 +15,7 @@
 #include "master/change.h"
 #include "master/children.h"
 #include "master/control.h"
+#include "master/daemonize.h"
 #include "master/follow.h"
 #include "master/handover.h"
 #include "master/notify.h"

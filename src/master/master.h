@@ -9,9 +9,9 @@
 #include "base/slice.h"
 #include "board/scoreboard.h"
 #include "config/config.h"
-#include "master/daemonize.h"
 #include "master/generation.h"
 #include "master/listener.h"
+#include "master/pidfile.h"
 
 struct control;
 struct handover;
