@@ -90,7 +90,7 @@ on_report_pipe(int fd, unsigned events, void *arg)
 		(void)err_set(&place->reason, "killed for a false report");
 		(void)kill(place->pid, SIGKILL);
 	}
-	spawn_unwatch(place);
+	place_unwatch(place);
 }
 
 static void
@@ -145,7 +145,7 @@ on_end(struct master *m, pid_t pid, int wait_status)
 	/* Its last report was written before it ended. */
 	while (read_report(place) == 1)
 		;
-	spawn_describe_end(place, wait_status, &description);
+	place_describe_end(place, wait_status, &description);
 	spawn_vacate(m, place, wait_status);
 	if (place == &gen->preflight)
 		on_preflight_end(m, gen, wait_status, description.text);

@@ -54,9 +54,9 @@ generation_create(uint32_t number, struct config *cfg, enum config_roles roles)
 void
 generation_free(struct generation *gen)
 {
-	spawn_unwatch(&gen->preflight);
+	place_unwatch(&gen->preflight);
 	for (size_t i = 0; i < gen->n_places; i++)
-		spawn_unwatch(&gen->places[i]);
+		place_unwatch(&gen->places[i]);
 	config_free(&gen->cfg);
 	free(gen);
 }

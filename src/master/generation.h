@@ -9,7 +9,7 @@
 
 #include "config/config.h"
 #include "master/listener.h"
-#include "master/spawn.h"
+#include "master/place.h"
 
 /* One configuration and the children that run with it. */
 struct generation {

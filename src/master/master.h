@@ -2,57 +2,8 @@
 #ifndef CASSATA_MASTER_MASTER_H
 #define CASSATA_MASTER_MASTER_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "base/loop.h"
 #include "base/slice.h"
-#include "board/scoreboard.h"
-#include "config/config.h"
-#include "master/generation.h"
-#include "master/listener.h"
-#include "master/pidfile.h"
-
-struct control;
-struct handover;
-struct upgrade;
-
-struct master_options {
-	const char *program;         /* the path of its file */
-	struct config_source source; /* paths absolute: it is read again */
-	bool foreground;
-	int ready_fd;   /* of daemonize, or -1 */
-	bool activated; /* the sockets are a service manager's */
-	size_t n_inherited;
-	int inherited[LISTENER_MAX];
-	const struct handover *handover; /* of the master to follow, or NULL */
-};
-
-/*
- * The process that supervises the others. There is one change of generations at
- * a time: the start leads from none to the first one, a reload from the current
- * to the next.
- */
-struct master {
-	struct master_options options;
-	int64_t started_ms; /* wall clock */
-	struct pidfile pidfile;
-	int life_fds[2]; /* children read its end when we are gone */
-	struct scoreboard sb;
-	struct loop *loop;
-	struct loop_io *signal_io;
-	struct loop_timer *timer;
-	struct control *control;
-	struct generations generations; /* the draining ones too */
-	struct generation *current;     /* NULL until the first one is ready */
-	struct generation *next;        /* being started, or NULL */
-	struct upgrade *upgrade;        /* a successor, or NULL */
-	struct loop_io *old_io; /* to the master that this one follows */
-	uint32_t n_generations; /* ever */
-	bool stopping;
-	bool replaced;      /* stopping, since a successor has taken over */
-	struct err failure; /* why the start failed, or empty */
-};
+#include "master/state.h"
 
 /*
  * Runs the daemon with a configuration and tells whoever started it how that

@@ -14,7 +14,7 @@
 #include "base/fd.h"
 #include "base/sigpipe.h"
 #include "master/generation.h"
-#include "master/master.h"
+#include "master/state.h"
 #include "proc/child.h"
 
 /* The children's entries; the master itself has none. */
@@ -33,19 +33,6 @@ __attribute__((noreturn)) static void
 run_child(struct child *child)
 {
 	exit(entries[child->role](child));
-}
-
-const char *
-place_name(const struct place *place)
-{
-	return place->alone ? CHILD_ALONE : role_name(place->role);
-}
-
-void
-spawn_unwatch(struct place *place)
-{
-	loop_io_free(&place->status_io);
-	fd_close(&place->status_fd);
 }
 
 /* Opens the status sockets of a child to be: its end is *fd. */
@@ -69,7 +56,7 @@ static void
 note_child(struct master *m, struct place *place, pid_t pid, int slot)
 {
 	if (pid == -1) {
-		spawn_unwatch(place);
+		place_unwatch(place);
 		scoreboard_slot_release(&m->sb, slot, END_EXIT);
 		return;
 	}
@@ -145,61 +132,6 @@ spawn_child(struct master *m, const struct generation *gen, struct place *place,
 	return pid == -1 ? -1 : 0;
 }
 
-static const char *
-signal_name(int number, char *text, size_t size)
-{
-	static const struct {
-		int number;
-		const char *name;
-	} names[] = {
-	    {SIGABRT, "SIGABRT"},
-	    {SIGALRM, "SIGALRM"},
-	    {SIGBUS, "SIGBUS"},
-	    {SIGFPE, "SIGFPE"},
-	    {SIGILL, "SIGILL"},
-	    {SIGKILL, "SIGKILL"},
-	    {SIGQUIT, "SIGQUIT"},
-	    {SIGSEGV, "SIGSEGV"},
-	    {SIGSYS, "SIGSYS"},
-	    {SIGTERM, "SIGTERM"},
-	    {SIGTRAP, "SIGTRAP"},
-	    {SIGXCPU, "SIGXCPU"},
-	    {SIGXFSZ, "SIGXFSZ"},
-	};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (names[i].number == number)
-			return names[i].name;
-	}
-	(void)snprintf(text, size, "signal %d", number);
-	return text;
-}
-
-void
-spawn_describe_status(int wait_status, struct err *text)
-{
-	char number[32];
-
-	if (WIFSIGNALED(wait_status))
-		(void)err_set(text, "died from %s",
-		    signal_name(WTERMSIG(wait_status), number, sizeof(number)));
-	else
-		(void)err_set(
-		    text, "exited with code %d", WEXITSTATUS(wait_status));
-}
-
-void
-spawn_describe_end(const struct place *place, int wait_status, struct err *text)
-{
-	struct err how;
-
-	spawn_describe_status(wait_status, &how);
-	(void)err_set(text, "%s %u (pid %ld) %s%s%s%s", place_name(place),
-	    place->number, (long)place->pid, how.text,
-	    place->was_ready ? "" : " before it was ready",
-	    place->reason.text[0] == '\0' ? "" : ": ", place->reason.text);
-}
-
 /* A sanitizer exits; nobody else does within the parser. */
 static enum scoreboard_end
 end_of(const struct place *place, int wait_status)
@@ -225,7 +157,7 @@ end_of(const struct place *place, int wait_status)
 void
 spawn_vacate(struct master *m, struct place *place, int wait_status)
 {
-	spawn_unwatch(place);
+	place_unwatch(place);
 	scoreboard_slot_release(
 	    &m->sb, place->slot, end_of(place, wait_status));
 	place->pid = 0;

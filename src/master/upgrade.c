@@ -336,7 +336,7 @@ upgrade_on_end(struct master *m, pid_t pid, int wait_status)
 	u->pid = 0;
 	if (u->took_over)
 		return true;
-	spawn_describe_status(wait_status, &how);
+	place_describe_status(wait_status, &how);
 	if (u->said.len == 0)
 		(void)buf_printf(&u->said, "%s %s before it was ready",
 		    m->options.program, how.text);
