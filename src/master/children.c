@@ -9,9 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "master/change.h"
 #include "master/spawn.h"
-#include "master/upgrade.h"
 
 enum { QUARANTINE_LOOK_MS = 1000 };
 
@@ -94,8 +92,8 @@ on_report_pipe(int fd, unsigned events, void *arg)
 }
 
 static void
-on_preflight_end(struct master *m, struct generation *gen, int wait_status,
-    const char *description)
+on_preflight_end(const struct master *m, struct generation *gen,
+    int wait_status, const char *description, struct finding *finding)
 {
 	const char *reason = gen->preflight.reason.text;
 
@@ -104,12 +102,14 @@ on_preflight_end(struct master *m, struct generation *gen, int wait_status,
 	if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == EXIT_CHILD_OK)
 		generation_start(gen);
 	else
-		change_failed(m, reason[0] == '\0' ? description : reason);
+		finding_fail(finding, CAUSE_FAILED,
+		    reason[0] == '\0' ? description : reason);
 }
 
 static void
-plan_replacement(struct master *m, struct generation *gen, struct place *place,
-    int wait_status, const char *description)
+plan_replacement(const struct master *m, const struct generation *gen,
+    struct place *place, int wait_status, const char *description,
+    struct finding *finding)
 {
 	int64_t now_ms = clock_mono_ms(), delay_ms;
 	struct supervise_exit end = {
@@ -120,7 +120,7 @@ plan_replacement(struct master *m, struct generation *gen, struct place *place,
 
 	delay_ms = supervise_on_exit(&place->history, &end);
 	if (gen == m->next && (!end.was_ready || delay_ms == SUPERVISE_NEVER)) {
-		change_failed(m, description);
+		finding_fail(finding, CAUSE_FAILED, description);
 		return;
 	}
 	if (delay_ms == SUPERVISE_NEVER) {
@@ -133,8 +133,9 @@ plan_replacement(struct master *m, struct generation *gen, struct place *place,
 	}
 }
 
-static void
-on_end(struct master *m, pid_t pid, int wait_status)
+void
+children_reaped(
+    struct master *m, pid_t pid, int wait_status, struct finding *finding)
 {
 	struct generation *gen;
 	struct place *place = find_place(m, pid, &gen);
@@ -148,29 +149,20 @@ on_end(struct master *m, pid_t pid, int wait_status)
 	place_describe_end(place, wait_status, &description);
 	spawn_vacate(m, place, wait_status);
 	if (place == &gen->preflight)
-		on_preflight_end(m, gen, wait_status, description.text);
+		on_preflight_end(
+		    m, gen, wait_status, description.text, finding);
 	else if (!gen->draining && !(place->alone && wait_status == 0))
-		plan_replacement(m, gen, place, wait_status, description.text);
+		plan_replacement(
+		    m, gen, place, wait_status, description.text, finding);
 	else if (wait_status != 0 && !place->killed)
 		log_warnx("%s", description.text);
 	else
 		log_debug("%s", description.text);
 }
 
-void
-children_reap(struct master *m)
-{
-	int wait_status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
-		if (!upgrade_on_end(m, pid, wait_status))
-			on_end(m, pid, wait_status);
-	}
-}
-
 static void
-start_place(struct master *m, struct generation *gen, struct place *place)
+start_place(struct master *m, struct generation *gen, struct place *place,
+    struct finding *finding)
 {
 	static const struct supervise_exit stillborn = {.was_ready = false};
 	struct err err;
@@ -178,7 +170,7 @@ start_place(struct master *m, struct generation *gen, struct place *place)
 	if (spawn_child(m, gen, place, on_report_pipe, &err) == 0)
 		return;
 	if (gen == m->next) {
-		change_failed(m, err.text);
+		finding_fail(finding, CAUSE_FAILED, err.text);
 		return;
 	}
 	log_errorx("%s", err.text);
@@ -242,13 +234,15 @@ generation_deadline(struct generation *gen, int64_t now_ms)
 }
 
 static void
-start_due(struct master *m, struct generation *gen, int64_t now_ms)
+start_due(struct master *m, struct generation *gen, int64_t now_ms,
+    struct finding *finding)
 {
 	if (gen->preflight.start_at_ms <= now_ms)
-		start_place(m, gen, &gen->preflight);
+		start_place(m, gen, &gen->preflight, finding);
 	for (size_t i = 0; i < gen->n_places; i++) {
-		if (gen->places[i].start_at_ms <= now_ms)
-			start_place(m, gen, &gen->places[i]);
+		if (finding->cause == CAUSE_NONE &&
+		    gen->places[i].start_at_ms <= now_ms)
+			start_place(m, gen, &gen->places[i], finding);
 	}
 }
 
@@ -257,7 +251,7 @@ start_due(struct master *m, struct generation *gen, int64_t now_ms)
  * delivered alone. The time of the next look.
  */
 static int64_t
-look_for_quarantine(struct master *m, int64_t now_ms)
+look_for_quarantine(const struct master *m, int64_t now_ms)
 {
 	struct place *place =
 	    m->current == NULL ? NULL : generation_alone(m->current);
@@ -271,22 +265,40 @@ look_for_quarantine(struct master *m, int64_t now_ms)
 	return INT64_MAX;
 }
 
-int64_t
-children_tick(struct master *m)
+void
+children_start_due(struct master *m, int64_t now_ms, struct finding *finding)
 {
-	int64_t now_ms = clock_mono_ms(), ms;
-	int64_t next_ms = upgrade_deadline(m, now_ms);
 	struct generation *gen;
 
-	ms = look_for_quarantine(m, now_ms);
-	if (ms < next_ms)
-		next_ms = ms;
-
-	/* First all of these: a failed start changes deadlines. */
-	TAILQ_FOREACH(gen, &m->generations, entry)
-		start_due(m, gen, now_ms);
 	TAILQ_FOREACH(gen, &m->generations, entry) {
-		ms = generation_deadline(gen, now_ms);
+		if (finding->cause == CAUSE_NONE)
+			start_due(m, gen, now_ms, finding);
+	}
+}
+
+bool
+children_kill(struct master *m, pid_t pid, const char *reason)
+{
+	struct generation *gen;
+	struct place *place = find_place(m, pid, &gen);
+
+	if (place == NULL)
+		return false;
+	(void)err_set(&place->reason, "%s", reason);
+	/* Our child until we reaped it: there is nothing to fail. */
+	(void)kill(place->pid, SIGKILL);
+	return true;
+}
+
+int64_t
+children_deadline(struct master *m, int64_t now_ms)
+{
+	int64_t next_ms = look_for_quarantine(m, now_ms);
+	struct generation *gen;
+
+	TAILQ_FOREACH(gen, &m->generations, entry) {
+		int64_t ms = generation_deadline(gen, now_ms);
+
 		if (ms < next_ms)
 			next_ms = ms;
 	}

@@ -2,7 +2,6 @@
 #include "master/control.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,19 +11,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <json-c/json.h>
-
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/loop.h"
-#include "board/metrics.h"
-#include "master/master.h"
+#include "master/finding.h"
+#include "master/listener.h"
 #include "proc/control_proto.h"
 #include "proc/executable.h"
-#include "proc/sandbox.h"
-#include "store/store.h"
 
 enum {
 	CLIENTS_MAX = 16,
@@ -33,7 +27,6 @@ enum {
 	ACCEPT_PAUSE_MS = 1000,
 	REFUSAL_QUIET_MS = 60000,
 };
-
 
 struct client {
 	LIST_ENTRY(client) entry;
@@ -48,7 +41,9 @@ struct client {
 };
 
 struct control {
-	struct master *master;
+	const struct control_ops *ops;
+	void *arg; /* theirs */
+	struct loop *loop;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	int fd;
 	bool ours; /* else another master's */
@@ -115,229 +110,33 @@ answer_error(struct client *client, const char *reason)
 	client_write(client);
 }
 
-/* ---- status ---- */
+/* ---- words ---- */
 
-/* Takes value over. False when memory is short; value may be NULL then. */
-static bool
-put(struct json_object *object, const char *key, struct json_object *value)
+static void
+answer_reasons(struct client *client, struct slice reasons)
 {
-	if (value == NULL)
-		return false;
-	if (json_object_object_add(object, key, value) == 0)
-		return true;
-	json_object_put(value);
-	return false;
-}
+	struct slice line;
 
-/* null unless known. */
-static bool
-put_number(
-    struct json_object *object, const char *key, bool known, int64_t value)
-{
-	if (known)
-		return put(object, key, json_object_new_int64(value));
-	return json_object_object_add(object, key, NULL) == 0;
-}
-
-static bool
-append(struct json_object *array, struct json_object *value)
-{
-	if (value == NULL)
-		return false;
-	if (json_object_array_add(array, value) == 0)
-		return true;
-	json_object_put(value);
-	return false;
-}
-
-static struct json_object *
-listening_json(const struct listener *listener)
-{
-	struct json_object *array = json_object_new_array();
-	bool ok = array != NULL;
-	char name[256];
-
-	for (size_t i = 0; ok && listener != NULL && i < listener->n; i++) {
-		if (listener_name(listener->fds[i], name, sizeof(name)) == 0)
-			ok = append(array, json_object_new_string(name));
-	}
-	if (!ok) {
-		json_object_put(array);
-		return NULL;
-	}
-	return array;
-}
-
-static const char *
-place_state(const struct place *place)
-{
-	static const char *const names[] = {
-	    [CHILD_STARTING] = "starting",
-	    [CHILD_READY] = "ready",
-	    [CHILD_DRAINING] = "draining",
-	    [CHILD_FAILED] = "failed",
-	};
-
-	/* Empty for now: it will start. */
-	if (place->pid == 0 && place->state != CHILD_FAILED)
-		return names[CHILD_STARTING];
-	return names[place->state];
-}
-
-static struct json_object *
-child_json(const struct master *m, const struct generation *gen,
-    const struct place *place)
-{
-	const struct scoreboard_place *slot =
-	    scoreboard_place(&m->sb, place->pid == 0 ? 0 : place->slot);
-	bool alive = place->pid != 0;
-	struct json_object *o = json_object_new_object();
-	char trouble[SCOREBOARD_TROUBLE_BYTES] = "";
-
-	if (o == NULL)
-		return NULL;
-	if (alive)
-		scoreboard_trouble(&m->sb, place->slot, trouble);
-	if (!put(o, "role", json_object_new_string(place_name(place))) ||
-	    !put(o, "number", json_object_new_int64(place->number)) ||
-	    !put_number(o, "pid", alive, place->pid) ||
-	    !put(o, "state", json_object_new_string(place_state(place))) ||
-	    !put(o, "generation", json_object_new_int64(gen->number)) ||
-	    !put_number(
-		o, "started", alive, atomic_load(&slot->started_ms) / 1000) ||
-	    (trouble[0] != '\0' && !put(o, "trouble",
-				       json_object_new_string(trouble)))) {
-		json_object_put(o);
-		return NULL;
-	}
-	return o;
-}
-
-/* An empty place that nobody will fill is of no interest, unless it failed. */
-static bool
-is_shown(const struct place *place)
-{
-	return place->pid != 0 || place->start_at_ms != INT64_MAX ||
-	       place->state == CHILD_FAILED;
-}
-
-static struct json_object *
-children_json(const struct master *m)
-{
-	struct json_object *array = json_object_new_array();
-	const struct generation *gen;
-	bool ok = array != NULL;
-
-	TAILQ_FOREACH(gen, &m->generations, entry) {
-		for (size_t i = 0; ok && i < gen->n_places; i++) {
-			if (is_shown(&gen->places[i]))
-				ok = append(
-				    array, child_json(m, gen, &gen->places[i]));
-		}
-	}
-	if (!ok) {
-		json_object_put(array);
-		return NULL;
-	}
-	return array;
-}
-
-static struct json_object *
-metric_json(const struct scoreboard *sb, enum metric metric)
-{
-	int64_t value = metrics_sum(sb, metric);
-
-	return metric_is_seconds(metric)
-		   ? json_object_new_double((double)value / 1000)
-		   : json_object_new_int64(value);
-}
-
-static struct json_object *
-metrics_json(const struct scoreboard *sb)
-{
-	static const char *const names[] = {
-#define METRIC_NAME(id, type, metric, labels, help) metric labels,
-	    METRICS(METRIC_NAME)
-#undef METRIC_NAME
-	};
-	struct json_object *o = json_object_new_object();
-	bool ok = o != NULL;
-
-	for (unsigned i = 0; ok && i < METRIC_COUNT; i++)
-		ok = !metric_is_there(sb, (enum metric)i) ||
-		     put(o, names[i], metric_json(sb, (enum metric)i));
-	if (!ok) {
-		json_object_put(o);
-		return NULL;
-	}
-	return o;
-}
-
-/* "on", "off", or what this kernel lacks for it. */
-static struct json_object *
-sandbox_json(const struct config_master *cfg)
-{
-	struct err lacks;
-
-	if (!cfg->sandbox)
-		return json_object_new_string("off");
-	return json_object_new_string(
-	    sandbox_lacks(&lacks) ? lacks.text : "on");
-}
-
-static const char *
-master_state(const struct master *m)
-{
-	if (m->stopping)
-		return "draining";
-	return m->current == NULL ? "starting" : "ready";
-}
-
-static bool
-fill_status(struct json_object *o, const struct master *m)
-{
-	/* There is one as long as the loop runs. */
-	const struct generation *gen =
-	    m->current != NULL ? m->current : TAILQ_FIRST(&m->generations);
-	const char *file = gen->cfg.file;
-
-	if (!put(o, "version", json_object_new_string(CASSATA_VERSION)) ||
-	    !put(o, "pid", json_object_new_int64(getpid())) ||
-	    !put(o, "state", json_object_new_string(master_state(m))) ||
-	    !put(o, "started", json_object_new_int64(m->started_ms / 1000)))
-		return false;
-	if (file == NULL ? json_object_object_add(o, "config", NULL) == -1
-			 : !put(o, "config", json_object_new_string(file)))
-		return false;
-	return put(o, "listening", listening_json(gen->listener)) &&
-	       put(o, "datastore",
-		   json_object_new_string(gen->cfg.datastore.place.shown)) &&
-	       put(o, "sandbox", sandbox_json(&gen->cfg.master)) &&
-	       put(o, "children", children_json(m)) &&
-	       put(o, "metrics", metrics_json(&m->sb));
+	if (reasons.len == 0)
+		(void)buf_append_string(&client->answer, "ok\n");
+	while (finding_next_reason(&reasons, &line))
+		(void)buf_printf(
+		    &client->answer, "error: %.*s\n", (int)line.len, line.p);
+	client_write(client);
 }
 
 static void
 answer_status(struct client *client)
 {
-	struct json_object *o = json_object_new_object();
-	const char *text = NULL;
+	const struct control *control = client->control;
 
-	if (o != NULL && fill_status(o, client->control->master))
-		text = json_object_to_json_string_ext(
-		    o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-	if (text != NULL && buf_printf(&client->answer, "%s\n", text) == 0)
-		client_write(client);
-	else
-		answer_error(client, "out of memory");
-	json_object_put(o);
+	control->ops->status(control->arg, &client->answer);
+	client_write(client);
 }
 
-/* ---- words ---- */
-
 static void
-answer_change(struct client *client,
-    int (*begin)(struct master *m, struct err *refused))
+answer_change(
+    struct client *client, int (*begin)(void *arg, struct err *refused))
 {
 	struct err refused;
 
@@ -346,42 +145,44 @@ answer_change(struct client *client,
 	client->waiting = true;
 	loop_timer_clear(client->timer);
 	loop_io_want(client->io, 0);
-	if (begin(client->control->master, &refused) == -1)
+	if (begin(client->control->arg, &refused) == -1)
 		answer_error(client, refused.text);
 }
 
 static void
 answer_reload(struct client *client)
 {
-	answer_change(client, master_reload);
+	answer_change(client, client->control->ops->reload);
 }
 
 static void
 answer_upgrade(struct client *client)
 {
-	answer_change(client, master_upgrade);
+	answer_change(client, client->control->ops->upgrade);
 }
 
 static void
 answer_reopen(struct client *client)
 {
+	const struct control *control = client->control;
+
 	(void)buf_append_string(&client->answer, "ok\n");
-	master_reopen_logs(client->control->master);
+	control->ops->reopen_logs(control->arg);
 	client_write(client);
 }
 
 static void
 answer_stop(struct client *client)
 {
-	struct master *m = client->control->master;
+	const struct control *control = client->control;
+	struct err refused;
 
-	if (m->replaced) {
-		answer_error(client, MASTER_REPLACED);
+	if (control->ops->stop(control->arg, &refused) == -1) {
+		answer_error(client, refused.text);
 		return;
 	}
 	(void)buf_append_string(&client->answer, "ok\n");
 	client_write(client);
-	master_stop(m);
 }
 
 static void
@@ -453,7 +254,7 @@ on_client_timeout(void *arg)
 static void
 add_client(struct control *control, int fd)
 {
-	struct loop *loop = control->master->loop;
+	struct loop *loop = control->loop;
 	struct client *client = calloc(1, sizeof(*client));
 
 	if (client == NULL) {
@@ -486,30 +287,6 @@ on_pause_over(void *arg)
 
 /* ---- who may speak ---- */
 
-/* Whoever made it speak here would try again. */
-static void
-end_child(struct place *place)
-{
-	(void)err_set(&place->reason, "killed: it spoke on the control "
-				      "socket");
-	/* Our child until we reaped it: there is nothing to fail. */
-	(void)kill(place->pid, SIGKILL);
-}
-
-static struct place *
-find_child(const struct master *m, pid_t pid)
-{
-	struct generation *gen;
-	struct place *place = NULL;
-
-	TAILQ_FOREACH(gen, &m->generations, entry) {
-		place = generation_find(gen, pid);
-		if (place != NULL)
-			break;
-	}
-	return place;
-}
-
 /* Not for each one: who is refused must not fill the log. */
 static void
 log_refusal(struct control *control, const struct ucred *peer)
@@ -525,29 +302,26 @@ log_refusal(struct control *control, const struct ucred *peer)
 
 /*
  * Root, which no child is, and whom the daemon runs as; the socket's mode says
- * the same. But no child, which may be of that user. One of a master before this one is
- * known by its program, since no child can execute another; who cannot be
- * looked at any more did not wait for an answer. Process 0 is outside of our
- * namespace, where no child can be.
+ * the same. But no child, which may be of that user. One of a master before
+ * this one is known by its program, since no child can execute another; who
+ * cannot be looked at any more did not wait for an answer. Process 0 is outside
+ * of our namespace, where no child can be.
  */
 static bool
 may_control(struct control *control, int fd)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
-	struct place *child;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1) {
 		log_warn("control socket");
 		return false;
 	}
-	child = peer.pid == 0 ? NULL : find_child(control->master, peer.pid);
-	if (child != NULL)
-		end_child(child);
-	else if (peer.uid == 0)
-		return true;
-	else if (peer.uid == geteuid() &&
-		 (peer.pid == 0 || executable_is_daemon(peer.pid) == 0))
+	if ((peer.pid == 0 ||
+		!control->ops->is_child(control->arg, peer.pid)) &&
+	    (peer.uid == 0 ||
+		(peer.uid == geteuid() &&
+		    (peer.pid == 0 || executable_is_daemon(peer.pid) == 0))))
 		return true;
 	log_refusal(control, &peer);
 	return false;
@@ -641,8 +415,8 @@ adopt_socket(int fd, const char *path, struct err *err)
 }
 
 struct control *
-control_open(
-    struct master *m, const char *path, int inherited, struct err *err)
+control_open(struct loop *loop, const char *path, int inherited,
+    const struct control_ops *ops, void *arg, struct err *err)
 {
 	struct control *control = calloc(1, sizeof(*control));
 
@@ -650,7 +424,9 @@ control_open(
 		(void)err_set(err, "out of memory");
 		return NULL;
 	}
-	control->master = m;
+	control->loop = loop;
+	control->ops = ops;
+	control->arg = arg;
 	LIST_INIT(&control->clients);
 	control->ours = inherited == -1;
 	control->fd = control->ours ? open_socket(path, err)
@@ -660,9 +436,9 @@ control_open(
 		return NULL;
 	}
 	(void)snprintf(control->path, sizeof(control->path), "%s", path);
-	control->io = loop_io_create(m->loop, control->fd,
+	control->io = loop_io_create(loop, control->fd,
 	    control->ours ? LOOP_READ : 0, on_connection, control);
-	control->pause = loop_timer_create(m->loop, on_pause_over, control);
+	control->pause = loop_timer_create(loop, on_pause_over, control);
 	if (control->io == NULL || control->pause == NULL) {
 		(void)err_set(err, "out of memory");
 		control_close(&control);
@@ -715,8 +491,7 @@ control_close(struct control **control)
 }
 
 void
-control_change_ended(
-    struct control *control, const struct config_errors *errors)
+control_answer_waiting(struct control *control, struct slice reasons)
 {
 	struct client *client, *next;
 
@@ -725,12 +500,7 @@ control_change_ended(
 		next = LIST_NEXT(client, entry);
 		if (!client->waiting)
 			continue;
-		if (errors == NULL)
-			(void)buf_append_string(&client->answer, "ok\n");
-		for (size_t i = 0; errors != NULL && i < errors->len; i++)
-			(void)buf_printf(&client->answer, "error: %s\n",
-			    errors->list[i].text);
 		client->waiting = false;
-		client_write(client);
+		answer_reasons(client, reasons);
 	}
 }

@@ -20,8 +20,8 @@ handover_format(const struct handover *handover, char *text)
 
 	/* Two of at most 20 bytes, others of 11, and a blank: all have room. */
 	for (size_t i = 0; i < handover->n_listen; i++)
-		n += snprintf(text + n, size - (size_t)n, " %d",
-		    handover->listen_fds[i]);
+		n += snprintf(
+		    text + n, size - (size_t)n, " %d", handover->listen_fds[i]);
 }
 
 /* The number up to the next blank or the end. */

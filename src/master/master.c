@@ -6,31 +6,32 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/sigpipe.h"
-#include "master/change.h"
 #include "master/children.h"
 #include "master/control.h"
+#include "master/control_status.h"
 #include "master/daemonize.h"
-#include "master/follow.h"
+#include "master/finding.h"
 #include "master/handover.h"
 #include "master/notify.h"
-#include "master/upgrade.h"
+#include "master/predecessor.h"
+#include "master/reload.h"
+#include "master/successor.h"
 
-enum { UPGRADE_REASONS_MAX = 16 };
+/* ---- what follows from what happened ---- */
 
-/* ---- what is asked of it ---- */
-
-void
-master_leave(struct master *m)
+static void
+leave(struct master *m)
 {
 	struct generation *gen;
 
-	m->stopping = true;
 	if (m->current != NULL)
 		listener_free(&m->current->listener);
 	TAILQ_FOREACH(gen, &m->generations, entry) {
@@ -39,141 +40,254 @@ master_leave(struct master *m)
 	}
 }
 
-/* One change at a time. 0 or -1. */
-static int
-may_change(const struct master *m, struct err *refused)
+static void
+log_reasons(const char *what, struct slice reasons)
 {
-	if (m->stopping)
-		return err_set(refused, "%s",
-		    m->replaced ? MASTER_REPLACED : "the daemon is stopping");
-	if (m->current == NULL || !m->pidfile.ours)
-		return err_set(refused, "a start is under way");
-	if (m->next != NULL || m->upgrade != NULL)
-		return err_set(refused, "%s is under way",
-		    m->next != NULL ? "a reload" : "an upgrade");
-	return 0;
+	struct slice line;
+
+	while (finding_next_reason(&reasons, &line))
+		log_errorx("%s: %.*s", what, (int)line.len, line.p);
 }
 
-/* The defaults in its place would be another daemon with other events. */
-static bool
-has_lost_file(const struct master *m, const struct config *cfg)
+static void
+not_reloaded(struct master *m, struct slice reasons)
 {
-	return m->current->cfg.file != NULL && cfg->file == NULL;
+	log_reasons("reload", reasons);
+	log_warnx("not reloaded: the old configuration stays");
+	notify_ready();
+	control_answer_waiting(m->control, reasons);
 }
 
-int
-master_reload(struct master *m, struct err *refused)
+static void
+not_upgraded(struct master *m, struct slice reasons)
 {
-	struct config cfg;
-	struct config_errors errors = {0};
-	struct err err;
-
-	if (may_change(m, refused) == -1)
-		return -1;
-	log_info("reloading");
-	notify_reloading();
-	if (config_load(&m->options.source, &cfg, &errors) == -1) {
-		config_free(&cfg);
-		change_end(m, &errors);
-	} else if (has_lost_file(m, &cfg)) {
-		config_free(&cfg);
-		(void)err_set(
-		    &err, "%s is no longer there", m->current->cfg.file);
-		change_refused(m, err.text);
-	} else if (change_begin(m, &cfg, &err) == -1) {
-		change_refused(m, err.text);
-	}
-	config_errors_free(&errors);
-	return 0;
-}
-
-int
-master_upgrade(struct master *m, struct err *refused)
-{
-	if (may_change(m, refused) == -1)
-		return -1;
-	return upgrade_begin(m, refused);
-}
-
-/* Without the name of the program in front. */
-static struct slice
-next_line(struct slice *text)
-{
-	const char *end = memchr(text->p, '\n', text->len);
-	size_t len = end == NULL ? text->len : (size_t)(end - text->p);
-	size_t all = end == NULL ? len : len + 1;
-	struct slice line = slice_of(text->p, len);
-	struct slice name = SLICE_LITERAL("cassatad: ");
-
-	*text = slice_of(text->p + all, text->len - all);
-	if (line.len > name.len && memcmp(line.p, name.p, name.len) == 0)
-		line = slice_of(line.p + name.len, line.len - name.len);
-	return line;
-}
-
-void
-master_upgrade_failed(struct master *m, struct slice reasons)
-{
-	struct err list[UPGRADE_REASONS_MAX];
-	struct config_errors errors = {.list = list};
-
-	while (reasons.len > 0 && errors.len < UPGRADE_REASONS_MAX) {
-		struct slice line = next_line(&reasons);
-
-		(void)err_set(
-		    &list[errors.len++], "%.*s", (int)line.len, line.p);
-		log_errorx("upgrade: %s", list[errors.len - 1].text);
-	}
+	log_reasons("upgrade", reasons);
 	log_warnx("not upgraded: this process goes on");
-	control_change_ended(m->control, &errors);
+	control_answer_waiting(m->control, reasons);
+	successor_end(&m->successor);
 }
 
-void
-master_replaced(struct master *m, pid_t successor)
-{
-	log_info("process %ld takes over: this one drains", (long)successor);
-	notify_replaced(successor);
-	control_leave(m->control);
-	control_change_ended(m->control, NULL);
-	pidfile_leave(&m->pidfile);
-	m->replaced = true;
-	master_leave(m);
-}
-
-void
-master_take_over(struct master *m)
+/* In a successor: holds pid file and control socket from now on. */
+static void
+take_places(struct master *m)
 {
 	struct err err;
 
+	if (m->pidfile.ours)
+		return;
 	if (pidfile_take_over(&m->pidfile, &err) == -1)
 		log_errorx("%s", err.text);
 	control_take_over(m->control);
-	notify_ready();
+	if (m->phase == PHASE_SERVING)
+		notify_ready();
 	log_info("took over from the process before this one");
 }
 
-void
-master_stop(struct master *m)
+static void
+on_generation_ready(struct master *m, enum phase was)
 {
-	if (m->stopping)
+	reload_commit(m);
+	if (was == PHASE_RELOADING) {
+		log_info("reloaded");
+		notify_ready();
+		control_answer_waiting(m->control, slice_of("", 0));
 		return;
-	log_info("stopping");
-	if (m->upgrade != NULL) {
-		upgrade_end(m);
-		master_upgrade_failed(
-		    m, SLICE_LITERAL("the daemon is stopping"));
 	}
-	atomic_store(&m->sb.writable->master.stopping, true);
-	if (m->next != NULL)
-		change_failed(m, m->current == NULL
-				     ? "stopped before it was ready"
-				     : "the daemon is stopping");
-	/* Nobody waits for the start: a stop is what was asked for. */
-	if (m->options.ready_fd == -1)
-		m->failure.text[0] = '\0';
-	notify_stopping();
-	master_leave(m);
+	log_info("ready");
+	if (m->phase == PHASE_WAITING) {
+		predecessor_tell(m, HANDOVER_READY);
+	} else if (!m->pidfile.ours) {
+		take_places(m);
+	} else {
+		notify_ready();
+		if (m->options.ready_fd != -1)
+			daemonize_ready(&m->options.ready_fd);
+	}
 }
+
+static void
+on_generation_failed(struct master *m, enum phase was, struct slice reasons)
+{
+	struct slice first;
+
+	reload_abandon(m);
+	if (was == PHASE_RELOADING) {
+		not_reloaded(m, reasons);
+		return;
+	}
+	if (finding_next_reason(&reasons, &first))
+		(void)err_set(&m->failure, "%.*s", (int)first.len, first.p);
+	leave(m);
+}
+
+/* The successor has taken over: this process leaves when its children have. */
+static void
+on_replaced(struct master *m)
+{
+	pid_t pid = successor_pid(m->successor);
+
+	log_info("process %ld takes over: this one drains", (long)pid);
+	notify_replaced(pid);
+	control_leave(m->control);
+	control_answer_waiting(m->control, slice_of("", 0));
+	pidfile_leave(&m->pidfile);
+	leave(m);
+}
+
+/* Everything that the parts find ends here. */
+static void
+conclude(struct master *m, struct finding *finding)
+{
+	enum phase was = m->phase, now;
+
+	if (finding->cause == CAUSE_NONE)
+		return;
+	now = phase_on(was, finding->cause);
+	check(now < PHASES);
+	m->phase = now;
+	switch (finding->cause) {
+	case CAUSE_READY:
+		on_generation_ready(m, was);
+		break;
+	case CAUSE_FAILED:
+		on_generation_failed(m, was, finding_reasons(finding));
+		break;
+	case CAUSE_LET_GO:
+		if (now == PHASE_SERVING || now == PHASE_STOPPING)
+			take_places(m);
+		break;
+	case CAUSE_REPLACED:
+		on_replaced(m);
+		break;
+	case CAUSE_NO_SUCCESSOR:
+		not_upgraded(m, finding_reasons(finding));
+		break;
+	case CAUSE_RELOAD:
+	case CAUSE_UPGRADE:
+	case CAUSE_STOP:
+	case CAUSE_NONE:
+	default:
+		check(false);
+	}
+	finding_free(finding);
+	finding_init(finding);
+}
+
+/* ---- what is asked of it ---- */
+
+/* 0 and the next phase, or -1 with refused. */
+static int
+request(const struct master *m, enum cause cause, enum phase *next,
+    struct err *refused)
+{
+	*next = phase_on(m->phase, cause);
+	check(*next != PHASE_NEVER);
+	return *next == PHASE_REFUSED ? phase_refuse(m->phase, refused) : 0;
+}
+
+static int
+master_reload(void *arg, struct err *refused)
+{
+	struct master *m = arg;
+	struct finding finding;
+	enum phase next;
+
+	if (request(m, CAUSE_RELOAD, &next, refused) == -1)
+		return -1;
+	m->phase = next;
+	log_info("reloading");
+	notify_reloading();
+	finding_init(&finding);
+	reload_again(m, &finding);
+	conclude(m, &finding);
+	return 0;
+}
+
+static int
+master_upgrade(void *arg, struct err *refused)
+{
+	struct master *m = arg;
+	enum phase next;
+
+	if (request(m, CAUSE_UPGRADE, &next, refused) == -1 ||
+	    successor_begin(m, refused) == -1)
+		return -1;
+	m->phase = next;
+	return 0;
+}
+
+/* What was under way will not be. */
+static void
+stop_change(struct master *m, enum phase was)
+{
+	const struct slice reason = SLICE_LITERAL("the daemon is stopping\n");
+
+	if (was == PHASE_UPGRADING)
+		not_upgraded(m, reason);
+	reload_abandon(m);
+	if (was == PHASE_RELOADING)
+		not_reloaded(m, reason);
+	/* Nobody waits for the start: a stop is what was asked for. */
+	if (m->current == NULL && m->options.ready_fd != -1)
+		(void)err_set(&m->failure, "stopped before it was ready");
+}
+
+static int
+master_stop(void *arg, struct err *refused)
+{
+	struct master *m = arg;
+	enum phase was = m->phase, next;
+
+	if (request(m, CAUSE_STOP, &next, refused) == -1)
+		return -1;
+	if (was == next)
+		return 0;
+	m->phase = next;
+	log_info("stopping");
+	atomic_store(&m->sb.writable->master.stopping, true);
+	stop_change(m, was);
+	notify_stopping();
+	leave(m);
+	return 0;
+}
+
+static void
+master_reopen_logs(void *arg)
+{
+	struct master *m = arg;
+	struct generation *gen;
+
+	if (log_reopen() == 0) {
+		TAILQ_FOREACH(gen, &m->generations, entry)
+			generation_send_log(gen, log_fd());
+	}
+	successor_reopen_log(m->successor);
+}
+
+static void
+master_status(void *arg, struct buf *answer)
+{
+	control_status_write(arg, answer);
+}
+
+/* Whoever made it speak there would try again. */
+static bool
+master_is_child(void *arg, pid_t pid)
+{
+	return children_kill(
+	    arg, pid, "killed: it spoke on the control socket");
+}
+
+static const struct control_ops control_ops = {
+    .status = master_status,
+    .reload = master_reload,
+    .upgrade = master_upgrade,
+    .stop = master_stop,
+    .reopen_logs = master_reopen_logs,
+    .is_child = master_is_child,
+};
+
+/* ---- a turn of the loop ---- */
 
 static void
 free_drained(struct master *m)
@@ -196,7 +310,35 @@ free_drained(struct master *m)
 static bool
 passes_news_on(const struct master *m)
 {
-	return m->replaced && m->old_io != NULL;
+	return m->phase == PHASE_TAKEN_OVER &&
+	       predecessor_lives(m->predecessor);
+}
+
+static bool
+master_is_over(const struct master *m)
+{
+	return (m->phase == PHASE_STOPPING || m->phase == PHASE_TAKEN_OVER) &&
+	       TAILQ_EMPTY(&m->generations) && !passes_news_on(m);
+}
+
+static void
+conclude_all(struct master *m, int64_t now_ms)
+{
+	struct finding finding;
+
+	finding_init(&finding);
+	predecessor_look(m->predecessor, &finding);
+	conclude(m, &finding);
+	successor_look(m->successor, now_ms, &finding);
+	conclude(m, &finding);
+	if (m->next != NULL && generation_is_ready(m->next))
+		finding.cause = CAUSE_READY;
+	conclude(m, &finding);
+	children_start_due(m, now_ms, &finding);
+	while (finding.cause != CAUSE_NONE) {
+		conclude(m, &finding);
+		children_start_due(m, now_ms, &finding);
+	}
 }
 
 /* The one place where time passes and generations change or end. */
@@ -204,13 +346,15 @@ static void
 before_sleep(void *arg)
 {
 	struct master *m = arg;
-	int64_t next_ms;
+	int64_t now_ms = clock_mono_ms(), next_ms, ms;
 
-	if (m->next != NULL && generation_is_ready(m->next))
-		change_done(m);
-	next_ms = children_tick(m);
+	conclude_all(m, now_ms);
+	next_ms = children_deadline(m, now_ms);
+	ms = successor_deadline(m->successor);
+	if (ms < next_ms)
+		next_ms = ms;
 	free_drained(m);
-	if (m->stopping && TAILQ_EMPTY(&m->generations) && !passes_news_on(m))
+	if (master_is_over(m))
 		loop_stop(m->loop);
 	else if (next_ms == INT64_MAX)
 		loop_timer_clear(m->timer);
@@ -227,16 +371,20 @@ on_timer(void *arg)
 
 /* ---- signals ---- */
 
-void
-master_reopen_logs(struct master *m)
+static void
+reap_all(struct master *m)
 {
-	struct generation *gen;
+	struct finding finding;
+	int wait_status;
+	pid_t pid;
 
-	if (log_reopen() == 0) {
-		TAILQ_FOREACH(gen, &m->generations, entry)
-			generation_send_log(gen, log_fd());
+	finding_init(&finding);
+	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
+		if (successor_reaped(m->successor, pid, wait_status))
+			continue;
+		children_reaped(m, pid, wait_status, &finding);
+		conclude(m, &finding);
 	}
-	upgrade_reopen_log(m);
 }
 
 static void
@@ -250,7 +398,7 @@ on_signal(int fd, unsigned events, void *arg)
 	while ((signal = sigpipe_next(fd)) != 0) {
 		switch (signal) {
 		case SIGCHLD:
-			children_reap(m);
+			reap_all(m);
 			break;
 		case SIGHUP:
 			if (master_reload(m, &refused) == -1)
@@ -263,8 +411,8 @@ on_signal(int fd, unsigned events, void *arg)
 			if (master_upgrade(m, &refused) == -1)
 				log_warnx("upgrade refused: %s", refused.text);
 			break;
-		default: /* SIGTERM, SIGINT */
-			master_stop(m);
+		default: /* SIGTERM, SIGINT: of a service manager, to all */
+			(void)master_stop(m, &refused);
 			break;
 		}
 	}
@@ -304,13 +452,13 @@ master_open(struct master *m, struct config *cfg, struct err *err)
 
 	if (lock(&m->pidfile, cfg->master.pid_file, err) == -1 ||
 	    scoreboard_create(&m->sb, err) == -1 || open_loop(m, err) == -1 ||
-	    follow_open(m, err) == -1)
+	    predecessor_open(m, err) == -1)
 		return -1;
-	m->control = control_open(m, cfg->master.control_socket,
-	    handover == NULL ? -1 : handover->control_fd, err);
+	m->control = control_open(m->loop, cfg->master.control_socket,
+	    handover == NULL ? -1 : handover->control_fd, &control_ops, m, err);
 	if (m->control == NULL)
 		return -1;
-	return change_begin(m, cfg, err);
+	return reload_begin(m, cfg, err);
 }
 
 static void
@@ -325,8 +473,8 @@ master_close(struct master *m)
 			listener_free(&gen->listener);
 		generation_free(gen);
 	}
-	upgrade_end(m);
-	follow_close(m);
+	successor_end(&m->successor);
+	predecessor_close(&m->predecessor);
 	control_close(&m->control);
 	loop_timer_free(&m->timer);
 	loop_io_free(&m->signal_io);
@@ -342,7 +490,7 @@ master_close(struct master *m)
 static void
 report_failure(struct master *m)
 {
-	follow_failed(m, m->failure.text);
+	predecessor_tell(m, m->failure.text);
 	if (m->options.ready_fd != -1)
 		daemonize_failed(&m->options.ready_fd, m->failure.text);
 	else if (m->options.handover == NULL)
@@ -355,6 +503,8 @@ master_run(const struct master_options *options, struct config *cfg)
 	struct master m = {
 	    .options = *options,
 	    .started_ms = clock_wall_ms(),
+	    .phase =
+		options->handover == NULL ? PHASE_STARTING : PHASE_FOLLOWING,
 	    .pidfile = {.fd = -1},
 	    .life_fds = {-1, -1},
 	    .generations = TAILQ_HEAD_INITIALIZER(m.generations),

@@ -9,12 +9,14 @@
 #include "config/config.h"
 #include "master/generation.h"
 #include "master/listener.h"
+#include "master/phase.h"
 #include "master/pidfile.h"
 #include "board/scoreboard.h"
 
 struct control;
 struct handover;
-struct upgrade;
+struct predecessor;
+struct successor;
 
 struct master_options {
 	const char *program;         /* the path of its file */
@@ -28,13 +30,14 @@ struct master_options {
 };
 
 /*
- * The process that supervises the others. There is one change of generations at
- * a time: the start leads from none to the first one, a reload from the current
+ * The memory of the process that supervises the others, which its parts share.
+ * A start leads from no generation to the first one, a reload from the current
  * to the next.
  */
 struct master {
 	struct master_options options;
 	int64_t started_ms; /* wall clock */
+	enum phase phase;
 	struct pidfile pidfile;
 	int life_fds[2]; /* children read its end when we are gone */
 	struct scoreboard sb;
@@ -42,15 +45,13 @@ struct master {
 	struct loop_io *signal_io;
 	struct loop_timer *timer;
 	struct control *control;
-	struct generations generations; /* the draining ones too */
-	struct generation *current;     /* NULL until the first one is ready */
-	struct generation *next;        /* being started, or NULL */
-	struct upgrade *upgrade;        /* a successor, or NULL */
-	struct loop_io *old_io; /* to the master that this one follows */
-	uint32_t n_generations; /* ever */
-	bool stopping;
-	bool replaced;      /* stopping, since a successor has taken over */
-	struct err failure; /* why the start failed, or empty */
+	struct generations generations;  /* the draining ones too */
+	struct generation *current;      /* NULL until the first one is ready */
+	struct generation *next;         /* being started, or NULL */
+	struct successor *successor;     /* or NULL */
+	struct predecessor *predecessor; /* or NULL */
+	uint32_t n_generations;          /* ever */
+	struct err failure;              /* why the start failed, or empty */
 };
 
 #endif

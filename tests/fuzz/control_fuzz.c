@@ -16,7 +16,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "master/control.h"
-#include "master/master.h"
+#include "master/control_status.h"
 #include "target.h"
 
 static struct master master;
@@ -30,34 +30,47 @@ static size_t answer_len;
 
 /* ---- in the place of master.c ---- */
 
-int
-master_reload(struct master *m, struct err *refused)
+static void
+tell_status(void *arg, struct buf *answer_to)
 {
+	control_status_write(arg, answer_to);
+}
+
+static int
+change(void *arg, struct err *refused)
+{
+	const struct master *m = arg;
 	static unsigned n;
 
 	if (++n % 2 == 0)
 		return err_set(refused, "a reload is under way");
-	control_change_ended(m->control, NULL);
+	control_answer_waiting(
+	    m->control, n % 3 == 0 ? SLICE_LITERAL("a reason\nanother one\n")
+				   : SLICE_LITERAL(""));
 	return 0;
 }
 
-int
-master_upgrade(struct master *m, struct err *refused)
+static void
+reopen_logs(void *arg)
 {
-	return master_reload(m, refused);
+	(void)arg;
 }
 
-void
-master_reopen_logs(struct master *m)
+static bool
+is_child(void *arg, pid_t pid)
 {
-	(void)m;
+	(void)arg;
+	return pid != getpid();
 }
 
-void
-master_stop(struct master *m)
-{
-	m->stopping = true;
-}
+static const struct control_ops ops = {
+    .status = tell_status,
+    .reload = change,
+    .upgrade = change,
+    .stop = change,
+    .reopen_logs = reopen_logs,
+    .is_child = is_child,
+};
 
 /* ---- the client ---- */
 
@@ -87,12 +100,14 @@ prepare(void)
 	master.loop = loop_create();
 	master.current = generation_create(1, &cfg, CONFIG_ALL);
 	CHECK(master.loop != NULL && master.current != NULL);
+	master.phase = PHASE_SERVING;
 	TAILQ_INIT(&master.generations);
 	TAILQ_INSERT_TAIL(&master.generations, master.current, entry);
 	CHECK(mkdtemp(directory) != NULL);
 	(void)snprintf(
 	    address.sun_path, sizeof(address.sun_path), "%s/s", directory);
-	master.control = control_open(&master, address.sun_path, -1, &err);
+	master.control = control_open(
+	    master.loop, address.sun_path, -1, &ops, &master, &err);
 	CHECK(master.control != NULL);
 	CHECK(atexit(remove_socket) == 0);
 	config_errors_free(&errors);

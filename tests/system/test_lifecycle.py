@@ -319,7 +319,8 @@ def test_broken_promise(prepare, sink, role):
             pass
         return is_gone(pid)
     wait_for(connected_until_gone, what="its end")
-    wait_for(lambda: len(c.children(role)) == 2, what="its successor")
+    wait_for(lambda: len(pids(c.children(role)) - {pid}) == 2,
+             what="its successor")
     after = pids(c.children("service") + c.children("worker"))
     assert before - after == {pid}
     lines = [line for line in c.log_text().splitlines()

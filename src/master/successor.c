@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 
-/*
- * The old master's part of an upgrade: starts the successor, hears how that
- * went, and, while the own children drain, tells it what its workers cannot
- * see, since they share no scoreboard.
- */
-#include "master/upgrade.h"
+#include "master/successor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +19,7 @@
 #include "base/sigpipe.h"
 #include "master/control.h"
 #include "master/handover.h"
-#include "master/master.h"
+#include "master/place.h"
 
 enum {
 	SAID_MAX_BYTES = 16 * 1024,
@@ -32,14 +27,15 @@ enum {
 	NEWS_MS = 20,
 };
 
-struct upgrade {
+struct successor {
 	struct master *master;
 	pid_t pid; /* 0: gone */
 	int fd;
 	struct loop_io *io;
 	struct loop_timer *timer;
 	int64_t kill_at_ms; /* monotonic; INT64_MAX: no more */
-	bool took_over;
+	bool is_ready, took_over;
+	struct err end; /* how it ended */
 	struct buf said;
 	/* What it was told of the scoreboard. */
 	uint64_t n_dead, n_changes;
@@ -122,9 +118,9 @@ run_successor(const struct master *m, struct handover *handover)
 }
 
 static int
-spawn_successor(struct upgrade *u, int fd, struct err *err)
+spawn_successor(struct successor *s, int fd, struct err *err)
 {
-	const struct master *m = u->master;
+	const struct master *m = s->master;
 	const struct listener *listener = m->current->listener;
 	struct handover handover = {
 	    .fd = fd,
@@ -141,27 +137,27 @@ spawn_successor(struct upgrade *u, int fd, struct err *err)
 		    handover.listen_fds, listener->fds, sizeof(listener->fds));
 	}
 	sigpipe_block();
-	u->pid = fork();
-	if (u->pid == 0)
+	s->pid = fork();
+	if (s->pid == 0)
 		run_successor(m, &handover);
-	if (u->pid == -1) {
+	if (s->pid == -1) {
 		(void)err_errno(err, "cannot fork");
-		u->pid = 0;
+		s->pid = 0;
 	}
 	sigpipe_unblock();
-	return u->pid == 0 ? -1 : 0;
+	return s->pid == 0 ? -1 : 0;
 }
 
 /* ---- what it says ---- */
 
 /* 0, or -1 when it did not get it. */
 static int
-tell(const struct upgrade *u, uint64_t record)
+tell(const struct successor *s, uint64_t record)
 {
 	ssize_t n;
 
 	do
-		n = send(u->fd, &record, sizeof(record),
+		n = send(s->fd, &record, sizeof(record),
 		    MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (n == -1 && errno == EINTR);
 	return n == -1 ? -1 : 0;
@@ -177,58 +173,38 @@ count_changes(const struct master *m)
 }
 
 static void
-tell_news(struct upgrade *u)
+tell_news(struct successor *s)
 {
-	const struct scoreboard_master *shared = &u->master->sb.shared->master;
+	const struct scoreboard_master *shared = &s->master->sb.shared->master;
 	uint64_t n_dead = atomic_load(&shared->n_dead);
-	uint64_t n_changes = count_changes(u->master);
+	uint64_t n_changes = count_changes(s->master);
 
-	for (; u->n_dead != n_dead; u->n_dead++) {
+	for (; s->n_dead != n_dead; s->n_dead++) {
 		uint64_t owner = atomic_load(
-		    &shared->dead[u->n_dead % SCOREBOARD_DEAD].owner);
+		    &shared->dead[s->n_dead % SCOREBOARD_DEAD].owner);
 
-		if (tell(u, owner) == -1)
+		if (tell(s, owner) == -1)
 			return;
 	}
-	if (n_changes != u->n_changes && tell(u, 0) == 0)
-		u->n_changes = n_changes;
+	if (n_changes != s->n_changes && tell(s, 0) == 0)
+		s->n_changes = n_changes;
 }
 
 static void
 on_news_time(void *arg)
 {
-	struct upgrade *u = arg;
+	struct successor *s = arg;
 
-	tell_news(u);
-	loop_timer_set(u->timer, NEWS_MS);
-}
-
-static void
-on_ready(struct upgrade *u)
-{
-	struct master *m = u->master;
-	uint64_t n_dead;
-
-	/* If it just died, its end tells. */
-	if (tell(u, 0) == -1)
-		return;
-	u->took_over = true;
-	u->kill_at_ms = INT64_MAX;
-	/* All its workers look when they start, but do not know of those whose
-	 * leases nobody was left here to take over. */
-	n_dead = atomic_load(&m->sb.shared->master.n_dead);
-	u->n_dead = n_dead > SCOREBOARD_DEAD ? n_dead - SCOREBOARD_DEAD : 0;
-	u->n_changes = 0;
-	master_replaced(m, u->pid);
-	on_news_time(u);
+	tell_news(s);
+	loop_timer_set(s->timer, NEWS_MS);
 }
 
 /* 1 with a message, which was noted, 0 when none waits, -1 at the end. */
 static int
-hear(struct upgrade *u)
+hear(struct successor *s)
 {
 	char text[1024];
-	ssize_t n = recv(u->fd, text, sizeof(text), MSG_DONTWAIT);
+	ssize_t n = recv(s->fd, text, sizeof(text), MSG_DONTWAIT);
 
 	if (n == -1 && errno == EINTR)
 		return 1;
@@ -236,47 +212,66 @@ hear(struct upgrade *u)
 		return 0;
 	if (n <= 0)
 		return -1;
-	if (!u->took_over &&
+	if (!s->is_ready &&
 	    slice_eq(slice_of(text, (size_t)n), SLICE_LITERAL(HANDOVER_READY)))
-		on_ready(u);
+		s->is_ready = true;
 	else
 		/* What goes beyond the room is of no more use. */
-		(void)buf_append(&u->said, text, (size_t)n);
+		(void)buf_append(&s->said, text, (size_t)n);
 	return 1;
 }
 
 static void
 on_message(int fd, unsigned events, void *arg)
 {
-	struct upgrade *u = arg;
+	struct successor *s = arg;
 	int n;
 
 	(void)fd;
 	(void)events;
 	do
-		n = hear(u);
+		n = hear(s);
 	while (n == 1);
 	/* Its end tells more than the end of the connection. */
 	if (n == -1)
-		loop_io_want(u->io, 0);
+		loop_io_want(s->io, 0);
+}
+
+static void
+hand_over(struct successor *s)
+{
+	const struct master *m = s->master;
+	uint64_t n_dead;
+
+	/* If it just died, its end tells. */
+	if (tell(s, 0) == -1)
+		return;
+	s->took_over = true;
+	s->kill_at_ms = INT64_MAX;
+	/* All its workers look when they start, but do not know of those whose
+	 * leases nobody was left here to take over. */
+	n_dead = atomic_load(&m->sb.shared->master.n_dead);
+	s->n_dead = n_dead > SCOREBOARD_DEAD ? n_dead - SCOREBOARD_DEAD : 0;
+	s->n_changes = 0;
+	on_news_time(s);
 }
 
 /* ---- life ---- */
 
 static void
-upgrade_free(struct upgrade *u)
+successor_free(struct successor *s)
 {
-	loop_io_free(&u->io);
-	loop_timer_free(&u->timer);
-	fd_close(&u->fd);
-	buf_free(&u->said);
-	free(u);
+	loop_io_free(&s->io);
+	loop_timer_free(&s->timer);
+	fd_close(&s->fd);
+	buf_free(&s->said);
+	free(s);
 }
 
 int
-upgrade_begin(struct master *m, struct err *err)
+successor_begin(struct master *m, struct err *err)
 {
-	struct upgrade *u;
+	struct successor *s;
 	struct err reason;
 	int fds[2];
 
@@ -286,92 +281,123 @@ upgrade_begin(struct master *m, struct err *err)
 	if (file_check_program(m->options.program, &reason) == -1)
 		return err_set(
 		    err, "the program is not executed: %s", reason.text);
-	u = calloc(1, sizeof(*u));
-	if (u == NULL)
+	s = calloc(1, sizeof(*s));
+	if (s == NULL)
 		return err_set(err, "out of memory");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == -1) {
-		free(u);
+		free(s);
 		return err_errno(err, "cannot make a pair of sockets");
 	}
-	u->master = m;
-	u->fd = fds[0];
-	u->kill_at_ms = clock_mono_ms() +
+	s->master = m;
+	s->fd = fds[0];
+	s->kill_at_ms = clock_mono_ms() +
 			2 * m->current->cfg.master.start_timeout_ms + GRACE_MS;
-	buf_init(&u->said, SAID_MAX_BYTES);
-	u->io = loop_io_create(m->loop, u->fd, LOOP_READ, on_message, u);
-	u->timer = loop_timer_create(m->loop, on_news_time, u);
-	if (u->io == NULL || u->timer == NULL)
+	buf_init(&s->said, SAID_MAX_BYTES);
+	s->io = loop_io_create(m->loop, s->fd, LOOP_READ, on_message, s);
+	s->timer = loop_timer_create(m->loop, on_news_time, s);
+	if (s->io == NULL || s->timer == NULL)
 		(void)err_set(err, "out of memory");
 	else
-		(void)spawn_successor(u, fds[1], err);
+		(void)spawn_successor(s, fds[1], err);
 	fd_close(&fds[1]);
-	if (u->pid == 0) {
-		upgrade_free(u);
+	if (s->pid == 0) {
+		successor_free(s);
 		return -1;
 	}
-	m->upgrade = u;
+	m->successor = s;
 	log_info("upgrading: %s runs as process %ld", m->options.program,
-	    (long)u->pid);
+	    (long)s->pid);
 	return 0;
 }
 
-void
-upgrade_reopen_log(const struct master *m)
-{
-	/* Our child until we reaped it: there is nothing to fail. */
-	if (m->upgrade != NULL && m->upgrade->pid != 0)
-		(void)kill(m->upgrade->pid, SIGUSR1);
-}
-
 bool
-upgrade_on_end(struct master *m, pid_t pid, int wait_status)
+successor_reaped(struct successor *s, pid_t pid, int wait_status)
 {
-	struct upgrade *u = m->upgrade;
-	struct err how;
-
-	if (u == NULL || pid != u->pid)
+	if (s == NULL || pid != s->pid)
 		return false;
-	while (hear(u) == 1)
+	while (hear(s) == 1)
 		;
-	u->pid = 0;
-	if (u->took_over)
-		return true;
-	place_describe_status(wait_status, &how);
-	if (u->said.len == 0)
-		(void)buf_printf(&u->said, "%s %s before it was ready",
-		    m->options.program, how.text);
-	m->upgrade = NULL;
-	master_upgrade_failed(m, buf_slice(&u->said));
-	upgrade_free(u);
+	s->pid = 0;
+	place_describe_status(wait_status, &s->end);
 	return true;
 }
 
-int64_t
-upgrade_deadline(const struct master *m, int64_t now_ms)
+/* Without the name of the program in front. */
+static void
+find_reasons(const struct successor *s, struct finding *finding)
 {
-	struct upgrade *u = m->upgrade;
+	struct slice name = SLICE_LITERAL("cassatad: ");
+	struct slice text = buf_slice(&s->said), line;
+	struct err reason;
 
-	if (u == NULL || u->kill_at_ms > now_ms)
-		return u == NULL ? INT64_MAX : u->kill_at_ms;
-	u->kill_at_ms = INT64_MAX;
-	(void)buf_append_string(&u->said, "killed: it was not ready in time");
-	/* Our child until we reaped it: there is nothing to fail. */
-	(void)kill(u->pid, SIGKILL);
-	return INT64_MAX;
+	while (finding_next_reason(&text, &line)) {
+		if (line.len > name.len &&
+		    memcmp(line.p, name.p, name.len) == 0)
+			line = slice_of(line.p + name.len, line.len - name.len);
+		(void)err_set(&reason, "%.*s", (int)line.len, line.p);
+		finding_fail(finding, CAUSE_NO_SUCCESSOR, reason.text);
+	}
+	if (finding->cause == CAUSE_NO_SUCCESSOR)
+		return;
+	(void)err_set(&reason, "%s %s before it was ready",
+	    s->master->options.program, s->end.text);
+	finding_fail(finding, CAUSE_NO_SUCCESSOR, reason.text);
 }
 
 void
-upgrade_end(struct master *m)
+successor_look(struct successor *s, int64_t now_ms, struct finding *finding)
 {
-	struct upgrade *u = m->upgrade;
-
-	if (u == NULL)
+	if (s == NULL || s->took_over)
 		return;
-	m->upgrade = NULL;
-	if (u->took_over)
-		tell_news(u);
-	else if (u->pid != 0)
+	if (s->pid == 0) {
+		find_reasons(s, finding);
+		return;
+	}
+	if (s->is_ready)
+		hand_over(s);
+	if (s->took_over) {
+		finding->cause = CAUSE_REPLACED;
+	} else if (s->kill_at_ms <= now_ms) {
+		s->kill_at_ms = INT64_MAX;
+		(void)buf_append_string(
+		    &s->said, "\nkilled: it was not ready in time");
+		/* Our child until we reaped it: there is nothing to fail. */
+		(void)kill(s->pid, SIGKILL);
+	}
+}
+
+int64_t
+successor_deadline(const struct successor *s)
+{
+	return s == NULL ? INT64_MAX : s->kill_at_ms;
+}
+
+pid_t
+successor_pid(const struct successor *s)
+{
+	return s->pid;
+}
+
+void
+successor_reopen_log(const struct successor *s)
+{
+	/* Our child until we reaped it: there is nothing to fail. */
+	if (s != NULL && s->pid != 0)
+		(void)kill(s->pid, SIGUSR1);
+}
+
+void
+successor_end(struct successor **successor)
+{
+	struct successor *s = *successor;
+
+	if (s == NULL)
+		return;
+	*successor = NULL;
+	if (s->took_over)
+		tell_news(s);
+	else if (s->pid != 0)
 		/* Its children see it go, and drain. */
-		(void)kill(u->pid, SIGKILL);
-	upgrade_free(u);
+		(void)kill(s->pid, SIGKILL);
+	successor_free(s);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "master/change.h"
+#include "master/reload.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -7,10 +7,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "master/control.h"
-#include "master/daemonize.h"
-#include "master/follow.h"
-#include "master/notify.h"
 #include "proc/sandbox.h"
 #include "proc/state_dir.h"
 
@@ -35,8 +31,6 @@ use_log(const struct master *m, const struct config_log *cfg, struct err *err)
 	return log_open(log_destination(m, cfg), cfg->level,
 	    (size_t)cfg->max_line_bytes, err);
 }
-
-/* ---- changes of generation ---- */
 
 static bool
 is_same(const char *a, const char *b)
@@ -120,7 +114,7 @@ choose_listener(struct master *m, struct generation *gen, struct err *err)
 
 /* Takes back what the start of a generation changed in the master. */
 static void
-abandon(struct master *m, struct generation *gen)
+undo_begin(struct master *m, struct generation *gen)
 {
 	struct err err;
 
@@ -132,7 +126,7 @@ abandon(struct master *m, struct generation *gen)
 }
 
 int
-change_begin(struct master *m, struct config *cfg, struct err *err)
+reload_begin(struct master *m, struct config *cfg, struct err *err)
 {
 	struct generation *gen =
 	    generation_create(++m->n_generations, cfg, m->options.source.roles);
@@ -149,7 +143,7 @@ change_begin(struct master *m, struct config *cfg, struct err *err)
 	    state_dir_guard(&gen->cfg, NULL, err) == -1 ||
 	    use_log(m, &gen->cfg.log, err) == -1 ||
 	    choose_listener(m, gen, err) == -1) {
-		abandon(m, gen);
+		undo_begin(m, gen);
 		generation_free(gen);
 		return -1;
 	}
@@ -159,43 +153,47 @@ change_begin(struct master *m, struct config *cfg, struct err *err)
 	return 0;
 }
 
-void
-change_end(struct master *m, const struct config_errors *errors)
+/* The defaults in its place would be another daemon with other events. */
+static bool
+has_lost_file(const struct master *m, const struct config *cfg)
 {
-	for (size_t i = 0; errors != NULL && i < errors->len; i++)
-		log_errorx("reload: %s", errors->list[i].text);
-	if (errors == NULL)
-		log_info("reloaded");
-	else
-		log_warnx("not reloaded: the old configuration stays");
-	notify_ready();
-	control_change_ended(m->control, errors);
+	return m->current->cfg.file != NULL && cfg->file == NULL;
 }
 
 void
-change_refused(struct master *m, const char *reason)
+reload_again(struct master *m, struct finding *finding)
 {
+	struct config cfg;
+	struct config_errors errors = {0};
 	struct err err;
-	struct config_errors errors = {.len = 1, .list = &err};
 
-	(void)err_set(&err, "%s", reason);
-	change_end(m, &errors);
+	if (config_load(&m->options.source, &cfg, &errors) == -1) {
+		for (size_t i = 0; i < errors.len; i++)
+			finding_fail(
+			    finding, CAUSE_FAILED, errors.list[i].text);
+		finding->cause = CAUSE_FAILED;
+		config_free(&cfg);
+	} else if (has_lost_file(m, &cfg)) {
+		config_free(&cfg);
+		(void)err_set(
+		    &err, "%s is no longer there", m->current->cfg.file);
+		finding_fail(finding, CAUSE_FAILED, err.text);
+	} else if (reload_begin(m, &cfg, &err) == -1) {
+		finding_fail(finding, CAUSE_FAILED, err.text);
+	}
+	config_errors_free(&errors);
 }
 
 void
-change_failed(struct master *m, const char *reason)
+reload_abandon(struct master *m)
 {
 	struct generation *gen = m->next;
 
+	if (gen == NULL)
+		return;
 	m->next = NULL;
-	abandon(m, gen);
+	undo_begin(m, gen);
 	generation_drain(gen);
-	if (m->current != NULL) {
-		change_refused(m, reason);
-	} else {
-		(void)err_set(&m->failure, "%s", reason);
-		master_leave(m);
-	}
 }
 
 static void
@@ -234,7 +232,7 @@ warn_of_rights(const struct config_master *cfg)
 }
 
 void
-change_done(struct master *m)
+reload_commit(struct master *m)
 {
 	struct generation *old = m->current;
 
@@ -245,14 +243,6 @@ change_done(struct master *m)
 	if (old == NULL) {
 		warn_of_rights(&m->current->cfg.master);
 		warn_of_kernel(&m->current->cfg.master);
-		log_info("ready");
-		if (m->options.handover != NULL) {
-			follow_ready(m);
-			return;
-		}
-		notify_ready();
-		if (m->options.ready_fd != -1)
-			daemonize_ready(&m->options.ready_fd);
 		return;
 	}
 	/* The old children close their own copies when they drain. */
@@ -260,5 +250,4 @@ change_done(struct master *m)
 		listener_free(&old->listener);
 	old->listener = NULL;
 	generation_drain(old);
-	change_end(m, NULL);
 }

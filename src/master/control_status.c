@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: ISC */
+#include "master/control_status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include "board/metrics.h"
+#include "proc/sandbox.h"
+
+/* Takes value over. False when memory is short; value may be NULL then. */
+static bool
+put(struct json_object *object, const char *key, struct json_object *value)
+{
+	if (value == NULL)
+		return false;
+	if (json_object_object_add(object, key, value) == 0)
+		return true;
+	json_object_put(value);
+	return false;
+}
+
+/* null unless known. */
+static bool
+put_number(
+    struct json_object *object, const char *key, bool known, int64_t value)
+{
+	if (known)
+		return put(object, key, json_object_new_int64(value));
+	return json_object_object_add(object, key, NULL) == 0;
+}
+
+static bool
+append(struct json_object *array, struct json_object *value)
+{
+	if (value == NULL)
+		return false;
+	if (json_object_array_add(array, value) == 0)
+		return true;
+	json_object_put(value);
+	return false;
+}
+
+static struct json_object *
+listening_json(const struct listener *listener)
+{
+	struct json_object *array = json_object_new_array();
+	bool ok = array != NULL;
+	char name[256];
+
+	for (size_t i = 0; ok && listener != NULL && i < listener->n; i++) {
+		if (listener_name(listener->fds[i], name, sizeof(name)) == 0)
+			ok = append(array, json_object_new_string(name));
+	}
+	if (!ok) {
+		json_object_put(array);
+		return NULL;
+	}
+	return array;
+}
+
+static const char *
+place_state(const struct place *place)
+{
+	static const char *const names[] = {
+	    [CHILD_STARTING] = "starting",
+	    [CHILD_READY] = "ready",
+	    [CHILD_DRAINING] = "draining",
+	    [CHILD_FAILED] = "failed",
+	};
+
+	/* Empty for now: it will start. */
+	if (place->pid == 0 && place->state != CHILD_FAILED)
+		return names[CHILD_STARTING];
+	return names[place->state];
+}
+
+static struct json_object *
+child_json(const struct master *m, const struct generation *gen,
+    const struct place *place)
+{
+	const struct scoreboard_place *slot =
+	    scoreboard_place(&m->sb, place->pid == 0 ? 0 : place->slot);
+	bool alive = place->pid != 0;
+	struct json_object *o = json_object_new_object();
+	char trouble[SCOREBOARD_TROUBLE_BYTES] = "";
+
+	if (o == NULL)
+		return NULL;
+	if (alive)
+		scoreboard_trouble(&m->sb, place->slot, trouble);
+	if (!put(o, "role", json_object_new_string(place_name(place))) ||
+	    !put(o, "number", json_object_new_int64(place->number)) ||
+	    !put_number(o, "pid", alive, place->pid) ||
+	    !put(o, "state", json_object_new_string(place_state(place))) ||
+	    !put(o, "generation", json_object_new_int64(gen->number)) ||
+	    !put_number(
+		o, "started", alive, atomic_load(&slot->started_ms) / 1000) ||
+	    (trouble[0] != '\0' &&
+		!put(o, "trouble", json_object_new_string(trouble)))) {
+		json_object_put(o);
+		return NULL;
+	}
+	return o;
+}
+
+/* An empty place that nobody will fill is of no interest, unless it failed. */
+static bool
+is_shown(const struct place *place)
+{
+	return place->pid != 0 || place->start_at_ms != INT64_MAX ||
+	       place->state == CHILD_FAILED;
+}
+
+static struct json_object *
+children_json(const struct master *m)
+{
+	struct json_object *array = json_object_new_array();
+	const struct generation *gen;
+	bool ok = array != NULL;
+
+	TAILQ_FOREACH(gen, &m->generations, entry) {
+		for (size_t i = 0; ok && i < gen->n_places; i++) {
+			if (is_shown(&gen->places[i]))
+				ok = append(
+				    array, child_json(m, gen, &gen->places[i]));
+		}
+	}
+	if (!ok) {
+		json_object_put(array);
+		return NULL;
+	}
+	return array;
+}
+
+static struct json_object *
+metric_json(const struct scoreboard *sb, enum metric metric)
+{
+	int64_t value = metrics_sum(sb, metric);
+
+	return metric_is_seconds(metric)
+		   ? json_object_new_double((double)value / 1000)
+		   : json_object_new_int64(value);
+}
+
+static struct json_object *
+metrics_json(const struct scoreboard *sb)
+{
+	static const char *const names[] = {
+#define METRIC_NAME(id, type, metric, labels, help) metric labels,
+	    METRICS(METRIC_NAME)
+#undef METRIC_NAME
+	};
+	struct json_object *o = json_object_new_object();
+	bool ok = o != NULL;
+
+	for (unsigned i = 0; ok && i < METRIC_COUNT; i++)
+		ok = !metric_is_there(sb, (enum metric)i) ||
+		     put(o, names[i], metric_json(sb, (enum metric)i));
+	if (!ok) {
+		json_object_put(o);
+		return NULL;
+	}
+	return o;
+}
+
+/* "on", "off", or what this kernel lacks for it. */
+static struct json_object *
+sandbox_json(const struct config_master *cfg)
+{
+	struct err lacks;
+
+	if (!cfg->sandbox)
+		return json_object_new_string("off");
+	return json_object_new_string(
+	    sandbox_lacks(&lacks) ? lacks.text : "on");
+}
+
+static bool
+fill_status(struct json_object *o, const struct master *m)
+{
+	/* There is one as long as the loop runs. */
+	const struct generation *gen =
+	    m->current != NULL ? m->current : TAILQ_FIRST(&m->generations);
+	const char *file = gen->cfg.file;
+
+	if (!put(o, "version", json_object_new_string(CASSATA_VERSION)) ||
+	    !put(o, "pid", json_object_new_int64(getpid())) ||
+	    !put(o, "state", json_object_new_string(phase_state(m->phase))) ||
+	    !put(o, "started", json_object_new_int64(m->started_ms / 1000)))
+		return false;
+	if (file == NULL ? json_object_object_add(o, "config", NULL) == -1
+			 : !put(o, "config", json_object_new_string(file)))
+		return false;
+	return put(o, "listening", listening_json(gen->listener)) &&
+	       put(o, "datastore",
+		   json_object_new_string(gen->cfg.datastore.place.shown)) &&
+	       put(o, "sandbox", sandbox_json(&gen->cfg.master)) &&
+	       put(o, "children", children_json(m)) &&
+	       put(o, "metrics", metrics_json(&m->sb));
+}
+
+void
+control_status_write(const struct master *m, struct buf *answer)
+{
+	struct json_object *o = json_object_new_object();
+	const char *text = NULL;
+
+	if (o != NULL && fill_status(o, m))
+		text = json_object_to_json_string_ext(
+		    o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	if (text == NULL || buf_printf(answer, "%s\n", text) == -1) {
+		buf_reset(answer);
+		(void)buf_append_string(answer, "error: out of memory\n");
+	}
+	json_object_put(o);
+}
