@@ -21,6 +21,13 @@ struct clock_reading {
 
 struct clock_reading clock_read(void);
 
+/* Of two waits, INT64_MAX for ever. */
+static inline int64_t
+clock_sooner_ms(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 /*
  * Replace the sources, for tests of code that asks the time. NULL restores the
  * system's clock.

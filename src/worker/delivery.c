@@ -19,8 +19,7 @@ enum {
 };
 
 struct delivery *
-delivery_create(struct store_claim *claim, const struct delivery_policy *policy,
-    void (*ended)(void *arg, struct delivery *delivery), void *arg)
+delivery_create(struct store_claim *claim, const struct delivery_policy *policy)
 {
 	struct delivery *d = calloc(1, sizeof(*d));
 
@@ -28,8 +27,6 @@ delivery_create(struct store_claim *claim, const struct delivery_policy *policy,
 		return NULL;
 	d->claim = claim;
 	d->policy = policy;
-	d->ended = ended;
-	d->arg = arg;
 	d->result.row_id = claim->row_id;
 	d->result.attempt = claim->attempt;
 	buf_init(&d->response, policy->response_bytes_kept);
@@ -108,9 +105,8 @@ is_connection_auth(struct slice line)
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
 		size_t len = strlen(schemes[i]);
 
-		if (value.len >= len &&
-		    slice_ieq(slice_of(value.p, len),
-			slice_of(schemes[i], len)))
+		if (value.len >= len && slice_ieq(slice_of(value.p, len),
+					    slice_of(schemes[i], len)))
 			return true;
 	}
 	return false;
@@ -245,8 +241,8 @@ on_body(void *arg, int status, struct slice bytes)
 static void
 release_for_want(struct delivery *d, int64_t wait_ms)
 {
-	delivery_release(d, clock_wall_ms() + *d->policy->clock_offset_ms +
-				wait_ms);
+	delivery_release(
+	    d, clock_wall_ms() + *d->policy->clock_offset_ms + wait_ms);
 	d->wants = true;
 }
 
@@ -279,7 +275,7 @@ on_end(void *arg, const struct transport_end *end)
 			end->code == CURLE_OK, permanent, end->status),
 		    end->retry_after_ms);
 	}
-	d->ended(d->arg, d);
+	d->policy->ended(d->policy->arg, d);
 }
 
 static bool
@@ -287,7 +283,7 @@ may_send(void *arg)
 {
 	const struct delivery *d = arg;
 
-	return d->policy->may_send(d->arg, d);
+	return d->policy->may_send(d->policy->arg, d);
 }
 
 static bool
@@ -295,7 +291,7 @@ may_connect(void *arg, const char *ip)
 {
 	struct delivery *d = arg;
 
-	return d->policy->may_connect(d->arg, d, slice_from_string(ip));
+	return d->policy->may_connect(d->policy->arg, d, slice_from_string(ip));
 }
 
 /* A copy with a NUL, in memory of the line: the method comes first. */
@@ -343,7 +339,7 @@ delivery_start(struct delivery *d)
 	if (d->transfer == NULL) {
 		set_error(d, "out of memory");
 		release_for_want(d, OUR_FAULT_WAIT_MS);
-		d->ended(d->arg, d);
+		d->policy->ended(d->policy->arg, d);
 	}
 }
 
@@ -357,7 +353,7 @@ delivery_interrupt(struct delivery *d)
 	/* Also of the last attempt: the destination has not refused it. */
 	d->result.kind = RESULT_RETRY;
 	d->result.due_ms = d->result.at_ms;
-	d->ended(d->arg, d);
+	d->policy->ended(d->policy->arg, d);
 }
 
 void

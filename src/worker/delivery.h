@@ -39,11 +39,9 @@ struct delivery {
 	char error[256];
 	bool wants; /* released for want of descriptors, memory…: see error */
 	struct store_result result;
-	TAILQ_ENTRY(delivery) entry;  /* all that a worker holds */
-	STAILQ_ENTRY(delivery) queue; /* of results */
+	TAILQ_ENTRY(delivery) entry;   /* all that a worker holds */
+	STAILQ_ENTRY(delivery) queue;  /* of results */
 	TAILQ_ENTRY(delivery) waiting; /* for its share */
-	void (*ended)(void *arg, struct delivery *delivery);
-	void *arg;
 	const struct delivery_policy *policy;
 };
 
@@ -54,21 +52,20 @@ struct delivery_policy {
 	size_t max_response_bytes;
 	size_t response_bytes_kept;
 	const int64_t *clock_offset_ms; /* database's clock minus ours */
-	/* Whether the event is still ours, with the arg of its delivery: asked
-	 * when its connection stands. If not it is released. */
+	void *arg;                      /* of the calls: */
+	/* The attempt is over and its result complete. */
+	void (*ended)(void *arg, struct delivery *delivery);
+	/* Whether the event is still ours: asked when its connection stands.
+	 * If not it is released. */
 	bool (*may_send)(void *arg, const struct delivery *delivery);
 	/* Whether it may be connected to that address; else it is released. */
 	bool (*may_connect)(
 	    void *arg, struct delivery *delivery, struct slice ip);
 };
 
-/*
- * Takes the claim over. ended(arg, delivery) is called when the attempt is over
- * and the result is complete. NULL when memory is short (claim untouched).
- */
-struct delivery *delivery_create(struct store_claim *claim,
-    const struct delivery_policy *policy,
-    void (*ended)(void *arg, struct delivery *delivery), void *arg);
+/* Takes the claim over. NULL when memory is short (claim untouched). */
+struct delivery *delivery_create(
+    struct store_claim *claim, const struct delivery_policy *policy);
 
 /* A row that is ours in the datastore but unknown here: released at once. */
 struct delivery *delivery_create_stray(int64_t row_id);

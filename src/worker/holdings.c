@@ -15,7 +15,7 @@ holdings_init(struct holdings *h)
 }
 
 static void
-forget(struct holdings *h, struct delivery *d)
+leave_memory(struct holdings *h, struct delivery *d)
 {
 	check(h->n > 0);
 	h->n--;
@@ -38,7 +38,7 @@ holdings_fini(struct holdings *h)
 
 	check(h->n_on_wire == 0);
 	while ((d = TAILQ_FIRST(&h->all)) != NULL)
-		forget(h, d);
+		leave_memory(h, d);
 	heap_fini(&h->ready);
 	free(h->ids);
 	h->ids = NULL;
@@ -186,7 +186,7 @@ holdings_written(struct holdings *h, struct delivery *d)
 {
 	check(h->n_writing > 0);
 	h->n_writing--;
-	forget(h, d);
+	leave_memory(h, d);
 }
 
 /* ---- looking ---- */

@@ -3,327 +3,63 @@
 
 #include <errno.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "proc/child.h"
+#include "worker/claims.h"
+#include "worker/dispatch.h"
+#include "worker/leases.h"
+#include "worker/purge.h"
+#include "worker/transport.h"
 
 enum {
 	STORE_RETRY_MS = 500,
 	TIMER_MAX_MS = 3600000,
-	WANT_INTERVAL_MS = 1000,
 	RECEIVED_SLACK_BYTES = 64 * 1024,
-	SHED_INTERVAL_MS = 250,
 };
 
-int64_t
-worker_now_ms(const struct worker *w)
-{
-	return dbclock_now_ms(&w->clock, clock_wall_ms());
-}
-
-/* ---- what is in memory ---- */
-
-static void
-release(struct worker *w, struct delivery *d, int64_t due_ms)
-{
-	holdings_release(&w->holdings, d, due_ms, clock_mono_ms());
-}
-
-static bool
-has_slot(const struct worker *w)
-{
-	return w->holdings.n_on_wire < (size_t)w->cfg->max_deliveries;
-}
-
-/* Since it was due, or was accepted: what was due long before that is not late.
- */
-static int64_t
-late_by_ms(const struct worker *w, const struct store_claim *claim)
-{
-	int64_t made_ms = event_row_made_ms(claim->row_id);
-	int64_t since_ms = claim->due_ms > made_ms ? claim->due_ms : made_ms;
-	int64_t now_ms = worker_now_ms(w);
-
-	return now_ms > since_ms ? now_ms - since_ms : 0;
-}
-
-static void
-start(struct worker *w, struct delivery *d)
-{
-	int64_t late_ms = late_by_ms(w, d->claim);
-
-	metric_add(w->child->score, METRIC_LATENESS_MS, late_ms);
-	holdings_sent(&w->holdings);
-	metric_set(w->child->score, METRIC_DELIVERIES_IN_FLIGHT,
-	    (int64_t)w->holdings.n_on_wire);
-	d->wire = wire_enter(&w->wire, d->claim->row_id);
-	/* Whatever ends us meanwhile: it was this. */
-	if (w->child->alone)
-		atomic_store(&w->child->score->note, d->claim->row_id);
-	delivery_start(d);
-}
-
-bool
-worker_holds(const struct worker *w, const struct delivery *d)
-{
-	return w->child->alone || (w->shards >> d->claim->shard & 1) != 0;
-}
-
-/* Beyond the end of our lease, until it is renewed, others may have it. */
-bool
-worker_may_send(void *arg, const struct delivery *d)
-{
-	const struct worker *w = arg;
-
-	return d->epoch == w->epoch && shards_open(w) && !shards_leapt(w);
-}
-
-/* Whether it is to be begun here at all. */
-static bool
-stays(void *arg, struct delivery *d)
-{
-	const struct worker *w = arg;
-
-	return !w->child->draining && worker_holds(w, d) &&
-	       d->epoch == w->epoch;
-}
-
-static void
-count_outcome(const struct worker *w, const struct delivery *d)
-{
-	static const enum metric metrics[] = {
-	    [RESULT_COMPLETED] = METRIC_DELIVERED,
-	    [RESULT_FAILED] = METRIC_GIVEN_UP,
-	    [RESULT_RETRY] = METRIC_RETRIED,
-	};
-
-	if (d->result.kind != RESULT_RELEASED)
-		metric_add(w->child->score, metrics[d->result.kind], 1);
-}
-
-/* Of the many that may fail together, one a second. */
-static void
-tell_want(struct worker *w, const struct delivery *d)
-{
-	int64_t mono_ms = clock_mono_ms();
-
-	metric_add(w->child->score, METRIC_EVENTS_POSTPONED, 1);
-	if (mono_ms < w->told_want_ms + WANT_INTERVAL_MS)
-		return;
-	w->told_want_ms = mono_ms;
-	log_warnx("events wait for what is short here: %s", d->error);
-}
-
-/* ---- shares ---- */
-
-static void
-defer(
-    struct worker *w, struct delivery *d, struct share *share, int64_t mono_ms)
-{
-	metric_add(w->child->score, METRIC_EVENTS_DEFERRED, 1);
-	release(w, d, worker_now_ms(w) + share_defer_ms(share, mono_ms));
-}
-
-/* Starts it, unless its application or its host has enough. */
-static void
-admit(struct worker *w, struct delivery *d, int64_t mono_ms)
-{
-	struct share *full = NULL;
-
-	if (!share_has_room(d->app))
-		full = d->app;
-	else if (!share_has_room(d->host))
-		full = d->host;
-	if (full == NULL) {
-		share_take(d->app, mono_ms);
-		share_take(d->host, mono_ms);
-		start(w, d);
-	} else if (share_wait(full, d, mono_ms)) {
-		holdings_queued(&w->holdings, d);
-	} else {
-		defer(w, d, full, mono_ms);
-	}
-}
-
-/* Those that wait for it, as far as it and the slots have room. */
-static void
-serve(struct worker *w, struct share *share, int64_t mono_ms)
-{
-	struct delivery *d;
-
-	while (has_slot(w) && (d = share_next(share)) != NULL) {
-		holdings_unqueued(&w->holdings);
-		if (stays(w, d) && worker_may_send(w, d)) {
-			admit(w, d, mono_ms);
-			continue;
-		}
-		release(w, d, 0);
-	}
-	w->unserved |= !has_slot(w);
-}
-
-static void
-visit(void *arg, struct share *share)
-{
-	struct worker *w = arg;
-	int64_t mono_ms = clock_mono_ms();
-	struct delivery *d;
-
-	serve(w, share, mono_ms);
-	while ((d = share_shed(share, mono_ms)) != NULL) {
-		holdings_unqueued(&w->holdings);
-		defer(w, d, share, mono_ms);
-	}
-}
-
-/* Queues that nobody's end serves, or that have become too long. */
-static void
-look_after_queues(struct worker *w, int64_t mono_ms)
-{
-	if (w->holdings.n_queued == 0 || (!w->unserved && mono_ms < w->shed_ms))
-		return;
-	w->unserved = false;
-	w->shed_ms = mono_ms + SHED_INTERVAL_MS;
-	shares_visit(&w->apps, visit, w);
-	shares_visit(&w->hosts, visit, w);
-}
-
-void
-worker_ended(void *arg, struct delivery *d)
-{
-	struct worker *w = arg;
-	int64_t mono_ms = clock_mono_ms();
-	int64_t elapsed_ms = mono_ms - d->started_ms;
-
-	wire_leave(&w->wire, d->wire);
-	holdings_returned(&w->holdings);
-	metric_set(w->child->score, METRIC_DELIVERIES_IN_FLIGHT,
-	    (int64_t)w->holdings.n_on_wire);
-	if (w->child->alone)
-		atomic_store(&w->child->score->note, 0);
-	if (d->result.kind == RESULT_RELEASED && d->busy != NULL) {
-		metric_add(w->child->score, METRIC_EVENTS_DEFERRED, 1);
-		d->result.due_ms =
-		    worker_now_ms(w) + share_defer_ms(d->busy, mono_ms);
-	}
-	count_outcome(w, d);
-	if (d->wants)
-		tell_want(w, d);
-	holdings_finish(&w->holdings, d, mono_ms);
-	share_give(d->app, elapsed_ms, mono_ms);
-	share_give(d->host, elapsed_ms, mono_ms);
-	share_give(d->address, elapsed_ms, mono_ms);
-	if (w->holdings.n_queued > 0) {
-		serve(w, d->host, mono_ms);
-		serve(w, d->app, mono_ms);
-	}
-}
-
-/* One in the way of IPv6 is the same address. */
-static struct slice
-plain_ip(struct slice ip)
-{
-	static const char prefix[] = "::ffff:";
-	size_t n = sizeof(prefix) - 1;
-
-	if (ip.len > n && memcmp(ip.p, prefix, n) == 0 &&
-	    memchr(ip.p, '.', ip.len) != NULL)
-		return slice_of(ip.p + n, ip.len - n);
-	return ip;
-}
-
-static bool
-may_connect(void *arg, struct delivery *d, struct slice ip)
-{
-	struct worker *w = arg;
-	struct share *address = share_get(&w->addresses, plain_ip(ip));
-	int64_t mono_ms = clock_mono_ms();
-
-	if (address == d->address) {
-		share_put(&address);
-		return true;
-	}
-	if (!share_has_room(address)) {
-		share_put(&d->busy);
-		d->busy = address;
-		return false;
-	}
-	/* The one that was tried before it. */
-	share_give(d->address, mono_ms - d->started_ms, mono_ms);
-	share_put(&d->address);
-	share_take(address, mono_ms);
-	d->address = address;
-	return true;
-}
-
-static void
-begin(struct worker *w, struct delivery *d, int64_t mono_ms)
-{
-	const struct event *ev = &d->claim->event;
-
-	d->app = share_get(&w->apps, ev->app);
-	d->host = share_get(&w->hosts, share_host_of(ev->url));
-	admit(w, d, mono_ms);
-}
-
 /*
- * Starts what is due, as far as slots reach. Beyond the end of our lease others
- * may have the events: then nothing starts until it is renewed.
+ * A worker child. One that is alone (child->alone) takes no shards, but one
+ * event at a time of those that may have been the end of a worker, and has
+ * nothing else on the wire: what ends it is that event.
+ *
+ * Here its parts meet: what the answer of the datastore to one of them brought
+ * is handed to the next. One call is under way at a time, so that what we hold
+ * and what the datastore knows of us can be compared.
  */
+struct worker {
+	struct child *child;
+	struct loop_io *wake_io;
+	struct loop_timer *timer, *drain_timer;
+	struct store_thread *store;
+	struct transport *transport;
+	struct delivery_policy policy;
+	struct dbclock clock;
+	struct leases leases;
+	struct claims claims;
+	struct purge purge;
+	struct holdings holdings;
+	struct dispatch dispatch;
+	bool busy;              /* a call is under way */
+	int64_t store_retry_ms; /* monotonic: none before, after a failure */
+	int64_t drain_until_ms; /* monotonic */
+};
+
+#define worker_of(job, part)                                                   \
+	((struct worker *)((char *)(job)-offsetof(struct worker, part.job)))
+
+/* ---- calls of the datastore ---- */
+
 static void
-dispatch(struct worker *w, int64_t mono_ms)
-{
-	while (has_slot(w) && shards_open(w) &&
-	       holdings_next_due_ms(&w->holdings) <= worker_now_ms(w))
-		begin(w, holdings_take_ready(&w->holdings), mono_ms);
-}
-
-static bool
-stays_queued(void *arg, struct delivery *d)
-{
-	struct worker *w = arg;
-
-	if (stays(w, d))
-		return true;
-	holdings_unqueued(&w->holdings);
-	release(w, d, 0);
-	return false;
-}
-
-static void
-unqueue(void *arg, struct share *share)
-{
-	share_unqueue(share, stays_queued, arg);
-}
-
-void
-worker_release_unbegun(struct worker *w)
-{
-	struct delivery_queue all = STAILQ_HEAD_INITIALIZER(all);
-	struct delivery *d;
-
-	if (w->holdings.n_queued > 0) {
-		shares_visit(&w->apps, unqueue, w);
-		shares_visit(&w->hosts, unqueue, w);
-	}
-	holdings_take_all_ready(&w->holdings, &all);
-	while ((d = STAILQ_FIRST(&all)) != NULL) {
-		STAILQ_REMOVE_HEAD(&all, queue);
-		if (!stays(w, d) || holdings_put_ready(&w->holdings, d) == -1)
-			release(w, d, 0);
-	}
-}
-
-/* ---- jobs of the datastore ---- */
-
-void
-worker_submit(struct worker *w, struct store_job *job)
+ask_datastore(struct worker *w, struct store_job *job)
 {
 	struct scoreboard_slot *score = w->child->score;
 	int64_t mono_ms = clock_mono_ms();
 
+	check(!w->busy);
 	atomic_store(&score->tried_ms, mono_ms);
 	if (atomic_load(&score->asking_ms) == 0)
 		atomic_store(&score->asking_ms, mono_ms);
@@ -331,103 +67,174 @@ worker_submit(struct worker *w, struct store_job *job)
 	store_thread_submit(w->store, job);
 }
 
-bool
-worker_store_failed(struct worker *w)
+/*
+ * Whether a call went well. If not the next one waits, and compares what we
+ * hold with what the datastore knows before anything else.
+ */
+static bool
+went_well(struct worker *w, enum store_status status)
 {
 	int64_t mono_ms = clock_mono_ms();
 
-	if (w->status == STORE_OK) {
+	check(w->busy);
+	w->busy = false;
+	if (status == STORE_OK) {
 		atomic_store(&w->child->score->asking_ms, 0);
-		return false;
+		return true;
 	}
 	atomic_store(&w->child->score->tried_ms, mono_ms);
 	metric_add(w->child->score, METRIC_STORE_FAILURES, 1);
 	w->store_retry_ms = mono_ms + STORE_RETRY_MS;
-	/* A commit whose answer was lost may have claimed events. */
-	w->in_doubt = true;
-	w->lease_due_ms = mono_ms;
-	return true;
+	leases_failed(&w->leases);
+	return false;
+}
+
+/* They are given back; without memory the next look finds them again. */
+static void
+take_strays(struct worker *w, const struct lease_change *change)
+{
+	for (size_t i = 0; i < change->n_strays; i++) {
+		struct delivery *d = delivery_create_stray(change->strays[i]);
+
+		if (d == NULL) {
+			leases_doubt(&w->leases);
+			return;
+		}
+		holdings_hold_stray(
+		    &w->holdings, d, w->leases.epoch, clock_mono_ms());
+	}
+}
+
+static void
+leased(struct store_job *job)
+{
+	struct worker *w = worker_of(job, leases);
+	struct lease_change change;
+
+	if (!went_well(w, w->leases.status))
+		return;
+	change = leases_done(&w->leases);
+	if (change.lapsed || change.lost != 0)
+		dispatch_release_unbegun(&w->dispatch);
+	take_strays(w, &change);
+	if (change.left)
+		loop_stop(w->child->loop);
+}
+
+static void
+claimed(struct store_job *job)
+{
+	struct worker *w = worker_of(job, claims);
+	struct claims_change change;
+
+	(void)went_well(w, w->claims.status);
+	change = claims_done(&w->claims, clock_mono_ms());
+	if (change.in_doubt)
+		leases_doubt(&w->leases);
+	if (change.lost)
+		leases_hurry(&w->leases);
+	if (change.idle)
+		child_leave(w->child);
 }
 
 static void
 purged(struct store_job *job)
 {
-	struct worker *w =
-	    (struct worker *)((char *)job - offsetof(struct worker, purge.job));
+	struct worker *w = worker_of(job, purge);
 
-	w->busy = false;
-	w->status = w->purge.status;
-	if (worker_store_failed(w))
-		return;
-	metric_add(w->child->score, METRIC_EVENTS_PURGED,
-	    (int64_t)purge_done(&w->purge, clock_mono_ms()));
+	if (went_well(w, w->purge.status))
+		metric_add(w->child->score, METRIC_EVENTS_PURGED,
+		    (int64_t)purge_done(&w->purge, clock_mono_ms()));
+}
+
+/* ---- what is next, and when ---- */
+
+/* Who leaves has nothing left to do but to give the leases back. */
+static int64_t
+lease_in_ms(struct worker *w, int64_t mono_ms)
+{
+	if (w->child->draining && w->holdings.n == 0)
+		return 0;
+	return leases_wait_ms(&w->leases, mono_ms);
+}
+
+static struct store_job *
+next_lease(struct worker *w, int64_t mono_ms)
+{
+	const int64_t *known;
+	size_t n_known;
+
+	(void)mono_ms;
+	return holdings_ids(&w->holdings, &known, &n_known) == -1
+		   ? NULL
+		   : leases_submit(&w->leases, known, n_known);
 }
 
 static int64_t
-purge_in_ms(const struct worker *w, int64_t mono_ms)
+claim_in_ms(struct worker *w, int64_t mono_ms)
+{
+	return claims_wait_ms(&w->claims, mono_ms);
+}
+
+static struct store_job *
+next_claim(struct worker *w, int64_t mono_ms)
+{
+	return claims_submit(&w->claims, mono_ms);
+}
+
+static int64_t
+purge_in_ms(struct worker *w, int64_t mono_ms)
 {
 	return w->child->draining
 		   ? INT64_MAX
-		   : purge_wait_ms(&w->purge, w->shards, mono_ms);
+		   : purge_wait_ms(&w->purge, w->leases.shards, mono_ms);
 }
 
-/* Nothing left to do but to give the leases back. */
-static bool
-may_leave(const struct worker *w)
+static struct store_job *
+next_purge(struct worker *w, int64_t mono_ms)
 {
-	return w->child->draining && w->holdings.n == 0;
+	(void)mono_ms;
+	return purge_submit(&w->purge, w->leases.shards,
+	    dbclock_now_ms(&w->clock, clock_wall_ms()));
 }
 
-static void
-submit_next(struct worker *w, int64_t mono_ms)
-{
-	if (w->busy || mono_ms < w->store_retry_ms)
-		return;
-	if (shards_due(w, mono_ms) || may_leave(w))
-		shards_submit(w);
-	else if (turn_wait_ms(w, mono_ms) == 0)
-		turn_submit(w);
-	else if (purge_in_ms(w, mono_ms) == 0)
-		worker_submit(
-		    w, purge_submit(&w->purge, w->shards, worker_now_ms(w)));
-}
+/* What the datastore is asked for, the first that is due before the others: in
+ * how many milliseconds, and with which call (NULL when memory is short). */
+static const struct {
+	int64_t (*in_ms)(struct worker *w, int64_t mono_ms);
+	struct store_job *(*next)(struct worker *w, int64_t mono_ms);
+} parts[] = {
+    {lease_in_ms, next_lease},
+    {claim_in_ms, next_claim},
+    {purge_in_ms, next_purge},
+};
 
-/* ---- the clock: one place that knows when to look again ---- */
-
+/* Asks for the first that is due. Returns when to look again. */
 static int64_t
-min_ms(int64_t a, int64_t b)
+ask_next(struct worker *w, int64_t mono_ms)
 {
-	return a < b ? a : b;
-}
-
-static int64_t
-next_job_ms(const struct worker *w, int64_t mono_ms)
-{
-	int64_t wait_ms = w->lease_due_ms - mono_ms;
+	int64_t wait_ms = INT64_MAX;
 
 	if (w->busy)
 		return INT64_MAX;
 	if (mono_ms < w->store_retry_ms)
 		return w->store_retry_ms - mono_ms;
-	wait_ms = min_ms(wait_ms, turn_wait_ms(w, mono_ms));
-	return min_ms(wait_ms, purge_in_ms(w, mono_ms));
-}
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		int64_t in_ms = parts[i].in_ms(w, mono_ms);
+		struct store_job *job;
 
-static int64_t
-next_shed_ms(const struct worker *w, int64_t mono_ms)
-{
-	return w->holdings.n_queued == 0 ? INT64_MAX : w->shed_ms - mono_ms;
-}
-
-static int64_t
-next_start_ms(const struct worker *w)
-{
-	int64_t due_ms = holdings_next_due_ms(&w->holdings);
-
-	/* A full house or a lapsed lease is not mended by waiting. */
-	if (due_ms == INT64_MAX || !shards_open(w) || !has_slot(w))
-		return INT64_MAX;
-	return due_ms - worker_now_ms(w);
+		if (in_ms > 0) {
+			wait_ms = clock_sooner_ms(wait_ms, in_ms);
+			continue;
+		}
+		job = parts[i].next(w, mono_ms);
+		if (job != NULL) {
+			ask_datastore(w, job);
+			return INT64_MAX;
+		}
+		wait_ms = clock_sooner_ms(wait_ms, STORE_RETRY_MS);
+	}
+	return wait_ms;
 }
 
 static void
@@ -435,18 +242,12 @@ tick(void *arg)
 {
 	struct worker *w = arg;
 	int64_t mono_ms = clock_mono_ms();
+	int64_t wait_ms;
 
-	shards_check_clock(w);
-	if (w->child->draining)
-		worker_release_unbegun(w);
-	else {
-		look_after_queues(w, mono_ms);
-		dispatch(w, mono_ms);
-	}
-	submit_next(w, mono_ms);
-	loop_timer_set(
-	    w->timer, min_ms(min_ms(TIMER_MAX_MS, next_shed_ms(w, mono_ms)),
-			  min_ms(next_job_ms(w, mono_ms), next_start_ms(w))));
+	leases_check_clock(&w->leases);
+	wait_ms = dispatch_run(&w->dispatch, mono_ms);
+	wait_ms = clock_sooner_ms(wait_ms, ask_next(w, mono_ms));
+	loop_timer_set(w->timer, clock_sooner_ms(wait_ms, TIMER_MAX_MS));
 }
 
 static void
@@ -483,7 +284,7 @@ on_drain_deadline(void *arg)
 		 * waits for us. */
 		if (w->busy)
 			_exit(EXIT_CHILD_OK);
-		loop_stop(w->loop);
+		loop_stop(w->child->loop);
 		return;
 	}
 	/* One that ends may take others out of the list. */
@@ -504,33 +305,26 @@ drain(void *arg)
 	int64_t timeout_ms = w->child->cfg->master.shutdown_timeout_ms;
 	int64_t mono_ms = clock_mono_ms();
 
-	w->lease_due_ms = mono_ms;
+	claims_drain(&w->claims);
+	leases_hurry(&w->leases);
 	w->drain_until_ms = mono_ms + timeout_ms * 7 / 8;
 	loop_timer_set(w->drain_timer, timeout_ms * 3 / 4);
 }
 
 /* ---- birth and death ---- */
 
-/* The most that one may have of so many. */
-static unsigned
-share_of(const struct worker *w, int n)
-{
-	unsigned share = (unsigned)n * w->cfg->max_share_percent / 100;
-
-	return share == 0 ? 1 : share;
-}
-
 static int
 open_parts(struct worker *w, struct err *err)
 {
-	const struct config_worker *cfg = w->cfg;
+	const struct config_worker *cfg = &w->child->cfg->worker;
+	struct loop *loop = w->child->loop;
 	struct transport_config transport = {
 	    .max_transfers = cfg->max_deliveries,
 	    .connect_timeout_ms = cfg->connect_timeout_ms,
 	    .timeout_ms = cfg->delivery_timeout_ms,
 	    .ca_file = cfg->ca_file,
 	    .max_lookups = (size_t)cfg->max_lookups,
-	    .lookup_share = share_of(w, cfg->max_lookups),
+	    .lookup_share = dispatch_share_of(cfg, cfg->max_lookups),
 	    .max_header_bytes = (size_t)cfg->max_response_header_bytes,
 	    /* Chunks of one byte have six, and records of TLS some, too. */
 	    .max_received_bytes = (uint64_t)cfg->max_response_header_bytes +
@@ -544,80 +338,58 @@ open_parts(struct worker *w, struct err *err)
 	struct store_params params;
 	struct store *store;
 
-	w->timer = loop_timer_create(w->loop, on_timer, w);
-	w->drain_timer = loop_timer_create(w->loop, on_drain_deadline, w);
-	w->wake_io = loop_io_create(w->loop,
+	w->timer = loop_timer_create(loop, on_timer, w);
+	w->drain_timer = loop_timer_create(loop, on_drain_deadline, w);
+	w->wake_io = loop_io_create(loop,
 	    w->child->sb->wake_fds[w->child->slot][0], LOOP_READ, on_wake, w);
-	if (w->timer == NULL || w->drain_timer == NULL || w->wake_io == NULL ||
-	    turn_init(w) == -1)
+	if (w->timer == NULL || w->drain_timer == NULL || w->wake_io == NULL)
 		return err_set(err, "out of memory");
-	w->transport = transport_create(w->loop, &transport, err);
+	w->transport = transport_create(loop, &transport, err);
 	if (w->transport == NULL)
 		return -1;
 	child_store_params(w->child, &params);
 	if (store_open(&params, &store, err) == -1)
 		return -1;
-	w->store = store_thread_create(store, w->loop, err);
+	w->store = store_thread_create(store, loop, err);
 	return w->store == NULL ? -1 : 0;
 }
 
-static unsigned
-least(unsigned a, unsigned b)
+static struct delivery_policy
+policy_of(struct worker *w)
 {
-	return a < b ? a : b;
-}
+	const struct config_worker *cfg = &w->child->cfg->worker;
 
-/* 0 for no cap of their own: that of every share. */
-static unsigned
-cap_of(int own, unsigned share)
-{
-	return own == 0 ? share : least((unsigned)own, share);
-}
-
-static void
-init_shares(struct worker *w)
-{
-	const struct config_worker *cfg = w->cfg;
-	unsigned share = share_of(w, cfg->max_deliveries);
-
-	shares_init(&w->apps, share, (unsigned)cfg->max_deliveries, false);
-	shares_init(&w->hosts, cap_of(cfg->max_deliveries_per_host, share),
-	    (unsigned)cfg->max_queued_per_host, true);
-	shares_init(&w->addresses,
-	    cap_of(cfg->max_deliveries_per_address, share), 0, false);
-}
-
-static int
-worker_init(struct worker *w, struct child *child, struct err *err)
-{
-	const struct config_worker *cfg = &child->cfg->worker;
-
-	*w = (struct worker){
-	    .child = child,
-	    .cfg = cfg,
-	};
-	holdings_init(&w->holdings);
-	init_shares(w);
-	if (child_init(child, drain, w, err) == -1)
-		return -1;
-	w->loop = child->loop;
-	wire_init(&w->wire, child->score);
-	shards_init(w);
-	w->owner =
-	    atomic_load(&scoreboard_place(child->sb, child->slot)->owner);
-	if (open_parts(w, err) == -1)
-		return -1;
-	w->policy = (struct delivery_policy){
+	return (struct delivery_policy){
 	    .transport = w->transport,
 	    .retry = &cfg->retry,
 	    .max_response_bytes = (size_t)cfg->max_response_bytes,
 	    .response_bytes_kept = (size_t)cfg->response_bytes_kept,
 	    .clock_offset_ms = &w->clock.offset_ms,
-	    .may_send = worker_may_send,
-	    .may_connect = may_connect,
+	    .arg = &w->dispatch,
+	    .ended = dispatch_ended,
+	    .may_send = dispatch_may_send,
+	    .may_connect = dispatch_may_connect,
 	};
-	purge_init(&w->purge, cfg->retention_ms, clock_mono_ms(), purged);
-	loop_before_sleep(w->loop, tick, w);
+}
+
+static int
+worker_init(struct worker *w, struct child *child, struct err *err)
+{
+	*w = (struct worker){.child = child};
+	if (child_init(child, drain, w, err) == -1)
+		return -1;
+	holdings_init(&w->holdings);
+	leases_init(&w->leases, child, &w->clock, leased);
+	dispatch_init(&w->dispatch, child, &w->holdings, &w->leases, &w->clock);
+	purge_init(&w->purge, child->cfg->worker.retention_ms, clock_mono_ms(),
+	    purged);
+	if (claims_init(&w->claims, child, &w->holdings, &w->leases, &w->clock,
+		&w->policy, claimed) == -1)
+		return err_set(err, "out of memory");
+	if (open_parts(w, err) == -1)
+		return -1;
+	w->policy = policy_of(w);
+	loop_before_sleep(child->loop, tick, w);
 	return 0;
 }
 
@@ -634,8 +406,8 @@ worker_fini(struct worker *w)
 	}
 	holdings_fini(&w->holdings);
 	transport_free(&w->transport);
-	shards_fini(w);
-	turn_fini(w);
+	leases_fini(&w->leases);
+	claims_fini(&w->claims);
 	loop_io_free(&w->wake_io);
 	loop_timer_free(&w->timer);
 	loop_timer_free(&w->drain_timer);
@@ -654,7 +426,7 @@ worker_main(struct child *child)
 		return EXIT_CHILD_FAILED;
 	}
 	child_ready(child);
-	status = loop_run(w.loop);
+	status = loop_run(child->loop);
 	if (status == -1)
 		log_errorx("the event loop failed");
 	worker_fini(&w);

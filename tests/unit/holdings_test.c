@@ -35,7 +35,7 @@ make(int64_t row_id, int64_t due_ms)
 	ck_assert_ptr_nonnull(claim);
 	*claim = (struct store_claim){
 	    .row_id = row_id, .attempt = 2, .due_ms = due_ms, .bytes = BYTES};
-	d = delivery_create(claim, &policy, NULL, NULL);
+	d = delivery_create(claim, &policy);
 	ck_assert_ptr_nonnull(d);
 	return d;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "worker/batch.h"
+#include "worker/claim_size.h"
 
 #include <stdlib.h>
 
@@ -30,13 +30,13 @@ static const struct want_row want_rows[] = {
 START_TEST(test_want)
 {
 	const struct want_row *row = &want_rows[_i];
-	struct batch batch;
+	struct claim_size cs;
 
-	batch_init(&batch, 5, 500);
-	batch.size = row->size;
-	batch.backlog = row->backlog;
+	claim_size_init(&cs, 5, 500);
+	cs.size = row->size;
+	cs.backlog = row->backlog;
 	ck_assert_uint_eq(
-	    batch_want(&batch, row->held, row->capacity, row->waiting),
+	    claim_size_want(&cs, row->held, row->capacity, row->waiting),
 	    row->want);
 }
 END_TEST
@@ -45,18 +45,18 @@ START_TEST(test_grows_and_shrinks)
 {
 	static const size_t sizes[] = {5, 10, 20, 40, 80, 160, 320, 500, 500};
 	static const size_t halves[] = {250, 125, 62, 31, 15, 7, 5, 5};
-	struct batch batch;
+	struct claim_size cs;
 
-	batch_init(&batch, 5, 500);
+	claim_size_init(&cs, 5, 500);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		ck_assert_uint_eq(batch.size, sizes[i]);
-		batch_claimed(&batch, batch.size, true);
-		ck_assert(batch.backlog);
+		ck_assert_uint_eq(cs.size, sizes[i]);
+		claim_size_claimed(&cs, cs.size, true);
+		ck_assert(cs.backlog);
 	}
 	for (size_t i = 0; i < sizeof(halves) / sizeof(halves[0]); i++) {
-		batch_claimed(&batch, 0, false);
-		ck_assert(!batch.backlog);
-		ck_assert_uint_eq(batch.size, halves[i]);
+		claim_size_claimed(&cs, 0, false);
+		ck_assert(!cs.backlog);
+		ck_assert_uint_eq(cs.size, halves[i]);
 	}
 }
 END_TEST
@@ -64,50 +64,50 @@ END_TEST
 /* What comes at one rate is taken by one claim each time. */
 START_TEST(test_stays_at_a_rate)
 {
-	struct batch batch;
+	struct claim_size cs;
 
-	batch_init(&batch, 5, 500);
-	batch.size = 40;
-	batch_claimed(&batch, 20, false);
-	ck_assert_uint_eq(batch.size, 40);
-	batch_claimed(&batch, 40, false);
-	ck_assert_uint_eq(batch.size, 40);
-	batch_claimed(&batch, 19, false);
-	ck_assert_uint_eq(batch.size, 20);
+	claim_size_init(&cs, 5, 500);
+	cs.size = 40;
+	claim_size_claimed(&cs, 20, false);
+	ck_assert_uint_eq(cs.size, 40);
+	claim_size_claimed(&cs, 40, false);
+	ck_assert_uint_eq(cs.size, 40);
+	claim_size_claimed(&cs, 19, false);
+	ck_assert_uint_eq(cs.size, 20);
 }
 END_TEST
 
 START_TEST(test_min_equals_max)
 {
-	struct batch batch;
+	struct claim_size cs;
 
-	batch_init(&batch, 1, 1);
-	batch_claimed(&batch, 1, true);
-	ck_assert_uint_eq(batch.size, 1);
-	batch_claimed(&batch, 0, false);
-	ck_assert_uint_eq(batch.size, 1);
-	ck_assert_uint_eq(batch_want(&batch, 0, 2, 1), 1);
+	claim_size_init(&cs, 1, 1);
+	claim_size_claimed(&cs, 1, true);
+	ck_assert_uint_eq(cs.size, 1);
+	claim_size_claimed(&cs, 0, false);
+	ck_assert_uint_eq(cs.size, 1);
+	ck_assert_uint_eq(claim_size_want(&cs, 0, 2, 1), 1);
 }
 END_TEST
 
 /* Events so large that memory holds few: no more are asked for than fit. */
 START_TEST(test_cut)
 {
-	struct batch batch;
+	struct claim_size cs;
 
-	batch_init(&batch, 5, 500);
-	batch_claimed(&batch, 5, true);
-	batch_cut(&batch, 3);
-	ck_assert_uint_eq(batch_want(&batch, 3, 512, 0), 3);
-	batch_claimed(&batch, 3, true);
-	ck_assert_uint_eq(batch.size, 6);
+	claim_size_init(&cs, 5, 500);
+	claim_size_claimed(&cs, 5, true);
+	claim_size_cut(&cs, 3);
+	ck_assert_uint_eq(claim_size_want(&cs, 3, 512, 0), 3);
+	claim_size_claimed(&cs, 3, true);
+	ck_assert_uint_eq(cs.size, 6);
 }
 END_TEST
 
 int
 main(void)
 {
-	Suite *suite = suite_create("batch");
+	Suite *suite = suite_create("claim_size");
 	TCase *tc = tcase_create("core");
 	SRunner *sr;
 	int failures;

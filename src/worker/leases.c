@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: ISC */
+#include "worker/leases.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+	SHORT_RENEW_MS = 1000,
+	AWAY_SLACK_MS = 2000,
+	LOOK_GAP_MS = 50, /* between looks since others changed something */
+	SWEEP_MS = 60000,
+};
+
+/* On the datastore's thread. */
+static void
+lease_run(struct store *store, struct store_job *job)
+{
+	struct leases *l =
+	    (struct leases *)((char *)job - offsetof(struct leases, job));
+
+	l->status = store_lease(store, &l->request, &l->reply, &l->err);
+}
+
+static int64_t
+lease_ms(const struct leases *l)
+{
+	return l->child->cfg->worker.lease_ms;
+}
+
+/* What a call of the datastore takes at most. */
+static int64_t
+call_ms(const struct child *child)
+{
+	const struct config_datastore *store = &child->cfg->datastore;
+
+	return store->connect_timeout_ms + store->timeout_ms;
+}
+
+void
+leases_init(struct leases *l, const struct child *child, struct dbclock *clock,
+    void (*done)(struct store_job *job))
+{
+	struct clock_reading now = clock_read();
+
+	*l = (struct leases){
+	    .child = child,
+	    .clock = clock,
+	    .owner =
+		atomic_load(&scoreboard_place(child->sb, child->slot)->owner),
+	    .until_ms = INT64_MIN,
+	    .job = {.run = lease_run, .done = done},
+	};
+	dbclock_init(clock, lease_ms(l), call_ms(child), &now);
+}
+
+/* Tells the services of this host for which shards to wake us. */
+static void
+publish(const struct leases *l, uint64_t shards)
+{
+	atomic_store(&l->child->score->shards, shards);
+	metric_set(
+	    l->child->score, METRIC_SHARDS_HELD, __builtin_popcountll(shards));
+}
+
+void
+leases_fini(struct leases *l)
+{
+	publish(l, 0);
+	free(l->dead_wire);
+	l->dead_wire = NULL;
+}
+
+/* ---- what is held ---- */
+
+bool
+leases_hold(const struct leases *l, unsigned shard)
+{
+	check(shard < EVENT_SHARDS);
+	return l->child->alone || (l->shards >> shard & 1) != 0;
+}
+
+/* Beyond the end of our lease, until it is renewed, others may have them. */
+bool
+leases_are_open(const struct leases *l)
+{
+	return !l->lapsed && clock_mono_ms() < l->until_ms &&
+	       dbclock_is_sure(l->clock);
+}
+
+bool
+leases_let_send(const struct leases *l, uint64_t epoch)
+{
+	struct clock_reading now = clock_read();
+
+	return epoch == l->epoch && leases_are_open(l) &&
+	       !dbclock_leapt(l->clock, &now);
+}
+
+void
+leases_check_clock(struct leases *l)
+{
+	struct clock_reading now = clock_read();
+
+	if (dbclock_check_step(l->clock, &now))
+		l->due_ms = now.mono_ms;
+}
+
+/* ---- what is known of others ---- */
+
+/* Makes room for n more rows; false when memory is short. */
+static bool
+grow_dead_wire(struct leases *l, size_t n)
+{
+	int64_t *wire;
+
+	if (l->cap_dead_wire - l->n_dead_wire >= n)
+		return true;
+	wire = reallocarray(l->dead_wire, l->n_dead_wire + n, sizeof(*wire));
+	if (wire == NULL)
+		return false;
+	l->dead_wire = wire;
+	l->cap_dead_wire = l->n_dead_wire + n;
+	return true;
+}
+
+/* false when the master has put another there meanwhile. Without memory the
+ * rows are not known. */
+static bool
+read_death(struct leases *l, const struct scoreboard_death *death,
+    struct store_death *copy)
+{
+	int n_wire = atomic_load(&death->n_wire);
+
+	copy->culprit = atomic_load(&death->culprit);
+	copy->wire_known = n_wire >= 0 && n_wire <= SCOREBOARD_WIRE &&
+			   grow_dead_wire(l, (size_t)n_wire);
+	copy->n_wire = copy->wire_known ? (size_t)n_wire : 0;
+	for (size_t i = 0; i < copy->n_wire; i++)
+		l->dead_wire[l->n_dead_wire + i] = atomic_load(&death->wire[i]);
+	if (atomic_load(&death->owner) != copy->owner)
+		return false;
+	l->n_dead_wire += copy->n_wire;
+	return true;
+}
+
+static size_t
+list_dead(struct leases *l)
+{
+	const struct scoreboard_master *master = &l->child->sb->shared->master;
+	uint64_t n_dead = atomic_load(&master->n_dead);
+	const int64_t *wire;
+	size_t n = 0;
+
+	if (n_dead > SCOREBOARD_DEAD)
+		n_dead = SCOREBOARD_DEAD;
+	l->n_dead_wire = 0;
+	for (uint64_t i = 0; i < n_dead; i++) {
+		struct store_death *death = &l->dead[n];
+
+		*death = (struct store_death){
+		    .owner = atomic_load(&master->dead[i].owner)};
+		/* Whatever another master has told: we live. */
+		if (death->owner != 0 && death->owner != l->owner &&
+		    read_death(l, &master->dead[i], death))
+			n++;
+	}
+	/* Only now they stay where they are. */
+	wire = l->dead_wire;
+	for (size_t i = 0; i < n; i++) {
+		l->dead[i].wire = wire;
+		wire += l->dead[i].n_wire;
+	}
+	return n;
+}
+
+/* Whether a time of another's slot is one at all, and not in the future. */
+static bool
+is_past(int64_t ms, int64_t mono_ms)
+{
+	return ms > 0 && ms <= mono_ms;
+}
+
+/*
+ * Workers of this host that could not renew in time and still try to. One that
+ * is stopped tries no more.
+ */
+static size_t
+list_away(struct leases *l, int64_t mono_ms)
+{
+	const struct scoreboard *sb = l->child->sb;
+	int64_t patience_ms = call_ms(l->child) + AWAY_SLACK_MS;
+	size_t n = 0;
+
+	for (int i = 0;
+	     (i = scoreboard_next_used(sb, i)) < SCOREBOARD_WORKER_SLOTS; i++) {
+		const struct scoreboard_slot *slot = scoreboard_slot(sb, i);
+		uint64_t owner = atomic_load(&scoreboard_place(sb, i)->owner);
+		int64_t asking_ms = atomic_load(&slot->asking_ms);
+		int64_t tried_ms = atomic_load(&slot->tried_ms);
+
+		if (i != l->child->slot && owner != 0 &&
+		    is_past(asking_ms, mono_ms) && is_past(tried_ms, mono_ms) &&
+		    mono_ms - asking_ms >= lease_ms(l) / 3 &&
+		    mono_ms - tried_ms < patience_ms)
+			l->away[n++] = owner;
+	}
+	return n;
+}
+
+/* One that was started in an outage knows from the others when that began. */
+static void
+inherit_clock(struct leases *l)
+{
+	int64_t mono_ms, offset_ms;
+
+	if (dbclock_is_known(l->clock))
+		return;
+	scoreboard_last_turn(l->child->sb, &mono_ms, &offset_ms);
+	if (mono_ms != 0)
+		dbclock_inherit(l->clock, mono_ms + offset_ms, mono_ms);
+}
+
+/* ---- calls ---- */
+
+void
+leases_hurry(struct leases *l)
+{
+	l->due_ms = clock_mono_ms();
+}
+
+void
+leases_doubt(struct leases *l)
+{
+	l->in_doubt = true;
+	leases_hurry(l);
+}
+
+int64_t
+leases_wait_ms(struct leases *l, int64_t mono_ms)
+{
+	uint64_t membership = scoreboard_membership(l->child->sb);
+	int64_t look_ms = l->sent_ms + LOOK_GAP_MS;
+
+	if (membership != l->membership) {
+		l->membership = membership;
+		/* One that never stops to tell of changes keeps nobody busy. */
+		if (look_ms < l->due_ms)
+			l->due_ms = look_ms;
+	}
+	return l->due_ms > mono_ms ? l->due_ms - mono_ms : 0;
+}
+
+struct store_job *
+leases_submit(struct leases *l, const int64_t *known, size_t n_known)
+{
+	struct clock_reading now = clock_read();
+
+	if (now.mono_ms >= l->sweep_ms && !l->child->draining) {
+		l->in_doubt = true;
+		l->sweep_ms = now.mono_ms + SWEEP_MS;
+	}
+	inherit_clock(l);
+	l->request = (struct lease_request){
+	    .owner = l->owner,
+	    .lease_ms = lease_ms(l),
+	    .leaving = l->child->draining,
+	    .alone = l->child->alone,
+	    .in_doubt = l->in_doubt,
+	    .dead = l->dead,
+	    .n_dead = list_dead(l),
+	    .away = l->away,
+	    .n_away = list_away(l, now.mono_ms),
+	    .max_attempts = l->child->cfg->worker.retry.max_retries + 1,
+	    .expected_now_ms = dbclock_ask(l->clock, &now),
+	    .known = known,
+	    .n_known = n_known,
+	};
+	l->sent_ms = now.mono_ms;
+	return &l->job;
+}
+
+void
+leases_failed(struct leases *l)
+{
+	/* Also one that failed may have seen that. */
+	l->lapsed = l->lapsed || l->reply.lapsed;
+	leases_doubt(l);
+}
+
+static void
+note_clock(struct leases *l)
+{
+	struct scoreboard_slot *score = l->child->score;
+	struct clock_reading now = clock_read();
+	struct dbclock_news news = dbclock_answered(
+	    l->clock, &now, l->reply.now_ms, l->reply.clock_offset_ms);
+
+	if (news.step_ms != 0)
+		log_warnx("the datastore's clock was stepped by %lld ms",
+		    (long long)news.step_ms);
+	if (news.is_base) {
+		atomic_store(
+		    &score->turn_offset_ms, l->reply.now_ms - now.mono_ms);
+		atomic_store(&score->turn_mono_ms, now.mono_ms);
+	}
+	if (news.spoilt)
+		l->due_ms = now.mono_ms;
+	if (news.is_skewed)
+		log_warnx("the datastore's clock is %lld ms ahead of ours",
+		    (long long)l->clock->offset_ms);
+}
+
+/* Who has less than its share looks often: others may set some free. */
+static int64_t
+renew_ms(const struct leases *l)
+{
+	unsigned n_living = l->reply.n_living == 0 ? 1 : l->reply.n_living;
+	unsigned n_held = (unsigned)__builtin_popcountll(l->shards);
+	int64_t third_ms = lease_ms(l) / 3;
+
+	return !l->child->alone && n_held < EVENT_SHARDS / n_living &&
+		       third_ms > SHORT_RENEW_MS
+		   ? SHORT_RENEW_MS
+		   : third_ms;
+}
+
+/*
+ * Were our shards another's for a while, though they are ours again? Then what
+ * we had claimed there was put back, and has been delivered or deleted since.
+ * Our clock knows what a datastore whose clock was stepped does not.
+ */
+static bool
+note_lapse(struct leases *l)
+{
+	bool first = l->until_ms == INT64_MIN;
+
+	if (!l->lapsed && !l->reply.lapsed && l->sent_ms < l->until_ms)
+		return false;
+	l->lapsed = l->reply.lapsed = false;
+	l->epoch++;
+	if (!first)
+		log_warnx("the lease had ended: gives back what was not begun");
+	return true;
+}
+
+/* Tells the others of this host what concerns them. */
+static void
+tell_host(const struct leases *l, const struct lease_change *change, bool first)
+{
+	const struct lease_reply *reply = &l->reply;
+	struct scoreboard_slot *score = l->child->score;
+	int n_taken = __builtin_popcountll(change->lost & ~reply->dropped);
+
+	publish(l, l->shards);
+	atomic_store(&score->sees_quarantine, reply->quarantined);
+	if (n_taken > 0)
+		log_warnx("lost the lease of %d shards", n_taken);
+	if (reply->buried && reply->n_interrupted > 0)
+		scoreboard_look_again(l->child->sb);
+	if (change->gained != 0 || reply->n_interrupted > 0)
+		atomic_store(&score->wake_at_ms, 0);
+	if (reply->n_interrupted > 0) {
+		metric_add(score, METRIC_EVENTS_INTERRUPTED,
+		    (int64_t)reply->n_interrupted);
+		log_warnx("put %zu events back whose worker was lost",
+		    reply->n_interrupted);
+	}
+	if (reply->n_strays > 0)
+		log_info("put %zu events back whose claim was in doubt",
+		    reply->n_strays);
+	/* Others may now find theirs: our arrival, or shards set free. */
+	if (first || change->lost != 0)
+		scoreboard_membership_changed(l->child->sb);
+}
+
+struct lease_change
+leases_done(struct leases *l)
+{
+	const struct lease_reply *reply = &l->reply;
+	bool first = l->until_ms == INT64_MIN;
+	struct lease_change change = {
+	    .gained = reply->shards & ~l->shards,
+	    .lost = l->shards & ~reply->shards,
+	    .n_strays = reply->n_strays,
+	    .strays = reply->strays,
+	    .left = l->request.leaving && !l->request.in_doubt &&
+		    l->request.n_known == 0,
+	};
+
+	check(l->status == STORE_OK && reply->n_strays <= STORE_STRAYS_MAX);
+	l->shards = reply->shards;
+	change.lapsed = note_lapse(l);
+	l->until_ms = l->sent_ms + lease_ms(l);
+	l->due_ms = l->sent_ms + renew_ms(l);
+	note_clock(l);
+	l->in_doubt = reply->n_strays == STORE_STRAYS_MAX;
+	if (l->in_doubt)
+		leases_hurry(l);
+	tell_host(l, &change, first);
+	return change;
+}

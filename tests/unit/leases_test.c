@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: ISC */
+#include "worker/leases.h"
+
+#include "worker_parts.h"
+
+#define ALL UINT64_MAX
+
+static struct leases leases;
+static struct dbclock db;
+
+static void
+begin(void)
+{
+	parts_begin();
+	leases_init(&leases, &parts_child, &db, parts_done);
+}
+
+static void
+end(void)
+{
+	leases_fini(&leases);
+	ck_assert_uint_eq(parts_child.score->shards, 0);
+	parts_end();
+}
+
+/* The answer, with the datastore's clock in step with ours. */
+static struct lease_change
+answer(struct lease_reply reply)
+{
+	reply.now_ms = parts_wall();
+	if (reply.n_living == 0)
+		reply.n_living = 1;
+	leases.reply = reply;
+	leases.status = STORE_OK;
+	return leases_done(&leases);
+}
+
+static void
+ask(void)
+{
+	ck_assert_ptr_eq(leases_submit(&leases, NULL, 0), &leases.job);
+}
+
+static struct lease_change
+lease(uint64_t shards)
+{
+	ask();
+	return answer((struct lease_reply){.shards = shards});
+}
+
+static void
+pass(int64_t ms)
+{
+	parts_now_ms += ms;
+}
+
+static int64_t
+wait_ms(void)
+{
+	return leases_wait_ms(&leases, parts_now_ms);
+}
+
+START_TEST(test_first)
+{
+	struct lease_change change;
+
+	ck_assert_int_eq(wait_ms(), 0);
+	ck_assert(!leases_are_open(&leases));
+	ask();
+	ck_assert_uint_eq(leases.request.owner, leases.owner);
+	ck_assert_uint_ne(leases.owner, 0);
+	ck_assert_int_eq(leases.request.lease_ms, PARTS_LEASE);
+	ck_assert_uint_eq(leases.request.max_attempts, 4);
+	ck_assert_int_eq(leases.request.expected_now_ms, 0);
+	change = answer((struct lease_reply){.shards = 6});
+	ck_assert_uint_eq(change.gained, 6);
+	ck_assert_uint_eq(change.lost, 0);
+	ck_assert(!change.left);
+	ck_assert(leases_are_open(&leases));
+	ck_assert(leases_hold(&leases, 1) && leases_hold(&leases, 2));
+	ck_assert(!leases_hold(&leases, 0) && !leases_hold(&leases, 63));
+	ck_assert_uint_eq(parts_child.score->shards, 6);
+	/* Services wake us for any event of these. */
+	ck_assert_int_eq(parts_child.score->wake_at_ms, 0);
+}
+END_TEST
+
+START_TEST(test_lost)
+{
+	struct lease_change change;
+
+	(void)lease(7);
+	pass(10000);
+	change = lease(12);
+	ck_assert_uint_eq(change.gained, 8);
+	ck_assert_uint_eq(change.lost, 3);
+	ck_assert(!change.lapsed);
+	ck_assert(!leases_hold(&leases, 0));
+}
+END_TEST
+
+struct renew_row {
+	uint64_t shards;
+	unsigned n_living;
+	bool alone;
+	int64_t wait;
+};
+
+static const struct renew_row renew_rows[] = {
+    {ALL, 1, false, PARTS_LEASE / 3},
+    {UINT32_MAX, 2, false, PARTS_LEASE / 3},
+    /* less than the share: others may set some free */
+    {UINT32_MAX, 1, false, 1000},
+    {1, 2, false, 1000},
+    {0, 1, true, PARTS_LEASE / 3},
+};
+
+START_TEST(test_renew)
+{
+	const struct renew_row *row = &renew_rows[_i];
+
+	parts_child.alone = row->alone;
+	ask();
+	pass(500);
+	(void)answer((struct lease_reply){
+	    .shards = row->shards, .n_living = row->n_living});
+	/* From when it was asked. */
+	ck_assert_int_eq(wait_ms(), row->wait - 500);
+	pass(row->wait);
+	ck_assert_int_eq(wait_ms(), 0);
+}
+END_TEST
+
+/* A change is looked at soon, but not sooner than after a pause. */
+START_TEST(test_membership)
+{
+	(void)lease(ALL);
+	ck_assert_int_eq(wait_ms(), PARTS_LEASE / 3);
+	/* As the master. */
+	scoreboard_membership_changed(&parts_sb);
+	parts_sb.self = 0;
+	ck_assert_int_le(wait_ms(), 50);
+	pass(51);
+	ck_assert_int_eq(wait_ms(), 0);
+}
+END_TEST
+
+/* Beyond its end nothing starts, and what was claimed before it is lost. */
+START_TEST(test_lapse)
+{
+	uint64_t epoch;
+	struct lease_change change;
+
+	change = lease(ALL);
+	epoch = leases.epoch;
+	ck_assert(leases_let_send(&leases, epoch));
+	pass(PARTS_LEASE - 1);
+	ck_assert(leases_are_open(&leases));
+	pass(1);
+	ck_assert(!leases_are_open(&leases));
+	ck_assert(!leases_let_send(&leases, epoch));
+	change = lease(ALL);
+	ck_assert(change.lapsed);
+	ck_assert_uint_eq(change.gained | change.lost, 0);
+	ck_assert(leases_are_open(&leases));
+	ck_assert(!leases_let_send(&leases, epoch));
+	ck_assert(leases_let_send(&leases, leases.epoch));
+	/* Asked in time: no lapse, however long the answer takes. */
+	pass(PARTS_LEASE - 1);
+	ask();
+	pass(5);
+	change = answer((struct lease_reply){.shards = ALL});
+	ck_assert(!change.lapsed);
+}
+END_TEST
+
+/* The datastore knows of it, also when the call failed afterwards. */
+START_TEST(test_lapse_seen_by_the_datastore)
+{
+	struct lease_change change = lease(ALL);
+	uint64_t epoch = leases.epoch;
+
+	pass(1000);
+	ask();
+	leases.reply.lapsed = true;
+	leases.status = STORE_UNAVAILABLE;
+	leases_failed(&leases);
+	ck_assert(!leases_are_open(&leases));
+	change = lease(ALL);
+	ck_assert(change.lapsed);
+	ck_assert_uint_eq(leases.epoch, epoch + 1);
+	/* Once. */
+	leases_failed(&leases);
+	ck_assert(leases_are_open(&leases));
+	change = lease(ALL);
+	ck_assert(!change.lapsed);
+}
+END_TEST
+
+/* A commit whose answer was lost may have claimed events. */
+START_TEST(test_doubt)
+{
+	struct lease_change change;
+
+	(void)lease(ALL);
+	ask(); /* the first sweep is over */
+	(void)answer((struct lease_reply){.shards = ALL});
+	ask();
+	ck_assert(!leases.request.in_doubt);
+	(void)answer((struct lease_reply){.shards = ALL});
+	leases_failed(&leases);
+	ck_assert_int_eq(wait_ms(), 0);
+	ask();
+	ck_assert(leases.request.in_doubt);
+	change = answer((struct lease_reply){
+	    .shards = ALL, .n_strays = 2, .strays = {8, 9}});
+	ck_assert_uint_eq(change.n_strays, 2);
+	ck_assert_int_eq(change.strays[1], 9);
+	ck_assert(!leases.in_doubt);
+	/* As many as there is room for: there may be more. */
+	leases_doubt(&leases);
+	ask();
+	change = answer(
+	    (struct lease_reply){.shards = ALL, .n_strays = STORE_STRAYS_MAX});
+	ck_assert(leases.in_doubt);
+	ck_assert_int_eq(wait_ms(), 0);
+}
+END_TEST
+
+START_TEST(test_sweep)
+{
+	int n = 0;
+
+	for (int i = 0; i < 13; i++) {
+		ask();
+		n += leases.request.in_doubt;
+		(void)answer((struct lease_reply){.shards = ALL});
+		pass(10000);
+	}
+	ck_assert_int_eq(n, 3); /* of two minutes */
+}
+END_TEST
+
+struct leave_row {
+	bool draining, in_doubt;
+	size_t n_known;
+	bool left;
+};
+
+static const struct leave_row leave_rows[] = {
+    {false, false, 0, false},
+    {true, false, 0, true},
+    {true, false, 1, false},
+    {true, true, 0, false},
+};
+
+START_TEST(test_leave)
+{
+	static const int64_t known[] = {1};
+	const struct leave_row *row = &leave_rows[_i];
+	struct lease_change change;
+
+	(void)lease(ALL);
+	parts_child.draining = row->draining;
+	if (row->in_doubt)
+		leases_doubt(&leases);
+	(void)leases_submit(&leases, known, row->n_known);
+	ck_assert(leases.request.leaving == row->draining);
+	change = answer((struct lease_reply){0});
+	ck_assert(change.left == row->left);
+	ck_assert_uint_eq(change.lost, ALL);
+}
+END_TEST
+
+/* A step forward may be a pause of the machine: nothing is sent until the
+ * datastore has told. */
+START_TEST(test_leap)
+{
+	struct clock_reading later = {parts_now_ms, parts_wall() + 7200000};
+
+	(void)lease(ALL);
+	ck_assert(leases_let_send(&leases, leases.epoch));
+	ck_assert(dbclock_check_step(&db, &later));
+	ck_assert(!leases_are_open(&leases));
+	(void)lease(ALL);
+	ck_assert(leases_are_open(&leases));
+}
+END_TEST
+
+/* After an outage nobody's lease has ended by the time that passed in it. */
+START_TEST(test_expected_after_an_outage)
+{
+	int64_t before_ms;
+
+	(void)lease(ALL);
+	before_ms = parts_wall();
+	pass(3600000);
+	ask();
+	ck_assert_int_eq(leases.request.expected_now_ms, before_ms);
+	leases.status = STORE_UNAVAILABLE;
+	leases_failed(&leases);
+	pass(1000);
+	ask();
+	ck_assert_int_eq(leases.request.expected_now_ms, before_ms);
+}
+END_TEST
+
+/* What another of this host has told goes for one that comes later. */
+START_TEST(test_expected_of_others)
+{
+	struct scoreboard_slot *other;
+	struct err err;
+	int slot = scoreboard_slot_claim(&parts_sb, ROLE_WORKER, &err);
+
+	other = &parts_sb.writable->children[slot].slot;
+	other->turn_mono_ms = parts_now_ms - 3600000;
+	other->turn_offset_ms = PARTS_WALL;
+	ask();
+	ck_assert_int_eq(
+	    leases.request.expected_now_ms, parts_wall() - 3600000);
+}
+END_TEST
+
+/* ---- others of this host ---- */
+
+struct away_row {
+	int64_t asking, tried; /* so long ago; -1: never; -2: in the future */
+	bool away;
+};
+
+static const struct away_row away_rows[] = {
+    {-1, -1, false},
+    {PARTS_LEASE / 3, 0, true},
+    {PARTS_LEASE / 3 - 1, 0, false},
+    {PARTS_LEASE, PARTS_CALL + 1999, true},
+    /* it is stopped, and tries no more */
+    {PARTS_LEASE, PARTS_CALL + 2000, false},
+    /* who was taken over may tell anything */
+    {-2, 0, false},
+    {PARTS_LEASE, -2, false},
+};
+
+static int64_t
+ago(int64_t ms)
+{
+	if (ms == -1)
+		return 0;
+	return ms == -2 ? parts_now_ms + 1 : parts_now_ms - ms;
+}
+
+START_TEST(test_away)
+{
+	const struct away_row *row = &away_rows[_i];
+	struct scoreboard_slot *other;
+	struct err err;
+	int slot = scoreboard_slot_claim(&parts_sb, ROLE_WORKER, &err);
+
+	other = &parts_sb.writable->children[slot].slot;
+	other->asking_ms = ago(row->asking);
+	other->tried_ms = ago(row->tried);
+	ask();
+	ck_assert_uint_eq(leases.request.n_away, row->away ? 1 : 0);
+	if (row->away)
+		ck_assert_uint_eq(leases.request.away[0],
+		    scoreboard_place(&parts_sb, slot)->owner);
+}
+END_TEST
+
+START_TEST(test_dead)
+{
+	struct scoreboard_slot *other;
+	struct err err;
+	int slot = scoreboard_slot_claim(&parts_sb, ROLE_WORKER, &err);
+	uint64_t owner = scoreboard_place(&parts_sb, slot)->owner;
+
+	other = &parts_sb.writable->children[slot].slot;
+	other->note = 5;
+	other->wire[3] = 5;
+	other->wire[7] = 6;
+	scoreboard_slot_release(&parts_sb, slot, END_CRASH);
+	scoreboard_owner_gone(&parts_sb, 99);
+	/* Whatever another master says. */
+	scoreboard_owner_gone(&parts_sb, leases.owner);
+	ask();
+	ck_assert_uint_eq(leases.request.n_dead, 2);
+	ck_assert_uint_eq(leases.request.dead[0].owner, owner);
+	ck_assert_int_eq(leases.request.dead[0].culprit, 5);
+	ck_assert(leases.request.dead[0].wire_known);
+	ck_assert_uint_eq(leases.request.dead[0].n_wire, 2);
+	ck_assert_int_eq(leases.request.dead[0].wire[1], 6);
+	ck_assert_uint_eq(leases.request.dead[1].owner, 99);
+	ck_assert(!leases.request.dead[1].wire_known);
+}
+END_TEST
+
+/* Rows were put back, some of them in shards of others: they look. */
+START_TEST(test_interrupted)
+{
+	struct err err;
+	uint64_t changes;
+
+	(void)scoreboard_slot_claim(&parts_sb, ROLE_WORKER, &err);
+	(void)lease(ALL);
+	parts_child.score->wake_at_ms = INT64_MAX;
+	changes = parts_sb.shared->master.news.changes;
+	ask();
+	(void)answer((struct lease_reply){.shards = ALL,
+	    .n_interrupted = 3,
+	    .buried = true,
+	    .quarantined = true});
+	ck_assert_int_eq(parts_child.score->wake_at_ms, 0);
+	ck_assert_int_eq(
+	    parts_child.score->metric[METRIC_EVENTS_INTERRUPTED], 3);
+	ck_assert_uint_gt(parts_sb.shared->master.news.changes, changes);
+	ck_assert(parts_child.score->sees_quarantine);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("leases");
+	TCase *tc = tcase_create("core");
+	SRunner *sr;
+	int failures;
+
+	tcase_add_checked_fixture(tc, begin, end);
+	tcase_add_test(tc, test_first);
+	tcase_add_test(tc, test_lost);
+	tcase_add_loop_test(tc, test_renew, 0, COUNT(renew_rows));
+	tcase_add_test(tc, test_membership);
+	tcase_add_test(tc, test_lapse);
+	tcase_add_test(tc, test_lapse_seen_by_the_datastore);
+	tcase_add_test(tc, test_doubt);
+	tcase_add_test(tc, test_sweep);
+	tcase_add_loop_test(tc, test_leave, 0, COUNT(leave_rows));
+	tcase_add_test(tc, test_leap);
+	tcase_add_test(tc, test_expected_after_an_outage);
+	tcase_add_test(tc, test_expected_of_others);
+	tcase_add_loop_test(tc, test_away, 0, COUNT(away_rows));
+	tcase_add_test(tc, test_dead);
+	tcase_add_test(tc, test_interrupted);
+	suite_add_tcase(suite, tc);
+	sr = srunner_create(suite);
+	srunner_run_all(sr, CK_NORMAL);
+	failures = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
