@@ -145,6 +145,17 @@ class SqliteStore:
             yield
             db.execute("ROLLBACK")
 
+    def is_free(self):
+        """Whether nobody keeps others from writing."""
+        with contextlib.closing(sqlite3.connect(
+                self.path, 0.2, isolation_level=None)) as db:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            db.execute("ROLLBACK")
+            return True
+
     def disconnect(self):
         """Ends all connections: there are none."""
 
@@ -211,6 +222,14 @@ class MysqlStore:
             assert client_process.stdout.readline() == "1\n"
             yield
             client_process.stdin.close()
+
+    def is_free(self):
+        """Whether nobody keeps others from the leases."""
+        return subprocess.run(
+            self._client + ["--execute", "SELECT shard FROM lease"
+                            " FOR UPDATE NOWAIT", self._name], timeout=30,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL).returncode == 0
 
     def disconnect(self):
         """Ends all connections; new ones may be there when it returns."""

@@ -23,8 +23,15 @@ def metric(c, name):
 
 
 @contextlib.contextmanager
-def stopped(pid):
-    os.kill(pid, signal.SIGSTOP)
+def stopped(pid, store):
+    """Not amid a call that keeps others from the datastore."""
+    def stop():
+        os.kill(pid, signal.SIGSTOP)
+        if store.is_free():
+            return True
+        os.kill(pid, signal.SIGCONT)
+        return False
+    wait_for(stop, what="a moment without a call")
     try:
         yield
     finally:
@@ -61,7 +68,7 @@ def test_deleted_while_stopped(launch, store, sink):
     for n in range(N):
         one.schedule("e%d" % n, sink.url("/e"), expiry=due)
     wait_for(lambda: metric(one, "events_claimed_total") == N, what="a claim")
-    with stopped(one.children("worker")[0]["pid"]):
+    with stopped(one.children("worker")[0]["pid"], store):
         two = taken_over(launch, claimAhead="0ms")
         for n in range(N):
             wait_for(lambda: two.delete("e%d" % n).status == 200,
@@ -86,7 +93,7 @@ def test_delivered_while_stopped(launch, store, sink, settings, n_claimed):
         one.schedule("e%d" % n, sink.url("/e"))
     wait_for(lambda: metric(one, "events_claimed_total") == n_claimed,
              what="a claim")
-    with stopped(one.children("worker")[0]["pid"]):
+    with stopped(one.children("worker")[0]["pid"], store):
         two = taken_over(launch)
         for n in range(N):
             two.wait_state("e%d" % n, "COMPLETED")
@@ -115,7 +122,7 @@ def test_delivered_while_the_machine_stood_still(
         one.schedule("e%d" % n, sink.url("/e"))
     wait_for(lambda: metric(one, "events_claimed_total") == 2, what="a claim")
     begin = time.monotonic_ns()
-    with stopped(one.children("worker")[0]["pid"]):
+    with stopped(one.children("worker")[0]["pid"], store):
         two = taken_over(launch)
         for n in range(N):
             two.wait_state("e%d" % n, "COMPLETED")
@@ -156,7 +163,7 @@ def test_claimed_again_while_on_the_wire(launch, store, sink):
     sink.on("/e", Reply(503, gate=gate), 200)
     c.schedule("e", sink.url("/e"))
     sink.wait("/e")
-    with stopped(c.children("worker")[0]["pid"]):
+    with stopped(c.children("worker")[0]["pid"], store):
         # What another worker would have done, which has left since.
         time.sleep(1.5)
         store.sql("DELETE FROM instance")
