@@ -250,7 +250,7 @@ def test_three_masters(prepare, sink):
     assert c.log_text().count("took over from") == 2
 
 
-def test_worker_killed_before_the_upgrade(prepare, sink):
+def test_worker_killed_before_the_upgrade(prepare, store, sink):
     """Nobody was left there to take its claim over: the new ones do, at
     once."""
     c = prepare(worker={"numWorkerThreads": 1, **NO_CHANCE}).start()
@@ -258,15 +258,16 @@ def test_worker_killed_before_the_upgrade(prepare, sink):
     c.schedule("e", sink.url("/e"))
     sink.wait("/e")
     old = c.pid
-    # Its successor dies before it is ready, so that the next one is to start
-    # later than the upgrade is done.
+    # Its successor dies before it can take the claim over, so that the next
+    # one is to start later than the upgrade is done.
     killed = set()
-    while len(killed) < 2:
-        pid = wait_for(lambda: [x["pid"] for x in c.status()["children"]
-                                if x["role"] == "worker" and
-                                x["pid"] not in killed | {None}])[0]
-        os.kill(pid, signal.SIGKILL)
-        killed.add(pid)
+    with store.locked():
+        while len(killed) < 2:
+            pid = wait_for(lambda: [x["pid"] for x in c.status()["children"]
+                                    if x["role"] == "worker" and
+                                    x["pid"] not in killed | {None}])[0]
+            os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
     assert c.control("upgrade") == "ok\n"
     sink.wait("/e", 2)
     follow(c, old)
