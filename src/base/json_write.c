@@ -28,7 +28,8 @@ write_special(struct buf *out, unsigned char c)
 	}
 }
 
-/* As an escape, which a terminal does not obey; all of them are below U+10000. */
+/* As an escape, which a terminal does not obey; all of them are below U+10000.
+ */
 static int
 write_hidden(struct buf *out, const char *p, size_t len)
 {
@@ -85,4 +86,89 @@ json_write_seconds(struct buf *out, int64_t ms)
 		digits--;
 	return buf_printf(
 	    out, "%" PRIu64 ".%0*u", size / 1000, digits, fraction);
+}
+
+static void
+begin_value(struct json_writer *w, const char *name)
+{
+	if (w->comma)
+		buf_append_char(w->out, ',');
+	w->comma = true;
+	if (name == NULL)
+		return;
+	json_write_string(w->out, slice_from_string(name));
+	buf_append_char(w->out, ':');
+}
+
+static void
+begin_values(struct json_writer *w, const char *name, char bracket)
+{
+	begin_value(w, name);
+	buf_append_char(w->out, bracket);
+	w->comma = false;
+}
+
+static void
+end_values(struct json_writer *w, char bracket)
+{
+	buf_append_char(w->out, bracket);
+	w->comma = true;
+}
+
+void
+json_object(struct json_writer *w, const char *name)
+{
+	begin_values(w, name, '{');
+}
+
+void
+json_end_object(struct json_writer *w)
+{
+	end_values(w, '}');
+}
+
+void
+json_array(struct json_writer *w, const char *name)
+{
+	begin_values(w, name, '[');
+}
+
+void
+json_end_array(struct json_writer *w)
+{
+	end_values(w, ']');
+}
+
+void
+json_text(struct json_writer *w, const char *name, struct slice text)
+{
+	begin_value(w, name);
+	json_write_string(w->out, text);
+}
+
+void
+json_string(struct json_writer *w, const char *name, const char *text)
+{
+	json_text(w, name, slice_from_string(text));
+}
+
+void
+json_number(struct json_writer *w, const char *name, int64_t number)
+{
+	begin_value(w, name);
+	buf_printf(w->out, "%" PRId64, number);
+}
+
+void
+json_seconds(struct json_writer *w, const char *name, int64_t ms)
+{
+	begin_value(w, name);
+	json_write_seconds(w->out, ms);
+}
+
+void
+json_raw(struct json_writer *w, const char *name, struct slice json)
+{
+	begin_value(w, name);
+	buf_append_slice(w->out, json);
 }

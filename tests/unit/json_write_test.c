@@ -89,6 +89,36 @@ START_TEST(test_no_room)
 }
 END_TEST
 
+START_TEST(test_writer)
+{
+	struct buf out;
+	struct json_writer w = {.out = &out};
+
+	buf_init(&out, 200);
+	json_object(&w, NULL);
+	json_object(&w, "none");
+	json_end_object(&w);
+	json_array(&w, "l\"");
+	json_array(&w, NULL);
+	json_end_array(&w);
+	json_object(&w, NULL);
+	json_number(&w, "n", INT64_MIN);
+	json_seconds(&w, "s", 1500);
+	json_end_object(&w);
+	json_raw(&w, NULL, SLICE_LITERAL("[1, 2]"));
+	json_text(&w, NULL, SLICE_LITERAL("a\0"));
+	json_end_array(&w);
+	json_string(&w, "last", "\xff");
+	json_end_object(&w);
+	ck_assert(!out.failed);
+	ck_assert(slice_eq(buf_slice(&out),
+	    SLICE_LITERAL("{\"none\":{},\"l\\\"\":[[],"
+			  "{\"n\":-9223372036854775808,\"s\":1.5},[1, 2],"
+			  "\"a\\u0000\"],\"last\":\"" BAD "\"}")));
+	buf_free(&out);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -100,6 +130,7 @@ main(void)
 	tcase_add_loop_test(tc, test_string, 0, COUNT(strings));
 	tcase_add_loop_test(tc, test_seconds, 0, COUNT(seconds));
 	tcase_add_test(tc, test_no_room);
+	tcase_add_test(tc, test_writer);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);
