@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include "http/http_response.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
+
+#include "base/check.h"
 
 /* strftime(3) would take the names from the locale. */
 static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
@@ -33,31 +37,42 @@ date_line(int64_t wall_ms)
 	return line;
 }
 
-static void
-append_header(struct buf *out, const char *name, struct slice value)
+int
+http_field_append(struct buf *out, const char *name, struct slice value)
 {
+	/* Or it would be more than one, whoever wrote it. */
+	check(value.len == 0 || (memchr(value.p, '\n', value.len) == NULL &&
+				    memchr(value.p, '\r', value.len) == NULL));
 	buf_append_string(out, name);
 	buf_append(out, ": ", 2);
 	buf_append_slice(out, value);
-	buf_append(out, "\r\n", 2);
+	return buf_append(out, "\r\n", 2);
+}
+
+bool
+http_response_is_chunked(const struct http_response *res)
+{
+	return res->streamed && res->length < 0 && res->minor > 0;
+}
+
+int
+http_chunk_append(struct buf *out, struct slice bytes)
+{
+	buf_printf(out, "%zx\r\n", bytes.len);
+	buf_append_slice(out, bytes);
+	return buf_append(out, "\r\n", 2);
 }
 
 static void
-append_headers(struct buf *out, const struct http_response *res)
+append_length(struct buf *out, const struct http_response *res)
 {
-	if (res->allow != NULL)
-		append_header(out, "Allow", slice_from_string(res->allow));
-	if (res->accept_encoding != NULL)
-		append_header(out, "Accept-Encoding",
-		    slice_from_string(res->accept_encoding));
-	if (res->location.len > 0)
-		append_header(out, "Location", res->location);
-	if (res->retry_after_s > 0)
-		buf_printf(out, "Retry-After: %u\r\n", res->retry_after_s);
-	if (res->close)
-		append_header(out, "Connection", SLICE_LITERAL("close"));
-	else if (res->minor == 0)
-		append_header(out, "Connection", SLICE_LITERAL("keep-alive"));
+	if (http_response_is_chunked(res))
+		http_field_append(
+		    out, "Transfer-Encoding", SLICE_LITERAL("chunked"));
+	else if (!res->streamed)
+		buf_printf(out, "Content-Length: %zu\r\n", res->body.len);
+	else if (res->length >= 0)
+		buf_printf(out, "Content-Length: %" PRId64 "\r\n", res->length);
 }
 
 int
@@ -77,13 +92,18 @@ http_response_write(
 			       "X-Content-Type-Options: nosniff\r\n");
 	if (!empty) {
 		if (res->content_type != NULL)
-			append_header(out, "Content-Type",
+			http_field_append(out, "Content-Type",
 			    slice_from_string(res->content_type));
-		buf_printf(out, "Content-Length: %zu\r\n", res->body.len);
+		append_length(out, res);
 	}
-	append_headers(out, res);
+	buf_append_slice(out, res->fields);
+	if (res->close)
+		http_field_append(out, "Connection", SLICE_LITERAL("close"));
+	else if (res->minor == 0)
+		http_field_append(
+		    out, "Connection", SLICE_LITERAL("keep-alive"));
 	buf_append(out, "\r\n", 2);
-	if (!empty && !res->head)
+	if (!empty && !res->head && !res->streamed)
 		buf_append_slice(out, res->body);
 	return out->failed ? -1 : 0;
 }

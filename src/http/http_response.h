@@ -10,16 +10,24 @@
 struct http_response {
 	int status;
 	const char *content_type; /* NULL: no Content-Type, for an empty body */
-	const char *accept_encoding; /* its value, or NULL */
-	const char *allow;           /* value of Allow, or NULL */
-	struct slice
-	    location; /* 201: value of Location, or empty; already encoded */
-	unsigned retry_after_s; /* 0: none */
-	bool close;             /* announce that the connection ends */
+	struct slice fields; /* more lines, as http_field_append makes them */
+	bool close;          /* announce that the connection ends */
 	bool head;      /* answer to HEAD: headers of the body, not the body */
 	unsigned minor; /* of the request; HTTP/1.0 keep-alive is announced */
 	struct slice body;
+	bool streamed;  /* the body is not here: it follows */
+	int64_t length; /* of a streamed one, -1 when it is not known: then it
+			   comes in chunks, or ends with the connection */
 };
+
+/* Whether the body comes in chunks: http_chunk_append makes them. */
+bool http_response_is_chunked(const struct http_response *res);
+
+/* Appends bytes as a chunk; none are the last one. 0 or -1. */
+int http_chunk_append(struct buf *out, struct slice bytes);
+
+/* Appends a header line; the value has no control characters. 0 or -1. */
+int http_field_append(struct buf *out, const char *name, struct slice value);
 
 /*
  * Appends status line, Date (from wall_ms), Server, the headers and the body,

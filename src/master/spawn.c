@@ -16,6 +16,7 @@
 #include "master/generation.h"
 #include "master/state.h"
 #include "proc/child.h"
+#include "service/service.h"
 #include "worker/worker.h"
 
 /* The children's entries; the master itself has none. */

@@ -89,6 +89,5 @@ void child_store_params(const struct child *child, struct store_params *params);
 
 /* The entries. */
 int preflight_main(struct child *child);
-int service_main(struct child *child);
 
 #endif

@@ -3,8 +3,7 @@
 
 #include <stdlib.h>
 
-#include "service/api.h"
-#include "service/service.h"
+#include "base/check.h"
 
 static struct intake *
 intake_of(struct store_job *job)
@@ -13,7 +12,7 @@ intake_of(struct store_job *job)
 }
 
 static void
-run(struct store *store, struct store_job *job)
+add_running(struct store *store, struct store_job *job)
 {
 	struct intake *intake = intake_of(job);
 
@@ -23,15 +22,13 @@ run(struct store *store, struct store_job *job)
 
 /* An event that is due earlier than its worker would wake wakes it. */
 static void
-announce(struct intake *intake, const struct exchange *x)
+announce_add(const struct child *child, const struct store_add *add)
 {
-	const struct child *child = intake->service->child;
-
-	switch (x->add.outcome) {
+	switch (add->outcome) {
 	case ADD_CREATED:
 		metric_add(child->score, METRIC_EVENTS_ADDED, 1);
 		scoreboard_event_added(
-		    child->sb, x->add.shard, x->event.expiry_ms);
+		    child->sb, add->shard, add->event->expiry_ms);
 		break;
 	case ADD_SAME:
 		metric_add(child->score, METRIC_EVENTS_REPEATED, 1);
@@ -42,44 +39,46 @@ announce(struct intake *intake, const struct exchange *x)
 	case ADD_NO_ROOM:
 		metric_add(child->score, METRIC_EVENTS_REFUSED, 1);
 		break;
+	default:
+		check(false);
 	}
 }
 
 static void
-done(struct store_job *job)
+added_running(struct store_job *job)
 {
 	struct intake *intake = intake_of(job);
-	struct exchange *x;
+	struct intake_item *item;
 
+	check(intake->busy);
 	intake->busy = false;
-	if (intake->status == STORE_OK)
-		metric_add(
-		    intake->service->child->score, METRIC_ADD_COMMITS, 1);
-	/* Workers first: answering takes longer than waking. */
-	if (intake->status == STORE_OK)
-		STAILQ_FOREACH(x, &intake->running, entry)
-			announce(intake, x);
-	while ((x = STAILQ_FIRST(&intake->running)) != NULL) {
-		STAILQ_REMOVE_HEAD(&intake->running, entry);
-		x->status = intake->status;
-		x->err = intake->err;
-		api_added(x);
+	if (intake->status == STORE_OK) {
+		metric_add(intake->child->score, METRIC_ADD_COMMITS, 1);
+		/* Workers first: answering takes longer than waking. */
+		STAILQ_FOREACH(item, &intake->running, entry)
+			announce_add(intake->child, &item->add);
 	}
-	intake->n_running = 0;
+	while ((item = STAILQ_FIRST(&intake->running)) != NULL) {
+		STAILQ_REMOVE_HEAD(&intake->running, entry);
+		check(intake->n_running-- > 0);
+		item->done(item, intake->status, &intake->err);
+	}
+	check(intake->n_running == 0);
 }
 
 int
-intake_init(struct intake *intake, struct service *service, size_t max)
+intake_init(struct intake *intake, struct child *child,
+    struct store_thread *store, size_t max)
 {
-	intake->service = service;
-	intake->job.run = run;
-	intake->job.done = done;
+	*intake = (struct intake){
+	    .child = child,
+	    .store = store,
+	    .job = {.run = add_running, .done = added_running},
+	    .max = max,
+	    .adds = calloc(max, sizeof(struct store_add *)),
+	};
 	STAILQ_INIT(&intake->waiting);
 	STAILQ_INIT(&intake->running);
-	intake->n_waiting = intake->n_running = 0;
-	intake->busy = false;
-	intake->max = max;
-	intake->adds = calloc(max, sizeof(struct store_add *));
 	return intake->adds == NULL ? -1 : 0;
 }
 
@@ -91,26 +90,24 @@ intake_fini(struct intake *intake)
 }
 
 void
-intake_add(struct intake *intake, struct exchange *x)
+intake_add(struct intake *intake, struct intake_item *item)
 {
-	STAILQ_INSERT_TAIL(&intake->waiting, x, entry);
-	intake->n_waiting++;
+	STAILQ_INSERT_TAIL(&intake->waiting, item, entry);
 }
 
 void
 intake_commit(struct intake *intake)
 {
-	struct exchange *x;
+	struct intake_item *item;
 
-	if (intake->busy || intake->n_waiting == 0)
+	if (intake->busy || STAILQ_EMPTY(&intake->waiting))
 		return;
 	while (intake->n_running < intake->max &&
-	       (x = STAILQ_FIRST(&intake->waiting)) != NULL) {
+	       (item = STAILQ_FIRST(&intake->waiting)) != NULL) {
 		STAILQ_REMOVE_HEAD(&intake->waiting, entry);
-		intake->n_waiting--;
-		STAILQ_INSERT_TAIL(&intake->running, x, entry);
-		intake->adds[intake->n_running++] = &x->add;
+		STAILQ_INSERT_TAIL(&intake->running, item, entry);
+		intake->adds[intake->n_running++] = &item->add;
 	}
 	intake->busy = true;
-	store_thread_submit(intake->service->store, &intake->job);
+	store_thread_submit(intake->store, &intake->job);
 }

@@ -2,19 +2,39 @@
 #ifndef CASSATA_SERVICE_INTAKE_H
 #define CASSATA_SERVICE_INTAKE_H
 
-#include "service/exchange.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/queue.h>
+
+#include "base/err.h"
+#include "proc/child.h"
+#include "store/store.h"
 #include "store/store_thread.h"
+
+struct call;
+
+/* An event to add. One call may have many of them. */
+struct intake_item {
+	struct store_add add; /* the outcome, too, when status is STORE_OK */
+	struct call *call;    /* whose it is */
+	/* After its transaction; err tells why the status is not STORE_OK. */
+	void (*done)(struct intake_item *item, enum store_status status,
+	    const struct err *err);
+	STAILQ_ENTRY(intake_item) entry; /* private */
+};
+
+STAILQ_HEAD(intake_items, intake_item);
 
 /*
  * Gathers the adds that arrive while a commit runs; they make the next commit.
  * No timer: when nothing runs, an add is committed before the loop sleeps.
  */
 struct intake {
-	struct service *service;
+	struct child *child;        /* borrowed */
+	struct store_thread *store; /* borrowed */
 	struct store_job job;
-	struct exchange_list waiting;
-	size_t n_waiting;
-	struct exchange_list running; /* of the transaction under way */
+	struct intake_items waiting;
+	struct intake_items running; /* of the transaction under way */
 	size_t n_running;
 	bool busy;
 	size_t max; /* adds per transaction */
@@ -24,11 +44,15 @@ struct intake {
 };
 
 /* 0, or -1 when memory is short. */
-int intake_init(struct intake *intake, struct service *service, size_t max);
+int intake_init(struct intake *intake, struct child *child,
+    struct store_thread *store, size_t max);
 void intake_fini(struct intake *intake);
 
-/* Takes an exchange whose add is filled in; answers it after the commit. */
-void intake_add(struct intake *intake, struct exchange *x);
+/*
+ * Takes an item whose add, call and done are filled in; it must stay until done
+ * was called.
+ */
+void intake_add(struct intake *intake, struct intake_item *item);
 
 /* Before the loop sleeps: starts a transaction unless one is under way. */
 void intake_commit(struct intake *intake);

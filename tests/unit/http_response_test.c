@@ -9,11 +9,11 @@
 
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
-#define DATE   "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+#define DATE "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 #define SERVER                                                                 \
 	"Server: cassata\r\nCache-Control: no-store\r\n"                       \
 	"X-Content-Type-Options: nosniff\r\n"
-#define JSON   "Content-Type: application/json\r\n"
+#define JSON "Content-Type: application/json\r\n"
 
 static const int64_t wall_ms = 784111777000;
 
@@ -36,20 +36,35 @@ static const struct {
 	"HTTP/1.1 200 OK\r\n" DATE SERVER JSON "Content-Length: 2\r\n\r\n"},
     {{.status = 201,
 	 .content_type = "application/json",
-	 .location = SLICE_INIT("/cassata/status/a/b%20c"),
+	 .fields = SLICE_INIT("Location: /cassata/status/a/b%20c\r\n"),
 	 .minor = 1,
 	 .body = SLICE_INIT("{}")},
 	"HTTP/1.1 201 Created\r\n" DATE SERVER JSON "Content-Length: 2\r\n"
 	"Location: /cassata/status/a/b%20c\r\n\r\n{}"},
-    {{.status = 415, .accept_encoding = "identity", .minor = 1},
+    {{.status = 415,
+	 .fields = SLICE_INIT("Accept-Encoding: identity\r\n"),
+	 .minor = 1},
 	"HTTP/1.1 415 Unsupported Media Type\r\n" DATE SERVER
 	"Content-Length: 0\r\nAccept-Encoding: identity\r\n\r\n"},
-    {{.status = 405, .allow = "GET, HEAD", .minor = 1},
+    {{.status = 405, .fields = SLICE_INIT("Allow: GET, HEAD\r\n"), .minor = 1},
 	"HTTP/1.1 405 Method Not Allowed\r\n" DATE SERVER
 	"Content-Length: 0\r\nAllow: GET, HEAD\r\n\r\n"},
-    {{.status = 503, .retry_after_s = 5, .close = true, .minor = 1},
+    {{.status = 503,
+	 .fields = SLICE_INIT("Retry-After: 5\r\n"),
+	 .close = true,
+	 .minor = 1},
 	"HTTP/1.1 503 Service Unavailable\r\n" DATE SERVER
 	"Content-Length: 0\r\nRetry-After: 5\r\nConnection: close\r\n\r\n"},
+
+    /* a body that follows */
+    {{.status = 200, .streamed = true, .length = -1, .minor = 1},
+	"HTTP/1.1 200 OK\r\n" DATE SERVER "Transfer-Encoding: chunked\r\n\r\n"},
+    {{.status = 200, .streamed = true, .length = 70000, .minor = 1},
+	"HTTP/1.1 200 OK\r\n" DATE SERVER "Content-Length: 70000\r\n\r\n"},
+    {{.status = 200, .streamed = true, .length = 0, .minor = 1},
+	"HTTP/1.1 200 OK\r\n" DATE SERVER "Content-Length: 0\r\n\r\n"},
+    {{.status = 200, .streamed = true, .length = -1, .close = true},
+	"HTTP/1.1 200 OK\r\n" DATE SERVER "Connection: close\r\n\r\n"},
 
     /* who must be told that the connection stays or ends */
     {{.status = 200, .close = true, .minor = 1},

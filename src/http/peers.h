@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef CASSATA_SERVICE_PEERS_H
-#define CASSATA_SERVICE_PEERS_H
+#ifndef CASSATA_HTTP_PEERS_H
+#define CASSATA_HTTP_PEERS_H
 
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "service/peers.h"
+#include "http/peers.h"
 
 #include <search.h>
 #include <stdlib.h>

@@ -1,0 +1,696 @@
+/* SPDX-License-Identifier: ISC */
+#include "http/http_conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+
+enum {
+	READ_BYTES = BUF_SMALL_BYTES, /* the least room for a read */
+	KEEP_OUT_BYTES = 2 * 1024,    /* an idle connection keeps no more */
+	ANSWERS_PER_TURN = 16,        /* to pipelined requests; then others */
+	LINGER_MS = 2000,
+	STALLED_MS = 1000,
+	DEAF_TRIED = 1024,
+	PIECES_PER_TURN = 16, /* of a body that is streamed */
+};
+
+#define NO_MEMORY "too much memory is held by unanswered requests"
+
+static void run_conn(struct http_conn *c);
+
+static struct http_conn_queue *
+queue_of(struct http_conn *c)
+{
+	switch (c->place) {
+	case CONN_IDLE:
+		return &c->conns->idle;
+	case CONN_BUSY:
+		return &c->conns->busy;
+	case CONN_NOWHERE:
+		return NULL;
+	default:
+		check(false);
+	}
+}
+
+static void
+set_place(struct http_conn *c, enum http_conn_place place)
+{
+	struct http_conn_queue *queue = queue_of(c);
+
+	if (c->place == place)
+		return;
+	if (queue != NULL)
+		TAILQ_REMOVE(queue, c, place_entry);
+	c->place = place;
+	queue = queue_of(c);
+	if (queue == NULL)
+		return;
+	TAILQ_INSERT_TAIL(queue, c, place_entry);
+	c->conns->changed(c->conns->changed_arg);
+}
+
+/* What it holds, but for its place in the lists. */
+static void
+free_conn(struct http_conn *c)
+{
+	loop_io_free(&c->io);
+	loop_timer_free(&c->timer);
+	buf_free(&c->out);
+	peers_leave(&c->conns->peers, c->peer);
+	close(c->stream.fd);
+	free(c);
+}
+
+static void
+return_exchange(struct http_conn *c)
+{
+	if (c->x != NULL)
+		http_conns_return_exchange(c->conns, c->x);
+	c->x = NULL;
+}
+
+void
+http_conn_close(struct http_conn *c)
+{
+	struct http_conns *conns = c->conns;
+
+	set_place(c, CONN_NOWHERE);
+	LIST_REMOVE(c, entry);
+	return_exchange(c);
+	free_conn(c);
+	check(conns->n-- > 0);
+	conns->changed(conns->changed_arg);
+}
+
+/*
+ * Only an earlier deadline moves the timer; a later one is noticed when it
+ * fires, so that a busy keep-alive connection never touches it.
+ */
+static void
+set_deadline(struct http_conn *c, int64_t timeout_ms)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	c->deadline_ms = now_ms + timeout_ms;
+	if (c->deadline_ms < c->armed_ms) {
+		c->armed_ms = c->deadline_ms;
+		loop_timer_set(c->timer, timeout_ms);
+	}
+}
+
+/* From now on it reads something, or writes it. */
+static void
+begin(struct http_conn *c, int64_t timeout_ms)
+{
+	set_deadline(c, timeout_ms);
+	c->since_ms = c->moved_ms = c->deadline_ms - timeout_ms;
+}
+
+static void
+clear_deadline(struct http_conn *c)
+{
+	c->deadline_ms = INT64_MAX;
+}
+
+static void
+become_idle(struct http_conn *c)
+{
+	c->state = CONN_READING;
+	c->head_seen = c->continued = false;
+	return_exchange(c);
+	if (c->out.cap > KEEP_OUT_BYTES)
+		buf_free(&c->out);
+	loop_io_want(c->io, LOOP_READ);
+	set_deadline(c, c->conns->idle_timeout_ms);
+	set_place(c, CONN_IDLE);
+}
+
+static void
+linger(struct http_conn *c)
+{
+	if (c->stream.kind->end_output(&c->stream) == -1) {
+		http_conn_close(c);
+		return;
+	}
+	c->state = CONN_LINGERING;
+	return_exchange(c);
+	buf_free(&c->out);
+	loop_io_want(c->io, LOOP_READ);
+	set_deadline(c, LINGER_MS);
+}
+
+/*
+ * Writes what it can. 1 when all is out, 0 when the rest waits for the socket,
+ * -1 when the connection is gone (closed and freed).
+ */
+static int
+flush_out(struct http_conn *c)
+{
+	size_t before = c->out_at;
+
+	while (c->out_at < c->out.len) {
+		ssize_t n = c->stream.kind->write(
+		    &c->stream, c->out.p + c->out_at, c->out.len - c->out_at);
+
+		if (n > 0) {
+			c->out_at += (size_t)n;
+		} else if (n == -1 && errno == EAGAIN) {
+			if (c->out_at > before)
+				c->moved_ms = clock_mono_ms();
+			loop_io_want(c->io, LOOP_WRITE);
+			return 0;
+		} else {
+			http_conn_close(c);
+			return -1;
+		}
+	}
+	buf_reset(&c->out);
+	c->out_at = 0;
+	return 1;
+}
+
+/* 0, or -1 when memory is short; then nothing was added to out. */
+static int
+write_answer(struct http_conn *c)
+{
+	struct http_exchange *x = c->x;
+	struct http_response *res = &x->res;
+	size_t before = c->out.len;
+
+	res->head = slice_eq(x->req.method, SLICE_LITERAL("HEAD"));
+	res->minor = x->req.minor;
+	res->body = buf_slice(&x->body);
+	res->fields = buf_slice(&x->fields);
+	/* Its end is that of the connection. */
+	if (res->streamed && res->length < 0 && res->minor == 0)
+		c->closing = true;
+	res->close = c->closing;
+	if (!x->body.failed && !x->fields.failed &&
+	    http_response_write(&c->out, res, clock_wall_ms()) == 0)
+		return 0;
+	c->out.failed = false;
+	c->out.len = before;
+	return -1;
+}
+
+static void
+fill_refusal(struct http_exchange *x, int status, const char *reason)
+{
+	const struct http_handler *handler = x->conn->conns->handler;
+
+	handler->refuse(handler->arg, x, status, reason);
+}
+
+static size_t
+memory_of(const struct http_conn *c)
+{
+	return c->out.cap + (c->x == NULL ? 0 : c->x->in.cap + c->x->body.cap);
+}
+
+/* Of those that do not read their answers the one that holds most memory. */
+static struct http_conn *
+find_deaf(struct http_conns *conns)
+{
+	int64_t now_ms = clock_mono_ms();
+	struct http_conn *c, *deaf = NULL;
+	int tried = 0;
+
+	TAILQ_FOREACH(c, &conns->busy, place_entry) {
+		if (tried++ == DEAF_TRIED)
+			break;
+		if (c->state == CONN_WRITING &&
+		    http_conn_progress(c, now_ms) == 0 &&
+		    (deaf == NULL || memory_of(c) > memory_of(deaf)))
+			deaf = c;
+	}
+	return deaf;
+}
+
+bool
+http_conn_free_memory(struct http_conns *conns)
+{
+	struct http_conn *deaf = find_deaf(conns);
+
+	if (deaf == NULL)
+		return false;
+	http_conn_close(deaf);
+	conns->counts.displaced++;
+	return true;
+}
+
+static void
+count_status(struct http_conns *conns, int status)
+{
+	check(status / 100 < HTTP_STATUS_CLASSES);
+	conns->counts.answered[status / 100]++;
+}
+
+/* The answer is complete: puts it on the wire. The caller goes on with run. */
+static void
+answer(struct http_conn *c)
+{
+	struct http_exchange *x = c->x;
+	const struct http_settings *settings = c->conns->settings;
+
+	if (c->conns->draining || c->reserve || !x->req.keep_alive ||
+	    ++c->n_requests == settings->max_requests)
+		c->closing = true;
+	if (write_answer(c) == -1) {
+		c->closing = true; /* which says so, when there is no room */
+		buf_free(&x->body);
+		(void)http_conn_free_memory(c->conns); /* when it comes again */
+		fill_refusal(x, 503, NO_MEMORY);
+		(void)write_answer(c);
+	}
+	count_status(c->conns, x->res.status);
+	x->in_at += x->parser.consumed;
+	c->state = CONN_WRITING;
+	begin(c, settings->write_timeout_ms);
+}
+
+void
+http_conn_answered(struct http_exchange *x)
+{
+	struct http_conn *c = x->conn;
+
+	check(c->x == x && c->state == CONN_WAITING);
+	answer(c);
+	set_place(c, CONN_BUSY);
+	run_conn(c);
+}
+
+/* Looks at what has come; for more than once, if its bytes have moved. */
+static enum http_result
+look(struct http_exchange *x)
+{
+	return http_parse(
+	    &x->parser, x->in.p + x->in_at, x->in.len - x->in_at, &x->req);
+}
+
+/*
+ * Says why a request is not served, then closes: the rest of what the client
+ * sends is not read.
+ */
+static void
+refuse_request(struct http_conn *c, int status, const char *reason)
+{
+	struct http_exchange *x = c->x;
+
+	c->closing = true;
+	(void)look(x); /* room for more may have been made since */
+	if (!x->parser.head_done)
+		x->req = (struct http_request){.minor = 1};
+	x->parser.consumed = x->in.len - x->in_at;
+	fill_refusal(x, status, reason);
+	answer(c);
+}
+
+/*
+ * A body may take bodyTimeout, but after the time of a head it must have come
+ * at the least rate.
+ */
+static void
+set_body_deadline(struct http_conn *c)
+{
+	const struct http_settings *settings = c->conns->settings;
+	int64_t bytes = (int64_t)(c->x->in.len - c->x->in_at);
+	int64_t ms = settings->body_timeout_ms, least = settings->min_body_rate;
+
+	if (least > 0 &&
+	    bytes * 1000 / least < ms - settings->header_timeout_ms)
+		ms = settings->header_timeout_ms + bytes * 1000 / least;
+	set_deadline(c, c->since_ms + ms - clock_mono_ms());
+}
+
+static void
+serve_request(struct http_conn *c)
+{
+	const struct http_handler *handler = c->conns->handler;
+
+	clear_deadline(c);
+	/* What it takes longer for is answered after this, on the loop. */
+	c->state = CONN_WAITING;
+	switch (handler->handle(handler->arg, c->x)) {
+	case ANSWERED:
+		answer(c);
+		break;
+	case LATER:
+		/* Its socket stays watched: most say nothing until they have
+		 * their answer, and need no calls of epoll then. */
+		set_place(c, CONN_NOWHERE);
+		break;
+	default:
+		check(false);
+	}
+}
+
+/*
+ * Looks at the bytes of a request; the state says what comes next: READING for
+ * more, WAITING for the handler, WRITING for an answer.
+ */
+static void
+parse(struct http_conn *c)
+{
+	struct http_exchange *x = c->x;
+
+	switch (look(x)) {
+	case HTTP_BAD:
+		refuse_request(c, x->parser.status, x->parser.reason);
+		return;
+	case HTTP_DONE:
+		serve_request(c);
+		return;
+	case HTTP_MORE:
+		break;
+	}
+	if (!x->parser.head_done)
+		return;
+	if (!c->head_seen) {
+		c->head_seen = true;
+		c->since_ms = clock_mono_ms();
+	}
+	set_body_deadline(c);
+	if (x->req.expect_continue && !c->continued) {
+		c->continued = true;
+		buf_append_string(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
+	}
+}
+
+/*
+ * Puts the next piece of a body that is streamed into out. 1, 0 when nothing is
+ * left of the answer, -1 when the connection is gone.
+ */
+static int
+next_piece(struct http_conn *c)
+{
+	struct http_exchange *x = c->x;
+	bool chunked = http_response_is_chunked(&x->res);
+	int rc;
+
+	if (x->reader.read == NULL || x->res.head)
+		return 0;
+	buf_reset(&x->body);
+	rc = x->reader.read(x->reader.arg, &x->body);
+	check(rc != 1 || x->body.len > 0 || x->body.failed);
+	if (rc == 0)
+		x->reader.read = NULL;
+	if (rc == 1 && !chunked)
+		buf_append_slice(&c->out, buf_slice(&x->body));
+	else if (rc >= 0 && chunked)
+		http_chunk_append(&c->out, buf_slice(&x->body));
+	if (rc == -1 || x->body.failed || c->out.failed) {
+		http_conn_close(c);
+		return -1;
+	}
+	begin(c, c->conns->settings->write_timeout_ms);
+	return c->out.len > 0;
+}
+
+/* Moves the bytes of the next request to the front. */
+static void
+next_request(struct http_conn *c)
+{
+	struct http_exchange *x = c->x;
+
+	c->head_seen = c->continued = false;
+	if (x->in_at == x->in.len) {
+		become_idle(c);
+		return;
+	}
+	c->state = CONN_READING;
+	loop_io_want(c->io, LOOP_READ);
+	begin(c, c->conns->settings->header_timeout_ms);
+	http_exchange_begin(x, &c->conns->settings->limits);
+}
+
+/*
+ * After an answer or a piece of it is out. 1 when there is more to do now, 0
+ * when something must be waited for; then it may be closed and freed.
+ */
+static int
+go_on(struct http_conn *c, int *answers, int *pieces)
+{
+	switch (next_piece(c)) {
+	case -1:
+		return 0;
+	case 1:
+		if ((*pieces)++ < PIECES_PER_TURN)
+			return 1;
+		loop_io_want(c->io, LOOP_WRITE);
+		return 0;
+	default:
+		break;
+	}
+	if (c->closing) {
+		linger(c);
+		return 0;
+	}
+	if ((*answers)++ == ANSWERS_PER_TURN) {
+		loop_io_want(c->io, LOOP_WRITE);
+		return 0;
+	}
+	next_request(c);
+	return c->x != NULL;
+}
+
+/*
+ * Drives a connection with bytes or an answer until it must wait for the
+ * socket or the handler. It may be closed and freed on return.
+ */
+static void
+run_conn(struct http_conn *c)
+{
+	int answers = 0, pieces = 0;
+
+	for (;;) {
+		size_t before;
+
+		if (c->out.len > 0 && c->state != CONN_WAITING) {
+			if (flush_out(c) != 1)
+				return;
+			if (c->state == CONN_READING)
+				loop_io_want(c->io, LOOP_READ);
+		}
+		switch (c->state) {
+		case CONN_WRITING:
+			if (go_on(c, &answers, &pieces) == 0)
+				return;
+			break;
+		case CONN_READING:
+			before = c->out.len;
+			parse(c);
+			if (c->state == CONN_READING && c->out.len == before)
+				return;
+			break;
+		case CONN_WAITING:
+		case CONN_LINGERING:
+			return;
+		default:
+			check(false);
+		}
+	}
+}
+
+/* Room for the next read; consumed bytes in front make room first. */
+static int
+make_room(struct http_exchange *x)
+{
+	struct buf *in = &x->in;
+	size_t more = in->len / 2 > READ_BYTES ? in->len / 2 : READ_BYTES;
+
+	if (in->cap - in->len >= READ_BYTES)
+		return 0;
+	if (x->in_at > 0) {
+		buf_consume(in, x->in_at);
+		x->in_at = 0;
+	}
+	if (more > in->max - in->len)
+		more = in->max - in->len;
+	if (more > 0 && buf_reserve(in, more) == 0)
+		return 0;
+	return in->cap > in->len ? 0 : -1; /* the last of it will do */
+}
+
+static int
+ensure_exchange(struct http_conn *c)
+{
+	if (c->x != NULL)
+		return 0;
+	c->x = http_conns_take_exchange(c->conns);
+	if (c->x == NULL)
+		return -1;
+	set_place(c, CONN_BUSY);
+	http_exchange_move(c->x, &c->peer->memory);
+	c->x->conn = c;
+	c->x->reserve = c->reserve;
+	http_exchange_begin(c->x, &c->conns->settings->limits);
+	return 0;
+}
+
+static void
+read_request(struct http_conn *c)
+{
+	bool first = c->x == NULL;
+	struct http_exchange *x;
+	ssize_t n;
+	int rc;
+
+	if (ensure_exchange(c) == -1) {
+		http_conn_close(c);
+		return;
+	}
+	while ((rc = make_room(c->x)) == -1)
+		if (!http_conn_free_memory(c->conns))
+			break;
+	if (rc == -1) {
+		refuse_request(c, 503, NO_MEMORY);
+		run_conn(c);
+		return;
+	}
+	x = c->x;
+	n = c->stream.kind->read(
+	    &c->stream, x->in.p + x->in.len, x->in.cap - x->in.len);
+	if (n == -1 && errno == EAGAIN) {
+		if (first)
+			become_idle(c);
+		return;
+	}
+	if (n <= 0) {
+		http_conn_close(c);
+		return;
+	}
+	x->in.len += (size_t)n;
+	if (first)
+		begin(c, c->conns->settings->header_timeout_ms);
+	else
+		c->moved_ms = clock_mono_ms();
+	run_conn(c);
+}
+
+static void
+drop_input(struct http_conn *c)
+{
+	char bytes[4096];
+	ssize_t n = c->stream.kind->read(&c->stream, bytes, sizeof(bytes));
+
+	if (n == 0 || (n == -1 && errno != EAGAIN))
+		http_conn_close(c);
+}
+
+static void
+on_conn_io(int fd, unsigned events, void *arg)
+{
+	struct http_conn *c = arg;
+
+	(void)fd;
+	(void)events;
+	switch (c->state) {
+	case CONN_READING:
+		if (c->out.len > 0)
+			run_conn(c); /* the rest of a 100 Continue */
+		else
+			read_request(c);
+		break;
+	case CONN_WRITING:
+		run_conn(c);
+		break;
+	case CONN_LINGERING:
+		drop_input(c);
+		break;
+	case CONN_WAITING:
+		/* Only who sends before it has its answer costs calls to stop
+		 * watching and to watch again. */
+		loop_io_want(c->io, 0);
+		break;
+	default:
+		check(false);
+	}
+}
+
+bool
+http_conn_has_input(const struct http_conn *c)
+{
+	return c->state == CONN_READING &&
+	       c->stream.kind->has_input(&c->stream);
+}
+
+static void
+on_deadline(void *arg)
+{
+	struct http_conn *c = arg;
+	int64_t now_ms = clock_mono_ms();
+
+	c->armed_ms = INT64_MAX;
+	if (c->deadline_ms == INT64_MAX)
+		return;
+	if (now_ms < c->deadline_ms) {
+		set_deadline(c, c->deadline_ms - now_ms);
+		return;
+	}
+	if (c->state == CONN_READING && c->x != NULL) {
+		refuse_request(c, 408, "the request did not arrive in time");
+		run_conn(c);
+	} else if (http_conn_has_input(c)) {
+		read_request(c);
+	} else {
+		http_conn_close(c);
+	}
+}
+
+int64_t
+http_conn_progress(const struct http_conn *c, int64_t now_ms)
+{
+	size_t bytes = 0;
+
+	if (now_ms - c->moved_ms >= STALLED_MS)
+		return 0;
+	if (c->state == CONN_READING && c->x != NULL)
+		bytes = c->x->in.len - c->x->in_at;
+	else if (c->state == CONN_WRITING)
+		bytes = c->out_at;
+	/* A second more, or the first bytes would seem to be very fast. */
+	return (int64_t)bytes * 1000 / (now_ms - c->since_ms + 1000) /
+	       c->peer->n_conns;
+}
+
+int
+http_conn_open(
+    struct http_conns *conns, int fd, struct peer *peer, bool reserve)
+{
+	struct http_conn *c = calloc(1, sizeof(*c));
+
+	if (c == NULL) {
+		peers_leave(&conns->peers, peer);
+		close(fd);
+		return -1;
+	}
+	c->conns = conns;
+	c->stream = stream_plain(fd);
+	c->peer = peer;
+	c->reserve = reserve;
+	buf_init_within(&c->out, conns->memory.max, &peer->memory);
+	c->io = loop_io_create(conns->loop, fd, LOOP_READ, on_conn_io, c);
+	c->timer = loop_timer_create(conns->loop, on_deadline, c);
+	if (c->io == NULL || c->timer == NULL) {
+		free_conn(c);
+		return -1;
+	}
+	LIST_INSERT_HEAD(&conns->all, c, entry);
+	conns->n++;
+	c->armed_ms = INT64_MAX;
+	set_deadline(c, conns->idle_timeout_ms);
+	set_place(c, CONN_IDLE);
+	return 0;
+}
+
+void
+http_conn_drain(struct http_conn *c)
+{
+	if (c->place == CONN_IDLE)
+		set_deadline(c, c->conns->idle_timeout_ms);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: ISC */
+#include "service/call.h"
+
+#include <stddef.h>
+
+#include "service/problem.h"
+#include "service/state.h"
+
+struct call *
+call_begin(struct service *service, struct http_exchange *x)
+{
+	struct call *call = x->call;
+
+	call->service = service;
+	call->x = x;
+	call->app = call->id = slice_of(NULL, 0);
+	return call;
+}
+
+struct call *
+call_of_job(struct store_job *job)
+{
+	return (struct call *)((char *)job - offsetof(struct call, job));
+}
+
+enum verdict
+call_submit(struct call *call, void (*run)(struct store *, struct store_job *),
+    void (*done)(struct store_job *))
+{
+	call->job.run = run;
+	call->job.done = done;
+	store_thread_submit(call->service->store, &call->job);
+	return LATER;
+}
+
+bool
+call_note_store(struct call *call)
+{
+	struct service *service = call->service;
+	bool ok = call->status == STORE_OK;
+
+	if (!ok || service->in_trouble)
+		scoreboard_tell_trouble(
+		    service->child->score, ok ? "" : call->err.text);
+	service->in_trouble = !ok;
+	return ok;
+}
+
+bool
+call_store_ok(struct call *call)
+{
+	if (call_note_store(call))
+		return true;
+	metric_add(call->service->child->score, METRIC_STORE_FAILURES, 1);
+	if (call->status == STORE_UNAVAILABLE)
+		problem_for_now(call->x, 503, "the datastore is not available",
+		    PROBLEM_RETRY_S);
+	else
+		problem(call->x, 500, "the datastore refused; see the log");
+	return false;
+}

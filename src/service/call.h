@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_SERVICE_CALL_H
+#define CASSATA_SERVICE_CALL_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "event/event.h"
+#include "http/http_exchange.h"
+#include "http/route.h"
+#include "service/intake.h"
+#include "store/store.h"
+#include "store/store_thread.h"
+
+struct service;
+
+/* One call of the API: what is asked for, and the datastore's part in it. */
+struct call {
+	struct service *service;
+	struct http_exchange *x;
+	struct slice params[ROUTE_PARAMS_MAX]; /* of its route */
+	struct slice app, id; /* of the event; as long as the request */
+	struct event_key key;
+
+	/* The datastore's part: status and err when it is done. */
+	struct store_job job;
+	enum store_status status;
+	struct err err;
+	union {
+		struct {
+			struct event event;
+			struct intake_item item;
+		} add;
+		struct {
+			enum store_find what;
+			struct store_record *record;
+		} find;
+		struct {
+			enum cancel_outcome outcome;
+			enum event_state state;
+		} cancel;
+	} u;
+	STAILQ_ENTRY(call) entry; /* in the documents that wait */
+};
+
+/* The exchange's call, at its beginning. */
+struct call *call_begin(struct service *service, struct http_exchange *x);
+
+struct call *call_of_job(struct store_job *job);
+
+/* Has the datastore do run(call), then calls done(call). Returns LATER. */
+enum verdict call_submit(struct call *call,
+    void (*run)(struct store *, struct store_job *),
+    void (*done)(struct store_job *));
+
+/*
+ * Whether the datastore did its part; why not is told to the master, whose
+ * status shows it.
+ */
+bool call_note_store(struct call *call);
+
+/* The same; when not, the answer is made: 503 or 500. The store has put the
+ * reason into the log. */
+bool call_store_ok(struct call *call);
+
+#endif

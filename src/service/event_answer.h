@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_SERVICE_EVENT_ANSWER_H
+#define CASSATA_SERVICE_EVENT_ANSWER_H
+
+#include <stdbool.h>
+
+#include "base/json_write.h"
+#include "service/call.h"
+
+/* What the answers about an event have in common. */
+
+/*
+ * The ids from the first two parameters, with their key. False for what no
+ * event can have, and where no key can be made: it is unknown.
+ */
+bool event_answer_take_ids(struct call *call);
+
+/* {"application-id":…,"event-id":…,"status":…: what all begin with. */
+struct json_writer event_answer_begin(
+    struct call *call, int status, enum event_state state);
+void event_answer_end(struct call *call, struct json_writer *w);
+
+/* 404 */
+enum verdict event_answer_unknown(struct call *call);
+
+/* 409: the event is in a state in which this cannot be done. */
+enum verdict event_answer_conflict(
+    struct call *call, enum event_state state, const char *detail);
+
+#endif

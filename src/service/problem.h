@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_SERVICE_PROBLEM_H
+#define CASSATA_SERVICE_PROBLEM_H
+
+#include "base/json_write.h"
+#include "http/http_exchange.h"
+
+/* RFC 9457: what an answer is when it is not what was asked for. */
+
+/* When a lack that passes by itself may have passed. */
+enum { PROBLEM_RETRY_S = 2 };
+
+/* Makes the answer of x one; detail is for the client: copied, escaped. */
+enum verdict problem(struct http_exchange *x, int status, const char *detail);
+
+/* One that passes: with Retry-After. */
+enum verdict problem_for_now(struct http_exchange *x, int status,
+    const char *detail, unsigned retry_after_s);
+
+/* 503: no memory for it; somebody who does not read makes some. */
+enum verdict problem_no_memory(struct http_exchange *x);
+
+/* One with more members, written between the two. */
+struct json_writer problem_begin(
+    struct http_exchange *x, int status, const char *detail);
+enum verdict problem_end(struct http_exchange *x, struct json_writer *w);
+
+#endif

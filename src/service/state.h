@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_SERVICE_STATE_H
+#define CASSATA_SERVICE_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/buf.h"
+#include "config/config.h"
+#include "http/http_server.h"
+#include "proc/child.h"
+#include "service/hosts.h"
+#include "service/intake.h"
+#include "store/store_thread.h"
+
+STAILQ_HEAD(call_list, call);
+
+/* What the calls of a service process have in common. */
+struct service {
+	struct child *child;
+	const struct config *cfg;
+	struct http_server *server;
+	struct store_thread *store;
+	struct intake intake;
+	struct hosts hosts;
+	struct call_list documents; /* wait for their event to be read */
+	int n_documents;    /* being read, or read and not yet answered */
+	int n_pings;        /* /readyz that wait for the datastore */
+	struct buf metrics; /* their text, and when it may be made again */
+	int64_t metrics_due_ms;
+	struct http_counts published; /* of the server, in the scoreboard */
+	bool in_trouble;              /* the datastore's, told to the master */
+};
+
+#endif

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: ISC */
+#include "http/http_conn.h"
+
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+
+#include "http_bed.h"
+
+#define HOST     "Host: h\r\n"
+#define GET      "GET / HTTP/1.1\r\n" HOST "\r\n"
+#define LATE     "GET /later HTTP/1.1\r\n" HOST "\r\n"
+#define POST_ONE "POST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\n"
+
+static struct bed bed;
+static struct http_conns conns;
+static struct client client;
+static int n_changes, n_reads, n_epoll_calls;
+static bool lies; /* there is more to read, it seems */
+
+/* The server's, instead of the C library's: with a second byte that is there
+ * and cannot be read. */
+ssize_t
+recv(int fd, void *bytes, size_t size, int flags)
+{
+	ssize_t n;
+
+	if (lies && n_reads++ > 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	n = syscall(SYS_recvfrom, fd, bytes, size, flags, NULL, NULL);
+	if (lies)
+		ck_assert_int_eq(write(client.fd, "x", 1), 1);
+	return n;
+}
+
+int
+epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
+{
+	n_epoll_calls++;
+	return (int)syscall(SYS_epoll_ctl, epoll_fd, op, fd, event);
+}
+
+static void
+note_change(void *arg)
+{
+	(void)arg;
+	n_changes++;
+}
+
+static void
+setup(void)
+{
+	struct sockaddr_storage address = {.ss_family = AF_UNIX};
+	struct peer *peer;
+	int fds[2];
+
+	bed_init(&bed);
+	http_conns_init(&conns, bed.loop, &bed.settings, &bed.handler);
+	conns.changed = note_change;
+	ck_assert_int_eq(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	peer = peers_join(&conns.peers, &address);
+	ck_assert_ptr_nonnull(peer);
+	peer->memory =
+	    (struct buf_budget){.max = bed.settings.sizes.max_request_bytes,
+		.whole = &conns.memory};
+	ck_assert_int_eq(http_conn_open(&conns, fds[0], peer, false), 0);
+	client_init(&client, &bed, fds[1]);
+	lies = false;
+	n_reads = 0;
+}
+
+static void
+teardown(void)
+{
+	if (!LIST_EMPTY(&conns.all))
+		http_conn_close(LIST_FIRST(&conns.all));
+	ck_assert_int_eq(conns.n, 0);
+	http_conns_fini(&conns);
+	client_fini(&client);
+	bed_fini(&bed);
+}
+
+/*
+ * A socket may seem readable and not be. Room for the read has been made by
+ * then: what is known of the head is somewhere else.
+ */
+START_TEST(test_room_without_a_read)
+{
+	bed.settings.body_timeout_ms = 50;
+	lies = true;
+	client_send(&client,
+	    "HEAD / HTTP/1.1\r\n" HOST "Content-Length: 100000\r\n\r\nbytes");
+	client_expect(&client, "HTTP/1.1 408 Request Timeout\r\n");
+	ck_assert_int_gt(n_reads, 1);
+	/* It was a HEAD. */
+	ck_assert_str_eq(client.got + strlen(client.got) - 4, "\r\n\r\n");
+	ck_assert_int_eq(conns.counts.answered[4], 1);
+}
+END_TEST
+
+START_TEST(test_one_after_the_other)
+{
+	client_send(&client, POST_ONE "a" POST_ONE "b" LATE POST_ONE "c");
+	client_expect(&client, "\r\n\r\nb");
+	bed_wait(&bed, 1);
+	ck_assert_int_eq(bed.n_handled, 3);
+	bed_answer(&bed);
+	client_expect(&client, "\r\n\r\nc");
+	ck_assert(strstr(client.got, "\r\n\r\nlate") != NULL);
+	ck_assert_int_eq(bed.n_handled, 4);
+	ck_assert_int_eq(conns.counts.answered[2], 4);
+	ck_assert_ptr_null(LIST_FIRST(&conns.all)->x);
+}
+END_TEST
+
+/* Two calls for each was 6 % of the time of a service. */
+START_TEST(test_waiting_costs_no_epoll_calls)
+{
+	client_send(&client, LATE);
+	bed_wait(&bed, 1);
+	bed_answer(&bed);
+	client_expect(&client, "late");
+	n_epoll_calls = 0;
+	for (int i = 0; i < 100; i++) {
+		client_send(&client, LATE);
+		bed_wait(&bed, 1);
+		bed_answer(&bed);
+		client_expect(&client, "late");
+	}
+	ck_assert_int_eq(n_epoll_calls, 0);
+}
+END_TEST
+
+static void
+answer_soon(void *arg)
+{
+	bed_answer(arg);
+}
+
+/* Who sends before it has its answer is heard after it, and nothing spins. */
+START_TEST(test_sends_while_it_waits)
+{
+	struct loop_timer *timer =
+	    loop_timer_create(bed.loop, answer_soon, &bed);
+
+	client_send(&client, LATE);
+	bed_wait(&bed, 1);
+	client_send(&client, POST_ONE "z");
+	n_reads = 0;
+	loop_timer_set(timer, 50);
+	client_expect(&client, "\r\n\r\nz");
+	ck_assert_int_eq(bed.n_handled, 2);
+	loop_timer_free(&timer);
+}
+END_TEST
+
+/* What the client sends, and how the answer, after which it ends, starts. */
+static const struct {
+	const char *request, *answer;
+} refused[] = {
+    {"GET / HTTP/2.0\r\n" HOST "\r\n", "HTTP/1.1 505 "},
+    {"GET /\r\n" GET, "HTTP/1.1 400 "},
+    {POST_ONE "xGET * HTTP/1.1\r\n" HOST "\r\n" GET, "HTTP/1.1 400 "},
+    {"GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n" GET,
+	"HTTP/1.1 200 "},
+    {"GET / HTTP/1.0\r\n\r\n" GET, "HTTP/1.1 200 "},
+};
+
+START_TEST(test_refused)
+{
+	client_send(&client, refused[_i].request);
+	client_expect(&client, refused[_i].answer);
+	client.len = strlen(client.got);
+	ck_assert(client_has(&client, "\r\nConnection: close\r\n"));
+	client_expect_end(&client);
+	ck_assert_int_le(bed.n_handled, 1);
+}
+END_TEST
+
+START_TEST(test_continue)
+{
+	client_send(&client,
+	    "POST / HTTP/1.1\r\n" HOST
+	    "Expect: 100-continue\r\nContent-Length: 1\r\n\r\n");
+	client_expect(&client, "HTTP/1.1 100 Continue\r\n\r\n");
+	client_send(&client, "y");
+	client_expect(&client, "\r\n\r\ny");
+}
+END_TEST
+
+START_TEST(test_requests_of_a_connection)
+{
+	bed.settings.max_requests = 2;
+	client_send(&client, GET);
+	client_expect(&client, "HTTP/1.1 200 OK\r\n");
+	client_send(&client, GET);
+	client_expect(&client, "Connection: close\r\n");
+	client_expect_end(&client);
+}
+END_TEST
+
+START_TEST(test_idle_ends)
+{
+	struct http_conn *c = LIST_FIRST(&conns.all);
+
+	conns.idle_timeout_ms = 10;
+	http_conn_drain(c);
+	client_expect_end(&client);
+	ck_assert(LIST_EMPTY(&conns.all));
+	ck_assert_int_gt(n_changes, 0);
+}
+END_TEST
+
+/* Gone while its answer is waited for: that is found out with the answer. */
+START_TEST(test_gone_while_it_waits)
+{
+	client_send(&client, LATE LATE);
+	bed_wait(&bed, 1);
+	loop_io_want(client.io, 0);
+	ck_assert_int_eq(shutdown(client.fd, SHUT_RDWR), 0);
+	bed_answer(&bed);
+	ck_assert(LIST_EMPTY(&conns.all));
+}
+END_TEST
+
+/* ---- bodies that are streamed ---- */
+
+static struct {
+	int left;     /* pieces */
+	size_t piece; /* bytes */
+	int64_t length;
+	bool fails; /* in the place of the end */
+	int n_read, n_ended;
+} source;
+
+static int
+read_source(void *arg, struct buf *out)
+{
+	(void)arg;
+	source.n_read++;
+	if (source.left == 0)
+		return source.fails ? -1 : 0;
+	source.left--;
+	for (size_t i = 0; i < source.piece; i++)
+		buf_append_char(out, 's');
+	return 1;
+}
+
+static void
+end_source(void *arg)
+{
+	(void)arg;
+	source.n_ended++;
+}
+
+static void
+stream_source(struct http_exchange *x)
+{
+	static const struct http_reader reader = {
+	    read_source, end_source, NULL};
+
+	http_exchange_stream(x, &reader, source.length);
+}
+
+static const struct {
+	const char *request;
+	int64_t length;
+	bool fails;
+	const char *answer, *body; /* all of it */
+	bool ends;                 /* the connection */
+} streams[] = {
+    {"GET /stream HTTP/1.1\r\n" HOST "\r\n", -1, false,
+	"Transfer-Encoding: chunked\r\n\r\n",
+	"3\r\nsss\r\n3\r\nsss\r\n0\r\n\r\n", false},
+    {"GET /stream HTTP/1.1\r\n" HOST "\r\n", 6, false,
+	"Content-Length: 6\r\n\r\n", "ssssss", false},
+    {"GET /stream HTTP/1.0\r\n\r\n", -1, false, "Connection: close\r\n\r\n",
+	"ssssss", true},
+    {"GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", -1, false,
+	"Connection: close\r\n\r\n", "ssssss", true},
+    {"GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 6, false,
+	"Content-Length: 6\r\nConnection: keep-alive\r\n\r\n", "ssssss", false},
+    {"HEAD /stream HTTP/1.1\r\n" HOST "\r\n", -1, false,
+	"Transfer-Encoding: chunked\r\n\r\n", "", false},
+    {"GET /stream HTTP/1.1\r\n" HOST "\r\n", -1, true,
+	"Transfer-Encoding: chunked\r\n\r\n", "3\r\nsss\r\n3\r\nsss\r\n", true},
+};
+
+START_TEST(test_stream)
+{
+	char answer[200];
+	const char *body;
+
+	bed.stream = stream_source;
+	source.left = 2;
+	source.piece = 3;
+	source.length = streams[_i].length;
+	source.fails = streams[_i].fails;
+	(void)snprintf(answer, sizeof(answer), "%s%s", streams[_i].answer,
+	    streams[_i].body);
+	client_send(&client, streams[_i].request);
+	client_expect(&client, answer);
+	body = strstr(client.got, "\r\n\r\n") + 4;
+	ck_assert_str_eq(body, streams[_i].body);
+	if (streams[_i].ends) {
+		client_expect_end(&client);
+	} else {
+		client_send(&client, GET);
+		client_expect(&client, "Content-Length: 0\r\n\r\n");
+	}
+	ck_assert_int_eq(source.n_ended, 1);
+}
+END_TEST
+
+/* As much is read as the client takes, and a little more. */
+START_TEST(test_stream_to_a_slow_client)
+{
+	bed.stream = stream_source;
+	source.left = 10000;
+	source.piece = 1000;
+	source.length = 10000000;
+	client_send(&client, "GET /stream HTTP/1.1\r\n" HOST "\r\n");
+	client_expect(&client, "\r\n\r\n");
+	ck_assert_int_lt(source.n_read, 5000);
+	ck_assert_uint_lt(conns.memory.used, 100000);
+	/* It leaves amid the answer. */
+	http_conn_close(LIST_FIRST(&conns.all));
+	ck_assert_int_eq(source.n_ended, 1);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("http_conn");
+	TCase *tc = tcase_create("http_conn");
+	SRunner *sr = srunner_create(suite);
+	int failures;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_room_without_a_read);
+	tcase_add_test(tc, test_one_after_the_other);
+	tcase_add_test(tc, test_waiting_costs_no_epoll_calls);
+	tcase_add_test(tc, test_sends_while_it_waits);
+	tcase_add_loop_test(
+	    tc, test_refused, 0, (int)(sizeof(refused) / sizeof(refused[0])));
+	tcase_add_test(tc, test_continue);
+	tcase_add_test(tc, test_requests_of_a_connection);
+	tcase_add_test(tc, test_idle_ends);
+	tcase_add_test(tc, test_gone_while_it_waits);
+	tcase_add_loop_test(
+	    tc, test_stream, 0, (int)(sizeof(streams) / sizeof(streams[0])));
+	tcase_add_test(tc, test_stream_to_a_slow_client);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(sr, CK_NORMAL);
+	failures = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: ISC */
+#include "service/intake.h"
+
+#include <stdlib.h>
+
+#include <check.h>
+
+enum { BATCH = 3 };
+
+/* The datastore and the scoreboard, in the place of ours. */
+struct store {
+	bool fails; /* the next transaction */
+	int n_calls;
+	size_t batches[8]; /* adds of each transaction */
+};
+
+struct call {
+	int left; /* items */
+	int n_failed;
+};
+
+static struct store store;
+static struct loop *loop;
+static struct store_thread *thread;
+static struct scoreboard_slot score;
+static struct child child = {.score = &score};
+static struct intake intake;
+static int n_announced;
+
+enum store_status
+store_add_events(
+    struct store *s, struct store_add **adds, size_t n, struct err *err)
+{
+	s->batches[s->n_calls++] = n;
+	if (s->fails) {
+		s->fails = false;
+		(void)err_set(err, "away");
+		return STORE_UNAVAILABLE;
+	}
+	/* The key says what comes out. */
+	for (size_t i = 0; i < n; i++)
+		adds[i]->outcome = adds[i]->key.bytes[0];
+	return STORE_OK;
+}
+
+void
+store_close(struct store **closed)
+{
+	*closed = NULL;
+}
+
+void
+scoreboard_event_added(
+    const struct scoreboard *sb, unsigned shard, int64_t due_ms)
+{
+	ck_assert_ptr_eq(sb, child.sb);
+	ck_assert_uint_eq(shard, 7);
+	ck_assert_int_eq(due_ms, 123);
+	n_announced++;
+}
+
+static void
+setup(void)
+{
+	struct err err;
+
+	loop = loop_create();
+	ck_assert_ptr_nonnull(loop);
+	thread = store_thread_create(&store, loop, &err);
+	ck_assert_ptr_nonnull(thread);
+	ck_assert_int_eq(intake_init(&intake, &child, thread, BATCH), 0);
+}
+
+static void
+teardown(void)
+{
+	store_thread_free(&thread);
+	intake_fini(&intake);
+	loop_free(loop);
+}
+
+static void
+before_sleep(void *arg)
+{
+	intake_commit(arg);
+}
+
+static void
+item_done(
+    struct intake_item *item, enum store_status status, const struct err *err)
+{
+	if (status != STORE_OK) {
+		ck_assert_int_eq(status, STORE_UNAVAILABLE);
+		ck_assert_str_eq(err->text, "away");
+		item->call->n_failed++;
+	}
+	if (--item->call->left == 0)
+		loop_stop(loop);
+}
+
+/* n items of one call, all with that outcome. */
+static void
+add_many(struct call *call, struct intake_item *items, int n,
+    enum add_outcome outcome)
+{
+	static const struct event event = {.expiry_ms = 123};
+
+	for (int i = 0; i < n; i++) {
+		items[i] = (struct intake_item){
+		    .add = {.event = &event, .shard = 7},
+		    .call = call,
+		    .done = item_done,
+		};
+		items[i].add.key.bytes[0] = (uint8_t)outcome;
+		intake_add(&intake, &items[i]);
+	}
+	call->left += n;
+}
+
+/* One call may have more adds than a transaction takes. */
+START_TEST(test_many_of_one_call)
+{
+	struct call call = {0};
+	struct intake_item items[7];
+
+	loop_before_sleep(loop, before_sleep, &intake);
+	add_many(&call, items, 7, ADD_CREATED);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_int_eq(call.n_failed, 0);
+	ck_assert_int_eq(store.n_calls, 3);
+	ck_assert_uint_eq(store.batches[0], BATCH);
+	ck_assert_uint_eq(store.batches[1], BATCH);
+	ck_assert_uint_eq(store.batches[2], 1);
+	ck_assert_int_eq(n_announced, 7);
+	ck_assert_int_eq(score.metric[METRIC_EVENTS_ADDED], 7);
+	ck_assert_int_eq(score.metric[METRIC_ADD_COMMITS], 3);
+}
+END_TEST
+
+/* Those of a transaction that failed are told so, the others are not. */
+START_TEST(test_one_fails)
+{
+	struct call one = {0}, other = {0};
+	struct intake_item items[2], more[3];
+
+	loop_before_sleep(loop, before_sleep, &intake);
+	store.fails = true;
+	add_many(&one, items, 2, ADD_CREATED);
+	add_many(&other, more, 3, ADD_SAME);
+	while (one.left + other.left > 0)
+		ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_int_eq(one.n_failed, 2);
+	ck_assert_int_eq(other.n_failed, 1);
+	ck_assert_int_eq(n_announced, 0);
+	ck_assert_int_eq(score.metric[METRIC_EVENTS_ADDED], 0);
+	ck_assert_int_eq(score.metric[METRIC_EVENTS_REPEATED], 2);
+	ck_assert_int_eq(score.metric[METRIC_ADD_COMMITS], 1);
+}
+END_TEST
+
+START_TEST(test_outcomes)
+{
+	struct call call = {0};
+	struct intake_item items[3];
+
+	loop_before_sleep(loop, before_sleep, &intake);
+	add_many(&call, &items[0], 1, ADD_CONFLICT);
+	add_many(&call, &items[1], 1, ADD_NO_ROOM);
+	add_many(&call, &items[2], 1, ADD_SAME);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_int_eq(items[0].add.outcome, ADD_CONFLICT);
+	ck_assert_int_eq(score.metric[METRIC_EVENTS_CONFLICTING], 1);
+	ck_assert_int_eq(score.metric[METRIC_EVENTS_REFUSED], 1);
+	ck_assert_int_eq(score.metric[METRIC_EVENTS_REPEATED], 1);
+	ck_assert_int_eq(n_announced, 0);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("intake");
+	TCase *tc = tcase_create("intake");
+	SRunner *sr = srunner_create(suite);
+	int failures;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_many_of_one_call);
+	tcase_add_test(tc, test_one_fails);
+	tcase_add_test(tc, test_outcomes);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(sr, CK_NORMAL);
+	failures = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+}
