@@ -5,29 +5,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "board/scoreboard.h"
-
-static const struct {
-	const char *type, *name, *labels, *help;
-} rows[] = {
-#define METRIC_ROW(id, type, metric, labels, help) {type, metric, labels, help},
-    METRICS(METRIC_ROW)
-#undef METRIC_ROW
-};
-
-enum {
-#define METRIC_ONE(id, type, metric, labels, help) +1
-	N_OF_SERVICE = 0 METRICS_OF_SERVICE(METRIC_ONE),
-	N_OF_WORKER = 0 METRICS_OF_WORKER(METRIC_ONE),
-#undef METRIC_ONE
-};
-
-bool
-metric_is_gauge(enum metric metric)
-{
-	return strcmp(rows[metric].type, "gauge") == 0;
-}
-
 /* A child may have written anything. */
 static int64_t
 saturated_sum(int64_t a, int64_t b)
@@ -54,20 +31,18 @@ metrics_sum(const struct scoreboard *sb, enum metric metric)
 }
 
 bool
-metric_is_seconds(enum metric metric)
-{
-	return strstr(rows[metric].name, "_seconds") != NULL;
-}
-
-bool
-metric_is_there(const struct scoreboard *sb, enum metric metric)
+metrics_has(const struct scoreboard *sb, enum metric metric)
 {
 	const struct scoreboard_master *master = &sb->shared->master;
 
-	if (metric < (enum metric)N_OF_SERVICE)
+	switch (metric_group(metric)) {
+	case METRIC_OF_SERVICE:
 		return atomic_load(&master->has_services);
-	if (metric < (enum metric)(N_OF_SERVICE + N_OF_WORKER))
+	case METRIC_OF_WORKER:
 		return atomic_load(&master->has_workers);
+	case METRIC_OF_BOTH:
+		break;
+	}
 	return true;
 }
 
@@ -88,17 +63,17 @@ metrics_render(const struct scoreboard *sb, struct buf *out)
 	const char *name = "";
 
 	for (unsigned i = 0; i < METRIC_COUNT; i++) {
+		const struct metric_row *row = &metric_rows[i];
 		enum metric metric = (enum metric)i;
 
-		if (!metric_is_there(sb, metric))
+		if (!metrics_has(sb, metric))
 			continue;
 		/* The rows of one metric stand together. */
-		if (strcmp(rows[i].name, name) != 0)
+		if (strcmp(row->name, name) != 0)
 			(void)buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n",
-			    rows[i].name, rows[i].help, rows[i].name,
-			    rows[i].type);
-		name = rows[i].name;
-		(void)buf_printf(out, "%s%s ", name, rows[i].labels);
+			    row->name, row->help, row->name, row->type);
+		name = row->name;
+		(void)buf_printf(out, "%s%s ", name, row->labels);
 		render_value(metric, metrics_sum(sb, metric), out);
 		buf_append_char(out, '\n');
 	}

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "board/metrics.h"
+#include "board/metric.h"
 #include "board/role.h"
 #include "event/event.h"
 #include "store/write_lock.h"
@@ -84,7 +84,7 @@ struct scoreboard_master {
 	/* The daemon ends: not set while one generation follows another. */
 	_Atomic bool stopping;
 	/* Of the master that this one follows; as in a worker's slot. */
-	_Atomic int64_t turn_mono_ms, turn_offset_ms;
+	_Atomic int64_t lease_seen_mono_ms, lease_clock_offset_ms;
 	struct scoreboard_news news;
 };
 
@@ -110,15 +110,15 @@ struct scoreboard_slot {
 	/* Monotonic: since when it waits for the datastore, failures included,
 	 * or 0; and when it last did something about that. */
 	_Atomic int64_t asking_ms, tried_ms;
-	/* Of its last lease turn, 0 for none: the monotonic time, and the
+	/* Of its last lease transaction, 0 for none: the monotonic time, and the
 	 * database's clock minus that. */
-	_Atomic int64_t turn_mono_ms, turn_offset_ms;
+	_Atomic int64_t lease_seen_mono_ms, lease_clock_offset_ms;
 	/* The row whose answer is being parsed, or 0; and those on the wire, in
 	 * any order, 0 for none, and how many more. */
 	_Atomic int64_t note;
 	_Atomic int64_t wire[SCOREBOARD_WIRE];
 	_Atomic int n_unlisted;
-	/* Its last lease turn saw events that are to be delivered alone. */
+	/* Its last lease transaction saw events that are to be delivered alone. */
 	_Atomic bool sees_quarantine;
 };
 
@@ -191,59 +191,13 @@ int scoreboard_slot_claim(
 /* The child is there. */
 void scoreboard_slot_fill(struct scoreboard *sb, int slot, pid_t pid);
 
-enum scoreboard_end {
-	END_EXIT,  /* it left by itself: what it had sent is no suspect */
-	END_CRASH, /* of what it noted, if it did */
-	END_KILLED /* from outside, or for want of memory: for nothing it noted
-		    */
-};
-
 /*
- * The child of the slot is gone: the slot is free, its gauges are zero. A
- * worker's owner token goes into the dead ring, its shards lose their slot, and
- * the other workers are woken to take its leases over.
+ * The slot is free: it holds no shards, its gauges are zero. What its child had
+ * on the wire is shardboard_bury's.
  */
-void scoreboard_slot_release(
-    struct scoreboard *sb, int slot, enum scoreboard_end end);
-
-/* An owner of leases whose process is gone, and had no slot here: nothing more
- * is known. */
-void scoreboard_owner_gone(struct scoreboard *sb, uint64_t owner);
-
-/* Whether any worker sees events that are to be delivered alone. */
-bool scoreboard_sees_quarantine(const struct scoreboard *sb);
+void scoreboard_slot_release(struct scoreboard *sb, int slot);
 
 /* ---- everybody ---- */
-
-/* Makes all workers but this process look at their leases. */
-void scoreboard_membership_changed(const struct scoreboard *sb);
-
-/* Another number when others than this process have changed something. */
-uint64_t scoreboard_membership(const struct scoreboard *sb);
-
-/* Events added where no worker of this host was told, ever. */
-uint64_t scoreboard_n_unheld(const struct scoreboard *sb);
-
-/* Leases were set free, or events added, where nobody here was told. */
-void scoreboard_look_again(const struct scoreboard *sb);
-
-/*
- * An event was committed: wakes whom of this host holds the shard if it would
- * sleep longer than that.
- */
-void scoreboard_event_added(
-    const struct scoreboard *sb, unsigned shard, int64_t due_ms);
-
-/* Until when the worker of the slot may sleep, or 0 or more, or INT64_MAX. */
-int64_t scoreboard_wake_at_ms(const struct scoreboard *sb, int worker_slot);
-
-/*
- * The last lease turn of any worker, here or under the master before: its
- * monotonic time, not in the future, or 0 for none, and the database's clock
- * minus that, 0 or more.
- */
-void scoreboard_last_turn(
-    const struct scoreboard *sb, int64_t *mono_ms, int64_t *offset_ms);
 
 /* Tells why the datastore cannot be reached; "" when it can. */
 void scoreboard_tell_trouble(struct scoreboard_slot *slot, const char *text);

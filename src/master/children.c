@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "board/shardboard.h"
 #include "master/spawn.h"
 
 enum { QUARANTINE_LOOK_MS = 1000 };
@@ -259,7 +260,7 @@ look_for_quarantine(const struct master *m, int64_t now_ms)
 	if (place == NULL || m->current->draining || place->pid != 0 ||
 	    place->start_at_ms != INT64_MAX || place->state == CHILD_FAILED)
 		return INT64_MAX;
-	if (!scoreboard_sees_quarantine(&m->sb))
+	if (!shardboard_sees_quarantine(&m->sb))
 		return now_ms + QUARANTINE_LOOK_MS;
 	place->start_at_ms = now_ms;
 	return INT64_MAX;

@@ -159,7 +159,7 @@ metrics_json(const struct scoreboard *sb)
 	bool ok = o != NULL;
 
 	for (unsigned i = 0; ok && i < METRIC_COUNT; i++)
-		ok = !metric_is_there(sb, (enum metric)i) ||
+		ok = !metrics_has(sb, (enum metric)i) ||
 		     put(o, names[i], metric_json(sb, (enum metric)i));
 	if (!ok) {
 		json_object_put(o);

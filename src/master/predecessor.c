@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/fd.h"
+#include "board/shardboard.h"
 #include "master/handover.h"
 
 struct predecessor {
@@ -21,9 +22,9 @@ on_news(struct predecessor *p, uint64_t record)
 	if (!p->let_go)
 		p->let_go = true;
 	else if (record == 0)
-		scoreboard_look_again(p->sb);
+		shardboard_look_again(p->sb);
 	else
-		scoreboard_owner_gone(p->sb, record);
+		shardboard_owner_gone(p->sb, record);
 }
 
 static void
@@ -54,9 +55,9 @@ predecessor_open(struct master *m, struct err *err)
 		return 0;
 	scoreboard_share_write_lock(&m->sb, handover->write_lock_fd);
 	atomic_store(
-	    &m->sb.writable->master.turn_offset_ms, handover->turn_offset_ms);
+	    &m->sb.writable->master.lease_clock_offset_ms, handover->turn_offset_ms);
 	atomic_store(
-	    &m->sb.writable->master.turn_mono_ms, handover->turn_mono_ms);
+	    &m->sb.writable->master.lease_seen_mono_ms, handover->turn_mono_ms);
 	p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return err_set(err, "out of memory");

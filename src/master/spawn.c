@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/sigpipe.h"
+#include "board/shardboard.h"
 #include "master/generation.h"
 #include "master/state.h"
 #include "proc/child.h"
@@ -59,7 +60,7 @@ note_child(struct master *m, struct place *place, pid_t pid, int slot)
 {
 	if (pid == -1) {
 		place_unwatch(place);
-		scoreboard_slot_release(&m->sb, slot, END_EXIT);
+		shardboard_bury(&m->sb, slot, END_EXIT);
 		return;
 	}
 	scoreboard_slot_fill(&m->sb, slot, pid);
@@ -135,7 +136,7 @@ spawn_child(struct master *m, const struct generation *gen, struct place *place,
 }
 
 /* A sanitizer exits; nobody else does within the parser. */
-static enum scoreboard_end
+static enum shardboard_end
 end_of(const struct place *place, int wait_status)
 {
 	if (WIFEXITED(wait_status))
@@ -160,7 +161,7 @@ void
 spawn_vacate(struct master *m, struct place *place, int wait_status)
 {
 	place_unwatch(place);
-	scoreboard_slot_release(
+	shardboard_bury(
 	    &m->sb, place->slot, end_of(place, wait_status));
 	place->pid = 0;
 }

@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/sigpipe.h"
+#include "board/shardboard.h"
 #include "master/control.h"
 #include "master/handover.h"
 #include "master/place.h"
@@ -129,7 +130,7 @@ spawn_successor(struct successor *s, int fd, struct err *err)
 	    .activated = m->options.activated,
 	};
 
-	scoreboard_last_turn(
+	shardboard_clock(
 	    &m->sb, &handover.turn_mono_ms, &handover.turn_offset_ms);
 	if (listener != NULL) {
 		handover.n_listen = listener->n;
@@ -167,9 +168,9 @@ static uint64_t
 count_changes(const struct master *m)
 {
 	/* The end of a child is a change of the master's own. */
-	return scoreboard_membership(&m->sb) +
+	return shardboard_membership(&m->sb) +
 	       atomic_load(&m->sb.shared->master.news.changes) +
-	       scoreboard_n_unheld(&m->sb);
+	       shardboard_n_unheld(&m->sb);
 }
 
 static void

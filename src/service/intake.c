@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "board/shardboard.h"
 
 static struct intake *
 intake_of(struct store_job *job)
@@ -27,7 +28,7 @@ announce_add(const struct child *child, const struct store_add *add)
 	switch (add->outcome) {
 	case ADD_CREATED:
 		metric_add(child->score, METRIC_EVENTS_ADDED, 1);
-		scoreboard_event_added(
+		shardboard_event_added(
 		    child->sb, add->shard, add->event->expiry_ms);
 		break;
 	case ADD_SAME:

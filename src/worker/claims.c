@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "board/shardboard.h"
 
 enum {
 	/* Results wait a moment for others, so that a commit carries many. */
@@ -98,7 +99,7 @@ not_before(int64_t ms)
 static int64_t
 claim_wait_ms(const struct claims *c, int64_t mono_ms)
 {
-	int64_t due_ms = scoreboard_wake_at_ms(c->child->sb, c->child->slot);
+	int64_t due_ms = shardboard_wake_at_ms(c->child->sb, c->child->slot);
 	int64_t wait_ms = INT64_MAX;
 
 	if (claim_want(c) == 0)
@@ -258,11 +259,11 @@ static void
 announce(struct claims *c, const struct delivery *d)
 {
 	if (d->claim == NULL) /* a stray: whose shard is not known here */
-		scoreboard_look_again(c->child->sb);
+		shardboard_look_again(c->child->sb);
 	else if (leases_hold(c->leases, d->claim->shard))
 		wake_at(c, d->result.due_ms);
 	else
-		scoreboard_event_added(
+		shardboard_event_added(
 		    c->child->sb, d->claim->shard, d->result.due_ms);
 }
 

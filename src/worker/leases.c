@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "board/shardboard.h"
 
 enum {
 	SHORT_RENEW_MS = 1000,
@@ -218,7 +219,7 @@ inherit_clock(struct leases *l)
 
 	if (dbclock_is_known(l->clock))
 		return;
-	scoreboard_last_turn(l->child->sb, &mono_ms, &offset_ms);
+	shardboard_clock(l->child->sb, &mono_ms, &offset_ms);
 	if (mono_ms != 0)
 		dbclock_inherit(l->clock, mono_ms + offset_ms, mono_ms);
 }
@@ -241,7 +242,7 @@ leases_doubt(struct leases *l)
 int64_t
 leases_wait_ms(struct leases *l, int64_t mono_ms)
 {
-	uint64_t membership = scoreboard_membership(l->child->sb);
+	uint64_t membership = shardboard_membership(l->child->sb);
 	int64_t look_ms = l->sent_ms + LOOK_GAP_MS;
 
 	if (membership != l->membership) {
@@ -303,8 +304,8 @@ note_clock(struct leases *l)
 		    (long long)news.step_ms);
 	if (news.is_base) {
 		atomic_store(
-		    &score->turn_offset_ms, l->reply.now_ms - now.mono_ms);
-		atomic_store(&score->turn_mono_ms, now.mono_ms);
+		    &score->lease_clock_offset_ms, l->reply.now_ms - now.mono_ms);
+		atomic_store(&score->lease_seen_mono_ms, now.mono_ms);
 	}
 	if (news.spoilt)
 		l->due_ms = now.mono_ms;
@@ -359,7 +360,7 @@ tell_host(const struct leases *l, const struct lease_change *change, bool first)
 	if (n_taken > 0)
 		log_warnx("lost the lease of %d shards", n_taken);
 	if (reply->buried && reply->n_interrupted > 0)
-		scoreboard_look_again(l->child->sb);
+		shardboard_look_again(l->child->sb);
 	if (change->gained != 0 || reply->n_interrupted > 0)
 		atomic_store(&score->wake_at_ms, 0);
 	if (reply->n_interrupted > 0) {
@@ -373,7 +374,7 @@ tell_host(const struct leases *l, const struct lease_change *change, bool first)
 		    reply->n_strays);
 	/* Others may now find theirs: our arrival, or shards set free. */
 	if (first || change->lost != 0)
-		scoreboard_membership_changed(l->child->sb);
+		shardboard_membership_changed(l->child->sb);
 }
 
 struct lease_change

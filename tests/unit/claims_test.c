@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include "board/shardboard.h"
 #include "worker/claims.h"
 
 #include <stdint.h>
@@ -189,7 +190,7 @@ static const struct announce_row announce_rows[] = {
 START_TEST(test_announce)
 {
 	const struct announce_row *row = &announce_rows[_i];
-	uint64_t n_unheld = scoreboard_n_unheld(&parts_sb);
+	uint64_t n_unheld = shardboard_n_unheld(&parts_sb);
 	bool told = !row->ours;
 
 	parts_sb.self = 0; /* that is us */
@@ -203,7 +204,7 @@ START_TEST(test_announce)
 	ck_assert_int_eq(parts_child.score->wake_at_ms,
 	    row->wakes ? parts_wall() + 500 : INT64_MAX);
 	ck_assert_uint_eq(
-	    scoreboard_n_unheld(&parts_sb), n_unheld + (told ? 1 : 0));
+	    shardboard_n_unheld(&parts_sb), n_unheld + (told ? 1 : 0));
 }
 END_TEST
 

@@ -50,7 +50,7 @@ store_close(struct store **closed)
 }
 
 void
-scoreboard_event_added(
+shardboard_event_added(
     const struct scoreboard *sb, unsigned shard, int64_t due_ms)
 {
 	ck_assert_ptr_eq(sb, child.sb);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include "board/shardboard.h"
 #include "worker/leases.h"
 
 #include "worker_parts.h"
@@ -137,7 +138,7 @@ START_TEST(test_membership)
 	(void)lease(ALL);
 	ck_assert_int_eq(wait_ms(), PARTS_LEASE / 3);
 	/* As the master. */
-	scoreboard_membership_changed(&parts_sb);
+	shardboard_membership_changed(&parts_sb);
 	parts_sb.self = 0;
 	ck_assert_int_le(wait_ms(), 50);
 	pass(51);
@@ -313,8 +314,8 @@ START_TEST(test_expected_of_others)
 	int slot = scoreboard_slot_claim(&parts_sb, ROLE_WORKER, &err);
 
 	other = &parts_sb.writable->children[slot].slot;
-	other->turn_mono_ms = parts_now_ms - 3600000;
-	other->turn_offset_ms = PARTS_WALL;
+	other->lease_seen_mono_ms = parts_now_ms - 3600000;
+	other->lease_clock_offset_ms = PARTS_WALL;
 	ask();
 	ck_assert_int_eq(
 	    leases.request.expected_now_ms, parts_wall() - 3600000);
@@ -377,10 +378,10 @@ START_TEST(test_dead)
 	other->note = 5;
 	other->wire[3] = 5;
 	other->wire[7] = 6;
-	scoreboard_slot_release(&parts_sb, slot, END_CRASH);
-	scoreboard_owner_gone(&parts_sb, 99);
+	shardboard_bury(&parts_sb, slot, END_CRASH);
+	shardboard_owner_gone(&parts_sb, 99);
 	/* Whatever another master says. */
-	scoreboard_owner_gone(&parts_sb, leases.owner);
+	shardboard_owner_gone(&parts_sb, leases.owner);
 	ask();
 	ck_assert_uint_eq(leases.request.n_dead, 2);
 	ck_assert_uint_eq(leases.request.dead[0].owner, owner);

@@ -13,6 +13,8 @@
 #include <check.h>
 
 #include "base/buf.h"
+#include "board/metrics.h"
+#include "board/shardboard.h"
 
 static struct scoreboard sb;
 
@@ -93,7 +95,7 @@ START_TEST(test_claim)
 	ck_assert_int_eq(place->owner != 0, role == ROLE_WORKER);
 	scoreboard_slot_fill(&sb, first + 5, 99);
 	ck_assert_int_eq(place->pid, 99);
-	scoreboard_slot_release(&sb, first + 5, END_KILLED);
+	shardboard_bury(&sb, first + 5, END_KILLED);
 	ck_assert_int_eq(place->pid, 0);
 	ck_assert_int_eq(claim(role), first + 5);
 }
@@ -107,7 +109,7 @@ START_TEST(test_release_keeps_counters)
 	metric_add(slot_at(slot), METRIC_EVENTS_ADDED, 2);
 	metric_set(slot_at(slot), METRIC_CONNECTIONS_OPEN, 3);
 	ck_assert_int_eq(metrics_sum(&sb, METRIC_CONNECTIONS_OPEN), 3);
-	scoreboard_slot_release(&sb, slot, END_KILLED);
+	shardboard_bury(&sb, slot, END_KILLED);
 	ck_assert_int_eq(metrics_sum(&sb, METRIC_EVENTS_ADDED), 42);
 	ck_assert_int_eq(metrics_sum(&sb, METRIC_CONNECTIONS_OPEN), 0);
 	ck_assert_uint_eq(sb.shared->master.n_dead, 0);
@@ -121,7 +123,7 @@ START_TEST(test_release_of_a_worker)
 
 	slot_at(dead)->asking_ms = 99;
 	slot_at(dead)->shards = 1;
-	scoreboard_slot_release(&sb, dead, END_KILLED);
+	shardboard_bury(&sb, dead, END_KILLED);
 
 	ck_assert_uint_eq(scoreboard_place(&sb, dead)->owner, 0);
 	ck_assert_int_eq(slot_at(dead)->asking_ms, 0);
@@ -138,7 +140,7 @@ END_TEST
 START_TEST(test_ring_of_the_dead)
 {
 	for (uint64_t i = 1; i <= SCOREBOARD_DEAD + 2; i++)
-		scoreboard_owner_gone(&sb, i);
+		shardboard_owner_gone(&sb, i);
 	ck_assert_uint_eq(sb.shared->master.n_dead, SCOREBOARD_DEAD + 2);
 	ck_assert_uint_eq(sb.shared->master.dead[0].owner, SCOREBOARD_DEAD + 1);
 	ck_assert_uint_eq(sb.shared->master.dead[1].owner, SCOREBOARD_DEAD + 2);
@@ -147,7 +149,7 @@ START_TEST(test_ring_of_the_dead)
 END_TEST
 
 static const struct {
-	enum scoreboard_end end;
+	enum shardboard_end end;
 	int64_t note;
 	int n_wire, n_unlisted;
 	int64_t culprit;
@@ -173,7 +175,7 @@ START_TEST(test_what_a_death_tells)
 	for (int i = 0; i < ends[_i].n_wire; i++)
 		slot_at(slot)->wire[SCOREBOARD_WIRE - 1 - i] = 100 + i;
 	slot_at(slot)->n_unlisted = ends[_i].n_unlisted;
-	scoreboard_slot_release(&sb, slot, ends[_i].end);
+	shardboard_bury(&sb, slot, ends[_i].end);
 	ck_assert_uint_eq(death->owner, owner);
 	ck_assert_int_eq(death->culprit, ends[_i].culprit);
 	ck_assert_int_eq(death->n_wire, ends[_i].n_known);
@@ -185,7 +187,7 @@ START_TEST(test_what_a_death_tells)
 	ck_assert_int_eq(slot_at(slot)->n_unlisted, 0);
 	for (int i = 0; i < SCOREBOARD_WIRE; i++)
 		ck_assert_int_eq(slot_at(slot)->wire[i], 0);
-	scoreboard_owner_gone(&sb, 3);
+	shardboard_owner_gone(&sb, 3);
 	ck_assert_int_eq(death[1].culprit, 0);
 	ck_assert_int_eq(death[1].n_wire, -1);
 }
@@ -197,23 +199,23 @@ START_TEST(test_membership_changed)
 	uint64_t seen;
 
 	sb.self = self;
-	seen = scoreboard_membership(&sb);
+	seen = shardboard_membership(&sb);
 	/* Our own change is no news to us. */
-	scoreboard_membership_changed(&sb);
-	ck_assert_uint_eq(scoreboard_membership(&sb), seen);
+	shardboard_membership_changed(&sb);
+	ck_assert_uint_eq(shardboard_membership(&sb), seen);
 	ck_assert_int_eq(wakes(self), 0);
 	ck_assert_int_eq(wakes(other), 1);
 	sb.self = other;
-	seen = scoreboard_membership(&sb);
-	scoreboard_membership_changed(&sb);
+	seen = shardboard_membership(&sb);
+	shardboard_membership_changed(&sb);
 	sb.self = -1;
-	scoreboard_membership_changed(&sb);
+	shardboard_membership_changed(&sb);
 	ck_assert_int_eq(wakes(self), 2);
 	ck_assert_int_eq(wakes(other), 1);
 	sb.self = other;
-	ck_assert_uint_eq(scoreboard_membership(&sb), seen + 1);
+	ck_assert_uint_eq(shardboard_membership(&sb), seen + 1);
 	sb.self = self;
-	ck_assert_uint_eq(scoreboard_membership(&sb), seen + 1);
+	ck_assert_uint_eq(shardboard_membership(&sb), seen + 1);
 	sb.self = -1;
 }
 END_TEST
@@ -238,23 +240,23 @@ START_TEST(test_event_added)
 	sb.self = claim(ROLE_SERVICE);
 	slot_at(slot)->shards = UINT64_C(1) << 5;
 	slot_at(slot)->wake_at_ms = 1000;
-	scoreboard_event_added(&sb, 5, events[_i].due_ms);
+	shardboard_event_added(&sb, 5, events[_i].due_ms);
 	ck_assert_int_eq(
-	    scoreboard_wake_at_ms(&sb, slot), events[_i].wake_at_ms);
+	    shardboard_wake_at_ms(&sb, slot), events[_i].wake_at_ms);
 	/* The next one of the same time finds it told. */
-	scoreboard_event_added(&sb, 5, events[_i].due_ms);
+	shardboard_event_added(&sb, 5, events[_i].due_ms);
 	ck_assert_int_eq(wakes(slot), events[_i].wakes);
 	/* What was told before a look is no news after it. */
 	slot_at(slot)->look++;
-	ck_assert_int_eq(scoreboard_wake_at_ms(&sb, slot), 1000);
-	scoreboard_event_added(&sb, 5, 7);
-	ck_assert_int_eq(scoreboard_wake_at_ms(&sb, slot), 7);
+	ck_assert_int_eq(shardboard_wake_at_ms(&sb, slot), 1000);
+	shardboard_event_added(&sb, 5, 7);
+	ck_assert_int_eq(shardboard_wake_at_ms(&sb, slot), 7);
 	ck_assert_int_eq(wakes(slot), 1);
 	/* A shard of nobody here: noted for a successor. */
-	ck_assert_uint_eq(scoreboard_n_unheld(&sb), 0);
-	scoreboard_event_added(&sb, 6, 0);
+	ck_assert_uint_eq(shardboard_n_unheld(&sb), 0);
+	shardboard_event_added(&sb, 6, 0);
 	ck_assert_int_eq(wakes(slot), 0);
-	ck_assert_uint_eq(scoreboard_n_unheld(&sb), 1);
+	ck_assert_uint_eq(shardboard_n_unheld(&sb), 1);
 	sb.self = -1;
 }
 END_TEST
@@ -266,14 +268,14 @@ START_TEST(test_event_added_by_the_dead)
 
 	sb.self = service;
 	slot_at(slot)->shards = 1;
-	scoreboard_event_added(&sb, 0, 77);
+	shardboard_event_added(&sb, 0, 77);
 	sb.self = -1;
-	scoreboard_slot_release(&sb, service, END_KILLED);
-	ck_assert_int_eq(scoreboard_wake_at_ms(&sb, slot), 77);
+	shardboard_bury(&sb, service, END_KILLED);
+	ck_assert_int_eq(shardboard_wake_at_ms(&sb, slot), 77);
 	/* Another worker of that slot looks anyway. */
-	scoreboard_slot_release(&sb, slot, END_KILLED);
+	shardboard_bury(&sb, slot, END_KILLED);
 	ck_assert_int_eq(claim(ROLE_WORKER), slot);
-	ck_assert_int_eq(scoreboard_wake_at_ms(&sb, slot), INT64_MAX);
+	ck_assert_int_eq(shardboard_wake_at_ms(&sb, slot), INT64_MAX);
 }
 END_TEST
 
@@ -285,10 +287,10 @@ START_TEST(test_event_added_with_a_liar)
 	slot_at(liar)->shards = UINT64_MAX;
 	slot_at(holder)->shards = UINT64_C(1) << 63;
 	sb.self = claim(ROLE_SERVICE);
-	scoreboard_event_added(&sb, 63, 5);
+	shardboard_event_added(&sb, 63, 5);
 	sb.self = -1;
 	ck_assert_int_eq(wakes(holder), 1);
-	ck_assert_int_eq(scoreboard_wake_at_ms(&sb, holder), 5);
+	ck_assert_int_eq(shardboard_wake_at_ms(&sb, holder), 5);
 }
 END_TEST
 
@@ -303,12 +305,12 @@ START_TEST(test_shared_with_children)
 	if (pid == 0) {
 		metric_add(
 		    scoreboard_enter(&sb, service), METRIC_EVENTS_ADDED, 1);
-		scoreboard_event_added(&sb, 9, 77);
+		shardboard_event_added(&sb, 9, 77);
 		_exit(0);
 	}
 	assert_exits_well(pid);
 	ck_assert_int_eq(metrics_sum(&sb, METRIC_EVENTS_ADDED), 1);
-	ck_assert_int_eq(scoreboard_wake_at_ms(&sb, worker), 77);
+	ck_assert_int_eq(shardboard_wake_at_ms(&sb, worker), 77);
 	ck_assert_int_eq(wakes(worker), 1);
 }
 END_TEST
@@ -373,17 +375,17 @@ START_TEST(test_news)
 	uint64_t old;
 
 	sb.self = slot;
-	old = scoreboard_membership(&sb);
+	old = shardboard_membership(&sb);
 	sb.self = -1;
-	scoreboard_look_again(&sb);
-	ck_assert_int_eq(scoreboard_wake_at_ms(&sb, slot), 0);
+	shardboard_look_again(&sb);
+	ck_assert_int_eq(shardboard_wake_at_ms(&sb, slot), 0);
 	ck_assert_int_eq(wakes(slot), 2);
-	scoreboard_owner_gone(&sb, 99);
+	shardboard_owner_gone(&sb, 99);
 	ck_assert_uint_eq(sb.shared->master.dead[0].owner, 99);
 	ck_assert_uint_eq(sb.shared->master.n_dead, 1);
 	ck_assert_int_eq(wakes(slot), 1);
 	sb.self = slot;
-	ck_assert_uint_eq(scoreboard_membership(&sb), old + 2);
+	ck_assert_uint_eq(shardboard_membership(&sb), old + 2);
 	sb.self = -1;
 }
 END_TEST
@@ -406,20 +408,20 @@ START_TEST(test_last_turn)
 {
 	int64_t mono_ms, offset_ms;
 
-	scoreboard_last_turn(&sb, &mono_ms, &offset_ms);
+	shardboard_clock(&sb, &mono_ms, &offset_ms);
 	ck_assert_int_eq(mono_ms, 0);
-	sb.writable->master.turn_mono_ms = 4;
-	sb.writable->master.turn_offset_ms = 3;
-	scoreboard_last_turn(&sb, &mono_ms, &offset_ms);
+	sb.writable->master.lease_seen_mono_ms = 4;
+	sb.writable->master.lease_clock_offset_ms = 3;
+	shardboard_clock(&sb, &mono_ms, &offset_ms);
 	ck_assert_int_eq(mono_ms, 4);
 	ck_assert_int_eq(offset_ms, 3);
 	(void)claim(ROLE_WORKER);
 	(void)claim(ROLE_WORKER);
-	slot_at(0)->turn_mono_ms = 5;
-	slot_at(0)->turn_offset_ms = 7;
-	slot_at(1)->turn_mono_ms = turns[_i].mono_ms;
-	slot_at(1)->turn_offset_ms = turns[_i].offset_ms;
-	scoreboard_last_turn(&sb, &mono_ms, &offset_ms);
+	slot_at(0)->lease_seen_mono_ms = 5;
+	slot_at(0)->lease_clock_offset_ms = 7;
+	slot_at(1)->lease_seen_mono_ms = turns[_i].mono_ms;
+	slot_at(1)->lease_clock_offset_ms = turns[_i].offset_ms;
+	shardboard_clock(&sb, &mono_ms, &offset_ms);
 	ck_assert_int_eq(mono_ms, turns[_i].is_one ? 6 : 5);
 	ck_assert_int_eq(offset_ms, turns[_i].is_one ? 8 : 7);
 }
@@ -608,7 +610,7 @@ START_TEST(test_trouble)
 	scoreboard_tell_trouble(slot_at(slot), text);
 	scoreboard_trouble(&sb, slot, text);
 	ck_assert_uint_eq(strlen(text), SCOREBOARD_TROUBLE_BYTES - 1);
-	scoreboard_slot_release(&sb, slot, END_KILLED);
+	shardboard_bury(&sb, slot, END_KILLED);
 	scoreboard_trouble(&sb, slot, text);
 	ck_assert_str_eq(text, "");
 }

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: ISC */
+#include "board/shardboard.h"
+
+#include <stddef.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+
+/* The year 10000: sums stay far from the end of the type. */
+#define OFFSET_MAX_MS INT64_C(253402300800000)
+
+/* ---- wake-ups ---- */
+
+/* Makes a worker look at its leases and its wake time. */
+static void
+wake(const struct scoreboard *sb, int worker_slot)
+{
+	/* Fails only when the pipe is full: then it is readable anyway. */
+	(void)!write(sb->wake_fds[worker_slot][1], "", 1);
+}
+
+static struct scoreboard_news *
+own_news(const struct scoreboard *sb)
+{
+	return sb->self == -1 ? &sb->writable->master.news
+			      : &sb->writable->children[sb->self].slot.news;
+}
+
+/* Single writer: no read-modify-write is needed. */
+static void
+count(_Atomic uint64_t *n)
+{
+	atomic_store(n, atomic_load(n) + 1);
+}
+
+static bool
+is_taken(const struct scoreboard *sb, int slot)
+{
+	return atomic_load(&scoreboard_place(sb, slot)->pid) != 0;
+}
+
+static int
+n_workers(const struct scoreboard *sb)
+{
+	return atomic_load(&sb->shared->master.n_worker_slots);
+}
+
+void
+shardboard_membership_changed(const struct scoreboard *sb)
+{
+	count(&own_news(sb)->changes);
+	for (int i = 0; i < n_workers(sb); i++) {
+		if (i != sb->self && is_taken(sb, i))
+			wake(sb, i);
+	}
+}
+
+/* ---- the dead ---- */
+
+/* For the workers that stay: whose leases are free now. */
+static void
+announce_dead(struct scoreboard *sb, const struct scoreboard_slot *slot,
+    uint64_t owner, enum shardboard_end end)
+{
+	struct scoreboard_master *master = &sb->writable->master;
+	uint64_t n_dead = atomic_load(&master->n_dead);
+	struct scoreboard_death *death =
+	    &master->dead[n_dead % SCOREBOARD_DEAD];
+	int n = 0;
+
+	/* Who reads the entry meanwhile sees that it is another one's. */
+	atomic_store(&death->owner, 0);
+	atomic_store(&death->culprit,
+	    slot == NULL || end == END_KILLED ? 0 : atomic_load(&slot->note));
+	for (int i = 0; slot != NULL && end != END_EXIT && i < SCOREBOARD_WIRE;
+	     i++) {
+		int64_t row_id = atomic_load(&slot->wire[i]);
+
+		if (row_id != 0)
+			atomic_store(&death->wire[n++], row_id);
+	}
+	if (slot == NULL ||
+	    (end != END_EXIT && atomic_load(&slot->n_unlisted) != 0))
+		n = -1;
+	atomic_store(&death->n_wire, n);
+	atomic_store(&death->owner, owner);
+	/* Last: who sees the number sees the entry. */
+	atomic_store_explicit(
+	    &master->n_dead, n_dead + 1, memory_order_release);
+	shardboard_membership_changed(sb);
+}
+
+void
+shardboard_bury(struct scoreboard *sb, int slot, enum shardboard_end end)
+{
+	struct scoreboard_slot *s = &sb->writable->children[slot].slot;
+	uint64_t owner = atomic_load(&scoreboard_place(sb, slot)->owner);
+
+	/* First: who reads of the death tells that slot no more events. */
+	scoreboard_slot_release(sb, slot);
+	if (owner != 0)
+		announce_dead(sb, s, owner, end);
+	atomic_store(&s->note, 0);
+	atomic_store(&s->n_unlisted, 0);
+	for (int i = 0; i < SCOREBOARD_WIRE; i++)
+		atomic_store(&s->wire[i], 0);
+}
+
+void
+shardboard_owner_gone(struct scoreboard *sb, uint64_t owner)
+{
+	announce_dead(sb, NULL, owner, END_KILLED);
+}
+
+/* ---- news ---- */
+
+bool
+shardboard_sees_quarantine(const struct scoreboard *sb)
+{
+	for (int i = 0; i < n_workers(sb); i++) {
+		if (atomic_load(&scoreboard_slot(sb, i)->sees_quarantine))
+			return true;
+	}
+	return false;
+}
+
+uint64_t
+shardboard_membership(const struct scoreboard *sb)
+{
+	uint64_t sum = 0;
+
+	if (sb->self != -1)
+		sum = atomic_load(&sb->shared->master.news.changes);
+	for (int i = 0; (i = scoreboard_next_used(sb, i)) < SCOREBOARD_SLOTS;
+	     i++) {
+		if (i != sb->self)
+			sum +=
+			    atomic_load(&scoreboard_slot(sb, i)->news.changes);
+	}
+	return sum;
+}
+
+uint64_t
+shardboard_n_unheld(const struct scoreboard *sb)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; (i = scoreboard_next_used(sb, i)) < SCOREBOARD_SLOTS;
+	     i++)
+		sum += atomic_load(&scoreboard_slot(sb, i)->news.n_unheld);
+	return sum;
+}
+
+/*
+ * Tells a worker of an event, by what only we write: its number of a look
+ * first, then what was told to that look. The worker stores how long it sleeps
+ * before it reads this, and we read that after: one of us sees the other.
+ */
+static void
+tell(const struct scoreboard *sb, int worker_slot, int64_t due_ms)
+{
+	const struct scoreboard_slot *worker = scoreboard_slot(sb, worker_slot);
+	struct scoreboard_news *news = own_news(sb);
+	uint64_t look = atomic_load(&worker->look);
+
+	/* Only who tells an earlier one wakes: a burst costs one wake-up. */
+	if (atomic_load(&news->added[worker_slot].look) == look &&
+	    atomic_load(&news->added[worker_slot].due_ms) <= due_ms)
+		return;
+	atomic_store(&news->added[worker_slot].due_ms, due_ms);
+	/* Last: who sees the look sees its event. */
+	atomic_store(&news->added[worker_slot].look, look);
+	if (due_ms < atomic_load(&worker->wake_at_ms))
+		wake(sb, worker_slot);
+}
+
+void
+shardboard_look_again(const struct scoreboard *sb)
+{
+	for (int i = 0; i < n_workers(sb); i++) {
+		if (is_taken(sb, i))
+			tell(sb, i, 0);
+	}
+	shardboard_membership_changed(sb);
+}
+
+void
+shardboard_event_added(
+    const struct scoreboard *sb, unsigned shard, int64_t due_ms)
+{
+	bool is_held = false;
+
+	check(shard < EVENT_SHARDS);
+	/* All who say so: one that lies takes no event from another. */
+	for (int i = 0; i < n_workers(sb); i++) {
+		if (is_taken(sb, i) &&
+		    (atomic_load(&scoreboard_slot(sb, i)->shards) >> shard &
+			1) != 0) {
+			tell(sb, i, due_ms);
+			is_held = true;
+		}
+	}
+	if (!is_held)
+		count(&own_news(sb)->n_unheld);
+}
+
+static int64_t
+min_ms(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* What was told to that look, or INT64_MAX. */
+static int64_t
+told_ms(const struct scoreboard_news *news, int worker_slot, uint64_t look)
+{
+	return atomic_load(&news->added[worker_slot].look) == look
+		   ? atomic_load(&news->added[worker_slot].due_ms)
+		   : INT64_MAX;
+}
+
+int64_t
+shardboard_wake_at_ms(const struct scoreboard *sb, int worker_slot)
+{
+	const struct scoreboard_slot *worker = scoreboard_slot(sb, worker_slot);
+	uint64_t look = atomic_load(&worker->look);
+	int64_t at_ms = min_ms(atomic_load(&worker->wake_at_ms),
+	    told_ms(&sb->shared->master.news, worker_slot, look));
+
+	/* The dead ones' too: what they told holds. */
+	for (int i = 0; (i = scoreboard_next_used(sb, i)) < SCOREBOARD_SLOTS;
+	     i++)
+		at_ms = min_ms(at_ms,
+		    told_ms(&scoreboard_slot(sb, i)->news, worker_slot, look));
+	return at_ms < 0 ? 0 : at_ms;
+}
+
+void
+shardboard_clock(
+    const struct scoreboard *sb, int64_t *mono_ms, int64_t *offset_ms)
+{
+	const struct scoreboard_master *master = &sb->shared->master;
+	int64_t now_ms = clock_mono_ms();
+
+	*mono_ms = atomic_load(&master->lease_seen_mono_ms);
+	*offset_ms = atomic_load(&master->lease_clock_offset_ms);
+	for (int i = 0; i < n_workers(sb); i++) {
+		const struct scoreboard_slot *slot = scoreboard_slot(sb, i);
+		int64_t at_ms = atomic_load(&slot->lease_seen_mono_ms);
+		int64_t ms = atomic_load(&slot->lease_clock_offset_ms);
+
+		if (at_ms > *mono_ms && at_ms <= now_ms && ms >= 0 &&
+		    ms <= OFFSET_MAX_MS) {
+			*mono_ms = at_ms;
+			*offset_ms = ms;
+		}
+	}
+}

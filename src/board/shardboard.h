@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_BOARD_SHARDBOARD_H
+#define CASSATA_BOARD_SHARDBOARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "board/scoreboard.h"
+
+/*
+ * What the processes of a host tell each other of shards, over the scoreboard:
+ * who holds which, who sleeps how long, what was added, who is dead, and what
+ * time it is at the datastore.
+ */
+
+/* ---- the master ---- */
+
+enum shardboard_end {
+	END_EXIT,  /* it left by itself: what it had sent is no suspect */
+	END_CRASH, /* of what it noted, if it did */
+	END_KILLED /* from outside, or for want of memory: for nothing it noted
+		    */
+};
+
+/*
+ * The child of the slot is gone: the slot is free, its gauges are zero. A
+ * worker's owner token goes into the dead ring, its shards lose their slot, and
+ * the other workers are woken to take its leases over.
+ */
+void shardboard_bury(struct scoreboard *sb, int slot, enum shardboard_end end);
+
+/* An owner of leases whose process is gone, and had no slot here: nothing more
+ * is known. */
+void shardboard_owner_gone(struct scoreboard *sb, uint64_t owner);
+
+/* Whether any worker sees events that are to be delivered alone. */
+bool shardboard_sees_quarantine(const struct scoreboard *sb);
+
+/* ---- everybody ---- */
+
+/* Makes all workers but this process look at their leases. */
+void shardboard_membership_changed(const struct scoreboard *sb);
+
+/* Another number when others than this process have changed something. */
+uint64_t shardboard_membership(const struct scoreboard *sb);
+
+/* Events added where no worker of this host was told, ever. */
+uint64_t shardboard_n_unheld(const struct scoreboard *sb);
+
+/* Leases were set free, or events added, where nobody here was told. */
+void shardboard_look_again(const struct scoreboard *sb);
+
+/*
+ * An event was committed: wakes whom of this host holds the shard if it would
+ * sleep longer than that.
+ */
+void shardboard_event_added(
+    const struct scoreboard *sb, unsigned shard, int64_t due_ms);
+
+/* Until when the worker of the slot may sleep, or 0 or more, or INT64_MAX. */
+int64_t shardboard_wake_at_ms(const struct scoreboard *sb, int worker_slot);
+
+/*
+ * The last lease transaction of any worker, here or under the master before:
+ * its monotonic time, not in the future, or 0 for none, and the database's
+ * clock minus that, 0 or more.
+ */
+void shardboard_clock(
+    const struct scoreboard *sb, int64_t *mono_ms, int64_t *offset_ms);
+
+#endif
