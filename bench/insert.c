@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "store/row_id.h"
 #include "table.h"
 #include "yardstick.h"
 
@@ -99,7 +100,7 @@ make_row(struct rows *rows, size_t i, const struct options *o)
 		high = rows->number % FILL_PASS_ROWS * step + high % step;
 	put_be64(row->key.bytes, high);
 	put_be64(row->key.bytes + 8, next_random(&rows->state));
-	row->id = event_row_id(clock_wall_ms());
+	row->id = row_id_make(clock_wall_ms());
 	row->shard = row->key.bytes[EVENT_KEY_BYTES - 1] % EVENT_SHARDS;
 	row->status = o->status;
 	row->due_ms = o->table.created_ms + (int64_t)o->due_from_s * 1000;

@@ -2,8 +2,6 @@
 #include "event/event.h"
 
 #include <string.h>
-#include <sys/random.h>
-#include <unistd.h>
 
 #include <openssl/evp.h>
 
@@ -74,44 +72,4 @@ event_fingerprint(const struct event *ev, uint8_t out[EVENT_KEY_BYTES])
 	for (size_t i = 1; i < n; i++)
 		p = put_le64(p, parts[i].len);
 	return digest(parts, n, out);
-}
-
-enum { COUNTER_BITS = 22 };
-
-/* 2020-01-01: 41 bits of milliseconds from there last until 2089. */
-static const int64_t row_id_epoch_ms = INT64_C(1577836800000);
-
-static int64_t
-random_counter(void)
-{
-	uint32_t random;
-
-	/* A guess is good enough: a collision only costs a second try. */
-	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-		random = (uint32_t)getpid() * 2654435761U;
-	return random >> (32 - COUNTER_BITS);
-}
-
-int64_t
-event_row_id(int64_t wall_ms)
-{
-	static int64_t counter = -1, last;
-	int64_t since_ms = wall_ms - row_id_epoch_ms, id;
-
-	if (counter == -1)
-		counter = random_counter();
-	counter = (counter + 1) & ((1 << COUNTER_BITS) - 1);
-
-	if (since_ms < 0)
-		since_ms = 0;
-	id = since_ms * (1 << COUNTER_BITS) + counter;
-	/* Also when the counter wraps or the clock steps back. */
-	last = id > last ? id : last + 1;
-	return last;
-}
-
-int64_t
-event_row_made_ms(int64_t row_id)
-{
-	return row_id_epoch_ms + (row_id >> COUNTER_BITS);
 }

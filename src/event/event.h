@@ -67,15 +67,4 @@ int event_key_make(struct slice app, struct slice id, struct event_key *key);
  */
 int event_fingerprint(const struct event *ev, uint8_t out[EVENT_KEY_BYTES]);
 
-/*
- * A new row id: milliseconds since 2020 above 22 bits of a counter with a
- * random start, rising within a process. Not unique across processes by
- * construction: the datastore's primary key decides. Not thread-safe: one
- * thread of a process makes ids.
- */
-int64_t event_row_id(int64_t wall_ms);
-
-/* When it was made, or a moment later where the clock had stepped back. */
-int64_t event_row_made_ms(int64_t row_id);
-
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "store/row_id.h"
 
 enum {
 	ADD_ROUNDS_MAX = 10,
@@ -253,7 +254,7 @@ resolve_chunk(struct mysql_conn *c, const struct add_batch *chunk,
 			*complete = false;
 	for (size_t i = 0; i < chunk->n; i++) {
 		if (found[i] == 0)
-			chunk->adds[i]->row_id = event_row_id(chunk->now_ms);
+			chunk->adds[i]->row_id = row_id_make(chunk->now_ms);
 		else if (*complete)
 			chunk->adds[i]->row_id = found[i];
 	}
@@ -321,7 +322,7 @@ add_body(struct mysql_conn *c, void *arg, struct err *err)
 	const struct add_batch *batch = arg;
 
 	for (size_t i = 0; i < batch->n; i++)
-		batch->adds[i]->row_id = event_row_id(batch->now_ms);
+		batch->adds[i]->row_id = row_id_make(batch->now_ms);
 	return each_chunk(c, batch, add_chunk, err);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "sql/sql_url.h"
+#include "store/row_id.h"
 #include "store/sqlite_room.h"
 #include "store/sqlite_schema.h"
 
@@ -117,7 +118,7 @@ insert(struct sqlite_conn *c, struct store_add *add, int64_t now_ms,
 	struct sqlite_query q = sqlite_query_start(c, sql);
 	const struct event *ev = add->event;
 
-	add->row_id = event_row_id(now_ms);
+	add->row_id = row_id_make(now_ms);
 	sqlite_bind_int(&q, add->row_id);
 	bind_key(&q, &add->key);
 	sqlite_bind_int(&q, add->shard);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/row_id.h"
 
 enum {
 	WANT_INTERVAL_MS = 1000,
@@ -73,7 +74,7 @@ has_slot(const struct dispatch *p)
 static int64_t
 late_by_ms(const struct dispatch *p, const struct store_claim *claim)
 {
-	int64_t made_ms = event_row_made_ms(claim->row_id);
+	int64_t made_ms = row_id_made_ms(claim->row_id);
 	int64_t since_ms = claim->due_ms > made_ms ? claim->due_ms : made_ms;
 	int64_t now_ms = event_now_ms(p);
 

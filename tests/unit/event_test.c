@@ -8,7 +8,6 @@
 
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
-#define NOW_MS INT64_C(1800000000000)
 
 static void
 to_hex(const uint8_t bytes[EVENT_KEY_BYTES], char hex[2 * EVENT_KEY_BYTES + 1])
@@ -118,43 +117,6 @@ START_TEST(test_fingerprint_is_without_ids)
 }
 END_TEST
 
-START_TEST(test_row_id_rises)
-{
-	static const int64_t clock_ms[] = {
-	    NOW_MS, NOW_MS, NOW_MS + 1, NOW_MS - 5000, 0, -1, NOW_MS + 2};
-	int64_t last = 0;
-
-	for (int i = 0; i < COUNT(clock_ms); i++) {
-		int64_t id = event_row_id(clock_ms[i]);
-
-		ck_assert_int_gt(id, last);
-		last = id;
-	}
-	/* More in one millisecond than the counter has values. */
-	for (int i = 0; i < (1 << 22) + 10; i++) {
-		int64_t id = event_row_id(NOW_MS + 3);
-
-		if (id <= last)
-			ck_abort_msg("%d: not rising", i);
-		last = id;
-	}
-}
-END_TEST
-
-START_TEST(test_row_id_follows_the_clock)
-{
-	const int64_t later_ms = NOW_MS + 1000000; /* than in other tests */
-	int64_t a = event_row_id(later_ms), b = event_row_id(later_ms + 1000);
-
-	/* 2020-01-01 in milliseconds. */
-	ck_assert_int_eq(a >> 22, later_ms - INT64_C(1577836800000));
-	ck_assert_int_eq((b >> 22) - (a >> 22), 1000);
-	ck_assert_int_gt(event_row_id(INT64_C(3700000000000)), 0);
-	ck_assert_int_eq(event_row_made_ms(a), later_ms);
-	ck_assert_int_eq(event_row_made_ms(b), later_ms + 1000);
-}
-END_TEST
-
 int
 main(void)
 {
@@ -168,8 +130,6 @@ main(void)
 	tcase_add_test(tc, test_fingerprint);
 	tcase_add_test(tc, test_fingerprints_differ);
 	tcase_add_test(tc, test_fingerprint_is_without_ids);
-	tcase_add_test(tc, test_row_id_rises);
-	tcase_add_test(tc, test_row_id_follows_the_clock);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);

@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+#include "board/shardboard.h"
+
 enum { BATCH = 3 };
 
 /* The datastore and the scoreboard, in the place of ours. */

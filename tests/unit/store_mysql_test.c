@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "sql/sql_url.h"
 #include "store/mysql_conn.h"
+#include "store/row_id.h"
 
 #define OPS (&store_mysql_ops)
 
@@ -348,7 +349,7 @@ END_TEST
 /* With the clock standing still the next row ids are known: some are taken. */
 START_TEST(test_taken_row_id)
 {
-	long long id = event_row_id(now_ms);
+	long long id = row_id_make(now_ms);
 	char insert[512];
 
 	for (int i = 1; i <= _i; i++) {
