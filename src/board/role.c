@@ -7,6 +7,7 @@ role_name(enum role role)
 	static const char *const names[] = {
 	    [ROLE_MASTER] = "master",
 	    [ROLE_PREFLIGHT] = "preflight",
+	    [ROLE_METRICS] = "metrics",
 	    [ROLE_SERVICE] = "service",
 	    [ROLE_WORKER] = "worker",
 	};

@@ -2,9 +2,15 @@
 #ifndef CASSATA_BOARD_ROLE_H
 #define CASSATA_BOARD_ROLE_H
 
-enum role { ROLE_MASTER, ROLE_PREFLIGHT, ROLE_SERVICE, ROLE_WORKER };
+enum role {
+	ROLE_MASTER,
+	ROLE_PREFLIGHT,
+	ROLE_METRICS,
+	ROLE_SERVICE,
+	ROLE_WORKER
+};
 
-/* "master", "preflight", "service", "worker". Static text. */
+/* "master", "preflight", "metrics", "service", "worker". Static text. */
 const char *role_name(enum role role);
 
 /*

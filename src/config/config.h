@@ -100,6 +100,7 @@ struct config_master {
 	uid_t uid;		     /* of these two, if there is a user */
 	gid_t gid;
 	bool sandbox;
+	char *metrics;		     /* ADDRESS:PORT; NULL: none */
 	int64_t start_timeout_ms;
 	int64_t shutdown_timeout_ms;
 };

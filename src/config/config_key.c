@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "config/config_key.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,9 @@ static const struct {
     [KIND_BOOL] = {"true or false", NULL, false, NULL},
     [KIND_LEVEL] = {"error, warn, info or debug", NULL, false, NULL},
     [KIND_TLS] = {"off, require or verify", NULL, false, NULL},
+    [KIND_ENDPOINT] = {"an address and a port such as 127.0.0.1:9085 or "
+		       "[::1]:9085",
+	NULL, true, NULL},
     [KIND_STRING] = {"plain text", NULL, true, NULL},
     [KIND_URL] = {"sqlite:PATH or "
 		  "mysql://[user[:password]@]host[:port]/name",
@@ -164,6 +168,7 @@ const struct config_key config_keys[] = {
     {"master", "user", KIND_STRING, AT(master.user), NULL, NULL, NULL},
     {"master", "group", KIND_STRING, AT(master.group), NULL, NULL, NULL},
     {"master", "sandbox", KIND_BOOL, AT(master.sandbox), NULL, NULL, "true"},
+    {"master", "metrics", KIND_ENDPOINT, AT(master.metrics), NULL, NULL, NULL},
     {"master", "startTimeout", KIND_DURATION, AT(master.start_timeout_ms),
 	"100ms", "1h", "30s"},
     {"master", "shutdownTimeout", KIND_DURATION, AT(master.shutdown_timeout_ms),
@@ -342,6 +347,32 @@ is_host(const char *text)
 	       url_is_ipv6(slice_of(text + 1, len - 2));
 }
 
+static bool
+is_ipv4(struct slice host)
+{
+	char text[INET_ADDRSTRLEN];
+	struct in_addr address;
+
+	if (host.len >= sizeof(text))
+		return false;
+	memcpy(text, host.p, host.len);
+	text[host.len] = '\0';
+	return inet_pton(AF_INET, text, &address) == 1;
+}
+
+static bool
+is_endpoint(const char *text)
+{
+	struct url url = {0};
+
+	url_split_authority(slice_from_string(text), &url);
+	return url_has_host(&url) && url.user.p == NULL && url.port.p != NULL &&
+	       (slice_eq(url.port, SLICE_LITERAL("0")) ||
+		   url_port(url.port) != 0) &&
+	       (url.host_is_literal ? url_is_ipv6(url.host)
+				    : is_ipv4(url.host));
+}
+
 static int
 add_string(struct config_strings *strings, const char *text, struct err *err)
 {
@@ -396,6 +427,10 @@ config_key_set(const struct config_key *key, struct config *cfg,
 	case KIND_TLS:
 		if (parse_tls(text, target) == 0)
 			return 0;
+		break;
+	case KIND_ENDPOINT:
+		if (is_endpoint(text))
+			return set_string(target, text, err);
 		break;
 	case KIND_URL:
 		return check_datastore_url(text, form, err) == -1

@@ -24,6 +24,7 @@ enum config_kind {
 	KIND_TLS,
 	KIND_STRING,
 	KIND_URL,
+	KIND_ENDPOINT,    /* a numeric address and a port */
 	KIND_PATH,        /* relative to the state directory */
 	KIND_DESTINATION, /* stderr, syslog, or such a path */
 };

@@ -26,9 +26,10 @@ generation_create(uint32_t number, struct config *cfg, enum config_roles roles)
 	    roles == CONFIG_WORKER_ONLY ? 0 : (size_t)cfg->service.processes;
 	size_t workers =
 	    roles == CONFIG_SERVICE_ONLY ? 0 : (size_t)cfg->worker.processes;
+	size_t metrics = cfg->master.metrics != NULL ? 1 : 0;
 	size_t alone = workers > 0 ? 1 : 0;
 	struct generation *gen =
-	    calloc(1, sizeof(*gen) + (services + workers + alone) *
+	    calloc(1, sizeof(*gen) + (services + metrics + workers + alone) *
 					 sizeof(gen->places[0]));
 
 	if (gen == NULL) {
@@ -44,6 +45,7 @@ generation_create(uint32_t number, struct config *cfg, enum config_roles roles)
 	    .status_fd = -1,
 	    .start_at_ms = INT64_MAX};
 	init_places(gen, ROLE_SERVICE, services);
+	init_places(gen, ROLE_METRICS, metrics);
 	init_places(gen, ROLE_WORKER, workers);
 	init_places(gen, ROLE_WORKER, alone);
 	if (alone > 0)

@@ -17,12 +17,14 @@
 #include "master/generation.h"
 #include "master/state.h"
 #include "proc/child.h"
+#include "service/scrape.h"
 #include "service/service.h"
 #include "worker/worker.h"
 
 /* The children's entries; the master itself has none. */
 static const child_main entries[] = {
     [ROLE_PREFLIGHT] = preflight_main,
+    [ROLE_METRICS] = scrape_main,
     [ROLE_SERVICE] = service_main,
     [ROLE_WORKER] = worker_main,
 };

@@ -51,6 +51,8 @@ set_log_name(const struct child *child)
 int
 child_isolate(struct child *child, struct err *err)
 {
+	/* Who tells nobody anything, and has no datastore. */
+	bool reads_only = child->role == ROLE_METRICS;
 	size_t n = 0;
 	int *keep = calloc(
 	    5 + SCOREBOARD_WORKER_SLOTS + child->n_listen, sizeof(*keep));
@@ -60,11 +62,11 @@ child_isolate(struct child *child, struct err *err)
 	keep[n++] = child->status_fd;
 	keep[n++] = child->life_fd;
 	keep[n++] = log_fd();
-	if (child->cfg->datastore.place.takes_write_lock)
+	if (!reads_only && child->cfg->datastore.place.takes_write_lock)
 		keep[n++] = child->sb->write_lock.fd;
 	if (child->role == ROLE_WORKER)
 		keep[n++] = child->sb->wake_fds[child->slot][0];
-	for (size_t i = 0; i < SCOREBOARD_WORKER_SLOTS; i++)
+	for (size_t i = 0; !reads_only && i < SCOREBOARD_WORKER_SLOTS; i++)
 		keep[n++] = child->sb->wake_fds[i][1];
 	for (size_t i = 0; i < child->n_listen; i++)
 		keep[n++] = child->listen_fds[i];

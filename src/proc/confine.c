@@ -84,6 +84,7 @@ static unsigned
 needs_of_role(enum role role)
 {
 	switch (role) {
+	case ROLE_METRICS:
 	case ROLE_SERVICE:
 		return NEED_LOOP | NEED_CLIENTS;
 	case ROLE_WORKER:
@@ -131,6 +132,8 @@ restrict_to_role(const struct child *child, struct err *err)
 
 	if (strcmp(cfg->log.destination, "syslog") == 0)
 		sandbox.needs |= NEED_SYSLOG;
+	if (child->role == ROLE_METRICS)
+		return enter_sandbox(&sandbox, NULL, err);
 	need_datastore(&sandbox, &cfg->datastore);
 	return enter_sandbox(&sandbox, cfg->datastore.place.file, err);
 }
@@ -149,6 +152,7 @@ descriptors(const struct child *child)
 		       LOOKUP * (size_t)cfg->worker.max_lookups + OTHERS;
 	case ROLE_MASTER:
 	case ROLE_PREFLIGHT:
+	case ROLE_METRICS:
 		break;
 	}
 	return OTHERS;

@@ -1,7 +1,15 @@
 # SPDX-License-Identifier: ISC
 """What a scrape finds, and where."""
 
+import os
 import re
+import signal
+import socket
+
+import pytest
+
+import client
+from cassata import closed_port, wait_for
 
 LATENESS = "cassata_lateness_seconds_total"
 
@@ -66,3 +74,104 @@ def test_each_role_has_its_own(launch):
     assert "cassata_shards_held" in found
     assert "cassata_store_failures_total" in found
     assert not [n for n in found if re.search("http|events_added|service", n)]
+
+
+# ---- the listener of its own ----
+
+OWN = {"metrics": "127.0.0.1:0"}
+
+
+def own_port(c):
+    """Where the child for metrics listens that came last."""
+    return int(re.findall(r"metrics on 127.0.0.1 port (\d+)", c.log_text())[-1])
+
+
+def scrape_own(c):
+    response = client.request(own_port(c), "GET", "/metrics")
+    assert response.status == 200
+    return values(response.body.decode())
+
+
+def test_worker_alone_can_be_scraped(launch, sink):
+    service = launch(roles="service")
+    worker = launch(roles="worker", master=OWN)
+    service.schedule("e", sink.url("/e"))
+    service.wait_state("e", "COMPLETED")
+    found = scrape_own(worker)
+    assert found['cassata_attempts_total{outcome="delivered"}'] == 1
+    assert not [n for n in found if re.search("http|events_added|service", n)]
+    for method, path, status in [
+            ("HEAD", "/metrics", 200), ("POST", "/metrics", 405),
+            ("GET", "/", 404), ("GET", "/livez", 404)]:
+        assert client.request(own_port(worker), method, path).status == status
+
+
+def another(c, old):
+    """The only child for metrics, once the old one is gone."""
+    def only():
+        found = [m["pid"] for m in c.children("metrics")]
+        return found[0] if len(found) == 1 and found != [old] else None
+    return wait_for(only)
+
+
+def test_own_listener_after_changes(launch):
+    """On one port: the next configuration's, and its successor's."""
+    c = launch(master=OWN)
+    [first] = c.children("metrics")
+    c.configure(master={"metrics": "127.0.0.1:%d" % own_port(c)})
+    assert c.reload() == "ok\n"
+    second = another(c, first["pid"])
+    assert scrape_own(c)
+    os.kill(second, signal.SIGKILL)
+    another(c, second)
+    assert scrape_own(c)
+    c.configure(master={"metrics": None})
+    assert c.reload() == "ok\n"
+    wait_for(lambda: c.children("metrics") == [])
+
+
+def test_own_listener_bears_clients(launch):
+    """More than it takes at a time that say nothing, too much or nonsense."""
+    c = launch(master=OWN)
+    port = own_port(c)
+    silent = [socket.create_connection(("127.0.0.1", port))
+              for _ in range(20)]
+    for bytes_ in (b"GET /metrics HTTP/1.1\r\nHost: a\r\nA: " + b"a" * 8192,
+                   b"GET /metrics\r\n\r\n", b"\0" * 100,
+                   b"POST /metrics HTTP/1.1\r\nHost: a\r\n"
+                   b"Content-Length: 9\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            sock.sendall(bytes_)
+            try:
+                assert sock.recv(100)[:12] in (b"", b"HTTP/1.1 400")
+            except ConnectionResetError:
+                pass
+    assert scrape_own(c)
+    for sock in silent:
+        sock.close()
+    [child] = c.children("metrics")
+    with open("/proc/%d/status" % child["pid"]) as f:
+        facts = dict(line.split(":\t", 1) for line in f.read().splitlines())
+    if os.geteuid() == 0:
+        assert facts["Uid"].split()[0] != "0"
+    assert facts["CapEff"].strip("0\n") == ""
+
+
+@pytest.mark.parametrize("value", [
+    "9085", "localhost:9085", "127.0.0.1", "127.0.0.1:65536", "[::1]", ":1",
+    "u@127.0.0.1:1", "127.0.0.1:-1"])
+def test_own_listener_needs_an_address(prepare, value):
+    c = prepare(master={"metrics": value})
+    done = c.ctl("check-config")
+    assert done.returncode != 0
+    assert "metrics must be an address and a port" in done.stderr
+
+
+def test_own_listener_on_a_port_in_use(prepare):
+    with closed_port() as sock:
+        sock.listen()
+        c = prepare(master={
+            "metrics": "127.0.0.1:%d" % sock.getsockname()[1]})
+        done = c.ctl("start")
+        assert done.returncode != 0
+        assert "master.metrics: cannot listen on 127.0.0.1" in done.stderr

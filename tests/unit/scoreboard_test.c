@@ -483,6 +483,7 @@ END_TEST
 static const char *const role_names[] = {
     [ROLE_MASTER] = "master",
     [ROLE_PREFLIGHT] = "preflight",
+    [ROLE_METRICS] = "metrics",
     [ROLE_SERVICE] = "service",
     [ROLE_WORKER] = "worker",
 };
