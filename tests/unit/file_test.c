@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,6 +194,17 @@ START_TEST(test_program_of_others)
 }
 END_TEST
 
+START_TEST(test_too_long)
+{
+	char name[PATH_MAX + 2];
+
+	memset(name, '/', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	ck_assert(!file_dir_is_ours(name));
+	ck_assert_int_eq(errno, ENAMETOOLONG);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -208,6 +220,7 @@ main(void)
 	tcase_add_test(tc, test_link);
 	tcase_add_test(tc, test_open_directory);
 	tcase_add_test(tc, test_owner);
+	tcase_add_test(tc, test_too_long);
 	tcase_add_test(tc, test_program);
 	tcase_add_test(tc, test_program_of_others);
 	suite_add_tcase(suite, tc);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -351,6 +352,7 @@ END_TEST
 
 START_TEST(test_open_fails)
 {
+	char name[PATH_MAX + 1];
 	struct err err;
 
 	ck_assert_int_eq(
@@ -358,6 +360,10 @@ START_TEST(test_open_fails)
 	    -1);
 	ck_assert_str_eq(err.text,
 	    "cannot open log /nonexistent/dir/log: No such file or directory");
+	memset(name, 'a', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	ck_assert_int_eq(log_open(name, LOG_LEVEL_INFO, LINE_BYTES, &err), -1);
+	ck_assert_str_eq(err.text, "log path too long");
 	log_info("to the old one");
 	ck_assert_str_eq(read_file(path), expected("info", "to the old one"));
 }

@@ -101,6 +101,32 @@ START_TEST(test_nothing_to_move)
 }
 END_TEST
 
+START_TEST(test_nowhere_to_move)
+{
+	write_file("db", "file");
+	ck_assert_int_eq(old_database_move(dir, "db", &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "/data: "));
+	assert_file("db", "file");
+	ck_assert_int_eq(old_database_move("nowhere", "db", &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "state directory nowhere: "));
+}
+END_TEST
+
+/* A directory in the way: what came before it stays where it is now. */
+START_TEST(test_move_stops)
+{
+	make_old();
+	ck_assert_int_eq(mkdir("data/db-wal", 0700), 0);
+	ck_assert_int_eq(old_database_move(dir, "db", &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "db-wal cannot move to "));
+	assert_file("db", "file");
+	assert_file("db-wal", "wal");
+	ck_assert_int_eq(rmdir("data/db-wal"), 0);
+	ck_assert_int_eq(old_database_move(dir, "db", &err), 0);
+	assert_moved();
+}
+END_TEST
+
 /* However far the last attempt came. */
 START_TEST(test_move_goes_on)
 {
@@ -246,6 +272,8 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_move);
 	tcase_add_test(tc, test_nothing_to_move);
+	tcase_add_test(tc, test_nowhere_to_move);
+	tcase_add_test(tc, test_move_stops);
 	tcase_add_loop_test(tc, test_move_goes_on, 0, 2);
 	tcase_add_test(tc, test_two_of_them);
 	tcase_add_test(tc, test_in_use);
