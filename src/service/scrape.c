@@ -1,59 +1,48 @@
 /* SPDX-License-Identifier: ISC */
 #include "service/scrape.h"
 
-#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "board/metrics.h"
-#include "http/http_parser.h"
+#include "http/http_server.h"
+
+#define TEXT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 enum {
-	CLIENTS_MAX = 16,
-	REQUEST_MAX_BYTES = 4096,
-	ANSWER_MAX_BYTES = 256 * 1024,
-	CLIENT_MS = 5000, /* from its connection to its end */
+	BACKLOG = 16,
+	TEXT_MAX_BYTES = 256 * 1024,
 	TEXT_KEPT_MS = 20,
-};
-
-struct scrape;
-
-struct scraper {
-	struct scrape *scrape;
-	int fd; /* -1: none */
-	struct loop_io *io;
-	struct loop_timer *deadline;
-	struct http_parser parser;
-	char request[REQUEST_MAX_BYTES];
-	size_t request_len;
-	struct buf answer;
-	size_t sent;
+	DRAIN_MS = 1000, /* for who is sending a request */
 };
 
 struct scrape {
 	struct child *child;
-	struct loop_io *listener;
-	size_t n_clients;
+	struct http_server *server;
 	struct buf text;
 	int64_t made_ms; /* monotonic */
-	struct scraper clients[CLIENTS_MAX];
 };
 
-static const struct http_limits limits = {
-    .max_line_bytes = 1024,
-    .max_header_bytes = 3072,
-    .max_headers = 64,
+/* Small requests of few clients, each for a few seconds. */
+static const struct http_settings settings = {
+    .limits = {.max_line_bytes = 1024,
+	.max_header_bytes = 3072,
+	.max_headers = 64},
+    .sizes = {.max_request_bytes = 4096, .max_arena_bytes = 4096},
+    .max_conns = 16,
+    .idle_timeout_ms = 60000,
+    .header_timeout_ms = 5000,
+    .body_timeout_ms = 5000,
+    .write_timeout_ms = 5000,
+    .max_memory_bytes = 4 * 1024 * 1024,
 };
-
-/* ---- the address ---- */
 
 /* "127.0.0.1:9085", "[::1]:9085". 0, or -1 with err. */
 static int
@@ -92,7 +81,7 @@ listen_shared(int fd, const struct addrinfo *address)
 		       setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on,
 			   sizeof(on)) == 0 &&
 		       bind(fd, address->ai_addr, address->ai_addrlen) == 0 &&
-		       listen(fd, CLIENTS_MAX) == 0
+		       listen(fd, BACKLOG) == 0
 		   ? 0
 		   : -1;
 }
@@ -130,59 +119,9 @@ log_scrape(int fd)
 		log_info("metrics on %s port %s", host, port);
 }
 
-/* ---- a client ---- */
-
-static void
-take_more(struct scrape *s)
-{
-	if (!s->child->draining && s->n_clients < CLIENTS_MAX)
-		loop_io_want(s->listener, LOOP_READ);
-	else if (s->listener != NULL)
-		loop_io_want(s->listener, 0);
-}
-
-static void
-end_scraper(struct scraper *c)
-{
-	struct scrape *s = c->scrape;
-
-	loop_timer_clear(c->deadline);
-	loop_io_free(&c->io);
-	fd_close(&c->fd);
-	buf_free(&c->answer);
-	s->n_clients--;
-	if (s->child->draining && s->n_clients == 0)
-		loop_stop(s->child->loop);
-	else if (!s->child->draining)
-		take_more(s);
-}
-
-static void
-on_late_scraper(void *arg)
-{
-	end_scraper(arg);
-}
-
-static void
-send_metrics(struct scraper *c)
-{
-	ssize_t n = send(c->fd, c->answer.p + c->sent, c->answer.len - c->sent,
-	    MSG_NOSIGNAL);
-
-	if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
-		loop_io_want(c->io, LOOP_WRITE);
-		return;
-	}
-	c->sent += n > 0 ? (size_t)n : 0;
-	if (n > 0 && c->sent < c->answer.len)
-		loop_io_want(c->io, LOOP_WRITE);
-	else
-		end_scraper(c);
-}
-
 /* Making it takes longer than sending it. */
 static void
-make_metrics_text(struct scrape *s)
+make_text(struct scrape *s)
 {
 	int64_t now_ms = clock_mono_ms();
 
@@ -193,134 +132,65 @@ make_metrics_text(struct scrape *s)
 	s->made_ms = now_ms;
 }
 
-static void
-begin_answer_to(struct scraper *c, int status, const char *reason,
-    struct slice body, bool head)
+static enum verdict
+say(struct http_exchange *x, int status, const char *text)
 {
-	(void)buf_printf(&c->answer,
-	    "HTTP/1.1 %d %s\r\nContent-Type: text/plain; version=0.0.4\r\n"
-	    "Content-Length: %zu\r\nCache-Control: no-store\r\n"
-	    "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
-	    status, reason, body.len);
-	if (!head)
-		buf_append_slice(&c->answer, body);
-	if (c->answer.failed)
-		end_scraper(c);
-	else
-		send_metrics(c);
+	http_exchange_answer(x, status, "text/plain");
+	buf_append_string(&x->body, text);
+	buf_append_char(&x->body, '\n');
+	return ANSWERED;
 }
 
-static void
-answer_scraper(struct scraper *c, const struct http_request *req)
-{
-	struct scrape *s = c->scrape;
-	bool head = slice_eq(req->method, SLICE_LITERAL("HEAD"));
-
-	if (!head && !slice_eq(req->method, SLICE_LITERAL("GET"))) {
-		begin_answer_to(c, 405, "Method Not Allowed",
-		    SLICE_LITERAL("GET or HEAD\n"), false);
-	} else if (slice_eq(req->path, SLICE_LITERAL("/metrics"))) {
-		make_metrics_text(s);
-		begin_answer_to(c, 200, "OK", buf_slice(&s->text), head);
-	} else {
-		begin_answer_to(c, 404, "Not Found",
-		    SLICE_LITERAL("only /metrics\n"), head);
-	}
-}
-
-static void
-read_scraper(struct scraper *c)
-{
-	struct http_request req;
-	size_t room = sizeof(c->request) - c->request_len;
-	ssize_t n = recv(c->fd, c->request + c->request_len, room, 0);
-
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
-		end_scraper(c);
-		return;
-	}
-	c->request_len += (size_t)n;
-	switch (http_parse(&c->parser, c->request, c->request_len, &req)) {
-	case HTTP_MORE:
-		if (c->request_len == sizeof(c->request))
-			end_scraper(c);
-		return;
-	case HTTP_BAD:
-		begin_answer_to(c, 400, "Bad Request",
-		    slice_from_string(c->parser.reason), false);
-		return;
-	case HTTP_DONE:
-		answer_scraper(c, &req);
-	}
-}
-
-static void
-on_scraper(int fd, unsigned events, void *arg)
-{
-	struct scraper *c = arg;
-
-	(void)fd;
-	if ((events & LOOP_READ) != 0)
-		read_scraper(c);
-	else
-		send_metrics(c);
-}
-
-static struct scraper *
-free_scraper(struct scrape *s)
-{
-	struct scraper *c = s->clients;
-
-	while (c->fd != -1)
-		c++;
-	return c;
-}
-
-static void
-on_new_scraper(int fd, unsigned events, void *arg)
+static enum verdict
+handle_scrape(void *arg, struct http_exchange *x)
 {
 	struct scrape *s = arg;
-	struct scraper *c = free_scraper(s);
 
-	(void)events;
-	c->fd = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (c->fd == -1)
-		return; /* it has gone, or its successor has it */
-	c->io = loop_io_create(s->child->loop, c->fd, LOOP_READ, on_scraper, c);
-	if (c->io == NULL) {
-		fd_close(&c->fd);
-		return;
+	if (!slice_eq(x->req.path, SLICE_LITERAL("/metrics")))
+		return say(x, 404, "only /metrics is here");
+	if (!slice_eq(x->req.method, SLICE_LITERAL("GET")) &&
+	    !slice_eq(x->req.method, SLICE_LITERAL("HEAD"))) {
+		(void)say(x, 405, "GET or HEAD");
+		http_exchange_field(x, "Allow", SLICE_LITERAL("GET, HEAD"));
+		return ANSWERED;
 	}
-	s->n_clients++;
-	http_parser_init(&c->parser, &limits);
-	c->request_len = c->sent = 0;
-	buf_init(&c->answer, ANSWER_MAX_BYTES);
-	loop_timer_set(c->deadline, CLIENT_MS);
-	take_more(s);
+	make_text(s);
+	http_exchange_answer(x, 200, TEXT_TYPE);
+	buf_append_slice(&x->body, buf_slice(&s->text));
+	x->body.failed |= s->text.failed;
+	return ANSWERED;
 }
 
-/* ---- birth and death ---- */
+static void
+refuse_scrape(
+    void *arg, struct http_exchange *x, int status, const char *reason)
+{
+	(void)arg;
+	(void)say(x, status, reason);
+}
+
+static void
+scrape_drained(void *arg)
+{
+	struct scrape *s = arg;
+
+	loop_stop(s->child->loop);
+}
 
 static void
 drain_scrape(void *arg)
 {
 	struct scrape *s = arg;
 
-	loop_io_free(&s->listener);
-	if (s->n_clients == 0)
-		loop_stop(s->child->loop);
+	http_server_drain(s->server, false, DRAIN_MS);
 }
 
 static int
-scrape_init(struct scrape *s, struct child *child, int *fd, struct err *err)
+scrape_init(struct scrape *s, int *fd, const struct http_handler *handler,
+    struct err *err)
 {
-	memset(s, 0, sizeof(*s));
-	s->child = child;
-	buf_init(&s->text, ANSWER_MAX_BYTES);
-	for (size_t i = 0; i < CLIENTS_MAX; i++)
-		s->clients[i].fd = -1;
+	struct child *child = s->child;
+
 	/* Before the rights for it are gone. */
 	*fd = open_scrape(child->cfg->master.metrics, err);
 	if (*fd == -1)
@@ -329,30 +199,25 @@ scrape_init(struct scrape *s, struct child *child, int *fd, struct err *err)
 	child->n_listen = 1;
 	if (child_init(child, drain_scrape, s, err) == -1)
 		return -1;
-	s->listener =
-	    loop_io_create(child->loop, *fd, LOOP_READ, on_new_scraper, s);
-	if (s->listener == NULL)
-		return err_set(err, "out of memory");
-	for (size_t i = 0; i < CLIENTS_MAX; i++) {
-		struct scraper *c = &s->clients[i];
-
-		c->scrape = s;
-		c->deadline =
-		    loop_timer_create(child->loop, on_late_scraper, c);
-		if (c->deadline == NULL)
-			return err_set(err, "out of memory");
-	}
-	return 0;
+	s->server = http_server_create(child->loop, fd, 1, &settings, handler);
+	return s->server == NULL ? err_set(err, "out of memory") : 0;
 }
 
 int
 scrape_main(struct child *child)
 {
-	static struct scrape s;
+	struct scrape s = {.child = child};
+	const struct http_handler handler = {
+	    .handle = handle_scrape,
+	    .refuse = refuse_scrape,
+	    .drained = scrape_drained,
+	    .arg = &s,
+	};
 	struct err err;
 	int fd, status;
 
-	if (scrape_init(&s, child, &fd, &err) == -1) {
+	buf_init(&s.text, TEXT_MAX_BYTES);
+	if (scrape_init(&s, &fd, &handler, &err) == -1) {
 		child_failed(child, err.text);
 		return EXIT_CHILD_FAILED;
 	}
@@ -361,8 +226,7 @@ scrape_main(struct child *child)
 	status = loop_run(child->loop);
 	if (status == -1)
 		log_errorx("the event loop failed");
-	for (size_t i = 0; i < CLIENTS_MAX; i++)
-		loop_timer_free(&s.clients[i].deadline);
+	http_server_free(&s.server);
 	buf_free(&s.text);
 	child_fini(child);
 	return status == -1 ? EXIT_CHILD_FAILED : EXIT_CHILD_OK;
