@@ -14,7 +14,6 @@ enum {
 	ANSWERS_PER_TURN = 16,        /* to pipelined requests; then others */
 	LINGER_MS = 2000,
 	STALLED_MS = 1000,
-	DEAF_TRIED = 1024,
 	PIECES_PER_TURN = 16, /* of a body that is streamed */
 };
 
@@ -51,7 +50,7 @@ set_place(struct http_conn *c, enum http_conn_place place)
 	if (queue == NULL)
 		return;
 	TAILQ_INSERT_TAIL(queue, c, place_entry);
-	c->conns->changed(c->conns->changed_arg);
+	http_conns_changed(c->conns);
 }
 
 /* What it holds, but for its place in the lists. */
@@ -84,7 +83,7 @@ http_conn_close(struct http_conn *c)
 	return_exchange(c);
 	free_conn(c);
 	check(conns->n-- > 0);
-	conns->changed(conns->changed_arg);
+	http_conns_changed(conns);
 }
 
 /*
@@ -206,43 +205,6 @@ fill_refusal(struct http_exchange *x, int status, const char *reason)
 	handler->refuse(handler->arg, x, status, reason);
 }
 
-static size_t
-memory_of(const struct http_conn *c)
-{
-	return c->out.cap + (c->x == NULL ? 0 : c->x->in.cap + c->x->body.cap);
-}
-
-/* Of those that do not read their answers the one that holds most memory. */
-static struct http_conn *
-find_deaf(struct http_conns *conns)
-{
-	int64_t now_ms = clock_mono_ms();
-	struct http_conn *c, *deaf = NULL;
-	int tried = 0;
-
-	TAILQ_FOREACH(c, &conns->busy, place_entry) {
-		if (tried++ == DEAF_TRIED)
-			break;
-		if (c->state == CONN_WRITING &&
-		    http_conn_progress(c, now_ms) == 0 &&
-		    (deaf == NULL || memory_of(c) > memory_of(deaf)))
-			deaf = c;
-	}
-	return deaf;
-}
-
-bool
-http_conn_free_memory(struct http_conns *conns)
-{
-	struct http_conn *deaf = find_deaf(conns);
-
-	if (deaf == NULL)
-		return false;
-	http_conn_close(deaf);
-	conns->counts.displaced++;
-	return true;
-}
-
 static void
 count_status(struct http_conns *conns, int status)
 {
@@ -263,7 +225,7 @@ answer(struct http_conn *c)
 	if (write_answer(c) == -1) {
 		c->closing = true; /* which says so, when there is no room */
 		buf_free(&x->body);
-		(void)http_conn_free_memory(c->conns); /* when it comes again */
+		(void)http_conns_free_memory(c->conns); /* for the next time */
 		fill_refusal(x, 503, NO_MEMORY);
 		(void)write_answer(c);
 	}
@@ -545,7 +507,7 @@ read_request(struct http_conn *c)
 		return;
 	}
 	while ((rc = make_room(c->x)) == -1)
-		if (!http_conn_free_memory(c->conns))
+		if (!http_conns_free_memory(c->conns))
 			break;
 	if (rc == -1) {
 		refuse_request(c, 503, NO_MEMORY);
@@ -640,6 +602,12 @@ on_deadline(void *arg)
 	} else {
 		http_conn_close(c);
 	}
+}
+
+size_t
+http_conn_memory(const struct http_conn *c)
+{
+	return c->out.cap + (c->x == NULL ? 0 : c->x->in.cap + c->x->body.cap);
 }
 
 int64_t

@@ -78,11 +78,8 @@ bool http_conn_has_input(const struct http_conn *c);
  */
 int64_t http_conn_progress(const struct http_conn *c, int64_t now_ms);
 
-/*
- * Closes a connection that does not read its answer, for the memory; false when
- * there is none. Never the one whose request is being read or answered now.
- */
-bool http_conn_free_memory(struct http_conns *conns);
+/* Bytes that its request and answer hold. */
+size_t http_conn_memory(const struct http_conn *c);
 
 /* Lets it finish what it has begun, then closes it; idle ones soon. */
 void http_conn_drain(struct http_conn *c);

@@ -7,12 +7,15 @@ enum { POOL_MAX = 64 };
 
 void
 http_conns_init(struct http_conns *conns, struct loop *loop,
-    const struct http_settings *settings, const struct http_handler *handler)
+    const struct http_settings *settings, const struct http_handler *handler,
+    const struct http_conns_owner *owner, void *owner_arg)
 {
 	*conns = (struct http_conns){
 	    .settings = settings,
 	    .handler = handler,
 	    .loop = loop,
+	    .owner = owner,
+	    .owner_arg = owner_arg,
 	    .memory = {.max = settings->max_memory_bytes},
 	    .idle_timeout_ms = settings->idle_timeout_ms,
 	};
@@ -33,6 +36,18 @@ http_conns_fini(struct http_conns *conns)
 		http_exchange_free(x);
 	}
 	check(conns->memory.used == 0);
+}
+
+void
+http_conns_changed(struct http_conns *conns)
+{
+	conns->owner->changed(conns->owner_arg);
+}
+
+bool
+http_conns_free_memory(struct http_conns *conns)
+{
+	return conns->owner->free_memory(conns->owner_arg);
 }
 
 struct http_exchange *

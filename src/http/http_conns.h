@@ -46,15 +46,23 @@ struct http_counts {
 	int64_t answered[HTTP_STATUS_CLASSES];
 };
 
+/* Who opened them, and closes them for others. */
+struct http_conns_owner {
+	/* One has ended, or may make room from now on. */
+	void (*changed)(void *arg);
+	/* Closes one that does not read its answer; false: there is none. Never
+	 * one whose request is being read or answered now. */
+	bool (*free_memory)(void *arg);
+};
+
 TAILQ_HEAD(http_conn_queue, http_conn);
 
 struct http_conns {
 	const struct http_settings *settings; /* borrowed */
 	const struct http_handler *handler;   /* borrowed */
 	struct loop *loop;                    /* borrowed */
-	/* One has ended, or may make room now; its owner's. */
-	void (*changed)(void *arg);
-	void *changed_arg;
+	const struct http_conns_owner *owner; /* borrowed */
+	void *owner_arg;
 
 	LIST_HEAD(, http_conn) all;
 	int n;
@@ -69,12 +77,16 @@ struct http_conns {
 	int64_t idle_timeout_ms; /* a shorter one while draining */
 };
 
-/* settings, handler and loop must outlive them. */
+/* All that is borrowed must outlive them. */
 void http_conns_init(struct http_conns *conns, struct loop *loop,
-    const struct http_settings *settings, const struct http_handler *handler);
+    const struct http_settings *settings, const struct http_handler *handler,
+    const struct http_conns_owner *owner, void *owner_arg);
 
 /* Frees the pool; the connections must be gone. */
 void http_conns_fini(struct http_conns *conns);
+
+void http_conns_changed(struct http_conns *conns);
+bool http_conns_free_memory(struct http_conns *conns);
 
 /* An exchange from the pool, or a new one; NULL when memory is short. */
 struct http_exchange *http_conns_take_exchange(struct http_conns *conns);

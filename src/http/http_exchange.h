@@ -16,7 +16,7 @@ struct call; /* what a handler makes of it; http/ knows no more of it */
 /* What a handler returns. */
 enum verdict {
 	ANSWERED, /* res and body are complete */
-	LATER,    /* http_conn_answered will tell */
+	LATER,    /* http_conn_answered will tell, after the handler */
 };
 
 /* Gives a body piece by piece, as fast as the client takes it. */

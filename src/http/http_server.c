@@ -17,6 +17,7 @@ enum {
 	ACCEPTS_PER_TURN = 16, /* then others of the loop and our siblings */
 	ACCEPT_PAUSE_MS = 100, /* after descriptors or memory ran out */
 	VICTIMS_TRIED = 16,
+	DEAF_TRIED = 1024,
 	/* A burst finds room in time; whoever asks for our health must not
 	 * wait for the handlers. */
 	RESERVE_AFTER_MS = 500,
@@ -107,6 +108,33 @@ find_slow(struct http_server *server)
 	return slow;
 }
 
+/* Of those that do not read their answers the one that holds most memory. */
+static struct http_conn *
+find_deaf(const struct http_server *server)
+{
+	int64_t now_ms = clock_mono_ms();
+	struct http_conn *c, *deaf = NULL;
+	int tried = 0;
+
+	TAILQ_FOREACH(c, &server->conns.busy, place_entry) {
+		if (tried++ == DEAF_TRIED)
+			break;
+		if (c->state == CONN_WRITING &&
+		    http_conn_progress(c, now_ms) == 0 &&
+		    (deaf == NULL ||
+			http_conn_memory(c) > http_conn_memory(deaf)))
+			deaf = c;
+	}
+	return deaf;
+}
+
+static void
+displace(struct http_server *server, struct http_conn *victim)
+{
+	http_conn_close(victim);
+	server->conns.counts.displaced++;
+}
+
 /* The one that is to make room, or NULL. */
 static struct http_conn *
 find_victim(struct http_server *server)
@@ -134,6 +162,19 @@ conns_changed(void *arg)
 		accept_if_room(server);
 	tell_if_drained(server);
 }
+
+static bool
+displace_deaf(void *arg)
+{
+	struct http_server *server = arg;
+	struct http_conn *deaf = find_deaf(server);
+
+	if (deaf != NULL)
+		displace(server, deaf);
+	return deaf != NULL;
+}
+
+static const struct http_conns_owner owner = {conns_changed, displace_deaf};
 
 static void
 on_accept_timer(void *arg)
@@ -237,8 +278,7 @@ on_listener(int listen_fd, unsigned events, void *arg)
 		reserve = victim != NULL ? victim->reserve : full(server);
 		if (victim != NULL) {
 			server->reserve_open &= reserve;
-			http_conn_close(victim);
-			server->conns.counts.displaced++;
+			displace(server, victim);
 		}
 		open_conn(server, fd, peer, reserve);
 	}
@@ -295,9 +335,8 @@ http_server_create(struct loop *loop, const int *listen_fds, size_t n_listen,
 		return NULL;
 	server->listen_fds = listen_fds;
 	server->n_listen = n_listen;
-	http_conns_init(&server->conns, loop, settings, handler);
-	server->conns.changed = conns_changed;
-	server->conns.changed_arg = server;
+	http_conns_init(
+	    &server->conns, loop, settings, handler, &owner, server);
 	if (watch_listeners(server) == -1)
 		http_server_free(&server);
 	return server;

@@ -50,7 +50,7 @@ problem_for_now(struct http_exchange *x, int status, const char *detail,
 enum verdict
 problem_no_memory(struct http_exchange *x)
 {
-	(void)http_conn_free_memory(x->conn->conns); /* when it comes again */
+	(void)http_conns_free_memory(x->conn->conns); /* for the next time */
 	return problem_for_now(x, 503,
 	    "too much memory is held by unanswered requests", PROBLEM_RETRY_S);
 }

@@ -49,6 +49,15 @@ note_change(void *arg)
 	n_changes++;
 }
 
+static bool
+free_none(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static const struct http_conns_owner owner = {note_change, free_none};
+
 static void
 setup(void)
 {
@@ -57,8 +66,8 @@ setup(void)
 	int fds[2];
 
 	bed_init(&bed);
-	http_conns_init(&conns, bed.loop, &bed.settings, &bed.handler);
-	conns.changed = note_change;
+	http_conns_init(
+	    &conns, bed.loop, &bed.settings, &bed.handler, &owner, NULL);
 	ck_assert_int_eq(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	peer = peers_join(&conns.peers, &address);
