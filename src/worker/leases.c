@@ -280,6 +280,9 @@ leases_submit(struct leases *l, const int64_t *known, size_t n_known)
 	    .n_known = n_known,
 	};
 	l->sent_ms = now.mono_ms;
+	/* What comes up from here on is for the next call. */
+	l->in_doubt = false;
+	l->due_ms = INT64_MAX;
 	return &l->job;
 }
 
@@ -303,8 +306,8 @@ note_clock(struct leases *l)
 		log_warnx("the datastore's clock was stepped by %lld ms",
 		    (long long)news.step_ms);
 	if (news.is_base) {
-		atomic_store(
-		    &score->lease_clock_offset_ms, l->reply.now_ms - now.mono_ms);
+		atomic_store(&score->lease_clock_offset_ms,
+		    l->reply.now_ms - now.mono_ms);
 		atomic_store(&score->lease_seen_mono_ms, now.mono_ms);
 	}
 	if (news.spoilt)
@@ -395,11 +398,10 @@ leases_done(struct leases *l)
 	l->shards = reply->shards;
 	change.lapsed = note_lapse(l);
 	l->until_ms = l->sent_ms + lease_ms(l);
-	l->due_ms = l->sent_ms + renew_ms(l);
+	l->due_ms = clock_sooner_ms(l->due_ms, l->sent_ms + renew_ms(l));
 	note_clock(l);
-	l->in_doubt = reply->n_strays == STORE_STRAYS_MAX;
-	if (l->in_doubt)
-		leases_hurry(l);
+	if (reply->n_strays == STORE_STRAYS_MAX)
+		leases_doubt(l);
 	tell_host(l, &change, first);
 	return change;
 }

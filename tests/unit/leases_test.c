@@ -273,6 +273,27 @@ START_TEST(test_leave)
 }
 END_TEST
 
+/* What comes up while a call is under way, which says nothing of it: the next
+ * one is made at once. */
+START_TEST(test_hurry_during_a_call)
+{
+	(void)lease(ALL);
+	pass(10000);
+	ask();
+	ck_assert(!leases.request.leaving);
+	pass(5);
+	parts_child.draining = true;
+	leases_hurry(&leases);
+	pass(5);
+	(void)answer((struct lease_reply){.shards = ALL});
+	ck_assert_int_eq(wait_ms(), 0);
+	ask();
+	ck_assert(leases.request.leaving);
+	(void)answer((struct lease_reply){0});
+	ck_assert_int_gt(wait_ms(), 0);
+}
+END_TEST
+
 /* A step forward may be a pause of the machine: nothing is sent until the
  * datastore has told. */
 START_TEST(test_leap)
@@ -435,6 +456,7 @@ main(void)
 	tcase_add_test(tc, test_doubt);
 	tcase_add_test(tc, test_sweep);
 	tcase_add_loop_test(tc, test_leave, 0, COUNT(leave_rows));
+	tcase_add_test(tc, test_hurry_during_a_call);
 	tcase_add_test(tc, test_leap);
 	tcase_add_test(tc, test_expected_after_an_outage);
 	tcase_add_test(tc, test_expected_of_others);
