@@ -264,10 +264,19 @@ master_reopen_logs(void *arg)
 	successor_reopen_log(m->successor);
 }
 
+/* One that only passes news on has nothing to tell of. */
 static void
 master_status(void *arg, struct buf *answer)
 {
-	control_status_write(arg, answer);
+	const struct master *m = arg;
+	struct err refused;
+
+	if (!TAILQ_EMPTY(&m->generations)) {
+		control_status_write(m, answer);
+		return;
+	}
+	(void)phase_refuse(m->phase, &refused);
+	(void)buf_printf(answer, "error: %s\n", refused.text);
 }
 
 /* Whoever made it speak there would try again. */

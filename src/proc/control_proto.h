@@ -11,7 +11,8 @@
  *          "draining", "started" (seconds), "config" (path or null),
  *          "listening": ["127.0.0.1:8085", …], "datastore": "sqlite:/path",
  *          "children": [{"role", "number", "pid", "state", "generation",
- *          "started"}, …], "metrics": {"cassata_…": n, …}}
+ *          "started"}, …], "metrics": {"cassata_…": n, …}}; or an
+ *          "error: …" LF, of a process that has nothing left to tell of
  * reload   "ok" LF once the new children are ready, or one "error: …" LF per
  *          reason; then the old configuration is still in force
  * upgrade  "ok" LF once a new process of the program's file has taken over, or
