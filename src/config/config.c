@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -42,6 +43,11 @@ struct load {
 	struct config *cfg;
 	struct config_errors *errors;
 	const struct config_key *section; /* the first key of the present one */
+	/* The list of records that is read, and the record, or NULL. */
+	const struct config_key *records;
+	void *record;
+	struct config_mark record_at;
+	struct config_mark field_at[CONFIG_FIELDS_MAX];
 	struct config_mark key_at[CONFIG_KEYS_MAX];
 	struct config_mark section_at[CONFIG_KEYS_MAX]; /* by the first key of each */
 };
@@ -91,9 +97,14 @@ on_section(void *arg, const struct config_text *name)
 static void
 unknown_key(struct load *ld, const struct config_text *name)
 {
-	const char *section = ld->section->section;
-	const char *near = config_key_nearest(section, name->text);
+	const char *section = ld->section->section, *near;
 
+	if (ld->record != NULL) {
+		section = ld->records->name;
+		near = config_field_nearest(ld->records, name->text);
+	} else {
+		near = config_key_nearest(section, name->text);
+	}
 	if (near != NULL)
 		config_error(ld->errors, ld->file, name->at,
 		    "unknown key '%s' in %s; did you mean '%s'?", name->text,
@@ -103,24 +114,54 @@ unknown_key(struct load *ld, const struct config_text *name)
 		    "unknown key '%.40s' in %s", name->text, section);
 }
 
+/* The key of that name where we are, which is not there yet; NULL for none, and
+ * for errors, which it reports. */
+static const struct config_key *
+take_key(struct load *ld, const struct config_text *name)
+{
+	const struct config_key *key;
+	struct config_mark *at;
+
+	if (ld->record != NULL)
+		key = config_field_find(ld->records, name->text);
+	else
+		key = config_key_find(ld->section->section, name->text);
+	if (key == NULL) {
+		unknown_key(ld, name);
+		return NULL;
+	}
+	at = ld->record != NULL ? &ld->field_at[key - ld->records->list->fields]
+				: &ld->key_at[key - config_keys];
+	if (at->line != 0) {
+		config_error(ld->errors, ld->file, name->at,
+		    "duplicate key '%s' in %s, first in line %zu", key->name,
+		    key->section, at->line);
+		return NULL;
+	}
+	*at = name->at;
+	return key;
+}
+
 /* One value, or the entries of the list that the key wants. */
 static void
 set_values(struct load *ld, const struct config_key *key,
     const struct config_setting *setting)
 {
+	void *base = ld->record != NULL ? ld->record : ld->cfg;
 	struct err err;
 
 	if (setting->list &&
-	    (setting->n < 1 || setting->n > CONFIG_VALUES_MAX)) {
+	    (setting->n < 1 || setting->n > key->list->max)) {
 		config_error(ld->errors, ld->file, setting->at,
-		    "%s must have 1 to %d entries, not %zu", key->name,
-		    CONFIG_VALUES_MAX, setting->n);
+		    "%s must have 1 to %zu entries, not %zu", key->name,
+		    key->list->max, setting->n);
 		return;
 	}
-	if (key->kind == KIND_DURATIONS)
-		ld->cfg->worker.retry.n_delays = 0;
+	if (setting->list)
+		config_key_clear(key, base);
 	for (size_t i = 0; i < setting->n; i++)
-		if (config_key_set(key, ld->cfg, setting->values[i].text, &err) == -1)
+		if (config_key_set(key, base, setting->values[i].text, &err) ==
+		    -1)
 			config_error(ld->errors, ld->file,
 			    setting->values[i].at, "%s %s", key->name,
 			    err.text);
@@ -130,37 +171,87 @@ static void
 on_setting(void *arg, const struct config_setting *setting)
 {
 	struct load *ld = arg;
-	const struct config_key *key =
-	    config_key_find(ld->section->section, setting->name.text);
+	const struct config_key *key = take_key(ld, &setting->name);
 	bool null = !setting->list && setting->values[0].null;
-	const char *list_form;
-	struct config_mark *at;
+	bool of_records = key != NULL && key->kind == KIND_RECORD;
 
-	if (key == NULL) {
-		unknown_key(ld, &setting->name);
+	if (key == NULL)
 		return;
-	}
-	list_form = config_key_list_form(key);
-	at = &ld->key_at[key - config_keys];
-	if (at->line != 0) {
-		config_error(ld->errors, ld->file, setting->name.at,
-		    "duplicate key '%s' in %s, first in line %zu", key->name,
-		    key->section, at->line);
-		return;
-	}
-	*at = setting->name.at;
-	if (null && key->value != NULL)
+	if (null && (key->value != NULL || ld->record != NULL))
 		config_error(ld->errors, ld->file, setting->at,
 		    "%s has no value", key->name);
-	else if (!setting->list && !null && list_form != NULL)
+	else if (!null && key->list != NULL &&
+		 (!setting->list || (of_records && setting->n > 0)))
 		config_error(ld->errors, ld->file, setting->at,
-		    "%s must be a list such as %s", key->name, list_form);
-	else if (setting->list && list_form == NULL)
+		    "%s must be a list such as %s", key->name,
+		    key->list->example);
+	else if (setting->list && key->list == NULL)
 		config_error(ld->errors, ld->file, setting->at,
 		    "%s must be %s, not a list", key->name,
 		    config_key_form(key));
-	else if (!null)
+	else if (!null && !of_records)
 		set_values(ld, key, setting);
+}
+
+static bool
+on_records(void *arg, const struct config_text *name, struct config_mark there)
+{
+	struct load *ld = arg;
+	const struct config_key *key = take_key(ld, name);
+
+	if (key == NULL)
+		return false;
+	if (key->kind == KIND_RECORD) {
+		ld->records = key;
+		return true;
+	}
+	if (key->list != NULL)
+		config_error(ld->errors, ld->file, there,
+		    "%s must be a list such as %s", key->name,
+		    key->list->example);
+	else
+		config_error(ld->errors, ld->file, there,
+		    "%s must be %s, not a list", key->name,
+		    config_key_form(key));
+	return false;
+}
+
+static bool
+on_record(void *arg, struct config_mark there)
+{
+	struct load *ld = arg;
+	const struct config_list *list = ld->records->list;
+	struct err err;
+
+	if (config_key_n_items(ld->records, ld->cfg) == list->max) {
+		config_error(ld->errors, ld->file, there,
+		    "%s must not have more than %zu entries", ld->records->name,
+		    list->max);
+		return false;
+	}
+	ld->record = config_key_add_record(ld->records, ld->cfg);
+	ld->record_at = there;
+	memset(ld->field_at, 0, sizeof(ld->field_at));
+	for (size_t i = 0; i < list->n_fields; i++)
+		if (config_key_set_default(
+			&list->fields[i], ld->record, &err) == -1)
+			config_error(ld->errors, ld->file, there,
+			    "default of %s %s", list->fields[i].name, err.text);
+	return true;
+}
+
+static void
+on_record_end(void *arg)
+{
+	struct load *ld = arg;
+	const struct config_list *list = ld->records->list;
+
+	for (size_t i = 0; i < list->n_fields; i++)
+		if (list->fields[i].value == NULL && ld->field_at[i].line == 0)
+			config_error(ld->errors, ld->file, ld->record_at,
+			    "%s needs a %s", ld->records->name,
+			    list->fields[i].name);
+	ld->record = NULL;
 }
 
 /* The whole file with a NUL behind it, or NULL with err. Closes fd. */
@@ -205,7 +296,8 @@ is_roots(int fd)
 static void
 load_file(struct load *ld)
 {
-	const struct config_handler handler = {on_section, on_setting, ld};
+	const struct config_handler handler = {on_section, on_setting,
+	    on_records, on_record, on_record_end, ld};
 	bool guarded = ld->in_state_dir && geteuid() == 0;
 	struct err reason;
 	int fd = file_open(
@@ -318,10 +410,11 @@ complete_paths(struct config *cfg, const struct config_source *source)
 		return -1;
 	for (size_t i = 0; i < config_n_keys; i++) {
 		const struct config_key *key = &config_keys[i];
-		char **path = config_key_target(key, cfg);
+		char **path;
 
 		if (key->kind != KIND_PATH && key->kind != KIND_DESTINATION)
 			continue;
+		path = config_key_target(key, cfg);
 		if (*path == NULL || (key->kind == KIND_DESTINATION &&
 					 (strcmp(*path, "stderr") == 0 ||
 					     strcmp(*path, "syslog") == 0)))
@@ -432,6 +525,22 @@ check_request_memory(struct load *ld)
 		    service->max_request_memory_bytes, least);
 }
 
+/* Which one of two would hold? */
+static void
+check_host_limits(struct load *ld)
+{
+	const struct config_worker *worker = &ld->cfg->worker;
+
+	for (size_t i = 0; i < worker->n_host_limits; i++)
+		for (size_t j = 0; j < i; j++)
+			if (strcasecmp(worker->host_limits[i].host,
+				worker->host_limits[j].host) == 0)
+				config_error(ld->errors, ld->file,
+				    mark_of_target(ld, AT(worker.host_limits)),
+				    "hostLimits has %s twice",
+				    worker->host_limits[i].host);
+}
+
 static void
 check(struct load *ld)
 {
@@ -448,6 +557,7 @@ check(struct load *ld)
 		    "numEventsProcessedPerTransaction (%d)",
 		    worker->claim_max, worker->claim_min);
 	check_request_memory(ld);
+	check_host_limits(ld);
 	if (strlen(path) > longest)
 		config_error(ld->errors, ld->file,
 		    mark_of_target(ld, AT(master.control_socket)),
@@ -564,10 +674,7 @@ config_free(struct config *cfg)
 	wipe(cfg->datastore.url);
 	wipe(cfg->datastore.password);
 	for (size_t i = 0; i < config_n_keys; i++)
-		if (config_key_is_string(&config_keys[i]))
-			free(*(char **)config_key_target(&config_keys[i], cfg));
-	for (size_t i = 0; i < cfg->service.hosts.n; i++)
-		free(cfg->service.hosts.list[i]);
+		config_key_clear(&config_keys[i], cfg);
 	free(cfg->datastore.password);
 	free(cfg->file);
 	memset(cfg, 0, sizeof(*cfg));

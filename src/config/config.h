@@ -13,7 +13,7 @@
 #include "sql/sql_tls.h"
 #include "sql/sql_url.h"
 
-enum { CONFIG_STRINGS_MAX = 32 };
+enum { CONFIG_STRINGS_MAX = 32, CONFIG_HOST_LIMITS_MAX = 256 };
 
 struct config_strings {
 	size_t n;
@@ -49,6 +49,12 @@ struct config_service {
 /* The largest request, with what one read may bring beyond it; bytes. */
 int64_t config_request_bytes(const struct config_service *service);
 
+/* What one host gets in place of maxDeliveriesPerHost. */
+struct config_host_limit {
+	char *host;
+	unsigned max_deliveries;
+};
+
 struct config_worker {
 	int processes;		     /* numWorkerThreads */
 	int64_t polling_interval_ms; /* workerThreadPollingInterval */
@@ -56,6 +62,8 @@ struct config_worker {
 	int claim_max;		     /* maxEventsProcessedPerTransaction */
 	int max_deliveries;	     /* maxConcurrentDeliveries */
 	int max_deliveries_per_host; /* 0: no cap of its own */
+	struct config_host_limit host_limits[CONFIG_HOST_LIMITS_MAX];
+	size_t n_host_limits;
 	int max_deliveries_per_address; /* the same */
 	unsigned max_share_percent; /* of one host, address or application */
 	int max_lookups;	     /* of names, at the same time */

@@ -13,6 +13,8 @@
 #include "base/url.h"
 #include "base/words.h"
 
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
 enum { NAME_MAX_LEN = 40 };
 
 struct unit {
@@ -31,154 +33,180 @@ static const struct {
 	const char *form;         /* what a value "must be" */
 	const struct unit *units; /* NULL: not a number */
 	bool string;
-	const char *list; /* example of a list; NULL: takes none */
 } kinds[] = {
-    [KIND_INT] = {"a whole number", plain, false, NULL},
-    [KIND_UNSIGNED] = {"a whole number", plain, false, NULL},
-    [KIND_PERCENT] = {"a percentage such as 20", percents, false, NULL},
-    [KIND_SIZE] = {"a size such as 2000, 64KiB or 4MiB", sizes, false, NULL},
+    [KIND_INT] = {"a whole number", plain, false},
+    [KIND_UNSIGNED] = {"a whole number", plain, false},
+    [KIND_PERCENT] = {"a percentage such as 20", percents, false},
+    [KIND_SIZE] = {"a size such as 2000, 64KiB or 4MiB", sizes, false},
     [KIND_DURATION] = {"a duration such as 250ms, 10s, 5m, 1h or 7d", durations,
-	false, NULL},
-    [KIND_DURATIONS] = {"a duration such as 250ms, 10s, 5m, 1h or 7d",
-	durations, false, "[10s, 1m, 1h]"},
-    [KIND_HOSTS] = {"a host's name or address without a port, or *", NULL,
-	false, "[cassata.example.net]"},
-    [KIND_BOOL] = {"true or false", NULL, false, NULL},
-    [KIND_LEVEL] = {"error, warn, info or debug", NULL, false, NULL},
-    [KIND_TLS] = {"off, require or verify", NULL, false, NULL},
+	false},
+    [KIND_HOST] = {"a host's name or address without a port, or *", NULL, true},
+    [KIND_HOST_NAME] = {"a host's name or address without a port", NULL, true},
+    [KIND_RECORD] = {"keys with values", NULL, false},
+    [KIND_BOOL] = {"true or false", NULL, false},
+    [KIND_LEVEL] = {"error, warn, info or debug", NULL, false},
+    [KIND_TLS] = {"off, require or verify", NULL, false},
     [KIND_ENDPOINT] = {"an address and a port such as 127.0.0.1:9085 or "
 		       "[::1]:9085",
-	NULL, true, NULL},
-    [KIND_STRING] = {"plain text", NULL, true, NULL},
+	NULL, true},
+    [KIND_STRING] = {"plain text", NULL, true},
     [KIND_URL] = {"sqlite:PATH or "
 		  "mysql://[user[:password]@]host[:port]/name",
-	NULL, true, NULL},
-    [KIND_PATH] = {"a path", NULL, true, NULL},
-    [KIND_DESTINATION] = {"stderr, syslog or a path", NULL, true, NULL},
+	NULL, true},
+    [KIND_PATH] = {"a path", NULL, true},
+    [KIND_DESTINATION] = {"stderr, syslog or a path", NULL, true},
 };
 
 #define AT(field) offsetof(struct config, field)
 
+#define LIST(field, counter, example, ...)                                     \
+	(&(const struct config_list){AT(counter),                              \
+	    sizeof(((struct config *)NULL)->field[0]),                         \
+	    COUNT(((struct config *)NULL)->field), example, __VA_ARGS__})
+
+#define FIELD(field) offsetof(struct config_host_limit, field)
+
+static const struct config_key host_limit_fields[] = {
+    {"hostLimits", "host", KIND_HOST_NAME, FIELD(host), NULL, NULL, NULL, NULL},
+    {"hostLimits", "maxDeliveries", KIND_UNSIGNED, FIELD(max_deliveries), "1",
+	"10000", NULL, NULL},
+};
+
 const struct config_key config_keys[] = {
-    {"service", "port", KIND_INT, AT(service.port), "0", "65535", "8085"},
+    {"service", "port", KIND_INT, AT(service.port), "0", "65535", "8085", NULL},
     {"service", "listen", KIND_STRING, AT(service.listen), NULL, NULL,
-	"127.0.0.1"},
-    {"service", "hosts", KIND_HOSTS, AT(service.hosts), NULL, NULL, NULL},
-    {"service", "processes", KIND_INT, AT(service.processes), "1", "32", "1"},
+	"127.0.0.1", NULL},
+    {"service", "hosts", KIND_HOST, AT(service.hosts.list), NULL, NULL, NULL,
+	LIST(service.hosts.list, service.hosts.n, "[cassata.example.net]", NULL,
+	    0)},
+    {"service", "processes", KIND_INT, AT(service.processes), "1", "32", "1",
+	NULL},
     {"service", "createTablesIfNotExists", KIND_BOOL, AT(service.create_tables),
-	NULL, NULL, "false"},
+	NULL, NULL, "false", NULL},
     {"service", "commitBatch", KIND_INT, AT(service.commit_batch), "1", "10000",
-	"512"},
+	"512", NULL},
     {"service", "maxConnections", KIND_INT, AT(service.max_connections), "1",
-	"100000", "1024"},
+	"100000", "1024", NULL},
     {"service", "maxConnectionsPerAddress", KIND_INT,
-	AT(service.max_per_address), "0", "100000", "0"},
+	AT(service.max_per_address), "0", "100000", "0", NULL},
     {"service", "maxRequestMemory", KIND_SIZE,
-	AT(service.max_request_memory_bytes), "1MiB", "64GiB", "128MiB"},
+	AT(service.max_request_memory_bytes), "1MiB", "64GiB", "128MiB", NULL},
     {"service", "maxRequestsPerConnection", KIND_INT, AT(service.max_requests),
-	"0", "1000000000", "0"},
+	"0", "1000000000", "0", NULL},
     {"service", "maxRequestLineBytes", KIND_SIZE,
-	AT(service.max_request_line_bytes), "256B", "1MiB", "8KiB"},
+	AT(service.max_request_line_bytes), "256B", "1MiB", "8KiB", NULL},
     {"service", "maxHeaderBytes", KIND_SIZE, AT(service.max_header_bytes),
-	"1KiB", "1MiB", "32KiB"},
+	"1KiB", "1MiB", "32KiB", NULL},
     {"service", "maxHeaders", KIND_INT, AT(service.max_headers), "1", "128",
-	"64"},
+	"64", NULL},
     {"service", "maxBodyBytes", KIND_SIZE, AT(service.max_body_bytes), "1KiB",
-	"256MiB", "4MiB"},
+	"256MiB", "4MiB", NULL},
     {"service", "headerTimeout", KIND_DURATION, AT(service.header_timeout_ms),
-	"100ms", "1h", "10s"},
+	"100ms", "1h", "10s", NULL},
     {"service", "bodyTimeout", KIND_DURATION, AT(service.body_timeout_ms),
-	"100ms", "1h", "30s"},
+	"100ms", "1h", "30s", NULL},
     {"service", "minBodyRate", KIND_SIZE, AT(service.min_body_rate), "0",
-	"1GiB", "500B"},
+	"1GiB", "500B", NULL},
     {"service", "idleTimeout", KIND_DURATION, AT(service.idle_timeout_ms),
-	"100ms", "1h", "60s"},
+	"100ms", "1h", "60s", NULL},
     {"service", "writeTimeout", KIND_DURATION, AT(service.write_timeout_ms),
-	"100ms", "1h", "30s"},
+	"100ms", "1h", "30s", NULL},
 
     {"worker", "numWorkerThreads", KIND_INT, AT(worker.processes), "1", "64",
-	"5"},
+	"5", NULL},
     {"worker", "workerThreadPollingInterval", KIND_DURATION,
-	AT(worker.polling_interval_ms), "100ms", "1h", "10"},
+	AT(worker.polling_interval_ms), "100ms", "1h", "10", NULL},
     {"worker", "numEventsProcessedPerTransaction", KIND_INT,
-	AT(worker.claim_min), "1", "10000", "5"},
+	AT(worker.claim_min), "1", "10000", "5", NULL},
     {"worker", "maxEventsProcessedPerTransaction", KIND_INT,
-	AT(worker.claim_max), "1", "10000", "500"},
+	AT(worker.claim_max), "1", "10000", "500", NULL},
     {"worker", "maxConcurrentDeliveries", KIND_INT, AT(worker.max_deliveries),
-	"1", "10000", "320"},
+	"1", "10000", "320", NULL},
     {"worker", "maxShare", KIND_PERCENT, AT(worker.max_share_percent), "1",
-	"100", "80"},
+	"100", "80", NULL},
     {"worker", "maxDeliveriesPerHost", KIND_INT,
-	AT(worker.max_deliveries_per_host), "0", "10000", "128"},
+	AT(worker.max_deliveries_per_host), "0", "10000", "128", NULL},
+    {"worker", "hostLimits", KIND_RECORD, AT(worker.host_limits), NULL, NULL,
+	NULL,
+	LIST(worker.host_limits, worker.n_host_limits,
+	    "[{host: api.example.net, maxDeliveries: 4}]", host_limit_fields,
+	    COUNT(host_limit_fields))},
     {"worker", "maxDeliveriesPerAddress", KIND_INT,
-	AT(worker.max_deliveries_per_address), "0", "10000", "0"},
+	AT(worker.max_deliveries_per_address), "0", "10000", "0", NULL},
     {"worker", "maxLookups", KIND_INT, AT(worker.max_lookups), "1", "1000",
-	"64"},
+	"64", NULL},
     {"worker", "maxQueuedPerHost", KIND_INT, AT(worker.max_queued_per_host),
-	"1", "10000", "512"},
+	"1", "10000", "512", NULL},
     {"worker", "maxEventMemory", KIND_SIZE, AT(worker.max_event_memory_bytes),
-	"1MiB", "64GiB", "128MiB"},
+	"1MiB", "64GiB", "128MiB", NULL},
     {"worker", "httpRetryCount", KIND_UNSIGNED, AT(worker.retry.max_retries),
-	"0", "1000", "5"},
-    {"worker", "retryDelays", KIND_DURATIONS, AT(worker.retry), "0", "30d",
-	"10s 1m 10m 1h 6h"},
+	"0", "1000", "5", NULL},
+    {"worker", "retryDelays", KIND_DURATION, AT(worker.retry.delay_ms), "0",
+	"30d", "10s 1m 10m 1h 6h",
+	LIST(worker.retry.delay_ms, worker.retry.n_delays, "[10s, 1m, 1h]",
+	    NULL, 0)},
     {"worker", "retryJitter", KIND_PERCENT, AT(worker.retry.jitter_percent),
-	"0", "100", "20"},
+	"0", "100", "20", NULL},
     {"worker", "maxRetryAfter", KIND_DURATION,
-	AT(worker.retry.retry_after_max_ms), "0", "30d", "6h"},
+	AT(worker.retry.retry_after_max_ms), "0", "30d", "6h", NULL},
     {"worker", "connectTimeout", KIND_DURATION, AT(worker.connect_timeout_ms),
-	"100ms", "1h", "5s"},
+	"100ms", "1h", "5s", NULL},
     {"worker", "deliveryTimeout", KIND_DURATION, AT(worker.delivery_timeout_ms),
-	"100ms", "1h", "30s"},
+	"100ms", "1h", "30s", NULL},
     {"worker", "claimAhead", KIND_DURATION, AT(worker.claim_ahead_ms), "0",
-	"10s", "50ms"},
-    {"worker", "lease", KIND_DURATION, AT(worker.lease_ms), "1s", "1h", "30s"},
+	"10s", "50ms", NULL},
+    {"worker", "lease", KIND_DURATION, AT(worker.lease_ms), "1s", "1h", "30s",
+	NULL},
     {"worker", "maxResponseBytes", KIND_SIZE, AT(worker.max_response_bytes),
-	"0", "1GiB", "64KiB"},
+	"0", "1GiB", "64KiB", NULL},
     {"worker", "maxResponseHeaderBytes", KIND_SIZE,
-	AT(worker.max_response_header_bytes), "1KiB", "1MiB", "64KiB"},
+	AT(worker.max_response_header_bytes), "1KiB", "1MiB", "64KiB", NULL},
     {"worker", "responseBytesKept", KIND_SIZE, AT(worker.response_bytes_kept),
-	"0", "2000", "2000"},
+	"0", "2000", "2000", NULL},
     {"worker", "retention", KIND_DURATION, AT(worker.retention_ms), "0",
-	"3650d", "7d"},
-    {"worker", "caFile", KIND_PATH, AT(worker.ca_file), NULL, NULL, NULL},
+	"3650d", "7d", NULL},
+    {"worker", "caFile", KIND_PATH, AT(worker.ca_file), NULL, NULL, NULL, NULL},
 
     {"datastore", "url", KIND_URL, AT(datastore.url), NULL, NULL,
-	"sqlite:cassata.db"},
+	"sqlite:cassata.db", NULL},
     {"datastore", "passwordFile", KIND_PATH, AT(datastore.password_file), NULL,
-	NULL, NULL},
-    {"datastore", "tls", KIND_TLS, AT(datastore.tls), NULL, NULL, NULL},
-    {"datastore", "tlsCaFile", KIND_PATH, AT(datastore.tls_ca_file), NULL, NULL,
-	NULL},
-    {"datastore", "tlsCertificate", KIND_PATH, AT(datastore.tls_certificate),
 	NULL, NULL, NULL},
-    {"datastore", "tlsKey", KIND_PATH, AT(datastore.tls_key), NULL, NULL, NULL},
+    {"datastore", "tls", KIND_TLS, AT(datastore.tls), NULL, NULL, NULL, NULL},
+    {"datastore", "tlsCaFile", KIND_PATH, AT(datastore.tls_ca_file), NULL, NULL,
+	NULL, NULL},
+    {"datastore", "tlsCertificate", KIND_PATH, AT(datastore.tls_certificate),
+	NULL, NULL, NULL, NULL},
+    {"datastore", "tlsKey", KIND_PATH, AT(datastore.tls_key), NULL, NULL, NULL,
+	NULL},
     {"datastore", "connectTimeout", KIND_DURATION,
-	AT(datastore.connect_timeout_ms), "100ms", "1h", "3s"},
+	AT(datastore.connect_timeout_ms), "100ms", "1h", "3s", NULL},
     {"datastore", "timeout", KIND_DURATION, AT(datastore.timeout_ms), "100ms",
-	"1h", "10s"},
+	"1h", "10s", NULL},
     {"datastore", "minFree", KIND_SIZE, AT(datastore.min_free_bytes), "0",
-	"64GiB", "64MiB"},
+	"64GiB", "64MiB", NULL},
 
     {"master", "stateDirectory", KIND_STRING, AT(master.state_dir), NULL, NULL,
-	NULL},
-    {"master", "pidFile", KIND_PATH, AT(master.pid_file), NULL, NULL, NULL},
-    {"master", "controlSocket", KIND_PATH, AT(master.control_socket), NULL,
 	NULL, NULL},
-    {"master", "user", KIND_STRING, AT(master.user), NULL, NULL, NULL},
-    {"master", "group", KIND_STRING, AT(master.group), NULL, NULL, NULL},
-    {"master", "sandbox", KIND_BOOL, AT(master.sandbox), NULL, NULL, "true"},
-    {"master", "metrics", KIND_ENDPOINT, AT(master.metrics), NULL, NULL, NULL},
+    {"master", "pidFile", KIND_PATH, AT(master.pid_file), NULL, NULL, NULL,
+	NULL},
+    {"master", "controlSocket", KIND_PATH, AT(master.control_socket), NULL,
+	NULL, NULL, NULL},
+    {"master", "user", KIND_STRING, AT(master.user), NULL, NULL, NULL, NULL},
+    {"master", "group", KIND_STRING, AT(master.group), NULL, NULL, NULL, NULL},
+    {"master", "sandbox", KIND_BOOL, AT(master.sandbox), NULL, NULL, "true",
+	NULL},
+    {"master", "metrics", KIND_ENDPOINT, AT(master.metrics), NULL, NULL, NULL,
+	NULL},
     {"master", "startTimeout", KIND_DURATION, AT(master.start_timeout_ms),
-	"100ms", "1h", "30s"},
+	"100ms", "1h", "30s", NULL},
     {"master", "shutdownTimeout", KIND_DURATION, AT(master.shutdown_timeout_ms),
-	"100ms", "1h", "30s"},
+	"100ms", "1h", "30s", NULL},
 
-    {"log", "level", KIND_LEVEL, AT(log.level), NULL, NULL, "info"},
+    {"log", "level", KIND_LEVEL, AT(log.level), NULL, NULL, "info", NULL},
     {"log", "destination", KIND_DESTINATION, AT(log.destination), NULL, NULL,
-	"cassata.log"},
+	"cassata.log", NULL},
     {"log", "maxLineBytes", KIND_SIZE, AT(log.max_line_bytes), "256B", "16KiB",
-	"2KiB"},
+	"2KiB", NULL},
 };
 
 enum { N_KEYS = sizeof(config_keys) / sizeof(config_keys[0]) };
@@ -200,10 +228,37 @@ static const char *const tls_modes[] = {
     [SQL_TLS_VERIFY] = "verify",
 };
 
-void *
-config_key_target(const struct config_key *key, struct config *cfg)
+static size_t *
+count_of(const struct config_key *key, void *base)
 {
-	return (char *)cfg + key->offset;
+	return (size_t *)(void *)((char *)base + key->list->n_offset);
+}
+
+size_t
+config_key_n_items(const struct config_key *key, const void *base)
+{
+	size_t n;
+
+	memcpy(&n, (const char *)base + key->list->n_offset, sizeof(n));
+	return n;
+}
+
+static void *
+item_at(const struct config_key *key, void *base, size_t i)
+{
+	return (char *)base + key->offset + i * key->list->item_bytes;
+}
+
+void *
+config_key_target(const struct config_key *key, void *base)
+{
+	size_t n;
+
+	if (key->list == NULL)
+		return (char *)base + key->offset;
+	n = *count_of(key, base);
+	check(n < key->list->max);
+	return item_at(key, base, n);
 }
 
 static const char *
@@ -373,24 +428,18 @@ is_endpoint(const char *text)
 				    : is_ipv4(url.host));
 }
 
-static int
-add_string(struct config_strings *strings, const char *text, struct err *err)
+/* As a worker tells hosts apart: without the dot of the root. */
+static bool
+is_name(const char *host)
 {
-	check(strings->n < CONFIG_STRINGS_MAX);
-	strings->list[strings->n] = NULL;
-	if (set_string(&strings->list[strings->n], text, err) == -1)
-		return -1;
-	strings->n++;
-	return 0;
+	return strcmp(host, "*") != 0 && host[strlen(host) - 1] != '.';
 }
 
-int
-config_key_set(const struct config_key *key, struct config *cfg,
-    const char *text, struct err *err)
+static int
+set_value(const struct config_key *key, void *target, const char *text,
+    struct err *err)
 {
 	const char *form = kinds[key->kind].form;
-	void *target = config_key_target(key, cfg);
-	struct retry_policy *retry = &cfg->worker.retry;
 	int64_t number = 0;
 
 	if (kinds[key->kind].units != NULL &&
@@ -408,13 +457,10 @@ config_key_set(const struct config_key *key, struct config *cfg,
 	case KIND_DURATION:
 		*(int64_t *)target = number;
 		return 0;
-	case KIND_DURATIONS:
-		check(target == retry && retry->n_delays < RETRY_DELAYS_MAX);
-		retry->delay_ms[retry->n_delays++] = number;
-		return 0;
-	case KIND_HOSTS:
-		if (is_host(text))
-			return add_string(target, text, err);
+	case KIND_HOST:
+	case KIND_HOST_NAME:
+		if (is_host(text) && (key->kind == KIND_HOST || is_name(text)))
+			return set_string(target, text, err);
 		break;
 	case KIND_BOOL:
 		if (parse_bool(text, target) == 0)
@@ -440,14 +486,65 @@ config_key_set(const struct config_key *key, struct config *cfg,
 	case KIND_PATH:
 	case KIND_DESTINATION:
 		return set_string(target, text, err);
+	case KIND_RECORD:
+		break;
 	}
 	return err_set(err, "must be %s, not '%.40s'", form, text);
+}
+
+int
+config_key_set(
+    const struct config_key *key, void *base, const char *text, struct err *err)
+{
+	void *target = config_key_target(key, base);
+
+	if (set_value(key, target, text, err) == -1)
+		return -1;
+	if (key->list != NULL)
+		++*count_of(key, base);
+	return 0;
+}
+
+void *
+config_key_add_record(const struct config_key *key, void *base)
+{
+	void *record = config_key_target(key, base);
+
+	check(key->list->fields != NULL);
+	memset(record, 0, key->list->item_bytes);
+	++*count_of(key, base);
+	return record;
+}
+
+static void
+clear_item(const struct config_key *key, void *target)
+{
+	const struct config_list *list = key->list;
+
+	if (kinds[key->kind].string) {
+		free(*(char **)target);
+		*(char **)target = NULL;
+	}
+	for (size_t i = 0; list != NULL && i < list->n_fields; i++)
+		config_key_clear(&list->fields[i], target);
+}
+
+void
+config_key_clear(const struct config_key *key, void *base)
+{
+	if (key->list == NULL) {
+		clear_item(key, config_key_target(key, base));
+		return;
+	}
+	for (size_t i = 0; i < *count_of(key, base); i++)
+		clear_item(key, item_at(key, base, i));
+	*count_of(key, base) = 0;
 }
 
 /* Entries of a list stand between blanks in the table of config_keys. */
 int
 config_key_set_default(
-    const struct config_key *key, struct config *cfg, struct err *err)
+    const struct config_key *key, void *base, struct err *err)
 {
 	char text[NAME_MAX_LEN];
 
@@ -455,7 +552,7 @@ config_key_set_default(
 		size_t len = strcspn(p, " ");
 
 		(void)snprintf(text, sizeof(text), "%.*s", (int)len, p);
-		if (config_key_set(key, cfg, text, err) == -1)
+		if (config_key_set(key, base, text, err) == -1)
 			return -1;
 		p += len + strspn(p + len, " ");
 	}
@@ -476,6 +573,26 @@ config_key_nearest(const char *section, const char *name)
 		else if (strcmp(key->section, section) == 0)
 			words_guess_offer(&guess, key->name);
 	}
+	return guess.meant;
+}
+
+const struct config_key *
+config_field_find(const struct config_key *key, const char *name)
+{
+	for (size_t i = 0; i < key->list->n_fields; i++)
+		if (strcmp(key->list->fields[i].name, name) == 0)
+			return &key->list->fields[i];
+	return NULL;
+}
+
+const char *
+config_field_nearest(const struct config_key *key, const char *name)
+{
+	struct words_guess guess;
+
+	words_guess_init(&guess, slice_from_string(name));
+	for (size_t i = 0; i < key->list->n_fields; i++)
+		words_guess_offer(&guess, key->list->fields[i].name);
 	return guess.meant;
 }
 
@@ -505,16 +622,4 @@ const char *
 config_key_form(const struct config_key *key)
 {
 	return kinds[key->kind].form;
-}
-
-const char *
-config_key_list_form(const struct config_key *key)
-{
-	return kinds[key->kind].list;
-}
-
-bool
-config_key_is_string(const struct config_key *key)
-{
-	return kinds[key->kind].string;
 }

@@ -243,34 +243,75 @@ take_text(struct reader *r, const char *what, yaml_event_t *held,
 	return true;
 }
 
+static void read_settings(struct reader *r);
+
+/* The current node is the first of a list, and a mapping. */
+static void
+read_records(struct reader *r, const struct config_setting *s)
+{
+	const struct config_handler *handler = r->handler;
+	bool wanted = handler->records(handler->arg, &s->name, s->at);
+
+	do {
+		struct config_mark there = mark_of(&r->event.start_mark);
+
+		if (r->event.type != YAML_MAPPING_START_EVENT) {
+			refuse(r, s->name.text, "a list of records alone");
+		} else if (!wanted || !handler->record(handler->arg, there)) {
+			skip(r);
+		} else {
+			read_settings(r);
+			handler->record_end(handler->arg);
+		}
+	} while (next_node(r));
+}
+
+/* The current node is the first of a list that is none of records, or its end.
+ * False when the setting cannot be told. */
+static bool
+read_list(struct reader *r, struct config_setting *s, yaml_event_t *held,
+    bool has_more)
+{
+	bool good = true;
+
+	for (; has_more; has_more = next_node(r), s->n++) {
+		if (s->n >= CONFIG_VALUES_MAX)
+			skip(r);
+		else if (!take_text(
+			     r, s->name.text, &held[s->n], &s->values[s->n]))
+			good = false;
+	}
+	return good;
+}
+
 /* The current node is the value of s->name. */
 static void
 read_setting(struct reader *r, struct config_setting *s)
 {
 	yaml_event_t held[CONFIG_VALUES_MAX];
-	const char *name = s->name.text;
-	bool good = true;
+	bool good;
 
 	s->at = mark_of(&r->event.start_mark);
 	s->list = r->event.type == YAML_SEQUENCE_START_EVENT;
 	s->n = s->list ? 0 : 1;
-	if (!s->list)
-		good = take_text(r, name, &held[0], &s->values[0]);
-	else
-		for (; next_node(r); s->n++) {
-			if (s->n >= CONFIG_VALUES_MAX)
-				skip(r);
-			else if (!take_text(
-				     r, name, &held[s->n], &s->values[s->n]))
-				good = false;
+	if (!s->list) {
+		good = take_text(r, s->name.text, &held[0], &s->values[0]);
+	} else {
+		bool has_more = next_node(r);
+
+		if (has_more && r->event.type == YAML_MAPPING_START_EVENT) {
+			read_records(r, s);
+			return;
 		}
+		good = read_list(r, s, held, has_more);
+	}
 	if (good && !r->stopped)
 		r->handler->setting(r->handler->arg, s);
 	for (size_t i = 0; i < s->n && i < CONFIG_VALUES_MAX; i++)
 		yaml_event_delete(&held[i]);
 }
 
-/* The current node is the mapping of a section. */
+/* The current node is the mapping of a section, or of a record. */
 static void
 read_settings(struct reader *r)
 {

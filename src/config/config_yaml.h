@@ -37,6 +37,13 @@ struct config_handler {
 	/* False for an unknown one (which it reports): it is passed over. */
 	bool (*section)(void *arg, const struct config_text *name);
 	void (*setting)(void *arg, const struct config_setting *setting);
+	/* The value of the setting, at there, is a list of records; false (which
+	 * it reports) to pass over it. */
+	bool (*records)(void *arg, const struct config_text *name,
+	    struct config_mark there);
+	/* One of them: its settings follow, then its end. False as above. */
+	bool (*record)(void *arg, struct config_mark there);
+	void (*record_end)(void *arg);
 	void *arg;
 };
 

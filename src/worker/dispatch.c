@@ -27,6 +27,22 @@ dispatch_share_of(const struct config_worker *cfg, int n)
 	return share == 0 ? 1 : share;
 }
 
+/* What the configuration gives one host in place of maxDeliveriesPerHost. */
+static unsigned
+host_cap(const void *arg, struct slice name)
+{
+	const struct config_worker *cfg = arg;
+
+	for (size_t i = 0; i < cfg->n_host_limits; i++) {
+		const struct config_host_limit *limit = &cfg->host_limits[i];
+
+		if (slice_ieq(slice_from_string(limit->host), name))
+			return cap_of((int)limit->max_deliveries,
+			    dispatch_share_of(cfg, cfg->max_deliveries));
+	}
+	return 0;
+}
+
 void
 dispatch_init(struct dispatch *p, const struct child *child,
     struct holdings *holdings, const struct leases *leases,
@@ -45,6 +61,8 @@ dispatch_init(struct dispatch *p, const struct child *child,
 	shares_init(&p->apps, share, (unsigned)cfg->max_deliveries, false);
 	shares_init(&p->hosts, cap_of(cfg->max_deliveries_per_host, share),
 	    (unsigned)cfg->max_queued_per_host, true);
+	p->hosts.cap_of = host_cap;
+	p->hosts.arg = cfg;
 	shares_init(&p->addresses,
 	    cap_of(cfg->max_deliveries_per_address, share), 0, false);
 	wire_init(&p->wire, child->score);

@@ -16,6 +16,7 @@ TAILQ_HEAD(share_queue, delivery);
 
 struct share {
 	struct shares *set;
+	unsigned cap;
 	unsigned refs, active, queued;
 	double mean_ms;	  /* of a delivery, lately */
 	double served_ms; /* those sent away before are done by then */
@@ -32,6 +33,8 @@ shares_init(
     struct shares *set, unsigned cap, unsigned queue_max, bool fold)
 {
 	set->cap = cap;
+	set->cap_of = NULL;
+	set->arg = NULL;
 	set->fold = fold;
 	set->queue_max = queue_max;
 	for (size_t i = 0; i < SHARE_BUCKETS; i++)
@@ -59,13 +62,14 @@ has_name(const struct share *s, struct slice name)
 }
 
 static struct share *
-create(struct shares *set, struct slice name)
+create(struct shares *set, struct slice name, unsigned cap)
 {
 	struct share *s = calloc(1, sizeof(*s) + name.len);
 
 	if (s == NULL)
 		return NULL;
 	s->set = set;
+	s->cap = cap;
 	s->len = name.len;
 	if (name.len > 0)
 		memcpy(s->name, name.p, name.len);
@@ -77,15 +81,18 @@ create(struct shares *set, struct slice name)
 struct share *
 share_get(struct shares *set, struct slice name)
 {
+	unsigned cap = set->cap_of == NULL ? 0 : set->cap_of(set->arg, name);
 	struct share *s;
 
-	if (set->cap == 0)
+	if (cap == 0)
+		cap = set->cap;
+	if (cap == 0)
 		return NULL;
 	LIST_FOREACH(s, &set->buckets[bucket_of(name)], entry)
 		if (has_name(s, name))
 			break;
 	if (s == NULL)
-		s = create(set, name);
+		s = create(set, name, cap);
 	if (s != NULL)
 		s->refs++;
 	return s;
@@ -106,7 +113,7 @@ share_put(struct share **share)
 bool
 share_has_room(const struct share *s)
 {
-	return s == NULL || s->active < s->set->cap;
+	return s == NULL || s->active < s->cap;
 }
 
 void
@@ -134,7 +141,7 @@ each_ms(const struct share *s, int64_t now_ms)
 {
 	double quiet_ms = s->active == 0 ? 0 : (double)(now_ms - s->quiet_ms);
 
-	return (quiet_ms > s->mean_ms ? quiet_ms : s->mean_ms) / s->set->cap;
+	return (quiet_ms > s->mean_ms ? quiet_ms : s->mean_ms) / s->cap;
 }
 
 static bool

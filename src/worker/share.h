@@ -26,6 +26,9 @@ enum { SHARE_BUCKETS = 256 };
 
 struct shares {
 	unsigned cap;	    /* of each; 0: none */
+	/* Of those that have one of their own, 0 of others; or NULL. */
+	unsigned (*cap_of)(const void *arg, struct slice name);
+	const void *arg;
 	unsigned queue_max; /* of each */
 	bool fold;	    /* names are the same whatever the case */
 	LIST_HEAD(, share) buckets[SHARE_BUCKETS];

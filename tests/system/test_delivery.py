@@ -553,9 +553,15 @@ def test_add_again_after_delivery(daemon, sink, name):
     assert len(sink.arrivals("/" + name)) == 1
 
 
-def test_cap_per_host(launch, sink):
+@pytest.mark.parametrize("limits", [
+    {"maxDeliveriesPerHost": 2},
+    {"maxDeliveriesPerHost": 50, "hostLimits": [
+        {"host": "example.net", "maxDeliveries": 1},
+        {"host": "127.0.0.1", "maxDeliveries": 2}]},
+], ids=["all", "one"])
+def test_cap_per_host(launch, sink, limits):
     """One host at its cap leaves slots for another; its own wait in order."""
-    c = launch(worker={"numWorkerThreads": 1, "maxDeliveriesPerHost": 2})
+    c = launch(worker=dict(limits, numWorkerThreads=1))
     gate = sink.gate()
     sink.on("/slow", Reply(200, gate=gate))
     for n in range(6):

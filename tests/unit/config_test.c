@@ -272,6 +272,48 @@ START_TEST(test_defaults)
 }
 END_TEST
 
+START_TEST(test_host_limits)
+{
+	load_good("worker:\n  hostLimits:\n"
+		  "  - host: slow.example\n    maxDeliveries: 4\n"
+		  "  - {maxDeliveries: 10000, host: '[::1]'}\n"
+		  "  lease: 5s\n");
+	ck_assert_uint_eq(cfg.worker.n_host_limits, 2);
+	ck_assert_str_eq(cfg.worker.host_limits[0].host, "slow.example");
+	ck_assert_uint_eq(cfg.worker.host_limits[0].max_deliveries, 4);
+	ck_assert_str_eq(cfg.worker.host_limits[1].host, "[::1]");
+	ck_assert_uint_eq(cfg.worker.host_limits[1].max_deliveries, 10000);
+	ck_assert_int_eq(cfg.worker.lease_ms, 5000);
+	done();
+	load_good("worker:\n  hostLimits: []\n");
+	ck_assert_uint_eq(cfg.worker.n_host_limits, 0);
+	done();
+	load_good("worker:\n  hostLimits:\n");
+	ck_assert_uint_eq(cfg.worker.n_host_limits, 0);
+	done();
+}
+END_TEST
+
+START_TEST(test_too_many_host_limits)
+{
+	char yaml[16384] = "worker:\n  hostLimits:\n";
+	size_t len = strlen(yaml);
+
+	for (int i = 0; i < CONFIG_HOST_LIMITS_MAX; i++)
+		len += (size_t)snprintf(yaml + len, sizeof(yaml) - len,
+		    "  - {host: h%d, maxDeliveries: 1}\n", i);
+	load_good(yaml);
+	ck_assert_uint_eq(cfg.worker.n_host_limits, CONFIG_HOST_LIMITS_MAX);
+	done();
+	for (int i = 0; i < 2; i++)
+		len += (size_t)snprintf(yaml + len, sizeof(yaml) - len,
+		    "  - {host: i%d, maxDeliveries: 1}\n", i);
+	load_bad(yaml, len,
+	    "c.yaml:259:5: hostLimits must not have more than 256 entries\n"
+	    "c.yaml:260:5: hostLimits must not have more than 256 entries");
+}
+END_TEST
+
 START_TEST(test_hosts)
 {
 	load_good("service:\n  hosts:\n");
@@ -605,6 +647,56 @@ static const struct {
 	"c.yaml:5:7: retryDelays must be between 0 and 30d, not '31d'"},
     {"worker:\n  retryDelays: [1, [2]]\n",
 	"c.yaml:2:20: retryDelays must be plain text or a number"},
+    /* records */
+    {"worker:\n  hostLimits: 4\n",
+	"c.yaml:2:15: hostLimits must be a list such as "
+	"[{host: api.example.net, maxDeliveries: 4}]"},
+    {"worker:\n  hostLimits: {host: a}\n",
+	"c.yaml:2:15: hostLimits must be plain text or a number"},
+    {"worker:\n  hostLimits: [a, b]\n",
+	"c.yaml:2:15: hostLimits must be a list such as "
+	"[{host: api.example.net, maxDeliveries: 4}]"},
+    {"worker:\n  hostLimits:\n  - a\n  - {host: a, maxDeliveries: 1}\n",
+	"c.yaml:4:5: hostLimits must be plain text or a number"},
+    {"worker:\n  hostLimits:\n  - {host: a, maxDeliveries: 1}\n  - a\n"
+     "  - [a]\n  - {host: b}\n",
+	"c.yaml:4:5: hostLimits must be a list of records alone\n"
+	"c.yaml:5:5: hostLimits must be a list of records alone\n"
+	"c.yaml:6:5: hostLimits needs a maxDeliveries"},
+    {"worker:\n  hostLimits:\n  - {hots: a, maxDeliveries: 1}\n",
+	"c.yaml:3:6: unknown key 'hots' in hostLimits; did you mean 'host'?\n"
+	"c.yaml:3:5: hostLimits needs a host"},
+    {"worker:\n  hostLimits:\n  - host: a\n    maxDeliveries: 1\n"
+     "    host: b\n    zzz: 1\n",
+	"c.yaml:5:5: duplicate key 'host' in hostLimits, first in line 3\n"
+	"c.yaml:6:5: unknown key 'zzz' in hostLimits"},
+    {"worker:\n  hostLimits:\n  - {host: 'a:80', maxDeliveries: 0}\n"
+     "  - {host: '*', maxDeliveries: x}\n  - {host: a., maxDeliveries: 1}\n",
+	"c.yaml:3:12: host must be a host's name or address without a port, "
+	"not 'a:80'\n"
+	"c.yaml:3:35: maxDeliveries must be between 1 and 10000, not '0'\n"
+	"c.yaml:4:12: host must be a host's name or address without a port, "
+	"not '*'\n"
+	"c.yaml:4:32: maxDeliveries must be a whole number, not 'x'\n"
+	"c.yaml:5:12: host must be a host's name or address without a port, "
+	"not 'a.'"},
+    {"worker:\n  hostLimits:\n  - {host: , maxDeliveries: [1]}\n",
+	"c.yaml:3:12: host has no value\n"
+	"c.yaml:3:29: maxDeliveries must be a whole number, not a list"},
+    {"worker:\n  hostLimits:\n  - {host: a, maxDeliveries: 1}\n"
+     "  - {host: A, maxDeliveries: 2}\n",
+	"c.yaml:2:3: hostLimits has A twice"},
+    {"worker:\n  hostLimits:\n  - {host: a, maxDeliveries: 1}\n"
+     "  hostLimits:\n  - {host: b, maxDeliveries: 2}\n",
+	"c.yaml:4:3: duplicate key 'hostLimits' in worker, first in line 2"},
+    {"worker:\n  retryDelays: [{a: 1}, {b: 2}]\n  lease: [{a: 1}]\n"
+     "  hostlimits: [{a: 1}]\n",
+	"c.yaml:2:16: retryDelays must be a list such as [10s, 1m, 1h]\n"
+	"c.yaml:3:10: lease must be a duration such as 250ms, 10s, 5m, 1h or 7d,"
+	" not a list\n"
+	"c.yaml:4:3: unknown key 'hostlimits' in worker; did you mean "
+	"'hostLimits'?"},
+
     {"service:\n  hosts: cassata.example.net\n",
 	"c.yaml:2:10: hosts must be a list such as [cassata.example.net]"},
     {"service:\n  hosts: []\n",
@@ -1032,6 +1124,8 @@ config_suite(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, test_defaults);
 	tcase_add_test(tc, test_hosts);
+	tcase_add_test(tc, test_host_limits);
+	tcase_add_test(tc, test_too_many_host_limits);
 	tcase_add_test(tc, test_example_has_every_default);
 	tcase_add_loop_test(tc, test_range, 0, N(fields));
 	tcase_add_loop_test(tc, test_numbers, 0, N(number_cases));

@@ -234,6 +234,38 @@ START_TEST(test_host_of)
 }
 END_TEST
 
+static unsigned
+cap_of_slow(const void *arg, struct slice name)
+{
+	return slice_ieq(name, SLICE_LITERAL("slow")) ? *(const unsigned *)arg
+						      : 0;
+}
+
+/* With a cap for the others, and without. */
+START_TEST(test_cap_of_its_own)
+{
+	const unsigned slow_cap = 1;
+	struct share *slow, *other;
+
+	shares_init(&set, _i == 0 ? 2 : 0, 4, true);
+	set.cap_of = cap_of_slow;
+	set.arg = &slow_cap;
+	slow = share_get(&set, SLICE_LITERAL("SLOW"));
+	other = share_get(&set, SLICE_LITERAL("other"));
+	ck_assert_ptr_nonnull(slow);
+	ck_assert_int_eq(other == NULL, _i == 1);
+	ck_assert(share_has_room(slow));
+	share_take(slow, 0);
+	share_take(other, 0);
+	ck_assert(!share_has_room(slow));
+	ck_assert(share_has_room(other));
+	share_give(slow, 1, 1);
+	share_give(other, 1, 1);
+	share_put(&slow);
+	share_put(&other);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -251,6 +283,7 @@ main(void)
 	tcase_add_test(tc, test_visit);
 	tcase_add_loop_test(
 	    tc, test_host_of, 0, sizeof(hosts) / sizeof(hosts[0]));
+	tcase_add_loop_test(tc, test_cap_of_its_own, 0, 2);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);
