@@ -2,18 +2,40 @@
 #include "ctl/ctl.h"
 
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/words.h"
+#include "ctl/ctl_daemon.h"
+#include "ctl/ctl_find.h"
+#include "ctl/ctl_status.h"
 
 static const char usage[] =
-    "usage: cassatactl [-c file] [-d state-dir] command\n"
-    "       cassatactl start|stop|restart|reload|upgrade [service|worker]\n"
-    "       cassatactl reopen\n"
-    "       cassatactl status [--json] [service|worker]\n"
-    "       cassatactl check-config\n"
-    "       cassatactl init-db\n"
-    "       cassatactl event add|show|delete ...\n"
-    "       cassata service|worker start|stop|restart|reload|status\n";
+    "usage: cassatactl [-c file] [-d state-dir] command [service|worker]\n"
+    "       cassata service|worker command\n";
+
+static const char help[] =
+    "\n"
+    "  start         start the daemon, wait until it is ready\n"
+    "  stop          let it finish what it has begun, wait for its end\n"
+    "  restart       stop what runs, then start it\n"
+    "  reload        read the configuration again; an error changes nothing\n"
+    "  upgrade       change to the installed program without a refused "
+    "request\n"
+    "  reopen        open the log again, after it was renamed\n"
+    "  status        what runs, and whether the datastore answers; --json\n"
+    "  check-config  judge the configuration, and the files it names\n"
+    "  init-db       create the tables, or bring them up to date\n"
+    "  event add     schedule a request\n"
+    "  event show    print an event with its attempts\n"
+    "  event delete  delete an event that waits\n"
+    "\n"
+    "  -c, --config file          default: the state directory's, or the\n"
+    "                             system's cassata.yaml\n"
+    "  -d, --state-dir directory  default: $CASSATA_HOME, or the "
+    "configuration's\n"
+    "  --version, -h, --help      see also cassatactl(8)\n";
 
 struct command {
 	const char *word;
@@ -21,96 +43,102 @@ struct command {
 	bool takes_words; /* all that follows is the command's own */
 	bool any_config;  /* works with a configuration that has errors: a
 			     daemon started with an older one can be stopped */
+	bool each;        /* without a role: for each daemon that runs */
 };
 
 static const struct command commands[] = {
-    {"start", ctl_start, false, false},
-    {"stop", ctl_stop, false, true},
-    {"restart", ctl_restart, false, false},
-    {"reload", ctl_reload, false, false},
-    {"upgrade", ctl_upgrade, false, true},
-    {"reopen", ctl_reopen, false, true},
-    {"status", ctl_status, false, true},
-    {"check-config", ctl_check_config, false, false},
-    {"init-db", ctl_init_db, false, false},
-    {"event", ctl_event, true, false},
+    {"start", ctl_start, false, false, false},
+    {"stop", ctl_stop, false, true, true},
+    {"restart", ctl_restart, false, false, true},
+    {"reload", ctl_reload, false, false, true},
+    {"upgrade", ctl_upgrade, false, true, true},
+    {"reopen", ctl_reopen, false, true, true},
+    {"status", ctl_status, false, true, true},
+    {"check-config", ctl_check_config, false, false, false},
+    {"init-db", ctl_init_db, false, false, false},
+    {"event", ctl_event, true, false, false},
 };
-
-int
-ctl_fail(const struct ctl *ctl, const char *fmt, ...)
-{
-	va_list ap;
-
-	(void)fprintf(stderr, "%s: ", ctl->program);
-	va_start(ap, fmt);
-	(void)vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	(void)fputc('\n', stderr);
-	return CTL_FAILED;
-}
 
 static const struct command *
 find_command(const char *word)
 {
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(commands[i].word, word) == 0)
 			return &commands[i];
+	}
 	return NULL;
 }
 
-/*
- * A command and a role in either order: "start worker", "worker start".
- * NULL when the words make no sense.
- */
-static const struct command *
-read_words(struct ctl *ctl, int argc, char **argv)
+static int
+unknown_word(const struct ctl *ctl, const char *word)
 {
-	const struct command *command = NULL;
+	struct words_guess guess;
 
-	for (int i = 0; i < argc; i++) {
-		const struct command *found = find_command(argv[i]);
+	words_guess_init(&guess, slice_from_string(word));
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		words_guess_offer(&guess, commands[i].word);
+	if (guess.meant != NULL)
+		(void)ctl_fail(ctl, "unknown command: %s (did you mean %s?)",
+		    word, guess.meant);
+	else
+		(void)ctl_fail(ctl, "unknown command: %s", word);
+	return -1;
+}
 
-		if (found != NULL && command == NULL) {
-			command = found;
-		} else if (ctl->roles == CONFIG_ALL &&
-		    strcmp(argv[i], "service") == 0) {
-			ctl->roles = CONFIG_SERVICE_ONLY;
-		} else if (ctl->roles == CONFIG_ALL &&
-		    strcmp(argv[i], "worker") == 0) {
-			ctl->roles = CONFIG_WORKER_ONLY;
-		} else if (strcmp(argv[i], "--json") == 0) {
-			ctl->json = true;
-		} else {
-			return NULL;
-		}
-		if (command != NULL && command->takes_words) {
-			ctl->argc = argc - i - 1;
-			ctl->argv = argv + i + 1;
-			return command;
-		}
-	}
-	return command;
+/*
+ * A command and a role in either order: "start worker", "worker start". -1 when
+ * the word makes no sense there.
+ */
+static int
+take_word(struct ctl *ctl, const char *word, const struct command **command)
+{
+	const struct command *found = find_command(word);
+
+	if (found != NULL && *command == NULL)
+		*command = found;
+	else if (found != NULL) {
+		(void)ctl_fail(ctl, "one command at a time: %s %s",
+		    (*command)->word, word);
+		return -1;
+	} else if (strcmp(word, "service") != 0 && strcmp(word, "worker") != 0)
+		return unknown_word(ctl, word);
+	else if (ctl->roles != CONFIG_ALL) {
+		(void)ctl_fail(ctl, "one role at a time: %s", word);
+		return -1;
+	} else
+		ctl->roles = strcmp(word, "service") == 0 ? CONFIG_SERVICE_ONLY
+							  : CONFIG_WORKER_ONLY;
+	return 0;
 }
 
 static int
-load_config(struct ctl *ctl)
+take_option(struct ctl *ctl, int option)
 {
-	const struct config_source source = {
-	    .file = ctl->config_file,
-	    .state_dir = ctl->state_dir,
-	    .roles = ctl->roles,
-	};
-	struct config_errors errors = {0};
-	int status = config_load(&source, &ctl->cfg, &errors);
-
-	for (size_t i = 0; i < errors.len; i++)
-		ctl_fail(ctl, "%s", errors.list[i].text);
-	config_errors_free(&errors);
-	return status;
+	switch (option) {
+	case 'c':
+		ctl->config_file = optarg;
+		return 0;
+	case 'd':
+		ctl->state_dir = optarg;
+		return 0;
+	case 'j':
+		ctl->json = true;
+		return 0;
+	case 'V':
+		(void)printf("cassata %s\n", CASSATA_VERSION);
+		exit(CTL_OK);
+	case 'h':
+		(void)printf("%s%s", usage, help);
+		exit(CTL_OK);
+	default:
+		return -1;
+	}
 }
 
-int
-main(int argc, char **argv)
+/* Options before, between and behind the words, but for those of event. NULL
+ * when the line makes no sense. */
+static const struct command *
+read_line(struct ctl *ctl, int argc, char **argv)
 {
 	static const struct option options[] = {
 	    {"config", required_argument, NULL, 'c'},
@@ -120,45 +148,122 @@ main(int argc, char **argv)
 	    {"help", no_argument, NULL, 'h'},
 	    {0},
 	};
+	const struct command *command = NULL;
+
+	while (command == NULL || !command->takes_words) {
+		int option = getopt_long(argc, argv, "+c:d:h", options, NULL);
+
+		if (option != -1) {
+			if (take_option(ctl, option) == -1)
+				return NULL;
+		} else if (optind == argc) {
+			return command;
+		} else if (take_word(ctl, argv[optind++], &command) == -1) {
+			return NULL;
+		}
+	}
+	ctl->argc = argc - optind;
+	ctl->argv = argv + optind;
+	return command;
+}
+
+static int
+load_config(struct ctl *ctl, bool silent)
+{
+	const struct config_source source = {
+	    .file = ctl->config_file,
+	    .state_dir = ctl->state_dir,
+	    .roles = ctl->roles,
+	};
+	struct config_errors errors = {0};
+	int status = config_load(&source, &ctl->cfg, &errors);
+
+	for (size_t i = 0; !silent && i < errors.len; i++)
+		(void)ctl_fail(ctl, "%s", errors.list[i].text);
+	config_errors_free(&errors);
+	/* The paths of a configuration with errors are there all the same. */
+	if (ctl->cfg.master.pid_file == NULL ||
+	    ctl->cfg.master.control_socket == NULL)
+		ctl->is_lost = true;
+	return status;
+}
+
+enum presence { ABSENT, LEFT_BEHIND, THERE };
+
+static enum presence
+presence_of(const struct ctl *ctl)
+{
+	bool left_behind;
+	struct err err;
+
+	if (ctl->is_lost)
+		return ABSENT;
+	/* What is unknown, its command will tell. */
+	if (ctl_find(ctl, &left_behind, &err) != 0)
+		return THERE;
+	return left_behind ? LEFT_BEHIND : ABSENT;
+}
+
+/* Service and worker may have been started apart, and a role without the other.
+ * The highest exit code of those that are there. */
+static int
+run_each(struct ctl *ctl, const struct command *command)
+{
+	static const enum config_roles apart[] = {
+	    CONFIG_SERVICE_ONLY, CONFIG_WORKER_ONLY};
+	enum { N = sizeof(apart) / sizeof(apart[0]) };
+	struct ctl parts[N];
+	enum presence presence[N], whole = presence_of(ctl), most = whole;
+	int status = CTL_OK;
+
+	for (size_t i = 0; i < N; i++) {
+		parts[i] = *ctl;
+		parts[i].roles = apart[i];
+		(void)load_config(&parts[i], true);
+		/* A pidFile of the configuration is that of all. */
+		presence[i] =
+		    parts[i].is_lost || strcmp(parts[i].cfg.master.pid_file,
+					    ctl->cfg.master.pid_file) == 0
+			? ABSENT
+			: presence_of(&parts[i]);
+		if (presence[i] > most)
+			most = presence[i];
+	}
+	if (whole == most)
+		status = command->run(ctl);
+	for (size_t i = 0; i < N; i++) {
+		int code = most != ABSENT && presence[i] == most
+			       ? command->run(&parts[i])
+			       : CTL_OK;
+
+		if (code > status)
+			status = code;
+		config_free(&parts[i].cfg);
+	}
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
 	struct ctl ctl = {.program = "cassatactl", .roles = CONFIG_ALL};
 	const struct command *command;
 	const char *slash = strrchr(argv[0], '/');
-	int c, status;
+	int status;
 
 	if (strcmp(slash == NULL ? argv[0] : slash + 1, "cassata") == 0)
 		ctl.program = "cassata";
-	while ((c = getopt_long(argc, argv, "+c:d:h", options, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			ctl.config_file = optarg;
-			break;
-		case 'd':
-			ctl.state_dir = optarg;
-			break;
-		case 'j':
-			ctl.json = true;
-			break;
-		case 'V':
-			printf("cassata %s\n", CASSATA_VERSION);
-			return CTL_OK;
-		case 'h':
-			fputs(usage, stdout);
-			return CTL_OK;
-		default:
-			fputs(usage, stderr);
-			return CTL_USAGE;
-		}
-	}
-	command = read_words(&ctl, argc - optind, argv + optind);
+	command = read_line(&ctl, argc, argv);
 	if (command == NULL) {
-		fputs(usage, stderr);
+		(void)fprintf(stderr, "%s       %s --help tells more\n", usage,
+		    ctl.program);
 		return CTL_USAGE;
 	}
-	/* The paths of a configuration with errors are there all the same. */
-	if (load_config(&ctl) == -1 &&
-	    (!command->any_config || ctl.cfg.master.pid_file == NULL ||
-		ctl.cfg.master.control_socket == NULL))
+	if (load_config(&ctl, false) == -1 &&
+	    (!command->any_config || ctl.is_lost))
 		status = CTL_FAILED;
+	else if (command->each && ctl.roles == CONFIG_ALL)
+		status = run_each(&ctl, command);
 	else
 		status = command->run(&ctl);
 	config_free(&ctl.cfg);

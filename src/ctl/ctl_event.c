@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/percent.h"
+#include "ctl/ctl_find.h"
 #include "http/http_response.h"
 #include "proc/control_client.h"
 #include "proc/control_proto.h"

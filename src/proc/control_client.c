@@ -13,6 +13,13 @@
 #include "base/fd.h"
 
 static int
+refuse_to_wait(int64_t timeout_ms, struct err *err)
+{
+	return err_set(err, "the daemon does not answer within %g s",
+	    (double)timeout_ms / 1000);
+}
+
+static int
 connect_to(const char *path, int64_t timeout_ms, bool *absent, struct err *err)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
@@ -32,9 +39,9 @@ connect_to(const char *path, int64_t timeout_ms, bool *absent, struct err *err)
 		fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) == 0 &&
 	    connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
 		return fd;
-	*absent = errno == ENOENT || errno == ECONNREFUSED;
+	*absent = errno == ENOENT || errno == ENOTDIR || errno == ECONNREFUSED;
 	if (errno == EAGAIN)
-		err_set(err, "the daemon does not answer");
+		(void)refuse_to_wait(timeout_ms, err);
 	else
 		err_errno(err, "%s", path);
 	close(fd);
@@ -58,7 +65,7 @@ read_all(int fd, int64_t timeout_ms, struct buf *answer, struct err *err)
 		if (ready == -1)
 			return err_errno(err, "poll");
 		if (ready == 0)
-			return err_set(err, "the daemon does not answer");
+			return refuse_to_wait(timeout_ms, err);
 		if (buf_reserve(answer, 4096) == -1)
 			return err_set(err, "the answer is too long");
 		n = read(fd, answer->p + answer->len, answer->cap - answer->len);

@@ -169,6 +169,66 @@ def test_second_name(prepare, sink, role_first):
     assert_ok(cassata("stop", "service"))
 
 
+def test_roles_started_apart(prepare):
+    """Without a role a command is about each daemon that runs."""
+    c = prepare()
+    assert_ok(c.ctl("start", "service"))
+    # Also when there is one only.
+    assert "(service)" in assert_ok(c.ctl("status")).stdout
+    assert_ok(c.ctl("start", "worker"))
+    shown = assert_ok(c.ctl("status")).stdout
+    assert "(service)" in shown and "(worker)" in shown
+    documents = [json.loads(line) for line in
+                 assert_ok(c.ctl("status", "--json")).stdout.splitlines()]
+    assert [{x["role"] for x in document["children"]}
+            for document in documents] == [{"service"}, {"worker"}]
+    before = {x["pid"] for document in documents
+              for x in document["children"]}
+    assert assert_ok(c.ctl("reload")).stdout == "reloaded\n" * 2
+    documents = [json.loads(line) for line in
+                 assert_ok(c.ctl("status", "--json")).stdout.splitlines()]
+    assert not before & {x["pid"] for document in documents
+                         for x in document["children"]
+                         if x["state"] == "ready"}
+    assert_ok(c.ctl("reopen"))
+    masters = {document["pid"] for document in documents}
+    assert_ok(c.ctl("restart"))
+    documents = [json.loads(line) for line in
+                 assert_ok(c.ctl("status", "--json")).stdout.splitlines()]
+    assert len(documents) == 2
+    assert not masters & {document["pid"] for document in documents}
+    assert_ok(c.ctl("stop"))
+    assert c.processes() == []
+    assert c.ctl("status").returncode == STOPPED
+
+
+def test_a_pid_file_that_was_removed(prepare):
+    """The daemon runs all the same, as its socket tells."""
+    c = prepare()
+    assert_ok(c.ctl("start"))
+    pid = c.status()["pid"]
+    (c.state_dir / "cassatad.pid").unlink()
+    assert str(pid) in assert_ok(c.ctl("status")).stdout
+    assert str(pid) in assert_ok(c.ctl("start")).stdout
+    assert_ok(c.ctl("reload"))
+    assert str(pid) in assert_ok(c.ctl("stop")).stdout
+    assert c.processes() == []
+    assert c.ctl("status").returncode == STOPPED
+
+
+@pytest.mark.parametrize("word", ["reload", "reopen", "upgrade"])
+def test_change_of_a_daemon_that_hangs(launch, word):
+    """It is not waited for as long as for one that works."""
+    # Whoever waited for a start would be given up by the test.
+    c = launch(master={"startTimeout": "1h"})
+    with contextlib.ExitStack() as stack:
+        c.send(signal.SIGSTOP)
+        stack.callback(c.send, signal.SIGCONT)
+        result = c.ctl(word)
+    assert result.returncode == FAILED
+    assert "does not answer within 5 s" in result.stderr
+
+
 def test_a_second_master_is_refused(launch):
     """In the state directory of one that runs."""
     c = launch()
@@ -186,6 +246,37 @@ def test_usage(prepare, words):
     assert done.returncode == USAGE
     assert "usage: " in done.stderr
     assert done.stdout == ""
+
+
+def test_unknown_command(prepare):
+    c = prepare()
+    done = c.ctl("frob")
+    assert done.returncode == USAGE
+    assert done.stderr.startswith("cassatactl: unknown command: frob\n")
+    assert "did you mean reload?" in c.ctl("relaod").stderr
+    done = c.ctl("stop", "start")
+    assert "one command at a time" in done.stderr
+    assert "one role at a time" in c.ctl("stop", "worker", "service").stderr
+
+
+def test_options_behind_the_command(prepare):
+    c = prepare()
+    path = str(c.builddir / "cassatactl")
+    done = c.run(path, "status", *c.options, "--json")
+    assert done.returncode == STOPPED, done.stderr
+    done = c.run(path, "-d", str(c.state_dir), "check-config",
+                 "-c", str(c.directory / "none.yaml"))
+    assert done.returncode == FAILED
+    assert "none.yaml" in done.stderr
+
+
+def test_help_has_a_word_for_each_command(prepare):
+    c = prepare()
+    text = assert_ok(c.ctl("--help")).stdout
+    for word in ("start", "stop", "restart", "reload", "upgrade", "reopen",
+                 "status", "check-config", "init-db", "event add",
+                 "event show", "event delete"):
+        assert re.search(r"^  %s +\w+ \w+" % word, text, re.M), word
 
 
 @pytest.mark.parametrize("program", ["cassatad", "cassatactl"])
