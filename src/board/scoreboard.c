@@ -256,17 +256,24 @@ scoreboard_tell_trouble(struct scoreboard_slot *slot, const char *text)
 {
 	size_t len = strnlen(text, SCOREBOARD_TROUBLE_BYTES - 1);
 
+	if (len == 0)
+		atomic_store(&slot->trouble_since_ms, 0);
+	else if (atomic_load(&slot->trouble_since_ms) == 0)
+		atomic_store(&slot->trouble_since_ms, clock_wall_ms());
+
 	for (size_t i = 0; i < len; i++)
 		atomic_store_explicit(
 		    &slot->trouble[i], text[i], memory_order_relaxed);
 	atomic_store_explicit(&slot->trouble[len], 0, memory_order_relaxed);
 }
 
-void
+int64_t
 scoreboard_trouble(
     const struct scoreboard *sb, int slot, char text[SCOREBOARD_TROUBLE_BYTES])
 {
 	const struct scoreboard_slot *s = scoreboard_slot(sb, slot);
+	int64_t since_ms = atomic_load(&s->trouble_since_ms);
+	int64_t now_ms = clock_wall_ms();
 	size_t i;
 
 	for (i = 0; i < SCOREBOARD_TROUBLE_BYTES - 1; i++) {
@@ -278,4 +285,5 @@ scoreboard_trouble(
 		text[i] = (char)(c >= ' ' && c <= '~' ? c : '?');
 	}
 	text[i] = '\0';
+	return since_ms > 0 && since_ms < now_ms ? since_ms : now_ms;
 }

@@ -95,9 +95,10 @@ struct scoreboard_slot {
 	/* Sums over the slots never go back: counters go on with the next
 	 * child of the slot. */
 	_Atomic int64_t metric[METRIC_COUNT];
-	/* Of a service: why the datastore cannot be reached; empty when it can.
+	/* Why the datastore cannot be reached; empty when it can.
 	 * NUL-terminated; whoever reads it meanwhile may see some of both. */
 	_Atomic char trouble[SCOREBOARD_TROUBLE_BYTES];
+	_Atomic int64_t trouble_since_ms; /* wall clock; 0: none */
 
 	/* The rest is a worker's. The shards that it holds, a bit each. */
 	_Atomic uint64_t shards;
@@ -205,9 +206,9 @@ void scoreboard_tell_trouble(struct scoreboard_slot *slot, const char *text);
 
 /*
  * What the child of a slot told: printable ASCII, whatever the child wrote;
- * other characters are a '?'.
+ * other characters are a '?'. Since when, wall clock, not in the future.
  */
-void scoreboard_trouble(
+int64_t scoreboard_trouble(
     const struct scoreboard *sb, int slot, char text[SCOREBOARD_TROUBLE_BYTES]);
 
 static inline void

@@ -63,6 +63,43 @@ listening_json(const struct listener *listener)
 	return array;
 }
 
+/* What a living child has longest. False for nothing. */
+static bool
+longest_trouble(const struct master *m, char reason[SCOREBOARD_TROUBLE_BYTES],
+    int64_t *since_ms)
+{
+	char text[SCOREBOARD_TROUBLE_BYTES];
+
+	*since_ms = INT64_MAX;
+	for (int i = scoreboard_next_used(&m->sb, 0); i < SCOREBOARD_SLOTS;
+	     i = scoreboard_next_used(&m->sb, i + 1)) {
+		int64_t ms = scoreboard_trouble(&m->sb, i, text);
+
+		if (text[0] == '\0' || ms >= *since_ms ||
+		    atomic_load(&scoreboard_place(&m->sb, i)->pid) == 0)
+			continue;
+		*since_ms = ms;
+		memcpy(reason, text, sizeof(text));
+	}
+	return *since_ms != INT64_MAX;
+}
+
+/* As the children have last seen it. */
+static bool
+put_datastore(struct json_object *o, const struct master *m)
+{
+	char reason[SCOREBOARD_TROUBLE_BYTES];
+	int64_t since_ms;
+
+	if (!longest_trouble(m, reason, &since_ms))
+		return put(
+		    o, "datastore-state", json_object_new_string("ready"));
+	return put(o, "datastore-state", json_object_new_string("failing")) &&
+	       put(o, "datastore-since",
+		   json_object_new_int64(since_ms / 1000)) &&
+	       put(o, "datastore-reason", json_object_new_string(reason));
+}
+
 static const char *
 place_state(const struct place *place)
 {
@@ -199,6 +236,7 @@ fill_status(struct json_object *o, const struct master *m)
 	return put(o, "listening", listening_json(gen->listener)) &&
 	       put(o, "datastore",
 		   json_object_new_string(gen->cfg.datastore.place.shown)) &&
+	       put_datastore(o, m) &&
 	       put(o, "sandbox", sandbox_json(&gen->cfg.master)) &&
 	       put(o, "children", children_json(m)) &&
 	       put(o, "metrics", metrics_json(&m->sb));

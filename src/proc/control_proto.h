@@ -10,6 +10,8 @@
  * status   a JSON object: {"version", "pid", "state": "ready" | "starting" |
  *          "draining", "started" (seconds), "config" (path or null),
  *          "listening": ["127.0.0.1:8085", …], "datastore": "sqlite:/path",
+ *          "datastore-state": "ready" | "failing", and of a failing one
+ *          "datastore-since" (seconds) and "datastore-reason",
  *          "children": [{"role", "number", "pid", "state", "generation",
  *          "started"}, …], "metrics": {"cassata_…": n, …}}; or an
  *          "error: …" LF, of a process that has nothing left to tell of

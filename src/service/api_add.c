@@ -66,6 +66,7 @@ answer_add(struct call *call)
 
 	if (!call_store_ok(call))
 		return;
+	call_note_room(call, add->outcome);
 	if (add->outcome == ADD_NO_ROOM) {
 		(void)problem_for_now(call->x, 507,
 		    "the datastore has no room for more events",

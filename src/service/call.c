@@ -33,6 +33,13 @@ call_submit(struct call *call, void (*run)(struct store *, struct store_job *),
 	return LATER;
 }
 
+/* The trouble of a datastore that answers. */
+static const char *
+without_room(const struct service *service)
+{
+	return service->is_full ? "it has no room for more events" : "";
+}
+
 bool
 call_note_store(struct call *call)
 {
@@ -40,10 +47,23 @@ call_note_store(struct call *call)
 	bool ok = call->status == STORE_OK;
 
 	if (!ok || service->in_trouble)
-		scoreboard_tell_trouble(
-		    service->child->score, ok ? "" : call->err.text);
+		scoreboard_tell_trouble(service->child->score,
+		    ok ? without_room(service) : call->err.text);
 	service->in_trouble = !ok;
 	return ok;
+}
+
+void
+call_note_room(struct call *call, enum add_outcome outcome)
+{
+	struct service *service = call->service;
+	bool full = outcome == ADD_NO_ROOM;
+
+	/* An event that was there already tells nothing. */
+	if ((!full && outcome != ADD_CREATED) || service->is_full == full)
+		return;
+	service->is_full = full;
+	scoreboard_tell_trouble(service->child->score, without_room(service));
 }
 
 bool

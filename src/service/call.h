@@ -59,6 +59,9 @@ enum verdict call_submit(struct call *call,
  */
 bool call_note_store(struct call *call);
 
+/* The same after an add that the datastore answered. */
+void call_note_room(struct call *call, enum add_outcome outcome);
+
 /* The same; when not, the answer is made: 503 or 500. The store has put the
  * reason into the log. */
 bool call_store_ok(struct call *call);

@@ -30,7 +30,9 @@ struct service {
 	struct buf metrics; /* their text, and when it may be made again */
 	int64_t metrics_due_ms;
 	struct http_counts published; /* of the server, in the scoreboard */
-	bool in_trouble;              /* the datastore's, told to the master */
+	/* Of the datastore, told to the master: it fails; the last add that
+	 * asked for room found none. */
+	bool in_trouble, is_full;
 };
 
 #endif

@@ -46,6 +46,7 @@ struct worker {
 	bool busy;              /* a call is under way */
 	int64_t store_retry_ms; /* monotonic: none before, after a failure */
 	int64_t drain_until_ms; /* monotonic */
+	unsigned n_failed_in_drain;
 };
 
 #define worker_of(job, part)                                                   \
@@ -67,12 +68,40 @@ ask_datastore(struct worker *w, struct store_job *job)
 	store_thread_submit(w->store, job);
 }
 
+/* What would be lost: leases and what was not begun others find without us. */
+static bool
+owes_results(const struct worker *w)
+{
+	const struct delivery *d;
+
+	TAILQ_FOREACH(d, &w->holdings.all, entry) {
+		if (d->state == DELIVERY_ON_WIRE ||
+		    (d->state == DELIVERY_FINISHED &&
+			d->result.kind != RESULT_RELEASED))
+			return true;
+	}
+	return false;
+}
+
+/* In a drain: one failure may be a deadlock, after two there is nothing to wait
+ * for. */
+static void
+leave_without_datastore(struct worker *w, enum store_status status)
+{
+	if (!w->child->draining || status != STORE_UNAVAILABLE ||
+	    ++w->n_failed_in_drain < 2 || owes_results(w))
+		return;
+	log_info("left while the datastore is not available: no result was to "
+		 "be written");
+	loop_stop(w->child->loop);
+}
+
 /*
  * Whether a call went well. If not the next one waits, and compares what we
  * hold with what the datastore knows before anything else.
  */
 static bool
-went_well(struct worker *w, enum store_status status)
+went_well(struct worker *w, enum store_status status, const struct err *err)
 {
 	int64_t mono_ms = clock_mono_ms();
 
@@ -80,12 +109,15 @@ went_well(struct worker *w, enum store_status status)
 	w->busy = false;
 	if (status == STORE_OK) {
 		atomic_store(&w->child->score->asking_ms, 0);
+		scoreboard_tell_trouble(w->child->score, "");
 		return true;
 	}
+	scoreboard_tell_trouble(w->child->score, err->text);
 	atomic_store(&w->child->score->tried_ms, mono_ms);
 	metric_add(w->child->score, METRIC_STORE_FAILURES, 1);
 	w->store_retry_ms = mono_ms + STORE_RETRY_MS;
 	leases_failed(&w->leases);
+	leave_without_datastore(w, status);
 	return false;
 }
 
@@ -111,7 +143,7 @@ leased(struct store_job *job)
 	struct worker *w = worker_of(job, leases);
 	struct lease_change change;
 
-	if (!went_well(w, w->leases.status))
+	if (!went_well(w, w->leases.status, &w->leases.err))
 		return;
 	change = leases_done(&w->leases);
 	if (change.lapsed || change.lost != 0)
@@ -127,7 +159,7 @@ claimed(struct store_job *job)
 	struct worker *w = worker_of(job, claims);
 	struct claims_change change;
 
-	(void)went_well(w, w->claims.status);
+	(void)went_well(w, w->claims.status, &w->claims.err);
 	change = claims_done(&w->claims, clock_mono_ms());
 	if (change.in_doubt)
 		leases_doubt(&w->leases);
@@ -142,7 +174,7 @@ purged(struct store_job *job)
 {
 	struct worker *w = worker_of(job, purge);
 
-	if (went_well(w, w->purge.status))
+	if (went_well(w, w->purge.status, &w->purge.err))
 		metric_add(w->child->score, METRIC_EVENTS_PURGED,
 		    (int64_t)purge_done(&w->purge, clock_mono_ms()));
 }

@@ -6,6 +6,7 @@ import os
 import subprocess
 import tempfile
 import time
+import uuid
 
 import pytest
 
@@ -15,6 +16,7 @@ from sink import Reply
 LATER = time.time() + 86400
 BODY = "x" * 100000
 ADDS_MAX = 3000
+FAILING = 150  # status: what the datastore is
 
 
 class Disk:
@@ -81,6 +83,12 @@ def assert_no_room(response):
 def assert_repeats_are_known(c, event_id):
     assert add(c, event_id).status == 200
     assert add(c, event_id, url="http://127.0.0.1:9/other").status == 409
+
+
+def assert_no_trouble(c):
+    """As soon as each service process has made an add."""
+    wait_for(lambda: add(c, str(uuid.uuid4())).status == 201 and
+             c.ctl("status").returncode == 0, 30, "the end of the trouble")
 
 
 def pids(c):
@@ -163,6 +171,8 @@ def test_nothing_left(prepare, disk, sink, min_free):
     # Without a reserve the log has the room for a few more.
     refused, more = fill(c)
     assert_no_room(refused)
+    wait_for(lambda: c.ctl("status").returncode == FAILING)
+    assert c.status()["state"] == "ready"
     wait_for(lambda: add(c, ids[0]).status == 200)
     gate.set()
     for event_id in ids[:10]:
@@ -173,6 +183,7 @@ def test_nothing_left(prepare, disk, sink, min_free):
     for event_id in ids[:10]:
         wait_for(lambda: c.delete(event_id).status in (200, 404))
     wait_for(lambda: add(c, "again").status == 201)
+    assert_no_trouble(c)
     c.wait_state("held", "COMPLETED")
     assert len(sink.arrivals("/held")) == 1
     for event_id in ids[10:] + more:
@@ -195,12 +206,16 @@ def test_full_tables(prepare, store, monkeypatch):
         assert_no_room(refused)
         assert_repeats_are_known(c, ids[0])
         assert c.get("/readyz").status == 200
+        shown = c.ctl("status")
+        assert shown.returncode == FAILING
+        assert "no room for more events" in shown.stdout
         half = len(ids) // 2
         # The server's own purge may have to make room for a delete, too.
         for event_id in ids[:half]:
             wait_for(lambda: c.delete(event_id).status in (200, 404))
             assert c.state(event_id) is None
         wait_for(lambda: add(c, "again").status == 201, 30, "room")
+        assert_no_trouble(c)
         for event_id in ids[half:]:
             assert c.state(event_id) == "PENDING"
         c.stop()

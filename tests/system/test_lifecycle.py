@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Starting, stopping, reloading and killing: nothing accepted is lost."""
 
+import json
 import os
 import random
 import re
@@ -19,6 +20,7 @@ from client import Connection, path_of
 from sink import Reply
 
 ENDED = ("COMPLETED", "FAILED")
+FAILING = 150  # status: what the datastore is
 
 
 def pids(children):
@@ -606,7 +608,13 @@ def test_locked_datastore(launch, store, sink):
         assert ready.json()["detail"] == "the datastore cannot be reached"
         [service] = c.children("service")
         assert service["trouble"] in c.log_text()
-        assert service["trouble"] in c.ctl("status").stdout
+        shown = c.ctl("status")
+        assert service["trouble"] in shown.stdout
+        assert shown.returncode == FAILING
+        status = c.status()
+        assert status["datastore-state"] == "failing"
+        assert status["datastore-reason"] in c.log_text()
+        assert 0 < status["datastore-since"] <= time.time()
         before = c.log_text().count("datastore is away")
         failures = c.status()["metrics"]["cassata_store_failures_total"]
         wait_for(lambda: c.status()["metrics"]["cassata_store_failures_total"]
@@ -618,6 +626,24 @@ def test_locked_datastore(launch, store, sink):
     assert c.wait_state("e", "COMPLETED")["attempts"] == 1
     assert len(sink.arrivals("/e")) == 1
     assert "trouble" not in c.children("service")[0]
+    wait_for(lambda: c.ctl("status").returncode == 0, what="no trouble")
+    assert c.status()["datastore-state"] == "ready"
+    assert "datastore-reason" not in c.status()
+
+
+def test_stop_without_datastore(launch, store):
+    """Nobody asks for the datastore but the workers, which tell; and when they
+    have no results for it they do not wait for it."""
+    c = launch(datastore={"timeout": "500ms"})
+    with store.locked():
+        done = wait_for(lambda: [d for d in [c.ctl("status", "--json")]
+                                 if d.returncode == FAILING], 30,
+                        "the state of the datastore")[0]
+        assert json.loads(done.stdout)["datastore-state"] == "failing"
+        c.stop()
+    log = c.log_text()
+    assert "no result was to be written" in log
+    assert "results were not written" not in log
 
 
 def test_not_ready_without_a_turn_to_write(launch, store):
