@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -40,6 +41,7 @@ static struct {
 	enum log_level level;
 	size_t line_bytes;
 	_Atomic bool is_cut; /* what was written last lacks its newline */
+	bool is_journal;     /* fd is systemd's: it notes the time itself */
 	char path[PATH_MAX]; /* empty: not a file */
 	char name[32];
 } state = {
@@ -58,6 +60,28 @@ open_file(const char *path, struct err *err)
 	if (!file_dir_is_ours(path))
 		flags |= O_NOFOLLOW;
 	return file_open(path, flags, 0640, err);
+}
+
+/* What systemd's journal gave us; systemd.exec(5), JOURNAL_STREAM. */
+static bool
+stderr_is_journal(void)
+{
+	const char *given = getenv("JOURNAL_STREAM");
+	char own[64];
+	struct stat st;
+
+	if (given == NULL || fstat(STDERR_FILENO, &st) == -1)
+		return false;
+	(void)snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)st.st_dev,
+	    (uintmax_t)st.st_ino);
+	return strcmp(given, own) == 0;
+}
+
+void
+log_to_starter(const char *text)
+{
+	(void)fprintf(
+	    stderr, "%scassatad: %s\n", stderr_is_journal() ? "<3>" : "", text);
 }
 
 int
@@ -88,6 +112,7 @@ log_open(const char *destination, enum log_level level, size_t line_bytes,
 		fd_close(&state.fd);
 	state.fd = fd;
 	state.is_cut = false;
+	state.is_journal = fd == STDERR_FILENO && stderr_is_journal();
 	state.level = level;
 	state.line_bytes = line_bytes;
 	(void)snprintf(state.path, sizeof(state.path), "%s", path);
@@ -188,6 +213,13 @@ line_append_head(struct line *line, enum log_level level)
 	char date[sizeof("2026-11-23T23:28:08")], head[128];
 	struct tm tm;
 
+	if (state.is_journal) {
+		(void)snprintf(head, sizeof(head),
+		    "<%d>%s[%ld]: ", levels[level].priority, state.name,
+		    (long)getpid());
+		(void)line_append(line, head, strlen(head));
+		return;
+	}
 	if (gmtime_r(&now, &tm) == NULL ||
 	    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
 		date[0] = '\0';

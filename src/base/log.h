@@ -25,6 +25,12 @@ int log_open(const char *destination, enum log_level level, size_t line_bytes,
     struct err *err);
 
 /*
+ * For whoever started the program, before there is a log: "cassatad: text" and
+ * LF on standard error.
+ */
+void log_to_starter(const char *text);
+
+/*
  * Opens the file again after it was renamed. 0; -1 when the log is none, or the
  * old one is kept, which then says why.
  */
@@ -43,7 +49,8 @@ int log_fd(void);
 void log_set_name(const char *name);
 
 /*
- * One line each: time, name, pid, level, text. Control
+ * One line each: time, name, pid, level, text. To the journal of systemd, when
+ * that is standard error, priority, name, pid, text. Control
  * characters, DEL and bytes that are not UTF-8 are written as \xHH, so that no
  * value from outside can forge a line or steer a terminal. errno is kept.
  * log_warn and log_error append ": " and the text of errno.

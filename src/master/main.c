@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "config/config.h"
 #include "master/daemonize.h"
 #include "master/handover.h"
@@ -165,7 +166,7 @@ load_config(const struct config_source *source, struct config *cfg)
 	int status = config_load(source, cfg, &errors);
 
 	for (size_t i = 0; i < errors.len; i++)
-		(void)fprintf(stderr, "cassatad: %s\n", errors.list[i].text);
+		log_to_starter(errors.list[i].text);
 	config_errors_free(&errors);
 	return status;
 }
@@ -237,7 +238,7 @@ run(struct arguments *args, struct config *cfg)
 	}
 	return master_run(options, cfg);
 fail:
-	(void)fprintf(stderr, "cassatad: %s\n", err.text);
+	log_to_starter(err.text);
 	return EXIT_FAILURE;
 }
 
@@ -258,7 +259,7 @@ main(int argc, char **argv)
 		return EXIT_FAILURE;
 	switch (handover_take(&handover, &err)) {
 	case -1:
-		(void)fprintf(stderr, "cassatad: %s\n", err.text);
+		log_to_starter(err.text);
 		return EXIT_FAILURE;
 	case 1:
 		args.options.handover = &handover;

@@ -503,7 +503,7 @@ report_failure(struct master *m)
 	if (m->options.ready_fd != -1)
 		daemonize_failed(&m->options.ready_fd, m->failure.text);
 	else if (m->options.handover == NULL)
-		(void)fprintf(stderr, "cassatad: %s\n", m->failure.text);
+		log_to_starter(m->failure.text);
 }
 
 int

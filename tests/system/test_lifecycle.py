@@ -631,6 +631,27 @@ def test_locked_datastore(launch, store, sink):
     assert "datastore-reason" not in c.status()
 
 
+def test_journal(prepare, sink):
+    """systemd's gets the priority of each line, and notes the time itself."""
+    c = prepare(log={"destination": "stderr"})
+    c.output.touch()
+    st = c.output.stat()
+    env = {"JOURNAL_STREAM": "%d:%d" % (st.st_dev, st.st_ino)}
+    c.start(env=env)
+    kill_child(min(pids(c.children("service"))))
+    wait_for(lambda: re.search(r"^<4>master\[\d+\]: service .* died from ",
+                               c.log_text(), re.M), what="its line")
+    c.stop()
+    c.configure(datastore={"url": "sqlite:/none/at/all"})
+    assert c.spawn(env=env).process.wait(30) == 1
+    c.process = None
+    lines = read_text(c.output).splitlines()
+    assert re.match(r"<6>master\[\d+\]: listening on ", lines[0])
+    assert all(re.match(r"<[3-7]>[\w ]+(\[\d+\])?: ", line)
+               for line in lines), lines
+    assert re.match(r"<3>cassatad: /none/at: ", lines[-1])
+
+
 def test_stop_without_datastore(launch, store):
     """Nobody asks for the datastore but the workers, which tell; and when they
     have no results for it they do not wait for it."""

@@ -383,6 +383,46 @@ START_TEST(test_descriptor)
 }
 END_TEST
 
+/* Standard error is the file; the variable says so, or names another one. */
+static const struct {
+	int step;
+	const char *expected;
+} journals[] = {
+    {0, "<3>worker 3[%ld]: lost\n<6>worker 3[%ld]: found\n"},
+    {1, "2026-11-23T23:28:08.123Z worker 3[%ld] error: lost\n"
+	"2026-11-23T23:28:08.123Z worker 3[%ld] info: found\n"},
+};
+
+START_TEST(test_journal)
+{
+	int fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC);
+	int saved = dup(STDERR_FILENO);
+	char text[256];
+	struct stat st;
+	struct err err;
+
+	ck_assert(fd >= 0 && saved >= 0 && fstat(fd, &st) == 0);
+	ck_assert_int_eq(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+	(void)snprintf(text, sizeof(text), "%ju:%ju", (uintmax_t)st.st_dev,
+	    (uintmax_t)st.st_ino + (uintmax_t)journals[_i].step);
+	ck_assert_int_eq(setenv("JOURNAL_STREAM", text, 1), 0);
+	ck_assert_int_eq(
+	    log_open("stderr", LOG_LEVEL_INFO, LINE_BYTES, &err), 0);
+	log_errorx("lost");
+	log_info("found");
+	ck_assert_int_eq(unsetenv("JOURNAL_STREAM"), 0);
+	ck_assert_int_eq(dup2(saved, STDERR_FILENO), STDERR_FILENO);
+	(void)close(saved);
+	(void)close(fd);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	(void)snprintf(text, sizeof(text), journals[_i].expected,
+	    (long)getpid(), (long)getpid());
+#pragma GCC diagnostic pop
+	ck_assert_str_eq(read_file(path), text);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -407,6 +447,7 @@ main(void)
 	tcase_add_test(tc, test_appends);
 	tcase_add_test(tc, test_open_fails);
 	tcase_add_test(tc, test_descriptor);
+	tcase_add_loop_test(tc, test_journal, 0, COUNT(journals));
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);
