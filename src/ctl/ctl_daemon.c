@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "config/config_paths.h"
 #include "ctl/ctl_find.h"
 #include "proc/control_proto.h"
 #include "proc/data_dir.h"
@@ -334,9 +335,17 @@ ctl_upgrade(struct ctl *ctl)
 int
 ctl_check_config(struct ctl *ctl)
 {
-	/* The errors, if any, were printed when it was loaded. */
-	(void)ctl;
-	printf("configuration OK\n");
+	struct config_errors errors = {0};
+	/* Its own errors, if any, were printed when it was loaded. */
+	int status = config_check_paths(&ctl->cfg, &errors);
+
+	for (size_t i = 0; i < errors.len; i++)
+		(void)ctl_fail(ctl, "%s", errors.list[i].text);
+	config_errors_free(&errors);
+	if (status == -1)
+		return CTL_FAILED;
+	(void)printf("%s: configuration OK\n",
+	    ctl->cfg.file == NULL ? "no file, all defaults" : ctl->cfg.file);
 	return CTL_OK;
 }
 

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "config/config_paths.h"
 #include "master/daemonize.h"
 #include "master/handover.h"
 #include "master/listener.h"
@@ -171,6 +172,22 @@ load_config(const struct config_source *source, struct config *cfg)
 	return status;
 }
 
+static int
+check_config(const struct config *cfg)
+{
+	struct config_errors errors = {0};
+	int status = config_check_paths(cfg, &errors);
+
+	for (size_t i = 0; i < errors.len; i++)
+		log_to_starter(errors.list[i].text);
+	config_errors_free(&errors);
+	if (status == -1)
+		return EXIT_FAILURE;
+	(void)printf("%s: configuration OK\n",
+	    cfg->file == NULL ? "no file, all defaults" : cfg->file);
+	return EXIT_SUCCESS;
+}
+
 /* The sockets of a service manager or of the master that is to be followed. */
 static void
 note_inherited(struct master_options *options)
@@ -219,10 +236,8 @@ run(struct arguments *args, struct config *cfg)
 	options->ready_fd = -1;
 	if (load_config(&options->source, cfg) == -1)
 		return EXIT_FAILURE;
-	if (args->check) {
-		(void)puts("configuration OK");
-		return EXIT_SUCCESS;
-	}
+	if (args->check)
+		return check_config(cfg);
 	privileges_forbid_cores();
 	note_inherited(options);
 	if (state_dir_prepare(cfg, &err) == -1)

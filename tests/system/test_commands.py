@@ -329,7 +329,7 @@ def test_check_config(prepare, command):
     program, word = command
     path = str(c.builddir / program)
     done = assert_ok(c.run(path, *c.options, word))
-    assert done.stdout == "configuration OK\n"
+    assert done.stdout == "%s: configuration OK\n" % c.config_file
     c.config_file.write_text(
         "service:\n"
         "  prot: 1\n"
@@ -355,6 +355,47 @@ def test_check_config(prepare, command):
     assert "port" in places[0][2]  # the nearest valid key
     assert [int(n) for n, _, _ in places] == sorted(
         int(n) for n, _, _ in places)
+
+
+@pytest.mark.parametrize("command", [
+    ["cassatactl", "check-config"], ["cassatad", "--check"]])
+@pytest.mark.parametrize("key, missing", [
+    (("worker", "caFile"), "none.pem"),
+    (("datastore", "tlsCertificate"), "none.pem"),
+    (("log", "destination"), "none/log"),
+    (("master", "pidFile"), "none/pid"),
+    (("master", "controlSocket"), "none/socket"),
+    (("datastore", "url"), "none/db"),
+    (("master", "stateDirectory"), "none/state"),
+])
+def test_check_config_looks_for_files(prepare, command, key, missing):
+    c = prepare()
+    program, word = command
+    section, name = key
+    path = str(c.directory / missing)
+    more = {"tlsKey": str(c.config_file)} if name == "tlsCertificate" else {}
+    c.configure(**{section: {
+        name: "sqlite:" + path if name == "url" else path, **more}})
+    options = ["-c", str(c.config_file)]
+    if name != "stateDirectory":
+        options = c.options
+    done = c.run(str(c.builddir / program), *options, word)
+    assert done.returncode == FAILED and done.stdout == ""
+    [line] = done.stderr.splitlines()
+    assert "%s.%s: " % (section, name) in line
+    assert "No such file or directory" in line
+    assert str(c.config_file) in line
+
+
+@pytest.mark.parametrize("command", [
+    ["cassatactl", "check-config"], ["cassatad", "--check"]])
+def test_check_config_without_a_file(prepare, command):
+    """A state directory that is not there yet is made by the start."""
+    c = prepare()
+    program, word = command
+    done = assert_ok(c.run(str(c.builddir / program), "-d",
+                           str(c.directory / "new"), word))
+    assert done.stdout.endswith(": configuration OK\n")
 
 
 def test_init_db(prepare, store, sink):
@@ -621,6 +662,9 @@ def test_init_script(prepare, sink):
     assert_ok(script("start"))
     assert_ok(script("reload"))
     assert_ok(script("force-reload"))
+    c.log.rename(c.logs / "log.1")
+    assert_ok(script("reopen"))
+    assert c.log.exists()
     assert c.status()["pid"] == first
     assert_ok(script("restart"))
     assert_ok(script("try-restart"))
