@@ -678,6 +678,9 @@ def test_systemd_unit(builddir):
     """The daemon looks for its files where the service manager has made room,
     whatever the prefix of the installation, and is started until it runs."""
     unit = (builddir / "contrib/systemd/cassata.service").read_text()
+    # There the programs look, too, without a word.
+    for program in "cassatad", "cassatactl":
+        assert b"\0/var/lib/cassata\0" in (builddir / program).read_bytes()
     assert "\nStateDirectory=cassata\n" in unit
     assert "\nEnvironment=CASSATA_HOME=%S/cassata\n" in unit
     assert "\nStartLimitIntervalSec=0\n" in unit
