@@ -25,7 +25,7 @@ cut_name(const char *path, char dir[PATH_MAX])
 }
 
 static int
-check_directory(const struct config *cfg, const char *key, const char *dir,
+find_directory(const struct config *cfg, const char *key, const char *dir,
     struct config_errors *errors)
 {
 	struct stat st;
@@ -43,7 +43,7 @@ check_directory(const struct config *cfg, const char *key, const char *dir,
 
 /* Of a file that will be made: the state directory is made, too. */
 static int
-check_place(const struct config *cfg, const char *key, const char *path,
+find_place_for(const struct config *cfg, const char *key, const char *path,
     struct config_errors *errors)
 {
 	const char *state_dir = cfg->master.state_dir;
@@ -54,11 +54,11 @@ check_place(const struct config *cfg, const char *key, const char *path,
 	if (strncmp(dir, state_dir, len) == 0 &&
 	    (dir[len] == '\0' || strcmp(dir + len, "/" SQL_DATA_DIR) == 0))
 		return 0;
-	return check_directory(cfg, key, dir, errors);
+	return find_directory(cfg, key, dir, errors);
 }
 
 static int
-check_readable(const struct config *cfg, const char *key, const char *path,
+find_file(const struct config *cfg, const char *key, const char *path,
     struct config_errors *errors)
 {
 	if (access(path, R_OK) == 0)
@@ -78,17 +78,17 @@ config_check_paths(const struct config *cfg, struct config_errors *errors)
 		int (*check)(const struct config *cfg, const char *key,
 		    const char *path, struct config_errors *errors);
 	} paths[] = {
-	    {"master.pidFile", cfg->master.pid_file, check_place},
-	    {"master.controlSocket", cfg->master.control_socket, check_place},
+	    {"master.pidFile", cfg->master.pid_file, find_place_for},
+	    {"master.controlSocket", cfg->master.control_socket,
+		find_place_for},
 	    {"log.destination",
 		cfg->log.destination[0] == '/' ? cfg->log.destination : NULL,
-		check_place},
-	    {"datastore.url", store->place.file, check_place},
-	    {"datastore.tlsCaFile", store->tls_ca_file, check_readable},
-	    {"datastore.tlsCertificate", store->tls_certificate,
-		check_readable},
-	    {"datastore.tlsKey", store->tls_key, check_readable},
-	    {"worker.caFile", cfg->worker.ca_file, check_readable},
+		find_place_for},
+	    {"datastore.url", store->place.file, find_place_for},
+	    {"datastore.tlsCaFile", store->tls_ca_file, find_file},
+	    {"datastore.tlsCertificate", store->tls_certificate, find_file},
+	    {"datastore.tlsKey", store->tls_key, find_file},
+	    {"worker.caFile", cfg->worker.ca_file, find_file},
 	};
 	char parent[PATH_MAX];
 	int status = 0;
@@ -97,8 +97,8 @@ config_check_paths(const struct config *cfg, struct config_errors *errors)
 		return -1;
 	cut_name(cfg->master.state_dir, parent);
 	if (access(cfg->master.state_dir, F_OK) == -1
-		? check_directory(cfg, "master.stateDirectory", parent, errors)
-		: check_directory(cfg, "master.stateDirectory",
+		? find_directory(cfg, "master.stateDirectory", parent, errors)
+		: find_directory(cfg, "master.stateDirectory",
 		      cfg->master.state_dir, errors))
 		status = -1;
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
