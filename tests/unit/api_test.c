@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: ISC */
+#include "service/api.h"
+
+#include <stdio.h>
+
+#include "board/scoreboard.h"
+#include "http_bed.h"
+#include "service/call.h"
+#include "service/problem.h"
+#include "service/state.h"
+
+#define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
+
+#define HOST "Host: localhost\r\n"
+#define EVENT                                                                  \
+	"{\"application-id\":\"a\",\"event-id\":\"e\",\"event\":1,"            \
+	"\"expiry\":4102444800,\"url\":\"http://127.0.0.1:1/\"}"
+#define ADD(length, more)                                                      \
+	"POST /cassata/add/ HTTP/1.1\r\n" HOST                                 \
+	"Content-Type: application/json\r\n" more "Content-Length: " length    \
+	"\r\n\r\n"
+#define GET(path)    "GET " path " HTTP/1.1\r\n" HOST "\r\n"
+#define DELETE(path) "DELETE " path " HTTP/1.1\r\n" HOST "\r\n"
+#define PROBLEM      "Content-Type: application/problem+json\r\n"
+
+/* What the datastore does next, in the place of ours. */
+struct store {
+	enum store_status status;
+	enum add_outcome outcome;
+	enum cancel_outcome cancelled;
+	enum event_state state;
+	bool is_there;
+	int n_calls, n_freed;
+};
+
+static struct store store;
+static struct store_record record;
+
+static enum store_status
+fake_call(struct err *err)
+{
+	store.n_calls++;
+	if (store.status != STORE_OK)
+		(void)err_set(err, "a reason for the log");
+	return store.status;
+}
+
+enum store_status
+store_ping(struct store *s, struct err *err)
+{
+	ck_assert_ptr_eq(s, &store);
+	return fake_call(err);
+}
+
+enum store_status
+store_add_events(
+    struct store *s, struct store_add **adds, size_t n, struct err *err)
+{
+	ck_assert_ptr_eq(s, &store);
+	for (size_t i = 0; i < n; i++) {
+		adds[i]->outcome = s->outcome;
+		adds[i]->state = s->state;
+	}
+	return fake_call(err);
+}
+
+enum store_status
+store_find_event(struct store *s, const struct event_key *key,
+    enum store_find what, struct store_record **found, struct err *err)
+{
+	static struct store_attempt attempts[] = {
+	    {.number = 1,
+		.at_ms = 1500,
+		.code = 503,
+		.response = SLICE_INIT("bu\"sy")},
+	    {.number = 2, .at_ms = 2000, .error = SLICE_INIT("no answer")},
+	};
+
+	(void)key;
+	record = (struct store_record){
+	    .state = s->state,
+	    .attempts = 2,
+	    .due_ms = 3250,
+	    .last_code = 503,
+	    .last_error = SLICE_INIT("no answer"),
+	    .event = {.expiry_ms = 1250,
+		.url = SLICE_INIT("http://h/"),
+		.method = SLICE_INIT("PUT"),
+		.headers = SLICE_INIT("X: y\nZ: \n"),
+		.body = SLICE_INIT("[1, 2]")},
+	    .n_log = what == FIND_WHOLE ? 2 : 0,
+	    .log = attempts,
+	};
+	*found = s->is_there && s->status == STORE_OK ? &record : NULL;
+	return fake_call(err);
+}
+
+void
+store_record_free(struct store_record *freed)
+{
+	ck_assert(freed == NULL || freed == &record);
+	store.n_freed += freed != NULL;
+}
+
+enum store_status
+store_cancel_event(struct store *s, const struct event_key *key,
+    enum cancel_outcome *outcome, enum event_state *state, struct err *err)
+{
+	(void)key;
+	*outcome = s->cancelled;
+	*state = s->state;
+	return fake_call(err);
+}
+
+void
+store_close(struct store **closed)
+{
+	*closed = NULL;
+}
+
+static struct bed bed;
+static struct http_conns conns;
+static struct client client;
+static struct service service;
+static struct scoreboard sb;
+static struct config cfg;
+static struct child child;
+
+static enum verdict
+handle_call(void *arg, struct http_exchange *x)
+{
+	return api_handle(arg, x);
+}
+
+static void
+refuse_call(void *arg, struct http_exchange *x, int status, const char *reason)
+{
+	(void)arg;
+	(void)problem(x, status, reason);
+}
+
+static void
+commit(void *arg)
+{
+	intake_commit(arg);
+}
+
+static void
+ignore_change(void *arg)
+{
+	(void)arg;
+}
+
+static bool
+free_none(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static void
+connect_client(bool reserve)
+{
+	struct sockaddr_storage address = {.ss_family = AF_UNIX};
+	struct peer *peer = peers_join(&conns.peers, &address);
+	int fds[2];
+
+	ck_assert_ptr_nonnull(peer);
+	peer->memory =
+	    (struct buf_budget){.max = bed.settings.sizes.max_request_bytes,
+		.whole = &conns.memory};
+	ck_assert_int_eq(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	ck_assert_int_eq(http_conn_open(&conns, fds[0], peer, reserve), 0);
+	client_init(&client, &bed, fds[1]);
+}
+
+static void
+setup(void)
+{
+	static const struct http_conns_owner owner = {ignore_change, free_none};
+	struct err err;
+
+	store = (struct store){.status = STORE_OK};
+	bed_init(&bed);
+	bed.settings.sizes.call_bytes = sizeof(struct call);
+	bed.handler = (struct http_handler){
+	    handle_call, refuse_call, bed_drained, &service};
+	http_conns_init(
+	    &conns, bed.loop, &bed.settings, &bed.handler, &owner, NULL);
+	cfg.service.listen = (char[]){"127.0.0.1"};
+	ck_assert_int_eq(scoreboard_create(&sb, &err), 0);
+	child = (struct child){.cfg = &cfg, .sb = &sb, .loop = bed.loop};
+	child.slot = scoreboard_slot_claim(&sb, ROLE_SERVICE, &err);
+	ck_assert_int_ge(child.slot, 0);
+	child.score = &sb.writable->children[child.slot].slot;
+	service = (struct service){.child = &child, .cfg = &cfg};
+	STAILQ_INIT(&service.documents);
+	service.store = store_thread_create(&store, bed.loop, &err);
+	ck_assert_ptr_nonnull(service.store);
+	ck_assert_int_eq(
+	    intake_init(&service.intake, &child, service.store, 8), 0);
+	ck_assert_int_eq(hosts_init(&service.hosts, &cfg.service, NULL, 0), 0);
+	loop_before_sleep(bed.loop, commit, &service.intake);
+	connect_client(false);
+}
+
+static void
+teardown(void)
+{
+	store_thread_free(&service.store);
+	if (!LIST_EMPTY(&conns.all))
+		http_conn_close(LIST_FIRST(&conns.all));
+	http_conns_fini(&conns);
+	client_fini(&client);
+	intake_fini(&service.intake);
+	hosts_free(&service.hosts);
+	scoreboard_free(&sb);
+	bed_fini(&bed);
+}
+
+/*
+ * What the datastore does, what is asked, and the answer: its status line, a
+ * header, and the body. n_calls: of the datastore.
+ */
+static const struct {
+	struct store store;
+	const char *request, *body; /* of the request */
+	const char *line, *header, *answer;
+} calls[] = {
+    {{.outcome = ADD_CREATED, .n_calls = 1}, ADD("95", ""), EVENT,
+	"201 Created", "Location: /cassata/status/a/e\r\n",
+	"{\"application-id\":\"a\",\"event-id\":\"e\",\"status\":\"PENDING\","
+	"\"expiry\":4102444800}\n"},
+    {{.outcome = ADD_SAME, .state = EVENT_COMPLETED, .n_calls = 1},
+	ADD("95", ""), EVENT, "200 OK", "Content-Type: application/json\r\n",
+	"{\"application-id\":\"a\",\"event-id\":\"e\","
+	"\"status\":\"COMPLETED\",\"expiry\":4102444800}\n"},
+    {{.outcome = ADD_CONFLICT, .state = EVENT_FAILED, .n_calls = 1},
+	ADD("95", ""), EVENT, "409 Conflict", PROBLEM,
+	"\"application-id\":\"a\",\"event-id\":\"e\","
+	"\"event-status\":\"FAILED\"}\n"},
+    {{.outcome = ADD_NO_ROOM, .n_calls = 1}, ADD("95", ""), EVENT,
+	"507 Insufficient Storage", "Retry-After: 30\r\n",
+	"the datastore has no room for more events\"}\n"},
+    {{.status = STORE_UNAVAILABLE, .n_calls = 1}, ADD("95", ""), EVENT,
+	"503 Service Unavailable", "Retry-After: 2\r\n",
+	"the datastore is not available\"}\n"},
+    {{.status = STORE_BROKEN, .n_calls = 1}, ADD("95", ""), EVENT,
+	"500 Internal Server Error", PROBLEM,
+	"the datastore refused; see the log\"}\n"},
+    {{0}, ADD("0", ""), "", "400 Bad Request", PROBLEM,
+	"the request has no body\"}\n"},
+    {{0}, ADD("2", "Content-Encoding: gzip\r\n"), "{}",
+	"415 Unsupported Media Type", "Accept-Encoding: identity\r\n",
+	"the body must have no Content-Encoding\"}\n"},
+    {{0}, ADD("8", ""), "{\"x\": 1}", "422 Unprocessable Content", PROBLEM,
+	"\"errors\":[{\"pointer\":\"/x\",\"detail\":"},
+    {{0}, ADD("1", ""), "{", "400 Bad Request", PROBLEM, "\"detail\":\"line 1"},
+
+    {{.is_there = true,
+	 .state = EVENT_SERVICE_UNAVAILABLE,
+	 .n_calls = 1,
+	 .n_freed = 1},
+	GET("/cassata/status/a/e%2F"), "", "200 OK",
+	"Content-Type: application/json\r\n",
+	"{\"application-id\":\"a\",\"event-id\":\"e/\","
+	"\"status\":\"SERVICE_UNAVAILABLE\",\"expiry\":1.25,\"attempts\":2,"
+	"\"next-attempt\":3.25,\"last-response-code\":503,"
+	"\"last-error\":\"no answer\"}\n"},
+    {{.is_there = true, .state = EVENT_FAILED, .n_calls = 1, .n_freed = 1},
+	GET("/cassata/event/a/e"), "", "200 OK",
+	"Content-Type: application/json\r\n",
+	"\"last-error\":\"no answer\",\"url\":\"http://h/\",\"method\":\"PUT\","
+	"\"request-headers\":[\"X: y\",\"Z: \"],\"event\":[1, 2],"
+	"\"attempt-log\":[{\"attempt\":1,\"time\":1.5,\"response-code\":503,"
+	"\"response-body\":\"bu\\\"sy\"},{\"attempt\":2,\"time\":2,"
+	"\"error\":\"no answer\"}]}\n"},
+    {{.n_calls = 1}, GET("/cassata/status/a/none"), "", "404 Not Found",
+	PROBLEM, "no event with these ids\"}\n"},
+    {{0}, GET("/cassata/status/a/%FF"), "", "404 Not Found", PROBLEM,
+	"no event with these ids\"}\n"},
+    {{0}, GET("/cassata/status/a/%4"), "", "400 Bad Request", PROBLEM,
+	"bad percent-escape\"}\n"},
+    {{.status = STORE_UNAVAILABLE, .is_there = true, .n_calls = 1},
+	GET("/cassata/event/a/e"), "", "503 Service Unavailable",
+	"Retry-After: 2\r\n", "is not available\"}\n"},
+
+    {{.cancelled = CANCEL_DELETED, .n_calls = 1}, DELETE("/cassata/delete/a/e"),
+	"", "200 OK", "Content-Type: application/json\r\n",
+	"\"status\":\"DELETED\"}\n"},
+    {{.cancelled = CANCEL_UNKNOWN, .n_calls = 1}, DELETE("/cassata/delete/a/e"),
+	"", "404 Not Found", PROBLEM, "no event with these ids\"}\n"},
+    {{.cancelled = CANCEL_REFUSED, .state = EVENT_PROCESSING, .n_calls = 1},
+	DELETE("/cassata/delete/a/e"), "", "409 Conflict", PROBLEM,
+	"\"event-status\":\"PROCESSING\"}\n"},
+    {{0},
+	"GET /cassata/delete/a/e HTTP/1.1\r\n" HOST
+	"User-Agent: Mozilla/5.0\r\n\r\n",
+	"", "403 Forbidden", PROBLEM, "a browser must use DELETE\"}\n"},
+
+    {{0}, GET("/livez"), "", "200 OK", "Content-Type: application/json\r\n",
+	"{\"status\":\"ok\"}\n"},
+    {{.n_calls = 1}, GET("/readyz"), "", "200 OK",
+	"Content-Type: application/json\r\n", "{\"status\":\"ok\"}\n"},
+    {{.status = STORE_BROKEN, .n_calls = 1}, GET("/healthz"), "",
+	"503 Service Unavailable", PROBLEM,
+	"the datastore cannot be reached\"}\n"},
+
+    {{0}, GET("/none"), "", "404 Not Found", PROBLEM, "no such resource\"}\n"},
+    {{0}, DELETE("/livez"), "", "405 Method Not Allowed",
+	"Allow: GET, HEAD, OPTIONS\r\n", "has no such method\"}\n"},
+    {{0}, "OPTIONS * HTTP/1.1\r\n" HOST "\r\n", "", "204 No Content",
+	"Allow: GET, HEAD, POST, DELETE, OPTIONS\r\n", "\r\n\r\n"},
+    {{0}, "GET /livez HTTP/1.1\r\nHost: evil.example\r\n\r\n", "",
+	"421 Misdirected Request", PROBLEM, "this server has another name"},
+    {{0}, "GET /livez HTTP/1.1\r\n" HOST "Sec-Fetch-Site: cross-site\r\n\r\n",
+	"", "403 Forbidden", PROBLEM, "says Sec-Fetch-Site\"}\n"},
+    {{0}, "GET /livez HTTP/1.1\r\n" HOST "Origin: http://evil\r\n\r\n", "",
+	"403 Forbidden", PROBLEM, "says Origin"},
+};
+
+START_TEST(test_call)
+{
+	char line[100];
+
+	store = calls[_i].store;
+	store.n_calls = store.n_freed = 0;
+	(void)snprintf(line, sizeof(line), "HTTP/1.1 %s\r\n", calls[_i].line);
+	client_send(&client, calls[_i].request);
+	client_send(&client, calls[_i].body);
+	client_expect(&client, calls[_i].answer);
+	ck_assert_ptr_eq(strstr(client.got, line), client.got);
+	ck_assert_msg(strstr(client.got, calls[_i].header) != NULL,
+	    "no %s in %s", calls[_i].header, client.got);
+	ck_assert_int_eq(store.n_calls, calls[_i].store.n_calls);
+	ck_assert_int_eq(store.n_freed, calls[_i].store.n_freed);
+	/* It goes on, and nothing else was sent. */
+	client_send(&client, GET("/livez"));
+	client_expect(&client, "ok\"}\n");
+	ck_assert_ptr_eq(strstr(client.got, "HTTP/1.1 200 OK\r\n"), client.got);
+}
+END_TEST
+
+/* A reason is told as long as it holds, and then that it does not. */
+START_TEST(test_trouble)
+{
+	char text[SCOREBOARD_TROUBLE_BYTES];
+
+	store.status = STORE_UNAVAILABLE;
+	client_send(&client, GET("/readyz"));
+	client_expect(&client, "HTTP/1.1 503 ");
+	scoreboard_trouble(&sb, child.slot, text);
+	ck_assert_str_eq(text, "a reason for the log");
+	store.status = STORE_OK;
+	client_send(&client, GET("/readyz"));
+	client_expect(&client, "HTTP/1.1 200 ");
+	scoreboard_trouble(&sb, child.slot, text);
+	ck_assert_str_eq(text, "");
+}
+END_TEST
+
+static const struct {
+	const char *request, *line;
+} reserves[] = {
+    {GET("/livez"), "HTTP/1.1 200 OK\r\n"},
+    {GET("/readyz"), "HTTP/1.1 200 OK\r\n"},
+    {GET("/none"), "HTTP/1.1 404 Not Found\r\n"},
+    {GET("/cassata/status/a/e"), "HTTP/1.1 503 Service Unavailable\r\n"},
+    {"OPTIONS * HTTP/1.1\r\n" HOST "\r\n",
+	"HTTP/1.1 503 Service Unavailable\r\n"},
+    {"PUT /livez HTTP/1.1\r\n" HOST "\r\n",
+	"HTTP/1.1 405 Method Not Allowed\r\n"},
+};
+
+/* Who is let in beyond the limit hears of our health, and no more. */
+START_TEST(test_reserve)
+{
+	http_conn_close(LIST_FIRST(&conns.all));
+	client_fini(&client);
+	connect_client(true);
+	client_send(&client, reserves[_i].request);
+	client_expect(&client, reserves[_i].line);
+	client_expect_end(&client);
+}
+END_TEST
+
+START_TEST(test_draining)
+{
+	atomic_store(&sb.writable->master.stopping, true);
+	client_send(&client, GET("/readyz"));
+	client_expect(&client, "draining\"}\n");
+	ck_assert_ptr_eq(strstr(client.got, "HTTP/1.1 503 "), client.got);
+	ck_assert_int_eq(store.n_calls, 0);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("api");
+	TCase *tc = tcase_create("api");
+	SRunner *sr = srunner_create(suite);
+	int failures;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_loop_test(tc, test_call, 0, COUNT(calls));
+	tcase_add_test(tc, test_trouble);
+	tcase_add_loop_test(tc, test_reserve, 0, COUNT(reserves));
+	tcase_add_test(tc, test_draining);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(sr, CK_NORMAL);
+	failures = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+}
