@@ -117,6 +117,7 @@ struct config_log {
 	enum log_level level;
 	char *destination;	     /* stderr, syslog, or an absolute path */
 	int64_t max_line_bytes;
+	int max_failures_per_second; /* lines about them, of a worker */
 };
 
 struct config {

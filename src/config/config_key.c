@@ -205,6 +205,8 @@ const struct config_key config_keys[] = {
     {"log", "level", KIND_LEVEL, AT(log.level), NULL, NULL, "info", NULL},
     {"log", "destination", KIND_DESTINATION, AT(log.destination), NULL, NULL,
 	"cassata.log", NULL},
+    {"log", "maxFailuresPerSecond", KIND_INT, AT(log.max_failures_per_second),
+	"0", "10000", "10", NULL},
     {"log", "maxLineBytes", KIND_SIZE, AT(log.max_line_bytes), "256B", "16KiB",
 	"2KiB", NULL},
 };

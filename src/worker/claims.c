@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "board/shardboard.h"
+#include "worker/given_up.h"
 
 enum {
 	/* Results wait a moment for others, so that a commit carries many. */
@@ -268,6 +269,17 @@ announce(struct claims *c, const struct delivery *d)
 }
 
 static void
+tell_if_given_up(const struct claims *c, const struct delivery *d)
+{
+	const struct store_result *result = &d->result;
+
+	if (result->kind == RESULT_FAILED && c->policy->given_up != NULL)
+		given_up_tell(c->policy->given_up, d->claim->event.app,
+		    d->claim->event.id, result->attempt, result->code,
+		    result->error);
+}
+
+static void
 forget_written(struct claims *c)
 {
 	struct delivery *d;
@@ -277,6 +289,7 @@ forget_written(struct claims *c)
 		if (d->result.kind == RESULT_RETRY ||
 		    d->result.kind == RESULT_RELEASED)
 			announce(c, d);
+		tell_if_given_up(c, d);
 		holdings_written(c->holdings, d);
 	}
 }

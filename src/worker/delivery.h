@@ -52,6 +52,7 @@ struct delivery_policy {
 	size_t max_response_bytes;
 	size_t response_bytes_kept;
 	const int64_t *clock_offset_ms; /* database's clock minus ours */
+	struct given_up *given_up;      /* who tells of those; or NULL */
 	void *arg;                      /* of the calls: */
 	/* The attempt is over and its result complete. */
 	void (*ended)(void *arg, struct delivery *delivery);

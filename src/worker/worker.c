@@ -11,6 +11,7 @@
 #include "proc/child.h"
 #include "worker/claims.h"
 #include "worker/dispatch.h"
+#include "worker/given_up.h"
 #include "worker/leases.h"
 #include "worker/purge.h"
 #include "worker/transport.h"
@@ -37,6 +38,7 @@ struct worker {
 	struct store_thread *store;
 	struct transport *transport;
 	struct delivery_policy policy;
+	struct given_up given_up;
 	struct dbclock clock;
 	struct leases leases;
 	struct claims claims;
@@ -397,6 +399,7 @@ policy_of(struct worker *w)
 	    .max_response_bytes = (size_t)cfg->max_response_bytes,
 	    .response_bytes_kept = (size_t)cfg->response_bytes_kept,
 	    .clock_offset_ms = &w->clock.offset_ms,
+	    .given_up = &w->given_up,
 	    .arg = &w->dispatch,
 	    .ended = dispatch_ended,
 	    .may_send = dispatch_may_send,
@@ -415,7 +418,9 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	dispatch_init(&w->dispatch, child, &w->holdings, &w->leases, &w->clock);
 	purge_init(&w->purge, child->cfg->worker.retention_ms, clock_mono_ms(),
 	    purged);
-	if (claims_init(&w->claims, child, &w->holdings, &w->leases, &w->clock,
+	if (given_up_init(&w->given_up, child->loop,
+		child->cfg->log.max_failures_per_second) == -1 ||
+	    claims_init(&w->claims, child, &w->holdings, &w->leases, &w->clock,
 		&w->policy, claimed) == -1)
 		return err_set(err, "out of memory");
 	if (open_parts(w, err) == -1)
@@ -440,6 +445,7 @@ worker_fini(struct worker *w)
 	transport_free(&w->transport);
 	leases_fini(&w->leases);
 	claims_fini(&w->claims);
+	given_up_fini(&w->given_up);
 	loop_io_free(&w->wake_io);
 	loop_timer_free(&w->timer);
 	loop_timer_free(&w->drain_timer);

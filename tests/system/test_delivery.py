@@ -2,6 +2,7 @@
 """What arrives at the receiver, when, and what its answer leads to."""
 
 import json
+import re
 import time
 from email.utils import formatdate
 from urllib.parse import unquote
@@ -273,6 +274,54 @@ def test_refused_connection(daemon, name):
     assert event["last-error"]
     assert all(a["error"] and "response-code" not in a
                for a in event["attempt-log"])
+
+
+def given_up(c):
+    """The paths of the events that the log says were given up, and how many
+    more there were."""
+    text = c.log_text()
+    return (re.findall(r"warn: given up: (/\S+) after (\d+) attempts?: (.*)",
+                       text),
+            sum(int(n) for n in re.findall(
+                r"given up: (\d+) more events within a second", text)))
+
+
+def test_given_up_is_told(launch, sink):
+    """One line, after the result was committed: who, how often, why."""
+    c = launch(worker={"httpRetryCount": 1, "retryDelays": ["0s"]})
+    sink.on("/503", 503)
+    sink.on("/404", 404)
+    app = 'a/b "\u00e9'
+    c.schedule("one", sink.url("/503"), app=app)
+    c.schedule("two", sink.url("/404"))
+    with closed_port() as sock:
+        c.schedule("three", "http://127.0.0.1:%d/" % sock.getsockname()[1])
+        for name, of in ("one", app), ("two", "app"), ("three", "app"):
+            c.wait_state(name, "FAILED", app=of)
+    wait_for(lambda: len(given_up(c)[0]) == 3)
+    found = {path: (attempts, reason)
+             for path, attempts, reason in given_up(c)[0]}
+    assert found[path_of("event", app, "one")] == ("2", "status 503")
+    assert found[path_of("event", "app", "two")] == ("1", "status 404")
+    attempts, reason = found[path_of("event", "app", "three")]
+    assert attempts == "2" and "connect" in reason
+    assert given_up(c)[1] == 0
+
+
+@pytest.mark.parametrize("most", [0, 5])
+def test_many_are_given_up(launch, sink, most):
+    """So many lines a second of each worker, then a count."""
+    c = launch(worker={"numWorkerThreads": 1},
+               log={"maxFailuresPerSecond": most})
+    sink.on("/e", 404)
+    at = time.time() + 1
+    for n in range(60):
+        c.schedule("e%d" % n, sink.url("/e"), expiry=at)
+    wait_for(lambda: sum((len(given_up(c)[0]), given_up(c)[1])) == 60)
+    told, rest = given_up(c)
+    assert rest > 0
+    assert (len(told) > 0) == (most > 0)
+    assert len(set(told)) == len(told)
 
 
 def test_unknown_host(daemon, name):
