@@ -12,10 +12,13 @@ static void
 write_progress(struct json_writer *w, const struct store_record *record)
 {
 	json_seconds(w, "expiry", record->event.expiry_ms);
+	json_seconds(w, "created", record->created_ms);
 	json_number(w, "attempts", record->attempts);
 	if (record->state == EVENT_PENDING ||
 	    record->state == EVENT_SERVICE_UNAVAILABLE)
 		json_seconds(w, "next-attempt", record->due_ms);
+	if (record->state == EVENT_COMPLETED || record->state == EVENT_FAILED)
+		json_seconds(w, "finished", record->due_ms);
 	if (record->last_code != 0)
 		json_number(w, "last-response-code", record->last_code);
 	if (record->last_error.len > 0)

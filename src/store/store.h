@@ -114,7 +114,7 @@ struct store_attempt {
 struct store_record {
 	enum event_state state;
 	unsigned attempts;
-	int64_t due_ms;	       /* next attempt, while the event waits */
+	int64_t due_ms; /* next attempt of one that waits; when one finished */
 	int64_t created_ms;
 	int last_code;	       /* 0 for none */
 	struct slice last_error;

@@ -302,11 +302,14 @@ def test_unknown(daemon, path, status):
 # ---- status, event, delete ----
 
 def test_status(daemon, name):
+    before = time.time()
     daemon.post(an_event(name))
     response = daemon.get(path_of("status", "api", name))
     assert response.status == 200
     assert response.header("Content-Type") == "application/json"
-    assert response.json() == {
+    document = response.json()
+    assert before - 0.01 <= document.pop("created") <= time.time() + 0.01
+    assert document == {
         "application-id": "api", "event-id": name, "status": "PENDING",
         "expiry": FAR, "attempts": 0, "next-attempt": FAR}
 
@@ -323,6 +326,7 @@ def test_event_document(daemon, name):
     assert value in response.body
     document = response.json()
     del document["event"]
+    assert document.pop("created") <= time.time() + 0.01
     accepted = [h.split(":")[0] for h in document.pop("request-headers")]
     assert accepted == ["Content-Type", "X-A", "X-Empty"]
     assert document == {

@@ -365,6 +365,24 @@ def test_no_http(daemon, name, raw):
     assert attempt["error"] and "response-code" not in attempt
 
 
+def test_times(daemon, sink, name):
+    """When it was accepted and when it ended, whichever end that was."""
+    sink.on("/" + name, Reply(500), 200)
+    sink.on("/" + name + "-no", 404)
+    before = time.time()
+    for event_id in name, name + "-no":
+        daemon.schedule(event_id, sink.url("/" + event_id))
+    accepted = time.time()
+    for event_id, state in (name, "COMPLETED"), (name + "-no", "FAILED"):
+        event = daemon.wait_state(event_id, state)
+        last = sink.arrivals("/" + event_id)[-1].wall
+        assert before - 0.01 <= event["created"] <= accepted + 0.01
+        assert last - 0.01 <= event["finished"] <= time.time() + 0.01
+        status = daemon.get(path_of("status", "app", event_id)).json()
+        assert status == {k: event[k] for k in status}
+        assert {"created", "finished"} <= set(status)
+
+
 def test_waiting_for_the_next_attempt(launch, sink):
     """What a client sees between two attempts, and may do then."""
     c = launch(worker={"retryDelays": ["1h"], "deliveryTimeout": "500ms"})
