@@ -81,6 +81,7 @@ store_find_event(struct store *s, const struct event_key *key,
 	    .state = s->state,
 	    .attempts = 2,
 	    .due_ms = 3250,
+	    .created_ms = 750,
 	    .last_code = 503,
 	    .last_error = SLICE_INIT("no answer"),
 	    .event = {.expiry_ms = 1250,
@@ -265,12 +266,14 @@ static const struct {
 	GET("/cassata/status/a/e%2F"), "", "200 OK",
 	"Content-Type: application/json\r\n",
 	"{\"application-id\":\"a\",\"event-id\":\"e/\","
-	"\"status\":\"SERVICE_UNAVAILABLE\",\"expiry\":1.25,\"attempts\":2,"
+	"\"status\":\"SERVICE_UNAVAILABLE\",\"expiry\":1.25,\"created\":0.75,"
+	"\"attempts\":2,"
 	"\"next-attempt\":3.25,\"last-response-code\":503,"
 	"\"last-error\":\"no answer\"}\n"},
     {{.is_there = true, .state = EVENT_FAILED, .n_calls = 1, .n_freed = 1},
 	GET("/cassata/event/a/e"), "", "200 OK",
 	"Content-Type: application/json\r\n",
+	"\"finished\":3.25,\"last-response-code\":503,"
 	"\"last-error\":\"no answer\",\"url\":\"http://h/\",\"method\":\"PUT\","
 	"\"request-headers\":[\"X: y\",\"Z: \"],\"event\":[1, 2],"
 	"\"attempt-log\":[{\"attempt\":1,\"time\":1.5,\"response-code\":503,"
