@@ -192,12 +192,13 @@ def test_nothing_left(prepare, disk, sink, min_free):
 
 
 def test_full_tables(prepare, store, monkeypatch):
-    """A MySQL server says so when an add finds no room."""
+    """A MySQL server says so when an add finds no room. At some sizes it
+    aborts instead: when it is the page of an index for which there is none."""
     if store.kind != "mysql":
         pytest.skip("of MySQL")
     monkeypatch.setenv(
         "CASSATA_MARIADB_OPTIONS", "--innodb-file-per-table=0 "
-        "--innodb-data-file-path=ibdata1:12M:autoextend:max:32M "
+        "--innodb-data-file-path=ibdata1:12M:autoextend:max:30M "
         "--innodb-undo-tablespaces=2")
     server = MysqlServer()
     try:
