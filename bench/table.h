@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "event/event.h"
-#include "store/write_lock.h"
+#include "sql/write_lock.h"
 
 /* One row of the table "event"; what is not here is the same in all rows. */
 struct table_row {

@@ -11,7 +11,7 @@
 #include "board/metric.h"
 #include "board/role.h"
 #include "event/event.h"
-#include "store/write_lock.h"
+#include "sql/write_lock.h"
 
 /*
  * Shared memory of a master and its children, in parts with a single writer

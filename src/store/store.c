@@ -6,9 +6,16 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "store/store_backend.h"
+#include "store/add.h"
+#include "store/cancel.h"
+#include "store/claim.h"
+#include "store/find.h"
+#include "store/lease.h"
+#include "store/purge.h"
+#include "store/schema.h"
 
 /* The pause after a failure doubles while failures follow one another. */
 enum {
@@ -19,8 +26,8 @@ enum {
 };
 
 struct store {
-	const struct store_ops *ops;
-	struct store_backend *backend;
+	struct sql *sql;
+	size_t max_event_bytes;
 	struct err err; /* of the last call that failed */
 	bool away;
 	bool broken;     /* and the log says why */
@@ -31,16 +38,15 @@ struct store {
 	int64_t retry_ms;
 };
 
-static const struct store_ops *
-ops_of_url(const char *url)
+static const struct sql_driver *
+driver_of_url(const char *url)
 {
-	static const struct store_ops *const all[] = {
-	    &store_sqlite_ops, &store_mysql_ops};
+	static const struct sql_driver *const all[] = {&sql_sqlite, &sql_mysql};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		size_t len = strlen(all[i]->kind);
+		size_t len = strlen(all[i]->scheme);
 
-		if (strncmp(url, all[i]->kind, len) == 0 && url[len] == ':')
+		if (strncmp(url, all[i]->scheme, len) == 0 && url[len] == ':')
 			return all[i];
 	}
 	return NULL;
@@ -50,22 +56,30 @@ int
 store_open(
     const struct store_params *params, struct store **store, struct err *err)
 {
-	const struct store_ops *ops = ops_of_url(params->url);
-	struct store *s;
+	const struct sql_driver *driver = driver_of_url(params->url);
 
 	*store = NULL;
 	/* Not quoted: it may hold a password. */
-	if (ops == NULL)
+	if (driver == NULL)
 		return err_set(err, "a datastore URL is sqlite:PATH or "
 				    "mysql://user:password@host:port/name");
-	s = calloc(1, sizeof(*s));
+	return store_open_with(driver, params, store, err);
+}
+
+int
+store_open_with(const struct sql_driver *driver,
+    const struct store_params *params, struct store **store, struct err *err)
+{
+	struct store *s = calloc(1, sizeof(*s));
+
+	*store = NULL;
 	if (s == NULL)
 		return err_errno(err, "cannot make the store");
-	s->ops = ops;
-	if (ops->create(params, &s->backend, err) == -1) {
+	if (driver->create(params, &s->sql, err) == -1) {
 		free(s);
 		return -1;
 	}
+	s->max_event_bytes = params->max_event_bytes;
 	*store = s;
 	return 0;
 }
@@ -75,7 +89,7 @@ store_close(struct store **store)
 {
 	if (*store == NULL)
 		return;
-	(*store)->ops->destroy((*store)->backend);
+	(*store)->sql->driver->destroy((*store)->sql);
 	free(*store);
 	*store = NULL;
 }
@@ -83,13 +97,13 @@ store_close(struct store **store)
 const char *
 store_kind(const struct store *store)
 {
-	return store->ops->kind;
+	return store->sql->driver->scheme;
 }
 
 const char *
 store_target(const struct store *store)
 {
-	return store->backend->target;
+	return store->sql->target;
 }
 
 /* Every operation runs between begin (when that is STORE_OK) and end. */
@@ -99,10 +113,9 @@ begin(struct store *store)
 	/* store->err still has the reason. */
 	if (store->away && clock_mono_ms() < store->retry_ms)
 		return STORE_UNAVAILABLE;
-	if (store->backend->connected &&
-	    (store->ops->alive == NULL || store->ops->alive(store->backend)))
+	if (store->sql->connected && store->sql->driver->alive(store->sql))
 		return STORE_OK;
-	return store->ops->connect(store->backend, &store->err);
+	return store->sql->driver->open(store->sql, &store->err);
 }
 
 static void
@@ -147,10 +160,11 @@ store_check(struct store *store, bool create, struct err *err)
 	enum store_status status = STORE_OK;
 
 	/* Its caller reports the reason: no pause, no line in the log. */
-	if (!store->backend->connected)
-		status = store->ops->connect(store->backend, &store->err);
+	if (!store->sql->connected)
+		status = store->sql->driver->open(store->sql, &store->err);
 	if (status == STORE_OK)
-		status = store->ops->check(store->backend, create, &store->err);
+		status = schema_check(
+		    store->sql, create, store->max_event_bytes, &store->err);
 	if (status != STORE_OK)
 		(void)err_set(err, "%s", store->err.text);
 	return status;
@@ -162,7 +176,7 @@ store_ping(struct store *store, struct err *err)
 	enum store_status status = begin(store);
 
 	if (status == STORE_OK)
-		status = store->ops->ping(store->backend, &store->err);
+		status = store->sql->driver->ping(store->sql, &store->err);
 	return end(store, status, err);
 }
 
@@ -212,13 +226,13 @@ store_add_events(
 {
 	enum store_status status;
 
-	assert(adds != NULL && n > 0);
+	check(adds != NULL && n > 0);
 	status = draw_shards(adds, n, err);
 	if (status != STORE_OK)
 		return status;
 	status = begin(store);
 	if (status == STORE_OK)
-		status = store->ops->add(store->backend, adds, n, &store->err);
+		status = add_new_events(store->sql, adds, n, &store->err);
 	if (status == STORE_OK)
 		note_room(store, adds, n);
 	return end(store, status, err);
@@ -232,15 +246,8 @@ store_find_event(struct store *store, const struct event_key *key,
 
 	*record = NULL;
 	if (status == STORE_OK)
-		status = store->ops->find(
-		    store->backend, key, what, record, &store->err);
+		status = find_event(store->sql, key, what, record, &store->err);
 	return end(store, status, err);
-}
-
-void
-store_record_free(struct store_record *record)
-{
-	free(record);
 }
 
 enum store_status
@@ -250,8 +257,8 @@ store_cancel_event(struct store *store, const struct event_key *key,
 	enum store_status status = begin(store);
 
 	if (status == STORE_OK)
-		status = store->ops->cancel(
-		    store->backend, key, outcome, state, &store->err);
+		status =
+		    cancel_event(store->sql, key, outcome, state, &store->err);
 	return end(store, status, err);
 }
 
@@ -259,91 +266,37 @@ enum store_status
 store_lease(struct store *store, const struct lease_request *request,
     struct lease_reply *reply, struct err *err)
 {
-	struct store_lease_turn turn = {
-	    .owner = request->owner,
-	    .lease_ms = request->lease_ms,
-	    .leaving = request->leaving,
-	    .alone = request->alone,
-	    .in_doubt = request->in_doubt,
-	    .dead = request->dead,
-	    .n_dead = request->n_dead,
-	    .away = request->away,
-	    .n_away = request->n_away,
-	    .max_attempts = request->max_attempts,
-	    .expected_now_ms = request->expected_now_ms,
-	};
 	enum store_status status;
 
-	assert(turn.owner != 0 && turn.lease_ms > 0);
-	assert(turn.max_attempts > 0);
-	assert(turn.dead != NULL || turn.n_dead == 0);
-	for (size_t i = 0; i < turn.n_dead; i++)
-		assert(turn.dead[i].owner != turn.owner);
-	assert(turn.away != NULL || turn.n_away == 0);
-	assert(request->known != NULL || request->n_known == 0);
+	check(request->owner != 0 && request->lease_ms > 0);
+	check(request->max_attempts > 0);
+	check(request->dead != NULL || request->n_dead == 0);
+	for (size_t i = 0; i < request->n_dead; i++)
+		check(request->dead[i].owner != request->owner);
+	check(request->away != NULL || request->n_away == 0);
+	check(request->known != NULL || request->n_known == 0);
+	*reply = (struct lease_reply){0};
 	status = begin(store);
 	if (status == STORE_OK)
-		status = store->ops->lease(store->backend, &turn,
-		    request->known, request->n_known, &store->err);
-	*reply = (struct lease_reply){
-	    .now_ms = turn.now_ms,
-	    .shards = turn.shards,
-	    .dropped = turn.dropped,
-	    .lapsed = turn.lapsed,
-	    .n_living = turn.n_living,
-	    .clock_offset_ms = turn.clock_offset_ms,
-	    .n_interrupted = turn.n_interrupted,
-	    .buried = turn.buried,
-	    .quarantined = turn.quarantined,
-	    .n_strays = turn.n_strays,
-	};
-	memcpy(reply->strays, turn.strays, sizeof(turn.strays));
+		status = lease_shards(store->sql, request, reply, &store->err);
 	return end(store, status, err);
-}
-
-void
-store_claim_free(struct store_claim *claim)
-{
-	free(claim);
 }
 
 enum store_status
 store_settle_and_claim(struct store *store, const struct claim_request *request,
     struct claim_reply *reply, struct err *err)
 {
-	struct store_turn turn = {
-	    .owner = request->owner,
-	    .alone = request->alone,
-	    .shards = request->shards,
-	    .results = request->results,
-	    .n_results = request->n_results,
-	    .claim_max = request->claim_max,
-	    .claim_bytes = request->claim_bytes,
-	    .horizon_ms = request->horizon_ms,
-	    .claims = request->claims,
-	    .next_due_ms = INT64_MAX,
-	};
 	enum store_status status;
 
-	assert(turn.owner != 0);
-	assert(turn.results != NULL || turn.n_results == 0);
-	assert(turn.claims != NULL || turn.claim_max == 0);
+	check(request->owner != 0);
+	check(request->results != NULL || request->n_results == 0);
+	check(request->claims != NULL || request->claim_max == 0);
+	*reply = (struct claim_reply){
+	    .claims = request->claims, .next_due_ms = INT64_MAX};
 	status = begin(store);
 	if (status == STORE_OK)
-		status = store->ops->turn(store->backend, &turn, &store->err);
-	/* What was read before the failure was not claimed. */
-	if (status != STORE_OK)
-		store_forget_claims(&turn);
-	*reply = (struct claim_reply){
-	    .n_stale = turn.n_stale,
-	    .owned = turn.owned,
-	    .claims = turn.claims,
-	    .n_claims = turn.n_claims,
-	    .n_bytes = turn.n_bytes,
-	    .cut = turn.cut,
-	    .more = turn.more,
-	    .next_due_ms = turn.next_due_ms,
-	};
+		status =
+		    settle_and_claim(store->sql, request, reply, &store->err);
 	return end(store, status, err);
 }
 
@@ -353,11 +306,11 @@ store_purge(struct store *store, uint64_t shards, int64_t before_ms,
 {
 	enum store_status status;
 
-	assert(limit > 0);
+	check(limit > 0);
 	*n = 0;
 	status = begin(store);
 	if (status == STORE_OK)
-		status = store->ops->purge(
-		    store->backend, shards, before_ms, limit, n, &store->err);
+		status = purge_ended(
+		    store->sql, shards, before_ms, limit, n, &store->err);
 	return end(store, status, err);
 }

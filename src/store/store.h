@@ -2,13 +2,7 @@
 #ifndef CASSATA_STORE_STORE_H
 #define CASSATA_STORE_STORE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "base/err.h"
-#include "event/event.h"
-#include "sql/sql_tls.h"
+#include "store/store_types.h"
 
 /*
  * The datastore: everything that survives a process. Calls are synchronous and
@@ -22,30 +16,6 @@
  */
 struct store;
 
-enum store_status {
-	STORE_OK,
-	STORE_UNAVAILABLE, /* try again later: nothing is known to have happened */
-	STORE_BROKEN,	   /* will fail again: schema, rights, corrupt data */
-};
-
-/* A write lock that all processes of one SQLite file share; see write_lock.h. */
-struct write_lock;
-
-struct store_params {
-	const char *url;	/* sqlite:PATH or mysql://user:password@host:port/name */
-	const char *state_dir;	/* a relative SQLite path starts here */
-	const char *password;	/* replaces the one in url, or NULL */
-	enum sql_tls tls;	/* MySQL, as the paths of PEM files, or NULL: */
-	const char *tls_ca_file;     /* the system's */
-	const char *tls_certificate; /* none; goes with tls_key */
-	const char *tls_key;
-	int64_t connect_timeout_ms;
-	int64_t timeout_ms;	/* of one read or write, and of waiting for locks */
-	size_t max_event_bytes; /* that an add may bring; 0: not checked */
-	int64_t min_free_bytes; /* SQLite: that adds leave for all else; 0: none */
-	struct write_lock *write_lock; /* SQLite, or NULL: busy time-out only */
-};
-
 /*
  * Checks the parameters (which are copied) and allocates; the connection is
  * made by the first call that needs it, and again after it was lost, with a
@@ -53,6 +23,10 @@ struct store_params {
  * 0, or -1 when url names no datastore.
  */
 int store_open(
+    const struct store_params *params, struct store **store, struct err *err);
+/* The same with a driver that is not one of the URL's kinds, as of a test. */
+struct sql_driver;
+int store_open_with(const struct sql_driver *driver,
     const struct store_params *params, struct store **store, struct err *err);
 void store_close(struct store **store); /* sets *store to NULL */
 
@@ -74,25 +48,6 @@ enum store_status store_ping(struct store *store, struct err *err);
 
 /* ---- service ---- */
 
-enum add_outcome {
-	ADD_CREATED,
-	ADD_SAME,     /* there already, same fingerprint */
-	ADD_CONFLICT, /* there already, other content */
-	ADD_NO_ROOM,  /* not there, and no room for it; later perhaps */
-};
-
-struct store_add {
-	const struct event *event;
-	struct event_key key;
-	uint8_t fingerprint[EVENT_KEY_BYTES];
-	/* Written by store_add_events; the shard is one of a new event, drawn
-	 * by lot: so nobody chooses whose work an event becomes. */
-	int64_t row_id;
-	unsigned shard;
-	enum add_outcome outcome;
-	enum event_state state;	 /* present state, for ADD_SAME and ADD_CONFLICT */
-};
-
 /*
  * Adds all of them in one transaction and tells the outcome of each; two with
  * one key in a batch are created and same (or conflict). The order of adds[] is
@@ -102,40 +57,10 @@ struct store_add {
 enum store_status store_add_events(
     struct store *store, struct store_add **adds, size_t n, struct err *err);
 
-struct store_attempt {
-	unsigned number;
-	int64_t at_ms;
-	int code;		/* HTTP status, 0 for none */
-	struct slice error;	/* empty for none */
-	struct slice response;	/* first bytes of the response body */
-};
-
-/* A row as read; one allocation, freed by store_record_free. */
-struct store_record {
-	enum event_state state;
-	unsigned attempts;
-	int64_t due_ms; /* next attempt of one that waits; when one finished */
-	int64_t created_ms;
-	int last_code;	       /* 0 for none */
-	struct slice last_error;
-	struct event event;    /* only ids, expiry_ms without FIND_WHOLE */
-	size_t n_log;
-	struct store_attempt *log; /* by number; only with FIND_WHOLE */
-
-	/* Private: the room that is left for the log. */
-	size_t max_log;
-	char *at, *end;
-};
-
-enum store_find { FIND_STATUS, FIND_WHOLE };
-
 /* *record is NULL when there is no such event. */
 enum store_status store_find_event(struct store *store,
     const struct event_key *key, enum store_find what,
     struct store_record **record, struct err *err);
-void store_record_free(struct store_record *record);
-
-enum cancel_outcome { CANCEL_DELETED, CANCEL_UNKNOWN, CANCEL_REFUSED };
 
 /* Deletes an event that waits, and its attempt log. *state when refused. */
 enum store_status store_cancel_event(struct store *store,
@@ -143,57 +68,6 @@ enum store_status store_cancel_event(struct store *store,
     enum event_state *state, struct err *err);
 
 /* ---- worker ---- */
-
-enum { STORE_STRAYS_MAX = 64 };
-
-/* An owner whose process is known to be gone, and what is known of its end. */
-struct store_death {
-	uint64_t owner;
-	int64_t culprit;	 /* the row that it died of, or 0 */
-	bool wire_known;	 /* wire has all rows that were on the wire */
-	const int64_t *wire;
-	size_t n_wire;
-};
-
-struct lease_request {
-	uint64_t owner;		 /* token of this worker: random, never 0 */
-	int64_t lease_ms;
-	bool leaving;		 /* give all up; take nothing */
-	bool alone;		 /* takes no share: see claim_request.alone */
-	bool in_doubt;		 /* a claim may be committed unseen: find strays */
-	const struct store_death *dead; /* their leases are free */
-	size_t n_dead;
-	/* Owners known to live, but out of reach of the datastore: their leases
-	 * end, what they have under way stays theirs. */
-	const uint64_t *away;
-	size_t n_away;
-	unsigned max_attempts;	 /* a culprit at this count, but not at 1, is
-				    FAILED */
-	/* What the database's clock should show at least, or 0 for unknown: if
-	 * it shows more it was stepped, or was out of reach for everybody, and
-	 * nobody's lease ends by that. */
-	int64_t expected_now_ms;
-	const int64_t *known;	 /* row ids that we have under way, sorted */
-	size_t n_known;
-};
-
-struct lease_reply {
-	int64_t now_ms;		 /* the database's clock */
-	uint64_t shards;	 /* owned now */
-	uint64_t dropped;	 /* given up */
-	/* Also of a call that failed: we were not registered as living when it
-	 * came, so others may have had what was claimed before it. */
-	bool lapsed;
-	unsigned n_living;	 /* workers that take a share */
-	int64_t clock_offset_ms; /* database's clock minus ours */
-	size_t n_interrupted;	 /* rows put back whose worker was lost */
-	bool buried;		 /* some of them in shards of others */
-	bool quarantined;	 /* rows of our shards, or of those, are to be
-				    delivered alone */
-	size_t n_strays;	 /* PROCESSING rows under our own token, of */
-	int64_t strays[STORE_STRAYS_MAX]; /* which we may know nothing: the
-					     caller releases those */
-};
 
 /*
  * One transaction: register this worker as living, renew the leases it holds,
@@ -218,62 +92,6 @@ struct lease_reply {
 enum store_status store_lease(struct store *store,
     const struct lease_request *request, struct lease_reply *reply,
     struct err *err);
-
-enum result_kind {
-	RESULT_COMPLETED,
-	RESULT_FAILED,	 /* final; logged as an attempt */
-	RESULT_RETRY,	 /* waits for due_ms; logged as an attempt */
-	RESULT_RELEASED, /* never started: the attempt is not counted */
-};
-
-struct store_result {
-	int64_t row_id;
-	enum result_kind kind;
-	unsigned attempt;	/* number of the attempt, from the claim */
-	int64_t at_ms;		/* when the attempt ended */
-	int64_t due_ms;		/* RETRY, RELEASED: the next one; 0: as before */
-	int code;		/* HTTP status, 0 for none */
-	struct slice error;
-	struct slice response;
-};
-
-/* A claimed event; one allocation, freed by store_claim_free. */
-struct store_claim {
-	int64_t row_id;
-	unsigned shard;
-	unsigned attempt; /* 1 for the first */
-	int64_t due_ms;
-	size_t bytes; /* of the allocation */
-	struct event event;
-};
-
-void store_claim_free(struct store_claim *claim);
-
-struct claim_request {
-	uint64_t owner;
-	/* Claims what is in quarantine, of whatever shard, and nothing else: for
-	 * an owner that has nothing else under way, so that its death tells. */
-	bool alone;
-	uint64_t shards;	/* bit per shard to claim from */
-	const struct store_result *results;
-	size_t n_results;
-	size_t claim_max;	/* 0: write results only */
-	size_t claim_bytes;	/* that are there claim no further; 0: any */
-	int64_t horizon_ms;	/* claim rows due up to here, database's clock */
-	struct store_claim **claims; /* room for claim_max */
-};
-
-struct claim_reply {
-	size_t n_stale;		/* results whose row was no longer ours */
-	uint64_t owned;		/* of shards, those still leased to owner */
-	struct store_claim **claims; /* the request's; each is the caller's */
-	size_t n_claims;
-	size_t n_bytes;		/* of the claims */
-	bool cut;		/* by claim_bytes; more is then true */
-	bool more;		/* more rows may be due up to the horizon */
-	int64_t next_due_ms;	/* earliest waiting row that was not claimed,
-				   INT64_MAX for none; valid if claim_max > 0 */
-};
 
 /*
  * One transaction: write the results, then mark and read the next due rows of

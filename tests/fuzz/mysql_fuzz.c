@@ -6,7 +6,7 @@
  * of the input's choice, or such packets spoilt. At the end of the input it is
  * honest.
  */
-#include "store/store_backend.h"
+#include "sql/sql_mysql.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -21,10 +21,17 @@
 #include <mysql.h>
 
 #include "base/buf.h"
-#include "store/mysql_conn.h"
+#include "store/add.h"
+#include "store/cancel.h"
+#include "store/claim.h"
+#include "store/columns.h"
+#include "store/find.h"
+#include "store/lease.h"
+#include "store/purge.h"
+#include "store/schema.h"
 #include "target.h"
 
-#define OPS (&store_mysql_ops)
+#define OPS (&sql_mysql)
 
 enum {
 	COLUMNS_MAX = 300,
@@ -555,7 +562,7 @@ clean_up(void)
 static struct event event;
 static struct store_add add, other_add;
 
-static struct store_backend *
+static struct sql *
 start(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -566,7 +573,7 @@ start(void)
 	    .connect_timeout_ms = 1000,
 	    .timeout_ms = 1000,
 	};
-	struct store_backend *backend;
+	struct sql *backend;
 	pthread_t thread;
 	struct err err;
 
@@ -624,12 +631,12 @@ look_at_event(const struct event *ev)
 }
 
 static void
-find(struct store_backend *backend, enum store_find what)
+find(struct sql *backend, enum store_find what)
 {
 	struct store_record *record = NULL;
 	struct err err;
 
-	if (OPS->find(backend, &add.key, what, &record, &err) != STORE_OK)
+	if (find_event(backend, &add.key, what, &record, &err) != STORE_OK)
 		CHECK(record == NULL);
 	if (record == NULL)
 		return;
@@ -643,12 +650,12 @@ find(struct store_backend *backend, enum store_find what)
 }
 
 static void
-lease(struct store_backend *backend, bool leaving, bool in_doubt)
+lease(struct sql *backend, bool leaving, bool in_doubt)
 {
 	static const struct store_death dead[] = {{.owner = 2}};
 	static const uint64_t away[] = {3};
 	static const int64_t known[] = {1, 3};
-	struct store_lease_turn turn = {
+	const struct lease_request request = {
 	    .owner = 1,
 	    .lease_ms = 30000,
 	    .leaving = leaving,
@@ -658,15 +665,18 @@ lease(struct store_backend *backend, bool leaving, bool in_doubt)
 	    .away = away,
 	    .n_away = in_doubt,
 	    .max_attempts = 6,
+	    .known = known,
+	    .n_known = 2,
 	};
+	struct lease_reply reply;
 	struct err err;
 
-	if (OPS->lease(backend, &turn, known, 2, &err) == STORE_OK)
-		CHECK(turn.n_strays <= STORE_STRAYS_MAX);
+	if (lease_shards(backend, &request, &reply, &err) == STORE_OK)
+		CHECK(reply.n_strays <= STORE_STRAYS_MAX);
 }
 
 static void
-turn(struct store_backend *backend, size_t n_results, size_t claim_max)
+turn(struct sql *backend, size_t n_results, size_t claim_max)
 {
 	const struct store_result results[] = {
 	    {.row_id = 1, .kind = RESULT_COMPLETED, .attempt = 1, .code = 200},
@@ -676,7 +686,7 @@ turn(struct store_backend *backend, size_t n_results, size_t claim_max)
 	    {.row_id = 5, .kind = RESULT_RELEASED, .attempt = 1},
 	};
 	struct store_claim *claims[CLAIMS_MAX];
-	struct store_turn t = {
+	const struct claim_request request = {
 	    .owner = 1,
 	    .shards = UINT64_MAX,
 	    .results = results,
@@ -686,9 +696,10 @@ turn(struct store_backend *backend, size_t n_results, size_t claim_max)
 	    .horizon_ms = INT64_C(2000000000000),
 	    .claims = claims,
 	};
+	struct claim_reply t;
 	struct err err;
 
-	(void)OPS->turn(backend, &t, &err);
+	(void)settle_and_claim(backend, &request, &t, &err);
 	CHECK(t.n_claims <= claim_max);
 	CHECK(t.n_stale <= n_results);
 	while (t.n_claims > 0) {
@@ -701,7 +712,7 @@ turn(struct store_backend *backend, size_t n_results, size_t claim_max)
 }
 
 static void
-operate(struct store_backend *backend, unsigned which)
+operate(struct sql *backend, unsigned which)
 {
 	struct store_add *adds[] = {&add, &other_add};
 	enum cancel_outcome outcome;
@@ -717,10 +728,10 @@ operate(struct store_backend *backend, unsigned which)
 		find(backend, FIND_STATUS);
 		break;
 	case 2:
-		(void)OPS->add(backend, adds, 2, &err);
+		(void)add_new_events(backend, adds, 2, &err);
 		break;
 	case 3:
-		(void)OPS->cancel(backend, &add.key, &outcome, &state, &err);
+		(void)cancel_event(backend, &add.key, &outcome, &state, &err);
 		break;
 	case 4:
 		lease(backend, false, false);
@@ -738,10 +749,10 @@ operate(struct store_backend *backend, unsigned which)
 		turn(backend, 5, CLAIMS_MAX);
 		break;
 	case 9:
-		(void)OPS->purge(backend, UINT64_MAX, 1000, 8, &n, &err);
+		(void)purge_ended(backend, UINT64_MAX, 1000, 8, &n, &err);
 		break;
 	default:
-		(void)OPS->check(backend, which > 127, &err);
+		(void)schema_check(backend, which > 127, 0, &err);
 		break;
 	}
 }
@@ -749,7 +760,7 @@ operate(struct store_backend *backend, unsigned which)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct store_backend *backend;
+	static struct sql *backend;
 	struct err err;
 
 	if (backend == NULL)
@@ -758,10 +769,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	begin_input(data + OPERATIONS_MAX, size - OPERATIONS_MAX);
 	for (size_t i = 0; i < OPERATIONS_MAX; i++)
-		if (backend->connected ||
-		    OPS->connect(backend, &err) == STORE_OK)
+		if (backend->connected || OPS->open(backend, &err) == STORE_OK)
 			operate(backend, data[i]);
 	/* The next input begins with a connection of its own. */
-	mysql_conn_close(mysql_conn_of(backend));
+	OPS->close(backend);
 	return 0;
 }

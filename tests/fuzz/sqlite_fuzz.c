@@ -5,7 +5,7 @@
  * column, the input's or ready ones, or by changed bytes of the file itself.
  * Then the store works on it.
  */
-#include "store/store_backend.h"
+#include "sql/sql_sqlite.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,10 +16,17 @@
 #include <sqlite3.h>
 
 #include "base/log.h"
-#include "store/sqlite_conn.h"
+#include "store/add.h"
+#include "store/cancel.h"
+#include "store/claim.h"
+#include "store/columns.h"
+#include "store/find.h"
+#include "store/lease.h"
+#include "store/purge.h"
+#include "store/schema.h"
 #include "target.h"
 
-#define OPS (&store_sqlite_ops)
+#define OPS (&sql_sqlite)
 
 enum { CLAIMS_MAX = 8, FILE_MAX_BYTES = 1024 * 1024 };
 
@@ -110,12 +117,12 @@ write_file(const char *bytes, size_t len)
 	CHECK(fclose(f) == 0);
 }
 
-static struct store_backend *
+static struct sql *
 open_backend(void)
 {
 	char url[sizeof(path) + 8];
 	struct store_params params = {.url = url, .timeout_ms = 100};
-	struct store_backend *backend;
+	struct sql *backend;
 	struct err err;
 
 	(void)snprintf(url, sizeof(url), "sqlite:%s", path);
@@ -127,7 +134,7 @@ static void
 make_valid(void)
 {
 	struct store_add *list[] = {&adds[0], &adds[1], &adds[2]};
-	struct store_backend *backend;
+	struct sql *backend;
 	struct err err;
 	sqlite3 *db;
 
@@ -150,9 +157,9 @@ make_valid(void)
 		adds[i].key.bytes[EVENT_KEY_BYTES - 1] = i;
 	}
 	backend = open_backend();
-	CHECK(OPS->connect(backend, &err) == STORE_OK);
-	CHECK(OPS->check(backend, true, &err) == STORE_OK);
-	CHECK(OPS->add(backend, list, 3, &err) == STORE_OK);
+	CHECK(OPS->open(backend, &err) == STORE_OK);
+	CHECK(schema_check(backend, true, 0, &err) == STORE_OK);
+	CHECK(add_new_events(backend, list, 3, &err) == STORE_OK);
 	OPS->destroy(backend);
 	/* The store sorts the keys, and gives ids by the time. */
 	CHECK(sqlite3_open(path, &db) == SQLITE_OK);
@@ -317,12 +324,12 @@ look_at_event(const struct event *ev)
 }
 
 static void
-find(struct store_backend *backend, enum store_find what, unsigned which)
+find(struct sql *backend, enum store_find what, unsigned which)
 {
 	struct store_record *record = NULL;
 	struct err err;
 
-	(void)OPS->find(backend, &adds[which].key, what, &record, &err);
+	(void)find_event(backend, &adds[which].key, what, &record, &err);
 	if (record == NULL)
 		return;
 	look_at_event(&record->event);
@@ -335,7 +342,7 @@ find(struct store_backend *backend, enum store_find what, unsigned which)
 }
 
 static void
-turn(struct store_backend *backend)
+turn(struct sql *backend)
 {
 	const struct store_result results[] = {
 	    {.row_id = 1, .kind = RESULT_COMPLETED, .attempt = 1, .code = 200},
@@ -343,7 +350,7 @@ turn(struct store_backend *backend)
 	    {.row_id = 3, .kind = RESULT_RELEASED, .attempt = 1},
 	};
 	struct store_claim *claims[CLAIMS_MAX];
-	struct store_turn t = {
+	const struct claim_request request = {
 	    .owner = 1,
 	    .shards = UINT64_MAX,
 	    .results = results,
@@ -352,9 +359,10 @@ turn(struct store_backend *backend)
 	    .horizon_ms = INT64_C(2000000000000),
 	    .claims = claims,
 	};
+	struct claim_reply t;
 	struct err err;
 
-	(void)OPS->turn(backend, &t, &err);
+	(void)settle_and_claim(backend, &request, &t, &err);
 	CHECK(t.n_claims <= CLAIMS_MAX);
 	while (t.n_claims > 0) {
 		struct store_claim *claim = claims[--t.n_claims];
@@ -366,18 +374,19 @@ turn(struct store_backend *backend)
 }
 
 static void
-lease(struct store_backend *backend, uint64_t owner)
+lease(struct sql *backend, uint64_t owner)
 {
-	struct store_lease_turn t = {
+	const struct lease_request request = {
 	    .owner = owner,
 	    .lease_ms = 30000,
 	    .in_doubt = true,
 	    .max_attempts = 6,
 	};
+	struct lease_reply reply;
 	struct err err;
 
-	(void)OPS->lease(backend, &t, NULL, 0, &err);
-	CHECK(t.n_strays <= STORE_STRAYS_MAX);
+	(void)lease_shards(backend, &request, &reply, &err);
+	CHECK(reply.n_strays <= STORE_STRAYS_MAX);
 }
 
 /* Reads the bytes of a changed file may lead anywhere, but to an end. */
@@ -390,7 +399,7 @@ give_up(void *arg)
 }
 
 static void
-operate(struct store_backend *backend)
+operate(struct sql *backend)
 {
 	struct store_add add = adds[2], *list[] = {&add};
 	enum cancel_outcome outcome;
@@ -403,15 +412,15 @@ operate(struct store_backend *backend)
 	lease(backend, 1);
 	turn(backend);
 	lease(backend, 2);
-	(void)OPS->add(backend, list, 1, &err);
-	(void)OPS->cancel(backend, &adds[0].key, &outcome, &state, &err);
-	(void)OPS->purge(backend, UINT64_MAX, INT64_MAX, 8, &n, &err);
+	(void)add_new_events(backend, list, 1, &err);
+	(void)cancel_event(backend, &adds[0].key, &outcome, &state, &err);
+	(void)purge_ended(backend, UINT64_MAX, INT64_MAX, 8, &n, &err);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct store_backend *backend;
+	struct sql *backend;
 	unsigned n_steps = 0;
 	struct err err;
 
@@ -424,12 +433,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else
 		spoil_bytes();
 	backend = open_backend();
-	if (OPS->connect(backend, &err) == STORE_OK) {
+	if (OPS->open(backend, &err) == STORE_OK) {
 		sqlite3_progress_handler(
 		    sqlite_conn_of(backend)->db, 10000, give_up, &n_steps);
 		(void)sqlite3_exec(sqlite_conn_of(backend)->db,
 		    "PRAGMA synchronous = OFF", NULL, NULL, NULL);
-		if (OPS->check(backend, true, &err) == STORE_OK)
+		if (schema_check(backend, true, 0, &err) == STORE_OK)
 			operate(backend);
 	}
 	OPS->destroy(backend);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "store/sqlite_checkpoint.h"
+#include "sql/sqlite_checkpoint.h"
 
 #include <check.h>
 #include <fcntl.h>

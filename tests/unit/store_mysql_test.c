@@ -3,7 +3,7 @@
  * What only the MySQL backend can meet: run by tests/mariadb, skipped without.
  * The operations are called directly, without the pauses of store.c.
  */
-#include "store/store_backend.h"
+#include "sql/sql_mysql.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -15,10 +15,15 @@
 
 #include "base/clock.h"
 #include "sql/sql_url.h"
-#include "store/mysql_conn.h"
+#include "store/add.h"
+#include "store/cancel.h"
+#include "store/claim.h"
+#include "store/find.h"
+#include "store/lease.h"
 #include "store/row_id.h"
+#include "store/schema.h"
 
-#define OPS (&store_mysql_ops)
+#define OPS (&sql_mysql)
 
 enum { BODY_BYTES = 300000, SKIPPED = 77, EVENTS_MAX = 3 };
 
@@ -27,7 +32,7 @@ static const int64_t now_ms = INT64_C(1900000000000);
 static const char *test_url;
 static struct sql_place parsed;
 static MYSQL *admin; /* a connection of the test's own */
-static struct store_backend *backend;
+static struct sql *backend;
 static struct err err;
 
 static struct event events[EVENTS_MAX];
@@ -58,7 +63,7 @@ changed_url(unsigned port, const char *name)
 	return url;
 }
 
-static struct store_backend *
+static struct sql *
 open_backend(const char *url, const char *password)
 {
 	const struct store_params params = {
@@ -67,7 +72,7 @@ open_backend(const char *url, const char *password)
 	    .connect_timeout_ms = 2000,
 	    .timeout_ms = 1000,
 	};
-	struct store_backend *made;
+	struct sql *made;
 
 	ck_assert_msg(OPS->create(&params, &made, &err) == 0, "%s", err.text);
 	return made;
@@ -86,8 +91,8 @@ setup(void)
 	run_sql("USE cassata");
 	clock_wall_replace(fixed_clock);
 	backend = open_backend(test_url, NULL);
-	ck_assert_int_eq(OPS->connect(backend, &err), STORE_OK);
-	ck_assert_int_eq(OPS->check(backend, true, &err), STORE_OK);
+	ck_assert_int_eq(OPS->open(backend, &err), STORE_OK);
+	ck_assert_int_eq(schema_check(backend, true, 0, &err), STORE_OK);
 }
 
 static void
@@ -124,7 +129,7 @@ static enum store_status
 add_one(const char *id)
 {
 	make_add(0, id, SLICE_LITERAL("{}"));
-	return OPS->add(backend, add_list, 1, &err);
+	return add_new_events(backend, add_list, 1, &err);
 }
 
 static void
@@ -138,19 +143,19 @@ assert_failed(
 
 START_TEST(test_schema)
 {
-	ck_assert_int_eq(OPS->check(backend, false, &err), STORE_OK);
-	ck_assert_int_eq(OPS->check(backend, true, &err), STORE_OK);
+	ck_assert_int_eq(schema_check(backend, false, 0, &err), STORE_OK);
+	ck_assert_int_eq(schema_check(backend, true, 0, &err), STORE_OK);
 	run_sql("INSERT INTO meta (version) VALUES (1000)");
 	assert_failed(
-	    OPS->check(backend, true, &err), STORE_BROKEN, "version 1000");
+	    schema_check(backend, true, 0, &err), STORE_BROKEN, "version 1000");
 	run_sql("DELETE FROM meta");
-	assert_failed(OPS->check(backend, false, &err), STORE_BROKEN,
+	assert_failed(schema_check(backend, false, 0, &err), STORE_BROKEN,
 	    "run cassatactl init-db");
 	/* As a migration leaves it that stopped half-way. */
 	run_sql("DROP TABLE attempt");
-	ck_assert_int_eq(OPS->check(backend, true, &err), STORE_OK);
+	ck_assert_int_eq(schema_check(backend, true, 0, &err), STORE_OK);
 	run_sql("DROP TABLE event, attempt, lease, instance, meta");
-	assert_failed(OPS->check(backend, false, &err), STORE_BROKEN,
+	assert_failed(schema_check(backend, false, 0, &err), STORE_BROKEN,
 	    "run cassatactl init-db");
 	assert_failed(add_one("a"), STORE_BROKEN, "run cassatactl init-db");
 	ck_assert(backend->connected);
@@ -159,22 +164,22 @@ END_TEST
 
 START_TEST(test_database_is_created)
 {
-	struct store_backend *b = open_backend(
+	struct sql *b = open_backend(
 	    changed_url(parsed.port, "odd`%20name"), parsed.password);
 
 	run_sql("DROP DATABASE IF EXISTS `odd`` name`");
-	ck_assert_int_eq(OPS->connect(b, &err), STORE_OK);
-	assert_failed(
-	    OPS->check(b, false, &err), STORE_BROKEN, "run cassatactl init-db");
+	ck_assert_int_eq(OPS->open(b, &err), STORE_OK);
+	assert_failed(schema_check(b, false, 0, &err), STORE_BROKEN,
+	    "run cassatactl init-db");
 	make_add(0, "a", SLICE_LITERAL(""));
-	assert_failed(OPS->add(b, add_list, 1, &err), STORE_BROKEN,
+	assert_failed(add_new_events(b, add_list, 1, &err), STORE_BROKEN,
 	    "run cassatactl init-db");
 	/* Another process may make it meanwhile. */
 	ck_assert(!b->connected);
-	ck_assert_int_eq(OPS->connect(b, &err), STORE_OK);
-	ck_assert_int_eq(OPS->check(b, true, &err), STORE_OK);
-	ck_assert_int_eq(OPS->check(b, false, &err), STORE_OK);
-	ck_assert_int_eq(OPS->add(b, add_list, 1, &err), STORE_OK);
+	ck_assert_int_eq(OPS->open(b, &err), STORE_OK);
+	ck_assert_int_eq(schema_check(b, true, 0, &err), STORE_OK);
+	ck_assert_int_eq(schema_check(b, false, 0, &err), STORE_OK);
+	ck_assert_int_eq(add_new_events(b, add_list, 1, &err), STORE_OK);
 	OPS->destroy(b);
 	run_sql("DROP DATABASE `odd`` name`");
 }
@@ -182,10 +187,10 @@ END_TEST
 
 START_TEST(test_refused)
 {
-	struct store_backend *b =
+	struct sql *b =
 	    open_backend(changed_url(parsed.port, "cassata"), "wrong");
 
-	assert_failed(OPS->connect(b, &err), STORE_BROKEN, "Access denied");
+	assert_failed(OPS->open(b, &err), STORE_BROKEN, "Access denied");
 	ck_assert_ptr_null(strstr(err.text, "wrong"));
 	ck_assert(!b->connected);
 	OPS->destroy(b);
@@ -194,10 +199,10 @@ END_TEST
 
 START_TEST(test_unreachable)
 {
-	struct store_backend *b =
+	struct sql *b =
 	    open_backend(changed_url(1, "cassata"), parsed.password);
 
-	assert_failed(OPS->connect(b, &err), STORE_UNAVAILABLE, "127.0.0.1");
+	assert_failed(OPS->open(b, &err), STORE_UNAVAILABLE, "127.0.0.1");
 	ck_assert_str_eq(b->target, "mysql://127.0.0.1:1/cassata");
 	OPS->destroy(b);
 }
@@ -226,7 +231,7 @@ START_TEST(test_lost_connection)
 		(void)poll(NULL, 0, 1);
 	assert_failed(add_one("b"), STORE_UNAVAILABLE, "");
 	ck_assert(!backend->connected);
-	ck_assert_int_eq(OPS->connect(backend, &err), STORE_OK);
+	ck_assert_int_eq(OPS->open(backend, &err), STORE_OK);
 	ck_assert_int_eq(add_one("b"), STORE_OK);
 	ck_assert_int_eq(adds[0].outcome, ADD_CREATED);
 	ck_assert_int_eq(OPS->ping(backend, &err), STORE_OK);
@@ -243,12 +248,12 @@ START_TEST(test_lock_wait_ends)
 	run_sql("SELECT * FROM event FOR UPDATE");
 	mysql_free_result(mysql_store_result(admin));
 	assert_failed(
-	    OPS->cancel(backend, &adds[0].key, &outcome, &state, &err),
+	    cancel_event(backend, &adds[0].key, &outcome, &state, &err),
 	    STORE_UNAVAILABLE, "Lock wait timeout");
 	ck_assert(backend->connected);
 	run_sql("ROLLBACK");
 	ck_assert_int_eq(
-	    OPS->cancel(backend, &adds[0].key, &outcome, &state, &err),
+	    cancel_event(backend, &adds[0].key, &outcome, &state, &err),
 	    STORE_OK);
 	ck_assert_int_eq(outcome, CANCEL_DELETED);
 }
@@ -256,17 +261,16 @@ END_TEST
 
 /* Until the server has somebody wait for a lock. */
 static enum store_status
-await_lock_wait(struct mysql_conn *c, struct err *e)
+await_lock_wait(struct sql *c, struct err *e)
 {
-	static const struct mysql_sql count = {
+	static const struct sql_text count = {
 	    .head = "SELECT COUNT(*) FROM information_schema.INNODB_TRX"
 		    " WHERE trx_state = 'LOCK WAIT'",
 	    .columns = "i"};
 	enum store_status status;
 	int64_t n;
 
-	while (
-	    (status = mysql_conn_value(c, &count, &n, e)) == STORE_OK && n == 0)
+	while ((status = sql_value(c, &count, &n, e)) == STORE_OK && n == 0)
 		(void)poll(NULL, 0, 10);
 	return status;
 }
@@ -276,11 +280,11 @@ await_lock_wait(struct mysql_conn *c, struct err *e)
  * it waits for the first: ours is the lighter one and loses, amid its rows.
  */
 static enum store_status
-meet(struct mysql_conn *c, void *arg, struct err *e)
+meet(struct sql *c, void *arg, struct err *e)
 {
 	static const char wants[] =
 	    "UPDATE lease SET until_ms = 2 WHERE shard = 1";
-	static const struct mysql_sql lock_some = {
+	static const struct sql_text lock_some = {
 	    .head = "SELECT shard FROM lease FORCE INDEX (PRIMARY)"
 		    " WHERE shard IN (1, ?) ORDER BY shard FOR UPDATE",
 	    .columns = "i"};
@@ -292,9 +296,9 @@ meet(struct mysql_conn *c, void *arg, struct err *e)
 		run_sql("ROLLBACK");
 	}
 	for (int last = 1; last <= 2 && status == STORE_OK; last++) {
-		mysql_conn_i64(c, last);
-		status = mysql_conn_select(c, &lock_some, 0, e);
-		while (mysql_conn_next(c, &status, e))
+		sql_i64(c, last);
+		status = sql_select(c, &lock_some, 0, e);
+		while (sql_next(c, &status, e))
 			;
 		if (status != STORE_OK || *n_tries > 1 || last > 1)
 			continue;
@@ -311,8 +315,7 @@ START_TEST(test_deadlock_amid_rows)
 
 	run_sql("START TRANSACTION");
 	run_sql("UPDATE lease SET until_ms = 1 WHERE shard >= 2");
-	ck_assert_msg(mysql_conn_transact(mysql_conn_of(backend), meet,
-			  &n_tries, &err) == STORE_OK,
+	ck_assert_msg(sql_transact(backend, meet, &n_tries, &err) == STORE_OK,
 	    "%s", err.text);
 	ck_assert_uint_eq(n_tries, 2);
 }
@@ -321,23 +324,20 @@ END_TEST
 /* As of a process that is stopped: its locks are not for ever. */
 START_TEST(test_idle_transaction_ends)
 {
-	struct mysql_conn *c = mysql_conn_of(backend);
-
 	ck_assert_int_eq(add_one("a"), STORE_OK);
 	ck_assert_int_eq(
-	    mysql_conn_query(c, "START TRANSACTION", &err), STORE_OK);
+	    OPS->run(backend, "START TRANSACTION", &err), STORE_OK);
 	ck_assert_int_eq(
-	    mysql_conn_query(c, "UPDATE event SET due_ms = 1", &err), STORE_OK);
+	    OPS->run(backend, "UPDATE event SET due_ms = 1", &err), STORE_OK);
 	run_sql("SET SESSION innodb_lock_wait_timeout = 5");
 	run_sql("UPDATE event SET due_ms = 2 WHERE due_ms <> 1");
 	ck_assert_uint_eq(mysql_affected_rows(admin), 1);
 	while (OPS->alive(backend))
 		(void)poll(NULL, 0, 1);
-	assert_failed(
-	    mysql_conn_query(c, "COMMIT", &err), STORE_UNAVAILABLE, "");
+	assert_failed(OPS->run(backend, "COMMIT", &err), STORE_UNAVAILABLE, "");
 	ck_assert(!backend->connected);
 
-	ck_assert_int_eq(OPS->connect(backend, &err), STORE_OK);
+	ck_assert_int_eq(OPS->open(backend, &err), STORE_OK);
 	ck_assert_int_eq(add_one("a"), STORE_OK);
 	ck_assert_int_eq(adds[0].outcome, ADD_SAME);
 	/* Outside a transaction it may be idle. */
@@ -363,15 +363,15 @@ START_TEST(test_taken_row_id)
 	make_add(1, "b", SLICE_LITERAL("2"));
 	make_add(2, "c", SLICE_LITERAL("3"));
 	ck_assert_int_eq(
-	    OPS->add(backend, add_list, EVENTS_MAX, &err), STORE_OK);
+	    add_new_events(backend, add_list, EVENTS_MAX, &err), STORE_OK);
 	for (unsigned i = 0; i < EVENTS_MAX; i++) {
 		struct store_record *record;
 
 		ck_assert_int_eq(adds[i].outcome, ADD_CREATED);
 		ck_assert_int_eq(adds[i].state, EVENT_PENDING);
 		ck_assert_int_gt(adds[i].row_id, id + _i);
-		ck_assert_int_eq(
-		    OPS->find(backend, &adds[i].key, FIND_WHOLE, &record, &err),
+		ck_assert_int_eq(find_event(backend, &adds[i].key, FIND_WHOLE,
+				     &record, &err),
 		    STORE_OK);
 		ck_assert_ptr_nonnull(record);
 		ck_assert(slice_eq(record->event.body, events[i].body));
@@ -383,16 +383,14 @@ END_TEST
 /* A start says what adds would otherwise find out one by one. */
 START_TEST(test_small_packets)
 {
-	struct mysql_conn *c = mysql_conn_of(backend);
+	const size_t most = 1048576 - ADD_ROW_BYTES;
 
-	c->max_event_bytes = 1048576 - MYSQL_ROW_BYTES;
 	run_sql("SET GLOBAL max_allowed_packet = 1048576");
-	ck_assert_int_eq(OPS->connect(backend, &err), STORE_OK);
+	ck_assert_int_eq(OPS->open(backend, &err), STORE_OK);
 	run_sql("SET GLOBAL max_allowed_packet = 16777216");
-	ck_assert_int_eq(OPS->check(backend, false, &err), STORE_OK);
-	c->max_event_bytes++;
-	assert_failed(OPS->check(backend, false, &err), STORE_BROKEN,
-	    "max_allowed_packet = 1048576");
+	ck_assert_int_eq(schema_check(backend, false, most, &err), STORE_OK);
+	assert_failed(schema_check(backend, false, most + 1, &err),
+	    STORE_BROKEN, "max_allowed_packet = 1048576");
 }
 END_TEST
 
@@ -401,12 +399,12 @@ START_TEST(test_too_large)
 	static char body[2 * 1024 * 1024];
 
 	run_sql("SET GLOBAL max_allowed_packet = 1048576");
-	ck_assert_int_eq(OPS->connect(backend, &err), STORE_OK);
+	ck_assert_int_eq(OPS->open(backend, &err), STORE_OK);
 	run_sql("SET GLOBAL max_allowed_packet = 16777216");
 
 	make_add(0, "large", slice_of(body, sizeof(body)));
 	make_add(1, "small", SLICE_LITERAL(""));
-	assert_failed(OPS->add(backend, add_list, 2, &err), STORE_BROKEN,
+	assert_failed(add_new_events(backend, add_list, 2, &err), STORE_BROKEN,
 	    "max_allowed_packet = 1048576");
 	ck_assert_int_eq(add_one("small"), STORE_OK);
 	ck_assert_int_eq(adds[0].outcome, ADD_CONFLICT);
@@ -414,7 +412,7 @@ START_TEST(test_too_large)
 	/* Two statements, for they do not fit one. */
 	make_add(0, "half", slice_of(body, 600000));
 	make_add(1, "other half", slice_of(body, 600000));
-	ck_assert_int_eq(OPS->add(backend, add_list, 2, &err), STORE_OK);
+	ck_assert_int_eq(add_new_events(backend, add_list, 2, &err), STORE_OK);
 }
 END_TEST
 
@@ -423,15 +421,17 @@ START_TEST(test_long_columns)
 {
 	static char body[BODY_BYTES];
 	struct store_claim *claims[EVENTS_MAX];
-	struct store_lease_turn lease = {
+	const struct lease_request lease = {
 	    .owner = 1, .lease_ms = 60000, .max_attempts = 1};
-	struct store_turn turn = {
+	const struct claim_request request = {
 	    .owner = 1,
 	    .shards = UINT64_MAX,
 	    .claim_max = EVENTS_MAX,
 	    .horizon_ms = now_ms,
 	    .claims = claims,
 	};
+	struct lease_reply leased;
+	struct claim_reply turn;
 
 	for (size_t i = 0; i < sizeof(body); i++)
 		body[i] = (char)i;
@@ -439,10 +439,12 @@ START_TEST(test_long_columns)
 	make_add(1, "b", slice_of(body, sizeof(body)));
 	make_add(2, "c", slice_of(body, 100));
 	ck_assert_int_eq(
-	    OPS->add(backend, add_list, EVENTS_MAX, &err), STORE_OK);
-	ck_assert_int_eq(OPS->lease(backend, &lease, NULL, 0, &err), STORE_OK);
-	ck_assert_uint_eq(lease.shards, UINT64_MAX);
-	ck_assert_int_eq(OPS->turn(backend, &turn, &err), STORE_OK);
+	    add_new_events(backend, add_list, EVENTS_MAX, &err), STORE_OK);
+	ck_assert_int_eq(
+	    lease_shards(backend, &lease, &leased, &err), STORE_OK);
+	ck_assert_uint_eq(leased.shards, UINT64_MAX);
+	ck_assert_int_eq(
+	    settle_and_claim(backend, &request, &turn, &err), STORE_OK);
 	ck_assert_uint_eq(turn.n_claims, EVENTS_MAX);
 	for (size_t i = 0; i < turn.n_claims; i++) {
 		const struct event *ev = &claims[i]->event;
@@ -460,9 +462,9 @@ START_TEST(test_find_keeps_connection)
 	struct store_record *record;
 
 	make_add(0, "a", slice_of(body, sizeof(body)));
-	ck_assert_int_eq(OPS->add(backend, add_list, 1, &err), STORE_OK);
+	ck_assert_int_eq(add_new_events(backend, add_list, 1, &err), STORE_OK);
 	ck_assert_int_eq(
-	    OPS->find(backend, &adds[0].key, FIND_WHOLE, &record, &err),
+	    find_event(backend, &adds[0].key, FIND_WHOLE, &record, &err),
 	    STORE_OK);
 	ck_assert_ptr_nonnull(record);
 	ck_assert(slice_eq(record->event.body, events[0].body));
@@ -492,17 +494,17 @@ server_count(const char *name)
 static int64_t
 sum(unsigned arity)
 {
-	static const struct mysql_sql sql = {
+	static const struct sql_text sql = {
 	    .head = "SELECT ", .item = "?", .sep = " + ", .columns = "i"};
-	struct mysql_conn *c = mysql_conn_of(backend);
+	struct sql *c = backend;
 	enum store_status status;
 	int64_t value = 0;
 
 	for (unsigned i = 1; i <= arity; i++)
-		mysql_conn_i64(c, i);
-	status = mysql_conn_select(c, &sql, arity, &err);
-	while (mysql_conn_next(c, &status, &err))
-		value = mysql_conn_col_i64(c, 0);
+		sql_i64(c, i);
+	status = sql_select(c, &sql, arity, &err);
+	while (sql_next(c, &status, &err))
+		value = sql_read_i64(backend);
 	ck_assert_msg(status == STORE_OK, "%s", err.text);
 	return value;
 }

@@ -4,7 +4,9 @@
 
 #include <check.h>
 
-#include "store/store_backend.h"
+#include "store/due_pick.h"
+#include "store/lease_plan.h"
+#include "store/record.h"
 
 #define ALL UINT64_MAX
 
@@ -102,7 +104,7 @@ set_leases(
 START_TEST(lease_plan)
 {
 	const struct store_death dead[] = {{.owner = DEAD}};
-	const struct store_lease_turn turn = {.owner = ME,
+	const struct lease_request turn = {.owner = ME,
 	    .dead = dead,
 	    .n_dead = 1,
 	    .leaving = lease_cases[_i].leaving,
@@ -137,7 +139,7 @@ START_TEST(lease_plan_settles)
 	for (unsigned round = 0; round < 3; round++) {
 		changes = 0;
 		for (unsigned rank = 0; rank < n_living; rank++) {
-			struct store_lease_turn turn = {.owner = rank + 1};
+			struct lease_request turn = {.owner = rank + 1};
 			struct lease_plan plan =
 			    store_lease_plan(rows, &turn, rank, n_living, NOW);
 
@@ -186,24 +188,26 @@ static const struct {
 
 START_TEST(pick)
 {
-	struct store_turn turn = {.claim_max = pick_cases[_i].claim_max,
+	const struct claim_request request = {
+	    .claim_max = pick_cases[_i].claim_max,
 	    .horizon_ms = pick_cases[_i].horizon_ms};
+	struct claim_reply reply = {0};
 	struct due_row rows[8];
 	size_t n = 0, picked;
 
 	memcpy(rows, pick_cases[_i].rows, sizeof(rows));
 	while (n < 8 && rows[n].row_id != 0)
 		n++;
-	picked = store_pick(rows, n, pick_cases[_i].limit, &turn);
+	picked = store_pick(rows, n, pick_cases[_i].limit, &request, &reply);
 	for (size_t i = 0; i < picked; i++)
 		ck_assert_msg(rows[i].row_id == pick_cases[_i].ids[i],
 		    "%s: place %zu", pick_cases[_i].name, i);
 	ck_assert_msg(
 	    pick_cases[_i].ids[picked] == 0, "%s", pick_cases[_i].name);
 	ck_assert_msg(
-	    turn.more == pick_cases[_i].more, "%s", pick_cases[_i].name);
-	ck_assert_msg(turn.next_due_ms == pick_cases[_i].next_due_ms,
-	    "%s: %lld", pick_cases[_i].name, (long long)turn.next_due_ms);
+	    reply.more == pick_cases[_i].more, "%s", pick_cases[_i].name);
+	ck_assert_msg(reply.next_due_ms == pick_cases[_i].next_due_ms,
+	    "%s: %lld", pick_cases[_i].name, (long long)reply.next_due_ms);
 }
 END_TEST
 
@@ -404,7 +408,7 @@ END_TEST
 
 START_TEST(rank_is_among_the_living)
 {
-	const struct store_lease_turn stays = {0}, leaves = {.leaving = true};
+	const struct lease_request stays = {0}, leaves = {.leaving = true};
 	struct err err;
 
 	ck_assert_int_eq(store_check_rank(&stays, 0, 1, &err), STORE_OK);
@@ -419,7 +423,7 @@ enum { ROW = 50, KNOWN = 3, UNKNOWN = 4, MAX = 3 };
 static const struct {
 	uint64_t owner;
 	int64_t culprit; /* of KNOWN's death */
-	int n_wire;	 /* -1: not known; 1: ROW */
+	int n_wire;      /* -1: not known; 1: ROW */
 	unsigned attempts, suspect;
 	enum verdict verdict;
 } judge_cases[] = {
@@ -455,13 +459,13 @@ START_TEST(judge)
 	    .wire_known = judge_cases[_i].n_wire >= 0,
 	    .wire = wire,
 	    .n_wire = judge_cases[_i].n_wire > 0 ? 1 : 0};
-	const struct store_lease_turn turn = {
+	const struct lease_request turn = {
 	    .dead = &death, .n_dead = 1, .max_attempts = MAX};
 	const struct lost_row row = {.id = ROW,
 	    .owner = judge_cases[_i].owner,
 	    .attempts = judge_cases[_i].attempts,
 	    .suspect = judge_cases[_i].suspect};
-	struct store_lease_turn once = turn;
+	struct lease_request once = turn;
 	enum verdict verdict = store_judge(&turn, &row);
 	int64_t id = 0;
 

@@ -22,9 +22,9 @@
 
 #include "base/clock.h"
 #include "sql/sql_url.h"
-#include "store/sqlite_room.h"
-#include "store/store_backend.h"
-#include "store/write_lock.h"
+#include "sql/sqlite_room.h"
+#include "store/schema.h"
+#include "sql/write_lock.h"
 
 #define DEFAULT_URL "sqlite:test.db"
 

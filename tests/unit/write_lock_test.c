@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "store/write_lock.h"
+#include "sql/write_lock.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: ISC */
+#include "sql/sqlite_checkpoint.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+enum {
+	LOG_PAGES_REST = 64, /* that a commit may find left */
+	BULK_ROUNDS_MAX = 6,
+	COPY_NOW_MS = 2000,
+};
+
+enum state {
+	IDLE,
+	WANTED,  /* the thread is to copy the bulk */
+	COPIED,  /* it did: the rest is the committer's */
+	STOPPED, /* the thread is to end, or has */
+};
+
+struct sqlite_checkpoint {
+	const char *path;
+	int log_pages; /* after the last commit */
+	bool has_thread;
+	pthread_t thread;
+
+	/* The rest under the mutex. */
+	pthread_mutex_t mutex;
+	pthread_cond_t changed; /* WANTED or STOPPED */
+	enum state state;
+};
+
+struct sqlite_checkpoint *
+sqlite_checkpoint_create(const char *path)
+{
+	struct sqlite_checkpoint *cp = calloc(1, sizeof(*cp));
+
+	if (cp == NULL)
+		return NULL;
+	cp->path = path;
+	/* Neither fails with default attributes. */
+	(void)pthread_mutex_init(&cp->mutex, NULL);
+	(void)pthread_cond_init(&cp->changed, NULL);
+	return cp;
+}
+
+/*
+ * Copies what nobody reads any more; *pages is how long the log was when it
+ * began. A result code: SQLITE_BUSY when another process or thread is at it.
+ */
+static int
+copy_log(sqlite3 *db, int *pages)
+{
+	return sqlite3_wal_checkpoint_v2(
+	    db, NULL, SQLITE_CHECKPOINT_PASSIVE, pages, NULL);
+}
+
+/* However long others are at it, nothing is added to the log meanwhile. */
+static void
+copy_now(sqlite3 *db)
+{
+	int64_t end_ms = clock_mono_ms() + COPY_NOW_MS;
+	int pages;
+
+	while (copy_log(db, &pages) == SQLITE_BUSY && clock_mono_ms() < end_ms)
+		(void)sqlite3_sleep(1);
+}
+
+/* From one state to another, if it is the one. */
+static bool
+set_state(struct sqlite_checkpoint *cp, enum state from, enum state to)
+{
+	bool changed;
+
+	(void)pthread_mutex_lock(&cp->mutex);
+	changed = cp->state == from;
+	if (changed) {
+		cp->state = to;
+		(void)pthread_cond_signal(&cp->changed);
+	}
+	(void)pthread_mutex_unlock(&cp->mutex);
+	return changed;
+}
+
+/* Blocks; false when the thread should end. */
+static bool
+await_work(struct sqlite_checkpoint *cp)
+{
+	bool wanted;
+
+	(void)pthread_mutex_lock(&cp->mutex);
+	while (cp->state != WANTED && cp->state != STOPPED)
+		(void)pthread_cond_wait(&cp->changed, &cp->mutex);
+	wanted = cp->state == WANTED;
+	(void)pthread_mutex_unlock(&cp->mutex);
+	return wanted;
+}
+
+/* Each round finds what came during the one before. */
+static bool
+copy_rounds(sqlite3 *db)
+{
+	int before = 0, pages;
+
+	for (int i = 0; i < BULK_ROUNDS_MAX; i++) {
+		if (copy_log(db, &pages) != SQLITE_OK)
+			return false;
+		if (pages - before <= LOG_PAGES_REST)
+			break;
+		before = pages;
+	}
+	return true;
+}
+
+/* By a connection for each time, which keeps nothing open in between. */
+static bool
+copy_bulk(const char *path)
+{
+	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+	sqlite3 *db = NULL;
+	bool copied = sqlite3_open_v2(path, &db, flags, NULL) == SQLITE_OK &&
+		      sqlite3_exec(db, "PRAGMA synchronous = FULL", NULL, NULL,
+			  NULL) == SQLITE_OK &&
+		      copy_rounds(db);
+
+	(void)sqlite3_close(db);
+	return copied;
+}
+
+static void *
+checkpoint_main(void *arg)
+{
+	struct sqlite_checkpoint *cp = arg;
+
+	while (await_work(cp))
+		(void)set_state(
+		    cp, WANTED, copy_bulk(cp->path) ? COPIED : IDLE);
+	return NULL;
+}
+
+/* Signals are for the loop's thread. */
+static bool
+start_thread(struct sqlite_checkpoint *cp)
+{
+	sigset_t all, before;
+
+	(void)sigfillset(&all);
+	if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
+		return false;
+	cp->has_thread =
+	    pthread_create(&cp->thread, NULL, checkpoint_main, cp) == 0;
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return cp->has_thread;
+}
+
+static int
+note_log(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	struct sqlite_checkpoint *cp = arg;
+
+	(void)db;
+	(void)name;
+	cp->log_pages = pages;
+	return SQLITE_OK;
+}
+
+void
+sqlite_checkpoint_watch(struct sqlite_checkpoint *cp, sqlite3 *db)
+{
+	(void)sqlite3_wal_hook(db, note_log, cp);
+}
+
+void
+sqlite_checkpoint_committed(struct sqlite_checkpoint *cp, sqlite3 *db)
+{
+	int pages;
+
+	if (cp->log_pages < SQLITE_LOG_PAGES)
+		return;
+	if (cp->log_pages >= SQLITE_LOG_PAGES_MAX)
+		copy_now(db);
+	else if (set_state(cp, COPIED, IDLE) ||
+		 (!cp->has_thread && !start_thread(cp)))
+		(void)copy_log(db, &pages);
+	else
+		(void)set_state(cp, IDLE, WANTED);
+}
+
+void
+sqlite_checkpoint_free(struct sqlite_checkpoint **cp)
+{
+	struct sqlite_checkpoint *c = *cp;
+
+	if (c == NULL)
+		return;
+	if (c->has_thread) {
+		(void)pthread_mutex_lock(&c->mutex);
+		c->state = STOPPED;
+		(void)pthread_cond_signal(&c->changed);
+		(void)pthread_mutex_unlock(&c->mutex);
+		(void)pthread_join(c->thread, NULL);
+	}
+	(void)pthread_cond_destroy(&c->changed);
+	(void)pthread_mutex_destroy(&c->mutex);
+	free(c);
+	*cp = NULL;
+}

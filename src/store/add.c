@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/add.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "store/found.h"
+#include "store/record.h"
+#include "store/row_id.h"
+
+enum { ADD_ROUNDS_MAX = 10 };
+
+#define INSERT_HEAD                                                            \
+	"INSERT INTO event (k, fingerprint, owner, " EVENT_NAMES ") VALUES "
+#define INSERT_ITEM "(?, ?, 0, " EVENT_PLACES ")"
+
+/* A row that is there stays, whichever of its keys it is. */
+static const struct sql_text insert_events[] = {
+    [SQL_MYSQL] = {.head = INSERT_HEAD,
+	.item = INSERT_ITEM,
+	.sep = ", ",
+	.tail = " ON DUPLICATE KEY UPDATE id = id"},
+    [SQL_SQLITE] = {.head = INSERT_HEAD,
+	.item = INSERT_ITEM,
+	.sep = ", ",
+	.tail = " ON CONFLICT DO NOTHING"},
+};
+
+static const struct sql_text select_keys = {
+    .head = "SELECT " FOUND_NAMES " FROM event WHERE k IN (",
+    .item = "?",
+    .sep = ", ",
+    .tail = ")",
+    .columns = FOUND_LETTERS,
+};
+
+struct add_batch {
+	struct store_add **adds;
+	size_t n;
+	int64_t now_ms;
+};
+
+static size_t
+add_bytes(const struct store_add *add)
+{
+	return store_event_bytes(add->event) + ADD_ROW_BYTES;
+}
+
+static int
+compare_adds(const void *a, const void *b)
+{
+	const struct store_add *const *x = a, *const *y = b;
+
+	return memcmp((*x)->key.bytes, (*y)->key.bytes, EVENT_KEY_BYTES);
+}
+
+/* How many of the first adds go into one statement. */
+static size_t
+chunk_of_adds(const struct sql *sql, struct store_add *const *adds, size_t n)
+{
+	size_t bytes = 0, len;
+
+	for (len = 0; len < n && len < sql->driver->rows_max; len++) {
+		bytes += add_bytes(adds[len]);
+		if (len > 0 && bytes > sql->statement_max)
+			break;
+	}
+	return len;
+}
+
+static enum store_status
+insert_chunk(struct sql *sql, const struct add_batch *chunk, uint64_t *affected,
+    struct err *err)
+{
+	for (size_t i = 0; i < chunk->n; i++) {
+		const struct store_add *add = chunk->adds[i];
+		const struct store_row row = {
+		    .id = add->row_id,
+		    .shard = add->shard,
+		    .status = ROW_WAITING,
+		    .due_ms = add->event->expiry_ms,
+		    .created_ms = chunk->now_ms,
+		    .event = *add->event,
+		};
+
+		sql_bytes(sql, store_key_slice(add->key.bytes));
+		sql_bytes(sql, store_key_slice(add->fingerprint));
+		store_row_bind(sql, &row);
+	}
+	return sql_exec(sql, sql_pick(sql, insert_events), (unsigned)chunk->n,
+	    affected, err);
+}
+
+/*
+ * Fills in those of the chunk that have the key of what was found; its id goes
+ * to ids[].
+ */
+static void
+judge_adds(const struct add_batch *chunk, const struct found *found,
+    int64_t ids[SQL_ROWS_MAX])
+{
+	for (size_t i = 0; i < chunk->n; i++) {
+		struct store_add *add = chunk->adds[i];
+
+		if (!slice_eq(found->key, store_key_slice(add->key.bytes)))
+			continue;
+		ids[i] = found->row_id;
+		add->state = found->state;
+		if (found->row_id == add->row_id)
+			add->outcome = ADD_CREATED;
+		else if (slice_eq(found->fingerprint,
+			     store_key_slice(add->fingerprint)))
+			add->outcome = ADD_SAME;
+		else
+			add->outcome = ADD_CONFLICT;
+	}
+}
+
+static enum store_status
+find_chunk(struct sql *sql, const struct add_batch *chunk,
+    int64_t ids[SQL_ROWS_MAX], struct err *err)
+{
+	enum store_status status;
+	struct found found;
+
+	for (size_t i = 0; i < chunk->n; i++)
+		sql_bytes(sql, store_key_slice(chunk->adds[i]->key.bytes));
+	status = sql_select(sql, &select_keys, (unsigned)chunk->n, err);
+	while (sql_next(sql, &status, err)) {
+		status = found_read(sql, &found, err);
+		judge_adds(chunk, &found, ids);
+	}
+	return sql_done(sql, status, err);
+}
+
+/*
+ * Which of the chunk are in the table as ours, which were there before. One
+ * that is not there at all met the row id of another event: a new id is made.
+ */
+static enum store_status
+resolve_chunk(struct sql *sql, const struct add_batch *chunk, bool *complete,
+    struct err *err)
+{
+	int64_t ids[SQL_ROWS_MAX] = {0};
+	enum store_status status = find_chunk(sql, chunk, ids, err);
+
+	*complete = true;
+	for (size_t i = 0; i < chunk->n; i++)
+		if (ids[i] == 0)
+			*complete = false;
+	for (size_t i = 0; i < chunk->n; i++) {
+		if (ids[i] == 0)
+			chunk->adds[i]->row_id = row_id_make(chunk->now_ms);
+		else if (*complete)
+			chunk->adds[i]->row_id = ids[i];
+	}
+	return status;
+}
+
+static enum store_status
+add_chunk(struct sql *sql, const struct add_batch *chunk, struct err *err)
+{
+	for (unsigned round = 0; round < ADD_ROUNDS_MAX; round++) {
+		uint64_t affected = 0;
+		bool complete;
+		enum store_status status;
+
+		status = insert_chunk(sql, chunk, &affected, err);
+		if (status != STORE_OK)
+			return status;
+		if (affected == chunk->n) {
+			for (size_t i = 0; i < chunk->n; i++) {
+				chunk->adds[i]->outcome = ADD_CREATED;
+				chunk->adds[i]->state = EVENT_PENDING;
+			}
+			return STORE_OK;
+		}
+		status = resolve_chunk(sql, chunk, &complete, err);
+		if (status != STORE_OK || complete)
+			return status;
+	}
+	/* The row ids are not to blame, which are drawn anew. */
+	(void)err_set(err, "%s: takes no event", sql->target);
+	return STORE_BROKEN;
+}
+
+static enum store_status
+refuse_chunk(struct sql *sql, const struct add_batch *chunk, struct err *err)
+{
+	int64_t ids[SQL_ROWS_MAX] = {0};
+	enum store_status status;
+
+	for (size_t i = 0; i < chunk->n; i++)
+		chunk->adds[i]->outcome = ADD_NO_ROOM;
+	status = find_chunk(sql, chunk, ids, err);
+	for (size_t i = 0; i < chunk->n; i++)
+		if (ids[i] != 0)
+			chunk->adds[i]->row_id = ids[i];
+	return status;
+}
+
+static enum store_status
+each_chunk(struct sql *sql, const struct add_batch *batch,
+    enum store_status (*act)(
+	struct sql *sql, const struct add_batch *chunk, struct err *err),
+    struct err *err)
+{
+	struct add_batch chunk = *batch;
+	enum store_status status = STORE_OK;
+
+	for (size_t at = 0; status == STORE_OK && at < batch->n;
+	     at += chunk.n) {
+		chunk.adds = batch->adds + at;
+		chunk.n = chunk_of_adds(sql, chunk.adds, batch->n - at);
+		status = act(sql, &chunk, err);
+	}
+	return status;
+}
+
+static enum store_status
+ask_for_room(
+    struct sql *sql, const struct add_batch *batch, bool *room, struct err *err)
+{
+	int64_t bytes = 0;
+
+	*room = true;
+	if (sql->driver->room == NULL)
+		return STORE_OK;
+	for (size_t i = 0; i < batch->n; i++)
+		bytes += (int64_t)store_event_bytes(batch->adds[i]->event) +
+			 ADD_DISK_BYTES;
+	return sql->driver->room(sql, bytes, room, err);
+}
+
+static enum store_status
+add_body(struct sql *sql, void *arg, struct err *err)
+{
+	const struct add_batch *batch = arg;
+	enum store_status status;
+	bool room;
+
+	for (size_t i = 0; i < batch->n; i++)
+		batch->adds[i]->row_id = row_id_make(batch->now_ms);
+	status = ask_for_room(sql, batch, &room, err);
+	if (status != STORE_OK)
+		return status;
+	return each_chunk(sql, batch, room ? add_chunk : refuse_chunk, err);
+}
+
+static enum store_status
+refuse_body(struct sql *sql, void *arg, struct err *err)
+{
+	return each_chunk(sql, arg, refuse_chunk, err);
+}
+
+/* Moves those that no statement can hold to the end. */
+static size_t
+count_fitting(const struct sql *sql, struct store_add **adds, size_t n)
+{
+	size_t n_fit = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct store_add *add = adds[i];
+
+		if (add_bytes(add) > sql->statement_max)
+			continue;
+		adds[i] = adds[n_fit];
+		adds[n_fit++] = add;
+	}
+	return n_fit;
+}
+
+/*
+ * Events too large for the server's setting do not keep the others out: these
+ * are stored, and found there when the caller repeats the rest.
+ */
+enum store_status
+add_new_events(
+    struct sql *sql, struct store_add **adds, size_t n, struct err *err)
+{
+	struct add_batch batch = {
+	    .adds = adds,
+	    .n = count_fitting(sql, adds, n),
+	    .now_ms = clock_wall_ms(),
+	};
+	enum store_status status = STORE_OK;
+
+	/* Neighbours in the index of keys are written together. */
+	qsort(adds, batch.n, sizeof(struct store_add *), compare_adds);
+	if (batch.n == 1) /* one statement commits itself */
+		status = sql_repeat(sql, add_body, &batch, err);
+	else if (batch.n > 1)
+		status = sql_transact(sql, add_body, &batch, err);
+	if (status == STORE_UNAVAILABLE && sql->full && sql->connected)
+		status = sql_repeat(sql, refuse_body, &batch, err);
+	if (status != STORE_OK || batch.n == n)
+		return status;
+	(void)err_set(err,
+	    "an event of %zu bytes does not fit max_allowed_packet = %zu "
+	    "of the database server",
+	    add_bytes(adds[batch.n]), sql->statement_max);
+	return STORE_BROKEN;
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/claim.h"
+
+#include <stdlib.h>
+
+#include "store/due_pick.h"
+#include "store/look.h"
+#include "store/record.h"
+#include "store/settle.h"
+#include "store/shard_text.h"
+
+/* A call under way: rows that were due when it looked. */
+struct claiming {
+	const struct claim_request *request;
+	struct claim_reply *reply;
+	struct look look;
+};
+
+static void
+forget_claims(struct claim_reply *reply)
+{
+	while (reply->n_claims > 0)
+		store_claim_free(reply->claims[--reply->n_claims]);
+	reply->n_bytes = 0;
+	reply->cut = false;
+}
+
+/*
+ * The locks keep a lease call of another worker out until this one's end: it
+ * sees our claims, or we see that the shard is gone. By the primary key: those
+ * of others are not waited for.
+ */
+#define OWN_LEASES(INDEX, NOW)                                                 \
+	"SELECT shard FROM lease" INDEX " WHERE owner = ? AND until_ms > " NOW \
+	" AND "
+static const struct sql_text own_leases[] = {
+    [SQL_MYSQL] = SHARDS_MYSQL(OWN_LEASES(" FORCE INDEX (PRIMARY)", NOW_MYSQL),
+	" LOCK IN SHARE MODE", "i"),
+    [SQL_SQLITE] = SHARDS_SQLITE(OWN_LEASES("", NOW_SQLITE), "", "i"),
+};
+
+static enum store_status
+lock_own_leases(struct sql *sql, struct claiming *c, struct err *err)
+{
+	enum store_status status;
+	unsigned arity;
+
+	c->reply->owned = 0;
+	if (c->request->shards == 0)
+		return STORE_OK;
+	sql_u64(sql, c->request->owner);
+	now_arg(sql);
+	arity = shard_args(sql, c->request->shards);
+	status = sql_select(sql, sql_pick(sql, own_leases), arity, err);
+	while (sql_next(sql, &status, err)) {
+		int64_t shard = sql_read_i64(sql);
+
+		status =
+		    store_check_number("shard", shard, EVENT_SHARDS - 1, err);
+		if (status == STORE_OK)
+			c->reply->owned |= UINT64_C(1) << shard;
+	}
+	c->reply->owned &= c->request->shards;
+	return sql_done(sql, status, err);
+}
+
+static enum store_status
+mark_rows(struct sql *sql, const struct claim_request *request,
+    const struct due_row *rows, size_t n, struct err *err)
+{
+	static const struct sql_text text = {
+	    .head = "UPDATE event SET status = 1, attempts = attempts + 1,"
+		    " owner = ? WHERE status = 0 AND due_ms >= ? AND id IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ")",
+	};
+
+	sql_u64(sql, request->owner);
+	/* Another host may have taken it out of quarantine meanwhile. */
+	sql_i64(sql, request->alone ? STORE_QUARANTINE_MS : INT64_MIN);
+	for (size_t i = 0; i < n; i++)
+		sql_i64(sql, rows[i].row_id);
+	return sql_exec(sql, &text, sql_pad(sql, n), NULL, err);
+}
+
+/* Marked rows that are too many bytes: as if they had not been. */
+static enum store_status
+unmark_rows(struct sql *sql, uint64_t owner, const int64_t *ids, size_t n,
+    struct err *err)
+{
+	static const struct sql_text text = {
+	    .head = "UPDATE event SET status = 0, attempts = attempts - 1"
+		    " WHERE status = 1 AND owner = ? AND id IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ")",
+	};
+
+	sql_u64(sql, owner);
+	return sql_exec(sql, &text, id_args(sql, ids, n), NULL, err);
+}
+
+static enum store_status
+take_claim(
+    const struct store_row *row, struct claim_reply *reply, struct err *err)
+{
+	struct store_claim *claim;
+	enum store_status status = store_claim_create(row, &claim, err);
+
+	if (status == STORE_OK)
+		store_take(reply, claim);
+	return status;
+}
+
+/* Whether the row is one of those asked for, and was not read before. */
+static bool
+strike_off(int64_t *asked, size_t *n, int64_t id)
+{
+	for (size_t i = 0; i < *n; i++)
+		if (asked[i] == id) {
+			asked[i] = asked[--*n];
+			return true;
+		}
+	return false;
+}
+
+/* Rows that were deleted before they could be marked do not appear. */
+static enum store_status
+read_marked(struct sql *sql, const struct claiming *c,
+    const struct due_row *rows, size_t n, struct err *err)
+{
+	static const struct sql_text text = {
+	    .head = "SELECT " EVENT_NAMES
+		    " FROM event WHERE status = 1 AND owner = ? AND id IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ")",
+	    .columns = EVENT_LETTERS,
+	};
+	int64_t asked[SQL_IDS_MAX], left[SQL_IDS_MAX];
+	size_t n_asked = n, n_left = 0;
+	struct store_row row;
+	enum store_status status;
+	unsigned arity;
+
+	for (size_t i = 0; i < n; i++)
+		asked[i] = rows[i].row_id;
+	sql_u64(sql, c->request->owner);
+	arity = id_args(sql, asked, n);
+	status = sql_select(sql, &text, arity, err);
+	while (sql_next(sql, &status, err)) {
+		store_row_read(sql, true, &row);
+		if (!strike_off(asked, &n_asked, row.id))
+			status = sql_nonsense(
+			    sql, "a row that was not asked for", err);
+		else if (store_leave(c->request, c->reply, row.due_ms))
+			left[n_left++] = row.id;
+		else
+			status = take_claim(&row, c->reply, err);
+	}
+	status = sql_done(sql, status, err);
+	if (status == STORE_OK && n_left > 0)
+		status = unmark_rows(sql, c->request->owner, left, n_left, err);
+	return status;
+}
+
+static int
+compare_claims(const void *a, const void *b)
+{
+	const struct store_claim *x = *(struct store_claim *const *)a;
+	const struct store_claim *y = *(struct store_claim *const *)b;
+
+	if (x->due_ms != y->due_ms)
+		return x->due_ms < y->due_ms ? -1 : 1;
+	return (x->row_id > y->row_id) - (x->row_id < y->row_id);
+}
+
+static enum store_status
+take_rows(struct sql *sql, const struct claiming *c, struct err *err)
+{
+	const struct due_row *rows = c->look.rows;
+	enum store_status status = STORE_OK;
+	size_t n = c->look.n, len;
+
+	for (size_t at = 0; status == STORE_OK && at < n; at += len) {
+		if (store_leave(c->request, c->reply, rows[at].due_ms))
+			break;
+		len = n - at < sql->driver->ids_max ? n - at
+						    : sql->driver->ids_max;
+		status = mark_rows(sql, c->request, rows + at, len, err);
+		if (status == STORE_OK)
+			status = read_marked(sql, c, rows + at, len, err);
+	}
+	if (c->reply->n_claims > 1)
+		qsort(c->reply->claims, c->reply->n_claims,
+		    sizeof(struct store_claim *), compare_claims);
+	return status;
+}
+
+/* Results, and what is due after them. */
+static enum store_status
+turn_body(struct sql *sql, void *arg, struct err *err)
+{
+	struct claiming *c = arg;
+	enum store_status status;
+
+	forget_claims(c->reply); /* of a try that failed */
+	c->look.n = 0;
+	status = lock_own_leases(sql, c, err);
+	if (status == STORE_OK)
+		status =
+		    settle_results(sql, c->request, &c->reply->n_stale, err);
+	if (status == STORE_OK && c->request->claim_max > 0)
+		status = look_within(sql, c->request, c->reply, &c->look, err);
+	return status == STORE_OK ? take_rows(sql, c, err) : status;
+}
+
+/* What was seen before the transaction, in so far as it is still there. */
+static enum store_status
+take_body(struct sql *sql, void *arg, struct err *err)
+{
+	struct claiming *c = arg;
+	enum store_status status;
+
+	forget_claims(c->reply);
+	status = lock_own_leases(sql, c, err);
+	look_keep(&c->look, c->reply->owned);
+	return status == STORE_OK ? take_rows(sql, c, err) : status;
+}
+
+/* When nothing is due, one statement has told so. */
+static enum store_status
+claim_only(struct sql *sql, struct claiming *c, struct err *err)
+{
+	enum store_status status =
+	    look_before(sql, c->request, c->reply, &c->look, err);
+
+	return status == STORE_OK && c->look.n > 0
+		   ? sql_transact(sql, take_body, c, err)
+		   : status;
+}
+
+enum store_status
+settle_and_claim(struct sql *sql, const struct claim_request *request,
+    struct claim_reply *reply, struct err *err)
+{
+	struct claiming c = {.request = request, .reply = reply};
+	enum store_status status;
+
+	*reply = (struct claim_reply){
+	    .claims = request->claims, .next_due_ms = INT64_MAX};
+	if (sql->driver->remote && request->n_results == 0 &&
+	    request->claim_max > 0 && !request->alone)
+		status = claim_only(sql, &c, err);
+	else
+		status = sql_transact(sql, turn_body, &c, err);
+	look_free(&c.look);
+	/* What was read before the failure was not claimed. */
+	if (status != STORE_OK)
+		forget_claims(reply);
+	return status;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/lease_plan.h"
+
+#include "base/check.h"
+
+bool
+store_lease_ends(const struct lease_request *request)
+{
+	/* A stray would be left to nobody. */
+	return request->leaving && request->n_known == 0 && !request->in_doubt;
+}
+
+bool
+store_takes_share(const struct lease_request *request)
+{
+	return !request->leaving && !request->alone;
+}
+
+int64_t
+store_away_until(const struct lease_request *request, int64_t now_ms)
+{
+	/* Somebody renews, and so prolongs this, every third of a lease. */
+	return now_ms + request->lease_ms / 2;
+}
+
+int64_t
+store_lease_now(const struct lease_request *request, int64_t now_ms)
+{
+	if (request->expected_now_ms != 0 && request->expected_now_ms < now_ms)
+		return request->expected_now_ms;
+	return now_ms;
+}
+
+int64_t
+store_clock_offset(int64_t before_ms, int64_t now_ms, int64_t after_ms)
+{
+	if (now_ms < before_ms)
+		return now_ms - before_ms;
+	return now_ms > after_ms ? now_ms - after_ms : 0;
+}
+
+const struct store_death *
+store_death_of(const struct lease_request *request, uint64_t owner)
+{
+	for (size_t i = 0; i < request->n_dead; i++)
+		if (request->dead[i].owner == owner)
+			return &request->dead[i];
+	return NULL;
+}
+
+static bool
+was_on_wire(const struct store_death *death, int64_t row_id)
+{
+	if (death == NULL || !death->wire_known)
+		return true;
+	for (size_t i = 0; i < death->n_wire; i++)
+		if (death->wire[i] == row_id)
+			return true;
+	return false;
+}
+
+enum verdict
+store_judge(const struct lease_request *request, const struct lost_row *row)
+{
+	const struct store_death *death = store_death_of(request, row->owner);
+	bool quarantined = row->suspect >= SUSPECT_QUARANTINED;
+
+	if (death != NULL ? death->culprit == row->id : quarantined)
+		return row->attempts > 1 &&
+			       row->attempts >= request->max_attempts
+			   ? VERDICT_GIVEN_UP
+			   : VERDICT_COUNTED;
+	if (quarantined || (death != NULL && death->culprit != 0) ||
+	    !was_on_wire(death, row->id))
+		return VERDICT_INNOCENT;
+	return row->suspect == 0 ? VERDICT_SUSPECT : VERDICT_QUARANTINED;
+}
+
+size_t
+store_judged(const struct lease_request *request, const struct lost_row *rows,
+    size_t n, enum verdict verdict, int64_t *ids)
+{
+	size_t n_ids = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (store_judge(request, &rows[i]) == verdict)
+			ids[n_ids++] = rows[i].id;
+	return n_ids;
+}
+
+static bool
+lease_is_free(const struct lease_row *row, const struct lease_request *request,
+    int64_t now_ms)
+{
+	if (row->owner == 0 ||
+	    row->until_ms <= store_lease_now(request, now_ms))
+		return true;
+	return store_death_of(request, row->owner) != NULL;
+}
+
+struct lease_plan
+store_lease_plan(const struct lease_row rows[EVENT_SHARDS],
+    const struct lease_request *request, unsigned rank, unsigned n_living,
+    int64_t now_ms)
+{
+	struct lease_plan plan = {0};
+	unsigned share = 0, held = 0;
+
+	if (store_takes_share(request)) {
+		check(rank < n_living);
+		share = EVENT_SHARDS / n_living +
+			(rank < EVENT_SHARDS % n_living ? 1 : 0);
+	}
+	/* A lease of ours that ran out but was not taken is still ours. */
+	for (unsigned shard = 0; shard < EVENT_SHARDS; shard++)
+		if (rows[shard].owner == request->owner) {
+			plan.keep |= UINT64_C(1) << shard;
+			held++;
+		}
+	for (unsigned shard = 0; shard < EVENT_SHARDS; shard++) {
+		uint64_t bit = UINT64_C(1) << shard;
+
+		if (held > share && (plan.keep & bit) != 0) {
+			plan.keep &= ~bit;
+			plan.drop |= bit;
+			held--;
+		} else if (held < share && (plan.keep & bit) == 0 &&
+			   lease_is_free(&rows[shard], request, now_ms)) {
+			plan.take |= bit;
+			held++;
+		}
+	}
+	return plan;
+}
+
+enum store_status
+store_check_rank(const struct lease_request *request, unsigned rank,
+    unsigned n_living, struct err *err)
+{
+	if (!store_takes_share(request) || rank < n_living)
+		return STORE_OK;
+	(void)err_set(err, "the datastore does not show our registration");
+	return STORE_BROKEN;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_STORE_LEASE_PLAN_H
+#define CASSATA_STORE_LEASE_PLAN_H
+
+#include "store/columns.h"
+#include "store/store_types.h"
+
+/* The judgement of a lease call; all of it is pure. */
+
+/* What a lease row says. */
+struct lease_row {
+	uint64_t owner; /* 0: free */
+	int64_t until_ms;
+};
+
+/* Whether this is the last call of an owner that leaves. */
+bool store_lease_ends(const struct lease_request *request);
+
+bool store_takes_share(const struct lease_request *request);
+
+/* Until when the registration of one that is away holds: to be prolonged. */
+int64_t store_away_until(const struct lease_request *request, int64_t now_ms);
+
+/* The time by which leases of others end; now_ms is the database's clock. */
+int64_t store_lease_now(const struct lease_request *request, int64_t now_ms);
+
+/*
+ * The database's clock minus ours, in milliseconds, when it showed now_ms
+ * between two looks at ours: the least that these allow. A slow answer is no
+ * offset, which would make events early.
+ */
+int64_t store_clock_offset(int64_t before_ms, int64_t now_ms, int64_t after_ms);
+
+/* NULL when nothing is known of its end. */
+const struct store_death *store_death_of(
+    const struct lease_request *request, uint64_t owner);
+
+/* A PROCESSING row whose owner does not live. */
+struct lost_row {
+	int64_t id;
+	uint64_t owner;
+	unsigned attempts;
+	unsigned suspect;
+};
+
+/* What becomes of it. All but the last wait again; in quarantine, who was. */
+enum verdict {
+	VERDICT_INNOCENT,    /* the attempt does not count */
+	VERDICT_SUSPECT,     /* the same, but it may be why the worker died */
+	VERDICT_QUARANTINED, /* and not for the first time */
+	VERDICT_COUNTED,     /* the attempt counts: its worker died of it */
+	VERDICT_GIVEN_UP,    /* and it was the last one */
+	VERDICTS,
+};
+
+/* Rows to judge at a time. */
+enum { STORE_LOST_MAX = 512 };
+
+enum verdict store_judge(
+    const struct lease_request *request, const struct lost_row *row);
+
+/* The ids of the rows with that verdict, and their number. */
+size_t store_judged(const struct lease_request *request,
+    const struct lost_row *rows, size_t n, enum verdict verdict, int64_t *ids);
+
+struct lease_plan {
+	uint64_t keep; /* bit per shard */
+	uint64_t drop;
+	uint64_t take;
+};
+
+/* STORE_BROKEN when one who takes a share is not among the living that the
+ * datastore tells of. */
+enum store_status store_check_rank(const struct lease_request *request,
+    unsigned rank, unsigned n_living, struct err *err);
+
+/*
+ * Which shards to keep, give up and take. rank is the place of this worker
+ * among the n_living by owner token; its share is shards ÷ n_living, one more
+ * for the first (shards mod n_living) ranks.
+ */
+struct lease_plan store_lease_plan(const struct lease_row rows[EVENT_SHARDS],
+    const struct lease_request *request, unsigned rank, unsigned n_living,
+    int64_t now_ms);
+
+#endif

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/look.h"
+
+#include <stdlib.h>
+
+#include "store/columns.h"
+#include "store/shard_text.h"
+
+/* The first rows of a status in each shard, from the index alone. */
+#define FIRST_ROWS                                                             \
+	"(SELECT due_ms, id, shard FROM event WHERE shard = ? AND status = ?"  \
+	" AND due_ms < ? ORDER BY due_ms, id LIMIT ?)"
+
+static void
+free_rows(struct look *look)
+{
+	free(look->rows);
+	*look = (struct look){0};
+}
+
+void
+look_free(struct look *look)
+{
+	free_rows(look);
+}
+
+void
+look_keep(struct look *look, uint64_t shards)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < look->n; i++)
+		if ((shards >> look->rows[i].shard & 1) != 0)
+			look->rows[n++] = look->rows[i];
+	look->n = n;
+}
+
+static enum store_status
+make_rows(struct look *look, size_t max, struct err *err)
+{
+	free_rows(look);
+	look->rows = calloc(max, sizeof(*look->rows));
+	return look->rows == NULL ? sql_no_memory(err) : STORE_OK;
+}
+
+static enum store_status
+read_due(struct sql *sql, struct due_row *row, struct err *err)
+{
+	int64_t due_ms = sql_read_i64(sql);
+	int64_t row_id = sql_read_i64(sql);
+
+	return store_due_row(row, due_ms, row_id, sql_read_i64(sql), err);
+}
+
+/* ---- MySQL ---- */
+
+static unsigned
+first_rows_args(struct sql *sql, uint64_t shards, enum row_status row_status,
+    int64_t before_ms, size_t limit)
+{
+	unsigned arity = 0;
+
+	for (unsigned shard = 0; shard < EVENT_SHARDS; shard++) {
+		if ((shards >> shard & 1) == 0)
+			continue;
+		sql_i64(sql, shard);
+		sql_i64(sql, row_status);
+		sql_i64(sql, before_ms);
+		sql_i64(sql, (int64_t)limit);
+		arity++;
+	}
+	return arity;
+}
+
+/* A lease is a row without an id. */
+static const struct sql_text first_rows = {
+    .head = "(SELECT 0, 0, shard FROM lease WHERE owner = ?"
+	    " AND until_ms > " NOW_MYSQL ") UNION ALL ",
+    .item = FIRST_ROWS,
+    .sep = " UNION ALL ",
+    .columns = "iii",
+};
+
+static enum store_status
+look_by_shard(struct sql *sql, uint64_t shards,
+    const struct claim_request *request, struct claim_reply *reply,
+    struct look *look, struct err *err)
+{
+	unsigned n_shards = (unsigned)__builtin_popcountll(shards), arity;
+	enum store_status status;
+	size_t limit, max;
+
+	reply->owned = 0;
+	if (n_shards == 0)
+		return STORE_OK;
+	limit = store_pick_limit(request->claim_max, n_shards);
+	max = n_shards * limit;
+	status = make_rows(look, max, err);
+	if (status != STORE_OK)
+		return status;
+	sql_u64(sql, request->owner);
+	arity = first_rows_args(
+	    sql, shards, ROW_WAITING, STORE_QUARANTINE_MS, limit);
+	status = sql_select(sql, &first_rows, arity, err);
+	while (sql_next(sql, &status, err)) {
+		struct due_row row;
+
+		status = read_due(sql, &row, err);
+		if (status == STORE_OK && row.row_id == 0)
+			reply->owned |= UINT64_C(1) << row.shard;
+		else if (status == STORE_OK && look->n < max)
+			look->rows[look->n++] = row;
+	}
+	reply->owned &= shards;
+	look_keep(look, reply->owned);
+	look->n = store_pick(look->rows, look->n, limit, request, reply);
+	return status;
+}
+
+/* One row at most of each shard. */
+static enum store_status
+look_alone(struct sql *sql, const struct claim_request *request,
+    struct claim_reply *reply, struct look *look, struct err *err)
+{
+	static const struct sql_text text = {
+	    .head = "",
+	    .item = "(SELECT due_ms, id, shard FROM event WHERE shard = ?"
+		    " AND status = 0 AND due_ms >= ? ORDER BY due_ms, id"
+		    " LIMIT 1)",
+	    .sep = " UNION ALL ",
+	    .columns = "iii",
+	};
+	enum store_status status = make_rows(look, EVENT_SHARDS, err);
+
+	if (status != STORE_OK)
+		return status;
+	for (unsigned shard = 0; shard < EVENT_SHARDS; shard++) {
+		sql_i64(sql, shard);
+		sql_i64(sql, STORE_QUARANTINE_MS);
+	}
+	status = sql_select(sql, &text, EVENT_SHARDS, err);
+	while (look->n < EVENT_SHARDS && sql_next(sql, &status, err)) {
+		status = read_due(sql, &look->rows[look->n], err);
+		if (status == STORE_OK)
+			look->n++;
+	}
+	status = sql_done(sql, status, err);
+	look->n = store_pick(look->rows, look->n, 1, request, reply);
+	return status;
+}
+
+enum store_status
+look_before(struct sql *sql, const struct claim_request *request,
+    struct claim_reply *reply, struct look *look, struct err *err)
+{
+	return look_by_shard(sql, request->shards, request, reply, look, err);
+}
+
+/* ---- SQLite ---- */
+
+#define BY_DUE(CONDITION)                                                      \
+	{                                                                      \
+		.head = "SELECT due_ms, id, shard FROM event WHERE status = 0" \
+			" AND due_ms " CONDITION " ? AND (? >> shard) & 1"     \
+			" ORDER BY due_ms, id LIMIT ?",                        \
+		.columns = "iii"                                               \
+	}
+
+/* Up to the limit; of those beyond the horizon only the first. */
+static enum store_status
+look_by_due(struct sql *sql, const struct claim_request *request,
+    struct claim_reply *reply, struct look *look, struct err *err)
+{
+	static const struct sql_text waiting = BY_DUE("<");
+	static const struct sql_text quarantined = BY_DUE(">=");
+	/* One more tells whether there are more; no shard is cut before it. */
+	size_t limit = request->claim_max + 1;
+	enum store_status status;
+	bool beyond = false;
+
+	if (reply->owned == 0 && !request->alone)
+		return STORE_OK;
+	status = make_rows(look, limit, err);
+	if (status != STORE_OK)
+		return status;
+	sql_i64(sql, STORE_QUARANTINE_MS);
+	sql_u64(sql, request->alone ? UINT64_MAX : reply->owned);
+	sql_i64(sql, (int64_t)limit);
+	status =
+	    sql_select(sql, request->alone ? &quarantined : &waiting, 0, err);
+	while (!beyond && sql_next(sql, &status, err)) {
+		struct due_row *row = &look->rows[look->n++];
+
+		status = read_due(sql, row, err);
+		beyond = row->due_ms > request->horizon_ms;
+	}
+	status = sql_done(sql, status, err);
+	look->n = store_pick(look->rows, look->n, limit + 1, request, reply);
+	return status;
+}
+
+/* ---- both ---- */
+
+enum store_status
+look_within(struct sql *sql, const struct claim_request *request,
+    struct claim_reply *reply, struct look *look, struct err *err)
+{
+	if (sql->driver->kind == SQL_SQLITE)
+		return look_by_due(sql, request, reply, look, err);
+	if (request->alone)
+		return look_alone(sql, request, reply, look, err);
+	return look_by_shard(sql, reply->owned, request, reply, look, err);
+}
+
+static enum store_status
+read_ended(struct sql *sql, const struct sql_text *text, unsigned arity,
+    int64_t *ids, size_t max, size_t *n, struct err *err)
+{
+	enum store_status status = sql_select(sql, text, arity, err);
+
+	while (*n < max && sql_next(sql, &status, err)) {
+		(void)sql_read_i64(sql);
+		ids[(*n)++] = sql_read_i64(sql);
+	}
+	return sql_done(sql, status, err);
+}
+
+enum store_status
+look_ended(struct sql *sql, uint64_t shards, int64_t before_ms, int64_t *ids,
+    size_t max, size_t *n, struct err *err)
+{
+	static const struct sql_text by_shard = {
+	    .head = "",
+	    .item = FIRST_ROWS,
+	    .sep = " UNION ALL ",
+	    .columns = "iii",
+	};
+	static const struct sql_text by_due = {
+	    .head = "SELECT due_ms, id, shard FROM event WHERE status >= 2"
+		    " AND due_ms < ? AND (? >> shard) & 1"
+		    " ORDER BY due_ms, id LIMIT ?",
+	    .columns = "iii",
+	};
+	enum store_status status = STORE_OK;
+
+	*n = 0;
+	if (sql->driver->kind == SQL_SQLITE) {
+		sql_i64(sql, before_ms);
+		sql_u64(sql, shards);
+		sql_i64(sql, (int64_t)max);
+		return read_ended(sql, &by_due, 0, ids, max, n, err);
+	}
+	for (int s = ROW_COMPLETED;
+	     s <= ROW_FAILED && *n < max && status == STORE_OK; s++)
+		status = read_ended(sql, &by_shard,
+		    first_rows_args(
+			sql, shards, (enum row_status)s, before_ms, max - *n),
+		    ids, max, n, err);
+	return status;
+}

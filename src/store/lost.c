@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/lost.h"
+
+#include <assert.h>
+
+#include "store/lease_plan.h"
+#include "store/shard_text.h"
+
+#define INTERRUPTED SLICE_LITERAL("interrupted")
+
+/* The argument is the time by which leases of others end. */
+#define LOST                                                                   \
+	"status = 1 AND owner NOT IN"                                          \
+	" (SELECT owner FROM instance WHERE until_ms > ?) AND "
+#define FIND_LOST "SELECT id FROM event WHERE " LOST
+/* As many as STORE_LOST_MAX. */
+#define READ_LOST                                                              \
+	"SELECT id, owner, CAST(attempts AS SIGNED), CAST(suspect AS SIGNED)"  \
+	" FROM event WHERE " LOST
+
+enum store_status
+lost_find(struct sql *sql, const struct lease_request *request, uint64_t shards,
+    int64_t now_ms, bool *there, struct err *err)
+{
+	static const struct sql_text text[] = {
+	    [SQL_MYSQL] = SHARDS_MYSQL(FIND_LOST, " LIMIT 1", "i"),
+	    [SQL_SQLITE] = SHARDS_SQLITE(FIND_LOST, " LIMIT 1", "i"),
+	};
+	enum store_status status;
+	unsigned arity;
+
+	*there = false;
+	sql_i64(sql, store_lease_now(request, now_ms));
+	arity = shard_args(sql, shards);
+	status = sql_select(sql, sql_pick(sql, text), arity, err);
+	while (sql_next(sql, &status, err))
+		*there = true;
+	return status;
+}
+
+static enum store_status
+read_lost(struct sql *sql, const struct lease_request *request, uint64_t shards,
+    int64_t now_ms, struct lost_row rows[STORE_LOST_MAX], size_t *n,
+    struct err *err)
+{
+	static const struct sql_text text[] = {
+	    [SQL_MYSQL] =
+		SHARDS_MYSQL(READ_LOST, " LIMIT 512 FOR UPDATE", "iuii"),
+	    [SQL_SQLITE] = SHARDS_SQLITE(READ_LOST, " LIMIT 512", "iuii"),
+	};
+	enum store_status status;
+	unsigned arity;
+
+	static_assert(STORE_LOST_MAX == 512, "as the statement says");
+	*n = 0;
+	sql_i64(sql, store_lease_now(request, now_ms));
+	arity = shard_args(sql, shards);
+	status = sql_select(sql, sql_pick(sql, text), arity, err);
+	while (*n < STORE_LOST_MAX && sql_next(sql, &status, err)) {
+		struct lost_row *row = &rows[(*n)++];
+
+		row->id = sql_read_i64(sql);
+		row->owner = sql_read_u64(sql);
+		row->attempts = (unsigned)sql_read_i64(sql);
+		row->suspect = (unsigned)sql_read_i64(sql);
+	}
+	return sql_done(sql, status, err);
+}
+
+/* As if it had not been claimed, but for the suspicion. */
+static enum store_status
+uncount(struct sql *sql, enum verdict verdict, const int64_t *ids, size_t n,
+    struct err *err)
+{
+	static const struct sql_text text = {
+	    .head = "UPDATE event SET status = 0,"
+		    " attempts = attempts - (attempts > 0),"
+		    " suspect = suspect + ?, due_ms = due_ms + ?"
+		    " WHERE status = 1 AND id IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ")",
+	};
+
+	sql_i64(sql, verdict != VERDICT_INNOCENT);
+	sql_i64(sql, verdict == VERDICT_QUARANTINED ? STORE_QUARANTINE_MS : 0);
+	return sql_exec(sql, &text, id_args(sql, ids, n), NULL, err);
+}
+
+#define LOG_INTERRUPTED                                                        \
+	"INSERT INTO attempt (event, number, at_ms, code, error, response)"    \
+	" SELECT id, attempts, ?, 0, ?, x'' FROM event"                        \
+	" WHERE status = 1 AND id IN ("
+
+static enum store_status
+log_interrupted(struct sql *sql, int64_t now_ms, const int64_t *ids, size_t n,
+    struct err *err)
+{
+	static const struct sql_text text[] = {
+	    [SQL_MYSQL] = {.head = LOG_INTERRUPTED,
+		.item = "?",
+		.sep = ", ",
+		.tail = ") ON DUPLICATE KEY UPDATE number = number"},
+	    [SQL_SQLITE] = {.head = LOG_INTERRUPTED,
+		.item = "?",
+		.sep = ", ",
+		.tail = ") ON CONFLICT DO NOTHING"},
+	};
+
+	sql_i64(sql, now_ms);
+	sql_bytes(sql, INTERRUPTED);
+	return sql_exec(
+	    sql, sql_pick(sql, text), id_args(sql, ids, n), NULL, err);
+}
+
+/*
+ * What a culprit waits: a second for each attempt, so that its neighbours of
+ * the last time are through, and up to another one, so that several culprits
+ * meet others each time.
+ */
+#define TRY_AGAIN(GREATEST)                                                    \
+	{                                                                      \
+		.head = "UPDATE event SET status = 0, due_ms = " GREATEST      \
+			"(due_ms, ? + attempts * 1000"                         \
+			" + ((id % 61) * attempts % 61) * 16),"                \
+			" last_code = 0, last_error = ?"                       \
+			" WHERE status = 1 AND id IN (",                       \
+		.item = "?", .sep = ", ", .tail = ")"                          \
+	}
+
+static const struct sql_text try_again[] = {
+    [SQL_MYSQL] = TRY_AGAIN("GREATEST"),
+    [SQL_SQLITE] = TRY_AGAIN("max"),
+};
+
+static const struct sql_text give_up = {
+    .head = "UPDATE event SET status = 3, suspect = 0, due_ms = ?,"
+	    " last_code = 0, last_error = ? WHERE status = 1 AND id IN (",
+    .item = "?",
+    .sep = ", ",
+    .tail = ")",
+};
+
+/* The attempt is logged, and was the last one, or is followed by another. */
+static enum store_status
+count_attempt(struct sql *sql, enum verdict verdict, int64_t now_ms,
+    const int64_t *ids, size_t n, struct err *err)
+{
+	const struct sql_text *text =
+	    verdict == VERDICT_GIVEN_UP ? &give_up : sql_pick(sql, try_again);
+	enum store_status status = log_interrupted(sql, now_ms, ids, n, err);
+
+	if (status != STORE_OK)
+		return status;
+	sql_i64(sql, now_ms);
+	sql_bytes(sql, INTERRUPTED);
+	return sql_exec(sql, text, id_args(sql, ids, n), NULL, err);
+}
+
+static enum store_status
+give_back(struct sql *sql, enum verdict verdict, int64_t now_ms,
+    const int64_t *ids, size_t n, struct err *err)
+{
+	size_t max = sql->driver->ids_max, len;
+	enum store_status status = STORE_OK;
+
+	for (size_t at = 0; at < n && status == STORE_OK; at += len) {
+		len = n - at < max ? n - at : max;
+		status = verdict < VERDICT_COUNTED
+			     ? uncount(sql, verdict, ids + at, len, err)
+			     : count_attempt(
+				   sql, verdict, now_ms, ids + at, len, err);
+	}
+	return status;
+}
+
+enum store_status
+lost_put_back(struct sql *sql, const struct lease_request *request,
+    uint64_t shards, int64_t now_ms, size_t *n, struct err *err)
+{
+	struct lost_row rows[STORE_LOST_MAX];
+	int64_t ids[STORE_LOST_MAX];
+	enum store_status status;
+	size_t n_rows, n_ids;
+
+	*n = 0;
+	do {
+		status =
+		    read_lost(sql, request, shards, now_ms, rows, &n_rows, err);
+		for (int v = 0; v < VERDICTS && status == STORE_OK; v++) {
+			n_ids = store_judged(
+			    request, rows, n_rows, (enum verdict)v, ids);
+			status = give_back(
+			    sql, (enum verdict)v, now_ms, ids, n_ids, err);
+		}
+		*n += n_rows;
+		/* A server may go on for ever; the rest is for the next call.
+		 */
+	} while (status == STORE_OK && n_rows == STORE_LOST_MAX &&
+		 *n < SQL_RESULT_ROWS_MAX);
+	return status;
+}
