@@ -220,7 +220,7 @@ sandbox_json(const struct config_master *cfg)
 static bool
 fill_status(struct json_object *o, const struct master *m)
 {
-	/* The caller has seen to it that there is one. */
+	/* There is one as long as the loop runs. */
 	const struct generation *gen =
 	    m->current != NULL ? m->current : TAILQ_FIRST(&m->generations);
 	const char *file = gen->cfg.file;

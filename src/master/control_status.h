@@ -7,7 +7,7 @@
 
 /*
  * Appends the status document of proc/control_proto.h and LF, or an "error: "
- * line when memory is short. Of a master with a generation.
+ * line when memory is short.
  */
 void control_status_write(const struct master *m, struct buf *answer);
 

@@ -264,19 +264,10 @@ master_reopen_logs(void *arg)
 	successor_reopen_log(m->successor);
 }
 
-/* One that only passes news on has nothing to tell of. */
 static void
 master_status(void *arg, struct buf *answer)
 {
-	const struct master *m = arg;
-	struct err refused;
-
-	if (!TAILQ_EMPTY(&m->generations)) {
-		control_status_write(m, answer);
-		return;
-	}
-	(void)phase_refuse(m->phase, &refused);
-	(void)buf_printf(answer, "error: %s\n", refused.text);
+	control_status_write(arg, answer);
 }
 
 /* Whoever made it speak there would try again. */
@@ -298,6 +289,13 @@ static const struct control_ops control_ops = {
 
 /* ---- a turn of the loop ---- */
 
+static bool
+is_drained(const struct generation *gen)
+{
+	return gen->draining && generation_is_empty(gen);
+}
+
+/* The last one stays: a status tells of it. */
 static void
 free_drained(struct master *m)
 {
@@ -305,7 +303,8 @@ free_drained(struct master *m)
 
 	for (gen = TAILQ_FIRST(&m->generations); gen != NULL; gen = next) {
 		next = TAILQ_NEXT(gen, entry);
-		if (!gen->draining || !generation_is_empty(gen))
+		if (!is_drained(gen) ||
+		    (next == NULL && gen == TAILQ_FIRST(&m->generations)))
 			continue;
 		if (gen == m->current)
 			m->current = NULL;
@@ -323,11 +322,12 @@ passes_news_on(const struct master *m)
 	       predecessor_lives(m->predecessor);
 }
 
+/* Once free_drained has freed what it can. */
 static bool
 master_is_over(const struct master *m)
 {
 	return (m->phase == PHASE_STOPPING || m->phase == PHASE_TAKEN_OVER) &&
-	       TAILQ_EMPTY(&m->generations) && !passes_news_on(m);
+	       is_drained(TAILQ_FIRST(&m->generations)) && !passes_news_on(m);
 }
 
 static void

@@ -13,8 +13,7 @@
  *          "datastore-state": "ready" | "failing", and of a failing one
  *          "datastore-since" (seconds) and "datastore-reason",
  *          "children": [{"role", "number", "pid", "state", "generation",
- *          "started"}, …], "metrics": {"cassata_…": n, …}}; or an
- *          "error: …" LF, of a process that has nothing left to tell of
+ *          "started"}, …], "metrics": {"cassata_…": n, …}}
  * reload   "ok" LF once the new children are ready, or one "error: …" LF per
  *          reason; then the old configuration is still in force
  * upgrade  "ok" LF once a new process of the program's file has taken over, or
