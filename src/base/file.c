@@ -120,3 +120,31 @@ file_check_program(const char *path, struct err *err)
 	free(real);
 	return status;
 }
+
+char *
+file_read(int fd, size_t max, size_t *len, struct err *err)
+{
+	FILE *f = fdopen(fd, "r");
+	char *text;
+
+	if (f == NULL) {
+		(void)err_set(err, "%s", strerror(errno));
+		fd_close(&fd);
+		return NULL;
+	}
+	text = malloc(max + 1);
+	if (text != NULL) {
+		*len = fread(text, 1, max + 1, f);
+		if (!ferror(f) && *len <= max) {
+			text[*len] = '\0';
+			(void)fclose(f);
+			return text;
+		}
+		if (!ferror(f))
+			errno = EFBIG;
+	}
+	(void)err_set(err, "%s", strerror(errno));
+	(void)fclose(f);
+	free(text);
+	return NULL;
+}

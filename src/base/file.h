@@ -25,6 +25,12 @@ bool file_dir_is_ours(const char *path);
 int file_open(const char *path, int flags, mode_t mode, struct err *err);
 
 /*
+ * All of it with a NUL behind it, at most max bytes, to be freed; NULL with the
+ * reason in err, without the path. Closes fd.
+ */
+char *file_read(int fd, size_t max, size_t *len, struct err *err);
+
+/*
  * Whether a program is a regular file that nobody has changed but us and whom
  * the one that runs belongs to: it, and its directory, are of no other user and
  * not open to all. 0, or -1 with a reason.

@@ -8,8 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "config/config_yaml.h"
-
 static const struct config_mark nowhere;
 
 /* The directory of a path, cut off; or "/". */

@@ -3,6 +3,7 @@
 #define CASSATA_CONFIG_CONFIG_PATHS_H
 
 #include "config/config.h"
+#include "config/config_error.h"
 
 /*
  * Whether the files that a complete configuration names are there and can be

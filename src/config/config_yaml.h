@@ -5,18 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "config/config.h"
+#include "config/config_error.h"
 
 /*
  * A YAML text as sections of settings; what they mean is the handler's.
  * Anchors, aliases, tags and several documents are refused.
  */
-enum { CONFIG_VALUES_MAX = 32, CONFIG_ERRORS_MAX = 100 };
-
-/* Both count from 1; line 0 is the file as a whole. */
-struct config_mark {
-	size_t line, column;
-};
+enum { CONFIG_VALUES_MAX = 32 };
 
 struct config_text {
 	const char *text; /* UTF-8 without control characters */
@@ -50,14 +45,5 @@ struct config_handler {
 /* Reads on after an error as long as the YAML itself is right. */
 void config_yaml_read(const char *file, const char *bytes, size_t len,
     const struct config_handler *handler, struct config_errors *errors);
-
-/* Makes room for CONFIG_ERRORS_MAX errors and a last line. 0 or -1. */
-int config_errors_init(struct config_errors *errors);
-
-/* Adds an error; file may be NULL. Further ones than the room holds are
- * dropped. */
-void config_error(struct config_errors *errors, const char *file,
-    struct config_mark at, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "config/config.h"
+#include "config/config_load.h"
 
 /*
  * cassatactl: the operator's end of a daemon. One program, several files:

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "config/config.h"
+#include "config/config_load.h"
 #include "master/listener.h"
 #include "master/place.h"
 

@@ -10,7 +10,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "config/config.h"
+#include "config/config_load.h"
 #include "config/config_paths.h"
 #include "master/daemonize.h"
 #include "master/handover.h"

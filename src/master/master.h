@@ -2,7 +2,7 @@
 #ifndef CASSATA_MASTER_MASTER_H
 #define CASSATA_MASTER_MASTER_H
 
-#include "config/config.h"
+#include "config/config_load.h"
 #include "master/state.h"
 
 /*

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/loop.h"
-#include "config/config.h"
+#include "config/config_load.h"
 #include "master/generation.h"
 #include "master/listener.h"
 #include "master/phase.h"

@@ -10,7 +10,7 @@
 
 #include <check.h>
 
-#include "config/config.h"
+#include "config/config_load.h"
 
 /* Each test runs in an empty directory; its file is c.yaml. */
 static char example[PATH_MAX]; /* etc/cassata.yaml */
