@@ -17,6 +17,7 @@
 #include "master/generation.h"
 #include "master/state.h"
 #include "proc/child.h"
+#include "proc/preflight.h"
 #include "service/scrape.h"
 #include "service/service.h"
 #include "worker/worker.h"

@@ -76,7 +76,7 @@ child_isolate(struct child *child, struct err *err)
 		return -1;
 	set_log_name(child);
 	child->score = scoreboard_enter(child->sb, child->slot);
-	return confine(child, err);
+	return confine(child->role, child->cfg, err);
 }
 
 static void

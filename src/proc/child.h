@@ -87,7 +87,4 @@ void child_fini(struct child *child);
  */
 void child_store_params(const struct child *child, struct store_params *params);
 
-/* The entries. */
-int preflight_main(struct child *child);
-
 #endif

@@ -119,12 +119,11 @@ need_datastore(struct sandbox *sandbox, const struct config_datastore *cfg)
 
 /* What this role needs of the datastore and of the network, and no more. */
 static int
-restrict_to_role(const struct child *child, struct err *err)
+restrict_to_role(enum role role, const struct config *cfg, struct err *err)
 {
-	const struct config *cfg = child->cfg;
-	bool is_worker = child->role == ROLE_WORKER;
+	bool is_worker = role == ROLE_WORKER;
 	struct sandbox sandbox = {
-	    .needs = needs_of_role(child->role),
+	    .needs = needs_of_role(role),
 	    .readable = {is_worker ? cfg->worker.ca_file : NULL},
 	    .connects = is_worker,
 	    .kills = SANITIZED,
@@ -132,19 +131,18 @@ restrict_to_role(const struct child *child, struct err *err)
 
 	if (strcmp(cfg->log.destination, "syslog") == 0)
 		sandbox.needs |= NEED_SYSLOG;
-	if (child->role == ROLE_METRICS)
+	if (role == ROLE_METRICS)
 		return enter_sandbox(&sandbox, NULL, err);
 	need_datastore(&sandbox, &cfg->datastore);
 	return enter_sandbox(&sandbox, cfg->datastore.place.file, err);
 }
 
 static size_t
-descriptors(const struct child *child)
+descriptors(enum role role, const struct config *cfg)
 {
 	enum { OTHERS = 256, LOOKUP = 3 };
-	const struct config *cfg = child->cfg;
 
-	switch (child->role) {
+	switch (role) {
 	case ROLE_SERVICE:
 		return (size_t)cfg->service.max_connections + OTHERS;
 	case ROLE_WORKER: /* as many again may be kept open */
@@ -159,16 +157,13 @@ descriptors(const struct child *child)
 }
 
 int
-confine(const struct child *child, struct err *err)
+confine(enum role role, const struct config *cfg, struct err *err)
 {
-	const struct config_master *cfg = &child->cfg->master;
-
-	if (privileges_want_descriptors(descriptors(child), err) == -1 ||
-	    privileges_drop(cfg, err) == -1)
+	if (privileges_want_descriptors(descriptors(role, cfg), err) == -1 ||
+	    privileges_drop(&cfg->master, err) == -1)
 		return -1;
 	/* Before the sandbox, which would fail with less of a reason. */
-	if (child->role == ROLE_PREFLIGHT &&
-	    data_dir_check(child->cfg, err) == -1)
+	if (role == ROLE_PREFLIGHT && data_dir_check(cfg, err) == -1)
 		return -1;
-	return cfg->sandbox ? restrict_to_role(child, err) : 0;
+	return cfg->master.sandbox ? restrict_to_role(role, cfg, err) : 0;
 }

@@ -3,13 +3,14 @@
 #define CASSATA_PROC_CONFINE_H
 
 #include "base/err.h"
-#include "proc/child.h"
+#include "board/role.h"
+#include "config/config.h"
 
 /*
  * After the fork: gives up all that a child of this role and configuration does
  * not need, the user of the master and access to files, network and the rest of
  * the system. 0 or -1.
  */
-int confine(const struct child *child, struct err *err);
+int confine(enum role role, const struct config *cfg, struct err *err);
 
 #endif

@@ -3,7 +3,7 @@
 #define CASSATA_PROC_LANDLOCK_H
 
 #include "base/err.h"
-#include "proc/sandbox.h"
+#include "proc/sandbox_rules.h"
 
 /* What an ABI brought; each has what those before it have. */
 enum {

@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: ISC */
+#include "proc/preflight.h"
 
-/*
- * The child that tries a configuration before any other child runs with it:
- * the master never touches the datastore itself. It blocks in the datastore's
- * calls, so it has no loop and no signals: its master ends it with SIGKILL.
- */
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
-
-#include "proc/child.h"
 
 static int
 check_store(const struct child *child, struct err *err)

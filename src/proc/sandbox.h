@@ -3,29 +3,10 @@
 #define CASSATA_PROC_SANDBOX_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "base/err.h"
+#include "proc/sandbox_rules.h"
 #include "proc/seccomp.h"
-
-/*
- * What the kernel lets a child do from now on, whatever it may be made to run:
- * by landlock the files that it can open and the ports that it can connect to,
- * by seccomp the system calls that it can make.
- */
-enum { SANDBOX_PATHS = 4 };
-
-struct sandbox {
-	unsigned needs; /* of seccomp.h; NEED_NET and NEED_NAMES also read what
-			   a resolver and TLS need, NEED_NAMES all of /etc */
-	const char *data_dir; /* files are made and written in it, or NULL */
-	const char
-	    *report_dir; /* the same, of sanitizers in a build with them */
-	const char *readable[SANDBOX_PATHS]; /* NULL entries are passed over */
-	bool connects; /* to any port; else only to this one, unless 0 */
-	unsigned port;
-	bool kills; /* a refused call ends the process, for tests */
-};
 
 /*
  * For all threads to come; call it before there are any. What this kernel does
