@@ -26,25 +26,36 @@ struct build_id {
 	char hex[2 * 20 + 1];
 };
 
+/* Of the notes of one segment. */
+static void
+read_notes(const char *at, const char *end, struct build_id *id)
+{
+	while (at < end) {
+		const ElfW(Nhdr) *note = (const void *)at;
+		const char *name = at + sizeof(*note);
+		const char *desc = name + (note->n_namesz + 3) / 4 * 4;
+
+		if (note->n_type == NT_GNU_BUILD_ID && note->n_descsz == 20 &&
+		    note->n_namesz == 4 && memcmp(name, "GNU", 4) == 0) {
+			for (int i = 0; i < 20; i++)
+				(void)snprintf(id->hex + 2 * i, 3, "%02x",
+				    (unsigned char)desc[i]);
+			return;
+		}
+		at = desc + (note->n_descsz + 3) / 4 * 4;
+	}
+}
+
 static int
 find_id(struct dl_phdr_info *info, size_t size, void *arg)
 {
-	struct build_id *id = arg;
-
 	(void)size;
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
-		const ElfW(Nhdr) * note;
-		const unsigned char *desc;
+		const char *start = (const char *)info->dlpi_addr + ph->p_vaddr;
 
-		if (ph->p_type != PT_NOTE)
-			continue;
-		note = (const void *)(info->dlpi_addr + ph->p_vaddr);
-		if (note->n_type != NT_GNU_BUILD_ID || note->n_descsz != 20)
-			continue;
-		desc = (const unsigned char *)(note + 1) + 4;
-		for (int k = 0; k < 20; k++)
-			(void)snprintf(id->hex + 2 * k, 3, "%02x", desc[k]);
+		if (ph->p_type == PT_NOTE && ph->p_align <= 4)
+			read_notes(start, start + ph->p_memsz, arg);
 	}
 	return 1; /* the first is the program itself */
 }
