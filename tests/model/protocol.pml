@@ -247,7 +247,7 @@ inline lease(i, away) {
 #ifdef BUG_STRAYS_OF_KNOWN
 	w[i].j_stray = (w[i].in_doubt && row == PROCESSING && row_owner == t);
 #endif
-	/* find_lost */
+	/* lost_find */
 	if
 	:: (keep || buried) && row == PROCESSING && !LIVING(row_owner) -> put_back()
 #ifdef BUG_PUT_BACK_OF_THE_LIVING
