@@ -21,6 +21,9 @@
 #include <sqlite3.h>
 
 #include "base/clock.h"
+#ifdef TWIN
+#include "sql_twin.h"
+#endif
 #include "sql/sql_url.h"
 #include "sql/sqlite_room.h"
 #include "store/schema.h"
@@ -62,6 +65,16 @@ static struct store_claim *claims[CLAIMS_MAX];
 		ck_assert_msg(status_ == STORE_OK, "%s", err.text);            \
 	} while (0)
 
+/* With TWIN, every transaction first meets another one, and is repeated. */
+#ifdef TWIN
+enum { IS_TWIN = true };
+#define open_driver(params, s)                                                 \
+	(twin.meets = true, store_open_with(&sql_twin, params, s, &err))
+#else
+enum { IS_TWIN = false };
+#define open_driver(params, s) store_open(params, s, &err)
+#endif
+
 static struct store *
 open_url(const char *which, int64_t timeout_ms, struct write_lock *lock)
 {
@@ -72,7 +85,7 @@ open_url(const char *which, int64_t timeout_ms, struct write_lock *lock)
 	    .write_lock = lock};
 	struct store *s;
 
-	ck_assert_msg(store_open(&params, &s, &err) == 0, "%s", err.text);
+	ck_assert_msg(open_driver(&params, &s) == 0, "%s", err.text);
 	return s;
 }
 
@@ -427,6 +440,9 @@ teardown(void)
 	sweep();
 	store_close(&store);
 	ck_assert_ptr_null(store);
+#ifdef TWIN
+	ck_assert_uint_gt(twin.n_met, 0);
+#endif
 	if (strcmp(url, DEFAULT_URL) == 0)
 		expect_no_logs();
 }
@@ -2668,7 +2684,7 @@ main(void)
 	const char *tmp = getenv("TMPDIR");
 	int failures;
 
-	url = getenv("CASSATA_TEST_DATASTORE");
+	url = IS_TWIN ? NULL : getenv("CASSATA_TEST_DATASTORE");
 	if (url == NULL)
 		url = DEFAULT_URL;
 	(void)snprintf(state_dir, sizeof(state_dir), "%s/store_test.XXXXXX",
@@ -2683,7 +2699,8 @@ main(void)
 		return EXIT_FAILURE;
 	}
 	add_contract(suite);
-	add_sqlite(suite);
+	if (!IS_TWIN)
+		add_sqlite(suite);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);
 	srunner_free(sr);
