@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
+
 enum { BUF_MIN = 256 };
 
 void
@@ -23,8 +25,10 @@ buf_init_within(struct buf *buf, size_t max, struct buf_budget *budget)
 static void
 count(struct buf_budget *budget, size_t more, size_t less)
 {
-	for (; budget != NULL; budget = budget->whole)
+	for (; budget != NULL; budget = budget->whole) {
+		check(budget->used >= less || budget->used + more >= less);
 		budget->used += more - less;
+	}
 }
 
 void
@@ -167,6 +171,7 @@ buf_printf(struct buf *buf, const char *fmt, ...)
 void
 buf_consume(struct buf *buf, size_t n)
 {
+	check(n <= buf->len);
 	if (n == 0)
 		return;
 	buf->len -= n;

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "base/check.h"
+
 enum { HEAP_MIN = 64 };
 
 void
@@ -37,6 +39,7 @@ heap_insert(struct heap *heap, int64_t key, void *item)
 {
 	size_t i, parent;
 
+	check(heap->len <= heap->cap);
 	if (heap->len == heap->cap && grow(heap) == -1)
 		return -1;
 	for (i = heap->len++; i > 0; i = parent) {

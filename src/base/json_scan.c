@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/ascii.h"
+#include "base/check.h"
 
 struct scanner {
 	const char *p; /* next byte; where it went wrong, after a failure */
@@ -253,6 +254,7 @@ close_container(struct scanner *s)
 	if (peek(s) != (in_object(s) ? '}' : ']'))
 		return false;
 	s->p++;
+	check(s->depth > 0);
 	s->depth--;
 	s->objects >>= 1;
 	return true;

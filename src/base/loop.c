@@ -86,6 +86,7 @@ void
 loop_on_stall(struct loop *loop, int64_t limit_ms,
     void (*fn)(void *arg, int64_t ms), void *arg)
 {
+	check(limit_ms > 0 && fn != NULL);
 	loop->stall_ms = limit_ms;
 	loop->on_stall = fn;
 	loop->on_stall_arg = arg;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/check.h"
+
 const struct metric_row metric_rows[METRIC_COUNT] = {
 #define METRIC_ROW(id, type, metric, labels, help) {type, metric, labels, help},
     METRICS(METRIC_ROW)
@@ -29,6 +31,7 @@ metric_group(enum metric metric)
 bool
 metric_is_gauge(enum metric metric)
 {
+	check(metric < METRIC_COUNT);
 	return strcmp(metric_rows[metric].type, "gauge") == 0;
 }
 

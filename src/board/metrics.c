@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/check.h"
+
 /* A child may have written anything. */
 static int64_t
 saturated_sum(int64_t a, int64_t b)
@@ -41,9 +43,9 @@ metrics_has(const struct scoreboard *sb, enum metric metric)
 	case METRIC_OF_WORKER:
 		return atomic_load(&master->has_workers);
 	case METRIC_OF_BOTH:
-		break;
+		return true;
 	}
-	return true;
+	check(!"a group of metrics");
 }
 
 /* Below 0 is only what a child that was taken over tells. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "board/role.h"
 
+#include "base/check.h"
+
 const char *
 role_name(enum role role)
 {
@@ -12,5 +14,6 @@ role_name(enum role role)
 	    [ROLE_WORKER] = "worker",
 	};
 
+	check(role < sizeof(names) / sizeof(names[0]));
 	return names[role];
 }

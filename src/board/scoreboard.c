@@ -50,6 +50,7 @@ map_part(char *writable, char *readable, size_t bytes)
 static size_t
 slot_offset(int slot)
 {
+	check(slot >= 0 && slot < SCOREBOARD_SLOTS);
 	return SCOREBOARD_MASTER_BYTES + (size_t)slot * PART;
 }
 
@@ -131,6 +132,7 @@ scoreboard_enter(struct scoreboard *sb, int slot)
 	char *all = (char *)sb->writable;
 	char *own = all + slot_offset(slot);
 
+	check(sb->self == -1);
 	/* Whole mappings: this cannot fail. */
 	(void)munmap(all, (size_t)(own - all));
 	(void)munmap(own + PART, (size_t)(SCOREBOARD_SLOTS - 1 - slot) * PART);
@@ -227,6 +229,8 @@ scoreboard_slot_claim(struct scoreboard *sb, enum role role, struct err *err)
 void
 scoreboard_slot_fill(struct scoreboard *sb, int slot, pid_t pid)
 {
+	check(sb->self == -1 && pid > 0);
+	check(atomic_load(&scoreboard_place(sb, slot)->pid) != 0);
 	atomic_store(&sb->writable->master.places[slot].pid, pid);
 }
 
@@ -236,7 +240,7 @@ scoreboard_slot_release(struct scoreboard *sb, int slot)
 	struct scoreboard_place *place = &sb->writable->master.places[slot];
 	struct scoreboard_slot *s = &sb->writable->children[slot].slot;
 
-	check(atomic_load(&place->pid) != 0);
+	check(sb->self == -1 && atomic_load(&place->pid) != 0);
 	for (unsigned i = 0; i < METRIC_COUNT; i++) {
 		if (metric_is_gauge((enum metric)i))
 			metric_set(s, (enum metric)i, 0);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/check.h"
 #include "base/err.h"
 #include "board/metric.h"
 #include "board/role.h"
@@ -163,12 +164,14 @@ struct scoreboard_slot *scoreboard_enter(struct scoreboard *sb, int slot);
 static inline const struct scoreboard_slot *
 scoreboard_slot(const struct scoreboard *sb, int slot)
 {
+	check(slot >= 0 && slot < SCOREBOARD_SLOTS);
 	return &sb->shared->children[slot].slot;
 }
 
 static inline const struct scoreboard_place *
 scoreboard_place(const struct scoreboard *sb, int slot)
 {
+	check(slot >= 0 && slot < SCOREBOARD_SLOTS);
 	return &sb->shared->master.places[slot];
 }
 

@@ -16,6 +16,7 @@
 static void
 wake(const struct scoreboard *sb, int worker_slot)
 {
+	check(worker_slot >= 0 && worker_slot < SCOREBOARD_WORKER_SLOTS);
 	/* Fails only when the pipe is full: then it is readable anyway. */
 	(void)!write(sb->wake_fds[worker_slot][1], "", 1);
 }
@@ -69,6 +70,7 @@ announce_dead(struct scoreboard *sb, const struct scoreboard_slot *slot,
 	    &master->dead[n_dead % SCOREBOARD_DEAD];
 	int n = 0;
 
+	check(sb->self == -1 && owner != 0);
 	/* Who reads the entry meanwhile sees that it is another one's. */
 	atomic_store(&death->owner, 0);
 	atomic_store(&death->culprit,

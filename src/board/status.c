@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/check.h"
+
 /* Room for one descriptor, aligned as its header must be. */
 union control {
 	struct cmsghdr align;
@@ -26,6 +28,7 @@ status_send(int fd, enum child_state state, const char *reason)
 	struct child_status status;
 	ssize_t n;
 
+	check(state <= CHILD_FAILED);
 	/* With its padding: the record crosses a process boundary. */
 	memset(&status, 0, sizeof(status));
 	status.pid = getpid();

@@ -489,7 +489,7 @@ set_value(const struct config_key *key, void *target, const char *text,
 	case KIND_DESTINATION:
 		return set_string(target, text, err);
 	case KIND_RECORD:
-		break;
+		check(!"a value");
 	}
 	return err_set(err, "must be %s, not '%.40s'", form, text);
 }

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "config/config_check.h"
@@ -222,6 +223,7 @@ on_record(void *arg, struct config_mark there)
 		    list->max);
 		return false;
 	}
+	check(ld->record == NULL && list->n_fields <= CONFIG_FIELDS_MAX);
 	ld->record = config_key_add_record(ld->records, ld->cfg);
 	ld->record_at = there;
 	memset(ld->field_at, 0, sizeof(ld->field_at));

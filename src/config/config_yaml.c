@@ -7,6 +7,8 @@
 
 #include <yaml.h>
 
+#include "base/check.h"
+
 enum { DEPTH_MAX = 16 };
 
 struct reader {
@@ -113,6 +115,7 @@ next(struct reader *r)
 			stop(r, "nested too deeply");
 	} else if (r->event.type == YAML_SEQUENCE_END_EVENT ||
 		   r->event.type == YAML_MAPPING_END_EVENT) {
+		check(r->depth > 0);
 		r->depth--;
 	}
 	return r->stopped ? YAML_NO_EVENT : r->event.type;

@@ -5,6 +5,8 @@
 
 #include <openssl/evp.h>
 
+#include "base/check.h"
+
 const char *
 event_state_name(enum event_state state)
 {
@@ -22,7 +24,7 @@ event_state_name(enum event_state state)
 	case EVENT_DELETED:
 		return "DELETED";
 	}
-	return "UNKNOWN";
+	check(!"a state");
 }
 
 /* The first bytes of SHA-256 over the parts, one after the other. */

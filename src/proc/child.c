@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/sigpipe.h"
@@ -54,8 +55,8 @@ child_isolate(struct child *child, struct err *err)
 	/* Who tells nobody anything, and has no datastore. */
 	bool reads_only = child->role == ROLE_METRICS;
 	size_t n = 0;
-	int *keep = calloc(
-	    5 + SCOREBOARD_WORKER_SLOTS + child->n_listen, sizeof(*keep));
+	size_t max = 5 + SCOREBOARD_WORKER_SLOTS + child->n_listen;
+	int *keep = calloc(max, sizeof(*keep));
 
 	if (keep == NULL)
 		return err_set(err, "out of memory");
@@ -70,6 +71,7 @@ child_isolate(struct child *child, struct err *err)
 		keep[n++] = child->sb->wake_fds[i][1];
 	for (size_t i = 0; i < child->n_listen; i++)
 		keep[n++] = child->listen_fds[i];
+	check(n <= max);
 	fd_close_others(keep, n);
 	free(keep);
 	if (leave_terminal(err) == -1)
@@ -173,6 +175,7 @@ child_init(struct child *child, void (*drain_fn)(void *arg), void *arg,
 {
 	static const int signals[] = {SIGTERM, 0};
 
+	check(drain_fn != NULL && !child->draining);
 	child->drain = drain_fn;
 	child->drain_arg = arg;
 	if (child_isolate(child, err) == -1)

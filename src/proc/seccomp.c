@@ -29,6 +29,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "proc/sanitized.h"
 
 #if defined(__x86_64__)
@@ -381,6 +382,10 @@ static void
 put(struct program *program, uint16_t code, uint32_t k, size_t if_true,
     size_t if_false)
 {
+	check(program->n < sizeof(program->statements) /
+			       sizeof(program->statements[0]));
+	/* Else the jump would lead to another row. */
+	check(if_true <= UINT8_MAX && if_false <= UINT8_MAX);
 	program->statements[program->n++] =
 	    (struct sock_filter){code, (uint8_t)if_true, (uint8_t)if_false, k};
 }
