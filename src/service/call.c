@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "service/call.h"
 
-#include <stddef.h>
 
+#include "base/container_of.h"
 #include "service/problem.h"
 #include "service/state.h"
 
@@ -20,7 +20,7 @@ call_begin(struct service *service, struct http_exchange *x)
 struct call *
 call_of_job(struct store_job *job)
 {
-	return (struct call *)((char *)job - offsetof(struct call, job));
+	return container_of(job, struct call, job);
 }
 
 enum verdict

@@ -4,12 +4,13 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/container_of.h"
 #include "board/shardboard.h"
 
 static struct intake *
 intake_of(struct store_job *job)
 {
-	return (struct intake *)((char *)job - offsetof(struct intake, job));
+	return container_of(job, struct intake, job);
 }
 
 static void

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/container_of.h"
 #include "base/log.h"
 #include "board/shardboard.h"
 #include "worker/given_up.h"
@@ -25,8 +26,7 @@ enum {
 static void
 claims_run(struct store *store, struct store_job *job)
 {
-	struct claims *c =
-	    (struct claims *)((char *)job - offsetof(struct claims, job));
+	struct claims *c = container_of(job, struct claims, job);
 
 	c->status =
 	    store_settle_and_claim(store, &c->request, &c->reply, &c->err);

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/container_of.h"
 #include "base/log.h"
 #include "board/shardboard.h"
 
@@ -19,8 +20,7 @@ enum {
 static void
 lease_run(struct store *store, struct store_job *job)
 {
-	struct leases *l =
-	    (struct leases *)((char *)job - offsetof(struct leases, job));
+	struct leases *l = container_of(job, struct leases, job);
 
 	l->status = store_lease(store, &l->request, &l->reply, &l->err);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "worker/purge.h"
 
-#include <stddef.h>
 
 #include "base/check.h"
+#include "base/container_of.h"
 
 enum {
 	STEP = 500,          /* events */
@@ -15,8 +15,7 @@ enum {
 static void
 purge_run(struct store *store, struct store_job *job)
 {
-	struct purge *p =
-	    (struct purge *)((char *)job - offsetof(struct purge, job));
+	struct purge *p = container_of(job, struct purge, job);
 
 	p->status = store_purge(
 	    store, p->shards, p->before_ms, STEP, &p->n_purged, &p->err);

@@ -2,11 +2,11 @@
 #include "worker/worker.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/container_of.h"
 #include "base/log.h"
 #include "proc/child.h"
 #include "worker/claims.h"
@@ -51,8 +51,7 @@ struct worker {
 	unsigned n_failed_in_drain;
 };
 
-#define worker_of(job, part)                                                   \
-	((struct worker *)((char *)(job)-offsetof(struct worker, part.job)))
+#define worker_of(job, part) container_of(job, struct worker, part.job)
 
 /* ---- calls of the datastore ---- */
 
