@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/title.h"
 #include "config/config_load.h"
 #include "config/config_paths.h"
 #include "master/daemonize.h"
@@ -270,6 +271,11 @@ main(int argc, char **argv)
 	int status = EXIT_FAILURE;
 
 	privileges_hide_password();
+	argv = title_init(argc, argv);
+	if (argv == NULL) {
+		log_to_starter("out of memory");
+		return EXIT_FAILURE;
+	}
 	if (open_standard_fds() == -1)
 		return EXIT_FAILURE;
 	switch (handover_take(&handover, &err)) {

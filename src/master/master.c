@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/sigpipe.h"
+#include "base/title.h"
 #include "master/children.h"
 #include "master/control.h"
 #include "master/control_status.h"
@@ -355,6 +356,7 @@ static void
 before_sleep(void *arg)
 {
 	struct master *m = arg;
+	const char *state;
 	int64_t now_ms = clock_mono_ms(), next_ms, ms;
 
 	conclude_all(m, now_ms);
@@ -363,6 +365,10 @@ before_sleep(void *arg)
 	if (ms < next_ms)
 		next_ms = ms;
 	free_drained(m);
+	state = phase_state(m->phase);
+	if (state != m->shown_state)
+		title_set("master, %s", state);
+	m->shown_state = state;
 	if (master_is_over(m))
 		loop_stop(m->loop);
 	else if (next_ms == INT64_MAX)

@@ -38,6 +38,7 @@ struct master {
 	struct master_options options;
 	int64_t started_ms; /* wall clock */
 	enum phase phase;
+	const char *shown_state; /* in the title; NULL: none yet */
 	struct pidfile pidfile;
 	int life_fds[2]; /* children read its end when we are gone */
 	struct scoreboard sb;

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +13,14 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/sigpipe.h"
+#include "base/title.h"
 #include "board/status.h"
 #include "proc/confine.h"
 
-enum { STALL_MS = 1000 }; /* worth a line in the log */
+enum {
+	STALL_MS = 1000, /* worth a line in the log */
+	TITLE_MS = 1000,
+};
 
 /*
  * A session of its own, and nothing of a terminal that the master was started
@@ -38,15 +43,15 @@ leave_terminal(struct err *err)
 	return status;
 }
 
+/* "worker 3", for the log, ps and top. */
 static void
-set_log_name(const struct child *child)
+set_name(struct child *child)
 {
-	char name[32];
-
-	(void)snprintf(
-	    name, sizeof(name), "%s %u",
+	(void)snprintf(child->name, sizeof(child->name), "%s %u",
 	    child->alone ? CHILD_ALONE : role_name(child->role), child->number);
-	log_set_name(name);
+	log_set_name(child->name);
+	title_set_thread(child->name);
+	title_set("%s, starting", child->name);
 }
 
 int
@@ -76,7 +81,7 @@ child_isolate(struct child *child, struct err *err)
 	free(keep);
 	if (leave_terminal(err) == -1)
 		return -1;
-	set_log_name(child);
+	set_name(child);
 	child->score = scoreboard_enter(child->sb, child->slot);
 	return confine(child->role, child->cfg, err);
 }
@@ -154,6 +159,15 @@ on_stall(void *arg, int64_t ms)
 	metric_add(child->score, METRIC_LOOP_STALLED_MS, ms);
 }
 
+static void
+on_title_time(void *arg)
+{
+	struct child *child = arg;
+
+	/* Before the next sleep it is shown again. */
+	child->title_is_fresh = false;
+}
+
 /* Signals to a whole group, of a terminal say, are the master's. */
 static void
 leave_signals_to_master(void)
@@ -194,8 +208,10 @@ child_init(struct child *child, void (*drain_fn)(void *arg), void *arg,
 	    child->loop, child->life_fd, LOOP_READ, on_masters_death, child);
 	child->log_io = loop_io_create(
 	    child->loop, child->status_fd, LOOP_READ, on_log, child);
+	child->title_timer =
+	    loop_timer_create(child->loop, on_title_time, child);
 	if (child->signal_io == NULL || child->life_io == NULL ||
-	    child->log_io == NULL)
+	    child->log_io == NULL || child->title_timer == NULL)
 		return err_set(err, "out of memory");
 	return 0;
 }
@@ -209,7 +225,30 @@ child_leave(struct child *child)
 void
 child_ready(struct child *child)
 {
+	title_set("%s, ready", child->name);
 	report(child, CHILD_READY, NULL);
+}
+
+void
+child_show(struct child *child, const char *fmt, ...)
+{
+	char text[sizeof(child->title)];
+	va_list ap;
+	size_t len;
+
+	if (child->title_is_fresh)
+		return;
+	len = (size_t)snprintf(text, sizeof(text), "%s, %s", child->name,
+	    child->draining ? "draining, " : "");
+	va_start(ap, fmt);
+	(void)vsnprintf(text + len, sizeof(text) - len, fmt, ap);
+	va_end(ap);
+	if (strcmp(text, child->title) == 0)
+		return;
+	memcpy(child->title, text, sizeof(text));
+	title_set("%s", text);
+	child->title_is_fresh = true;
+	loop_timer_set(child->title_timer, TITLE_MS);
 }
 
 void
@@ -224,6 +263,7 @@ child_fini(struct child *child)
 	loop_io_free(&child->signal_io);
 	loop_io_free(&child->life_io);
 	loop_io_free(&child->log_io);
+	loop_timer_free(&child->title_timer);
 	loop_free(child->loop);
 	child->loop = NULL;
 }

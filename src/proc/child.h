@@ -46,6 +46,10 @@ struct child {
 	void *drain_arg;
 	int signal_fd;
 	struct loop_io *signal_io, *life_io, *log_io;
+	struct loop_timer *title_timer;
+	char name[32];
+	bool title_is_fresh; /* it is not changed again before the timer */
+	char title[80];
 };
 
 /* The entry of a role: returns the exit code of the process. */
@@ -77,6 +81,11 @@ void child_ready(struct child *child);
 
 /* Tells the master why this child ends before it was ready; logs nothing. */
 void child_failed(struct child *child, const char *reason);
+
+/* Before each sleep: what ps shows behind the name of this child, changed once a
+ * second at most. */
+void child_show(struct child *child, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Frees what child_init made. */
 void child_fini(struct child *child);

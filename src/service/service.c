@@ -57,6 +57,8 @@ before_service_sleeps(void *arg)
 
 	intake_commit(&service->intake);
 	counts_publish(service);
+	child_show(service->child, "%lld connections",
+	    (long long)service->published.conns);
 }
 
 static void

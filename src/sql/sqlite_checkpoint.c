@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/title.h"
 
 enum {
 	LOG_PAGES_REST = 64, /* that a commit may find left */
@@ -135,6 +136,7 @@ checkpoint_main(void *arg)
 {
 	struct sqlite_checkpoint *cp = arg;
 
+	title_set_thread("checkpoint");
 	while (await_work(cp))
 		(void)set_state(
 		    cp, WANTED, copy_bulk(cp->path) ? COPIED : IDLE);

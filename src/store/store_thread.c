@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 
 #include "base/fd.h"
+#include "base/title.h"
 
 STAILQ_HEAD(job_list, store_job);
 
@@ -49,6 +50,7 @@ thread_main(void *arg)
 	struct store_thread *thread = arg;
 	struct store_job *job;
 
+	title_set_thread("store");
 	while ((job = next_job(thread)) != NULL) {
 		job->run(thread->store, job);
 		(void)pthread_mutex_lock(&thread->mutex);

@@ -281,6 +281,8 @@ tick(void *arg)
 	wait_ms = dispatch_run(&w->dispatch, mono_ms);
 	wait_ms = clock_sooner_ms(wait_ms, ask_next(w, mono_ms));
 	loop_timer_set(w->timer, clock_sooner_ms(wait_ms, TIMER_MAX_MS));
+	child_show(w->child, "%d shards, %zu in flight",
+	    __builtin_popcountll(w->leases.shards), w->holdings.n_on_wire);
 }
 
 static void

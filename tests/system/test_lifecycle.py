@@ -11,6 +11,7 @@ import struct
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -629,6 +630,46 @@ def test_locked_datastore(launch, store, sink):
     wait_for(lambda: c.ctl("status").returncode == 0, what="no trouble")
     assert c.status()["datastore-state"] == "ready"
     assert "datastore-reason" not in c.status()
+
+
+def title(pid):
+    return read_text("/proc/%d/cmdline" % pid).rstrip("\0")
+
+
+def test_titles(launch, sink):
+    """ps and top tell which is which, and what it does."""
+    gate = sink.gate()
+    sink.on("/held", Reply(200, gate=gate))
+    c = launch(service={"processes": 1}, worker={"numWorkerThreads": 2})
+    wait_for(lambda: title(c.pid) == "cassatad: master, ready",
+             what="the master's title")
+    workers = {x["pid"]: x["number"] for x in c.children("worker")}
+    [service] = c.children("service")
+    with Connection(c.port):
+        wait_for(lambda: re.fullmatch(r"cassatad: service 1, [1-9]\d* "
+                                      r"connections", title(service["pid"])),
+                 what="the title of a service")
+    c.schedule("held", sink.url("/held"))
+    sink.wait("/held")
+    for pid, number in workers.items():
+        wait_for(lambda: re.fullmatch(
+            r"cassatad: worker %d, \d+ shards, \d+ in flight" % number,
+            title(pid)), what="the title of worker %d" % number)
+    wait_for(lambda: [pid for pid in workers
+                      if title(pid).endswith(", 1 in flight")],
+             what="who delivers")
+    gate.set()
+    c.wait_state("held", "COMPLETED")
+    wait_for(lambda: all(title(pid).endswith(", 0 in flight")
+                         for pid in workers), what="the end of it")
+    shards = [int(title(pid).split()[3]) for pid in workers]
+    assert sum(shards) == 64, shards
+    for pid, number in workers.items():
+        threads = {read_text(path).strip() for path in
+                   Path("/proc/%d/task" % pid).glob("*/comm")}
+        assert {"worker %d" % number, "store"} <= threads
+    # The options were where the title is: they last.
+    assert c.reload() == "ok\n"
 
 
 def test_journal(prepare, sink):
