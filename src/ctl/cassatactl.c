@@ -8,6 +8,7 @@
 
 #include "base/words.h"
 #include "ctl/ctl_daemon.h"
+#include "ctl/ctl_event.h"
 #include "ctl/ctl_find.h"
 #include "ctl/ctl_status.h"
 

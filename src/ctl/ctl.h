@@ -42,6 +42,4 @@ struct ctl {
 int ctl_fail(const struct ctl *ctl, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-int ctl_event(struct ctl *ctl);
-
 #endif

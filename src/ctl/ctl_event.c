@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "ctl/ctl.h"
+#include "ctl/ctl_event.h"
 
 #include <errno.h>
 #include <getopt.h>
