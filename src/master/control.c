@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -69,6 +70,7 @@ client_free(struct client *client)
 {
 	struct control *control = client->control;
 
+	check(control->n_clients > 0);
 	LIST_REMOVE(client, entry);
 	control->n_clients--;
 	loop_timer_free(&client->timer);

@@ -9,6 +9,7 @@
 
 #include <json-c/json.h>
 
+#include "base/check.h"
 #include "board/metrics.h"
 #include "proc/sandbox.h"
 
@@ -110,6 +111,7 @@ place_state(const struct place *place)
 	    [CHILD_FAILED] = "failed",
 	};
 
+	check((size_t)place->state < sizeof(names) / sizeof(names[0]));
 	/* Empty for now: it will start. */
 	if (place->pid == 0 && place->state != CHILD_FAILED)
 		return names[CHILD_STARTING];

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -154,6 +155,7 @@ generation_send_log(const struct generation *gen, int log_fd)
 void
 generation_drain(struct generation *gen)
 {
+	check(!gen->draining);
 	gen->draining = true;
 	gen->kill_at_ms = clock_mono_ms() + gen->cfg.master.shutdown_timeout_ms;
 	gen->preflight.start_at_ms = INT64_MAX;

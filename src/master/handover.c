@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/check.h"
 #include "base/fd.h"
 #include "base/slice.h"
 
@@ -22,6 +23,7 @@ handover_format(const struct handover *handover, char *text)
 	for (size_t i = 0; i < handover->n_listen; i++)
 		n += snprintf(
 		    text + n, size - (size_t)n, " %d", handover->listen_fds[i]);
+	check(n > 0 && (size_t)n < size);
 }
 
 /* The number up to the next blank or the end. */

@@ -6,6 +6,7 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "proc/sandbox.h"
 #include "proc/state_dir.h"
@@ -147,6 +148,7 @@ reload_begin(struct master *m, struct config *cfg, struct err *err)
 		generation_free(gen);
 		return -1;
 	}
+	check(m->next == NULL);
 	TAILQ_INSERT_TAIL(&m->generations, gen, entry);
 	m->next = gen;
 	gen->preflight.start_at_ms = 0;
@@ -236,6 +238,7 @@ reload_commit(struct master *m)
 {
 	struct generation *old = m->current;
 
+	check(m->next != NULL && !m->next->draining);
 	m->current = m->next;
 	m->next = NULL;
 	if (old == NULL || old->listener != m->current->listener)

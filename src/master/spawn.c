@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/sigpipe.h"
@@ -112,6 +113,7 @@ spawn_child(struct master *m, const struct generation *gen, struct place *place,
 	};
 	pid_t pid = -1;
 
+	check(place->pid == 0 && place->status_fd == -1);
 	if (child.slot == -1)
 		return err_set(err, "no room for %s %u: %s", place_name(place),
 		    place->number, reason.text);
@@ -163,6 +165,7 @@ end_of(const struct place *place, int wait_status)
 void
 spawn_vacate(struct master *m, struct place *place, int wait_status)
 {
+	check(place->pid != 0);
 	place_unwatch(place);
 	shardboard_bury(
 	    &m->sb, place->slot, end_of(place, wait_status));

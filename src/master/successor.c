@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
@@ -276,6 +277,7 @@ successor_begin(struct master *m, struct err *err)
 	struct err reason;
 	int fds[2];
 
+	check(m->successor == NULL);
 	/* The container or machine would end with it. */
 	if (getpid() == 1)
 		return err_set(err, "process 1 cannot be replaced");
@@ -376,6 +378,7 @@ successor_deadline(const struct successor *s)
 pid_t
 successor_pid(const struct successor *s)
 {
+	check(s != NULL && s->took_over);
 	return s->pid;
 }
 
