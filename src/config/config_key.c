@@ -163,6 +163,8 @@ const struct config_key config_keys[] = {
 	AT(worker.max_response_header_bytes), "1KiB", "1MiB", "64KiB", NULL},
     {"worker", "responseBytesKept", KIND_SIZE, AT(worker.response_bytes_kept),
 	"0", "2000", "2000", NULL},
+    {"worker", "logSuccess", KIND_BOOL, AT(worker.log_success), NULL, NULL,
+	"false", NULL},
     {"worker", "retention", KIND_DURATION, AT(worker.retention_ms), "0",
 	"3650d", "7d", NULL},
     {"worker", "caFile", KIND_PATH, AT(worker.ca_file), NULL, NULL, NULL, NULL},

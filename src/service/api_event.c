@@ -14,6 +14,8 @@ write_progress(struct json_writer *w, const struct store_record *record)
 	json_seconds(w, "expiry", record->event.expiry_ms);
 	json_seconds(w, "created", record->created_ms);
 	json_number(w, "attempts", record->attempts);
+	if (record->first_attempt_ms != 0)
+		json_seconds(w, "first-attempt", record->first_attempt_ms);
 	if (record->state == EVENT_PENDING ||
 	    record->state == EVENT_SERVICE_UNAVAILABLE)
 		json_seconds(w, "next-attempt", record->due_ms);

@@ -3,22 +3,28 @@
 
 #include "store/record.h"
 
+#define FIRST_ATTEMPT                                                          \
+	", COALESCE((SELECT at_ms FROM attempt"                                \
+	" WHERE attempt.event = event.id AND attempt.number = 1), 0)"
+
 static const struct sql_text find_state = {
-    .head = "SELECT " EVENT_STATE_NAMES " FROM event WHERE k = ?",
-    .columns = EVENT_STATE_LETTERS,
+    .head = "SELECT " EVENT_STATE_NAMES FIRST_ATTEMPT
+	    " FROM event WHERE k = ?",
+    .columns = EVENT_STATE_LETTERS "i",
 };
 
 /* BYTES is the length of the bytes, whatever type they have. */
 #define FIND_WHOLE_TEXT(BYTES)                                                 \
 	{                                                                      \
 		.head =                                                        \
-		    "SELECT " EVENT_NAMES ", (SELECT COUNT(*) FROM attempt"    \
+		    "SELECT " EVENT_NAMES FIRST_ATTEMPT                        \
+		    ", (SELECT COUNT(*) FROM attempt"    \
 		    " WHERE attempt.event = event.id),"                        \
 		    " (SELECT CAST(COALESCE(SUM(" BYTES("error") " + " BYTES(  \
 			"response") "), 0) AS SIGNED) FROM attempt"            \
 				    " WHERE attempt.event = event.id)"         \
 				    " FROM event WHERE k = ?",                 \
-		.columns = EVENT_LETTERS "ii"                                  \
+		.columns = EVENT_LETTERS "iii"                                  \
 	}
 #define MYSQL_LENGTH(column)  "LENGTH(" column ")"
 #define SQLITE_LENGTH(column) "length(CAST(" column " AS BLOB))"
@@ -67,6 +73,7 @@ read_event(struct sql *sql, bool whole, struct store_row *row,
 	if (!sql_next(sql, &status, err))
 		return status;
 	store_row_read(sql, whole, row);
+	row->first_ms = sql_read_i64(sql);
 	if (whole) {
 		row->n_log = sql_read_i64(sql);
 		row->log_bytes = sql_read_i64(sql);

@@ -92,6 +92,7 @@ check_row(const struct store_row *row, struct err *err)
 	    {"id", row->id, INT64_MAX},
 	    EVENT_STATE(LIMIT) EVENT_REQUEST(LIMIT){
 		"count of attempts", row->n_log, STORE_LOG_MAX},
+	    {"at_ms of the first attempt", row->first_ms, STORE_TIME_MAX_MS},
 	    {"bytes of attempts", row->log_bytes,
 		(int64_t)STORE_LOG_MAX *
 		    (STORE_ERROR_MAX + STORE_RESPONSE_MAX)},
@@ -177,6 +178,16 @@ store_claim_create(
 	return STORE_OK;
 }
 
+/* A delivery at once is in no log, unless it was asked for. */
+static int64_t
+first_attempt_ms(const struct store_row *row)
+{
+	if (row->first_ms == 0 && row->status == ROW_COMPLETED &&
+	    row->attempts == 1)
+		return store_plain_due_ms(row->due_ms);
+	return row->first_ms;
+}
+
 enum store_status
 store_record_create(
     const struct store_row *row, struct store_record **record, struct err *err)
@@ -200,6 +211,7 @@ store_record_create(
 	    .attempts = (unsigned)row->attempts,
 	    .due_ms = store_plain_due_ms(row->due_ms),
 	    .created_ms = row->created_ms,
+	    .first_attempt_ms = first_attempt_ms(row),
 	    .last_code = (int)row->last_code,
 	    .log = (struct store_attempt *)(r + 1),
 	    .max_log = (size_t)row->n_log,

@@ -21,6 +21,14 @@ clip(struct slice s, size_t max)
 	return slice_of(s.p, min_size(s.len, max));
 }
 
+/* Successes that are not logged are written as they are alike, all others with
+ * the time and the reason of each. */
+static bool
+is_plain_success(const struct store_result *result)
+{
+	return result->kind == RESULT_COMPLETED && !result->logged;
+}
+
 /* Those that one statement can write come together, and in the order of ids. */
 static int
 compare_results(const void *a, const void *b)
@@ -30,11 +38,13 @@ compare_results(const void *a, const void *b)
 
 	if (x->kind != y->kind)
 		return x->kind < y->kind ? -1 : 1;
-	if (x->kind == RESULT_COMPLETED && x->code != y->code)
+	if (x->logged != y->logged)
+		return x->logged ? 1 : -1;
+	if (is_plain_success(x) && x->code != y->code)
 		return x->code < y->code ? -1 : 1;
-	if (x->kind == RESULT_COMPLETED && x->attempt != y->attempt)
+	if (is_plain_success(x) && x->attempt != y->attempt)
 		return x->attempt < y->attempt ? -1 : 1;
-	if (x->kind == RESULT_COMPLETED && x->at_ms != y->at_ms)
+	if (is_plain_success(x) && x->at_ms != y->at_ms)
 		return x->at_ms < y->at_ms ? -1 : 1;
 	if (x->row_id != y->row_id)
 		return x->row_id < y->row_id ? -1 : 1;
@@ -49,7 +59,8 @@ run_length(const struct store_result *const *results, size_t n)
 	size_t len = 1;
 
 	while (len < n && results[len]->kind == first->kind &&
-	       (first->kind != RESULT_COMPLETED ||
+	       results[len]->logged == first->logged &&
+	       (!is_plain_success(first) ||
 		   (results[len]->code == first->code &&
 		       results[len]->attempt == first->attempt &&
 		       results[len]->at_ms - first->at_ms < SAME_TIME_MS)))
@@ -241,20 +252,25 @@ write_attempted(struct sql *sql, uint64_t owner,
 			 " WHERE event = ?1 AND number = attempts), suspect = 0"
 			 " WHERE id = ?1 AND status = 1 AND owner = ?4"},
 	};
-	bool failed = results[0]->kind == RESULT_FAILED;
+	static const enum row_status status_of[] = {
+	    [RESULT_COMPLETED] = ROW_COMPLETED,
+	    [RESULT_FAILED] = ROW_FAILED,
+	    [RESULT_RETRY] = ROW_WAITING,
+	};
+	bool waits = results[0]->kind == RESULT_RETRY;
 
 	for (size_t i = 0; i < n; i++) {
 		sql_i64(sql, results[i]->row_id);
-		sql_i64(sql, failed ? results[i]->at_ms : results[i]->due_ms);
+		sql_i64(sql, waits ? results[i]->due_ms : results[i]->at_ms);
 	}
-	sql_i64(sql, failed ? ROW_FAILED : ROW_WAITING);
+	sql_i64(sql, status_of[results[0]->kind]);
 	sql_u64(sql, owner);
 	return sql_exec(sql, sql_pick(sql, text), (unsigned)n, NULL, err);
 }
 
-/* The failed attempts whose rows are still ours, and their log. */
+/* The attempts whose rows are still ours, and their log. */
 static enum store_status
-write_failures(struct sql *sql, uint64_t owner,
+write_with_log(struct sql *sql, uint64_t owner,
     const struct store_result *const *results, size_t n, uint64_t *affected,
     struct err *err)
 {
@@ -279,21 +295,24 @@ write_run(struct sql *sql, uint64_t owner,
 {
 	switch (results[0]->kind) {
 	case RESULT_COMPLETED:
-		return write_completed(sql, owner, results, n, affected, err);
+		if (is_plain_success(results[0]))
+			return write_completed(
+			    sql, owner, results, n, affected, err);
+		break;
 	case RESULT_RELEASED:
 		return write_released(sql, owner, results, n, affected, err);
 	case RESULT_FAILED:
 	case RESULT_RETRY:
 		break;
 	}
-	return write_failures(sql, owner, results, n, affected, err);
+	return write_with_log(sql, owner, results, n, affected, err);
 }
 
 static size_t
-run_max(const struct sql *sql, enum result_kind kind)
+run_max(const struct sql *sql, const struct store_result *first)
 {
-	return kind == RESULT_COMPLETED ? sql->driver->ids_max
-					: sql->driver->rows_max;
+	return is_plain_success(first) ? sql->driver->ids_max
+				       : sql->driver->rows_max;
 }
 
 enum store_status
@@ -317,7 +336,7 @@ settle_results(struct sql *sql, const struct claim_request *request,
 		uint64_t affected = 0;
 
 		len = min_size(run_length(sorted + at, n - at),
-		    run_max(sql, sorted[at]->kind));
+		    run_max(sql, sorted[at]));
 		status = write_run(
 		    sql, request->owner, sorted + at, len, &affected, err);
 		*n_stale += len - min_size(len, (size_t)affected);

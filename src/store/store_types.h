@@ -47,6 +47,7 @@ struct store_record {
 	unsigned attempts;
 	int64_t due_ms; /* next attempt of one that waits; when one finished */
 	int64_t created_ms;
+	int64_t first_attempt_ms; /* when that ended; 0: not yet */
 	int last_code;	       /* 0 for none */
 	struct slice last_error;
 	struct event event;    /* only ids, expiry_ms without FIND_WHOLE */
@@ -134,6 +135,7 @@ struct store_result {
 	int64_t at_ms;		/* when the attempt ended */
 	int64_t due_ms;		/* RETRY, RELEASED: the next one; 0: as before */
 	int code;		/* HTTP status, 0 for none */
+	bool logged;		/* COMPLETED: as an attempt, too */
 	struct slice error;	/* kept up to STORE_ERROR_MAX; not of COMPLETED */
 	struct slice response;	/* kept up to STORE_RESPONSE_MAX; so, too */
 };

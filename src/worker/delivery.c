@@ -201,6 +201,7 @@ finish(struct delivery *d, enum outcome outcome, int64_t retry_after_ms)
 	if (outcome == OUTCOME_RETRY)
 		wait_ms = retry_wait_ms(d->policy->retry, d->claim->attempt,
 		    retry_after_ms, random_bits());
+	result->logged = outcome == OUTCOME_DELIVERED && d->policy->log_success;
 	if (outcome == OUTCOME_DELIVERED)
 		result->kind = RESULT_COMPLETED;
 	else if (wait_ms >= 0)

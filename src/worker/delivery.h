@@ -51,6 +51,7 @@ struct delivery_policy {
 	const struct retry_policy *retry;
 	size_t max_response_bytes;
 	size_t response_bytes_kept;
+	bool log_success;
 	const int64_t *clock_offset_ms; /* database's clock minus ours */
 	struct given_up *given_up;      /* who tells of those; or NULL */
 	void *arg;                      /* of the calls: */

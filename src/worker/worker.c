@@ -399,6 +399,7 @@ policy_of(struct worker *w)
 	    .retry = &cfg->retry,
 	    .max_response_bytes = (size_t)cfg->max_response_bytes,
 	    .response_bytes_kept = (size_t)cfg->response_bytes_kept,
+	    .log_success = cfg->log_success,
 	    .clock_offset_ms = &w->clock.offset_ms,
 	    .given_up = &w->given_up,
 	    .arg = &w->dispatch,

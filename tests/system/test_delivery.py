@@ -380,7 +380,41 @@ def test_times(daemon, sink, name):
         assert last - 0.01 <= event["finished"] <= time.time() + 0.01
         status = daemon.get(path_of("status", "app", event_id)).json()
         assert status == {k: event[k] for k in status}
-        assert {"created", "finished"} <= set(status)
+        assert {"created", "first-attempt", "finished"} <= set(status)
+        assert event["first-attempt"] == event["attempt-log"][0]["time"]
+
+
+def test_time_of_the_only_attempt(daemon, sink, name):
+    daemon.schedule(name + "-later", sink.url("/"), expiry=time.time() + 3600)
+    assert "first-attempt" not in daemon.event(name + "-later")
+    daemon.schedule(name, sink.url("/" + name))
+    event = daemon.wait_state(name, "COMPLETED")
+    assert event["first-attempt"] == event["finished"]
+    assert event["attempt-log"] == []
+
+
+def test_success_in_the_log(launch, sink):
+    """With worker.logSuccess, and only the event's own: other events that
+    succeed in the same moment have theirs."""
+    c = launch(worker={"logSuccess": True, "retryDelays": ["0s"]})
+    sink.on("/retried", Reply(500, b"no"), Reply(202, b"yes"))
+    sink.on("/no", 404)
+    at = time.time() + 0.5
+    for event_id in ["retried", "no"] + ["e%d" % n for n in range(30)]:
+        c.schedule(event_id, sink.url("/" + event_id), expiry=at)
+    event = c.wait_state("retried", "COMPLETED")
+    assert [(a["attempt"], a["response-code"], a.get("response-body"))
+            for a in event["attempt-log"]] == [(1, 500, "no"), (2, 202, None)]
+    assert event["attempt-log"][0]["time"] == event["first-attempt"]
+    assert event["last-response-code"] == 202 and "last-error" not in event
+    [attempt] = c.wait_state("no", "FAILED")["attempt-log"]
+    assert attempt["response-code"] == 404
+    for n in range(30):
+        event = c.wait_state("e%d" % n, "COMPLETED")
+        [attempt] = event["attempt-log"]
+        assert attempt == {"attempt": 1, "response-code": 200,
+                           "time": event["first-attempt"]}
+    assert len(sink.arrivals()) == 33
 
 
 def test_waiting_for_the_next_attempt(launch, sink):

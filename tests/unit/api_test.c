@@ -82,6 +82,7 @@ store_find_event(struct store *s, const struct event_key *key,
 	    .attempts = 2,
 	    .due_ms = 3250,
 	    .created_ms = 750,
+	    .first_attempt_ms = 1500,
 	    .last_code = 503,
 	    .last_error = SLICE_INIT("no answer"),
 	    .event = {.expiry_ms = 1250,
@@ -267,7 +268,7 @@ static const struct {
 	"Content-Type: application/json\r\n",
 	"{\"application-id\":\"a\",\"event-id\":\"e/\","
 	"\"status\":\"SERVICE_UNAVAILABLE\",\"expiry\":1.25,\"created\":0.75,"
-	"\"attempts\":2,"
+	"\"attempts\":2,\"first-attempt\":1.5,"
 	"\"next-attempt\":3.25,\"last-response-code\":503,"
 	"\"last-error\":\"no answer\"}\n"},
     {{.is_there = true, .state = EVENT_FAILED, .n_calls = 1, .n_freed = 1},
