@@ -150,8 +150,8 @@ write_released(struct sql *sql, uint64_t owner,
 
 /*
  * Locks the rows of the results that are still ours, and puts these results
- * into ours[]. Both are in the order of row ids; of two for one row the first
- * counts.
+ * into ours[]. Both are in the order of row ids; of two for one attempt the
+ * first counts.
  */
 static enum store_status
 lock_attempted(struct sql *sql, uint64_t owner,
@@ -181,10 +181,11 @@ lock_attempted(struct sql *sql, uint64_t owner,
 		int64_t id = sql_read_i64(sql);
 		int64_t attempt = sql_read_i64(sql);
 
-		while (at < n && results[at]->row_id < id)
+		while (at < n && (results[at]->row_id < id ||
+				     (results[at]->row_id == id &&
+					 results[at]->attempt != attempt)))
 			at++;
-		if (at < n && results[at]->row_id == id &&
-		    results[at]->attempt == attempt)
+		if (at < n && results[at]->row_id == id)
 			ours[(*n_ours)++] = results[at++];
 	}
 	return status;

@@ -1242,6 +1242,30 @@ START_TEST(late_result_of_an_older_attempt)
 }
 END_TEST
 
+/* Both come at once: the stale one does not stand in the other's way. */
+START_TEST(result_beside_one_of_an_older_attempt)
+{
+	const int64_t row_id = add("both", 1000);
+	const struct store_result both[] = {
+	    {.row_id = row_id, .kind = RESULT_RETRY, .attempt = 1, .code = 503},
+	    {.row_id = row_id, .kind = RESULT_RETRY, .attempt = 2, .code = 504},
+	};
+	struct store_record *record;
+
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	(void)bury(
+	    B, &(const struct store_death){.owner = A, .culprit = row_id});
+	(void)lease_after(A, B);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(give(A, both, 2), 1);
+	expect("both", EVENT_SERVICE_UNAVAILABLE, 2, 2);
+	record = find("both");
+	ck_assert_int_eq(record->last_code, 504);
+	store_record_free(record);
+}
+END_TEST
+
 /* ---- whose worker died ---- */
 
 /* The row's due time, and nothing but the number of its attempts has changed.
@@ -2621,6 +2645,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, late_result_writes_nothing);
 	tcase_add_test(tc, late_result_of_the_same_attempt);
 	tcase_add_test(tc, late_result_of_an_older_attempt);
+	tcase_add_test(tc, result_beside_one_of_an_older_attempt);
 	tcase_add_loop_test(tc, death_of_a_culprit, 0, 2);
 	tcase_add_loop_test(tc, culprit_too_often, 0, 3);
 	tcase_add_test(tc, culprits_again_and_apart);
