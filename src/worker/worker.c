@@ -48,7 +48,7 @@ struct worker {
 	bool busy;              /* a call is under way */
 	int64_t store_retry_ms; /* monotonic: none before, after a failure */
 	int64_t drain_until_ms; /* monotonic */
-	unsigned n_failed_in_drain;
+	unsigned n_failed_in_drain; /* calls in a row */
 };
 
 #define worker_of(job, part) container_of(job, struct worker, part.job)
@@ -84,8 +84,8 @@ owes_results(const struct worker *w)
 	return false;
 }
 
-/* In a drain: one failure may be a deadlock, after two there is nothing to wait
- * for. */
+/* In a drain: one failure may be a deadlock, after two in a row there is
+ * nothing to wait for. */
 static void
 leave_without_datastore(struct worker *w, enum store_status status)
 {
@@ -111,6 +111,7 @@ went_well(struct worker *w, enum store_status status, const struct err *err)
 	if (status == STORE_OK) {
 		atomic_store(&w->child->score->asking_ms, 0);
 		scoreboard_tell_trouble(w->child->score, "");
+		w->n_failed_in_drain = 0;
 		return true;
 	}
 	scoreboard_tell_trouble(w->child->score, err->text);
