@@ -137,6 +137,7 @@ linger(struct http_conn *c)
 		return;
 	}
 	c->state = CONN_LINGERING;
+	check(c->x != NULL && c->out.len == 0);
 	return_exchange(c);
 	buf_free(&c->out);
 	loop_io_want(c->io, LOOP_READ);
@@ -152,6 +153,7 @@ flush_out(struct http_conn *c)
 {
 	size_t before = c->out_at;
 
+	check(before <= c->out.len);
 	while (c->out_at < c->out.len) {
 		ssize_t n = c->stream.kind->write(
 		    &c->stream, c->out.p + c->out_at, c->out.len - c->out_at);
@@ -231,6 +233,7 @@ answer(struct http_conn *c)
 	}
 	count_status(c->conns, x->res.status);
 	x->in_at += x->parser.consumed;
+	check(x->in_at <= x->in.len);
 	c->state = CONN_WRITING;
 	begin(c, settings->write_timeout_ms);
 }

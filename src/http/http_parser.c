@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/ascii.h"
+#include "base/check.h"
 
 enum {
 	METHOD_MAX = 32,
@@ -758,6 +759,7 @@ on_chunk_data(struct http_parser *p, char *buf, size_t end)
 
 	if (n > p->chunk_left)
 		n = p->chunk_left;
+	check(p->head_len + p->body_len < p->at);
 	memmove(buf + p->head_len + p->body_len, buf + p->at, n);
 	p->at += n;
 	p->part += n; /* data is no overhead */

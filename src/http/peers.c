@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
+
 enum { IPV6_PREFIX_BYTES = 8 };
 
 static struct in6_addr
@@ -59,8 +61,10 @@ peers_join(struct peers *peers, const struct sockaddr_storage *address)
 void
 peers_leave(struct peers *peers, struct peer *peer)
 {
+	check(peer->n_conns > 0);
 	if (--peer->n_conns > 0)
 		return;
+	check(peer->memory.used == 0);
 	(void)tdelete(peer, &peers->root, compare);
 	free(peer);
 }
