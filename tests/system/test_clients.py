@@ -60,8 +60,11 @@ def test_slow_clients_keep_nobody_out(launch, descriptors, data, source):
             assert c.get("/livez").status == 200
             assert c.get("/readyz").status == 200
             assert c.post(an_event(str(n))).status == 201
+        # Who was told that memory is short was closed, too: of those who ask
+        # slowly, so many that none needs to be displaced.
+        closed = metric(c, 'cassata_http_requests_total{code="5xx"}')
         displaced = metric(c, "cassata_connections_displaced_total")
-        assert displaced >= MANY - 1024
+        assert displaced + closed >= MANY - 1024
 
 
 def test_progress_is_shared_by_an_address(launch):
