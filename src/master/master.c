@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/sigpipe.h"
 #include "base/title.h"
+#include "board/shardboard.h"
 #include "master/children.h"
 #include "master/control.h"
 #include "master/control_status.h"
@@ -458,6 +459,19 @@ open_loop(struct master *m, struct err *err)
 	return 0;
 }
 
+/* Killed with the master before this one: their leases are free. */
+static void
+bury_killed(struct master *m)
+{
+	uint64_t dead[SCOREBOARD_DEAD];
+	size_t n = owners_take_dead(&m->owners, dead, SCOREBOARD_DEAD);
+
+	for (size_t i = 0; i < n; i++)
+		shardboard_owner_gone(&m->sb, dead[i]);
+	if (n > 0)
+		log_warnx("%zu workers were killed with their master", n);
+}
+
 static int
 master_open(struct master *m, struct config *cfg, struct err *err)
 {
@@ -469,6 +483,9 @@ master_open(struct master *m, struct config *cfg, struct err *err)
 	    scoreboard_create(&m->sb, err) == -1 || open_loop(m, err) == -1 ||
 	    predecessor_open(m, err) == -1)
 		return -1;
+	owners_open(&m->owners, cfg->master.state_dir);
+	if (m->options.source.roles != CONFIG_SERVICE_ONLY)
+		bury_killed(m);
 	m->control = control_open(m->loop, cfg->master.control_socket,
 	    handover == NULL ? -1 : handover->control_fd, &control_ops, m, err);
 	if (m->control == NULL)
@@ -498,6 +515,7 @@ master_close(struct master *m)
 		scoreboard_free(&m->sb);
 	fd_close(&m->life_fds[0]);
 	fd_close(&m->life_fds[1]);
+	owners_close(&m->owners);
 	pidfile_remove(&m->pidfile);
 }
 
@@ -522,6 +540,7 @@ master_run(const struct master_options *options, struct config *cfg)
 		options->handover == NULL ? PHASE_STARTING : PHASE_FOLLOWING,
 	    .pidfile = {.fd = -1},
 	    .life_fds = {-1, -1},
+	    .owners = {.dir_fd = -1},
 	    .generations = TAILQ_HEAD_INITIALIZER(m.generations),
 	};
 

@@ -58,13 +58,32 @@ watch(struct master *m, struct place *place, loop_io_fn on_report, int *fd,
 	return place->status_io == NULL ? err_set(err, "out of memory") : 0;
 }
 
+/* Of the child to be in the slot, if it is to own leases. */
+static int
+hold_owner(const struct master *m, int slot)
+{
+	uint64_t owner = atomic_load(&scoreboard_place(&m->sb, slot)->owner);
+
+	return owner == 0 ? -1 : owners_hold(&m->owners, owner);
+}
+
+static void
+release_slot(struct master *m, int slot, enum shardboard_end end)
+{
+	uint64_t owner = atomic_load(&scoreboard_place(&m->sb, slot)->owner);
+
+	shardboard_bury(&m->sb, slot, end);
+	if (owner != 0)
+		owners_forget(&m->owners, owner);
+}
+
 /* In the master; pid is -1 when there is no child. */
 static void
 note_child(struct master *m, struct place *place, pid_t pid, int slot)
 {
 	if (pid == -1) {
 		place_unwatch(place);
-		shardboard_bury(&m->sb, slot, END_EXIT);
+		release_slot(m, slot, END_EXIT);
 		return;
 	}
 	scoreboard_slot_fill(&m->sb, slot, pid);
@@ -110,6 +129,7 @@ spawn_child(struct master *m, const struct generation *gen, struct place *place,
 	    .sb = &m->sb,
 	    .status_fd = -1,
 	    .life_fd = m->life_fds[0],
+	    .owner_fd = -1,
 	};
 	pid_t pid = -1;
 
@@ -122,6 +142,7 @@ spawn_child(struct master *m, const struct generation *gen, struct place *place,
 		child.n_listen = gen->listener->n;
 	} else if (gen->listener != NULL)
 		tell_listeners(&child, gen->listener);
+	child.owner_fd = hold_owner(m, child.slot);
 	sigpipe_block();
 	if (watch(m, place, on_report, &child.status_fd, &reason) == -1) {
 		(void)err_set(err, "%s %u: %s", place_name(place),
@@ -136,6 +157,7 @@ spawn_child(struct master *m, const struct generation *gen, struct place *place,
 	}
 	note_child(m, place, pid, child.slot);
 	fd_close(&child.status_fd);
+	fd_close(&child.owner_fd);
 	sigpipe_unblock();
 	return pid == -1 ? -1 : 0;
 }
@@ -167,7 +189,6 @@ spawn_vacate(struct master *m, struct place *place, int wait_status)
 {
 	check(place->pid != 0);
 	place_unwatch(place);
-	shardboard_bury(
-	    &m->sb, place->slot, end_of(place, wait_status));
+	release_slot(m, place->slot, end_of(place, wait_status));
 	place->pid = 0;
 }

@@ -9,6 +9,7 @@
 #include "config/config_load.h"
 #include "master/generation.h"
 #include "master/listener.h"
+#include "master/owners.h"
 #include "master/phase.h"
 #include "master/pidfile.h"
 #include "board/scoreboard.h"
@@ -42,6 +43,7 @@ struct master {
 	struct pidfile pidfile;
 	int life_fds[2]; /* children read its end when we are gone */
 	struct scoreboard sb;
+	struct owners owners;
 	struct loop *loop;
 	struct loop_io *signal_io;
 	struct loop_timer *timer;

@@ -60,13 +60,14 @@ child_isolate(struct child *child, struct err *err)
 	/* Who tells nobody anything, and has no datastore. */
 	bool reads_only = child->role == ROLE_METRICS;
 	size_t n = 0;
-	size_t max = 5 + SCOREBOARD_WORKER_SLOTS + child->n_listen;
+	size_t max = 6 + SCOREBOARD_WORKER_SLOTS + child->n_listen;
 	int *keep = calloc(max, sizeof(*keep));
 
 	if (keep == NULL)
 		return err_set(err, "out of memory");
 	keep[n++] = child->status_fd;
 	keep[n++] = child->life_fd;
+	keep[n++] = child->owner_fd;
 	keep[n++] = log_fd();
 	if (!reads_only && child->cfg->datastore.place.takes_write_lock)
 		keep[n++] = child->sb->write_lock.fd;

@@ -30,6 +30,7 @@ struct child {
 	struct scoreboard *sb;
 	int status_fd;		     /* its end of the status sockets */
 	int life_fd;		     /* read end of the life pipe */
+	int owner_fd;		     /* worker: it lives while that is open; -1 */
 	const int *listen_fds;	     /* service: shared, listening, non-blocking */
 	size_t n_listen;
 	/* Worker: where services of this master listen. */

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: ISC */
+#include "master/owners.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/fd.h"
+#include "base/log.h"
+
+#define DIRECTORY "owners"
+
+enum { TOKEN_LEN = 16, NAME_BYTES = TOKEN_LEN + 8 };
+
+/* Nothing of it is trusted but its lock: it is ours, or of who is us. */
+static int
+open_file(const struct owners *o, const char *name, int flags)
+{
+	return openat(o->dir_fd, name,
+	    flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+}
+
+static bool
+read_boot(char boot[OWNERS_BOOT_BYTES])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd == -1 ? -1 : read(fd, boot, OWNERS_BOOT_BYTES);
+
+	fd_close(&fd);
+	return n == OWNERS_BOOT_BYTES;
+}
+
+static int
+open_directory(const char *state_dir)
+{
+	int fd = -1;
+	int parent = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (parent != -1 &&
+	    (mkdirat(parent, DIRECTORY, 0700) == 0 || errno == EEXIST))
+		fd = openat(parent, DIRECTORY,
+		    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	fd_close(&parent);
+	return fd;
+}
+
+void
+owners_open(struct owners *o, const char *state_dir)
+{
+	*o = (struct owners){.dir_fd = -1};
+	if (read_boot(o->boot))
+		o->dir_fd = open_directory(state_dir);
+	if (o->dir_fd == -1)
+		log_warn("%s/" DIRECTORY ": workers that are killed with their "
+			 "master keep their leases to the end",
+		    state_dir);
+}
+
+void
+owners_close(struct owners *o)
+{
+	fd_close(&o->dir_fd);
+}
+
+static void
+name_of(const char *prefix, uint64_t owner, char name[NAME_BYTES])
+{
+	int n = snprintf(name, NAME_BYTES, "%s%016" PRIx64, prefix, owner);
+
+	check(n > 0 && n < NAME_BYTES);
+}
+
+/* 0 for none: no owner has that. */
+static uint64_t
+owner_of(const char *name)
+{
+	if (strlen(name) != TOKEN_LEN ||
+	    strspn(name, "0123456789abcdef") != TOKEN_LEN)
+		return 0;
+	return strtoull(name, NULL, 16);
+}
+
+int
+owners_hold(const struct owners *o, uint64_t owner)
+{
+	char name[NAME_BYTES], unlocked[NAME_BYTES];
+	int fd;
+
+	if (o->dir_fd == -1)
+		return -1;
+	name_of("", owner, name);
+	/* Under its name nobody sees it without its lock. */
+	name_of("new-", owner, unlocked);
+	fd = open_file(o, unlocked, O_CREAT | O_EXCL);
+	if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+	    write(fd, o->boot, OWNERS_BOOT_BYTES) == OWNERS_BOOT_BYTES &&
+	    renameat(o->dir_fd, unlocked, o->dir_fd, name) == 0)
+		return fd;
+	log_warn("the file of an owner of leases");
+	fd_close(&fd);
+	(void)unlinkat(o->dir_fd, unlocked, 0);
+	return -1;
+}
+
+void
+owners_forget(const struct owners *o, uint64_t owner)
+{
+	char name[NAME_BYTES];
+
+	if (o->dir_fd == -1)
+		return;
+	name_of("", owner, name);
+	/* There is none where it could not be made. */
+	(void)unlinkat(o->dir_fd, name, 0);
+}
+
+/* Whether whoever held it is gone: then *ours tells whether it was of this
+ * boot. */
+static bool
+is_free(const struct owners *o, const char *name, bool *ours)
+{
+	char boot[OWNERS_BOOT_BYTES];
+	int fd = open_file(o, name, 0);
+	bool is = fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+
+	*ours = is && read(fd, boot, sizeof(boot)) == OWNERS_BOOT_BYTES &&
+		memcmp(boot, o->boot, sizeof(boot)) == 0;
+	fd_close(&fd);
+	return is;
+}
+
+static DIR *
+list(const struct owners *o)
+{
+	int fd = openat(o->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
+
+	if (dir == NULL) {
+		log_warn("the files of owners of leases");
+		fd_close(&fd);
+	}
+	return dir;
+}
+
+size_t
+owners_take_dead(const struct owners *o, uint64_t *dead, size_t max)
+{
+	DIR *dir = o->dir_fd == -1 ? NULL : list(o);
+	const struct dirent *entry;
+	size_t n = 0;
+	bool ours;
+
+	while (dir != NULL && n < max && (entry = readdir(dir)) != NULL) {
+		uint64_t owner = owner_of(entry->d_name);
+
+		if (entry->d_name[0] == '.' ||
+		    !is_free(o, entry->d_name, &ours))
+			continue;
+		/* Else one whose master died before it was locked. */
+		if (ours && owner != 0)
+			dead[n++] = owner;
+		(void)unlinkat(o->dir_fd, entry->d_name, 0);
+	}
+	if (dir != NULL)
+		(void)closedir(dir);
+	return n;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_MASTER_OWNERS_H
+#define CASSATA_MASTER_OWNERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Which owners of leases live on this host: a file for each in the directory
+ * owners of the state directory, locked as long as its worker lives. When all
+ * processes are killed at once the kernel gives the locks back, and the next
+ * master knows whose leases are free. Without the directory it waits until they
+ * end, as other hosts do.
+ *
+ * A lock says nothing beyond its kernel, so that a file has the number of its
+ * boot: of another one nobody is judged dead, though hosts share a directory.
+ */
+enum { OWNERS_BOOT_BYTES = 36 };
+
+struct owners {
+	int dir_fd; /* -1: no directory */
+	char boot[OWNERS_BOOT_BYTES];
+};
+
+/* What is wrong is logged. */
+void owners_open(struct owners *owners, const char *state_dir);
+void owners_close(struct owners *owners);
+
+/*
+ * Before the fork of a worker: the file of its token. The descriptor, the
+ * caller's, holds the lock until all copies of it are closed: that of the
+ * worker is to be the last. -1 when there is none.
+ */
+int owners_hold(const struct owners *owners, uint64_t owner);
+
+/* Its end is known: the file is gone. */
+void owners_forget(const struct owners *owners, uint64_t owner);
+
+/*
+ * The tokens of up to max owners that died with their master, and whose files
+ * are gone now; those of another boot go, too. Returns how many.
+ */
+size_t owners_take_dead(
+    const struct owners *owners, uint64_t *dead, size_t max);
+
+#endif

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: ISC
+"""Whose leases are free, and whose are not."""
+
+import os
+import signal
+import time
+
+from cassata import wait_for
+from sink import Reply
+
+LONG = {"lease": "1h", "workerThreadPollingInterval": "1s"}
+
+
+def metric(c, name):
+    return c.status()["metrics"]["cassata_" + name]
+
+
+def test_all_killed_at_once(prepare, store, sink):
+    """The next master of the host knows whose leases are free, and what they
+    had under way comes again; it does not wait for their end."""
+    c = prepare(worker={"numWorkerThreads": 3, **LONG}).start()
+    gate = sink.gate()
+    sink.on("/held", Reply(200, gate=gate), 200)
+    c.schedule("held", sink.url("/held"))
+    sink.wait("/held")
+    c.schedule("later", sink.url("/later"), expiry=time.time() + 2)
+    wait_for(lambda: metric(c, "shards_held") == 64, what="all leases")
+    c.abandon()
+    gate.set()
+    c.start()
+    c.schedule("new", sink.url("/new"))
+    for name in "held", "later", "new":
+        c.wait_state(name, "COMPLETED")
+    assert len(sink.arrivals("/held")) == 2
+    assert "3 workers were killed with their master" in c.log_text()
+    c.stop()
+    assert os.listdir(c.state_dir / "owners") == []
+
+
+def test_killed_beside_another_host(prepare, store, sink):
+    """Its workers live, whatever is known of others."""
+    one = prepare(worker={**LONG, "numWorkerThreads": 2,
+                          "lease": "15s"}).start()
+    gate = sink.gate()
+    for n in range(8):
+        sink.on("/e%d" % n, Reply(200, gate=gate))
+        one.schedule("e%d" % n, sink.url("/e%d" % n))
+    for n in range(8):
+        sink.wait("/e%d" % n)
+    two = prepare(worker={"numWorkerThreads": 2, **LONG}).start()
+    wait_for(lambda: metric(two, "shards_held") == 32, what="its half")
+    two.abandon()
+    two.start()
+    wait_for(lambda: metric(two, "shards_held") == 32, what="its half again")
+    assert metric(one, "shards_held") == 32
+    gate.set()
+    for n in range(8):
+        one.wait_state("e%d" % n, "COMPLETED")
+        assert len(sink.arrivals("/e%d" % n)) == 1
+
+
+def test_worker_killed_alone(launch, store):
+    """What its master knows needs no file."""
+    c = launch(worker={"numWorkerThreads": 2, **LONG})
+    owners = c.state_dir / "owners"
+    before = set(os.listdir(owners))
+    assert len(before) == 2
+    os.kill(c.children("worker")[0]["pid"], signal.SIGKILL)
+    wait_for(lambda: len(set(os.listdir(owners)) - before) == 1 and
+             len(os.listdir(owners)) == 2, what="its successor's file")
+    wait_for(lambda: metric(c, "shards_held") == 64, what="all leases")
