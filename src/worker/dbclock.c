@@ -84,6 +84,14 @@ expected_ms(const struct dbclock *c, int64_t mono_ms)
 	return c->base_ms == 0 ? 0 : c->base_ms + (mono_ms - c->base_mono_ms);
 }
 
+/* Until the others are surely back theirs are judged by the time then_ms. */
+static void
+judge_as_of(struct dbclock *c, int64_t then_ms, int64_t mono_ms)
+{
+	c->lapsed_ms = then_ms;
+	c->lapsed_until_mono_ms = mono_ms + c->lease_ms + c->call_ms;
+}
+
 int64_t
 dbclock_ask(struct dbclock *c, const struct clock_reading *now)
 {
@@ -93,16 +101,23 @@ dbclock_ask(struct dbclock *c, const struct clock_reading *now)
 	c->n_leaps_asked = c->n_leaps;
 	/*
 	 * When we could not renew ours in time, others could not either, and
-	 * may have results to write: until they are surely back theirs are
-	 * judged by the time of our last call. At that time they had two thirds
-	 * of a lease left, so half of it is when to begin with that.
+	 * may have results to write. At the time of our last call they had two
+	 * thirds of a lease left, so half of it is when to begin with that. Who
+	 * was started in an outage does not know when that began.
 	 */
-	if (c->base_ms != 0 && mono_ms - c->base_mono_ms >= c->lease_ms / 2) {
-		c->lapsed_ms = c->base_ms;
-		c->lapsed_until_mono_ms = mono_ms + c->lease_ms + c->call_ms;
-	}
+	if (c->base_ms == 0 && c->missed)
+		judge_as_of(c, 1, mono_ms);
+	else if (c->base_ms != 0 &&
+		 mono_ms - c->base_mono_ms >= c->lease_ms / 2)
+		judge_as_of(c, c->base_ms, mono_ms);
 	return mono_ms < c->lapsed_until_mono_ms ? c->lapsed_ms
 						 : expected_ms(c, mono_ms);
+}
+
+void
+dbclock_failed(struct dbclock *c)
+{
+	c->missed = true;
 }
 
 /* Whether db_ms is to be believed; until a lease is over a step is not. */

@@ -33,6 +33,7 @@ struct dbclock {
 	/* The datastore's clock at base_mono_ms, or 0 for unknown; and how much
 	 * older it may be. */
 	int64_t base_ms, base_mono_ms, base_error_ms;
+	bool missed;             /* a call failed while nothing was known */
 	int64_t stepped_mono_ms; /* its step was first seen, or 0 */
 	/* What others' leases are judged by until lapsed_until_mono_ms. */
 	int64_t lapsed_ms, lapsed_until_mono_ms;
@@ -69,9 +70,12 @@ void dbclock_inherit(struct dbclock *clock, int64_t db_ms, int64_t mono_ms);
 
 /*
  * A lease call goes out. Returns the datastore's time by which leases of others
- * end, at most; 0: by its own.
+ * end, at most; 0: by its own; 1: by none, they have not ended.
  */
 int64_t dbclock_ask(struct dbclock *clock, const struct clock_reading *now);
+
+/* It failed: so it may have gone to all, for longer than we know. */
+void dbclock_failed(struct dbclock *clock);
 
 struct dbclock_news {
 	bool spoilt;  /* our clock was stepped meanwhile: to be asked again */

@@ -291,6 +291,7 @@ leases_failed(struct leases *l)
 {
 	/* Also one that failed may have seen that. */
 	l->lapsed = l->lapsed || l->reply.lapsed;
+	dbclock_failed(l->clock);
 	leases_doubt(l);
 }
 

@@ -69,3 +69,39 @@ def test_worker_killed_alone(launch, store):
     wait_for(lambda: len(set(os.listdir(owners)) - before) == 1 and
              len(os.listdir(owners)) == 2, what="its successor's file")
     wait_for(lambda: metric(c, "shards_held") == 64, what="all leases")
+
+
+def test_started_in_an_outage(prepare, store, sink):
+    """A host that comes into an outage takes no lease that ended in it: whose
+    it is may be back a moment later, with results to write."""
+    one = prepare(worker={**LONG, "numWorkerThreads": 1, "lease": "3s"},
+                  datastore={"timeout": "1s", "connectTimeout": "1s"}).start()
+    gate = sink.gate()
+    sink.on("/held", Reply(200, gate=gate), 200)
+    one.schedule("held", sink.url("/held"))
+    sink.wait("/held")
+    two = prepare(worker={**LONG, "numWorkerThreads": 1, "lease": "40s"},
+                  datastore={"timeout": "1s", "connectTimeout": "1s"})
+    worker = one.children("worker")[0]["pid"]
+    with store.locked():
+        two.spawn()
+        wait_for(lambda: "datastore is away" in two.log_text(),
+                 what="an outage to it")
+        wait_for(lambda: one.log_text().count("datastore is away") >= 1,
+                 what="an outage to the other")
+        time.sleep(3)  # its lease is over
+        os.kill(worker, signal.SIGSTOP)
+    try:
+        two.wait_ready()
+        wait_for(lambda: store.sql(
+            "SELECT COUNT(*) FROM instance")[0][0] in (2, "2"),
+            what="its registration")
+        wait_for(lambda: "datastore is back" in two.log_text())
+        assert metric(two, "shards_held") == 0
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    gate.set()
+    one.wait_state("held", "COMPLETED")
+    wait_for(lambda: metric(two, "shards_held") == 32, what="its half")
+    assert len(sink.arrivals("/held")) == 1
+    assert "whose worker was lost" not in two.log_text()

@@ -275,6 +275,31 @@ START_TEST(test_inherited)
 }
 END_TEST
 
+/* Whoever knows nothing of the time before takes nobody's lease by time, until
+ * all are surely back. */
+START_TEST(test_started_in_an_outage)
+{
+	struct dbclock clock = clock_at(0);
+	struct clock_reading now = at(0, 0);
+
+	ck_assert_int_eq(dbclock_ask(&clock, &now), 0);
+	dbclock_failed(&clock);
+	now = at(1000, 0);
+	ck_assert_int_eq(dbclock_ask(&clock, &now), 1);
+	dbclock_failed(&clock);
+	now = at(2000, 0);
+	ck_assert_int_eq(dbclock_ask(&clock, &now), 1);
+	(void)dbclock_answered(&clock, &now, db_at(2000), AHEAD);
+	for (int64_t ms = 3000; ms < 2000 + LEASE + CALL; ms += 10000) {
+		now = at(ms, 0);
+		ck_assert_int_eq(dbclock_ask(&clock, &now), 1);
+		(void)dbclock_answered(&clock, &now, db_at(ms), AHEAD);
+	}
+	now = at(2000 + LEASE + CALL, 0);
+	ck_assert_int_gt(dbclock_ask(&clock, &now), db_at(2000));
+}
+END_TEST
+
 /* ---- the offset ---- */
 
 struct skew_row {
@@ -366,6 +391,7 @@ main(void)
 	tcase_add_loop_test(tc, test_judged, 0, COUNT(judge_rows));
 	tcase_add_test(tc, test_judged_after_an_outage);
 	tcase_add_test(tc, test_inherited);
+	tcase_add_test(tc, test_started_in_an_outage);
 	tcase_add_loop_test(tc, test_skew, 0, COUNT(skew_rows));
 	tcase_add_test(tc, test_reading_of_one_moment);
 	suite_add_tcase(suite, tc);
