@@ -91,7 +91,7 @@ def test_progress_is_shared_by_an_address(launch):
 
 def test_health_when_all_wait_for_the_datastore(launch):
     c = launch(service={"processes": 1, "maxConnections": 5, **NEVER},
-               datastore={"timeout": "60s"})
+               worker={"lease": "60s"}, datastore={"timeout": "60s"})
     port = c.port
     with contextlib.ExitStack() as stack:
         def send(method, path, body=None):

@@ -244,7 +244,7 @@ def test_daemon_with_a_certificate_of_its_own(
 def test_server_takes_its_time(launch, tls_server, authority, sink, name):
     """An answer that comes late has come: nobody gives the connection up."""
     store = tls_server.new()
-    c = launch(store=store, datastore={
+    c = launch(store=store, worker={"lease": "60s"}, datastore={
         "url": at_host(store.url, "localhost"), "tls": "verify",
         "connectTimeout": "30s", "timeout": "60s",
         "tlsCaFile": authority.path("ca.pem")})

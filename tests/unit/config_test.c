@@ -366,6 +366,11 @@ one(const struct field *field, const char *value)
 		? "  maxBodyBytes: 1KiB\n"
 	    : field->offset == AT(service.max_body_bytes)
 		? "  maxRequestMemory: 1GiB\n"
+	    : field->offset == AT(worker.lease_ms)
+		? "datastore:\n  timeout: 1s\n  connectTimeout: 1s\n"
+	    : field->offset == AT(datastore.timeout_ms) ||
+		    field->offset == AT(datastore.connect_timeout_ms)
+		? "worker:\n  lease: 1h\n"
 		: "");
 	return yaml;
 }
@@ -727,6 +732,15 @@ static const struct {
     {"worker:\n  numEventsProcessedPerTransaction: 501\n",
 	"c.yaml:2:3: maxEventsProcessedPerTransaction (500) must not be below "
 	"numEventsProcessedPerTransaction (501)"},
+    {"worker:\n  lease: 9s\n",
+	"c.yaml:2:3: lease (9000 ms) must not be shorter than the datastore's "
+	"timeout (10000 ms)"},
+    {"worker:\n  lease: 2s\ndatastore:\n  timeout: 2s\n",
+	"c.yaml:2:3: lease (2000 ms) must not be shorter than the datastore's "
+	"connectTimeout (3000 ms)"},
+    {"datastore:\n  timeout: 31s\n",
+	"c.yaml:2:3: lease (30000 ms) must not be shorter than the datastore's "
+	"timeout (31000 ms)"},
     {"service:\n  maxBodyBytes: 8MiB\n  maxRequestMemory: 16MiB\n",
 	"c.yaml:3:3: maxRequestMemory (16777216 bytes) must have room for two "
 	"of the largest requests (17055744 bytes)"},
