@@ -23,7 +23,7 @@ enum { TOKEN_LEN = 16, NAME_BYTES = TOKEN_LEN + 8 };
 
 /* Nothing of it is trusted but its lock: it is ours, or of who is us. */
 static int
-open_file(const struct owners *o, const char *name, int flags)
+open_owner(const struct owners *o, const char *name, int flags)
 {
 	return openat(o->dir_fd, name,
 	    flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
@@ -72,7 +72,7 @@ owners_close(struct owners *o)
 }
 
 static void
-name_of(const char *prefix, uint64_t owner, char name[NAME_BYTES])
+token_name(const char *prefix, uint64_t owner, char name[NAME_BYTES])
 {
 	int n = snprintf(name, NAME_BYTES, "%s%016" PRIx64, prefix, owner);
 
@@ -97,10 +97,10 @@ owners_hold(const struct owners *o, uint64_t owner)
 
 	if (o->dir_fd == -1)
 		return -1;
-	name_of("", owner, name);
+	token_name("", owner, name);
 	/* Under its name nobody sees it without its lock. */
-	name_of("new-", owner, unlocked);
-	fd = open_file(o, unlocked, O_CREAT | O_EXCL);
+	token_name("new-", owner, unlocked);
+	fd = open_owner(o, unlocked, O_CREAT | O_EXCL);
 	if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
 	    write(fd, o->boot, OWNERS_BOOT_BYTES) == OWNERS_BOOT_BYTES &&
 	    renameat(o->dir_fd, unlocked, o->dir_fd, name) == 0)
@@ -118,7 +118,7 @@ owners_forget(const struct owners *o, uint64_t owner)
 
 	if (o->dir_fd == -1)
 		return;
-	name_of("", owner, name);
+	token_name("", owner, name);
 	/* There is none where it could not be made. */
 	(void)unlinkat(o->dir_fd, name, 0);
 }
@@ -129,7 +129,7 @@ static bool
 is_free(const struct owners *o, const char *name, bool *ours)
 {
 	char boot[OWNERS_BOOT_BYTES];
-	int fd = open_file(o, name, 0);
+	int fd = open_owner(o, name, 0);
 	bool is = fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0;
 
 	*ours = is && read(fd, boot, sizeof(boot)) == OWNERS_BOOT_BYTES &&
