@@ -434,6 +434,57 @@ on_signal(int fd, unsigned events, void *arg)
 	}
 }
 
+/* ---- those of before ---- */
+
+enum {
+	OWNERS_LOOK_MS = 200,
+	OWNERS_DYING_MS = 10000, /* for the kernel to end one */
+};
+
+static bool
+is_own_worker(const void *arg, uint64_t owner)
+{
+	const struct master *m = arg;
+
+	for (int i = 0; i < SCOREBOARD_WORKER_SLOTS; i++) {
+		if (owner == atomic_load(&scoreboard_place(&m->sb, i)->owner))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Workers that were killed with the master before this one: their leases are
+ * free. Who still lives may be dying, or an orphan that finishes.
+ */
+static void
+bury_killed(void *arg)
+{
+	struct master *m = arg;
+	uint64_t dead[SCOREBOARD_DEAD];
+	size_t n_living, n = owners_take_dead(&m->owners, dead, SCOREBOARD_DEAD,
+			     is_own_worker, m, &n_living);
+
+	for (size_t i = 0; i < n; i++)
+		shardboard_owner_gone(&m->sb, dead[i]);
+	if (n > 0)
+		log_warnx("%zu workers were killed with their master", n);
+	if (n_living > 0 && clock_mono_ms() < m->owners_until_ms)
+		loop_timer_set(m->owners_timer, OWNERS_LOOK_MS);
+}
+
+/* Of a worker without its master the drain is the longest that it lives. */
+static void
+look_after_owners(struct master *m, const struct config_master *cfg)
+{
+	owners_open(&m->owners, cfg->state_dir);
+	if (m->options.source.roles == CONFIG_SERVICE_ONLY)
+		return;
+	m->owners_until_ms =
+	    clock_mono_ms() + cfg->shutdown_timeout_ms + OWNERS_DYING_MS;
+	bury_killed(m);
+}
+
 /* ---- life ---- */
 
 static int
@@ -454,22 +505,10 @@ open_loop(struct master *m, struct err *err)
 	m->signal_io =
 	    loop_io_create(m->loop, signal_fd, LOOP_READ, on_signal, m);
 	m->timer = loop_timer_create(m->loop, on_timer, m);
-	if (m->signal_io == NULL || m->timer == NULL)
+	m->owners_timer = loop_timer_create(m->loop, bury_killed, m);
+	if (m->signal_io == NULL || m->timer == NULL || m->owners_timer == NULL)
 		return err_set(err, "out of memory");
 	return 0;
-}
-
-/* Killed with the master before this one: their leases are free. */
-static void
-bury_killed(struct master *m)
-{
-	uint64_t dead[SCOREBOARD_DEAD];
-	size_t n = owners_take_dead(&m->owners, dead, SCOREBOARD_DEAD);
-
-	for (size_t i = 0; i < n; i++)
-		shardboard_owner_gone(&m->sb, dead[i]);
-	if (n > 0)
-		log_warnx("%zu workers were killed with their master", n);
 }
 
 static int
@@ -483,9 +522,7 @@ master_open(struct master *m, struct config *cfg, struct err *err)
 	    scoreboard_create(&m->sb, err) == -1 || open_loop(m, err) == -1 ||
 	    predecessor_open(m, err) == -1)
 		return -1;
-	owners_open(&m->owners, cfg->master.state_dir);
-	if (m->options.source.roles != CONFIG_SERVICE_ONLY)
-		bury_killed(m);
+	look_after_owners(m, &cfg->master);
 	m->control = control_open(m->loop, cfg->master.control_socket,
 	    handover == NULL ? -1 : handover->control_fd, &control_ops, m, err);
 	if (m->control == NULL)
@@ -509,6 +546,7 @@ master_close(struct master *m)
 	predecessor_close(&m->predecessor);
 	control_close(&m->control);
 	loop_timer_free(&m->timer);
+	loop_timer_free(&m->owners_timer);
 	loop_io_free(&m->signal_io);
 	loop_free(m->loop);
 	if (m->sb.shared != NULL)

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,23 +122,26 @@ owners_forget(const struct owners *o, uint64_t owner)
 	(void)unlinkat(o->dir_fd, name, 0);
 }
 
-/* Whether whoever held it is gone: then *ours tells whether it was of this
- * boot. */
-static bool
-is_free(const struct owners *o, const char *name, bool *ours)
+enum life { LIVING, DEAD, DEAD_ELSEWHERE };
+
+static enum life
+life_of(const struct owners *o, const char *name)
 {
 	char boot[OWNERS_BOOT_BYTES];
 	int fd = open_owner(o, name, 0);
-	bool is = fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+	enum life life = DEAD_ELSEWHERE;
 
-	*ours = is && read(fd, boot, sizeof(boot)) == OWNERS_BOOT_BYTES &&
-		memcmp(boot, o->boot, sizeof(boot)) == 0;
+	if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == -1)
+		life = LIVING;
+	else if (fd != -1 && read(fd, boot, sizeof(boot)) == sizeof(boot) &&
+		 memcmp(boot, o->boot, sizeof(boot)) == 0)
+		life = DEAD;
 	fd_close(&fd);
-	return is;
+	return life;
 }
 
 static DIR *
-list(const struct owners *o)
+list_files(const struct owners *o)
 {
 	int fd = openat(o->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
@@ -152,21 +154,29 @@ list(const struct owners *o)
 }
 
 size_t
-owners_take_dead(const struct owners *o, uint64_t *dead, size_t max)
+owners_take_dead(const struct owners *o, uint64_t *dead, size_t max,
+    bool (*is_own)(const void *arg, uint64_t owner), const void *arg,
+    size_t *n_living)
 {
-	DIR *dir = o->dir_fd == -1 ? NULL : list(o);
+	DIR *dir = o->dir_fd == -1 ? NULL : list_files(o);
 	const struct dirent *entry;
 	size_t n = 0;
-	bool ours;
 
+	*n_living = 0;
 	while (dir != NULL && n < max && (entry = readdir(dir)) != NULL) {
+		/* 0: its master died before it was locked, or it is a stranger.
+		 */
 		uint64_t owner = owner_of(entry->d_name);
+		enum life life;
 
-		if (entry->d_name[0] == '.' ||
-		    !is_free(o, entry->d_name, &ours))
+		if (entry->d_name[0] == '.' || is_own(arg, owner))
 			continue;
-		/* Else one whose master died before it was locked. */
-		if (ours && owner != 0)
+		life = life_of(o, entry->d_name);
+		if (life == LIVING) {
+			++*n_living;
+			continue;
+		}
+		if (life == DEAD && owner != 0)
 			dead[n++] = owner;
 		(void)unlinkat(o->dir_fd, entry->d_name, 0);
 	}

@@ -2,6 +2,7 @@
 #ifndef CASSATA_MASTER_OWNERS_H
 #define CASSATA_MASTER_OWNERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,9 +39,11 @@ void owners_forget(const struct owners *owners, uint64_t owner);
 
 /*
  * The tokens of up to max owners that died with their master, and whose files
- * are gone now; those of another boot go, too. Returns how many.
+ * are gone now; those of another boot go, too. Those that is_own(arg, owner)
+ * are passed over. Returns how many, and in *n_living how many others live.
  */
-size_t owners_take_dead(
-    const struct owners *owners, uint64_t *dead, size_t max);
+size_t owners_take_dead(const struct owners *owners, uint64_t *dead, size_t max,
+    bool (*is_own)(const void *arg, uint64_t owner), const void *arg,
+    size_t *n_living);
 
 #endif

@@ -44,6 +44,8 @@ struct master {
 	int life_fds[2]; /* children read its end when we are gone */
 	struct scoreboard sb;
 	struct owners owners;
+	struct loop_timer *owners_timer;
+	int64_t owners_until_ms; /* monotonic: the last look at others */
 	struct loop *loop;
 	struct loop_io *signal_io;
 	struct loop_timer *timer;

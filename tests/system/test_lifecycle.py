@@ -353,8 +353,9 @@ def test_killed_children_at_random(launch, sink):
 
 def test_killed_master(prepare, sink):
     """No orphan stays, and a new start works at once, on the same port."""
+    # An eighth of it is for writing the results of orphans.
     c = prepare(service={"port": free_port()},
-                master={"shutdownTimeout": "1s"}).start()
+                master={"shutdownTimeout": "4s"}).start()
     gate = sink.gate()
     sink.on("/hung", Reply(200, gate=gate), 200)
     c.schedule("hung", sink.url("/hung"))

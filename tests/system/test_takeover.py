@@ -37,6 +37,24 @@ def test_all_killed_at_once(prepare, store, sink):
     assert os.listdir(c.state_dir / "owners") == []
 
 
+def test_killed_after_the_next_start(prepare, store, sink):
+    """One that outlives its master keeps its leases, until it is gone."""
+    c = prepare(worker={"numWorkerThreads": 1, **LONG}).start()
+    gate = sink.gate()
+    sink.on("/held", Reply(200, gate=gate), 200)
+    c.schedule("held", sink.url("/held"))
+    sink.wait("/held")
+    worker = c.children("worker")[0]["pid"]
+    os.kill(worker, signal.SIGSTOP)
+    c.kill()
+    c.start()
+    assert metric(c, "shards_held") == 0
+    os.kill(worker, signal.SIGKILL)
+    gate.set()
+    c.wait_state("held", "COMPLETED")
+    assert len(sink.arrivals("/held")) == 2
+
+
 def test_killed_beside_another_host(prepare, store, sink):
     """Its workers live, whatever is known of others."""
     one = prepare(worker={**LONG, "numWorkerThreads": 2,

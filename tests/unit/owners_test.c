@@ -38,11 +38,27 @@ end(void)
 	ck_assert_int_eq(system(command), 0);
 }
 
+static bool
+is_own(const void *arg, uint64_t owner)
+{
+	const uint64_t *own = arg;
+
+	return own != NULL && *own == owner;
+}
+
+static size_t n_living;
+
+static size_t
+take(uint64_t *dead, size_t max)
+{
+	return owners_take_dead(&owners, dead, max, is_own, NULL, &n_living);
+}
+
 static size_t
 n_dead(void)
 {
 	uint64_t dead[MAX];
-	size_t n = owners_take_dead(&owners, dead, MAX);
+	size_t n = take(dead, MAX);
 
 	for (size_t i = 0; i < n; i++)
 		ck_assert_uint_eq(dead[i], OWNER + i);
@@ -90,9 +106,11 @@ START_TEST(test_killed)
 	ck_assert_uint_eq(n_dead(), 0);
 	ck_assert_int_eq(kill(pid, SIGSTOP), 0);
 	ck_assert_uint_eq(n_dead(), 0);
+	ck_assert_uint_eq(n_living, 1);
 	ck_assert(is_there("00000000deadbeef"));
 	end_by(pid, SIGKILL);
 	ck_assert_uint_eq(n_dead(), 1);
+	ck_assert_uint_eq(n_living, 0);
 	/* Once. */
 	ck_assert(!is_there("00000000deadbeef"));
 	ck_assert_uint_eq(n_dead(), 0);
@@ -108,6 +126,20 @@ START_TEST(test_forgotten)
 }
 END_TEST
 
+/* Of a worker of its own a master learns in another way. */
+START_TEST(test_own)
+{
+	const uint64_t own = OWNER;
+	uint64_t dead[MAX];
+
+	end_by(spawn(), SIGKILL);
+	ck_assert_uint_eq(
+	    owners_take_dead(&owners, dead, MAX, is_own, &own, &n_living), 0);
+	ck_assert_uint_eq(n_living, 0);
+	ck_assert_uint_eq(n_dead(), 1);
+}
+END_TEST
+
 START_TEST(test_limit)
 {
 	uint64_t dead[1];
@@ -118,11 +150,11 @@ START_TEST(test_limit)
 		ck_assert_int_ne(fd, -1);
 		ck_assert_int_eq(close(fd), 0);
 	}
-	ck_assert_uint_eq(owners_take_dead(&owners, dead, 1), 1);
-	ck_assert_uint_eq(owners_take_dead(&owners, dead, 0), 0);
-	ck_assert_uint_eq(owners_take_dead(&owners, dead, 1), 1);
-	ck_assert_uint_eq(owners_take_dead(&owners, dead, 1), 1);
-	ck_assert_uint_eq(owners_take_dead(&owners, dead, 1), 0);
+	ck_assert_uint_eq(take(dead, 1), 1);
+	ck_assert_uint_eq(take(dead, 0), 0);
+	ck_assert_uint_eq(take(dead, 1), 1);
+	ck_assert_uint_eq(take(dead, 1), 1);
+	ck_assert_uint_eq(take(dead, 1), 0);
 }
 END_TEST
 
@@ -189,7 +221,8 @@ START_TEST(test_no_directory)
 	ck_assert_int_eq(none.dir_fd, -1);
 	ck_assert_int_eq(owners_hold(&none, OWNER), -1);
 	owners_forget(&none, OWNER);
-	ck_assert_uint_eq(owners_take_dead(&none, dead, MAX), 0);
+	ck_assert_uint_eq(
+	    owners_take_dead(&none, dead, MAX, is_own, NULL, &n_living), 0);
 	owners_close(&none);
 }
 END_TEST
@@ -205,6 +238,7 @@ main(void)
 	tcase_add_checked_fixture(tc, begin, end);
 	tcase_add_test(tc, test_killed);
 	tcase_add_test(tc, test_forgotten);
+	tcase_add_test(tc, test_own);
 	tcase_add_test(tc, test_limit);
 	tcase_add_test(tc, test_other_host);
 	tcase_add_loop_test(tc, test_other_files, 0,
