@@ -277,13 +277,13 @@ START_TEST(test_host_limits)
 	load_good("worker:\n  hostLimits:\n"
 		  "  - host: slow.example\n    maxDeliveries: 4\n"
 		  "  - {maxDeliveries: 10000, host: '[::1]'}\n"
-		  "  lease: 5s\n");
+		  "  lease: 15s\n");
 	ck_assert_uint_eq(cfg.worker.n_host_limits, 2);
 	ck_assert_str_eq(cfg.worker.host_limits[0].host, "slow.example");
 	ck_assert_uint_eq(cfg.worker.host_limits[0].max_deliveries, 4);
 	ck_assert_str_eq(cfg.worker.host_limits[1].host, "[::1]");
 	ck_assert_uint_eq(cfg.worker.host_limits[1].max_deliveries, 10000);
-	ck_assert_int_eq(cfg.worker.lease_ms, 5000);
+	ck_assert_int_eq(cfg.worker.lease_ms, 15000);
 	done();
 	load_good("worker:\n  hostLimits: []\n");
 	ck_assert_uint_eq(cfg.worker.n_host_limits, 0);
