@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/url.h"
 #include "worker/delivery.h"
 
 enum { MEAN_OF = 8 };
@@ -242,25 +243,18 @@ shares_visit(struct shares *set, void (*fn)(void *arg, struct share *share),
 }
 
 struct slice
-share_host_of(struct slice url)
+share_host_of(struct slice text)
 {
-	const char *start = memmem(url.p, url.len, "://", 3);
-	size_t len = 0, left;
+	struct url url;
+	struct slice host;
 
-	if (start == NULL)
-		return slice_of(url.p, 0);
-	start += 3;
-	left = url.len - (size_t)(start - url.p);
-	if (left > 0 && start[0] == '[') {
-		const char *end = memchr(start, ']', left);
-
-		return slice_of(
-		    start, end == NULL ? left : (size_t)(end - start) + 1);
-	}
-	while (len < left && strchr(":/?#", start[len]) == NULL)
-		len++;
+	if (url_split(text, URL_WITH_FRAGMENT, &url) == -1)
+		return slice_of(text.p, 0);
+	host = url.host;
+	if (url.host_is_literal)
+		return slice_of(host.p - 1, host.len + 2);
 	/* The root's dot is no other host. */
-	if (len > 0 && start[len - 1] == '.')
-		len--;
-	return slice_of(start, len);
+	if (host.len > 0 && host.p[host.len - 1] == '.')
+		host.len--;
+	return host;
 }

@@ -219,7 +219,7 @@ static const struct {
     {"http://a#/b", "a"},
     {"http://a.example.:80/", "a.example"},
     {"http://[::1]:80/z", "[::1]"},
-    {"http://[::1", "[::1"},
+    {"http://[::1", "[:"}, /* refused at the add */
     {"http:///x", ""},
     {"http://", ""},
     {"nothing", ""},
