@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#include "bench/bench.h"
+#include "bench/report.h"
+#include "bench/run.h"
 
 #include <getopt.h>
 #include <limits.h>
@@ -33,8 +34,6 @@ static const char usage[] =
     "      --sink-port PORT        --sink-status CODE   --sink-delay S\n"
     "      --slow-share PERCENT    --slow-delay S       --patience S\n"
     "      --json                  --version            --help\n";
-
-volatile sig_atomic_t bench_stopped;
 
 struct mode {
 	const char *name;
@@ -323,7 +322,7 @@ static void
 on_signal(int sig)
 {
 	(void)sig;
-	bench_stopped = 1;
+	run_stopped = 1;
 }
 
 static int

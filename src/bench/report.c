@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "bench/bench.h"
+#include "bench/report.h"
 
 #include <stdio.h>
 #include <string.h>

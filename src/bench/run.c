@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "bench/bench.h"
+#include "bench/run.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -12,6 +12,8 @@ enum {
 	SETTLE_MS = 300, /* for late duplicates, and for the last results */
 	RESULTS_US = 5000000,
 };
+
+volatile sig_atomic_t run_stopped;
 
 /* ---- what the load generator and the sink call ---- */
 
@@ -92,7 +94,7 @@ turn(struct bench *b, int wait_ms, struct err *err)
 		wait_ms = smaller_wait(wait_ms, sink_tick(b->sink));
 	if (b->slow_sink != NULL)
 		wait_ms = smaller_wait(wait_ms, sink_tick(b->slow_sink));
-	if (bench_stopped != 0)
+	if (run_stopped != 0)
 		b->load.ended = true;
 	else
 		wait_ms = smaller_wait(wait_ms, load_tick(&b->load));
@@ -132,13 +134,13 @@ all_added(const struct bench *b)
 static bool
 all_arrived(const struct bench *b)
 {
-	return b->ledger.n_missing == 0 || bench_stopped != 0;
+	return b->ledger.n_missing == 0 || run_stopped != 0;
 }
 
 static bool
 is_due(const struct bench *b)
 {
-	return wall_us() / 1000 >= b->drain_at_ms || bench_stopped != 0;
+	return wall_us() / 1000 >= b->drain_at_ms || run_stopped != 0;
 }
 
 /* Waits for that time, answering deliveries. */
@@ -255,7 +257,7 @@ static int
 await_deliveries(struct bench *b, struct err *err)
 {
 	if (b->options.at_once) {
-		if (is_due(b) && bench_stopped == 0)
+		if (is_due(b) && run_stopped == 0)
 			return err_set(err,
 			    "adding took longer than the %lld ms until the "
 			    "events were due: see --due-in",
@@ -300,7 +302,7 @@ run_sink(struct bench *b, struct err *err)
 	b->sink = sink;
 	printf("http://127.0.0.1:%u/\n", sink_port(sink));
 	(void)fflush(stdout);
-	while (bench_stopped == 0 &&
+	while (run_stopped == 0 &&
 	       (b->options.duration_ms == 0 || mono_us() < end_us))
 		if (poller_run(&b->poller,
 			smaller_wait(TICK_MAX_MS, sink_tick(sink))) == -1)
@@ -315,7 +317,7 @@ run_idle(struct bench *b, struct err *err)
 
 	if (target_sample(&b->target, true, &b->start, err) == -1)
 		return -1;
-	while (left_ms > 0 && bench_stopped == 0) {
+	while (left_ms > 0 && run_stopped == 0) {
 		int step_ms = left_ms < 1000 ? (int)left_ms : 1000;
 
 		(void)poll(NULL, 0, step_ms);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef CASSATA_BENCH_BENCH_H
-#define CASSATA_BENCH_BENCH_H
+#ifndef CASSATA_BENCH_RUN_H
+#define CASSATA_BENCH_RUN_H
 
 #include <signal.h>
 #include <stdbool.h>
@@ -53,7 +53,7 @@ struct bench {
 	struct target_sample start, added, due, end;
 };
 
-extern volatile sig_atomic_t bench_stopped; /* by a signal */
+extern volatile sig_atomic_t run_stopped; /* by a signal */
 
 /* The modes. 0, or -1 with err when there is nothing to report. */
 int run_load(struct bench *bench, struct err *err);
@@ -62,10 +62,5 @@ int run_idle(struct bench *bench, struct err *err);
 
 /* Frees all, after any of them. */
 void run_fini(struct bench *bench);
-
-/* Prints; true when all went as it should. */
-bool report_load(const struct bench *bench);
-bool report_sink(const struct bench *bench);
-bool report_idle(const struct bench *bench);
 
 #endif
