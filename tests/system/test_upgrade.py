@@ -597,6 +597,42 @@ def test_killed_old_master(held, sink):
     assert c.ctl("stop").returncode == 0
 
 
+def test_stopped_new_master(held):
+    """It was ready, but is gone before the old one looks: that goes on."""
+    c, h = held()
+    os.kill(c.pid, signal.SIGSTOP)
+    h.go()
+    wait_for(lambda: "master[%d] info: ready" % h.pid in c.log_text(), 30,
+             "readiness")
+    os.kill(h.pid, signal.SIGTERM)
+    wait_for(lambda: is_gone(h.pid), 30, "its end")
+    os.kill(c.pid, signal.SIGCONT)
+    assert h.end().endswith("exited with code 0 before it was ready\n")
+    assert c.status()["pid"] == c.pid
+    assert int(read_text(c.state_dir / "cassatad.pid")) == c.pid
+    upgrade(c)
+
+
+def test_stop_during_reload(prepare):
+    """Who waits for it is told, and what was started for it goes, too."""
+    c = prepare().start()
+    answer = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        c.configure(datastore={
+            "url": "mysql://a:b@127.0.0.1:%d/c" % silent.getsockname()[1],
+            "connectTimeout": "30s"})
+        thread = threading.Thread(target=lambda: answer.append(c.reload()))
+        thread.start()
+        wait_for(lambda: "reloading" in c.log_text(), what="the reload")
+        assert c.control("stop") == "ok\n"
+        thread.join(30)
+    assert answer == ["error: the daemon is stopping\n"]
+    assert c.process.wait(30) == 0
+    c.process = c.pid = None
+    wait_for(lambda: not c.processes(), 10, "the end of all")
+    assert not list(c.state_dir.glob("cassatad*"))
+
+
 def test_start_after_killed_new_master(prepare, sink):
     """The one before it, which still drains, is not in the way."""
     c = prepare().start()
