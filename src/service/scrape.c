@@ -41,7 +41,7 @@ static const struct http_settings settings = {
     .header_timeout_ms = 5000,
     .body_timeout_ms = 5000,
     .write_timeout_ms = 5000,
-    .max_memory_bytes = 4 * 1024 * 1024,
+    .max_memory_bytes = (size_t)4 * 1024 * 1024,
 };
 
 /* "127.0.0.1:9085", "[::1]:9085". 0, or -1 with err. */
