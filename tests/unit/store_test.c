@@ -1011,6 +1011,33 @@ START_TEST(attempts_are_logged_in_order)
 }
 END_TEST
 
+/* Both datastores keep as much of the texts that an attempt leaves. */
+START_TEST(texts_of_an_attempt_are_clipped)
+{
+	static char text[3000];
+	struct store_result result = {.kind = RESULT_RETRY,
+	    .attempt = 1,
+	    .at_ms = 5000,
+	    .due_ms = 6000,
+	    .error = slice_of(text, sizeof(text)),
+	    .response = slice_of(text, sizeof(text))};
+	struct store_record *record;
+
+	memset(text, 'x', sizeof(text));
+	result.row_id = add("clip", 1000);
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(give(A, &result, 1), 0);
+	record = find("clip");
+	ck_assert_ptr_nonnull(record);
+	ck_assert_uint_eq(record->last_error.len, STORE_ERROR_MAX);
+	ck_assert_uint_eq(record->n_log, 1);
+	ck_assert_uint_eq(record->log[0].error.len, STORE_ERROR_MAX);
+	ck_assert_uint_eq(record->log[0].response.len, STORE_RESPONSE_MAX);
+	store_record_free(record);
+}
+END_TEST
+
 START_TEST(release_uncounts_the_attempt)
 {
 	int64_t row_id = add("rel", 1000);
@@ -2637,6 +2664,7 @@ add_contract(Suite *suite)
 	tcase_add_loop_test(tc, each_result, 0,
 	    (int)(sizeof(result_cases) / sizeof(result_cases[0])));
 	tcase_add_test(tc, attempts_are_logged_in_order);
+	tcase_add_test(tc, texts_of_an_attempt_are_clipped);
 	tcase_add_test(tc, release_uncounts_the_attempt);
 	tcase_add_test(tc, result_given_twice);
 	tcase_add_test(tc, results_come_before_claims);
