@@ -5,6 +5,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 static int
 check_store(const struct child *child, struct err *err)
 {
@@ -20,6 +22,8 @@ check_store(const struct child *child, struct err *err)
 	    STORE_OK)
 		status =
 		    err_set(err, "%s: %s", store_target(store), reason.text);
+	else if (store_weakness(store) != NULL)
+		log_warnx("datastore: %s", store_weakness(store));
 	store_close(&store);
 	return status;
 }

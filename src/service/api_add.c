@@ -73,6 +73,11 @@ answer_add(struct call *call)
 		    NO_ROOM_RETRY_S);
 		return;
 	}
+	if (add->outcome == ADD_TOO_LARGE) {
+		(void)problem(call->x, 413,
+		    "the database server takes no event of this size");
+		return;
+	}
 	if (add->outcome == ADD_CONFLICT) {
 		(void)event_answer_conflict(call, add->state,
 		    "an event with these ids and other content exists");

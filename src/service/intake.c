@@ -39,6 +39,7 @@ announce_add(const struct child *child, const struct store_add *add)
 		metric_add(child->score, METRIC_EVENTS_CONFLICTING, 1);
 		break;
 	case ADD_NO_ROOM:
+	case ADD_TOO_LARGE:
 		metric_add(child->score, METRIC_EVENTS_REFUSED, 1);
 		break;
 	default:

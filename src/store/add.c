@@ -11,6 +11,13 @@
 
 enum { ADD_ROUNDS_MAX = 10 };
 
+struct add_batch {
+	struct store_add **adds;
+	size_t n;
+	int64_t now_ms;
+	enum add_outcome refusal; /* of those that are not there */
+};
+
 #define INSERT_HEAD                                                            \
 	"INSERT INTO event (k, fingerprint, owner, " EVENT_NAMES ") VALUES "
 #define INSERT_ITEM "(?, ?, 0, " EVENT_PLACES ")"
@@ -33,12 +40,6 @@ static const struct sql_text select_keys = {
     .sep = ", ",
     .tail = ")",
     .columns = FOUND_LETTERS,
-};
-
-struct add_batch {
-	struct store_add **adds;
-	size_t n;
-	int64_t now_ms;
 };
 
 static size_t
@@ -192,7 +193,7 @@ refuse_chunk(struct sql *sql, const struct add_batch *chunk, struct err *err)
 	enum store_status status;
 
 	for (size_t i = 0; i < chunk->n; i++)
-		chunk->adds[i]->outcome = ADD_NO_ROOM;
+		chunk->adds[i]->outcome = chunk->refusal;
 	status = find_chunk(sql, chunk, ids, err);
 	for (size_t i = 0; i < chunk->n; i++)
 		if (ids[i] != 0)
@@ -271,34 +272,40 @@ count_fitting(const struct sql *sql, struct store_add **adds, size_t n)
 	return n_fit;
 }
 
-/*
- * Events too large for the server's setting do not keep the others out: these
- * are stored, and found there when the caller repeats the rest.
- */
+static enum store_status
+write_adds(struct sql *sql, struct add_batch *batch, struct err *err)
+{
+	enum store_status status = STORE_OK;
+
+	if (batch->n == 1) /* one statement commits itself */
+		status = sql_repeat(sql, add_body, batch, err);
+	else if (batch->n > 1)
+		status = sql_transact(sql, add_body, batch, err);
+	if (status == STORE_UNAVAILABLE && sql->full && sql->connected)
+		status = sql_repeat(sql, refuse_body, batch, err);
+	return status;
+}
+
+/* Events too large for the server's setting do not keep the others out. */
 enum store_status
 add_new_events(
     struct sql *sql, struct store_add **adds, size_t n, struct err *err)
 {
+	size_t n_fit = count_fitting(sql, adds, n);
 	struct add_batch batch = {
 	    .adds = adds,
-	    .n = count_fitting(sql, adds, n),
+	    .n = n_fit,
 	    .now_ms = clock_wall_ms(),
+	    .refusal = ADD_NO_ROOM,
 	};
-	enum store_status status = STORE_OK;
+	struct add_batch large = {
+	    .adds = adds + n_fit, .n = n - n_fit, .refusal = ADD_TOO_LARGE};
+	enum store_status status;
 
 	/* Neighbours in the index of keys are written together. */
-	qsort(adds, batch.n, sizeof(struct store_add *), compare_adds);
-	if (batch.n == 1) /* one statement commits itself */
-		status = sql_repeat(sql, add_body, &batch, err);
-	else if (batch.n > 1)
-		status = sql_transact(sql, add_body, &batch, err);
-	if (status == STORE_UNAVAILABLE && sql->full && sql->connected)
-		status = sql_repeat(sql, refuse_body, &batch, err);
-	if (status != STORE_OK || batch.n == n)
-		return status;
-	(void)err_set(err,
-	    "an event of %zu bytes does not fit max_allowed_packet = %zu "
-	    "of the database server",
-	    add_bytes(adds[batch.n]), sql->statement_max);
-	return STORE_BROKEN;
+	qsort(adds, n_fit, sizeof(struct store_add *), compare_adds);
+	status = write_adds(sql, &batch, err);
+	if (status == STORE_OK && large.n > 0)
+		status = sql_repeat(sql, refuse_body, &large, err);
+	return status;
 }

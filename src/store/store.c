@@ -12,6 +12,7 @@
 #include "store/add.h"
 #include "store/cancel.h"
 #include "store/claim.h"
+#include "store/durability.h"
 #include "store/find.h"
 #include "store/lease.h"
 #include "store/purge.h"
@@ -28,6 +29,7 @@ enum {
 struct store {
 	struct sql *sql;
 	size_t max_event_bytes;
+	char weakness[256];
 	struct err err; /* of the last call that failed */
 	bool away;
 	bool broken;     /* and the log says why */
@@ -165,9 +167,18 @@ store_check(struct store *store, bool create, struct err *err)
 	if (status == STORE_OK)
 		status = schema_check(
 		    store->sql, create, store->max_event_bytes, &store->err);
+	if (status == STORE_OK)
+		status = durability_read(store->sql, store->weakness,
+		    sizeof(store->weakness), &store->err);
 	if (status != STORE_OK)
 		(void)err_set(err, "%s", store->err.text);
 	return status;
+}
+
+const char *
+store_weakness(const struct store *store)
+{
+	return store->weakness[0] == '\0' ? NULL : store->weakness;
 }
 
 enum store_status

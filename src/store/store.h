@@ -43,6 +43,12 @@ const char *store_target(const struct store *store);
  */
 enum store_status store_check(struct store *store, bool create, struct err *err);
 
+/*
+ * After a check that went well: what of the server's settings lets it lose
+ * acknowledged events, or NULL.
+ */
+const char *store_weakness(const struct store *store);
+
 /* One round trip; on SQLite, a turn to write without anything to write. */
 enum store_status store_ping(struct store *store, struct err *err);
 

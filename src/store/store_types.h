@@ -19,6 +19,7 @@ enum add_outcome {
 	ADD_SAME,     /* there already, same fingerprint */
 	ADD_CONFLICT, /* there already, other content */
 	ADD_NO_ROOM,  /* not there, and no room for it; later perhaps */
+	ADD_TOO_LARGE, /* not there, and more than the database server takes */
 };
 
 struct store_add {
