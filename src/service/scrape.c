@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/url.h"
 #include "board/metrics.h"
 #include "http/http_server.h"
 
@@ -44,30 +45,27 @@ static const struct http_settings settings = {
     .max_memory_bytes = (size_t)4 * 1024 * 1024,
 };
 
-/* "127.0.0.1:9085", "[::1]:9085". 0, or -1 with err. */
-static int
-resolve_address(const char *text, struct addrinfo **list, struct err *err)
+/* "127.0.0.1:9085", "[::1]:9085". To be freed; NULL with err. */
+static struct addrinfo *
+resolve_address(const char *text, struct err *err)
 {
 	static const struct addrinfo hints = {
 	    .ai_socktype = SOCK_STREAM,
 	    .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
 	};
-	const char *colon = strrchr(text, ':');
-	char host[INET6_ADDRSTRLEN + 2];
-	size_t len = colon == NULL ? 0 : (size_t)(colon - text);
-	bool in_brackets = len > 2 && text[0] == '[' && colon[-1] == ']';
+	struct addrinfo *list = NULL;
+	struct url url = {0};
+	char host[INET6_ADDRSTRLEN], port[sizeof("65535")];
 
-	if (in_brackets) {
-		text++;
-		len -= 2;
-	}
-	if (len > 0 && len < sizeof(host)) {
-		(void)snprintf(host, sizeof(host), "%.*s", (int)len, text);
-		if (getaddrinfo(host, colon + 1, &hints, list) == 0)
-			return 0;
-	}
-	return err_set(err, "master.metrics must be an address and a port, "
-			    "such as 127.0.0.1:9085 or [::1]:9085");
+	url_split_authority(slice_from_string(text), &url);
+	(void)snprintf(
+	    host, sizeof(host), "%.*s", (int)url.host.len, url.host.p);
+	(void)snprintf(port, sizeof(port), "%.*s", (int)url.port.len,
+	    url.port.p == NULL ? "" : url.port.p);
+	if (getaddrinfo(host, port, &hints, &list) == 0)
+		return list;
+	(void)err_set(err, "master.metrics: no address: %s", text);
+	return NULL;
 }
 
 static int
@@ -90,10 +88,10 @@ listen_shared(int fd, const struct addrinfo *address)
 static int
 open_scrape(const char *text, struct err *err)
 {
-	struct addrinfo *list;
+	struct addrinfo *list = resolve_address(text, err);
 	int fd;
 
-	if (resolve_address(text, &list, err) == -1)
+	if (list == NULL)
 		return -1;
 	fd = socket(
 	    list->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
