@@ -51,6 +51,7 @@ struct worker {
 	unsigned n_failed_in_drain; /* calls in a row */
 };
 
+/* A member has no parentheses. NOLINTNEXTLINE(bugprone-macro-parentheses) */
 #define worker_of(job, part) container_of(job, struct worker, part.job)
 
 /* ---- calls of the datastore ---- */
