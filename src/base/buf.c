@@ -23,7 +23,7 @@ buf_init_within(struct buf *buf, size_t max, struct buf_budget *budget)
 }
 
 static void
-count(struct buf_budget *budget, size_t more, size_t less)
+charge(struct buf_budget *budget, size_t more, size_t less)
 {
 	for (; budget != NULL; budget = budget->whole) {
 		check(budget->used >= less || budget->used + more >= less);
@@ -34,8 +34,8 @@ count(struct buf_budget *budget, size_t more, size_t less)
 void
 buf_move(struct buf *buf, struct buf_budget *budget)
 {
-	count(buf->budget, 0, buf->cap);
-	count(budget, buf->cap, 0);
+	charge(buf->budget, 0, buf->cap);
+	charge(budget, buf->cap, 0);
 	buf->budget = budget;
 }
 
@@ -43,7 +43,7 @@ void
 buf_free(struct buf *buf)
 {
 	free(buf->p);
-	count(buf->budget, 0, buf->cap);
+	charge(buf->budget, 0, buf->cap);
 	buf_init_within(buf, buf->max, buf->budget);
 }
 
@@ -97,7 +97,7 @@ buf_reserve(struct buf *buf, size_t more)
 	p = realloc(buf->p, cap + 1);
 	if (p == NULL)
 		return -1;
-	count(buf->budget, cap, buf->cap);
+	charge(buf->budget, cap, buf->cap);
 	buf->p = p;
 	buf->cap = cap;
 	return 0;

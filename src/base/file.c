@@ -48,7 +48,7 @@ file_dir_is_ours(const char *path)
 }
 
 static int
-check_file(int fd, const char *path, struct err *err)
+check_opened(int fd, const char *path, struct err *err)
 {
 	struct stat st, dir;
 
@@ -80,7 +80,7 @@ file_open(const char *path, int flags, mode_t mode, struct err *err)
 		    errno == ENXIO ? "it is no regular file" : strerror(errno));
 		return -1;
 	}
-	if (check_file(fd, path, err) == -1)
+	if (check_opened(fd, path, err) == -1)
 		fd_close(&fd);
 	return fd;
 }

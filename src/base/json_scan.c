@@ -19,7 +19,7 @@ struct scanner {
 static_assert(JSON_DEPTH_MAX <= 64, "a bit of scanner.objects per level");
 
 static int
-fail(struct scanner *s, const char *reason)
+stop_at(struct scanner *s, const char *reason)
 {
 	s->reason = reason;
 	return -1;
@@ -84,13 +84,13 @@ scan_unicode_escape(struct scanner *s)
 	int code = hex4(s->p + 2, s->end);
 
 	if (code == -1)
-		return fail(s, "\\u needs four hexadecimal digits");
+		return stop_at(s, "\\u needs four hexadecimal digits");
 	if (is_low_surrogate(code))
-		return fail(s, "lone surrogate");
+		return stop_at(s, "lone surrogate");
 	if (is_high_surrogate(code)) {
 		if (s->end - s->p < 12 || s->p[6] != '\\' || s->p[7] != 'u' ||
 		    !is_low_surrogate(hex4(s->p + 8, s->end)))
-			return fail(s, "lone surrogate");
+			return stop_at(s, "lone surrogate");
 		s->p += 6;
 	}
 	s->p += 6;
@@ -115,7 +115,7 @@ scan_escape(struct scanner *s)
 	case 'u':
 		return scan_unicode_escape(s);
 	default:
-		return fail(s, "unknown escape in a string");
+		return stop_at(s, "unknown escape in a string");
 	}
 }
 
@@ -139,22 +139,22 @@ scan_string(struct scanner *s)
 			    slice_of(s->p, (size_t)(s->end - s->p)));
 
 			if (len == 0)
-				return fail(s, "not UTF-8");
+				return stop_at(s, "not UTF-8");
 			s->p += len;
 		} else if (c >= 0x20) {
 			s->p++;
 		} else {
-			return fail(s, "control character in a string");
+			return stop_at(s, "control character in a string");
 		}
 	}
-	return fail(s, "unterminated string");
+	return stop_at(s, "unterminated string");
 }
 
 static int
 scan_digits(struct scanner *s)
 {
 	if (!is_digit(peek(s)))
-		return fail(s, "a digit is missing in a number");
+		return stop_at(s, "a digit is missing in a number");
 	while (is_digit(peek(s)))
 		s->p++;
 	return 0;
@@ -168,7 +168,7 @@ scan_number(struct scanner *s)
 	if (peek(s) == '0') {
 		s->p++;
 		if (is_digit(peek(s)))
-			return fail(s, "a number starts with 0");
+			return stop_at(s, "a number starts with 0");
 	} else if (scan_digits(s) == -1) {
 		return -1;
 	}
@@ -191,7 +191,7 @@ scan_word(struct scanner *s, const char *word)
 {
 	for (; *word != '\0'; word++, s->p++) {
 		if (peek(s) != *word)
-			return fail(s, "not a JSON value");
+			return stop_at(s, "not a JSON value");
 	}
 	return 0;
 }
@@ -210,7 +210,7 @@ scan_scalar(struct scanner *s)
 		return scan_word(s, "null");
 	default:
 		if (peek(s) != '-' && !is_digit(peek(s)))
-			return fail(s, "not a JSON value");
+			return stop_at(s, "not a JSON value");
 		return scan_number(s);
 	}
 }
@@ -220,12 +220,12 @@ static int
 scan_key(struct scanner *s)
 {
 	if (peek(s) != '"')
-		return fail(s, "a member name in quotes is expected");
+		return stop_at(s, "a member name in quotes is expected");
 	if (scan_string(s) == -1)
 		return -1;
 	skip_space(s);
 	if (peek(s) != ':')
-		return fail(s, "':' is expected");
+		return stop_at(s, "':' is expected");
 	s->p++;
 	return 0;
 }
@@ -234,7 +234,7 @@ static int
 open_container(struct scanner *s)
 {
 	if (s->depth == JSON_DEPTH_MAX)
-		return fail(s, "nested too deeply");
+		return stop_at(s, "nested too deeply");
 	s->depth++;
 	s->objects = s->objects << 1 | (*s->p == '{');
 	s->p++;
@@ -272,8 +272,9 @@ scan_after_value(struct scanner *s)
 		if (close_container(s))
 			continue;
 		if (peek(s) != ',')
-			return fail(s, in_object(s) ? "',' or '}' is expected"
-						    : "',' or ']' is expected");
+			return stop_at(s, in_object(s)
+					      ? "',' or '}' is expected"
+					      : "',' or ']' is expected");
 		s->p++;
 		break;
 	}
@@ -373,7 +374,7 @@ json_scan(struct slice text, struct json_value *value, struct err *err)
 	*value = value_between(begin, s.p);
 	skip_space(&s);
 	if (s.p < s.end) {
-		fail(&s, "more after the end of the value");
+		stop_at(&s, "more after the end of the value");
 		return fail_at(err, &s, text);
 	}
 	return 0;

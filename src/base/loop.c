@@ -39,7 +39,7 @@ struct loop_timer {
 };
 
 static void
-on_message(int severity, const char *text)
+on_libevent_message(int severity, const char *text)
 {
 	if (severity >= EVENT_LOG_WARN)
 		log_warnx("libevent: %s", text);
@@ -54,7 +54,7 @@ loop_create(void)
 			  EVENT_BASE_FLAG_NO_CACHE_TIME |
 			  EVENT_BASE_FLAG_PRECISE_TIMER;
 
-	event_set_log_callback(on_message);
+	event_set_log_callback(on_libevent_message);
 	if (loop == NULL || config == NULL)
 		goto fail;
 	/* Timers count from now, not from the start of the turn, and do not
@@ -163,7 +163,7 @@ on_io(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-on_timer(evutil_socket_t fd, short what, void *arg)
+on_loop_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop_timer *timer = arg;
 
@@ -235,7 +235,7 @@ loop_timer_create(struct loop *loop, loop_fn fn, void *arg)
 	timer->loop = loop;
 	timer->fn = fn;
 	timer->arg = arg;
-	timer->ev = evtimer_new(loop->base, on_timer, timer);
+	timer->ev = evtimer_new(loop->base, on_loop_timer, timer);
 	if (timer->ev == NULL) {
 		free(timer);
 		return NULL;

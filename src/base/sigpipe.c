@@ -13,7 +13,7 @@ static int pipe_fds[2] = {-1, -1};
 static pid_t pipe_owner;
 
 static void
-on_signal(int signal)
+write_signal(int signal)
 {
 	int saved_errno = errno;
 	unsigned char byte = (unsigned char)signal;
@@ -30,7 +30,7 @@ int
 sigpipe_open(const int *signals, struct err *err)
 {
 	struct sigaction catch = {
-	    .sa_handler = on_signal, .sa_flags = SA_RESTART};
+	    .sa_handler = write_signal, .sa_flags = SA_RESTART};
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 
 	sigpipe_block();

@@ -150,7 +150,7 @@ struct arguments {
 
 /* Returns -1. */
 static int
-fail(const char *what, const char *text)
+fail_with(const char *what, const char *text)
 {
 	(void)fprintf(stderr, "cassata-bench: %s%s\n", what, text);
 	return -1;
@@ -210,7 +210,7 @@ read_pid(struct arguments *args, const char *text)
 	double value;
 
 	if (args->n_pids == TARGET_PIDS_MAX)
-		return fail("too many processes: ", text);
+		return fail_with("too many processes: ", text);
 	if (read_number(text, 1, INT_MAX, false, &value) == -1)
 		return -1;
 	args->pids[args->n_pids++] = (pid_t)value;
@@ -250,7 +250,7 @@ read_mode(struct arguments *args, int argc, char **argv)
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
 		if (strcmp(modes[i].name, argv[0]) == 0)
 			args->mode = &modes[i];
-	return args->mode != NULL ? 0 : fail("no such mode: ", argv[0]);
+	return args->mode != NULL ? 0 : fail_with("no such mode: ", argv[0]);
 }
 
 /* The mode's defaults, the common ones, and what was given over them. */
@@ -278,7 +278,7 @@ merge_options(const struct arguments *args, struct bench_options *options)
 }
 
 static int
-run(const struct arguments *args, const struct config *cfg)
+run_mode(const struct arguments *args, const struct config *cfg)
 {
 	struct bench bench = {.poller.fd = -1};
 	struct err err = {""};
@@ -293,7 +293,7 @@ run(const struct arguments *args, const struct config *cfg)
 	if (status == 0)
 		status = args->mode->run(&bench, &err);
 	if (status == -1)
-		fail("", err.text);
+		fail_with("", err.text);
 	else if (!args->mode->report(&bench))
 		status = -1;
 	run_fini(&bench);
@@ -302,7 +302,7 @@ run(const struct arguments *args, const struct config *cfg)
 
 /* Where the daemon's control socket is; without a file, in the usual place. */
 static int
-load_config(const struct arguments *args, struct config *cfg)
+load_bench_config(const struct arguments *args, struct config *cfg)
 {
 	const struct config_source source = {
 	    .file = args->config_file,
@@ -313,13 +313,13 @@ load_config(const struct arguments *args, struct config *cfg)
 	int status = config_load(&source, cfg, &errors);
 
 	for (size_t i = 0; i < errors.len; i++)
-		fail("", errors.list[i].text);
+		fail_with("", errors.list[i].text);
 	config_errors_free(&errors);
 	return status;
 }
 
 static void
-on_signal(int sig)
+on_stop_signal(int sig)
 {
 	(void)sig;
 	run_stopped = 1;
@@ -328,11 +328,11 @@ on_signal(int sig)
 static int
 catch_signals(void)
 {
-	struct sigaction sa = {.sa_handler = on_signal};
+	struct sigaction sa = {.sa_handler = on_stop_signal};
 
 	return sigaction(SIGINT, &sa, NULL) == -1 ||
 		       sigaction(SIGTERM, &sa, NULL) == -1
-		   ? fail("cannot catch signals", "")
+		   ? fail_with("cannot catch signals", "")
 		   : 0;
 }
 
@@ -371,8 +371,8 @@ main(int argc, char **argv)
 	if (read_mode(&args, argc - optind, argv + optind) == -1)
 		return EXIT_USAGE;
 	raise_file_limit();
-	if (load_config(&args, &cfg) == 0 && catch_signals() == 0)
-		status = run(&args, &cfg);
+	if (load_bench_config(&args, &cfg) == 0 && catch_signals() == 0)
+		status = run_mode(&args, &cfg);
 	config_free(&cfg);
 	return status == 0 ? EXIT_OK : EXIT_FAILED;
 }

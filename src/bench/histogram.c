@@ -13,7 +13,7 @@ enum {
 };
 
 static size_t
-bucket_of(uint64_t value)
+bucket_of_value(uint64_t value)
 {
 	unsigned shift = 0;
 
@@ -26,7 +26,7 @@ bucket_of(uint64_t value)
 
 /* The largest value of a bucket. */
 static int64_t
-end_of(size_t bucket)
+end_of_bucket(size_t bucket)
 {
 	unsigned shift =
 	    bucket < (size_t)2 * PARTS ? 0 : (unsigned)(bucket / PARTS) - 1;
@@ -61,7 +61,7 @@ histogram_add(struct histogram *h, int64_t value_us)
 		h->max_us = value;
 	h->n++;
 	h->sum_us += (double)value;
-	h->buckets[bucket_of((uint64_t)value)]++;
+	h->buckets[bucket_of_value((uint64_t)value)]++;
 }
 
 int64_t
@@ -76,7 +76,8 @@ histogram_quantile_us(const struct histogram *h, double part)
 	for (size_t i = 0; i < BUCKETS; i++) {
 		seen += h->buckets[i];
 		if (seen >= rank)
-			return end_of(i) < h->max_us ? end_of(i) : h->max_us;
+			return end_of_bucket(i) < h->max_us ? end_of_bucket(i)
+							    : h->max_us;
 	}
 	return h->max_us;
 }

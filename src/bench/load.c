@@ -66,7 +66,7 @@ connect_one(const struct load *load, struct err *err)
 }
 
 static int
-open_conn(struct load_conn *c, struct err *err)
+open_load_conn(struct load_conn *c, struct err *err)
 {
 	c->fd = connect_one(c->load, err);
 	if (c->fd == -1)
@@ -92,7 +92,7 @@ reopen(struct load_conn *c)
 	buf_reset(&c->in);
 	buf_reset(&c->out);
 	fd_close(&c->fd);
-	if (open_conn(c, &load->err) == -1) {
+	if (open_load_conn(c, &load->err) == -1) {
 		fd_close(&c->fd);
 		load->n_idle--;
 		load->ended = true;
@@ -242,7 +242,7 @@ take_answers(struct load_conn *c, int64_t now_us)
 }
 
 static int
-receive(struct load_conn *c)
+receive_answers(struct load_conn *c)
 {
 	int got = poller_receive(c->fd, &c->in);
 
@@ -254,7 +254,7 @@ on_ready(struct watch *watch, uint32_t events)
 {
 	struct load_conn *c = (struct load_conn *)watch;
 
-	if (((events & ~(uint32_t)EPOLLOUT) != 0 && receive(c) == -1) ||
+	if (((events & ~(uint32_t)EPOLLOUT) != 0 && receive_answers(c) == -1) ||
 	    flush(c) == -1)
 		reopen(c);
 	if (c->load->config.rate == 0 && c->fd != -1)
@@ -319,7 +319,7 @@ conn_init(struct load *load, struct load_conn *c, struct err *err)
 	buf_init(&c->out, OUT_MAX_BYTES);
 	c->ring = calloc(load->config.pipeline, sizeof(*c->ring));
 	return c->ring == NULL ? err_set(err, "out of memory")
-			       : open_conn(c, err);
+			       : open_load_conn(c, err);
 }
 
 int

@@ -29,7 +29,7 @@ is_slow(struct bench *b)
 }
 
 static int
-build(void *arg, struct buf *out)
+build_add(void *arg, struct buf *out)
 {
 	struct bench *b = arg;
 	bool slow = is_slow(b);
@@ -205,7 +205,7 @@ make_request(struct bench *b, struct add_request *request,
 }
 
 static int
-prepare(struct bench *b, struct err *err)
+prepare_run(struct bench *b, struct err *err)
 {
 	const struct bench_options *options = &b->options;
 
@@ -236,7 +236,7 @@ add_events(struct bench *b, struct err *err)
 	    .rate = options->rate,
 	    .count = (uint64_t)options->count,
 	    .duration_ms = options->duration_ms,
-	    .build = build,
+	    .build = build_add,
 	    .answered = answered,
 	    .arg = b,
 	};
@@ -274,7 +274,7 @@ await_deliveries(struct bench *b, struct err *err)
 int
 run_load(struct bench *b, struct err *err)
 {
-	int status = prepare(b, err);
+	int status = prepare_run(b, err);
 
 	if (status == 0)
 		status = add_events(b, err);

@@ -66,7 +66,7 @@ peer_free(struct peer *p)
 
 /* The answer is far smaller than a socket's buffer: it goes at once. */
 static int
-answer(const struct peer *p)
+answer_delivery(const struct peer *p)
 {
 	const struct buf *out = &p->sink->answer;
 	ssize_t n;
@@ -115,7 +115,7 @@ read_requests(struct peer *p)
 		http_parser_init(&p->parser, &limits);
 		if (sink->config.delay_ms > 0)
 			delay(p);
-		else if (answer(p) == -1)
+		else if (answer_delivery(p) == -1)
 			return -1;
 	}
 	return 0;
@@ -267,7 +267,7 @@ sink_tick(struct sink *sink)
 		TAILQ_REMOVE(&sink->delayed, p, entry);
 		p->waiting = false;
 		sink->in_flight--;
-		if (answer(p) == -1 || read_requests(p) == -1)
+		if (answer_delivery(p) == -1 || read_requests(p) == -1)
 			peer_free(p);
 	}
 	return -1;

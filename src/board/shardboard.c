@@ -160,7 +160,7 @@ shardboard_n_unheld(const struct scoreboard *sb)
  * before it reads this, and we read that after: one of us sees the other.
  */
 static void
-tell(const struct scoreboard *sb, int worker_slot, int64_t due_ms)
+tell_worker(const struct scoreboard *sb, int worker_slot, int64_t due_ms)
 {
 	const struct scoreboard_slot *worker = scoreboard_slot(sb, worker_slot);
 	struct scoreboard_news *news = own_news(sb);
@@ -182,7 +182,7 @@ shardboard_look_again(const struct scoreboard *sb)
 {
 	for (int i = 0; i < n_workers(sb); i++) {
 		if (is_taken(sb, i))
-			tell(sb, i, 0);
+			tell_worker(sb, i, 0);
 	}
 	shardboard_membership_changed(sb);
 }
@@ -199,7 +199,7 @@ shardboard_event_added(
 		if (is_taken(sb, i) &&
 		    (atomic_load(&scoreboard_slot(sb, i)->shards) >> shard &
 			1) != 0) {
-			tell(sb, i, due_ms);
+			tell_worker(sb, i, due_ms);
 			is_held = true;
 		}
 	}

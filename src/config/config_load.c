@@ -43,7 +43,8 @@ struct load {
 	struct config_mark record_at;
 	struct config_mark field_at[CONFIG_FIELDS_MAX];
 	struct config_mark key_at[CONFIG_KEYS_MAX];
-	struct config_mark section_at[CONFIG_KEYS_MAX]; /* by the first key of each */
+	struct config_mark
+	    section_at[CONFIG_KEYS_MAX]; /* by the first key of each */
 };
 
 static const struct config_mark nowhere = {0, 0};
@@ -144,8 +145,7 @@ set_values(struct load *ld, const struct config_key *key,
 	void *base = ld->record != NULL ? ld->record : ld->cfg;
 	struct err err;
 
-	if (setting->list &&
-	    (setting->n < 1 || setting->n > key->list->max)) {
+	if (setting->list && (setting->n < 1 || setting->n > key->list->max)) {
 		config_error(ld->errors, ld->file, setting->at,
 		    "%s must have 1 to %zu entries, not %zu", key->name,
 		    key->list->max, setting->n);
@@ -262,8 +262,8 @@ is_roots(int fd)
 static void
 load_file(struct load *ld)
 {
-	const struct config_handler handler = {on_section, on_setting,
-	    on_records, on_record, on_record_end, ld};
+	const struct config_handler handler = {
+	    on_section, on_setting, on_records, on_record, on_record_end, ld};
 	bool guarded = ld->in_state_dir && geteuid() == 0;
 	struct err reason;
 	int fd = file_open(
@@ -323,7 +323,7 @@ choose_file(const struct config_source *source, char *buf, size_t size)
 
 /* Makes *target the path, which starts in dir when it is relative. */
 static int
-set_path(char **target, const char *dir, const char *path)
+complete_path_from(char **target, const char *dir, const char *path)
 {
 	char *whole;
 
@@ -347,7 +347,7 @@ complete_state_dir(struct config_master *master, const char *given)
 	cwd = getcwd(NULL, 0);
 	if (cwd == NULL && *path != '/')
 		return -1;
-	rc = set_path(&master->state_dir, cwd, path);
+	rc = complete_path_from(&master->state_dir, cwd, path);
 	free(cwd);
 	return rc;
 }
@@ -367,12 +367,13 @@ complete_paths(struct config *cfg, const struct config_source *source)
 	if (complete_state_dir(master, given_state_dir(source)) == -1)
 		return -1;
 	(void)snprintf(name, sizeof(name), "%s.pid", programs[source->roles]);
-	if (master->pid_file == NULL &&
-	    set_path(&master->pid_file, master->state_dir, name) == -1)
+	if (master->pid_file == NULL && complete_path_from(&master->pid_file,
+					    master->state_dir, name) == -1)
 		return -1;
 	(void)snprintf(name, sizeof(name), "%s.sock", programs[source->roles]);
 	if (master->control_socket == NULL &&
-	    set_path(&master->control_socket, master->state_dir, name) == -1)
+	    complete_path_from(
+		&master->control_socket, master->state_dir, name) == -1)
 		return -1;
 	for (size_t i = 0; i < config_n_keys; i++) {
 		const struct config_key *key = &config_keys[i];
@@ -385,7 +386,7 @@ complete_paths(struct config *cfg, const struct config_source *source)
 					 (strcmp(*path, "stderr") == 0 ||
 					     strcmp(*path, "syslog") == 0)))
 			continue;
-		if (set_path(path, master->state_dir, *path) == -1)
+		if (complete_path_from(path, master->state_dir, *path) == -1)
 			return -1;
 	}
 	return 0;

@@ -134,7 +134,7 @@ next_node(struct reader *r)
 
 /* Passes over what belongs to the current node. */
 static void
-skip(struct reader *r)
+skip_node(struct reader *r)
 {
 	unsigned inside = r->depth;
 
@@ -147,7 +147,7 @@ skip(struct reader *r)
 
 /* The current node is not what it should be. */
 static void
-refuse(struct reader *r, const char *what, const char *wanted)
+refuse_node(struct reader *r, const char *what, const char *wanted)
 {
 	struct config_mark at = mark_of(&r->event.start_mark);
 
@@ -157,7 +157,7 @@ refuse(struct reader *r, const char *what, const char *wanted)
 	else
 		config_error(
 		    r->errors, r->file, at, "%.40s must be %s", what, wanted);
-	skip(r);
+	skip_node(r);
 }
 
 static bool
@@ -186,13 +186,13 @@ take_text(struct reader *r, const char *what, yaml_event_t *held,
 
 	memset(held, 0, sizeof(*held));
 	if (e->type != YAML_SCALAR_EVENT) {
-		refuse(r, what, "plain text or a number");
+		refuse_node(r, what, "plain text or a number");
 		return false;
 	}
 	for (size_t i = 0; i < e->data.scalar.length; i++)
 		if (e->data.scalar.value[i] < ' ' ||
 		    e->data.scalar.value[i] == 0x7f) {
-			refuse(r, what, "without control characters");
+			refuse_node(r, what, "without control characters");
 			return false;
 		}
 	*held = *e;
@@ -216,9 +216,9 @@ read_records(struct reader *r, const struct config_setting *s)
 		struct config_mark there = mark_of(&r->event.start_mark);
 
 		if (r->event.type != YAML_MAPPING_START_EVENT) {
-			refuse(r, s->name.text, "a list of records alone");
+			refuse_node(r, s->name.text, "a list of records alone");
 		} else if (!wanted || !handler->record(handler->arg, there)) {
-			skip(r);
+			skip_node(r);
 		} else {
 			read_settings(r);
 			handler->record_end(handler->arg);
@@ -236,7 +236,7 @@ read_list(struct reader *r, struct config_setting *s, yaml_event_t *held,
 
 	for (; has_more; has_more = next_node(r), s->n++) {
 		if (s->n >= CONFIG_VALUES_MAX)
-			skip(r);
+			skip_node(r);
 		else if (!take_text(
 			     r, s->name.text, &held[s->n], &s->values[s->n]))
 			good = false;
@@ -283,7 +283,7 @@ read_settings(struct reader *r)
 			if (next_node(r))
 				read_setting(r, &setting);
 		} else if (next_node(r)) {
-			skip(r);
+			skip_node(r);
 		}
 		yaml_event_delete(&name);
 	}
@@ -302,11 +302,11 @@ read_sections(struct reader *r)
 			     handler->section(handler->arg, &name);
 
 		if (!next_node(r) || !known)
-			skip(r);
+			skip_node(r);
 		else if (r->event.type == YAML_MAPPING_START_EVENT)
 			read_settings(r);
 		else if (!is_null(&r->event))
-			refuse(r, name.text, "a section: keys with values");
+			refuse_node(r, name.text, "a section: keys with values");
 		yaml_event_delete(&held);
 	}
 }
@@ -320,7 +320,7 @@ read_stream(struct reader *r)
 	if (next(r) == YAML_MAPPING_START_EVENT)
 		read_sections(r);
 	else if (r->event.type != YAML_NO_EVENT && !is_null(&r->event))
-		refuse(r, "the file", "sections with keys");
+		refuse_node(r, "the file", "sections with keys");
 	next(r); /* end of the document */
 	if (next(r) == YAML_DOCUMENT_START_EVENT)
 		stop(r, "only one document is allowed");

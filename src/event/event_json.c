@@ -108,7 +108,7 @@ read_id(struct reader *r, const char *pointer, const struct json_value *value)
 }
 
 static void
-read_body(struct reader *r, const char *pointer, const struct json_value *value)
+read_event_body(struct reader *r, const char *pointer, const struct json_value *value)
 {
 	(void)pointer;
 	r->ev->body_is_text = value->type == JSON_STRING;
@@ -406,7 +406,7 @@ static const struct member {
 } members[] = {
     {SLICE_INIT("application-id"), "/application-id", true, read_app},
     {SLICE_INIT("event-id"), "/event-id", true, read_id},
-    {SLICE_INIT("event"), "/event", true, read_body},
+    {SLICE_INIT("event"), "/event", true, read_event_body},
     {SLICE_INIT("expiry"), "/expiry", true, read_expiry},
     {SLICE_INIT("url"), "/url", true, read_url},
     {SLICE_INIT("method"), "/method", false, read_method},

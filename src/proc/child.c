@@ -95,7 +95,7 @@ report(const struct child *child, enum child_state state, const char *reason)
 }
 
 static void
-drain(struct child *child)
+drain_child(struct child *child)
 {
 	size_t n_listen = child->n_listen;
 
@@ -111,13 +111,13 @@ drain(struct child *child)
 }
 
 static void
-on_signal(int fd, unsigned events, void *arg)
+on_drain_signal(int fd, unsigned events, void *arg)
 {
 	struct child *child = arg;
 
 	(void)events;
 	while (sigpipe_next(fd) != 0)
-		drain(child);
+		drain_child(child);
 }
 
 /* The master has opened it again. */
@@ -147,7 +147,7 @@ on_masters_death(int fd, unsigned events, void *arg)
 	/* Nobody else is left to end a drain that takes too long. */
 	(void)alarm(
 	    (unsigned)(child->cfg->master.shutdown_timeout_ms / 1000 + 1));
-	drain(child);
+	drain_child(child);
 }
 
 static void
@@ -204,7 +204,7 @@ child_init(struct child *child, void (*drain_fn)(void *arg), void *arg,
 		return err_set(err, "cannot make the event loop");
 	loop_on_stall(child->loop, STALL_MS, on_stall, child);
 	child->signal_io = loop_io_create(
-	    child->loop, child->signal_fd, LOOP_READ, on_signal, child);
+	    child->loop, child->signal_fd, LOOP_READ, on_drain_signal, child);
 	child->life_io = loop_io_create(
 	    child->loop, child->life_fd, LOOP_READ, on_masters_death, child);
 	child->log_io = loop_io_create(
@@ -220,7 +220,7 @@ child_init(struct child *child, void (*drain_fn)(void *arg), void *arg,
 void
 child_leave(struct child *child)
 {
-	drain(child);
+	drain_child(child);
 }
 
 void

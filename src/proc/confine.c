@@ -14,7 +14,7 @@
 
 /* The directory of a file, or NULL with err; to be freed. */
 static char *
-directory_of(const char *path, struct err *err)
+written_directory_of(const char *path, struct err *err)
 {
 	/* A link leads to where the file is written. */
 	char *real = realpath(path, NULL), *slash;
@@ -46,7 +46,7 @@ find_report_dir(char **dir, struct err *err)
 	path = strndup(at, strcspn(at, ":"));
 	if (path == NULL)
 		return err_set(err, "out of memory");
-	*dir = directory_of(path, err);
+	*dir = written_directory_of(path, err);
 	free(path);
 	return *dir == NULL ? -1 : 0;
 }
@@ -58,7 +58,7 @@ enter_sandbox(struct sandbox *sandbox, const char *database, struct err *err)
 	int status = -1;
 
 	if ((database == NULL ||
-		(data_dir = directory_of(database, err)) != NULL) &&
+		(data_dir = written_directory_of(database, err)) != NULL) &&
 	    (!SANITIZED || find_report_dir(&report_dir, err) == 0)) {
 		sandbox->data_dir = data_dir;
 		sandbox->report_dir = report_dir;

@@ -50,7 +50,7 @@ is_roots_alone(int fd)
 
 /* One that this process made, or that holds nothing of somebody else's. */
 static int
-give(const char *dir, const struct config_master *cfg, struct err *err)
+give_to_user(const char *dir, const struct config_master *cfg, struct err *err)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int status = 0;
@@ -65,13 +65,14 @@ give(const char *dir, const struct config_master *cfg, struct err *err)
 }
 
 static int
-prepare(const char *dir, const char *name, const struct config_master *cfg,
-    struct err *err)
+prepare_data_dir(const char *dir, const char *name,
+    const struct config_master *cfg, struct err *err)
 {
 	if (mkdir(dir, 0700) == -1 && errno != EEXIST)
 		return err_errno(err, "%s", dir);
 	/* While it is empty still. */
-	if (geteuid() == 0 && cfg->user != NULL && give(dir, cfg, err) == -1)
+	if (geteuid() == 0 && cfg->user != NULL &&
+	    give_to_user(dir, cfg, err) == -1)
 		return -1;
 	return old_database_move(cfg->state_dir, name, err);
 }
@@ -91,7 +92,7 @@ data_dir_prepare(const struct config *cfg, struct err *err)
 	/* Any other is the administrator's to make. */
 	if (strncmp(file, dir, len) == 0 && file[len] == '/' &&
 	    strchr(file + len + 1, '/') == NULL)
-		return prepare(dir, file + len + 1, &cfg->master, err);
+		return prepare_data_dir(dir, file + len + 1, &cfg->master, err);
 	return 0;
 }
 
@@ -117,7 +118,7 @@ check_directory(const char *user, const char *file, struct err *err)
 }
 
 static int
-check_files(const char *user, const char *file, struct err *err)
+check_access_to_files(const char *user, const char *file, struct err *err)
 {
 	static const char *const suffixes[] = {"", "-wal", "-shm"};
 	char path[PATH_MAX];
@@ -147,5 +148,5 @@ data_dir_check(const struct config *cfg, struct err *err)
 		user = number;
 	return check_directory(user, file, err) == -1
 		   ? -1
-		   : check_files(user, file, err);
+		   : check_access_to_files(user, file, err);
 }

@@ -379,11 +379,11 @@ struct program {
 };
 
 static void
-put(struct program *program, uint16_t code, uint32_t k, size_t if_true,
-    size_t if_false)
+put_statement(struct program *program, uint16_t code, uint32_t k,
+    size_t if_true, size_t if_false)
 {
-	check(program->n < sizeof(program->statements) /
-			       sizeof(program->statements[0]));
+	check(program->n <
+	      sizeof(program->statements) / sizeof(program->statements[0]));
 	/* Else the jump would lead to another row. */
 	check(if_true <= UINT8_MAX && if_false <= UINT8_MAX);
 	program->statements[program->n++] =
@@ -393,7 +393,8 @@ put(struct program *program, uint16_t code, uint32_t k, size_t if_true,
 static void
 put_load(struct program *program, size_t offset)
 {
-	put(program, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
+	put_statement(
+	    program, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
 }
 
 static void
@@ -405,7 +406,7 @@ put_return(struct program *program, uint16_t error)
 		result = SECCOMP_RET_ALLOW;
 	else if (error == NOTHING)
 		result = SECCOMP_RET_ERRNO;
-	put(program, BPF_RET | BPF_K, result, 0, 0);
+	put_statement(program, BPF_RET | BPF_K, result, 0, 0);
 }
 
 /* Before and after it the number of the call is loaded. */
@@ -417,15 +418,15 @@ put_row(struct program *program, const struct row *row)
 	while (n < TESTS && row->tests[n].mask != 0)
 		n++;
 	left = n == 0 ? 1 : 3 * n + 2;
-	put(program, BPF_JMP | BPF_JEQ | BPF_K, row->call, 0, left);
+	put_statement(program, BPF_JMP | BPF_JEQ | BPF_K, row->call, 0, left);
 	for (size_t i = 0; i < n; i++) {
 		const struct test *test = &row->tests[i];
 
-		put_load(program,
-		    offsetof(struct seccomp_data, args) +
-			sizeof(test->value) * test->word);
-		put(program, BPF_ALU | BPF_AND | BPF_K, test->mask, 0, 0);
-		put(program, BPF_JMP | BPF_JEQ | BPF_K,
+		put_load(program, offsetof(struct seccomp_data, args) +
+				      sizeof(test->value) * test->word);
+		put_statement(
+		    program, BPF_ALU | BPF_AND | BPF_K, test->mask, 0, 0);
+		put_statement(program, BPF_JMP | BPF_JEQ | BPF_K,
 		    test->own_pid ? (uint32_t)getpid() : test->value, 0,
 		    3 * (n - 1 - i) + 1);
 	}
@@ -435,21 +436,22 @@ put_row(struct program *program, const struct row *row)
 }
 
 static void
-build(struct program *program, unsigned needs, bool kills)
+build_program(struct program *program, unsigned needs, bool kills)
 {
 	program->n = 0;
 	put_load(program, offsetof(struct seccomp_data, arch));
-	put(program, BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0);
+	put_statement(program, BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0);
 	put_return(program, EPERM);
 	put_load(program, offsetof(struct seccomp_data, nr));
 	for (size_t i = 0; i < N_ROWS; i++)
 		if (rows[i].needs == ANY || (rows[i].needs & needs) != 0)
 			put_row(program, &rows[i]);
 	/* Also those of x32, which have a bit above all others. */
-	put(program, BPF_JMP | BPF_JGT | BPF_K, NEWEST, 0, 1);
+	put_statement(program, BPF_JMP | BPF_JGT | BPF_K, NEWEST, 0, 1);
 	put_return(program, FALLBACK_ERROR);
 	if (kills)
-		put(program, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
+		put_statement(
+		    program, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
 	else
 		put_return(program, EPERM);
 }
@@ -472,7 +474,7 @@ seccomp_enter(unsigned needs, bool kills, struct err *err)
 
 	if (seccomp_support() != SECCOMP_THERE)
 		return 0;
-	build(&program, needs, kills);
+	build_program(&program, needs, kills);
 	filter =
 	    (struct sock_fprog){(unsigned short)program.n, program.statements};
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == -1)

@@ -146,7 +146,7 @@ check_place(const struct guard *guard, const char *what, const char *path,
 }
 
 static int
-check_file(const struct guard *guard, const char *what, const char *path,
+check_guarded_file(const struct guard *guard, const char *what, const char *path,
     struct err *err)
 {
 	/* By its name, and where a link leads to. */
@@ -202,7 +202,7 @@ state_dir_guard(const struct config *cfg, const char *file, struct err *err)
 	for (size_t i = 0; status == 0 && i < sizeof(files) / sizeof(files[0]);
 	     i++) {
 		if (files[i].path != NULL)
-			status = check_file(
+			status = check_guarded_file(
 			    &guard, files[i].what, files[i].path, err);
 	}
 	free(guard.data_dir);
