@@ -169,7 +169,8 @@ owners_take_dead(const struct owners *o, uint64_t *dead, size_t max,
 		uint64_t owner = owner_of(entry->d_name);
 		enum life life;
 
-		if (entry->d_name[0] == '.' || is_own(arg, owner))
+		if (entry->d_name[0] == '.' ||
+		    (owner != 0 && is_own(arg, owner)))
 			continue;
 		life = life_of(o, entry->d_name);
 		if (life == LIVING) {

@@ -37,6 +37,17 @@ def test_all_killed_at_once(prepare, store, sink):
     assert os.listdir(c.state_dir / "owners") == []
 
 
+def test_strange_files(prepare):
+    """What was left halfway, or is nobody's, goes at the next start."""
+    c = prepare()
+    owners = c.state_dir / "owners"
+    owners.mkdir(mode=0o700)
+    for name in "new-00000000deadbeef", "stranger":
+        (owners / name).write_text("")
+    c.start()
+    assert not {"new-00000000deadbeef", "stranger"} & set(os.listdir(owners))
+
+
 def test_killed_after_the_next_start(prepare, store, sink):
     """One that outlives its master keeps its leases, until it is gone."""
     c = prepare(worker={"numWorkerThreads": 1, **LONG}).start()
