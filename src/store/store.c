@@ -2,6 +2,7 @@
 #include "store/store.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -167,9 +168,14 @@ store_check(struct store *store, bool create, struct err *err)
 	if (status == STORE_OK)
 		status = schema_check(
 		    store->sql, create, store->max_event_bytes, &store->err);
-	if (status == STORE_OK)
-		status = durability_read(store->sql, store->weakness,
-		    sizeof(store->weakness), &store->err);
+	/* A server that does not tell may still be a good one. */
+	if (status == STORE_OK &&
+	    durability_read(store->sql, store->weakness,
+		sizeof(store->weakness), &store->err) != STORE_OK)
+		(void)snprintf(store->weakness, sizeof(store->weakness),
+		    "the server does not tell whether it keeps what it has "
+		    "committed: %.100s",
+		    store->err.text);
 	if (status != STORE_OK)
 		(void)err_set(err, "%s", store->err.text);
 	return status;
