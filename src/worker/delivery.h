@@ -39,9 +39,9 @@ struct delivery {
 	char error[256];
 	bool wants; /* released for want of descriptors, memory…: see error */
 	struct store_result result;
-	TAILQ_ENTRY(delivery) entry;   /* all that a worker holds */
-	STAILQ_ENTRY(delivery) queue;  /* of results */
-	TAILQ_ENTRY(delivery) waiting; /* for its share */
+	TAILQ_ENTRY(delivery) entry;  /* all that a worker holds */
+	STAILQ_ENTRY(delivery) queue; /* of results */
+	struct share_entry waiting;   /* for its share */
 	const struct delivery_policy *policy;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "worker/dispatch.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -169,6 +170,16 @@ defer(struct dispatch *p, struct delivery *d, struct share *share,
 	release(p, d, event_now_ms(p) + share_defer_ms(share, mono_ms));
 }
 
+/* NULL for NULL. */
+static struct delivery *
+delivery_of(struct share_entry *entry)
+{
+	return entry == NULL
+		   ? NULL
+		   : (struct delivery *)((char *)entry -
+					 offsetof(struct delivery, waiting));
+}
+
 /* Starts it, unless its application or its host has enough. */
 static void
 admit(struct dispatch *p, struct delivery *d, int64_t mono_ms)
@@ -183,7 +194,7 @@ admit(struct dispatch *p, struct delivery *d, int64_t mono_ms)
 		share_take(d->app, mono_ms);
 		share_take(d->host, mono_ms);
 		put_on_wire(p, d);
-	} else if (share_wait(full, d, mono_ms)) {
+	} else if (share_wait(full, &d->waiting, mono_ms)) {
 		holdings_queued(p->holdings, d);
 	} else {
 		defer(p, d, full, mono_ms);
@@ -205,7 +216,7 @@ serve(struct dispatch *p, struct share *share, int64_t mono_ms)
 		return;
 	}
 	p->serving = true;
-	while (has_slot(p) && (d = share_next(share)) != NULL) {
+	while (has_slot(p) && (d = delivery_of(share_next(share))) != NULL) {
 		holdings_unqueued(p->holdings);
 		if (stays(p, d) && dispatch_may_send(p, d)) {
 			admit(p, d, mono_ms);
@@ -225,7 +236,7 @@ visit(void *arg, struct share *share)
 	struct delivery *d;
 
 	serve(p, share, mono_ms);
-	while ((d = share_shed(share, mono_ms)) != NULL) {
+	while ((d = delivery_of(share_shed(share, mono_ms))) != NULL) {
 		holdings_unqueued(p->holdings);
 		defer(p, d, share, mono_ms);
 	}
@@ -335,9 +346,10 @@ begin_due(struct dispatch *p, int64_t mono_ms)
 }
 
 static bool
-stays_queued(void *arg, struct delivery *d)
+stays_queued(void *arg, struct share_entry *entry)
 {
 	struct dispatch *p = arg;
+	struct delivery *d = delivery_of(entry);
 
 	if (stays(p, d))
 		return true;

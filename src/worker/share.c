@@ -5,21 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/url.h"
-#include "worker/delivery.h"
 
 enum { MEAN_OF = 8 };
 
 static const double defer_min_ms = 1000, defer_max_ms = 60000;
 static const double wait_max_ms = 1000; /* in a queue, by what is known */
 
-TAILQ_HEAD(share_queue, delivery);
+TAILQ_HEAD(share_queue, share_entry);
 
 struct share {
 	struct shares *set;
 	unsigned cap;
 	unsigned refs, active, queued;
-	double mean_ms;	  /* of a delivery, lately */
+	double mean_ms;   /* of a delivery, lately */
 	double served_ms; /* those sent away before are done by then */
 	/* Since when nothing has ended although something is active. */
 	int64_t quiet_ms;
@@ -30,8 +30,7 @@ struct share {
 };
 
 void
-shares_init(
-    struct shares *set, unsigned cap, unsigned queue_max, bool fold)
+shares_init(struct shares *set, unsigned cap, unsigned queue_max, bool fold)
 {
 	set->cap = cap;
 	set->cap_of = NULL;
@@ -129,10 +128,11 @@ share_give(struct share *s, int64_t elapsed_ms, int64_t now_ms)
 {
 	if (s == NULL)
 		return;
+	check(s->active > 0);
 	s->active--;
 	s->quiet_ms = now_ms;
-	s->mean_ms += ((double)elapsed_ms - s->mean_ms) /
-		      (s->mean_ms > 0 ? MEAN_OF : 1);
+	s->mean_ms +=
+	    ((double)elapsed_ms - s->mean_ms) / (s->mean_ms > 0 ? MEAN_OF : 1);
 }
 
 /* What each delivery in the queue adds to the wait of the next. Of those that
@@ -152,33 +152,34 @@ waits_too_long(const struct share *s, unsigned place, int64_t now_ms)
 }
 
 bool
-share_wait(struct share *s, struct delivery *d, int64_t now_ms)
+share_wait(struct share *s, struct share_entry *e, int64_t now_ms)
 {
 	if (s->queued == s->set->queue_max ||
 	    waits_too_long(s, s->queued, now_ms))
 		return false;
-	TAILQ_INSERT_TAIL(&s->waiting, d, waiting);
+	TAILQ_INSERT_TAIL(&s->waiting, e, link);
 	s->queued++;
 	return true;
 }
 
 static void
-leave_queue(struct share *s, struct delivery *d)
+leave_queue(struct share *s, struct share_entry *e)
 {
-	TAILQ_REMOVE(&s->waiting, d, waiting);
+	TAILQ_REMOVE(&s->waiting, e, link);
+	check(s->queued > 0);
 	s->queued--;
 }
 
-struct delivery *
+struct share_entry *
 share_next(struct share *s)
 {
-	struct delivery *d;
+	struct share_entry *e;
 
 	if (s == NULL || s->queued == 0 || !share_has_room(s))
 		return NULL;
-	d = TAILQ_FIRST(&s->waiting);
-	leave_queue(s, d);
-	return d;
+	e = TAILQ_FIRST(&s->waiting);
+	leave_queue(s, e);
+	return e;
 }
 
 int64_t
@@ -193,39 +194,40 @@ share_defer_ms(struct share *s, int64_t now_ms)
 	s->served_ms += each;
 	if (s->served_ms > latest_ms)
 		s->served_ms = latest_ms;
-	return (int64_t)(s->served_ms < now + defer_min_ms ? defer_min_ms
-							   : s->served_ms - now);
+	return (int64_t)(s->served_ms < now + defer_min_ms
+			     ? defer_min_ms
+			     : s->served_ms - now);
 }
 
-struct delivery *
+struct share_entry *
 share_shed(struct share *s, int64_t now_ms)
 {
-	struct delivery *d = TAILQ_LAST(&s->waiting, share_queue);
+	struct share_entry *e = TAILQ_LAST(&s->waiting, share_queue);
 
-	if (d == NULL || !waits_too_long(s, s->queued - 1, now_ms))
+	if (e == NULL || !waits_too_long(s, s->queued - 1, now_ms))
 		return NULL;
-	leave_queue(s, d);
-	return d;
+	leave_queue(s, e);
+	return e;
 }
 
 void
 share_unqueue(struct share *s,
-    bool (*stays)(void *arg, struct delivery *delivery), void *arg)
+    bool (*stays)(void *arg, struct share_entry *entry), void *arg)
 {
 	for (unsigned n = s->queued; n > 0; n--) {
-		struct delivery *d = TAILQ_FIRST(&s->waiting);
+		struct share_entry *e = TAILQ_FIRST(&s->waiting);
 
-		leave_queue(s, d);
-		if (!stays(arg, d))
+		leave_queue(s, e);
+		if (!stays(arg, e))
 			continue;
-		TAILQ_INSERT_TAIL(&s->waiting, d, waiting);
+		TAILQ_INSERT_TAIL(&s->waiting, e, link);
 		s->queued++;
 	}
 }
 
 void
-shares_visit(struct shares *set, void (*fn)(void *arg, struct share *share),
-    void *arg)
+shares_visit(
+    struct shares *set, void (*fn)(void *arg, struct share *share), void *arg)
 {
 	struct share *s, *next;
 

@@ -20,17 +20,21 @@
  * then it has no cap. A set without a cap makes no shares.
  */
 struct share;
-struct delivery;
+
+/* Part of whatever waits. */
+struct share_entry {
+	TAILQ_ENTRY(share_entry) link;
+};
 
 enum { SHARE_BUCKETS = 256 };
 
 struct shares {
-	unsigned cap;	    /* of each; 0: none */
+	unsigned cap; /* of each; 0: none */
 	/* Of those that have one of their own, 0 of others; or NULL. */
 	unsigned (*cap_of)(const void *arg, struct slice name);
 	const void *arg;
 	unsigned queue_max; /* of each */
-	bool fold;	    /* names are the same whatever the case */
+	bool fold;          /* names are the same whatever the case */
 	LIST_HEAD(, share) buckets[SHARE_BUCKETS];
 };
 
@@ -52,11 +56,10 @@ void share_take(struct share *share, int64_t now_ms);
 void share_give(struct share *share, int64_t elapsed_ms, int64_t now_ms);
 
 /* Queues a delivery; false when it would have to wait for too long. */
-bool share_wait(
-    struct share *share, struct delivery *delivery, int64_t now_ms);
+bool share_wait(struct share *share, struct share_entry *entry, int64_t now_ms);
 
 /* Takes the first out of the queue, if there is one and a slot is free. */
-struct delivery *share_next(struct share *share);
+struct share_entry *share_next(struct share *share);
 
 /*
  * Milliseconds until a delivery that may not wait should come again: what those
@@ -66,16 +69,16 @@ struct delivery *share_next(struct share *share);
 int64_t share_defer_ms(struct share *share, int64_t now_ms);
 
 /* Takes out the last that has to wait for too long by now, or NULL. */
-struct delivery *share_shed(struct share *share, int64_t now_ms);
+struct share_entry *share_shed(struct share *share, int64_t now_ms);
 
-/* Takes those out of the queue that stays(arg, delivery) is false for; by then
+/* Takes those out of the queue that stays(arg, entry) is false for; by then
  * they are not in it. */
 void share_unqueue(struct share *share,
-    bool (*stays)(void *arg, struct delivery *delivery), void *arg);
+    bool (*stays)(void *arg, struct share_entry *entry), void *arg);
 
 /* Calls fn(arg, share) for each that has a queue. */
-void shares_visit(struct shares *set,
-    void (*fn)(void *arg, struct share *share), void *arg);
+void shares_visit(
+    struct shares *set, void (*fn)(void *arg, struct share *share), void *arg);
 
 /* "example.net" of "HTTPS://example.net:8443/path": what a URL names its host,
  * without port. Empty when it has none. */

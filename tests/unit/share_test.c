@@ -5,8 +5,6 @@
 
 #include <check.h>
 
-#include "worker/delivery.h"
-
 enum { START_MS = 5000 };
 
 static struct shares set;
@@ -26,6 +24,12 @@ take(struct share *share)
 	share_take(share, START_MS);
 	return true;
 }
+
+/* Whoever waits. */
+struct waiter {
+	struct share_entry entry;
+	uint64_t epoch;
+};
 
 START_TEST(test_no_cap)
 {
@@ -67,22 +71,22 @@ END_TEST
 
 START_TEST(test_queue_in_order)
 {
-	struct delivery d[3] = {0};
+	struct waiter d[3] = {0};
 	struct share *a;
 
 	shares_init(&set, 1, 2, false);
 	a = get("a");
 	ck_assert(take(a));
-	ck_assert(share_wait(a, &d[0], START_MS));
-	ck_assert(share_wait(a, &d[1], START_MS));
-	ck_assert(!share_wait(a, &d[2], START_MS)); /* queue_max */
+	ck_assert(share_wait(a, &d[0].entry, START_MS));
+	ck_assert(share_wait(a, &d[1].entry, START_MS));
+	ck_assert(!share_wait(a, &d[2].entry, START_MS)); /* queue_max */
 	ck_assert_ptr_null(share_next(a));
 	share_give(a, 100, START_MS);
-	ck_assert_ptr_eq(share_next(a), &d[0]);
+	ck_assert_ptr_eq(share_next(a), &d[0].entry);
 	ck_assert(take(a));
 	ck_assert_ptr_null(share_next(a));
 	share_give(a, 100, START_MS);
-	ck_assert_ptr_eq(share_next(a), &d[1]);
+	ck_assert_ptr_eq(share_next(a), &d[1].entry);
 	ck_assert_ptr_null(share_next(a));
 	share_put(&a);
 }
@@ -92,7 +96,7 @@ END_TEST
  * than a second. */
 START_TEST(test_wait_by_what_is_known)
 {
-	struct delivery d[8] = {0};
+	struct waiter d[8] = {0};
 	struct share *a;
 	unsigned n = 0;
 
@@ -101,7 +105,7 @@ START_TEST(test_wait_by_what_is_known)
 	ck_assert(take(a));
 	share_give(a, 400, START_MS);
 	ck_assert(take(a) && take(a));
-	while (n < 8 && share_wait(a, &d[n], START_MS))
+	while (n < 8 && share_wait(a, &d[n].entry, START_MS))
 		n++;
 	ck_assert_uint_eq(n, 6);
 	/* behind those six, one every 200 ms */
@@ -113,7 +117,7 @@ START_TEST(test_wait_by_what_is_known)
 	/* a minute later all of these have had their turn */
 	ck_assert_ptr_null(share_next(a));
 	share_give(a, 400, START_MS + 60000);
-	ck_assert_ptr_eq(share_next(a), &d[0]);
+	ck_assert_ptr_eq(share_next(a), &d[0].entry);
 	share_put(&a);
 }
 END_TEST
@@ -121,34 +125,36 @@ END_TEST
 /* Of one that never ends a delivery nothing is known but that. */
 START_TEST(test_silence)
 {
-	struct delivery d[4] = {0};
+	struct waiter d[4] = {0};
 	struct share *a;
 
 	shares_init(&set, 2, 100, false);
 	a = get("a");
 	ck_assert(take(a) && take(a));
 	for (int i = 0; i < 4; i++)
-		ck_assert(share_wait(a, &d[i], START_MS));
+		ck_assert(share_wait(a, &d[i].entry, START_MS));
 	ck_assert_int_eq(share_defer_ms(a, START_MS), 1000);
 	ck_assert_ptr_null(share_shed(a, START_MS + 600));
 	/* 800 ms: 400 each, and the fourth waits for more than 1000 */
-	ck_assert_ptr_eq(share_shed(a, START_MS + 800), &d[3]);
+	ck_assert_ptr_eq(share_shed(a, START_MS + 800), &d[3].entry);
 	ck_assert_ptr_null(share_shed(a, START_MS + 800));
-	ck_assert_ptr_eq(share_shed(a, START_MS + 30000), &d[2]);
-	ck_assert_ptr_eq(share_shed(a, START_MS + 30000), &d[1]);
+	ck_assert_ptr_eq(share_shed(a, START_MS + 30000), &d[2].entry);
+	ck_assert_ptr_eq(share_shed(a, START_MS + 30000), &d[1].entry);
 	ck_assert_ptr_null(share_shed(a, START_MS + 30000));
-	ck_assert(!share_wait(a, &d[1], START_MS + 30000));
+	ck_assert(!share_wait(a, &d[1].entry, START_MS + 30000));
 	ck_assert_int_eq(share_defer_ms(a, START_MS + 30000), 30000);
 	share_give(a, 30000, START_MS + 30000);
-	ck_assert_ptr_eq(share_next(a), &d[0]);
+	ck_assert_ptr_eq(share_next(a), &d[0].entry);
 	ck_assert_ptr_null(share_shed(a, START_MS + 30000));
 	share_put(&a);
 }
 END_TEST
 
 static bool
-has_odd_epoch(void *arg, struct delivery *d)
+has_odd_epoch(void *arg, struct share_entry *entry)
 {
+	const struct waiter *d = (const struct waiter *)entry;
+
 	if ((d->epoch & 1) == 0)
 		++*(int *)arg;
 	return (d->epoch & 1) != 0;
@@ -156,7 +162,7 @@ has_odd_epoch(void *arg, struct delivery *d)
 
 START_TEST(test_unqueue)
 {
-	struct delivery d[4] = {0};
+	struct waiter d[4] = {0};
 	struct share *a;
 	int n = 0;
 
@@ -165,13 +171,13 @@ START_TEST(test_unqueue)
 	ck_assert(take(a));
 	for (unsigned i = 0; i < 4; i++) {
 		d[i].epoch = i;
-		ck_assert(share_wait(a, &d[i], START_MS));
+		ck_assert(share_wait(a, &d[i].entry, START_MS));
 	}
 	share_unqueue(a, has_odd_epoch, &n);
 	ck_assert_int_eq(n, 2);
 	share_give(a, 1, START_MS);
-	ck_assert_ptr_eq(share_next(a), &d[1]);
-	ck_assert_ptr_eq(share_next(a), &d[3]);
+	ck_assert_ptr_eq(share_next(a), &d[1].entry);
+	ck_assert_ptr_eq(share_next(a), &d[3].entry);
 	ck_assert_ptr_null(share_next(a));
 	share_put(&a);
 }
@@ -182,16 +188,16 @@ static void
 leave_all(void *arg, struct share *share)
 {
 	struct share **shares = arg;
-	struct delivery *d;
+	struct share_entry *entry;
 
-	while ((d = share_next(share)) != NULL)
-		share_put(&shares[d->epoch]);
+	while ((entry = share_next(share)) != NULL)
+		share_put(&shares[((const struct waiter *)entry)->epoch]);
 }
 
 START_TEST(test_visit)
 {
 	static const char *const names[] = {"a", "b", "c"};
-	struct delivery d[3] = {0};
+	struct waiter d[3] = {0};
 	struct share *shares[3];
 
 	shares_init(&set, 1, 4, false);
@@ -199,7 +205,7 @@ START_TEST(test_visit)
 		shares[i] = get(names[i]);
 		d[i].epoch = i;
 		if (i != 1)
-			ck_assert(share_wait(shares[i], &d[i], START_MS));
+			ck_assert(share_wait(shares[i], &d[i].entry, START_MS));
 	}
 	shares_visit(&set, leave_all, shares);
 	ck_assert_ptr_null(shares[0]);
