@@ -12,6 +12,9 @@
 	((promise) ? (void)0                                                   \
 		   : check_failed(__FILE__, __LINE__, __func__, #promise))
 
+/* Where nothing may come by: the state, say, that is none. */
+#define check_never(what) check_failed(__FILE__, __LINE__, __func__, what)
+
 _Noreturn void check_failed(
     const char *file, int line, const char *function, const char *promise);
 

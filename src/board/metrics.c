@@ -45,7 +45,7 @@ metrics_has(const struct scoreboard *sb, enum metric metric)
 	case METRIC_OF_BOTH:
 		return true;
 	}
-	check(!"a group of metrics");
+	check_never("a group of metrics");
 }
 
 /* Below 0 is only what a child that was taken over tells. */

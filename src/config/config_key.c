@@ -491,7 +491,7 @@ set_value(const struct config_key *key, void *target, const char *text,
 	case KIND_DESTINATION:
 		return set_string(target, text, err);
 	case KIND_RECORD:
-		check(!"a value");
+		check_never("a value");
 	}
 	return err_set(err, "must be %s, not '%.40s'", form, text);
 }

@@ -24,7 +24,7 @@ event_state_name(enum event_state state)
 	case EVENT_DELETED:
 		return "DELETED";
 	}
-	check(!"a state");
+	check_never("a state");
 }
 
 /* The first bytes of SHA-256 over the parts, one after the other. */
