@@ -350,7 +350,7 @@ def number(value):
 def event_row(kinds, n_log=1, log_bytes=2, body=b"{}", **columns):
     """An event with what the statement asks for at its end."""
     values = [b"x" if kind == BLOB else 1 for kind in kinds]
-    values[-5:] = [b"", 0, body, n_log, log_bytes]
+    values[-6:] = [b"", 0, body, 0, n_log, log_bytes]
     for place, value in columns.items():
         values[int(place[1:])] = value
     return rows(kinds, row(*values))
