@@ -95,7 +95,8 @@ def assert_all_delivered(c, clients, seconds=30):
 
 def test_restart_loses_nothing(prepare, sink):
     """Waiting, between two attempts, and on the wire when the time is up."""
-    c = prepare(master={"shutdownTimeout": "500ms"},
+    # An eighth of it is for writing the result of the one on the wire.
+    c = prepare(master={"shutdownTimeout": "4s"},
                 worker={"retryDelays": ["2s"]}).start()
     gate = sink.gate()
     sink.on("/hung", Reply(200, gate=gate), 200)
@@ -107,7 +108,7 @@ def test_restart_loses_nothing(prepare, sink):
     c.wait_state("retried", "SERVICE_UNAVAILABLE")
     for n in range(5):
         c.schedule("waiting%d" % n, sink.url("/waiting"),
-                   expiry=time.time() + 4)
+                   expiry=time.time() + 8)
     c.stop()
     assert sink.arrivals("/waiting") == []
 
