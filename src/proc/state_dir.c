@@ -48,12 +48,41 @@ take_back(int fd, const struct config *cfg, struct err *err)
 	return 0;
 }
 
+static bool
+is_used(const char *dir)
+{
+	static const char *const names[] = {
+	    "cassata.yaml", "cassata.db", SQL_DATA_DIR};
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		if (access(path, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+int
+state_dir_check_former(const char *former, const char *dir, struct err *err)
+{
+	if (strcmp(former, dir) == 0 || !is_used(former) || is_used(dir))
+		return 0;
+	return err_set(err,
+	    "the state directory is %s now, and there is one of an older "
+	    "version: mv %s %s, or --state-dir %s",
+	    dir, former, dir, former);
+}
+
 int
 state_dir_prepare(const struct config *cfg, struct err *err)
 {
 	const char *dir = cfg->master.state_dir;
 	int fd, status = 0;
 
+	if (strcmp(dir, CASSATA_STATE_DIR) == 0 &&
+	    state_dir_check_former(CASSATA_FORMER_STATE_DIR, dir, err) == -1)
+		return -1;
 	if (mkdir(dir, 0700) == -1 && errno != EEXIST)
 		return err_errno(err, "state directory %s", dir);
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -146,8 +175,8 @@ check_place(const struct guard *guard, const char *what, const char *path,
 }
 
 static int
-check_guarded_file(const struct guard *guard, const char *what, const char *path,
-    struct err *err)
+check_guarded_file(const struct guard *guard, const char *what,
+    const char *path, struct err *err)
 {
 	/* By its name, and where a link leads to. */
 	char *dir = directory_of(path), *real = realpath(path, NULL);

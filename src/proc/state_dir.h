@@ -17,6 +17,13 @@
 int state_dir_prepare(const struct config *cfg, struct err *err);
 
 /*
+ * Another state directory is the default than was: 0, or -1 when the events and
+ * the configuration of an older version would be left behind in the former one.
+ */
+int state_dir_check_former(
+    const char *former, const char *dir, struct err *err);
+
+/*
  * Whether a configuration keeps what the master relies on, and file, that of
  * another configuration or NULL, from where its children write. 0, or -1 with
  * the first that it does not.

@@ -261,6 +261,21 @@ START_TEST(test_guard)
 }
 END_TEST
 
+START_TEST(test_former)
+{
+	ck_assert_int_eq(mkdir("old", 0700), 0);
+	ck_assert_int_eq(mkdir("new", 0700), 0);
+	ck_assert_int_eq(state_dir_check_former("old", "new", &err), 0);
+	ck_assert_int_eq(state_dir_check_former("none", "new", &err), 0);
+	write_file(_i == 0 ? "old/cassata.yaml" : "old/cassata.db", "");
+	ck_assert_int_eq(state_dir_check_former("old", "old", &err), 0);
+	ck_assert_int_eq(state_dir_check_former("old", "new", &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "mv old new"));
+	ck_assert_int_eq(mkdir("new/data", 0700), 0);
+	ck_assert_int_eq(state_dir_check_former("old", "new", &err), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -279,6 +294,7 @@ main(void)
 	tcase_add_test(tc, test_in_use);
 	tcase_add_loop_test(
 	    tc, test_guard, 0, (int)(sizeof(guards) / sizeof(guards[0])));
+	tcase_add_loop_test(tc, test_former, 0, 2);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);
