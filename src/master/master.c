@@ -469,7 +469,8 @@ bury_killed(void *arg)
 		shardboard_owner_gone(&m->sb, dead[i]);
 	if (n > 0)
 		log_warnx("%zu workers were killed with their master", n);
-	if (n_living > 0 && clock_mono_ms() < m->owners_until_ms)
+	if ((n_living > 0 || n == SCOREBOARD_DEAD) &&
+	    clock_mono_ms() < m->owners_until_ms)
 		loop_timer_set(m->owners_timer, OWNERS_LOOK_MS);
 }
 

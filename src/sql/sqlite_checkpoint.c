@@ -122,10 +122,11 @@ copy_bulk(const char *path)
 {
 	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
 	sqlite3 *db = NULL;
-	bool copied = sqlite3_open_v2(path, &db, flags, NULL) == SQLITE_OK &&
-		      sqlite3_exec(db, "PRAGMA synchronous = FULL", NULL, NULL,
-			  NULL) == SQLITE_OK &&
-		      copy_rounds(db);
+	bool copied =
+	    sqlite3_open_v2(path, &db, flags, NULL) == SQLITE_OK &&
+	    sqlite3_exec(db, "PRAGMA mmap_size = 0; PRAGMA synchronous = FULL",
+		NULL, NULL, NULL) == SQLITE_OK &&
+	    copy_rounds(db);
 
 	(void)sqlite3_close(db);
 	return copied;
