@@ -170,21 +170,32 @@ class MysqlServer:
     def __init__(self):
         self.directory = tempfile.mkdtemp(prefix="cassata-mariadb-")
         self._n = 0
+        self.url = self._start()
+
+    def _start(self):
         with open(os.path.join(self.directory, "url"), "w+") as output:
             # Not a pipe: the server would keep it open.
             subprocess.run([str(TESTS / "mariadb"), "start", self.directory],
                            stdin=subprocess.DEVNULL, stdout=output, timeout=120,
                            check=True)
             output.seek(0)
-            self.url = output.read().strip()
+            return output.read().strip()
 
     def new(self):
         self._n += 1
         return MysqlStore(self.url, "cassata_%d" % self._n)
 
-    def stop(self):
+    def restart(self):
+        """With the same tables, at the same port."""
+        self._stop()
+        assert self._start() == self.url
+
+    def _stop(self):
         subprocess.run([str(TESTS / "mariadb"), "stop", self.directory],
                        timeout=60, check=True)
+
+    def stop(self):
+        self._stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 

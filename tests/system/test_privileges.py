@@ -34,9 +34,12 @@ def facts(pid):
 
 
 def pids_of(c):
-    """Without those that a reload has told to leave: they may be gone."""
-    return [child["pid"] for child in c.status()["children"]
-            if child["state"] == "ready"]
+    """Without those that a reload has told to leave: they may be gone, and
+    call themselves ready until they are."""
+    ready = [child for child in c.status()["children"]
+             if child["state"] == "ready"]
+    newest = max(child["generation"] for child in ready)
+    return [child["pid"] for child in ready if child["generation"] == newest]
 
 
 def for_nobody(c, store):
