@@ -25,7 +25,7 @@ dbclock_init(struct dbclock *c, int64_t lease_ms, int64_t call_ms,
 int64_t
 dbclock_now_ms(const struct dbclock *c, int64_t wall_ms)
 {
-	return wall_ms + c->offset_ms;
+	return c->offset_ms < 0 ? wall_ms + c->offset_ms : wall_ms;
 }
 
 /* ---- steps of our wall clock ---- */

@@ -42,7 +42,11 @@ struct dbclock {
 void dbclock_init(struct dbclock *clock, int64_t lease_ms, int64_t call_ms,
     const struct clock_reading *now);
 
-/* The datastore's time at our wall_ms. */
+/*
+ * The time of events at our wall_ms: what that and the datastore's clock both
+ * say has come, so the earlier of the two. Whichever is ahead, nobody's event
+ * is early by it.
+ */
 int64_t dbclock_now_ms(const struct dbclock *clock, int64_t wall_ms);
 
 /* ---- steps of our wall clock ---- */

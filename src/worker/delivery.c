@@ -197,7 +197,7 @@ finish(struct delivery *d, enum outcome outcome, int64_t retry_after_ms)
 	struct store_result *result = &d->result;
 	int64_t wait_ms = -1;
 
-	result->at_ms = clock_wall_ms() + *d->policy->clock_offset_ms;
+	result->at_ms = dbclock_now_ms(d->policy->clock, clock_wall_ms());
 	if (outcome == OUTCOME_RETRY)
 		wait_ms = retry_wait_ms(d->policy->retry, d->claim->attempt,
 		    retry_after_ms, random_bits());
@@ -243,7 +243,7 @@ static void
 release_for_want(struct delivery *d, int64_t wait_ms)
 {
 	delivery_release(
-	    d, clock_wall_ms() + *d->policy->clock_offset_ms + wait_ms);
+	    d, dbclock_now_ms(d->policy->clock, clock_wall_ms()) + wait_ms);
 	d->wants = true;
 }
 

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "event/retry.h"
 #include "store/store.h"
+#include "worker/dbclock.h"
 #include "worker/share.h"
 #include "worker/transport.h"
 
@@ -52,9 +53,9 @@ struct delivery_policy {
 	size_t max_response_bytes;
 	size_t response_bytes_kept;
 	bool log_success;
-	const int64_t *clock_offset_ms; /* database's clock minus ours */
-	struct given_up *given_up;      /* who tells of those; or NULL */
-	void *arg;                      /* of the calls: */
+	const struct dbclock *clock;
+	struct given_up *given_up; /* who tells of those; or NULL */
+	void *arg;                 /* of the calls: */
 	/* The attempt is over and its result complete. */
 	void (*ended)(void *arg, struct delivery *delivery);
 	/* Whether the event is still ours: asked when its connection stands.

@@ -402,7 +402,7 @@ policy_of(struct worker *w)
 	    .max_response_bytes = (size_t)cfg->max_response_bytes,
 	    .response_bytes_kept = (size_t)cfg->response_bytes_kept,
 	    .log_success = cfg->log_success,
-	    .clock_offset_ms = &w->clock.offset_ms,
+	    .clock = &w->clock,
 	    .given_up = &w->given_up,
 	    .arg = &w->dispatch,
 	    .ended = dispatch_ended,

@@ -864,15 +864,16 @@ def test_clock_step(prepare, store, sink, step_s):
         wait_for(lambda: "clock was stepped" in c.log_text(), 20, "the step")
     else:
         wait_for(lambda: "ms ahead of ours" in c.log_text(), 20, "the skew")
+    # An event's time has come when both clocks say so.
     c.schedule("after", sink.url("/after"),
                expiry=time.time() + (step_s if isinstance(store, SqliteStore)
-                                     else 0))
+                                     else min(step_s, 0)))
     sink.wait("/after", seconds=40)
     gate.set()
     for i in range(n):
         c.wait_state("held%d" % i, "COMPLETED", seconds=40)
         assert len(sink.arrivals("/held%d" % i)) == 1
-    if step_s > 0 or not isinstance(store, SqliteStore):
+    if step_s > 0:
         for i in range(n):
             c.wait_state("soon%d" % i, "COMPLETED", seconds=40)
             assert len(sink.arrivals("/soon%d" % i)) == 1
@@ -880,6 +881,28 @@ def test_clock_step(prepare, store, sink, step_s):
         assert c.state("soon0") == "PENDING"
     assert "whose worker was lost" not in c.log_text()
     assert "lost the lease" not in c.log_text()
+
+
+@pytest.mark.parametrize("ahead_s", [2, -2])
+def test_never_early(prepare, store, sink, ahead_s):
+    """By the clock of the host, and by that of the database."""
+    c = prepare(worker={"workerThreadPollingInterval": "1s"})
+    env = c.hold_clocks()
+    c.set_clock(ahead_s)
+    c.start(env=env)
+    shared = isinstance(store, SqliteStore)
+    if not shared:
+        wait_for(lambda: "ms ahead of ours" in c.log_text(),
+                 what="the skew")
+    n = 20
+    host_now = time.time() + ahead_s
+    due = [host_now + 1 + i / 10 for i in range(n)]
+    for i in range(n):
+        c.schedule("e%d" % i, sink.url("/e%d" % i), expiry=due[i])
+    for i in range(n):
+        at = sink.wait("/e%d" % i)[0].wall
+        assert at + ahead_s >= due[i] - 0.001
+        assert shared or at >= due[i] - 0.001
 
 
 def test_slow_turns_are_no_step(launch, store):
