@@ -188,13 +188,16 @@ migrate_file_body(struct sql *sql, void *arg, struct err *err)
 static enum store_status
 migrate_file(struct sql *sql, int64_t *version, struct err *err)
 {
+	static const char off[] = "PRAGMA ignore_check_constraints = ON";
 	enum store_status status =
 	    sql_transact(sql, migrate_file_body, version, err);
 
-	return status == STORE_OK
-		   ? sql->driver->run(
-			 sql, "PRAGMA ignore_check_constraints = ON", err)
-		   : status;
+	if (status == STORE_OK)
+		return sql->driver->run(sql, off, err);
+	/* The failure is to be told, not what comes of this. */
+	if (sql->connected && sql->driver->run(sql, off, NULL) != STORE_OK)
+		sql->driver->close(sql);
+	return status;
 }
 
 /* ---- a database of a server ---- */

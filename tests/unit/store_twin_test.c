@@ -51,9 +51,9 @@ remove_files(void)
 	(void)closedir(d);
 }
 
-/* A database anew, with no failure planned. */
+/* A file anew, with no failure planned. */
 static void
-begin_anew(void)
+open_anew(void)
 {
 	const struct store_params params = {.url = url, .timeout_ms = 2000};
 
@@ -63,6 +63,12 @@ begin_anew(void)
 	twin = (struct twin){0};
 	ck_assert_int_eq(sql_twin.create(&params, &sql, &err), 0);
 	ok(sql_twin.open(sql, &err));
+}
+
+static void
+begin_anew(void)
+{
+	open_anew();
 	ok(schema_check(sql, true, 0, &err));
 }
 
@@ -405,6 +411,30 @@ START_TEST(test_purge)
 }
 END_TEST
 
+/* A migration that fails leaves the connection as it was: without the checks
+ * that are for others. */
+START_TEST(test_migration)
+{
+	static const struct sql_text unchecked = {
+	    .head = "PRAGMA ignore_check_constraints", .columns = "i"};
+	enum twin_failure failure = failures[_i];
+	bool came = true;
+
+	for (unsigned n = 1; came; n++) {
+		int64_t is_unchecked = 0;
+
+		open_anew();
+		plan(failure, n);
+		if (schema_check(sql, true, 0, &err) != STORE_OK)
+			ck_assert_uint_ge(twin.n_calls, n);
+		came = has_failed();
+		ok(sql_value(sql, &unchecked, &is_unchecked, &err));
+		ck_assert_int_eq(is_unchecked, 1);
+		ok(schema_check(sql, true, 0, &err));
+	}
+}
+END_TEST
+
 /* ---- a call that stalls ---- */
 
 static size_t n_read;
@@ -482,6 +512,7 @@ main(void)
 	tcase_add_loop_test(tc, test_claim, 0, N_FAILURES);
 	tcase_add_loop_test(tc, test_settle, 0, N_FAILURES);
 	tcase_add_loop_test(tc, test_purge, 0, N_FAILURES);
+	tcase_add_loop_test(tc, test_migration, 0, N_FAILURES);
 	tcase_add_test(tc, test_stall);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);
