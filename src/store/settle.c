@@ -195,6 +195,13 @@ lock_attempted(struct sql *sql, uint64_t owner,
 	"INSERT INTO attempt (event, number, at_ms, code, error, response)"    \
 	" VALUES "
 
+/* What an attempt leaves; one that succeeded has no reason and no response. */
+static struct slice
+kept(const struct store_result *result, struct slice text, size_t max)
+{
+	return clip(text, result->kind == RESULT_COMPLETED ? 0 : max);
+}
+
 /* Of two for one attempt the first stays. */
 static enum store_status
 log_attempts(struct sql *sql, const struct store_result *const *results,
@@ -218,8 +225,9 @@ log_attempts(struct sql *sql, const struct store_result *const *results,
 		sql_i64(sql, result->attempt);
 		sql_i64(sql, result->at_ms);
 		sql_i64(sql, result->code);
-		sql_bytes(sql, clip(result->error, STORE_ERROR_MAX));
-		sql_bytes(sql, clip(result->response, STORE_RESPONSE_MAX));
+		sql_bytes(sql, kept(result, result->error, STORE_ERROR_MAX));
+		sql_bytes(
+		    sql, kept(result, result->response, STORE_RESPONSE_MAX));
 	}
 	return sql_exec(sql, sql_pick(sql, text), (unsigned)n, NULL, err);
 }
@@ -336,8 +344,8 @@ settle_results(struct sql *sql, const struct claim_request *request,
 	for (size_t at = 0; status == STORE_OK && at < n; at += len) {
 		uint64_t affected = 0;
 
-		len = min_size(run_length(sorted + at, n - at),
-		    run_max(sql, sorted[at]));
+		len = min_size(
+		    run_length(sorted + at, n - at), run_max(sql, sorted[at]));
 		status = write_run(
 		    sql, request->owner, sorted + at, len, &affected, err);
 		*n_stale += len - min_size(len, (size_t)affected);

@@ -137,8 +137,10 @@ struct store_result {
 	int64_t due_ms;		/* RETRY, RELEASED: the next one; 0: as before */
 	int code;		/* HTTP status, 0 for none */
 	bool logged;		/* COMPLETED: as an attempt, too */
-	struct slice error;	/* kept up to STORE_ERROR_MAX; not of COMPLETED */
-	struct slice response;	/* kept up to STORE_RESPONSE_MAX; so, too */
+	/* Kept up to STORE_ERROR_MAX and STORE_RESPONSE_MAX; of COMPLETED
+	 * neither is, logged or not. */
+	struct slice error;
+	struct slice response;
 };
 
 /* A claimed event; one allocation, freed by store_claim_free. */

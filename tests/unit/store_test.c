@@ -938,6 +938,7 @@ static const struct {
 	size_t n_log;
 } result_cases[] = {
     {RESULT_COMPLETED, 200, BYTES(""), EVENT_COMPLETED, 1, 5000, 0},
+    {RESULT_COMPLETED, 200, BYTES(""), EVENT_COMPLETED, 1, 5000, 1},
     {RESULT_FAILED, 404, BYTES(""), EVENT_FAILED, 1, 5000, 1},
     {RESULT_FAILED, 0, BYTES("bad URL"), EVENT_FAILED, 1, 5000, 1},
     {RESULT_RETRY, 503, BYTES(""), EVENT_SERVICE_UNAVAILABLE, 1, 6000, 1},
@@ -955,9 +956,14 @@ START_TEST(each_result)
 	    .at_ms = 5000,
 	    .due_ms = 6000,
 	    .code = result_cases[_i].code,
-	    .error = result_cases[_i].error,
+	    .logged = result_cases[_i].n_log > 0,
+	    /* Whatever there is, a success has none. */
+	    .error = result_cases[_i].kind == RESULT_COMPLETED
+			 ? SLICE_LITERAL("of another")
+			 : result_cases[_i].error,
 	    .response = SLICE_LITERAL("oh\0no"),
 	};
+	bool completed = result.kind == RESULT_COMPLETED;
 	struct store_record *record;
 
 	(void)lease(A);
@@ -978,7 +984,8 @@ START_TEST(each_result)
 		ck_assert_int_eq(attempt->at_ms, 5000);
 		ck_assert_int_eq(attempt->code, result_cases[_i].code);
 		ck_assert(slice_eq(attempt->error, result_cases[_i].error));
-		ck_assert(slice_eq(attempt->response, SLICE_LITERAL("oh\0no")));
+		ck_assert(slice_eq(attempt->response,
+		    completed ? SLICE_LITERAL("") : SLICE_LITERAL("oh\0no")));
 	}
 	store_record_free(record);
 
