@@ -235,9 +235,11 @@ look_ended(struct sql *sql, uint64_t shards, int64_t before_ms, int64_t *ids,
 	    .sep = " UNION ALL ",
 	    .columns = "iii",
 	};
+	/* The second status is that of the row, whatever the index says: what
+	 * is found here is deleted. */
 	static const struct sql_text by_due = {
 	    .head = "SELECT due_ms, id, shard FROM event WHERE status >= 2"
-		    " AND due_ms < ? AND (? >> shard) & 1"
+		    " AND due_ms < ? AND (? >> shard) & 1 AND +status >= 2"
 		    " ORDER BY due_ms, id LIMIT ?",
 	    .columns = "iii",
 	};

@@ -38,6 +38,18 @@ lost_find(struct sql *sql, const struct lease_request *request, uint64_t shards,
 	return status;
 }
 
+/* Of a damaged row the nearest that can be: it does not keep all from their
+ * leases. */
+static unsigned
+read_count(struct sql *sql, unsigned max)
+{
+	int64_t count = sql_read_i64(sql);
+
+	if (count < 0)
+		return 0;
+	return count < max ? (unsigned)count : max;
+}
+
 static enum store_status
 read_lost(struct sql *sql, const struct lease_request *request, uint64_t shards,
     int64_t now_ms, struct lost_row rows[STORE_LOST_MAX], size_t *n,
@@ -61,8 +73,8 @@ read_lost(struct sql *sql, const struct lease_request *request, uint64_t shards,
 
 		row->id = sql_read_i64(sql);
 		row->owner = sql_read_u64(sql);
-		row->attempts = (unsigned)sql_read_i64(sql);
-		row->suspect = (unsigned)sql_read_i64(sql);
+		row->attempts = read_count(sql, STORE_ATTEMPTS_MAX);
+		row->suspect = read_count(sql, SUSPECT_QUARANTINED);
 	}
 	return sql_done(sql, status, err);
 }

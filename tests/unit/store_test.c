@@ -2421,6 +2421,113 @@ START_TEST(sqlite_damaged_lease)
 }
 END_TEST
 
+static int64_t
+sqlite_number(sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *stmt;
+	int64_t number;
+
+	ck_assert_int_eq(
+	    sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
+	number = sqlite3_column_int64(stmt, 0);
+	ck_assert_int_eq(sqlite3_finalize(stmt), SQLITE_OK);
+	return number;
+}
+
+/* Of a row that the dead left: no number wraps into a milder one. */
+static const struct {
+	const char *sql;
+	bool culprit;
+	int64_t status, suspect;
+} lost_damages[] = {
+    {"UPDATE event SET attempts = 4294967296", true, 3, 0},
+    {"UPDATE event SET attempts = -1", true, 0, 0},
+    {"UPDATE event SET suspect = 4294967296", false, 0, 4294967296},
+};
+
+START_TEST(sqlite_damaged_lost)
+{
+	int64_t row_id;
+	sqlite3 *db;
+
+	empty_dir();
+	store = open_url("sqlite:lost.db", 1000, NULL);
+	ok(store_check(store, true, &err));
+	row_id = add("e", 1000);
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	db = sqlite_file("lost.db");
+	sqlite_run(db, "PRAGMA ignore_check_constraints = ON");
+	sqlite_run(db, lost_damages[_i].sql);
+	(void)bury(B, &(const struct store_death){.owner = A,
+			  .culprit = lost_damages[_i].culprit ? row_id : 0});
+	ck_assert_int_eq(sqlite_number(db, "SELECT status FROM event"),
+	    lost_damages[_i].status);
+	ck_assert_int_eq(sqlite_number(db, "SELECT suspect FROM event"),
+	    lost_damages[_i].suspect);
+	(void)sqlite3_close(db);
+	store_close(&store);
+}
+END_TEST
+
+/* Makes an index that claims to have other rows than it has. */
+static void
+sqlite_rename_condition(
+    const char *file, const char *index, const char *from, const char *to)
+{
+	sqlite3 *db = sqlite_file(file);
+	char sql[256];
+
+	sqlite_run(db, "PRAGMA writable_schema = ON");
+	(void)snprintf(sql, sizeof(sql),
+	    "UPDATE sqlite_master SET sql = replace(sql, '%s', '%s')"
+	    " WHERE name = '%s'",
+	    from, to, index);
+	sqlite_run(db, sql);
+	ck_assert_int_eq(sqlite3_changes(db), 1);
+	(void)sqlite3_close(db);
+}
+
+static void
+sqlite_run_in(const char *file, const char *sql)
+{
+	sqlite3 *db = sqlite_file(file);
+
+	sqlite_run(db, "PRAGMA writable_schema = ON"); /* no look at indexes */
+	sqlite_run(db, sql);
+	(void)sqlite3_close(db);
+}
+
+/* The row decides, not what the index says of it. */
+START_TEST(sqlite_purge_by_a_damaged_index)
+{
+	int64_t done;
+
+	empty_dir();
+	store = open_url("sqlite:p.db", 1000, NULL);
+	ok(store_check(store, true, &err));
+	done = add("done", 1000);
+	(void)add("processing", 1000);
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 2);
+	ck_assert_uint_eq(give_one(A, done, 1, RESULT_COMPLETED, 200), 0);
+	(void)add("waiting", 1000);
+	sqlite_run_in("p.db", "INSERT INTO attempt SELECT id, 1, 5, 500, x'',"
+			      " x'' FROM event;"
+			      "DROP INDEX event_finished;"
+			      "CREATE INDEX event_finished ON event (due_ms)"
+			      " WHERE status >= 0");
+	sqlite_rename_condition("p.db", "event_finished", ">= 0", ">= 2");
+	ck_assert_uint_eq(purge(ALL, 5001, 100), 1);
+	ck_assert_uint_eq(purge(ALL, 5001, 100), 0);
+	expect_gone("done");
+	expect("processing", EVENT_PROCESSING, 1, 1);
+	expect("waiting", EVENT_PENDING, 0, 1);
+	store_close(&store);
+}
+END_TEST
+
 /* No end was to the tries for a row id in a file that takes no second event. */
 START_TEST(sqlite_takes_no_event)
 {
@@ -2724,6 +2831,9 @@ add_sqlite(Suite *suite)
 	tcase_add_test(tc, sqlite_rollback);
 	tcase_add_loop_test(tc, sqlite_damaged_row, 0,
 	    (int)(sizeof(damages) / sizeof(damages[0])));
+	tcase_add_loop_test(tc, sqlite_damaged_lost, 0,
+	    (int)(sizeof(lost_damages) / sizeof(lost_damages[0])));
+	tcase_add_test(tc, sqlite_purge_by_a_damaged_index);
 	tcase_add_test(tc, sqlite_code_in_the_file);
 	tcase_add_test(tc, sqlite_types);
 	tcase_add_test(tc, sqlite_takes_no_event);
