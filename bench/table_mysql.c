@@ -39,10 +39,11 @@ connect_to(struct table *t, const char *target)
 	t->mysql = mysql_init(NULL);
 	if (t->mysql == NULL)
 		errx(1, "out of memory");
-	if (place.host != NULL)
+	if (place.n_hosts > 0)
 		(void)mysql_options(t->mysql, MYSQL_OPT_PROTOCOL, &tcp);
-	if (mysql_real_connect(t->mysql, place.host, place.user, place.password,
-		place.name, place.port, place.socket, 0) == NULL)
+	if (mysql_real_connect(t->mysql, place.hosts[0].name, place.user,
+		place.password, place.name, place.hosts[0].port, place.socket,
+		0) == NULL)
 		errx(1, "%s", mysql_error(t->mysql));
 	sql_place_free(&place);
 }

@@ -62,6 +62,7 @@ split_authority(struct slice text, struct url *url)
 		text = cut_at(&url->user, mark);
 		url->password = cut_off(&url->user, ":");
 	}
+	url->server = text;
 	url->host_is_literal = split_literal(text, url);
 	if (url->host_is_literal)
 		return;

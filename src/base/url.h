@@ -8,15 +8,16 @@
 
 /*
  * A URL (RFC 3986 3) in pieces, none of them decoded or judged: what may stand
- * in one is its owner's to say. Of a piece that is not there p is NULL; one that
- * is empty has a p.
+ * in one is its owner's to say. Of a piece that is not there p is NULL; one
+ * that is empty has a p.
  *
  * SCHEME://[USER[:PASSWORD]@]HOST[:PORT][PATH][?QUERY][#FRAGMENT]
  */
 struct url {
 	struct slice scheme;
 	struct slice user, password;
-	struct slice host;    /* never NULL; without the brackets of a literal */
+	struct slice server; /* never NULL: HOST[:PORT] as a whole */
+	struct slice host;   /* never NULL; without the brackets of a literal */
 	bool host_is_literal; /* in brackets: an IPv6 address */
 	struct slice port;
 	struct slice path;            /* with its '/' */

@@ -51,7 +51,7 @@ static const struct {
 	NULL, true},
     [KIND_STRING] = {"plain text", NULL, true},
     [KIND_URL] = {"sqlite:PATH or "
-		  "mysql://[user[:password]@]host[:port]/name",
+		  "mysql://[user[:password]@]host[:port][,host...]/name",
 	NULL, true},
     [KIND_PATH] = {"a path", NULL, true},
     [KIND_DESTINATION] = {"stderr, syslog or a path", NULL, true},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/confine.h"
 
+#include <assert.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,7 +97,10 @@ needs_of_role(enum role role)
 	return 0;
 }
 
-/* Its file, or the server's port; who has a name for that looks it up. */
+static_assert(
+    (int)SANDBOX_PORTS >= (int)SQL_HOSTS_MAX, "each may have its own");
+
+/* Its file, or the servers' ports; who has a name for one looks it up. */
 static void
 need_datastore(struct sandbox *sandbox, const struct config_datastore *cfg)
 {
@@ -108,10 +112,16 @@ need_datastore(struct sandbox *sandbox, const struct config_datastore *cfg)
 	}
 	if (place->user == NULL)
 		name_user();
-	sandbox->needs |= NEED_NET | (place->looks_up_host ? NEED_NAMES : 0);
-	if (sql_place_tls(place, cfg->tls) != SQL_TLS_OFF)
-		sandbox->needs |= NEED_WAITING;
-	sandbox->port = place->host == NULL ? 0 : place->port;
+	sandbox->needs |= NEED_NET;
+	for (unsigned i = 0; i < place->n_hosts; i++) {
+		const struct sql_host *host = &place->hosts[i];
+
+		if (host->is_name)
+			sandbox->needs |= NEED_NAMES;
+		if (sql_host_tls(host, cfg->tls) != SQL_TLS_OFF)
+			sandbox->needs |= NEED_WAITING;
+		sandbox->ports[i] = host->port;
+	}
 	sandbox->readable[1] = cfg->tls_ca_file;
 	sandbox->readable[2] = cfg->tls_certificate;
 	sandbox->readable[3] = cfg->tls_key;

@@ -139,10 +139,22 @@ allow_paths(int ruleset, const char *const paths[SANDBOX_PATHS],
 }
 
 static int
+allow_ports(int ruleset, const unsigned ports[SANDBOX_PORTS], struct err *err)
+{
+	for (int i = 0; i < SANDBOX_PORTS; i++) {
+		struct port_rule rule = {NET_CONNECT_TCP, ports[i]};
+
+		if (ports[i] != 0 && syscall(SYS_landlock_add_rule, ruleset,
+					 RULE_NET_PORT, &rule, 0) == -1)
+			return err_errno(err, "landlock: port %u", ports[i]);
+	}
+	return 0;
+}
+
+static int
 add_rules(int ruleset, const struct sandbox *sandbox,
     const struct ruleset *handled, struct err *err)
 {
-	struct port_rule port = {NET_CONNECT_TCP, sandbox->port};
 	size_t n = sizeof(resolver_paths) / sizeof(resolver_paths[0]);
 	uint64_t write = (FS_READ | FS_WRITE) & handled->fs;
 
@@ -163,11 +175,9 @@ add_rules(int ruleset, const struct sandbox *sandbox,
 	if (SANITIZED && (allow_path(ruleset, "/proc", FS_READ, err) == -1 ||
 			     allow_path(ruleset, "/usr", FS_READ, err) == -1))
 		return -1;
-	if ((handled->net & NET_CONNECT_TCP) != 0 && sandbox->port != 0 &&
-	    syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &port, 0) ==
-		-1)
-		return err_errno(err, "landlock: port %u", sandbox->port);
-	return 0;
+	return (handled->net & NET_CONNECT_TCP) == 0
+		   ? 0
+		   : allow_ports(ruleset, sandbox->ports, err);
 }
 
 long

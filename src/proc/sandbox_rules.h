@@ -9,7 +9,10 @@
  * by landlock the files that it can open and the ports that it can connect to,
  * by seccomp the system calls that it can make.
  */
-enum { SANDBOX_PATHS = 4 };
+enum {
+	SANDBOX_PATHS = 4,
+	SANDBOX_PORTS = 16,
+};
 
 struct sandbox {
 	unsigned needs; /* of seccomp.h; NEED_NET and NEED_NAMES also read what
@@ -18,8 +21,8 @@ struct sandbox {
 	const char
 	    *report_dir; /* the same, of sanitizers in a build with them */
 	const char *readable[SANDBOX_PATHS]; /* NULL entries are passed over */
-	bool connects; /* to any port; else only to this one, unless 0 */
-	unsigned port;
+	bool connects;                 /* to any port; else only to these */
+	unsigned ports[SANDBOX_PORTS]; /* 0: none */
 	bool kills; /* a refused call ends the process, for tests */
 };
 

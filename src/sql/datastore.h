@@ -19,7 +19,8 @@ enum store_status {
 struct write_lock;
 
 struct store_params {
-	const char *url;	/* sqlite:PATH or mysql://user:password@host:port/name */
+	const char
+	    *url; /* sqlite:PATH or mysql://user:password@host:port,.../name */
 	const char *state_dir;	/* a relative SQLite path starts here */
 	const char *password;	/* replaces the one in url, or NULL */
 	enum sql_tls tls;	/* MySQL, as the paths of PEM files, or NULL: */

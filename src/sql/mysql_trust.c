@@ -35,18 +35,33 @@ copy(char **to, const char *text, struct err *err)
 		   : err_errno(err, "cannot make the store");
 }
 
+/* Whether one of the servers is to be spoken to like that. */
+static bool
+is_for(const struct mysql_trust *trust, const struct sql_place *place,
+    enum sql_tls tls)
+{
+	for (unsigned i = 0; i < place->n_hosts; i++)
+		if (sql_host_tls(&place->hosts[i], trust->asked) == tls)
+			return true;
+	return false;
+}
+
 static int
 check(const struct mysql_trust *trust, const struct sql_place *place,
     struct err *err)
 {
-	if (trust->tls != SQL_TLS_OFF && place->host == NULL)
+	bool verify = is_for(trust, place, SQL_TLS_VERIFY);
+
+	if (place->n_hosts == 0 &&
+	    sql_host_tls(NULL, trust->asked) != SQL_TLS_OFF)
 		return err_set(err, "datastore.tls: a server without a host in "
 				    "datastore.url is on a Unix socket, where "
 				    "there is no TLS");
-	if (trust->ca_file != NULL && trust->tls != SQL_TLS_VERIFY)
+	if (trust->ca_file != NULL && !verify)
 		return err_set(err, "datastore.tlsCaFile is for "
 				    "datastore.tls: verify");
-	if (trust->certificate != NULL && trust->tls == SQL_TLS_OFF)
+	if (trust->certificate != NULL && !verify &&
+	    !is_for(trust, place, SQL_TLS_REQUIRE))
 		return err_set(err, "datastore.tlsCertificate is for "
 				    "datastore.tls: verify or require");
 	if ((trust->certificate == NULL) != (trust->key == NULL))
@@ -74,7 +89,7 @@ mysql_trust_init(struct mysql_trust *trust, const struct store_params *params,
 {
 	for (size_t i = 0; i < COUNT(variables); i++)
 		(void)unsetenv(variables[i]); /* cannot fail: it is a name */
-	*trust = (struct mysql_trust){.tls = sql_place_tls(place, params->tls)};
+	*trust = (struct mysql_trust){.asked = params->tls};
 	if (copy(&trust->ca_file, params->tls_ca_file, err) == -1 ||
 	    copy(&trust->certificate, params->tls_certificate, err) == -1 ||
 	    copy(&trust->key, params->tls_key, err) == -1)
@@ -133,12 +148,16 @@ system_ca_file(void)
 #define SHOWING PROOFS ",caching_sha2_password,sha256_password"
 
 int
-mysql_trust_ask(const struct mysql_trust *trust, MYSQL *mysql, struct err *err)
+mysql_trust_ask(const struct mysql_trust *trust, const struct sql_host *host,
+    MYSQL *mysql, struct err *err)
 {
 	const char *system_dir = X509_get_default_cert_dir();
-	bool verify = trust->tls == SQL_TLS_VERIFY;
+	enum sql_tls tls = sql_host_tls(host, trust->asked);
+	bool verify = tls == SQL_TLS_VERIFY;
 	bool by_system = verify && trust->ca_file == NULL;
-	char enforce = (char)(trust->tls != SQL_TLS_OFF);
+	/* A file alone makes some versions try TLS. */
+	bool some = tls != SQL_TLS_OFF;
+	char enforce = (char)some;
 	char verify_server = (char)verify;
 	const struct option options[] = {
 	    {MARIADB_OPT_RESTRICTED_AUTH, verify ? SHOWING : PROOFS},
@@ -148,10 +167,12 @@ mysql_trust_ask(const struct mysql_trust *trust, MYSQL *mysql, struct err *err)
 	    {MYSQL_OPT_SSL_ENFORCE, &enforce},
 	    {MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify_server},
 	    {MYSQL_OPT_TLS_VERSION, TLS_VERSIONS},
-	    {MYSQL_OPT_SSL_CA, by_system ? system_ca_file() : trust->ca_file},
+	    {MYSQL_OPT_SSL_CA, by_system ? system_ca_file()
+			       : verify  ? trust->ca_file
+					 : NULL},
 	    {MYSQL_OPT_SSL_CAPATH, by_system ? system_dir : NULL},
-	    {MYSQL_OPT_SSL_CERT, trust->certificate},
-	    {MYSQL_OPT_SSL_KEY, trust->key},
+	    {MYSQL_OPT_SSL_CERT, some ? trust->certificate : NULL},
+	    {MYSQL_OPT_SSL_KEY, some ? trust->key : NULL},
 	};
 
 	return set(mysql, options, COUNT(options), err);
@@ -161,7 +182,8 @@ mysql_trust_ask(const struct mysql_trust *trust, MYSQL *mysql, struct err *err)
 
 /* MySQL's own library takes any plugin that the server asks for. */
 int
-mysql_trust_ask(const struct mysql_trust *trust, MYSQL *mysql, struct err *err)
+mysql_trust_ask(const struct mysql_trust *trust, const struct sql_host *host,
+    MYSQL *mysql, struct err *err)
 {
 	const char *system_dir = X509_get_default_cert_dir();
 	bool by_system = trust->ca_file == NULL;
@@ -175,7 +197,7 @@ mysql_trust_ask(const struct mysql_trust *trust, MYSQL *mysql, struct err *err)
 	    {MYSQL_OPT_SSL_KEY, trust->key},
 	};
 
-	if (trust->tls != SQL_TLS_VERIFY)
+	if (sql_host_tls(host, trust->asked) != SQL_TLS_VERIFY)
 		return err_set(err, "MySQL's client library shows the password "
 				    "to a server that asks: it needs "
 				    "datastore.tls: verify, or build with "
@@ -186,21 +208,23 @@ mysql_trust_ask(const struct mysql_trust *trust, MYSQL *mysql, struct err *err)
 #endif
 
 int
-mysql_trust_check(
-    const struct mysql_trust *trust, MYSQL *mysql, struct err *err)
+mysql_trust_check(const struct mysql_trust *trust, const struct sql_host *host,
+    MYSQL *mysql, struct err *err)
 {
 	/* Some versions go on without when the server has no TLS. */
-	if (trust->tls == SQL_TLS_OFF || mysql_get_ssl_cipher(mysql) != NULL)
+	if (sql_host_tls(host, trust->asked) == SQL_TLS_OFF ||
+	    mysql_get_ssl_cipher(mysql) != NULL)
 		return 0;
 	return err_set(err, "the database server does not speak TLS, which "
 			    "datastore.tls requires");
 }
 
 void
-mysql_trust_explain(const struct mysql_trust *trust, unsigned code,
-    const char *text, struct err *err)
+mysql_trust_explain(const struct mysql_trust *trust,
+    const struct sql_host *host, unsigned code, const char *text,
+    struct err *err)
 {
-	bool verify = trust->tls == SQL_TLS_VERIFY;
+	bool verify = sql_host_tls(host, trust->asked) == SQL_TLS_VERIFY;
 
 	switch (code) {
 #ifdef LIBMARIADB

@@ -16,7 +16,7 @@
  * of this machine or on a socket's path, must not get the password out of it.
  */
 struct mysql_trust {
-	enum sql_tls tls; /* never SQL_TLS_BY_HOST */
+	enum sql_tls asked; /* datastore.tls */
 	char *ca_file;      /* owned, as the others; NULL: the system's */
 	char *certificate;  /* NULL: none */
 	char *key;
@@ -31,16 +31,17 @@ int mysql_trust_init(struct mysql_trust *trust,
     struct err *err);
 void mysql_trust_fini(struct mysql_trust *trust);
 
-/* Tells a connection to be; 0 or -1. */
-int mysql_trust_ask(
-    const struct mysql_trust *trust, MYSQL *mysql, struct err *err);
+/* Tells a connection to be, to that host, or NULL for a socket; 0 or -1. */
+int mysql_trust_ask(const struct mysql_trust *trust,
+    const struct sql_host *host, MYSQL *mysql, struct err *err);
 
 /* Whether the connection is what was asked for; 0 or -1. */
-int mysql_trust_check(
-    const struct mysql_trust *trust, MYSQL *mysql, struct err *err);
+int mysql_trust_check(const struct mysql_trust *trust,
+    const struct sql_host *host, MYSQL *mysql, struct err *err);
 
 /* Why a connection was not made: the library's text, and which key is meant. */
-void mysql_trust_explain(const struct mysql_trust *trust, unsigned code,
-    const char *text, struct err *err);
+void mysql_trust_explain(const struct mysql_trust *trust,
+    const struct sql_host *host, unsigned code, const char *text,
+    struct err *err);
 
 #endif

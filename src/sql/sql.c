@@ -30,6 +30,12 @@ sql_nonsense(struct sql *sql, const char *what, struct err *err)
 	return STORE_UNAVAILABLE;
 }
 
+const char *
+sql_where(const struct sql *sql)
+{
+	return sql->where;
+}
+
 /* ---- arguments ---- */
 
 static struct sql_arg *

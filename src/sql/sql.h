@@ -53,9 +53,10 @@ struct sql_driver;
 /* One connection, or none; a driver puts it first into its own struct. */
 struct sql {
 	const struct sql_driver *driver;
-	char target[256];     /* where, without secrets */
-	size_t statement_max; /* bytes that one statement may bring */
-	int64_t timeout_ms;   /* of a transaction with all its repeats */
+	char target[512];            /* where, without secrets */
+	char where[SQL_WHERE_BYTES]; /* see sql_where */
+	size_t statement_max;        /* bytes that one statement may bring */
+	int64_t timeout_ms;          /* of a transaction with all its repeats */
 
 	const char *database; /* its name at the server, or NULL */
 
@@ -125,6 +126,13 @@ extern const struct sql_driver sql_mysql, sql_sqlite;
 
 /* The one of the texts that are there per kind. */
 #define sql_pick(sql, texts) (&(texts)[(sql)->driver->kind])
+
+/*
+ * HOST:PORT of the server of the present connection, as the URL has it; without
+ * one that of the last. "" where there is none: a file, a Unix socket. For who
+ * uses sql; it may be another one after the next call.
+ */
+const char *sql_where(const struct sql *sql);
 
 /* The next argument of the statement to come; bytes are borrowed until then. */
 void sql_i64(struct sql *sql, int64_t value);

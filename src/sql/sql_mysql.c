@@ -194,7 +194,7 @@ set_options(struct mysql_conn *c)
 	unsigned no_local_files = 0;
 	unsigned long max_bytes = PACKET_MAX_BYTES;
 	unsigned protocol =
-	    c->place.host == NULL ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
+	    c->place.n_hosts == 0 ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
 	const struct {
 		enum mysql_option option;
 		const void *value;
@@ -239,7 +239,8 @@ lend_version(MYSQL *mysql)
 
 /* A handle that failed to connect forgets its options: each try has its own. */
 static enum store_status
-try_connect(struct mysql_conn *c, const char *database, struct err *err)
+try_connect(struct mysql_conn *c, const struct sql_host *host,
+    const char *database, struct err *err)
 {
 	const char *password =
 	    c->password == NULL ? c->place.password : c->password;
@@ -252,16 +253,18 @@ try_connect(struct mysql_conn *c, const char *database, struct err *err)
 		return sql_no_memory(err);
 	set_options(c);
 	lend_version(c->mysql);
-	if (mysql_trust_ask(&c->trust, c->mysql, err) == -1)
+	if (mysql_trust_ask(&c->trust, host, c->mysql, err) == -1)
 		return STORE_BROKEN;
-	if (mysql_real_connect(c->mysql, c->place.host, c->place.user, password,
-		database, c->place.port, c->place.socket, 0) != NULL)
-		return mysql_trust_check(&c->trust, c->mysql, err) == 0
+	if (mysql_real_connect(c->mysql, host == NULL ? NULL : host->name,
+		c->place.user, password, database,
+		host == NULL ? 0 : host->port, c->place.socket, 0) != NULL)
+		return mysql_trust_check(&c->trust, host, c->mysql, err) == 0
 			   ? STORE_OK
 			   : STORE_UNAVAILABLE;
 	code = mysql_errno(c->mysql);
 	c->sql.no_database = code == ER_BAD_DB_ERROR;
-	mysql_trust_explain(&c->trust, code, mysql_error(c->mysql), &reason);
+	mysql_trust_explain(
+	    &c->trust, host, code, mysql_error(c->mysql), &reason);
 	return mysql_fail(c, code, reason.text, err);
 }
 
@@ -390,7 +393,8 @@ prepare_mysql(struct mysql_conn *c, const struct sql_text *sql, unsigned arity,
 	struct buf text;
 
 	if (c->n_prepared == MYSQL_PREPARED_MAX)
-		forget_statement(c, TAILQ_LAST(&c->prepared, mysql_prepared_list));
+		forget_statement(
+		    c, TAILQ_LAST(&c->prepared, mysql_prepared_list));
 	buf_init(&text, SQL_TEXT_MAX);
 	(void)sql_write_text(sql, arity, &text);
 	if (p != NULL)
@@ -674,22 +678,57 @@ mysql_alive(struct sql *sql)
 }
 
 static enum store_status
-mysql_open(struct sql *sql, struct err *err)
+open_host(struct mysql_conn *c, const struct sql_host *host, struct err *err)
 {
-	struct mysql_conn *c = mysql_conn_of(sql);
 	enum store_status status;
 
-	(void)mysql_thread_init();
 	c->sql.no_database = false;
-	status = try_connect(c, c->place.name, err);
+	status = try_connect(c, host, c->place.name, err);
 	if (c->sql.no_database) /* connect without, so that it can be created */
-		status = try_connect(c, NULL, err);
+		status = try_connect(c, host, NULL, err);
 	if (status == STORE_OK)
 		status = set_up_session(c, err);
 	if (status == STORE_OK)
 		c->sql.connected = true;
 	else
 		mysql_conn_close(c);
+	return status;
+}
+
+/* The servers of the list, or that host only. */
+static void
+show_target(struct mysql_conn *c, const struct sql_host *host)
+{
+	const struct sql_place *place = &c->place;
+
+	sql_host_show(host, c->sql.where);
+	if (place->n_hosts == 0)
+		(void)snprintf(c->sql.target, sizeof(c->sql.target),
+		    "mysql:%s/%s",
+		    place->socket == NULL ? "localhost" : place->socket,
+		    place->name);
+	else if (host == NULL)
+		(void)snprintf(
+		    c->sql.target, sizeof(c->sql.target), "%s", place->shown);
+	else
+		(void)snprintf(c->sql.target, sizeof(c->sql.target),
+		    "mysql://%s/%s", c->sql.where, place->name);
+}
+
+static enum store_status
+mysql_open(struct sql *sql, struct err *err)
+{
+	struct mysql_conn *c = mysql_conn_of(sql);
+	enum store_status status = STORE_UNAVAILABLE;
+
+	(void)mysql_thread_init();
+	if (c->place.n_hosts == 0)
+		return open_host(c, NULL, err);
+	for (unsigned i = 0; i < c->place.n_hosts && status != STORE_OK; i++) {
+		status = open_host(c, &c->place.hosts[i], err);
+		if (status == STORE_OK)
+			show_target(c, &c->place.hosts[i]);
+	}
 	return status;
 }
 
@@ -734,15 +773,7 @@ mysql_create(
 			goto fail;
 		}
 	}
-	if (c->place.host == NULL)
-		(void)snprintf(c->sql.target, sizeof(c->sql.target),
-		    "mysql:%s/%s",
-		    c->place.socket == NULL ? "localhost" : c->place.socket,
-		    c->place.name);
-	else
-		(void)snprintf(c->sql.target, sizeof(c->sql.target),
-		    "mysql://%s:%u/%s", c->place.host, c->place.port,
-		    c->place.name);
+	show_target(c, c->place.n_hosts == 1 ? &c->place.hosts[0] : NULL);
 	c->sql.database = c->place.name;
 	*sql = &c->sql;
 	return 0;

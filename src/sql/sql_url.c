@@ -58,7 +58,6 @@ describe_file(const char *name, const char *state_dir, struct sql_place *place,
 		return err_set(err, "there is no path");
 	place->kind = SQL_SQLITE;
 	place->takes_write_lock = true;
-	place->is_local = true;
 	place->file = complete_path(name, state_dir);
 	if (place->file == NULL ||
 	    asprintf(&place->shown, "sqlite:%s", place->file) == -1) {
@@ -98,23 +97,115 @@ take_login(
 	return 0;
 }
 
-static int
-take_host(
-    const struct url *url, char **to, struct sql_place *place, struct err *err)
+static bool
+is_address(const char *host)
 {
-	place->port = DEFAULT_PORT;
-	if (url->port.p != NULL) {
-		place->port = url_port(url->port);
-		if (place->port == 0)
+	struct in6_addr address;
+
+	return inet_pton(AF_INET, host, &address) == 1 ||
+	       inet_pton(AF_INET6, host, &address) == 1;
+}
+
+/* As it is written, not by where it leads. */
+static bool
+is_loopback_host(const char *host)
+{
+	struct in6_addr v6;
+	struct in_addr v4;
+
+	if (strcasecmp(host, "localhost") == 0)
+		return true;
+	if (inet_pton(AF_INET, host, &v4) == 1)
+		return ntohl(v4.s_addr) >> 24 == 127;
+	return inet_pton(AF_INET6, host, &v6) == 1 &&
+	       (IN6_IS_ADDR_LOOPBACK(&v6) ||
+		   (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127));
+}
+
+/* An address may have several spellings. */
+static bool
+is_same_host(const struct sql_host *a, const struct sql_host *b)
+{
+	struct in6_addr at, bt;
+
+	if (a->port != b->port)
+		return false;
+	return strcasecmp(a->name, b->name) == 0 ||
+	       (inet_pton(AF_INET6, a->name, &at) == 1 &&
+		   inet_pton(AF_INET6, b->name, &bt) == 1 &&
+		   IN6_ARE_ADDR_EQUAL(&at, &bt));
+}
+
+/* One of the list; what is wrong with it is in err. */
+static int
+take_host(struct slice text, char **to, struct sql_host *host, struct err *err)
+{
+	struct url url;
+
+	url_split_authority(text, &url);
+	*host = (struct sql_host){.port = DEFAULT_PORT};
+	if (url.port.p != NULL) {
+		host->port = url_port(url.port);
+		if (host->port == 0)
 			return err_set(err, "the port is not 1 to 65535");
 	}
-	if (url->host.len == 0)
-		return 0;
-	if (!url_has_host(url))
+	if (!url_has_host(&url))
 		return err_set(err, "bad host, or bad address in []");
-	return take_piece(url->host, to, &place->host) == -1
-		   ? err_set(err, "bad %% escape in the host")
-		   : 0;
+	if (take_piece(url.host, to, &host->name) == -1)
+		return err_set(err, "bad %% escape in the host");
+	if (strlen(host->name) > SQL_HOST_BYTES_MAX)
+		return err_set(
+		    err, "a host of more than %d bytes", SQL_HOST_BYTES_MAX);
+	host->is_local = is_loopback_host(host->name);
+	host->is_name = !is_address(host->name);
+	return 0;
+}
+
+/* Behind those that are there. */
+static int
+add_host(struct slice text, char **to, struct sql_place *place, struct err *err)
+{
+	struct sql_host *host = &place->hosts[place->n_hosts];
+
+	if (place->n_hosts == SQL_HOSTS_MAX)
+		return err_set(err, "more than %d hosts", SQL_HOSTS_MAX);
+	if (text.len == 0)
+		return err_set(err, "there is none");
+	if (take_host(text, to, host, err) == -1)
+		return -1;
+	for (unsigned i = 0; i < place->n_hosts; i++)
+		if (is_same_host(host, &place->hosts[i]))
+			return err_set(err, "it is host %u again", i + 1);
+	place->n_hosts++;
+	return 0;
+}
+
+static int
+take_hosts(
+    const struct url *url, char **to, struct sql_place *place, struct err *err)
+{
+	struct slice rest = url->server;
+	bool is_list = memchr(rest.p, ',', rest.len) != NULL;
+	struct err reason;
+
+	/* Without a name a port alone means nothing, and never did. */
+	if (!is_list && url->host.len == 0)
+		return url->port.p == NULL || url_port(url->port) != 0
+			   ? 0
+			   : err_set(err, "the port is not 1 to 65535");
+	for (;;) {
+		const char *comma = memchr(rest.p, ',', rest.len);
+		size_t len =
+		    comma == NULL ? rest.len : (size_t)(comma - rest.p);
+
+		if (add_host(slice_of(rest.p, len), to, place, &reason) == -1)
+			return is_list ? err_set(err, "host %u: %s",
+					     place->n_hosts + 1, reason.text)
+				       : err_set(err, "%s", reason.text);
+		if (comma == NULL)
+			return 0;
+		rest = slice_of(comma + 1, rest.len - len - 1);
+	}
 }
 
 static int
@@ -149,45 +240,10 @@ take_socket(
 		return err_set(
 		    err, "only ?socket=/PATH may follow the database");
 	place->socket += strlen(key);
-	place->host = NULL;
+	if (place->n_hosts > 1)
+		return err_set(err, "a socket has no list of hosts");
+	place->n_hosts = 0;
 	return 0;
-}
-
-static bool
-is_address(const char *host)
-{
-	struct in6_addr address;
-
-	return inet_pton(AF_INET, host, &address) == 1 ||
-	       inet_pton(AF_INET6, host, &address) == 1;
-}
-
-/* As it is written, not by where it leads. */
-static bool
-is_loopback_host(const char *host)
-{
-	struct in6_addr v6;
-	struct in_addr v4;
-
-	if (strcasecmp(host, "localhost") == 0)
-		return true;
-	if (inet_pton(AF_INET, host, &v4) == 1)
-		return ntohl(v4.s_addr) >> 24 == 127;
-	return inet_pton(AF_INET6, host, &v6) == 1 &&
-	       (IN6_IS_ADDR_LOOPBACK(&v6) ||
-		   (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127));
-}
-
-/* What is behind "mysql://" and the login. */
-static const char *
-behind_login(const struct url *url)
-{
-	struct slice front = url->scheme;
-
-	if (url->user.p == NULL)
-		return front.p + front.len + strlen("://");
-	front = url->password.p == NULL ? url->user : url->password;
-	return front.p + front.len + strlen("@");
 }
 
 static int
@@ -197,21 +253,19 @@ describe_server(const char *text, const struct url *url,
 	char *to;
 
 	place->kind = SQL_MYSQL;
-	/* The scheme's bytes are more than those that end the pieces. */
+	/* Each piece is ended where a mark was; the scheme's bytes are more. */
 	place->size = strlen(text);
 	to = place->text = malloc(place->size);
 	if (to == NULL ||
-	    asprintf(&place->shown, "mysql://%s", behind_login(url)) == -1) {
+	    asprintf(&place->shown, "mysql://%s", url->server.p) == -1) {
 		place->shown = NULL;
 		return err_set(err, "out of memory");
 	}
 	if (take_login(url, &to, place, err) == -1 ||
-	    take_host(url, &to, place, err) == -1 ||
+	    take_hosts(url, &to, place, err) == -1 ||
 	    take_name(url, &to, place, err) == -1 ||
 	    take_socket(url, &to, place, err) == -1)
 		return -1;
-	place->is_local = place->host == NULL || is_loopback_host(place->host);
-	place->looks_up_host = place->host != NULL && !is_address(place->host);
 	return 0;
 }
 
@@ -240,11 +294,21 @@ sql_describe(const char *url, const char *state_dir, struct sql_place *place,
 }
 
 enum sql_tls
-sql_place_tls(const struct sql_place *place, enum sql_tls asked)
+sql_host_tls(const struct sql_host *host, enum sql_tls asked)
 {
 	if (asked != SQL_TLS_BY_HOST)
 		return asked;
-	return place->is_local ? SQL_TLS_OFF : SQL_TLS_VERIFY;
+	return host == NULL || host->is_local ? SQL_TLS_OFF : SQL_TLS_VERIFY;
+}
+
+void
+sql_host_show(const struct sql_host *host, char text[SQL_WHERE_BYTES])
+{
+	text[0] = '\0';
+	if (host != NULL)
+		(void)snprintf(text, SQL_WHERE_BYTES,
+		    strchr(host->name, ':') == NULL ? "%s:%u" : "[%s]:%u",
+		    host->name, host->port);
 }
 
 void

@@ -13,14 +13,28 @@ enum sql_kind { SQL_MYSQL, SQL_SQLITE };
 /* Beneath the state directory: of the users of a datastore, not the master. */
 #define SQL_DATA_DIR "data"
 
+enum {
+	SQL_HOSTS_MAX = 16, /* of one URL */
+	SQL_HOST_BYTES_MAX = 255,
+};
+
+/* A database server that a URL names. */
+struct sql_host {
+	const char *name; /* or address */
+	unsigned port;
+	bool is_local; /* written as a loopback address or localhost */
+	bool is_name;  /* and is looked up */
+};
+
 /*
  * What the URL of a datastore says, and what a process needs to reach it.
  *
  * sqlite:PATH
- * mysql://[USER[:PASSWORD]@][HOST][:PORT]/NAME[?socket=PATH]
+ * mysql://[USER[:PASSWORD]@][HOST[:PORT][,HOST[:PORT]]...]/NAME[?socket=PATH]
  *
  * The parts of the second are percent-decoded. Without a host, or with a
- * socket, the server is reached by a Unix socket.
+ * socket, the server is reached by a Unix socket. Several hosts are servers of
+ * the same datastore, the one to be preferred first.
  */
 struct sql_place {
 	enum sql_kind kind;
@@ -28,15 +42,11 @@ struct sql_place {
 			its whole path */
 	bool
 	    takes_write_lock; /* who writes takes turns with all on this host */
-	bool is_local; /* nobody on the way can read along: a file, a Unix
-			  socket, a host written as a loopback address or
-			  localhost */
 	/* SQLite; NULL otherwise. */
 	char *file;
 	/* MySQL; NULL and 0 otherwise. */
-	const char *host;   /* NULL: Unix socket */
-	bool looks_up_host; /* it is a name */
-	unsigned port;
+	struct sql_host hosts[SQL_HOSTS_MAX];
+	unsigned n_hosts;     /* 0: Unix socket, and zeroes in hosts[0] */
 	const char *socket;   /* NULL: the library's default path */
 	const char *name;     /* of the database */
 	const char *user;     /* NULL: the library's choice */
@@ -53,8 +63,15 @@ struct sql_place {
 int sql_describe(const char *url, const char *state_dir,
     struct sql_place *place, struct err *err);
 
-/* What datastore.tls comes to with this server: never SQL_TLS_BY_HOST. */
-enum sql_tls sql_place_tls(const struct sql_place *place, enum sql_tls asked);
+/*
+ * What datastore.tls comes to with this server: never SQL_TLS_BY_HOST. NULL is
+ * a Unix socket; on the way to that, as to a local host, nobody can read along.
+ */
+enum sql_tls sql_host_tls(const struct sql_host *host, enum sql_tls asked);
+
+/* HOST:PORT as in a URL, not decoded; or "" when host is NULL. */
+enum { SQL_WHERE_BYTES = SQL_HOST_BYTES_MAX + sizeof("[]:65535") };
+void sql_host_show(const struct sql_host *host, char text[SQL_WHERE_BYTES]);
 
 /* Clears what may be secret, and all else. */
 void sql_place_free(struct sql_place *place);

@@ -65,7 +65,7 @@ store_open(
 	/* Not quoted: it may hold a password. */
 	if (driver == NULL)
 		return err_set(err, "a datastore URL is sqlite:PATH or "
-				    "mysql://user:password@host:port/name");
+				    "mysql://user:password@host:port,.../name");
 	return store_open_with(driver, params, store, err);
 }
 
@@ -107,6 +107,12 @@ const char *
 store_target(const struct store *store)
 {
 	return store->sql->target;
+}
+
+const char *
+store_where(const struct store *store)
+{
+	return sql_where(store->sql);
 }
 
 /* Every operation runs between begin (when that is STORE_OK) and end. */

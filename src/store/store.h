@@ -33,6 +33,9 @@ void store_close(struct store **store); /* sets *store to NULL */
 /* "sqlite" or "mysql"; the target without any secret, for messages. */
 const char *store_kind(const struct store *store);
 const char *store_target(const struct store *store);
+/* HOST:PORT of the server that it talks or last talked to, as the URL has it;
+ * "" for a file or a Unix socket. For the thread that makes the calls. */
+const char *store_where(const struct store *store);
 
 /*
  * Connects and compares the schema version. With create, runs the migrations

@@ -319,7 +319,8 @@ START_TEST(test_hosts)
 	load_good("service:\n  hosts:\n");
 	ck_assert_uint_eq(cfg.service.hosts.n, 0);
 	done();
-	load_good("service:\n  hosts: [a-b.example, '*', '[fe80::1]', 1.2.3.4]\n");
+	load_good(
+	    "service:\n  hosts: [a-b.example, '*', '[fe80::1]', 1.2.3.4]\n");
 	ck_assert_uint_eq(cfg.service.hosts.n, 4);
 	ck_assert_str_eq(cfg.service.hosts.list[0], "a-b.example");
 	ck_assert_str_eq(cfg.service.hosts.list[2], "[fe80::1]");
@@ -510,13 +511,13 @@ END_TEST
 
 #define URL_FORM                                                               \
 	"url must be sqlite:PATH or "                                          \
-	"mysql://[user[:password]@]host[:port]/name"
+	"mysql://[user[:password]@]host[:port][,host...]/name"
 
-#define NO_KIND "it begins with neither sqlite: nor mysql://"
-#define NO_PATH "there is no path"
-#define NO_NAME "there is no name of a database of at most 64 bytes"
-#define BAD_PORT "the port is not 1 to 65535"
-#define BAD_HOST "bad host, or bad address in []"
+#define NO_KIND   "it begins with neither sqlite: nor mysql://"
+#define NO_PATH   "there is no path"
+#define NO_NAME   "there is no name of a database of at most 64 bytes"
+#define BAD_PORT  "the port is not 1 to 65535"
+#define BAD_HOST  "bad host, or bad address in []"
 #define BAD_LOGIN "bad % escape in the user or password"
 
 START_TEST(test_urls)
@@ -535,6 +536,7 @@ START_TEST(test_urls)
 	    {"mysql://u:p@[::1]:3306/n", NULL},
 	    {"mysql:///n", NULL},
 	    {"mysql://u:p@/n?socket=/run/s", NULL},
+	    {"mysql://u:p@a,b:3307,[::1]:3308/n", NULL},
 	    {"mysql://u:secret%@h/n", BAD_LOGIN},
 	    {"sqlite:", NO_PATH},
 	    {"sqlite", NO_KIND},
@@ -552,6 +554,10 @@ START_TEST(test_urls)
 	    {"mysql://h:65536/n", BAD_PORT},
 	    {"mysql://h:x/n", BAD_PORT},
 	    {"mysql://[::1/n", BAD_HOST},
+	    {"mysql://u:secret@a,b:0/n", "host 2: " BAD_PORT},
+	    {"mysql://u:secret@a,[::1,b/n", "host 2: " BAD_HOST},
+	    {"mysql://a,b,A/n", "host 3: it is host 1 again"},
+	    {"mysql://a,,b/n", "host 2: there is none"},
 	};
 	char yaml[128], error[256];
 
@@ -697,7 +703,8 @@ static const struct {
     {"worker:\n  retryDelays: [{a: 1}, {b: 2}]\n  lease: [{a: 1}]\n"
      "  hostlimits: [{a: 1}]\n",
 	"c.yaml:2:16: retryDelays must be a list such as [10s, 1m, 1h]\n"
-	"c.yaml:3:10: lease must be a duration such as 250ms, 10s, 5m, 1h or 7d,"
+	"c.yaml:3:10: lease must be a duration such as 250ms, 10s, 5m, 1h or "
+	"7d,"
 	" not a list\n"
 	"c.yaml:4:3: unknown key 'hostlimits' in worker; did you mean "
 	"'hostLimits'?"},

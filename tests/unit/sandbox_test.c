@@ -182,7 +182,7 @@ enum { N_OF_OTHERS = sizeof(of_others) / sizeof(of_others[0]) };
 static int
 service_with_a_server(void)
 {
-	struct sandbox sandbox = {.needs = NEED_NET, .port = 1};
+	struct sandbox sandbox = {.needs = NEED_NET, .ports = {1, 3}};
 	int status = enter(&sandbox);
 
 	if (status != 0)
@@ -193,7 +193,7 @@ service_with_a_server(void)
 	for (int i = 0; i < N_OF_OTHERS; i++)
 		if (can_open(of_others[i], O_RDONLY))
 			return 10 + i;
-	if (!can_connect(1) || can_connect(2))
+	if (!can_connect(1) || !can_connect(3) || can_connect(2))
 		return 3;
 	if (landlock_abi() >= LANDLOCK_ABI_SCOPES &&
 	    (can_connect_to_parent() || kill(getppid(), 0) == 0))
@@ -221,8 +221,7 @@ replace_hosts(int fd)
 static int
 replaced_file(void)
 {
-	struct sandbox sandbox = {
-	    .needs = NEED_NET | NEED_NAMES, .port = 1};
+	struct sandbox sandbox = {.needs = NEED_NET | NEED_NAMES, .ports = {1}};
 	int fds[2], status;
 	pid_t editor;
 
@@ -281,7 +280,7 @@ remove_certificate(void)
 static int
 old_landlock(long abi)
 {
-	struct sandbox sandbox = {.needs = NEED_NET, .port = 1};
+	struct sandbox sandbox = {.needs = NEED_NET, .ports = {1, 3}};
 
 	if (landlock_abi() < abi)
 		return 77;

@@ -60,7 +60,7 @@ changed_url(unsigned port, const char *name)
 	static char url[512];
 
 	(void)snprintf(url, sizeof(url), "mysql://%s@%s:%u/%s", parsed.user,
-	    parsed.host, port, name);
+	    parsed.hosts[0].name, port, name);
 	return url;
 }
 
@@ -85,8 +85,8 @@ setup(void)
 	ck_assert_int_eq(sql_describe(test_url, NULL, &parsed, &err), 0);
 	admin = mysql_init(NULL);
 	ck_assert_ptr_nonnull(admin);
-	ck_assert_ptr_nonnull(mysql_real_connect(admin, parsed.host,
-	    parsed.user, parsed.password, NULL, parsed.port, NULL, 0));
+	ck_assert_ptr_nonnull(mysql_real_connect(admin, parsed.hosts[0].name,
+	    parsed.user, parsed.password, NULL, parsed.hosts[0].port, NULL, 0));
 	run_sql("DROP DATABASE IF EXISTS cassata");
 	run_sql("CREATE DATABASE cassata");
 	run_sql("USE cassata");
@@ -166,7 +166,7 @@ END_TEST
 START_TEST(test_database_is_created)
 {
 	struct sql *b = open_backend(
-	    changed_url(parsed.port, "odd`%20name"), parsed.password);
+	    changed_url(parsed.hosts[0].port, "odd`%20name"), parsed.password);
 
 	run_sql("DROP DATABASE IF EXISTS `odd`` name`");
 	ck_assert_int_eq(OPS->open(b, &err), STORE_OK);
@@ -189,7 +189,7 @@ END_TEST
 START_TEST(test_refused)
 {
 	struct sql *b =
-	    open_backend(changed_url(parsed.port, "cassata"), "wrong");
+	    open_backend(changed_url(parsed.hosts[0].port, "cassata"), "wrong");
 
 	assert_failed(OPS->open(b, &err), STORE_BROKEN, "Access denied");
 	ck_assert_ptr_null(strstr(err.text, "wrong"));
@@ -205,6 +205,7 @@ START_TEST(test_unreachable)
 
 	assert_failed(OPS->open(b, &err), STORE_UNAVAILABLE, "127.0.0.1");
 	ck_assert_str_eq(b->target, "mysql://127.0.0.1:1/cassata");
+	ck_assert_str_eq(sql_where(b), "127.0.0.1:1");
 	OPS->destroy(b);
 }
 END_TEST
