@@ -50,6 +50,7 @@ enum {
 	WAIT_MS = 20000, /* for what must come true soon */
 	MAX_ATTEMPTS = 3,
 	CLAIMS_MAX = 600,
+	SKIPPED = 77,
 };
 
 static char state_dir[64];
@@ -63,7 +64,27 @@ static struct store_claim *claims[CLAIMS_MAX];
 	do {                                                                   \
 		enum store_status status_ = (call);                            \
 		ck_assert_msg(status_ == STORE_OK, "%s", err.text);            \
+		next_node();                                                   \
 	} while (0)
+
+/* With NODES, each call goes through another node of a cluster than the last
+ * one; whose nodes wait for each other, or the contract would not hold. */
+#ifdef NODES
+enum { HAS_NODES = true };
+#else
+enum { HAS_NODES = false };
+#endif
+enum { NODES_MAX = 8 };
+static const char *node_urls[NODES_MAX];
+static struct store *nodes[NODES_MAX];
+static unsigned n_nodes, at_node;
+
+static void
+next_node(void)
+{
+	if (n_nodes > 0)
+		store = nodes[++at_node % n_nodes];
+}
 
 /* With TWIN, every transaction first meets another one, and is repeated. */
 #ifdef TWIN
@@ -87,6 +108,28 @@ open_url(const char *which, int64_t timeout_ms, struct write_lock *lock)
 
 	ck_assert_msg(open_driver(&params, &s) == 0, "%s", err.text);
 	return s;
+}
+
+static void
+open_stores(void)
+{
+	for (unsigned i = 0; i < n_nodes; i++)
+		nodes[i] = open_url(node_urls[i], 5000, NULL);
+	if (n_nodes > 0)
+		store = nodes[0];
+	else
+		store = open_url(url, 5000, NULL);
+}
+
+static void
+close_stores(void)
+{
+	for (unsigned i = 0; i < n_nodes; i++)
+		store_close(&nodes[i]);
+	if (n_nodes > 0)
+		store = NULL;
+	store_close(&store);
+	ck_assert_ptr_null(store);
 }
 
 /* ---- events ---- */
@@ -412,7 +455,7 @@ static void
 setup(void)
 {
 	empty_dir();
-	store = open_url(url, 5000, NULL);
+	open_stores();
 	ok(store_check(store, true, &err));
 	sweep();
 }
@@ -438,8 +481,7 @@ static void
 teardown(void)
 {
 	sweep();
-	store_close(&store);
-	ck_assert_ptr_null(store);
+	close_stores();
 #ifdef TWIN
 	ck_assert_uint_gt(twin.n_met, 0);
 #endif
@@ -1988,7 +2030,7 @@ work(uint64_t owner, unsigned n_events, struct tally *tally)
 {
 	int64_t until_ms = clock_mono_ms() + WAIT_MS;
 
-	store = open_url(url, 5000, NULL);
+	open_stores();
 	while (atomic_load(&tally->claimed) < n_events) {
 		struct claim_reply turn;
 
@@ -2004,7 +2046,7 @@ work(uint64_t owner, unsigned n_events, struct tally *tally)
 		complete_claims(owner, &turn);
 		free_claims(&turn);
 	}
-	store_close(&store);
+	close_stores();
 }
 
 START_TEST(two_processes_claim_everything_once)
@@ -2022,7 +2064,7 @@ START_TEST(two_processes_claim_everything_once)
 		(void)snprintf(id, sizeof(id), "n%d", i);
 		(void)add(id, i);
 	}
-	store_close(&store); /* no connection is carried across fork */
+	close_stores(); /* no connection is carried across fork */
 	for (int i = 0; i < 2; i++) {
 		pids[i] = fork();
 		ck_assert_int_ne(pids[i], -1);
@@ -2038,7 +2080,7 @@ START_TEST(two_processes_claim_everything_once)
 	for (int i = 0; i < N; i++)
 		ck_assert_uint_eq(atomic_load(&tally->claims_of[i]), 1);
 	(void)munmap(tally, sizeof(*tally));
-	store = open_url(url, 5000, NULL);
+	open_stores();
 	for (int i = 0; i < N; i++) {
 		(void)snprintf(id, sizeof(id), "n%d", i);
 		expect(id, EVENT_COMPLETED, 1, 0);
@@ -2846,6 +2888,19 @@ add_sqlite(Suite *suite)
 	tcase_add_loop_test(tc, sqlite_first_openers_race, 0, 20);
 }
 
+/* Those of tests/galera; without it there are none. */
+static void
+read_nodes(void)
+{
+	char name[32];
+
+	do {
+		(void)snprintf(name, sizeof(name), "CASSATA_TEST_NODE_%u",
+		    n_nodes + 1);
+		node_urls[n_nodes] = getenv(name);
+	} while (node_urls[n_nodes] != NULL && ++n_nodes < NODES_MAX);
+}
+
 int
 main(void)
 {
@@ -2857,6 +2912,12 @@ main(void)
 	url = IS_TWIN ? NULL : getenv("CASSATA_TEST_DATASTORE");
 	if (url == NULL)
 		url = DEFAULT_URL;
+	if (HAS_NODES)
+		read_nodes();
+	if (HAS_NODES && n_nodes == 0)
+		return SKIPPED;
+	if (HAS_NODES)
+		url = node_urls[0];
 	(void)snprintf(state_dir, sizeof(state_dir), "%s/store_test.XXXXXX",
 	    tmp == NULL ? "/tmp" : tmp);
 	if (mkdtemp(state_dir) == NULL) {
@@ -2869,7 +2930,7 @@ main(void)
 		return EXIT_FAILURE;
 	}
 	add_contract(suite);
-	if (!IS_TWIN)
+	if (!IS_TWIN && !HAS_NODES)
 		add_sqlite(suite);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);
