@@ -85,6 +85,8 @@ struct scoreboard_master {
 	_Atomic uint64_t n_dead;                       /* ever */
 	/* The daemon ends: not set while one generation follows another. */
 	_Atomic bool stopping;
+	/* No child may begin to change the datastore; see n_writing. */
+	_Atomic bool frozen;
 	/* Of the master that this one follows; as in a worker's slot. */
 	_Atomic int64_t lease_seen_mono_ms, lease_clock_offset_ms;
 	struct scoreboard_news news;
@@ -100,6 +102,10 @@ struct scoreboard_slot {
 	 * NUL-terminated; whoever reads it meanwhile may see some of both. */
 	_Atomic char trouble[SCOREBOARD_TROUBLE_BYTES];
 	_Atomic int64_t trouble_since_ms; /* wall clock; 0: none */
+
+	/* Of a service: calls under way that change the datastore. It counts
+	 * one here before it looks whether the daemon is frozen. */
+	_Atomic int n_writing;
 
 	/* The rest is a worker's. The shards that it holds, a bit each. */
 	_Atomic uint64_t shards;

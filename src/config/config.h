@@ -103,6 +103,7 @@ struct config_master {
 	char *state_dir;	     /* absolute */
 	char *pid_file;		     /* absolute */
 	char *control_socket;	     /* absolute */
+	char *frozen_file;	     /* absolute; of this daemon, no key */
 	char *user;		     /* of the children; NULL: that of the master,
 				which is not root */
 	char *group;		     /* NULL: the user's */

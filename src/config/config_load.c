@@ -375,6 +375,10 @@ complete_paths(struct config *cfg, const struct config_source *source)
 	    complete_path_from(
 		&master->control_socket, master->state_dir, name) == -1)
 		return -1;
+	(void)snprintf(name, sizeof(name), "%s.frozen", programs[source->roles]);
+	if (complete_path_from(
+		&master->frozen_file, master->state_dir, name) == -1)
+		return -1;
 	for (size_t i = 0; i < config_n_keys; i++) {
 		const struct config_key *key = &config_keys[i];
 		char **path;
@@ -453,6 +457,7 @@ config_free(struct config *cfg)
 	for (size_t i = 0; i < config_n_keys; i++)
 		config_key_clear(&config_keys[i], cfg);
 	free(cfg->datastore.password);
+	free(cfg->master.frozen_file);
 	free(cfg->file);
 	memset(cfg, 0, sizeof(*cfg));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "ctl/ctl.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,10 @@
 #include "ctl/ctl_daemon.h"
 #include "ctl/ctl_event.h"
 #include "ctl/ctl_find.h"
+#include "ctl/ctl_freeze.h"
 #include "ctl/ctl_status.h"
+
+enum { TIMEOUT_MAX_S = 86400 };
 
 static const char usage[] =
     "usage: cassatactl [-c file] [-d state-dir] command [service|worker]\n"
@@ -26,6 +30,9 @@ static const char help[] =
     "request\n"
     "  reopen        open the log again, after it was renamed\n"
     "  status        what runs, and whether the datastore answers; --json\n"
+    "  freeze        refuse changes, wait until the datastore is quiet; "
+    "--timeout\n"
+    "  thaw          work again\n"
     "  check-config  judge the configuration, and the files it names\n"
     "  init-db       create the tables, or bring them up to date\n"
     "  event add     schedule a request\n"
@@ -55,6 +62,8 @@ static const struct command commands[] = {
     {"upgrade", ctl_upgrade, false, true, true},
     {"reopen", ctl_reopen, false, true, true},
     {"status", ctl_status, false, true, true},
+    {"freeze", ctl_freeze, false, true, true},
+    {"thaw", ctl_thaw, false, true, true},
     {"check-config", ctl_check_config, false, false, false},
     {"init-db", ctl_init_db, false, false, false},
     {"event", ctl_event, true, false, false},
@@ -113,6 +122,24 @@ take_word(struct ctl *ctl, const char *word, const struct command **command)
 }
 
 static int
+take_timeout(struct ctl *ctl, const char *text)
+{
+	char *end;
+	long seconds;
+
+	errno = 0;
+	seconds = strtol(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || seconds < 1 ||
+	    seconds > TIMEOUT_MAX_S) {
+		(void)ctl_fail(ctl, "--timeout: not 1 to %d seconds: %s",
+		    TIMEOUT_MAX_S, text);
+		return -1;
+	}
+	ctl->timeout_ms = seconds * 1000;
+	return 0;
+}
+
+static int
 take_option(struct ctl *ctl, int option)
 {
 	switch (option) {
@@ -125,6 +152,8 @@ take_option(struct ctl *ctl, int option)
 	case 'j':
 		ctl->json = true;
 		return 0;
+	case 't':
+		return take_timeout(ctl, optarg);
 	case 'V':
 		(void)printf("cassata %s\n", CASSATA_VERSION);
 		exit(CTL_OK);
@@ -145,6 +174,7 @@ read_line(struct ctl *ctl, int argc, char **argv)
 	    {"config", required_argument, NULL, 'c'},
 	    {"state-dir", required_argument, NULL, 'd'},
 	    {"json", no_argument, NULL, 'j'},
+	    {"timeout", required_argument, NULL, 't'},
 	    {"version", no_argument, NULL, 'V'},
 	    {"help", no_argument, NULL, 'h'},
 	    {0},

@@ -9,8 +9,8 @@
 /*
  * cassatactl: the operator's end of a daemon. One program, several files:
  * cassatactl.c reads the command line, ctl_find.c finds the daemon and asks it,
- * ctl_daemon.c starts and stops it, ctl_status.c prints what it says of itself,
- * ctl_event.c is a client of the HTTP API.
+ * ctl_daemon.c starts and stops it, ctl_freeze.c freezes it, ctl_status.c
+ * prints what it says of itself, ctl_event.c is a client of the HTTP API.
  */
 
 /* Exit codes: those of LSB init scripts. */
@@ -24,6 +24,7 @@ enum {
 	CTL_STATUS_STOPPED = 3,
 	CTL_STATUS_UNKNOWN = 4,
 	CTL_STATUS_FAILING = 150, /* it runs, but its datastore does not */
+	CTL_STATUS_FROZEN = 151,  /* it runs, and refuses all changes */
 };
 
 struct ctl {
@@ -31,6 +32,7 @@ struct ctl {
 	const char *config_file; /* -c, or NULL */
 	const char *state_dir;   /* -d, or NULL */
 	bool json;               /* --json */
+	int64_t timeout_ms;      /* --timeout, or 0 */
 	enum config_roles roles;
 	struct config cfg;
 	bool is_lost; /* cfg has no paths of a daemon */

@@ -230,9 +230,8 @@ judge_answer(const struct ctl *ctl, const struct buf *answer)
 	return CTL_FAILED;
 }
 
-/* A change that the master carries out, or says why it does not. */
-static int
-request_change(const struct ctl *ctl, const char *word)
+int
+ctl_request_change(const struct ctl *ctl, const char *word)
 {
 	/* The new children get as long to start as at a start. */
 	int64_t timeout_ms =
@@ -260,7 +259,7 @@ request_change(const struct ctl *ctl, const char *word)
 int
 ctl_reload(struct ctl *ctl)
 {
-	int status = request_change(ctl, CONTROL_RELOAD);
+	int status = ctl_request_change(ctl, CONTROL_RELOAD);
 
 	if (status == CTL_OK)
 		printf("reloaded\n");
@@ -270,7 +269,7 @@ ctl_reload(struct ctl *ctl)
 int
 ctl_reopen(struct ctl *ctl)
 {
-	return request_change(ctl, CONTROL_REOPEN);
+	return ctl_request_change(ctl, CONTROL_REOPEN);
 }
 
 /* As watch_end, of the process of a status. */
@@ -324,7 +323,7 @@ ctl_upgrade(struct ctl *ctl)
 	    ctl_text_of(old, "version"), ctl_text_of(old, "pid"));
 	(void)fflush(stdout);
 	old_fd = watch_end_of(old);
-	status = request_change(ctl, CONTROL_UPGRADE);
+	status = ctl_request_change(ctl, CONTROL_UPGRADE);
 	if (status == CTL_OK)
 		status = print_upgrade(ctl, old, old_fd);
 	fd_close(&old_fd);

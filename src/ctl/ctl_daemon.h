@@ -14,4 +14,8 @@ int ctl_reopen(struct ctl *ctl);
 int ctl_check_config(struct ctl *ctl);
 int ctl_init_db(struct ctl *ctl);
 
+/* Has the master carry out a word of proc/control_proto.h; it or we say why it
+ * does not. An exit code. */
+int ctl_request_change(const struct ctl *ctl, const char *word);
+
 #endif

@@ -53,6 +53,24 @@ print_datastore(struct json_object *status)
 	printf(": %s", ctl_text_of(status, "datastore-reason"));
 }
 
+static bool
+is_thawed(struct json_object *status)
+{
+	const char *state = ctl_text_of(status, "freeze-state");
+
+	/* Of an older daemon there is none. */
+	return strcmp(state, "thawed") == 0 || strcmp(state, "-") == 0;
+}
+
+static void
+print_freeze(struct json_object *status)
+{
+	if (!is_thawed(status))
+		printf("\nfreeze     %s: adds and deletes are refused, nothing "
+		       "is delivered",
+		    ctl_text_of(status, "freeze-state"));
+}
+
 static void
 print_children(struct json_object *status)
 {
@@ -110,6 +128,7 @@ print_all(const struct ctl *ctl, struct json_object *status)
 	print_age(status, "started");
 	printf("\nconfig     %s", ctl_text_of(status, "config"));
 	print_datastore(status);
+	print_freeze(status);
 	printf("\nsandbox    %s\n", ctl_text_of(status, "sandbox"));
 	print_listening(status);
 	print_children(status);
@@ -129,7 +148,9 @@ print_status(const struct ctl *ctl, const struct buf *answer)
 		(void)fwrite(answer->p, 1, answer->len, stdout);
 	else
 		print_all(ctl, status);
-	code = is_failing(status) ? CTL_STATUS_FAILING : CTL_OK;
+	code = is_failing(status)   ? CTL_STATUS_FAILING
+	       : !is_thawed(status) ? CTL_STATUS_FROZEN
+				    : CTL_OK;
 	json_object_put(status);
 	return code;
 }

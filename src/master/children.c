@@ -134,6 +134,21 @@ plan_replacement(const struct master *m, const struct generation *gen,
 	}
 }
 
+/* By a freeze; a generation that drains asks all. */
+static bool
+was_asked(const struct generation *gen, const struct place *place)
+{
+	return !gen->draining && place->leave_by_ms != INT64_MAX;
+}
+
+static bool
+may_leave(
+    const struct generation *gen, const struct place *place, int wait_status)
+{
+	return gen->draining || was_asked(gen, place) ||
+	       (place->alone && wait_status == 0);
+}
+
 void
 children_reaped(
     struct master *m, pid_t pid, int wait_status, struct finding *finding)
@@ -152,13 +167,16 @@ children_reaped(
 	if (place == &gen->preflight)
 		on_preflight_end(
 		    m, gen, wait_status, description.text, finding);
-	else if (!gen->draining && !(place->alone && wait_status == 0))
+	else if (!may_leave(gen, place, wait_status))
 		plan_replacement(
 		    m, gen, place, wait_status, description.text, finding);
 	else if (wait_status != 0 && !place->killed)
 		log_warnx("%s", description.text);
 	else
 		log_debug("%s", description.text);
+	/* Thawed before it had left. */
+	if (was_asked(gen, place) && !gen->frozen && !place->alone)
+		place->start_at_ms = 0;
 }
 
 static void
@@ -184,7 +202,7 @@ kill_late(const struct generation *gen, struct place *place)
 {
 	const struct config_master *cfg = &gen->cfg.master;
 
-	if (gen->draining)
+	if (place->leave_by_ms != INT64_MAX)
 		log_warnx("%s %u (pid %ld) did not leave within %g s: killed",
 		    place_name(place), place->number, (long)place->pid,
 		    (double)cfg->shutdown_timeout_ms / 1000);
@@ -209,8 +227,8 @@ place_deadline(struct generation *gen, struct place *place, int64_t now_ms)
 		return place->start_at_ms;
 	if (place->killed)
 		return INT64_MAX;
-	if (gen->draining)
-		deadline_ms = gen->kill_at_ms;
+	if (place->leave_by_ms != INT64_MAX)
+		deadline_ms = place->leave_by_ms;
 	else if (place->state == CHILD_STARTING)
 		deadline_ms =
 		    place->started_ms + gen->cfg.master.start_timeout_ms;
@@ -257,8 +275,9 @@ look_for_quarantine(const struct master *m, int64_t now_ms)
 	struct place *place =
 	    m->current == NULL ? NULL : generation_alone(m->current);
 
-	if (place == NULL || m->current->draining || place->pid != 0 ||
-	    place->start_at_ms != INT64_MAX || place->state == CHILD_FAILED)
+	if (place == NULL || m->current->draining || m->current->frozen ||
+	    place->pid != 0 || place->start_at_ms != INT64_MAX ||
+	    place->state == CHILD_FAILED)
 		return INT64_MAX;
 	if (!shardboard_sees_quarantine(&m->sb))
 		return now_ms + QUARANTINE_LOOK_MS;

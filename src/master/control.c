@@ -174,17 +174,35 @@ answer_reopen(struct client *client)
 }
 
 static void
-answer_stop(struct client *client)
+answer_at_once(
+    struct client *client, int (*change)(void *arg, struct err *refused))
 {
-	const struct control *control = client->control;
 	struct err refused;
 
-	if (control->ops->stop(control->arg, &refused) == -1) {
+	if (change(client->control->arg, &refused) == -1) {
 		answer_error(client, refused.text);
 		return;
 	}
 	(void)buf_append_string(&client->answer, "ok\n");
 	client_write(client);
+}
+
+static void
+answer_stop(struct client *client)
+{
+	answer_at_once(client, client->control->ops->stop);
+}
+
+static void
+answer_freeze(struct client *client)
+{
+	answer_at_once(client, client->control->ops->freeze);
+}
+
+static void
+answer_thaw(struct client *client)
+{
+	answer_at_once(client, client->control->ops->thaw);
 }
 
 static void
@@ -199,6 +217,8 @@ answer_word(struct client *client, struct slice word)
 	    {CONTROL_UPGRADE, answer_upgrade},
 	    {CONTROL_REOPEN, answer_reopen},
 	    {CONTROL_STOP, answer_stop},
+	    {CONTROL_FREEZE, answer_freeze},
+	    {CONTROL_THAW, answer_thaw},
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

@@ -25,6 +25,8 @@ struct control_ops {
 	int (*upgrade)(void *arg, struct err *refused);
 	/* 0, or -1 with refused. */
 	int (*stop)(void *arg, struct err *refused);
+	int (*freeze)(void *arg, struct err *refused);
+	int (*thaw)(void *arg, struct err *refused);
 	void (*reopen_logs)(void *arg);
 	/* Whether a process that wants to speak is a child, which must not. */
 	bool (*is_child)(void *arg, pid_t pid);

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "board/metrics.h"
+#include "master/freeze.h"
 #include "proc/sandbox.h"
 
 /* Takes value over. False when memory is short; value may be NULL then. */
@@ -99,6 +100,23 @@ put_datastore(struct json_object *o, const struct master *m)
 	       put(o, "datastore-since",
 		   json_object_new_int64(since_ms / 1000)) &&
 	       put(o, "datastore-reason", json_object_new_string(reason));
+}
+
+static bool
+put_freeze(struct json_object *o, const struct master *m)
+{
+	struct freeze_rest rest = freeze_rest_of(m);
+	const char *state = !m->frozen     ? "thawed"
+			    : !m->is_quiet ? "freezing"
+					   : "frozen";
+
+	if (!put(o, "freeze-state", json_object_new_string(state)))
+		return false;
+	return !m->frozen || m->is_quiet ||
+	       (put(o, "freeze-workers",
+		    json_object_new_int64((int64_t)rest.n_workers)) &&
+		   put(o, "freeze-writes",
+		       json_object_new_int64((int64_t)rest.n_writes)));
 }
 
 static const char *
@@ -238,7 +256,7 @@ fill_status(struct json_object *o, const struct master *m)
 	return put(o, "listening", listening_json(gen->listener)) &&
 	       put(o, "datastore",
 		   json_object_new_string(gen->cfg.datastore.place.shown)) &&
-	       put_datastore(o, m) &&
+	       put_datastore(o, m) && put_freeze(o, m) &&
 	       put(o, "sandbox", sandbox_json(&gen->cfg.master)) &&
 	       put(o, "children", children_json(m)) &&
 	       put(o, "metrics", metrics_json(&m->sb));

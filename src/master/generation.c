@@ -17,6 +17,7 @@ init_places(struct generation *gen, enum role role, size_t n)
 		    .number = (unsigned)i + 1,
 		    .status_fd = -1,
 		    .start_at_ms = INT64_MAX,
+		    .leave_by_ms = INT64_MAX,
 		};
 }
 
@@ -44,7 +45,8 @@ generation_create(uint32_t number, struct config *cfg, enum config_roles roles)
 	gen->preflight = (struct place){.role = ROLE_PREFLIGHT,
 	    .number = 1,
 	    .status_fd = -1,
-	    .start_at_ms = INT64_MAX};
+	    .start_at_ms = INT64_MAX,
+	    .leave_by_ms = INT64_MAX};
 	init_places(gen, ROLE_SERVICE, services);
 	init_places(gen, ROLE_METRICS, metrics);
 	init_places(gen, ROLE_WORKER, workers);
@@ -97,11 +99,18 @@ generation_alone(struct generation *gen)
 	return last != NULL && last->alone ? last : NULL;
 }
 
+/* Not on demand. */
+static bool
+is_to_be_filled(const struct generation *gen, const struct place *place)
+{
+	return !place->alone && !(gen->frozen && place->role == ROLE_WORKER);
+}
+
 bool
 generation_is_ready(const struct generation *gen)
 {
 	for (size_t i = 0; i < gen->n_places; i++) {
-		if (!gen->places[i].alone &&
+		if (is_to_be_filled(gen, &gen->places[i]) &&
 		    (gen->places[i].pid == 0 ||
 			gen->places[i].state != CHILD_READY))
 			return false;
@@ -125,18 +134,8 @@ void
 generation_start(struct generation *gen)
 {
 	for (size_t i = 0; i < gen->n_places; i++)
-		if (!gen->places[i].alone)
+		if (is_to_be_filled(gen, &gen->places[i]))
 			gen->places[i].start_at_ms = 0;
-}
-
-void
-generation_signal(const struct generation *gen, int signal)
-{
-	for (size_t i = 0; i < gen->n_places; i++) {
-		/* Our child until we reaped it: there is nothing to fail. */
-		if (gen->places[i].pid != 0)
-			(void)kill(gen->places[i].pid, signal);
-	}
 }
 
 void
@@ -152,17 +151,62 @@ generation_send_log(const struct generation *gen, int log_fd)
 	}
 }
 
+/* Nobody fills it anew; who fills it is asked to leave. */
+static void
+empty_place(const struct generation *gen, struct place *place, int signal)
+{
+	place->start_at_ms = INT64_MAX;
+	place->leave_by_ms =
+	    clock_mono_ms() + gen->cfg.master.shutdown_timeout_ms;
+	/* Our child until we reaped it: there is nothing to fail. */
+	if (place->pid != 0)
+		(void)kill(place->pid, signal);
+}
+
 void
 generation_drain(struct generation *gen)
 {
 	check(!gen->draining);
 	gen->draining = true;
-	gen->kill_at_ms = clock_mono_ms() + gen->cfg.master.shutdown_timeout_ms;
-	gen->preflight.start_at_ms = INT64_MAX;
-	for (size_t i = 0; i < gen->n_places; i++)
-		gen->places[i].start_at_ms = INT64_MAX;
-	generation_signal(gen, SIGTERM);
 	/* It has no loop, and nothing to lose. */
-	if (gen->preflight.pid != 0)
-		(void)kill(gen->preflight.pid, SIGKILL);
+	empty_place(gen, &gen->preflight, SIGKILL);
+	for (size_t i = 0; i < gen->n_places; i++)
+		empty_place(gen, &gen->places[i], SIGTERM);
+}
+
+void
+generation_freeze(struct generation *gen)
+{
+	if (gen->frozen || gen->draining)
+		return;
+	gen->frozen = true;
+	for (size_t i = 0; i < gen->n_places; i++)
+		if (gen->places[i].role == ROLE_WORKER)
+			empty_place(gen, &gen->places[i], SIGTERM);
+}
+
+void
+generation_thaw(struct generation *gen)
+{
+	check(!gen->draining);
+	gen->frozen = false;
+	for (size_t i = 0; i < gen->n_places; i++) {
+		struct place *place = &gen->places[i];
+
+		/* Who has yet to leave is replaced when it has. */
+		if (place->role == ROLE_WORKER && !place->alone &&
+		    place->pid == 0 && place->state != CHILD_FAILED)
+			place->start_at_ms = 0;
+	}
+}
+
+size_t
+generation_n_workers(const struct generation *gen)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < gen->n_places; i++)
+		n += gen->places[i].role == ROLE_WORKER &&
+		     gen->places[i].pid != 0;
+	return n;
 }

@@ -20,8 +20,8 @@ struct generation {
 	 * one; the master decides when it is closed. */
 	struct listener *listener;
 	struct place preflight;
-	bool draining;      /* nobody is replaced */
-	int64_t kill_at_ms; /* monotonic, while draining */
+	bool draining; /* nobody is replaced */
+	bool frozen;   /* it has no workers, but for those that leave */
 	size_t n_places;
 	struct place
 	    places[]; /* services first, that for the quarantine last */
@@ -48,7 +48,7 @@ struct place *generation_find_reporter(struct generation *gen, int status_fd);
 /* The place that is filled on demand; NULL without workers. */
 struct place *generation_alone(struct generation *gen);
 
-/* Every place that is always filled. */
+/* Every place that is to be filled, now and always. */
 bool generation_is_ready(const struct generation *gen);
 bool generation_is_empty(const struct generation *gen); /* no child left */
 
@@ -58,10 +58,14 @@ void generation_send_log(const struct generation *gen, int log_fd);
 /* Plans all places to be filled now that always are. */
 void generation_start(struct generation *gen);
 
-/* To every child but the preflight. */
-void generation_signal(const struct generation *gen, int signal);
-
 /* Asks the children to leave, by their shutdown time-out from now on. */
 void generation_drain(struct generation *gen);
+
+/* The same of the workers, and no other starts; then they are started again. */
+void generation_freeze(struct generation *gen);
+void generation_thaw(struct generation *gen);
+
+/* Workers that have not left. */
+size_t generation_n_workers(const struct generation *gen);
 
 #endif

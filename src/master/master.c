@@ -21,6 +21,7 @@
 #include "master/control_status.h"
 #include "master/daemonize.h"
 #include "master/finding.h"
+#include "master/freeze.h"
 #include "master/handover.h"
 #include "master/notify.h"
 #include "master/predecessor.h"
@@ -253,6 +254,29 @@ master_stop(void *arg, struct err *refused)
 	return 0;
 }
 
+/* Only a generation that works has workers to stop, or to start. */
+static int
+refuse_but_serving(const struct master *m, struct err *refused)
+{
+	return m->phase == PHASE_SERVING ? 0 : phase_refuse(m->phase, refused);
+}
+
+static int
+master_freeze(void *arg, struct err *refused)
+{
+	return refuse_but_serving(arg, refused) == -1
+		   ? -1
+		   : freeze_begin(arg, refused);
+}
+
+static int
+master_thaw(void *arg, struct err *refused)
+{
+	return refuse_but_serving(arg, refused) == -1
+		   ? -1
+		   : freeze_end(arg, refused);
+}
+
 static void
 master_reopen_logs(void *arg)
 {
@@ -285,6 +309,8 @@ static const struct control_ops control_ops = {
     .reload = master_reload,
     .upgrade = master_upgrade,
     .stop = master_stop,
+    .freeze = master_freeze,
+    .thaw = master_thaw,
     .reopen_logs = master_reopen_logs,
     .is_child = master_is_child,
 };
@@ -366,7 +392,11 @@ before_sleep(void *arg)
 	if (ms < next_ms)
 		next_ms = ms;
 	free_drained(m);
-	state = phase_state(m->phase);
+	ms = freeze_look(m, now_ms);
+	if (ms < next_ms)
+		next_ms = ms;
+	state = m->frozen && m->phase == PHASE_SERVING ? "frozen"
+						       : phase_state(m->phase);
 	if (state != m->shown_state)
 		title_set("master, %s", state);
 	m->shown_state = state;
@@ -521,7 +551,8 @@ master_open(struct master *m, struct config *cfg, struct err *err)
 
 	if (lock(&m->pidfile, cfg->master.pid_file, err) == -1 ||
 	    scoreboard_create(&m->sb, err) == -1 || open_loop(m, err) == -1 ||
-	    predecessor_open(m, err) == -1)
+	    predecessor_open(m, err) == -1 ||
+	    freeze_open(m, cfg->master.frozen_file, err) == -1)
 		return -1;
 	look_after_owners(m, &cfg->master);
 	m->control = control_open(m->loop, cfg->master.control_socket,
@@ -555,6 +586,7 @@ master_close(struct master *m)
 	fd_close(&m->life_fds[0]);
 	fd_close(&m->life_fds[1]);
 	owners_close(&m->owners);
+	freeze_close(m);
 	pidfile_remove(&m->pidfile);
 }
 

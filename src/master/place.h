@@ -28,6 +28,8 @@ struct place {
 	uint32_t reported; /* the last state that it told */
 	enum child_state state;
 	bool was_ready;
+	/* Monotonic; asked to leave by then, INT64_MAX: it was not asked. */
+	int64_t leave_by_ms;
 	bool killed;        /* by us; do it once */
 	int64_t started_ms; /* monotonic */
 	/* Why the child ends, if it or we said so; else empty. */

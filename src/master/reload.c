@@ -148,6 +148,8 @@ reload_begin(struct master *m, struct config *cfg, struct err *err)
 		generation_free(gen);
 		return -1;
 	}
+	if (m->frozen)
+		generation_freeze(gen);
 	check(m->next == NULL);
 	TAILQ_INSERT_TAIL(&m->generations, gen, entry);
 	m->next = gen;

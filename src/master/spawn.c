@@ -94,7 +94,7 @@ note_child(struct master *m, struct place *place, pid_t pid, int slot)
 	place->was_ready = false;
 	place->killed = false;
 	place->started_ms = clock_mono_ms();
-	place->start_at_ms = INT64_MAX;
+	place->start_at_ms = place->leave_by_ms = INT64_MAX;
 	place->reason.text[0] = '\0';
 }
 

@@ -46,6 +46,9 @@ struct master {
 	struct owners owners;
 	struct loop_timer *owners_timer;
 	int64_t owners_until_ms; /* monotonic: the last look at others */
+	bool frozen;             /* see freeze.h */
+	bool is_quiet;           /* so, and nothing is under way any more */
+	char *frozen_file;       /* its mark */
 	struct loop *loop;
 	struct loop_io *signal_io;
 	struct loop_timer *timer;

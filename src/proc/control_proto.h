@@ -12,6 +12,9 @@
  *          "listening": ["127.0.0.1:8085", …], "datastore": "sqlite:/path",
  *          "datastore-state": "ready" | "failing", and of a failing one
  *          "datastore-since" (seconds) and "datastore-reason",
+ *          "freeze-state": "thawed" | "freezing" | "frozen", and of one that
+ *          is freezing "freeze-workers" and "freeze-writes", those that have
+ *          yet to end,
  *          "children": [{"role", "number", "pid", "state", "generation",
  *          "started"}, …], "metrics": {"cassata_…": n, …}}
  * reload   "ok" LF once the new children are ready, or one "error: …" LF per
@@ -20,12 +23,17 @@
  *          "error: …" lines; then this one goes on
  * reopen   "ok" LF; all processes use the log, opened again, or it says why not
  * stop     "ok" LF; the drain begins
+ * freeze   "ok" LF; the daemon changes the datastore no more once its status
+ *          says "frozen", until it is told otherwise; or an "error: …" line
+ * thaw     "ok" LF; it works again, or an "error: …" line
  */
 #define CONTROL_STATUS  "status"
 #define CONTROL_RELOAD  "reload"
 #define CONTROL_UPGRADE "upgrade"
 #define CONTROL_REOPEN  "reopen"
 #define CONTROL_STOP    "stop"
+#define CONTROL_FREEZE  "freeze"
+#define CONTROL_THAW    "thaw"
 
 enum { CONTROL_LINE_MAX = 64 }; /* bytes of a request, with LF */
 

@@ -9,6 +9,7 @@
 #include "service/event_answer.h"
 #include "service/problem.h"
 #include "service/state.h"
+#include "service/writes.h"
 
 enum { NO_ROOM_RETRY_S = 30 }; /* deletes and the purge make room */
 
@@ -97,6 +98,7 @@ item_done(
 {
 	struct call *call = item->call;
 
+	writes_end(call);
 	call->status = status;
 	if (status != STORE_OK)
 		call->err = *err;
@@ -115,6 +117,8 @@ take_in(struct call *call)
 	if (event_key_make(call->app, call->id, &item->add.key) == -1 ||
 	    event_fingerprint(item->add.event, item->add.fingerprint) == -1)
 		return problem(call->x, 503, "out of memory");
+	if (!writes_begin(call))
+		return ANSWERED;
 	item->call = call;
 	item->done = item_done;
 	intake_add(&call->service->intake, item);

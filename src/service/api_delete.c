@@ -8,6 +8,7 @@
 #include "service/event_answer.h"
 #include "service/problem.h"
 #include "service/state.h"
+#include "service/writes.h"
 
 static void
 run_cancel(struct store *store, struct store_job *job)
@@ -47,6 +48,7 @@ cancelled(struct store_job *job)
 {
 	struct call *call = call_of_job(job);
 
+	writes_end(call);
 	(void)answer_cancelled(call);
 	http_conn_answered(call->x);
 }
@@ -76,5 +78,7 @@ api_delete(struct call *call)
 	/* A link or an image of any page is a GET. */
 	if (slice_eq(req->method, SLICE_LITERAL("GET")) && is_browser(req))
 		return problem(call->x, 403, "a browser must use DELETE");
+	if (!writes_begin(call))
+		return ANSWERED;
 	return call_submit(call, run_cancel, cancelled);
 }

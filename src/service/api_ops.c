@@ -9,6 +9,7 @@
 #include "service/counts.h"
 #include "service/problem.h"
 #include "service/state.h"
+#include "service/writes.h"
 
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
@@ -61,6 +62,8 @@ api_readyz(struct call *call)
 	/* A child that drains after a reload has successors which are ready. */
 	if (atomic_load(&service->child->sb->shared->master.stopping))
 		return problem(call->x, 503, "draining");
+	if (atomic_load(&service->child->sb->shared->master.frozen))
+		return writes_refuse(call->x);
 	/* The reserve is not for waiting: one does. */
 	if (call->x->reserve && service->n_pings > 0)
 		return problem(call->x, 503, "the datastore has yet to answer");

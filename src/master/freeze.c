@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: ISC */
+#include "master/freeze.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "master/predecessor.h"
+
+enum { LOOK_MS = 20 };
+
+/* ---- the mark ---- */
+
+/* Its entry in the directory is on the disk. */
+static int
+sync_directory(const char *path, struct err *err)
+{
+	char *dir = strndup(path, (size_t)(strrchr(path, '/') - path + 1));
+	int fd = dir == NULL ? -1 : open(dir, O_RDONLY | O_CLOEXEC);
+	int status =
+	    fd == -1 || fsync(fd) == -1 ? err_errno(err, "%s", path) : 0;
+
+	fd_close(&fd);
+	free(dir);
+	return status;
+}
+
+static int
+set_mark(const char *path, struct err *err)
+{
+	struct err reason;
+	int fd =
+	    file_open(path, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600, &reason);
+
+	if (fd == -1)
+		return err_set(err, "%s: %s", path, reason.text);
+	fd_close(&fd);
+	return sync_directory(path, err);
+}
+
+static int
+remove_mark(const char *path, struct err *err)
+{
+	if (unlink(path) == -1 && errno != ENOENT)
+		return err_errno(err, "%s", path);
+	return sync_directory(path, err);
+}
+
+/* ---- the state ---- */
+
+static void
+set_frozen(struct master *m, bool frozen)
+{
+	m->frozen = frozen;
+	m->is_quiet = false;
+	/* Before the counts of writes are read: see service/writes.c. */
+	atomic_store(&m->sb.writable->master.frozen, frozen);
+}
+
+int
+freeze_open(struct master *m, const char *file, struct err *err)
+{
+	m->frozen_file = strdup(file);
+	if (m->frozen_file == NULL)
+		return err_errno(err, "cannot start");
+	if (access(file, F_OK) == -1)
+		return errno == ENOENT ? 0 : err_errno(err, "%s", file);
+	log_warnx("frozen, as before: cassatactl thaw ends it");
+	set_frozen(m, true);
+	return 0;
+}
+
+void
+freeze_close(struct master *m)
+{
+	free(m->frozen_file);
+	m->frozen_file = NULL;
+}
+
+int
+freeze_begin(struct master *m, struct err *err)
+{
+	struct err ignored;
+
+	if (m->frozen)
+		return 0;
+	if (set_mark(m->frozen_file, err) == -1) {
+		(void)remove_mark(m->frozen_file, &ignored);
+		return -1;
+	}
+	log_info("freezing");
+	set_frozen(m, true);
+	generation_freeze(m->current);
+	return 0;
+}
+
+int
+freeze_end(struct master *m, struct err *err)
+{
+	if (!m->frozen)
+		return 0;
+	if (remove_mark(m->frozen_file, err) == -1)
+		return -1;
+	log_info("thawed");
+	set_frozen(m, false);
+	generation_thaw(m->current);
+	return 0;
+}
+
+struct freeze_rest
+freeze_rest_of(const struct master *m)
+{
+	struct freeze_rest rest = {0};
+	const struct generation *gen;
+
+	TAILQ_FOREACH(gen, &m->generations, entry)
+		rest.n_workers += generation_n_workers(gen);
+	for (int i = scoreboard_next_used(&m->sb, 0); i < SCOREBOARD_SLOTS;
+	     i = scoreboard_next_used(&m->sb, i + 1)) {
+		int n = atomic_load(&scoreboard_slot(&m->sb, i)->n_writing);
+
+		if (n > 0)
+			rest.n_writes += (size_t)n;
+	}
+	return rest;
+}
+
+int64_t
+freeze_look(struct master *m, int64_t now_ms)
+{
+	struct freeze_rest rest;
+
+	if (!m->frozen || m->is_quiet)
+		return INT64_MAX;
+	rest = freeze_rest_of(m);
+	m->is_quiet = rest.n_workers == 0 && rest.n_writes == 0 &&
+		      !predecessor_lives(m->predecessor);
+	if (!m->is_quiet)
+		return now_ms + LOOK_MS;
+	log_info("frozen: adds and deletes are refused, nothing is delivered");
+	return INT64_MAX;
+}

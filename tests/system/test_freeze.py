@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: ISC
+"""A frozen daemon: it changes nothing in its datastore, until it is thawed."""
+
+import json
+import os
+import signal
+import threading
+import time
+
+from cassata import wait_for
+from client import Connection, path_of
+from sink import Reply
+
+FROZEN = 151  # status: what the daemon is
+NOT_RUNNING = 7
+
+
+def freeze(c, *options):
+    done = c.ctl("freeze", *options)
+    assert done.returncode == 0 and done.stdout == "frozen\n", done
+
+
+def thaw(c):
+    done = c.ctl("thaw")
+    assert done.returncode == 0 and done.stdout == "thawed\n", done
+
+
+def assert_refused(response):
+    assert response.status == 503, response
+    assert response.header("Content-Type") == "application/problem+json"
+    assert int(response.header("Retry-After")) > 0
+    assert "frozen" in response.json()["detail"]
+
+
+def event(event_id, url, due=0.0):
+    return {"application-id": "app", "event-id": event_id, "event": {},
+            "expiry": time.time() + due, "url": url}
+
+
+def assert_works(c, sink, event_id):
+    c.schedule(event_id, sink.url("/" + event_id))
+    c.wait_state(event_id, "COMPLETED")
+
+
+def tables(store):
+    """All that a daemon may write to, in short."""
+    names = "event", "attempt", "lease", "instance", "meta"
+    if store.kind == "mysql":
+        return store.sql("CHECKSUM TABLE %s EXTENDED" % ", ".join(names))
+    return [store.sql("SELECT * FROM %s" % name) for name in names]
+
+
+def test_changes_are_refused(launch, store, sink):
+    c = launch(worker={"lease": "1s"})
+    c.schedule("due", sink.url("/due"), expiry=time.time() + 2)
+    c.schedule("late", sink.url("/late"), expiry=time.time() + 3600)
+    c.schedule("done", sink.url("/done"))
+    c.wait_state("done", "COMPLETED")
+    freeze(c)
+
+    assert_refused(c.post(event("new", sink.url("/new"))))
+    assert_refused(c.post(event("late", sink.url("/late"))))
+    assert_refused(c.delete("late"))
+    assert_refused(c.delete("late", method="GET"))
+    assert_refused(c.get("/readyz"))
+    assert c.get("/livez").status == 200
+    assert c.state("done") == "COMPLETED"
+    assert c.event("late")["status"] == "PENDING"
+    assert c.get(path_of("status", "app", "new")).status == 404
+    # What cannot be an event never was one.
+    assert c.post(b"{").status == 400
+
+    status = c.ctl("status")
+    assert status.returncode == FROZEN
+    assert "freeze     frozen" in status.stdout
+    assert not c.children("worker")
+    assert c.ctl("freeze").returncode == 0
+
+    # Not a row changes, for some leases: nobody is registered, or claims.
+    before = tables(store)
+    assert store.sql("SELECT owner FROM instance") == []
+    time.sleep(3)
+    assert tables(store) == before
+    assert not sink.arrivals("/due")
+
+    thaw(c)
+    assert len(sink.wait("/due")) == 1
+    assert c.ctl("status").returncode == 0
+    assert c.get("/readyz").status == 200
+    assert_works(c, sink, "again")
+    assert c.delete("late").status == 200
+    assert c.ctl("thaw").returncode == 0
+
+
+def test_what_is_on_the_wire_ends(launch, sink):
+    c = launch()
+    gate = sink.gate()
+    sink.on("/slow", Reply(gate=gate))
+    c.schedule("slow", sink.url("/slow"))
+    sink.wait("/slow")
+
+    done = c.ctl("freeze", "--timeout", "1")
+    assert done.returncode == 1
+    assert "not quiet within 1 s: 1 workers" in done.stderr, done
+    assert "cassatactl thaw" in done.stderr
+    assert c.status()["freeze-state"] == "freezing"
+    assert "freezing" in c.ctl("status").stdout
+    assert_refused(c.post(event("new", sink.url("/new"))))
+
+    gate.set()
+    freeze(c)
+    # Written before it was quiet.
+    assert c.event("slow")["status"] == "COMPLETED"
+    assert len(sink.arrivals("/slow")) == 1
+
+
+def test_thawed_before_it_was_quiet(launch, sink):
+    c = launch(worker={"numWorkerThreads": 1})
+    gate = sink.gate()
+    sink.on("/slow", Reply(gate=gate))
+    c.schedule("slow", sink.url("/slow"))
+    sink.wait("/slow")
+    assert c.ctl("freeze", "--timeout", "1").returncode == 1
+    old = c.children("worker", "draining")[0]["pid"]
+    thaw(c)
+    gate.set()
+    wait_for(lambda: [w for w in c.children("worker") if w["pid"] != old])
+    assert_works(c, sink, "after")
+    assert c.state("slow") == "COMPLETED"
+    assert len(sink.arrivals("/slow")) == 1
+
+
+def test_it_stays_frozen(launch, sink):
+    c = launch()
+    c.schedule("due", sink.url("/due"), expiry=time.time() + 1)
+    freeze(c)
+
+    def assert_frozen(what):
+        wait_for(lambda: c.children("service"), what=what)
+        assert_refused(c.post(event("new", sink.url("/new"))))
+        assert c.status()["freeze-state"] == "frozen", what
+        assert not sink.arrivals("/due"), what
+
+    assert c.reload() == "ok\n"
+    assert_frozen("after a reload")
+    os.kill(c.children("service")[0]["pid"], signal.SIGKILL)
+    assert_frozen("with another service")
+    assert c.control("upgrade") == "ok\n"
+    c.process.wait(30)
+    c.process, c.pid = None, c.status()["pid"]
+    assert_frozen("after an upgrade")
+    c.abandon()
+    c.start()
+    assert_frozen("after all was killed")
+    assert "frozen, as before" in c.log_text()
+    c.stop()
+    c.start()
+    assert_frozen("after a restart")
+
+    thaw(c)
+    sink.wait("/due")
+    assert_works(c, sink, "after")
+    c.stop()
+    c.start()
+    assert c.status()["freeze-state"] == "thawed"
+    assert_works(c, sink, "later")
+
+
+def test_the_mark_cannot_be_made(launch, sink):
+    c = launch()
+    mark = c.state_dir / "cassatad.frozen"
+    mark.mkdir()
+    done = c.ctl("freeze")
+    assert done.returncode == 1
+    assert str(mark) in done.stderr
+    assert c.status()["freeze-state"] == "thawed"
+    assert_works(c, sink, "e")
+    mark.rmdir()
+
+
+def test_nobody_is_there(prepare):
+    c = prepare()
+    assert c.ctl("freeze").returncode == NOT_RUNNING
+    assert c.ctl("thaw").returncode == NOT_RUNNING
+
+
+def test_roles_apart(prepare, sink):
+    """Each of the daemons of the state directory is frozen, and thawed."""
+    c = prepare()
+    for role in "service", "worker":
+        assert c.ctl("start", role).returncode == 0
+    done = c.ctl("freeze")
+    assert done.returncode == 0 and done.stdout == "frozen\nfrozen\n", done
+    states = [json.loads(line) for line in
+              c.ctl("status", "--json").stdout.splitlines()]
+    assert [s["freeze-state"] for s in states] == ["frozen", "frozen"]
+    assert {child["role"] for s in states for child in s["children"]} == {
+        "service"}
+    assert_refused(c.post(event("new", sink.url("/new"))))
+    assert c.ctl("thaw").stdout == "thawed\nthawed\n"
+    assert_works(c, sink, "after")
+    assert c.ctl("stop").returncode == 0
+
+
+def test_under_load(launch, sink):
+    """Adds meet all its moments: what was acknowledged arrives, once, on
+    time; nothing changes while it is frozen."""
+    c = launch()
+    port = c.port
+    added, errors, stop = {}, [], threading.Event()
+
+    def add_some(number, connection):
+        while not stop.wait(0.005):
+            event_id = "%d-%d" % (number, len(added))
+            e = event(event_id, sink.url("/" + event_id), 0.2)
+            connection.send_request("POST", "/cassata/add/",
+                                    json.dumps(e).encode())
+            response = connection.read_response()
+            if response.status == 201:
+                added[event_id] = e["expiry"]
+            else:
+                assert_refused(response)
+            if response.header("Connection") == "close":
+                return
+
+    def client(number):
+        try:
+            while not stop.is_set():
+                with Connection(port) as connection:
+                    add_some(number, connection)
+        except Exception as e:  # the test's, not the thread's
+            errors.append(e)
+
+    threads = [threading.Thread(target=client, args=(i,)) for i in range(3)]
+    for t in threads:
+        t.start()
+    try:
+        for _ in range(4):
+            n = len(added)
+            wait_for(lambda n=n: errors or len(added) >= n + 30)
+            freeze(c)
+            before = tables(c.store)
+            assert_refused(c.post(event("x", sink.url("/x"))))
+            assert tables(c.store) == before
+            thaw(c)
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
+    assert errors == []
+    for event_id, due in added.items():
+        arrivals = sink.wait("/" + event_id)
+        assert len(arrivals) == 1
+        # The time in the document is in seconds, the promise in milliseconds.
+        assert arrivals[0].wall >= due - 0.001
