@@ -2,7 +2,8 @@
 -- commits every one by itself, so a migration can stop half-way.
 
 -- One row per event. id rises with time, so that rows are added at the end;
--- k is the key that clients' ids hash to, shard is drawn by lot of 64.
+-- k is the key that clients' ids hash to, shard is one of 64, chosen when it is
+-- added.
 -- status: 0 waiting for due_ms, 1 processing under owner, 2 completed,
 -- 3 failed; due_ms of a finished row is when it finished.
 CREATE TABLE IF NOT EXISTS event (

@@ -207,6 +207,21 @@ shardboard_event_added(
 		count(&own_news(sb)->n_unheld);
 }
 
+size_t
+shardboard_held(
+    const struct scoreboard *sb, uint64_t shards[SCOREBOARD_WORKER_SLOTS])
+{
+	size_t n = 0;
+
+	for (int i = 0; i < n_workers(sb); i++) {
+		uint64_t held = atomic_load(&scoreboard_slot(sb, i)->shards);
+
+		if (is_taken(sb, i) && held != 0)
+			shards[n++] = held;
+	}
+	return n;
+}
+
 static int64_t
 min_ms(int64_t a, int64_t b)
 {

@@ -3,6 +3,7 @@
 #define CASSATA_BOARD_SHARDBOARD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "board/scoreboard.h"
@@ -56,6 +57,13 @@ void shardboard_look_again(const struct scoreboard *sb);
  */
 void shardboard_event_added(
     const struct scoreboard *sb, unsigned shard, int64_t due_ms);
+
+/*
+ * What each worker of this host says that it holds, without those that hold
+ * nothing. Returns how many these are.
+ */
+size_t shardboard_held(
+    const struct scoreboard *sb, uint64_t shards[SCOREBOARD_WORKER_SLOTS]);
 
 /* Until when the worker of the slot may sleep, or 0 or more, or INT64_MAX. */
 int64_t shardboard_wake_at_ms(const struct scoreboard *sb, int worker_slot);

@@ -2,10 +2,15 @@
 #include "service/intake.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "base/check.h"
 #include "base/container_of.h"
+#include "board/placement.h"
 #include "board/shardboard.h"
+
+/* So many bytes of them come whole, however long one has to wait. */
+enum { LOTS = 256 / sizeof(uint32_t) };
 
 static struct intake *
 intake_of(struct store_job *job)
@@ -13,13 +18,37 @@ intake_of(struct store_job *job)
 	return container_of(job, struct intake, job);
 }
 
+/* Chooses the shard of each. 0, or -1 when there are no lots. */
+static int
+place_running(struct intake *intake)
+{
+	const struct config_worker *cfg = &intake->child->cfg->worker;
+	struct placement placement;
+	uint32_t lots[LOTS];
+
+	placement_read(&placement, intake->child->sb,
+	    cfg->polling_interval_ms + cfg->claim_ahead_ms);
+	for (size_t i = 0; i < intake->n_running; i++) {
+		struct store_add *add = intake->adds[i];
+
+		if (i % LOTS == 0 && getrandom(lots, sizeof(lots), 0) == -1)
+			return err_errno(&intake->err, "getrandom");
+		add->shard = placement_shard(
+		    &placement, add->event->expiry_ms, lots[i % LOTS]);
+	}
+	return 0;
+}
+
+/* On the datastore's thread. */
 static void
 add_running(struct store *store, struct store_job *job)
 {
 	struct intake *intake = intake_of(job);
 
-	intake->status = store_add_events(
-	    store, intake->adds, intake->n_running, &intake->err);
+	intake->status = STORE_UNAVAILABLE;
+	if (place_running(intake) == 0)
+		intake->status = store_add_events(
+		    store, intake->adds, intake->n_running, &intake->err);
 }
 
 /* An event that is due earlier than its worker would wake wakes it. */

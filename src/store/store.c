@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -203,24 +202,6 @@ store_ping(struct store *store, struct err *err)
 	return end(store, status, err);
 }
 
-static enum store_status
-draw_shards(struct store_add **adds, size_t n, struct err *err)
-{
-	/* So many come whole, however long one has to wait. */
-	uint8_t lots[256];
-
-	static_assert(256 % EVENT_SHARDS == 0, "each is as likely");
-	for (size_t i = 0; i < n; i++) {
-		if (i % sizeof(lots) == 0 &&
-		    getrandom(lots, sizeof(lots), 0) == -1) {
-			(void)err_errno(err, "getrandom");
-			return STORE_UNAVAILABLE;
-		}
-		adds[i]->shard = lots[i % sizeof(lots)] % EVENT_SHARDS;
-	}
-	return STORE_OK;
-}
-
 /* Near the limit it comes and goes with each commit. */
 static void
 note_room(struct store *store, struct store_add *const *adds, size_t n)
@@ -250,9 +231,8 @@ store_add_events(
 	enum store_status status;
 
 	check(adds != NULL && n > 0);
-	status = draw_shards(adds, n, err);
-	if (status != STORE_OK)
-		return status;
+	for (size_t i = 0; i < n; i++)
+		check(adds[i]->shard < EVENT_SHARDS);
 	status = begin(store);
 	if (status == STORE_OK)
 		status = add_new_events(store->sql, adds, n, &store->err);

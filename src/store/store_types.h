@@ -26,10 +26,9 @@ struct store_add {
 	const struct event *event;
 	struct event_key key;
 	uint8_t fingerprint[EVENT_KEY_BYTES];
-	/* Written by store_add_events; the shard is one of a new event, drawn
-	 * by lot: so nobody chooses whose work an event becomes. */
+	unsigned shard; /* of a new event; one that is there stays in its own */
+	/* Written by store_add_events. */
 	int64_t row_id;
-	unsigned shard;
 	enum add_outcome outcome;
 	enum event_state state;	 /* present state, for ADD_SAME and ADD_CONFLICT */
 };

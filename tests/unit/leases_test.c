@@ -438,6 +438,53 @@ START_TEST(test_interrupted)
 }
 END_TEST
 
+/*
+ * A shard moves to us, and somebody commits an event in it and tells of it
+ * before one of these steps, or behind them: we look at it afterwards, or know
+ * when to.
+ */
+enum { LEAVES_THE_OTHER, COMES_TO_US, WE_LOOK, MOVES };
+
+static void
+step(int which, struct scoreboard_slot *other)
+{
+	switch (which) {
+	case LEAVES_THE_OTHER:
+		atomic_store(&other->shards, 0);
+		shardboard_membership_changed(&parts_sb);
+		break;
+	case COMES_TO_US:
+		(void)lease(8);
+		break;
+	case WE_LOOK: /* as claims.c does */
+		ck_assert_int_eq(shardboard_wake_at_ms(&parts_sb, 0), 0);
+		atomic_store(
+		    &parts_child.score->look, parts_child.score->look + 1);
+		atomic_store(&parts_child.score->wake_at_ms, INT64_MAX);
+		break;
+	default:
+		break;
+	}
+}
+
+START_TEST(test_shard_moves)
+{
+	struct err err;
+	int slot = scoreboard_slot_claim(&parts_sb, ROLE_WORKER, &err);
+	struct scoreboard_slot *other = &parts_sb.writable->children[slot].slot;
+
+	atomic_store(&other->shards, 8);
+	for (int i = 0; i <= MOVES; i++) {
+		if (i == _i)
+			shardboard_event_added(&parts_sb, 3, 77);
+		step(i, other);
+	}
+	/* The look has found what was committed before it. */
+	ck_assert_int_eq(
+	    shardboard_wake_at_ms(&parts_sb, 0), _i > WE_LOOK ? 77 : INT64_MAX);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -463,6 +510,7 @@ main(void)
 	tcase_add_loop_test(tc, test_away, 0, COUNT(away_rows));
 	tcase_add_test(tc, test_dead);
 	tcase_add_test(tc, test_interrupted);
+	tcase_add_loop_test(tc, test_shard_moves, 0, MOVES + 1);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);
 	srunner_run_all(sr, CK_NORMAL);

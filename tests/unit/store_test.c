@@ -151,7 +151,10 @@ event_of(const char *id, int64_t expiry_ms)
 static struct store_add
 add_of(const struct event *ev)
 {
-	struct store_add add = {.event = ev};
+	/* Over all shards, with their neighbours apart. */
+	static unsigned n_made;
+	struct store_add add = {
+	    .event = ev, .shard = n_made++ * 37 % EVENT_SHARDS};
 
 	ck_assert_int_eq(event_key_make(ev->app, ev->id, &add.key), 0);
 	ck_assert_int_eq(event_fingerprint(ev, add.fingerprint), 0);
@@ -867,8 +870,7 @@ START_TEST(more_rows_in_one_shard)
 	do {
 		turn = claim(A, ALL, 8, 1000);
 		claimed += turn.n_claims;
-		/* The lot may give the shard a multiple of 8: there may be
-		 * more, and is none. */
+		/* After a multiple of 8 there may be more, and is none. */
 		ck_assert(turn.n_claims > 0 || !turn.more);
 		if (turn.more)
 			ck_assert_int_le(turn.next_due_ms, 1000);
@@ -879,29 +881,29 @@ START_TEST(more_rows_in_one_shard)
 }
 END_TEST
 
-/* Who chooses ids chooses no shard: those that once had one for them all. */
-START_TEST(ids_choose_no_shard)
+/* The key finds an event whatever shard it is in: there it stays. */
+START_TEST(a_key_is_one_in_all_shards)
 {
-	char id[32];
-	uint64_t shards = 0;
+	const struct event ev = event_of("key", 1000);
+	const struct event other = event_of("key", 2000);
+	struct store_add first = add_of(&ev), again = add_of(&ev),
+			 conflict = add_of(&other);
+	struct store_add *one = &first, *two[] = {&again, &conflict};
 	struct claim_reply turn;
 
+	first.shard = 5;
+	again.shard = 6;
+	conflict.shard = 7;
 	(void)lease(A);
-	for (int i = 0, n = 0; n < 16; i++) {
-		struct event_key key;
-
-		(void)snprintf(id, sizeof(id), "i%d", i);
-		key = key_of(id);
-		if (key.bytes[EVENT_KEY_BYTES - 1] % EVENT_SHARDS != 0)
-			continue;
-		(void)add(id, 1000);
-		n++;
-	}
-	turn = claim(A, ALL, CLAIMS_MAX, 1000);
-	ck_assert_uint_eq(turn.n_claims, 16);
-	for (size_t i = 0; i < turn.n_claims; i++)
-		shards |= UINT64_C(1) << claims[i]->shard;
-	ck_assert_int_gt(__builtin_popcountll(shards), 4);
+	ok(store_add_events(store, &one, 1, &err));
+	ck_assert_int_eq(first.outcome, ADD_CREATED);
+	ok(store_add_events(store, two, 2, &err));
+	ck_assert_int_eq(again.outcome, ADD_SAME);
+	ck_assert_int_eq(again.row_id, first.row_id);
+	ck_assert_int_eq(conflict.outcome, ADD_CONFLICT);
+	turn = claim(A, ALL, 10, 1000);
+	ck_assert_uint_eq(turn.n_claims, 1);
+	ck_assert_uint_eq(claims[0]->shard, 5);
 	free_claims(&turn);
 }
 END_TEST
@@ -2813,7 +2815,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, claims_stop_at_the_horizon);
 	tcase_add_test(tc, claims_stop_at_the_maximum);
 	tcase_add_test(tc, more_rows_in_one_shard);
-	tcase_add_test(tc, ids_choose_no_shard);
+	tcase_add_test(tc, a_key_is_one_in_all_shards);
 	tcase_add_test(tc, claims_only_of_owned_shards);
 	tcase_add_test(tc, claims_only_of_the_mask);
 	tcase_add_test(tc, no_claims_after_the_lease);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: ISC */
+#include "board/placement.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "board/shardboard.h"
+
+/* Clocks of hosts may differ by so much before that is logged. */
+enum { SLACK_MS = 1000 };
+
+static int64_t
+datastore_now_ms(const struct scoreboard *sb)
+{
+	int64_t mono_ms, offset_ms;
+
+	shardboard_clock(sb, &mono_ms, &offset_ms);
+	return mono_ms == 0 ? clock_wall_ms() : clock_mono_ms() + offset_ms;
+}
+
+void
+placement_read(
+    struct placement *p, const struct scoreboard *sb, int64_t look_ms)
+{
+	p->n_workers = shardboard_held(sb, p->shards);
+	p->soon_ms = datastore_now_ms(sb) + look_ms + SLACK_MS;
+}
+
+/* The number of the bit that has so many set ones below it. */
+static unsigned
+nth_bit(uint64_t bits, unsigned n)
+{
+	while (n-- > 0)
+		bits &= bits - 1;
+	check(bits != 0);
+	return (unsigned)__builtin_ctzll(bits);
+}
+
+unsigned
+placement_shard(const struct placement *p, int64_t due_ms, uint32_t lot)
+{
+	uint64_t shards;
+
+	if (p->n_workers == 0 || due_ms >= p->soon_ms)
+		return lot % EVENT_SHARDS;
+	shards = p->shards[(lot >> 16) % p->n_workers];
+	return nth_bit(
+	    shards, (lot & 0xffff) % (unsigned)__builtin_popcountll(shards));
+}

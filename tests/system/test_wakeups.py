@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: ISC
+"""Events that come in late are due soon, and nobody looks by itself: only a
+wake-up brings them within the time of a test."""
+
+import time
+
+from cassata import wait_for
+from test_lifecycle import Clients
+
+SLEEPY = {"workerThreadPollingInterval": "1h"}
+# By chance alone, all of them would be where they can be woken once in a
+# million runs.
+SOME = 20
+
+
+def wait_shares(store, n):
+    """All shards are held, by n workers with as many each."""
+    def shared():
+        rows = store.sql("SELECT owner, COUNT(*) FROM lease GROUP BY owner")
+        return len(rows) == n and all(
+            int(count) in (64 // n, 64 // n + 1) for _, count in rows)
+    wait_for(shared, 30, "%d equal shares" % n)
+
+
+def add_some(c, sink, name, seconds=0.5):
+    for i in range(SOME):
+        path = "/%s-%d" % (name, i)
+        c.schedule(path, sink.url(path), expiry=time.time() + seconds)
+
+
+def wait_some(sink, name):
+    for i in range(SOME):
+        sink.wait("/%s-%d" % (name, i), seconds=20)
+
+
+def test_where_its_host_can_be_woken(launch, store, sink):
+    """Two hosts share a datastore: what is added on one, and due soon, comes
+    on time, whichever of the two it is."""
+    hosts = [launch(worker=SLEEPY) for _ in range(2)]
+    wait_shares(store, 4)
+    for i, host in enumerate(hosts):
+        add_some(host, sink, "host%d" % i)
+        wait_some(sink, "host%d" % i)
+
+
+def test_while_shards_move(launch, store, sink):
+    """What is put where a worker looked that has just left is found."""
+    c = launch(worker=SLEEPY)
+    wait_shares(store, 2)
+    with Clients(c.port, sink.url("/moved")) as clients:
+        for n in 1, 3, 2:
+            c.configure(worker={"numWorkerThreads": n})
+            assert c.reload() == "ok\n"
+            wait_for(lambda: len(c.status()["children"]) - len(
+                c.children("service")) == n, 30, "the end of the old ones")
+            sink.wait("/moved", len(sink.arrivals()) + 20)
+    assert clients.failures == []
+    for name in clients.accepted:
+        c.wait_state(name, "COMPLETED")
