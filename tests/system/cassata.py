@@ -128,19 +128,19 @@ class SqliteStore:
         self.bad_url = "sqlite:%s/cassata.db" % self.bad_place
 
     def sql(self, statement):
-        with contextlib.closing(sqlite3.connect(self.path, 10)) as db, db:
+        with contextlib.closing(sqlite3.connect(self.path, timeout=10)) as db, db:
             return db.execute(statement).fetchall()
 
     def script(self, text):
         """Statements without rows."""
-        with contextlib.closing(sqlite3.connect(self.path, 10)) as db:
+        with contextlib.closing(sqlite3.connect(self.path, timeout=10)) as db:
             db.executescript(text)
 
     @contextlib.contextmanager
     def locked(self):
         """Nobody else can write meanwhile."""
         with contextlib.closing(sqlite3.connect(
-                self.path, 10, isolation_level=None)) as db:
+                self.path, timeout=10, isolation_level=None)) as db:
             db.execute("BEGIN IMMEDIATE")
             yield
             db.execute("ROLLBACK")
@@ -148,7 +148,7 @@ class SqliteStore:
     def is_free(self):
         """Whether nobody keeps others from writing."""
         with contextlib.closing(sqlite3.connect(
-                self.path, 0.2, isolation_level=None)) as db:
+                self.path, timeout=0.2, isolation_level=None)) as db:
             try:
                 db.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError:
