@@ -197,7 +197,7 @@ open_database(struct sqlite_conn *c, struct err *err)
 	    "PRAGMA ignore_check_constraints = ON;"
 	    "PRAGMA mmap_size = 0;" /* a file that shrinks would be a crash */
 	    "PRAGMA synchronous = FULL;"
-	    "PRAGMA journal_size_limit = 16777216", /* after a large add */
+	    "PRAGMA journal_size_limit = 50331648", /* after a large add */
 	    err);
 }
 

@@ -7,12 +7,16 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/title.h"
 
 enum {
 	LOG_PAGES_REST = 64, /* that a commit may find left */
 	BULK_ROUNDS_MAX = 6,
+	FLUSHED_ROUNDS = 2,
 	COPY_NOW_MS = 2000,
+	PAUSE_MS = 1000,      /* after a failure */
+	SAY_AGAIN_MS = 60000, /* that it failed */
 };
 
 enum state {
@@ -32,6 +36,8 @@ struct sqlite_checkpoint {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed; /* WANTED or STOPPED */
 	enum state state;
+	/* Monotonic: not before is it tried, or said, again. */
+	int64_t retry_ms, say_ms;
 };
 
 struct sqlite_checkpoint *
@@ -60,14 +66,48 @@ copy_log(sqlite3 *db, int *pages)
 }
 
 /* However long others are at it, nothing is added to the log meanwhile. */
-static void
+static int
 copy_now(sqlite3 *db)
 {
 	int64_t end_ms = clock_mono_ms() + COPY_NOW_MS;
-	int pages;
+	int pages, rc;
 
-	while (copy_log(db, &pages) == SQLITE_BUSY && clock_mono_ms() < end_ms)
+	while ((rc = copy_log(db, &pages)) == SQLITE_BUSY &&
+	       clock_mono_ms() < end_ms)
 		(void)sqlite3_sleep(1);
+	return rc;
+}
+
+/* What came of a copy. That others are at it is no failure. */
+static void
+note_copy(struct sqlite_checkpoint *cp, int rc)
+{
+	int64_t now_ms = clock_mono_ms();
+	bool say;
+
+	if (rc == SQLITE_OK || rc == SQLITE_BUSY)
+		return;
+	(void)pthread_mutex_lock(&cp->mutex);
+	cp->retry_ms = now_ms + PAUSE_MS;
+	say = now_ms >= cp->say_ms;
+	if (say)
+		cp->say_ms = now_ms + SAY_AGAIN_MS;
+	(void)pthread_mutex_unlock(&cp->mutex);
+	if (say)
+		log_warnx("datastore: %s: its log cannot be copied into it, "
+			  "and grows: %s",
+		    cp->path, sqlite3_errstr(rc));
+}
+
+static bool
+may_copy(struct sqlite_checkpoint *cp)
+{
+	bool may;
+
+	(void)pthread_mutex_lock(&cp->mutex);
+	may = clock_mono_ms() >= cp->retry_ms;
+	(void)pthread_mutex_unlock(&cp->mutex);
+	return may;
 }
 
 /* From one state to another, if it is the one. */
@@ -100,36 +140,54 @@ await_work(struct sqlite_checkpoint *cp)
 	return wanted;
 }
 
-/* Each round finds what came during the one before. */
-static bool
+static int
+flush_file(sqlite3 *db)
+{
+	sqlite3_file *file = NULL;
+	int rc =
+	    sqlite3_file_control(db, NULL, SQLITE_FCNTL_FILE_POINTER, &file);
+
+	return rc == SQLITE_OK ? file->pMethods->xSync(file, SQLITE_SYNC_NORMAL)
+			       : rc;
+}
+
+/*
+ * Each round finds what came during the one before. SQLite leaves the flush of
+ * the file to who finds nothing left in the log: that is the commit, which must
+ * not wait for all of it.
+ */
+static int
 copy_rounds(sqlite3 *db)
 {
-	int before = 0, pages;
+	int before = 0, pages, rc;
 
 	for (int i = 0; i < BULK_ROUNDS_MAX; i++) {
-		if (copy_log(db, &pages) != SQLITE_OK)
-			return false;
-		if (pages - before <= LOG_PAGES_REST)
-			break;
+		rc = copy_log(db, &pages);
+		if (rc == SQLITE_OK && i < FLUSHED_ROUNDS)
+			rc = flush_file(db);
+		if (rc != SQLITE_OK || pages - before <= LOG_PAGES_REST)
+			return rc;
 		before = pages;
 	}
-	return true;
+	return SQLITE_OK;
 }
 
 /* By a connection for each time, which keeps nothing open in between. */
-static bool
+static int
 copy_bulk(const char *path)
 {
 	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
 	sqlite3 *db = NULL;
-	bool copied =
-	    sqlite3_open_v2(path, &db, flags, NULL) == SQLITE_OK &&
-	    sqlite3_exec(db, "PRAGMA mmap_size = 0; PRAGMA synchronous = FULL",
-		NULL, NULL, NULL) == SQLITE_OK &&
-	    copy_rounds(db);
+	int rc = sqlite3_open_v2(path, &db, flags, NULL);
 
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db,
+		    "PRAGMA mmap_size = 0; PRAGMA synchronous = FULL", NULL,
+		    NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = copy_rounds(db);
 	(void)sqlite3_close(db);
-	return copied;
+	return rc;
 }
 
 static void *
@@ -138,9 +196,12 @@ checkpoint_main(void *arg)
 	struct sqlite_checkpoint *cp = arg;
 
 	title_set_thread("checkpoint");
-	while (await_work(cp))
-		(void)set_state(
-		    cp, WANTED, copy_bulk(cp->path) ? COPIED : IDLE);
+	while (await_work(cp)) {
+		int rc = copy_bulk(cp->path);
+
+		note_copy(cp, rc);
+		(void)set_state(cp, WANTED, rc == SQLITE_OK ? COPIED : IDLE);
+	}
 	return NULL;
 }
 
@@ -181,13 +242,19 @@ sqlite_checkpoint_committed(struct sqlite_checkpoint *cp, sqlite3 *db)
 {
 	int pages;
 
-	if (cp->log_pages < SQLITE_LOG_PAGES)
+	if (cp->log_pages < SQLITE_LOG_PAGES) {
+		/* Another process copied the rest: the next bulk is a new one.
+		 */
+		(void)set_state(cp, COPIED, IDLE);
+		return;
+	}
+	if (!may_copy(cp))
 		return;
 	if (cp->log_pages >= SQLITE_LOG_PAGES_MAX)
-		copy_now(db);
+		note_copy(cp, copy_now(db));
 	else if (set_state(cp, COPIED, IDLE) ||
 		 (!cp->has_thread && !start_thread(cp)))
-		(void)copy_log(db, &pages);
+		note_copy(cp, copy_log(db, &pages));
 	else
 		(void)set_state(cp, IDLE, WANTED);
 }

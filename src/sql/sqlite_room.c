@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -21,10 +23,23 @@ sqlite_space_holds(
 {
 	int64_t on_disk = space->disk - owed(space);
 	int64_t in_file = space->free_pages * space->page_size;
+	int64_t in_log = space->log < min_free / 2 ? space->log : min_free / 2;
 
 	/* The bytes are written twice, to the log and to the file. */
 	return on_disk - bytes >= min_free / 2 &&
-	       on_disk + in_file - 2 * bytes >= min_free;
+	       on_disk + in_log + in_file - 2 * bytes >= min_free;
+}
+
+static int64_t
+log_bytes(const char *path)
+{
+	char name[PATH_MAX];
+	struct stat log;
+	int n = snprintf(name, sizeof(name), "%s-wal", path);
+
+	return n > 0 && n < (int)sizeof(name) && stat(name, &log) == 0
+		   ? log.st_size
+		   : 0;
 }
 
 static enum store_status
@@ -66,13 +81,14 @@ sqlite_room_for(struct sql *sql, const char *path, int64_t min_free,
 	if (disk.f_bavail < INT64_MAX / 2 / disk.f_frsize)
 		space.disk = (int64_t)(disk.f_bavail * disk.f_frsize);
 	space.file = file.st_size;
+	space.log = log_bytes(path);
 	*room = sqlite_space_holds(&space, min_free, bytes);
 	if (!*room)
 		(void)err_set(err,
 		    "%s: of %" PRId64 " free bytes of the disk the log needs "
-		    "%" PRId64 ", and %" PRId64 " are free in the file; "
-		    "datastore.minFree is %" PRId64,
+		    "%" PRId64 ", and %" PRId64 " are free in the file; the "
+		    "log has %" PRId64 ", datastore.minFree is %" PRId64,
 		    path, space.disk, owed(&space),
-		    space.free_pages * space.page_size, min_free);
+		    space.free_pages * space.page_size, space.log, min_free);
 	return STORE_OK;
 }

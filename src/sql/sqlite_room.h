@@ -16,12 +16,13 @@ struct sqlite_space {
 	int64_t page_size;
 	int64_t pages;      /* of the database, those in the log included */
 	int64_t free_pages; /* of these: to be used again */
+	int64_t log;        /* the log's file, which is written again */
 };
 
 /*
  * Pure: whether adds that bring this many bytes leave min_free, at least half
- * of which is on the disk: pages that are free in the file are no room for the
- * log.
+ * of which is free on the disk: pages that are free in the file are no room for
+ * the log. What the log has already is its part of the other half.
  */
 bool sqlite_space_holds(
     const struct sqlite_space *space, int64_t min_free, int64_t bytes);

@@ -44,7 +44,7 @@ def disk(store):
     if store.kind != "sqlite":
         pytest.skip("the disk of a server is not seen")
     path = tempfile.mkdtemp(prefix="cassata-disk-")
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "cassata",
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m", "cassata",
                        path], stderr=subprocess.DEVNULL).returncode:
         os.rmdir(path)
         pytest.skip("nothing may be mounted")
@@ -108,7 +108,7 @@ def test_reserve(prepare, disk, sink):
     gate = sink.gate()
     sink.on("/held", Reply(200, gate=gate))
     sink.on("/fails", Reply(503, b"busy" * 500, gate=gate))
-    c = prepare(store=SqliteStore(disk.path), datastore={"minFree": "32MiB"},
+    c = prepare(store=SqliteStore(disk.path), datastore={"minFree": "64MiB"},
                 worker={"deliveryTimeout": "1m", "numWorkerThreads": 1,
                         "retryDelays": ["1h"]}).start()
     held = ["held-%d" % n for n in range(40)]

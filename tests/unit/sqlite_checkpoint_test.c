@@ -2,15 +2,19 @@
 #include "sql/sqlite_checkpoint.h"
 
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
 enum {
 	PAGE = 4096,
@@ -20,6 +24,8 @@ enum {
 static char dir[64], path[80], log_path[84];
 static sqlite3 *db;
 static struct sqlite_checkpoint *cp;
+static _Atomic int file_flushes, failed_opens;
+static _Atomic int64_t later_ms;
 
 static void
 run(sqlite3 *which, const char *sql)
@@ -36,6 +42,46 @@ open_db(void)
 	ck_assert_int_eq(sqlite3_open(path, &opened), SQLITE_OK);
 	run(opened, "PRAGMA synchronous = OFF"); /* this test loses no power */
 	return opened;
+}
+
+/* SQLite's own, in place of the C library's. */
+int
+fdatasync(int fd)
+{
+	char link[32], name[sizeof(path)] = "";
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (readlink(link, name, sizeof(name) - 1) > 0 &&
+	    strcmp(name, path) == 0)
+		file_flushes++;
+	return 0;
+}
+
+static int
+fail_to_open(const char *name, int flags, int mode)
+{
+	(void)name;
+	(void)flags;
+	(void)mode;
+	failed_opens++;
+	errno = EMFILE;
+	return -1;
+}
+
+static void
+let_opens_fail(bool fail)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+
+	ck_assert_int_eq(vfs->xSetSystemCall(vfs, "open",
+			     fail ? (sqlite3_syscall_ptr)fail_to_open : NULL),
+	    SQLITE_OK);
+}
+
+static int64_t
+test_clock(void)
+{
+	return 1000000 + later_ms;
 }
 
 static void
@@ -138,6 +184,92 @@ START_TEST(the_bulk_is_copied_without_a_commit)
 }
 END_TEST
 
+static bool
+file_is_flushed(long times)
+{
+	return file_flushes >= times;
+}
+
+/* Though there is more in the log than it may copy. */
+START_TEST(the_bulk_is_flushed_without_a_commit)
+{
+	sqlite3 *reader = open_db();
+
+	commit(SQLITE_LOG_PAGES - 10);
+	run(reader, "BEGIN; SELECT count(*) FROM t");
+	file_flushes = 0;
+	commit(20);
+	await(file_is_flushed, 1);
+	ck_assert_int_ge(pages_of(path), SQLITE_LOG_PAGES - 10);
+	ck_assert_int_eq(sqlite3_close(reader), SQLITE_OK);
+}
+END_TEST
+
+static char said_path[96];
+
+static bool
+has_said(long lines)
+{
+	FILE *file = fopen(said_path, "re");
+	long n = 0;
+	int c;
+
+	ck_assert_ptr_nonnull(file);
+	while ((c = getc(file)) != EOF)
+		n += c == '\n';
+	(void)fclose(file);
+	return n == lines;
+}
+
+static bool
+is_tried_again(long before)
+{
+	commit(1);
+	return failed_opens > before;
+}
+
+static bool
+says_with_a_commit(long lines)
+{
+	commit(1);
+	return has_said(lines);
+}
+
+/* Tried once a second, and said once a minute, however many commits ask. */
+START_TEST(a_copy_that_fails)
+{
+	unsigned before;
+	struct err err;
+	int tried;
+
+	(void)snprintf(said_path, sizeof(said_path), "%s/said", dir);
+	ck_assert_int_eq(log_open(said_path, LOG_LEVEL_INFO, 1024, &err), 0);
+	clock_mono_replace(test_clock);
+	let_opens_fail(true);
+	commit(SQLITE_LOG_PAGES + 1);
+	await(has_said, 1);
+	tried = failed_opens;
+	for (int i = 0; i < 20; i++)
+		commit(1);
+	ck_assert_int_eq(failed_opens, tried);
+	for (int i = 0; i < 3; i++) {
+		later_ms += 1000;
+		await(is_tried_again, failed_opens);
+		ck_assert(has_said(1));
+	}
+	later_ms += 60000;
+	await(says_with_a_commit, 2);
+	let_opens_fail(false);
+	later_ms += 1000;
+	before = salt();
+	await(begins_again, (long)before);
+	ck_assert(has_said(2));
+	clock_mono_replace(NULL);
+	ck_assert_int_eq(log_open("stderr", LOG_LEVEL_INFO, 1024, &err), 0);
+	ck_assert_int_eq(unlink(said_path), 0);
+}
+END_TEST
+
 START_TEST(the_log_begins_again)
 {
 	for (int i = 0; i < 3; i++) {
@@ -193,6 +325,8 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_short_log_is_left_alone);
 	tcase_add_test(tc, the_bulk_is_copied_without_a_commit);
+	tcase_add_test(tc, the_bulk_is_flushed_without_a_commit);
+	tcase_add_test(tc, a_copy_that_fails);
 	tcase_add_test(tc, the_log_begins_again);
 	tcase_add_test(tc, the_log_is_bounded);
 	tcase_add_test(tc, a_reader_holds_the_log_up);
