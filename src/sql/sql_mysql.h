@@ -2,52 +2,8 @@
 #ifndef CASSATA_SQL_SQL_MYSQL_H
 #define CASSATA_SQL_SQL_MYSQL_H
 
-#include <sys/queue.h>
-
-#include <mysql.h>
-
-#include "sql/mysql_trust.h"
-#include "sql/sql.h"
-
-/* The driver for MySQL and MariaDB; the struct is for it, and for tests. */
-
-enum {
-	MYSQL_PREPARED_MAX = 64, /* of a connection; a server has 16382 */
-	MYSQL_COLUMNS_MAX = 20,
-};
-
-struct mysql_prepared;
-
-/* my_bool of MariaDB's library, bool of MySQL's. */
-typedef __typeof__(*((MYSQL_BIND *)NULL)->is_null) mysql_flag;
-
-struct mysql_conn {
-	struct sql sql; /* first */
-	struct sql_place place;
-	struct mysql_trust trust;
-	char *password; /* replaces that of url, or NULL */
-	unsigned connect_timeout_s;
-	unsigned timeout_s;
-
-	MYSQL *mysql;     /* NULL: not connected */
-	TAILQ_HEAD(mysql_prepared_list, mysql_prepared) prepared; /* by use */
-	unsigned n_prepared;
-
-	MYSQL_BIND args[SQL_ARGS_MAX];
-
-	MYSQL_STMT *active; /* its result is being read */
-	bool columns_moved; /* to be bound again for the next row */
-	size_t n_rows;	    /* of active, so far */
-	unsigned n_columns;
-	MYSQL_BIND columns[MYSQL_COLUMNS_MAX];
-	mysql_flag column_null[MYSQL_COLUMNS_MAX];
-	int64_t column_values[MYSQL_COLUMNS_MAX];
-	unsigned long column_len[MYSQL_COLUMNS_MAX];
-	char *column_bytes[MYSQL_COLUMNS_MAX]; /* owned, grow to the need */
-	size_t column_size[MYSQL_COLUMNS_MAX]; /* of column_bytes */
-};
-
-struct mysql_conn *mysql_conn_of(struct sql *sql);
-void mysql_conn_close(struct mysql_conn *c);
+/* The driver for MySQL and MariaDB: sql_mysql of sql/sql.h, and its struct for
+ * tests. */
+#include "sql/mysql_conn.h"
 
 #endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_SQL_MYSQL_CONN_H
+#define CASSATA_SQL_MYSQL_CONN_H
+
+#include <sys/queue.h>
+
+#include <mysql.h>
+
+#include "sql/mysql_trust.h"
+#include "sql/sql.h"
+
+/*
+ * Private to the MySQL driver: a connection, or none, and what becomes of it
+ * when a call fails.
+ */
+
+enum {
+	MYSQL_PREPARED_MAX = 64, /* of a connection; a server has 16382 */
+	MYSQL_COLUMNS_MAX = 20,
+};
+
+struct mysql_prepared {
+	const struct sql_text *sql;
+	unsigned arity;
+	MYSQL_STMT *stmt;
+	TAILQ_ENTRY(mysql_prepared) entry;
+};
+
+/* my_bool of MariaDB's library, bool of MySQL's. */
+typedef __typeof__(*((MYSQL_BIND *)NULL)->is_null) mysql_flag;
+
+struct mysql_conn {
+	struct sql sql; /* first */
+	struct sql_place place;
+	struct mysql_trust trust;
+	char *password; /* replaces that of url, or NULL */
+	unsigned connect_timeout_s;
+	unsigned timeout_s;
+
+	MYSQL *mysql;     /* NULL: not connected */
+	TAILQ_HEAD(mysql_prepared_list, mysql_prepared) prepared; /* by use */
+	unsigned n_prepared;
+
+	MYSQL_BIND args[SQL_ARGS_MAX];
+
+	MYSQL_STMT *active; /* its result is being read */
+	bool columns_moved; /* to be bound again for the next row */
+	size_t n_rows;	    /* of active, so far */
+	unsigned n_columns;
+	MYSQL_BIND columns[MYSQL_COLUMNS_MAX];
+	mysql_flag column_null[MYSQL_COLUMNS_MAX];
+	int64_t column_values[MYSQL_COLUMNS_MAX];
+	unsigned long column_len[MYSQL_COLUMNS_MAX];
+	char *column_bytes[MYSQL_COLUMNS_MAX]; /* owned, grow to the need */
+	size_t column_size[MYSQL_COLUMNS_MAX]; /* of column_bytes */
+};
+
+struct mysql_conn *mysql_conn_of(struct sql *sql);
+void mysql_conn_close(struct mysql_conn *c);
+void mysql_conn_forget(struct mysql_conn *c, struct mysql_prepared *p);
+
+/*
+ * What an error comes to: closes a connection that is of no use any more, notes
+ * whether the transaction is to be repeated, writes text and code to err.
+ * Returns STORE_UNAVAILABLE, or STORE_BROKEN for one that will stay.
+ */
+enum store_status mysql_conn_fail(
+    struct mysql_conn *c, unsigned code, const char *text, struct err *err);
+/* The same with the last error of the connection; of a statement of it. */
+enum store_status mysql_conn_failed(struct mysql_conn *c, struct err *err);
+enum store_status mysql_conn_stmt_failed(
+    struct mysql_conn *c, MYSQL_STMT *stmt, struct err *err);
+
+/* A result that was not read to its end is in the way of the next statement. */
+void mysql_conn_end_rows(struct mysql_conn *c);
+/* One statement without a result. */
+enum store_status mysql_conn_query(
+    struct mysql_conn *c, const char *text, struct err *err);
+
+#endif
