@@ -11,6 +11,8 @@
 #include <errmsg.h>
 #include <mysqld_error.h>
 
+#include "base/clock.h"
+
 /* Of the server's file functions, which have no header for clients. */
 enum {
 	SERVER_WRITE_FAILED = 3,
@@ -125,6 +127,17 @@ hint(unsigned code)
 	}
 }
 
+/* Amid a call, and not just idle for too long: others come first for a while.
+ */
+static void
+note_loss(struct mysql_conn *c)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	rotation_failed(&c->rotation, c->host, 0, now_ms);
+	c->sql.elsewhere = rotation_has_good(&c->rotation, now_ms);
+}
+
 enum store_status
 mysql_conn_fail(
     struct mysql_conn *c, unsigned code, const char *text, struct err *err)
@@ -135,6 +148,8 @@ mysql_conn_fail(
 	(void)err_set(err, "%s (error %u)%s", text, code, hint(code));
 	c->sql.again = failure == FAILURE_AGAIN;
 	c->sql.full |= full;
+	if (failure == FAILURE_LOST && c->sql.connected)
+		note_loss(c);
 	/* text may be inside; the database may exist at the next connect */
 	if (failure == FAILURE_LOST || code == ER_NO_DB_ERROR)
 		mysql_conn_close(c);
@@ -164,6 +179,16 @@ struct mysql_conn *
 mysql_conn_of(struct sql *sql)
 {
 	return (struct mysql_conn *)sql;
+}
+
+int
+mysql_conn_socket(const struct mysql_conn *c)
+{
+#ifdef HAVE_MYSQL_GET_SOCKET
+	return mysql_get_socket(c->mysql);
+#else
+	return c->mysql->net.fd;
+#endif
 }
 
 void

@@ -7,6 +7,7 @@
 #include <mysql.h>
 
 #include "sql/mysql_trust.h"
+#include "sql/rotation.h"
 #include "sql/sql.h"
 
 /*
@@ -34,7 +35,10 @@ struct mysql_conn {
 	struct sql_place place;
 	struct mysql_trust trust;
 	char *password; /* replaces that of url, or NULL */
-	unsigned connect_timeout_s;
+	struct rotation rotation;
+	unsigned host; /* of the list: where the connection is, or last was */
+	int64_t connect_timeout_ms;
+	unsigned connect_timeout_s; /* of one server */
 	unsigned timeout_s;
 
 	MYSQL *mysql;     /* NULL: not connected */
@@ -56,6 +60,7 @@ struct mysql_conn {
 };
 
 struct mysql_conn *mysql_conn_of(struct sql *sql);
+int mysql_conn_socket(const struct mysql_conn *c);
 void mysql_conn_close(struct mysql_conn *c);
 void mysql_conn_forget(struct mysql_conn *c, struct mysql_prepared *p);
 

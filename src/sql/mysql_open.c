@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <mysqld_error.h>
 
 enum {
@@ -137,6 +141,58 @@ set_up_session(struct mysql_conn *c, struct err *err)
 	return STORE_OK;
 }
 
+/*
+ * A node that is cut off from its cluster, or joins it, lets everybody in and
+ * answers what needs no table. Which of them is not there yet?
+ */
+static enum store_status
+read_a_table(struct mysql_conn *c, struct err *err)
+{
+	if (mysql_query(c->mysql, "DO (SELECT COUNT(*) FROM meta)") == 0)
+		return STORE_OK;
+	switch (mysql_errno(c->mysql)) {
+	case ER_NO_SUCH_TABLE:
+	case ER_NO_DB_ERROR:
+		return STORE_OK;
+	default:
+		return mysql_conn_failed(c, err);
+	}
+}
+
+/*
+ * Of several servers. A replica is read_only so that nobody writes to it, and
+ * our user may have the right to do so nevertheless.
+ */
+static enum store_status
+refuse_read_only(struct mysql_conn *c, struct err *err)
+{
+	static const struct sql_text read_only = {
+	    .head = "SELECT (@@read_only NOT IN ('0', 'OFF')) +"
+		    " (@@innodb_read_only NOT IN ('0', 'OFF'))",
+	    .columns = "i"};
+	int64_t n = 0;
+	enum store_status status = sql_value(&c->sql, &read_only, &n, err);
+
+	if (status != STORE_OK || n == 0)
+		return status;
+	(void)err_set(err, "the server is read_only");
+	return STORE_UNAVAILABLE;
+}
+
+/* A machine that is gone says nothing: its kernel does not acknowledge, while
+ * one that takes its time does. */
+static void
+watch_peer(const struct mysql_conn *c)
+{
+	int fd = mysql_conn_socket(c), on = 1, s = 1;
+	int ms = (int)c->connect_timeout_s * 1000;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &s, sizeof(s));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &s, sizeof(s));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+}
+
 enum store_status
 mysql_open_host(
     struct mysql_conn *c, const struct sql_host *host, struct err *err)
@@ -149,6 +205,12 @@ mysql_open_host(
 		status = try_connect(c, host, NULL, err);
 	if (status == STORE_OK)
 		status = set_up_session(c, err);
+	if (status == STORE_OK)
+		status = read_a_table(c, err);
+	if (status == STORE_OK && c->place.n_hosts > 1)
+		status = refuse_read_only(c, err);
+	if (status == STORE_OK && c->place.n_hosts > 1)
+		watch_peer(c);
 	if (status == STORE_OK)
 		c->sql.connected = true;
 	else

@@ -6,7 +6,9 @@
 
 /*
  * Private to the MySQL driver: connects to one server of the URL, NULL for a
- * Unix socket, and sets the session up. A connection that was there is closed.
+ * Unix socket, sets the session up, and sees whether it can be used: that it
+ * reads a table and, as one of several, is not read_only. A connection that was
+ * there is closed.
  */
 enum store_status mysql_open_host(
     struct mysql_conn *c, const struct sql_host *host, struct err *err);

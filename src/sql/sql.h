@@ -64,6 +64,7 @@ struct sql {
 	bool no_database; /* the server has none of that name */
 	bool again;       /* the last failure: repeat the transaction */
 	bool full;        /* the last transaction wanted room */
+	bool elsewhere; /* after a failure: another server may do it at once */
 	/* Who had a lease call on this connection; the protocol's. 0: nobody,
 	 * as of a new one. */
 	uint64_t lease_owner;

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "sql/mysql_open.h"
 
 enum {
@@ -334,16 +335,11 @@ static bool
 mysql_alive(struct sql *sql)
 {
 	const struct mysql_conn *c = mysql_conn_of(sql);
-#ifdef HAVE_MYSQL_GET_SOCKET
-	struct pollfd socket = {.fd = mysql_get_socket(c->mysql)};
-#else
-	struct pollfd socket = {.fd = c->mysql->net.fd};
-#endif
+	struct pollfd socket = {.fd = mysql_conn_socket(c), .events = POLLIN};
 
 	/* On whatever thread it runs. Does nothing the second time; fails
 	 * without memory only. */
 	(void)mysql_thread_init();
-	socket.events = POLLIN;
 	return poll(&socket, 1, 0) == 0;
 }
 
@@ -367,21 +363,87 @@ show_target(struct mysql_conn *c, const struct sql_host *host)
 		    "mysql://%s/%s", c->sql.where, place->name);
 }
 
+static const struct sql_host *
+host_of(const struct mysql_conn *c, unsigned i)
+{
+	return c->place.n_hosts == 0 ? NULL : &c->place.hosts[i];
+}
+
+static void
+append_reason(struct err *all, const char *text)
+{
+	size_t len = strlen(all->text);
+	size_t n = strnlen(text, sizeof(all->text) - 1 - len);
+
+	memcpy(all->text + len, text, n);
+	all->text[len + n] = '\0';
+}
+
+/* Behind those of the servers before it. */
+static void
+add_reason(const struct mysql_conn *c, unsigned i, const struct err *reason,
+    struct err *all)
+{
+	char where[SQL_WHERE_BYTES];
+
+	if (c->rotation.n > 1) {
+		sql_host_show(host_of(c, i), where);
+		append_reason(all, all->text[0] == '\0' ? "" : "; ");
+		append_reason(all, where);
+		append_reason(all, ": ");
+	}
+	append_reason(all, reason->text);
+}
+
+static enum store_status
+try_host(struct mysql_conn *c, unsigned i, struct err *err)
+{
+	int64_t begin_ms = clock_mono_ms(), now_ms;
+	enum store_status status = mysql_open_host(c, host_of(c, i), err);
+
+	now_ms = clock_mono_ms();
+	if (status == STORE_OK) {
+		rotation_worked(&c->rotation, i);
+		c->host = i;
+		c->sql.elsewhere = false;
+		show_target(c, host_of(c, i));
+	} else
+		rotation_failed(&c->rotation, i, now_ms - begin_ms, now_ms);
+	return status;
+}
+
+/*
+ * A round of the servers. One that takes too long for this call is gone on with
+ * by the next, at once.
+ */
 static enum store_status
 mysql_open(struct sql *sql, struct err *err)
 {
 	struct mysql_conn *c = mysql_conn_of(sql);
-	enum store_status status = STORE_UNAVAILABLE;
+	int64_t now_ms = clock_mono_ms();
+	int64_t end_ms = now_ms + c->connect_timeout_ms;
+	unsigned tried = 0, n_tried = 0, n_broken = 0;
+	struct err reason, all = {""};
+	int i;
 
 	(void)mysql_thread_init();
-	if (c->place.n_hosts == 0)
-		return mysql_open_host(c, NULL, err);
-	for (unsigned i = 0; i < c->place.n_hosts && status != STORE_OK; i++) {
-		status = mysql_open_host(c, &c->place.hosts[i], err);
+	while ((i = rotation_next(&c->rotation, tried, now_ms)) != -1 &&
+	       (tried == 0 || now_ms < end_ms)) {
+		enum store_status status = try_host(c, (unsigned)i, &reason);
+
 		if (status == STORE_OK)
-			show_target(c, &c->place.hosts[i]);
+			return STORE_OK;
+		add_reason(c, (unsigned)i, &reason, &all);
+		tried |= 1U << i;
+		n_tried++;
+		n_broken += status == STORE_BROKEN;
+		now_ms = clock_mono_ms();
 	}
-	return status;
+	(void)err_set(err, "%s", all.text);
+	sql->elsewhere = rotation_has_good(&c->rotation, now_ms);
+	return n_broken == n_tried && n_broken == c->rotation.n
+		   ? STORE_BROKEN
+		   : STORE_UNAVAILABLE;
 }
 
 static unsigned
@@ -411,7 +473,6 @@ mysql_create(
 	if (c == NULL)
 		return err_errno(err, "cannot make the store");
 	TAILQ_INIT(&c->prepared);
-	c->connect_timeout_s = seconds(params->connect_timeout_ms);
 	c->timeout_s = seconds(params->timeout_ms);
 	c->sql.driver = &sql_mysql;
 	c->sql.timeout_ms = (int64_t)c->timeout_s * 1000;
@@ -425,6 +486,11 @@ mysql_create(
 			goto fail;
 		}
 	}
+	c->rotation.n = c->place.n_hosts == 0 ? 1 : c->place.n_hosts;
+	/* So that there is time for the next one. */
+	c->connect_timeout_ms = params->connect_timeout_ms;
+	c->connect_timeout_s =
+	    seconds(c->connect_timeout_ms / (c->rotation.n > 1 ? 2 : 1));
 	show_target(c, c->place.n_hosts == 1 ? &c->place.hosts[0] : NULL);
 	c->sql.database = c->place.name;
 	*sql = &c->sql;

@@ -131,13 +131,17 @@ note_failure(struct store *store, int64_t now_ms)
 {
 	if (!store->away)
 		log_warnx("datastore is away: %s", store->err.text);
+	store->away = true;
+	store->retry_ms = now_ms;
+	/* Only after a whole round of the servers. */
+	if (store->sql->elsewhere)
+		return;
 	if (store->pause_ms == 0 || now_ms - store->failed_ms > PAUSE_FORGET_MS)
 		store->pause_ms = PAUSE_MIN_MS;
 	else if (store->pause_ms < PAUSE_MAX_MS / 2)
 		store->pause_ms *= 2;
 	else
 		store->pause_ms = PAUSE_MAX_MS;
-	store->away = true;
 	store->failed_ms = now_ms;
 	store->retry_ms = now_ms + store->pause_ms;
 }
@@ -169,7 +173,10 @@ store_check(struct store *store, bool create, struct err *err)
 
 	/* Its caller reports the reason: no pause, no line in the log. */
 	if (!store->sql->connected)
-		status = store->sql->driver->open(store->sql, &store->err);
+		do
+			status =
+			    store->sql->driver->open(store->sql, &store->err);
+		while (status == STORE_UNAVAILABLE && store->sql->elsewhere);
 	if (status == STORE_OK)
 		status = schema_check(
 		    store->sql, create, store->max_event_bytes, &store->err);

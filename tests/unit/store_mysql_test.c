@@ -9,6 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <check.h>
 #include <mysql.h>
@@ -210,15 +214,14 @@ START_TEST(test_unreachable)
 }
 END_TEST
 
-/* Statements are prepared anew on the new connection. */
-START_TEST(test_lost_connection)
+/* The server ends the one connection to the database that is not the test's. */
+static void
+end_connection(struct sql *sql)
 {
 	MYSQL_RES *result;
 	MYSQL_ROW row;
 	char kill[64];
 
-	ck_assert_int_eq(add_one("a"), STORE_OK);
-	ck_assert(OPS->alive(backend));
 	run_sql("SELECT id FROM information_schema.processlist"
 		" WHERE db = 'cassata' AND id <> CONNECTION_ID()");
 	result = mysql_store_result(admin);
@@ -228,15 +231,154 @@ START_TEST(test_lost_connection)
 	(void)snprintf(kill, sizeof(kill), "KILL %s", row[0]);
 	mysql_free_result(result);
 	run_sql(kill);
-
-	while (OPS->alive(backend))
+	while (OPS->alive(sql))
 		(void)poll(NULL, 0, 1);
+}
+
+/* Statements are prepared anew on the new connection. */
+START_TEST(test_lost_connection)
+{
+	ck_assert_int_eq(add_one("a"), STORE_OK);
+	ck_assert(OPS->alive(backend));
+	end_connection(backend);
 	assert_failed(add_one("b"), STORE_UNAVAILABLE, "");
 	ck_assert(!backend->connected);
 	ck_assert_int_eq(OPS->open(backend, &err), STORE_OK);
 	ck_assert_int_eq(add_one("b"), STORE_OK);
 	ck_assert_int_eq(adds[0].outcome, ADD_CREATED);
 	ck_assert_int_eq(OPS->ping(backend, &err), STORE_OK);
+}
+END_TEST
+
+/* Two ways to the server of the test, behind other hosts. */
+static void
+open_list(const char *hosts)
+{
+	char url[512];
+
+	OPS->destroy(backend);
+	(void)snprintf(url, sizeof(url),
+	    "mysql://%s@%s127.0.0.1:%u,localhost:%u/cassata", parsed.user,
+	    hosts, parsed.hosts[0].port, parsed.hosts[0].port);
+	backend = open_backend(url, parsed.password);
+}
+
+static void
+assert_at(const char *host)
+{
+	char where[64];
+
+	ck_assert_msg(OPS->open(backend, &err) == STORE_OK, "%s", err.text);
+	(void)snprintf(
+	    where, sizeof(where), "%s:%u", host, parsed.hosts[0].port);
+	ck_assert_str_eq(sql_where(backend), where);
+	ck_assert_ptr_nonnull(strstr(backend->target, where));
+	ck_assert(!backend->elsewhere);
+}
+
+START_TEST(test_next_host)
+{
+	open_list("127.0.0.1:1,");
+	ck_assert_ptr_nonnull(strstr(backend->target, "127.0.0.1:1,"));
+	assert_at("127.0.0.1");
+	ck_assert_int_eq(add_one("a"), STORE_OK);
+
+	/* What was idle for too long is no reason to leave. */
+	end_connection(backend);
+	assert_at("127.0.0.1");
+
+	/* A loss amid a call is: nobody waits, for there is another one. */
+	end_connection(backend);
+	assert_failed(add_one("b"), STORE_UNAVAILABLE, "");
+	ck_assert(backend->elsewhere);
+	assert_at("localhost");
+	ck_assert_int_eq(add_one("b"), STORE_OK);
+
+	/* That was the last one. */
+	end_connection(backend);
+	assert_failed(add_one("c"), STORE_UNAVAILABLE, "");
+	ck_assert(!backend->elsewhere);
+	assert_at("127.0.0.1");
+}
+END_TEST
+
+START_TEST(test_no_host)
+{
+	struct sql *b =
+	    open_backend("mysql://u:secret@127.0.0.1:1,127.0.0.1:2/n", NULL);
+
+	assert_failed(OPS->open(b, &err), STORE_UNAVAILABLE, "127.0.0.1:1: ");
+	ck_assert_ptr_nonnull(strstr(err.text, "; 127.0.0.1:2: "));
+	ck_assert_ptr_null(strstr(err.text, "secret"));
+	ck_assert(!b->elsewhere);
+	OPS->destroy(b);
+}
+END_TEST
+
+/* A port where connections are made and nobody ever says anything. */
+static int
+open_black_hole(unsigned *port)
+{
+	struct sockaddr_in address = {
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	ck_assert_int_ne(fd, -1);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, len), 0);
+	ck_assert_int_eq(listen(fd, 16), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	*port = ntohs(address.sin_port);
+	return fd;
+}
+
+static unsigned
+count_callers(int listener)
+{
+	unsigned n = 0;
+	int fd;
+
+	while ((fd = accept(listener, NULL, NULL)) != -1) {
+		n++;
+		(void)close(fd);
+	}
+	return n;
+}
+
+/* It costs time once, and not once a round. */
+START_TEST(test_black_hole)
+{
+	char hosts[32];
+	unsigned port;
+	int hole = open_black_hole(&port);
+
+	(void)snprintf(hosts, sizeof(hosts), "127.0.0.1:%u,", port);
+	open_list(hosts);
+	assert_at("127.0.0.1");
+	ck_assert_uint_eq(count_callers(hole), 1);
+	end_connection(backend);
+	assert_failed(add_one("a"), STORE_UNAVAILABLE, "");
+	assert_at("localhost");
+	ck_assert_uint_eq(count_callers(hole), 0);
+	(void)close(hole);
+}
+END_TEST
+
+/* Though we have the right to write to it. */
+START_TEST(test_read_only)
+{
+	open_list("");
+	run_sql("SET GLOBAL read_only = 1");
+	assert_failed(
+	    OPS->open(backend, &err), STORE_UNAVAILABLE, "is read_only; ");
+	ck_assert(!backend->connected);
+	/* A single one is used as ever. */
+	OPS->destroy(backend);
+	backend = open_backend(test_url, NULL);
+	ck_assert_int_eq(OPS->open(backend, &err), STORE_OK);
+	run_sql("SET GLOBAL read_only = 0");
+	open_list("");
+	assert_at("127.0.0.1");
 }
 END_TEST
 
@@ -617,6 +759,10 @@ main(void)
 	tcase_add_test(tc, test_refused);
 	tcase_add_test(tc, test_unreachable);
 	tcase_add_test(tc, test_lost_connection);
+	tcase_add_test(tc, test_next_host);
+	tcase_add_test(tc, test_no_host);
+	tcase_add_test(tc, test_black_hole);
+	tcase_add_test(tc, test_read_only);
 	tcase_add_test(tc, test_small_packets);
 	tcase_add_test(tc, test_lock_wait_ends);
 	tcase_add_test(tc, test_deadlock_amid_rows);
