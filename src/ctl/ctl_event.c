@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include <curl/curl.h>
@@ -295,6 +296,12 @@ add_expiry(struct json_object *event, const struct event_options *options)
 	double seconds = 0;
 	char text[40];
 
+	if (options->expiry != NULL && strchr(options->expiry, ':') != NULL) {
+		/* A date-time: the server reads it. */
+		json_object_object_add(event, "expiry",
+		    json_object_new_string(options->expiry));
+		return 0;
+	}
 	if (options->in_seconds != NULL)
 		seconds = to_seconds(options->in_seconds);
 	else if (options->expiry != NULL)

@@ -7,6 +7,7 @@
 
 #include "base/ascii.h"
 #include "base/json_scan.h"
+#include "base/rfc3339.h"
 #include "base/url.h"
 #include "base/words.h"
 
@@ -108,7 +109,8 @@ read_id(struct reader *r, const char *pointer, const struct json_value *value)
 }
 
 static void
-read_event_body(struct reader *r, const char *pointer, const struct json_value *value)
+read_event_body(
+    struct reader *r, const char *pointer, const struct json_value *value)
 {
 	(void)pointer;
 	r->ev->body_is_text = value->type == JSON_STRING;
@@ -188,31 +190,59 @@ static const int64_t year_10000_ms = INT64_C(253402300800000);
 static const int64_t year_2000_s = INT64_C(946684800);
 static const int64_t year_2100_s = INT64_C(4102444800);
 
+/* Milliseconds, or -1 with what is wrong. */
+static int64_t
+expiry_of_number(struct slice raw, const char **reason)
+{
+	int64_t limit = year_2100_s * 1000 * 1000;
+	struct decimal d = split_number(raw);
+	int64_t ms = thousandfold(&d, limit);
+
+	if (d.negative && !d.zero)
+		*reason = "must not be negative";
+	else if (ms >= year_2000_s * 1000 * 1000 && ms < limit)
+		*reason = "looks like milliseconds; seconds since 1970-01-01 "
+			  "UTC are expected";
+	else if (ms >= year_10000_ms)
+		*reason = "beyond the year 9999; seconds since 1970-01-01 UTC "
+			  "are expected";
+	else
+		return ms;
+	return -1;
+}
+
+static int64_t
+expiry_of_text(struct slice text, const char **reason)
+{
+	int64_t ms;
+
+	if (rfc3339_parse(text, &ms) == -1)
+		*reason = "is no date-time of RFC 3339, such as "
+			  "2027-03-28T09:00:00+02:00";
+	else if (ms < 0)
+		*reason = "must not be before 1970-01-01 UTC";
+	else if (ms >= year_10000_ms)
+		*reason = "beyond the year 9999";
+	else
+		return ms;
+	return -1;
+}
+
 static void
 read_expiry(
     struct reader *r, const char *pointer, const struct json_value *value)
 {
-	struct decimal d;
-	int64_t ms, limit = year_2100_s * 1000 * 1000;
+	const char *reason = "must be a number, seconds since 1970-01-01 UTC, "
+			     "or a date-time of RFC 3339";
 
-	if (value->type != JSON_NUMBER) {
-		bad(r->errors, pointer,
-		    "must be a number: seconds since 1970-01-01 UTC");
-		return;
-	}
-	d = split_number(value->raw);
-	ms = thousandfold(&d, limit);
-	if (d.negative && !d.zero)
-		bad(r->errors, pointer, "must not be negative");
-	else if (ms >= year_2000_s * 1000 * 1000 && ms < limit)
-		bad(r->errors, pointer,
-		    "looks like milliseconds; seconds since 1970-01-01 UTC are "
-		    "expected");
-	else if (ms >= year_10000_ms)
-		bad(r->errors, pointer,
-		    "beyond the year 9999; seconds since 1970-01-01 UTC are "
-		    "expected");
-	r->ev->expiry_ms = ms;
+	r->ev->expiry_ms = -1;
+	if (value->type == JSON_NUMBER)
+		r->ev->expiry_ms = expiry_of_number(value->raw, &reason);
+	else if (value->type == JSON_STRING)
+		r->ev->expiry_ms =
+		    expiry_of_text(json_unescape(value->raw), &reason);
+	if (r->ev->expiry_ms == -1)
+		bad(r->errors, pointer, "%s", reason);
 }
 
 static bool

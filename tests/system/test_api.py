@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -74,6 +75,22 @@ def test_add_again(daemon, name):
         assert response.json() == {"application-id": "api", "event-id": name,
                                    "status": "PENDING", "expiry": FAR}
         assert response.header("Location") is None
+
+
+def test_expiry_as_text(daemon, name):
+    """A date-time of RFC 3339 is the same moment as its seconds."""
+    zone = timezone(timedelta(hours=5, minutes=30))
+    texts = [datetime.fromtimestamp(FAR, tz).isoformat()
+             for tz in (timezone.utc, zone)]
+    response = daemon.post(an_event(name, expiry=texts[0]))
+    assert response.status == 201
+    assert response.json()["expiry"] == FAR
+    assert daemon.post(an_event(name, expiry=texts[1])).status == 200
+    assert daemon.post(an_event(name)).status == 200
+    assert daemon.event(name, "api")["expiry"] == FAR
+    problem = assert_problem(daemon.post(
+        an_event(name, expiry=texts[0].replace("+00:00", ""))), 422)
+    assert problem["errors"][0]["pointer"] == "/expiry"
 
 
 @pytest.mark.parametrize("change", [

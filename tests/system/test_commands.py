@@ -436,6 +436,10 @@ def test_event_commands(launch, sink):
 
     assert_ok(c.ctl("event", "add", "-a", "a", "-i", "later", "-t", "3600",
                     sink.url("/later")))
+    assert_ok(c.ctl("event", "add", "-a", "a", "-i", "dated", "-T",
+                    "2100-01-01T00:00:00+01:00", sink.url("/dated")))
+    shown = json.loads(assert_ok(c.ctl("event", "show", "a", "dated")).stdout)
+    assert shown["expiry"] == 4102441200
     assert_ok(c.ctl("event", "delete", "a", "later"))
     assert c.ctl("event", "show", "a", "later").returncode == FAILED
     assert c.get(path_of("status", "a", "later")).status == 404

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: ISC */
+#include "base/rfc3339.h"
+
+#include <stdbool.h>
+#include <time.h>
+
+#include "base/ascii.h"
+
+/* What is left of the text; p is NULL once something did not fit. */
+struct cursor {
+	const char *p, *end;
+};
+
+static int
+read_digits(struct cursor *c, int n)
+{
+	int value = 0;
+
+	if (c->p == NULL || c->end - c->p < n) {
+		c->p = NULL;
+		return 0;
+	}
+	for (; n > 0; n--, c->p++) {
+		if (!is_digit(*c->p)) {
+			c->p = NULL;
+			return 0;
+		}
+		value = value * 10 + (*c->p - '0');
+	}
+	return value;
+}
+
+static bool
+take_mark(struct cursor *c, char mark)
+{
+	if (c->p == NULL || c->p == c->end || to_lower(*c->p) != mark)
+		return false;
+	c->p++;
+	return true;
+}
+
+static void
+expect_mark(struct cursor *c, char mark)
+{
+	if (!take_mark(c, mark))
+		c->p = NULL;
+}
+
+static int
+days_of(int year, int month)
+{
+	static const int days[] = {
+	    31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+	return days[month - 1] + (month == 2 && leap);
+}
+
+/* time-secfrac, in milliseconds. */
+static int
+read_fraction(struct cursor *c)
+{
+	int ms = 0, scale = 100;
+
+	if (!take_mark(c, '.'))
+		return 0;
+	ms = scale * read_digits(c, 1);
+	while (c->p != NULL && c->p < c->end && is_digit(*c->p)) {
+		scale /= 10;
+		ms += scale * (*c->p++ - '0');
+	}
+	return ms;
+}
+
+/* time-offset, in minutes. */
+static int
+read_offset(struct cursor *c)
+{
+	int sign, hours, minutes;
+
+	if (take_mark(c, 'z'))
+		return 0;
+	sign = take_mark(c, '-') ? -1 : 1;
+	if (sign == 1)
+		expect_mark(c, '+');
+	hours = read_digits(c, 2);
+	expect_mark(c, ':');
+	minutes = read_digits(c, 2);
+	if (hours > 23 || minutes > 59)
+		c->p = NULL;
+	return sign * (hours * 60 + minutes);
+}
+
+int
+rfc3339_parse(struct slice text, int64_t *ms)
+{
+	struct cursor c = {text.p, text.p + text.len};
+	struct tm tm = {0};
+	int fraction_ms, offset_min;
+	int64_t seconds;
+	bool leap; /* only where UTC may have one: at the end of a day */
+
+	tm.tm_year = read_digits(&c, 4) - 1900;
+	expect_mark(&c, '-');
+	tm.tm_mon = read_digits(&c, 2) - 1;
+	expect_mark(&c, '-');
+	tm.tm_mday = read_digits(&c, 2);
+	expect_mark(&c, 't');
+	tm.tm_hour = read_digits(&c, 2);
+	expect_mark(&c, ':');
+	tm.tm_min = read_digits(&c, 2);
+	expect_mark(&c, ':');
+	tm.tm_sec = read_digits(&c, 2);
+	fraction_ms = read_fraction(&c);
+	offset_min = read_offset(&c);
+	if (c.p != c.end || tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 ||
+	    tm.tm_mday > days_of(tm.tm_year + 1900, tm.tm_mon + 1) ||
+	    tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
+		return -1;
+	leap = tm.tm_sec == 60;
+	seconds = (int64_t)timegm(&tm) - (int64_t)offset_min * 60;
+	if (leap && seconds % 86400 != 0)
+		return -1;
+	*ms = seconds * 1000 + fraction_ms;
+	return 0;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_BASE_RFC3339_H
+#define CASSATA_BASE_RFC3339_H
+
+#include <stdint.h>
+
+#include "base/slice.h"
+
+/*
+ * A date-time of RFC 3339 (5.6), "2027-03-28T09:00:00.250+02:00": *ms since
+ * 1970-01-01 UTC, negative before it; what is finer than a millisecond is cut
+ * off. A leap second is the second after it. 0, or -1 when text is none.
+ */
+int rfc3339_parse(struct slice text, int64_t *ms);
+
+#endif
