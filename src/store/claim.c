@@ -64,54 +64,24 @@ lock_own_leases(struct sql *sql, struct claiming *c, struct err *err)
 	return sql_done(sql, status, err);
 }
 
-static enum store_status
-mark_rows(struct sql *sql, const struct claim_request *request,
-    const struct due_row *rows, size_t n, struct err *err)
-{
-	static const struct sql_text text = {
-	    .head = "UPDATE event SET status = 1, attempts = attempts + 1,"
-		    " owner = ? WHERE status = 0 AND due_ms >= ? AND id IN (",
-	    .item = "?",
-	    .sep = ", ",
-	    .tail = ")",
-	};
+#define WAITING_ROWS                                                           \
+	"SELECT " EVENT_DELIVERY_NAMES                                         \
+	" FROM event WHERE status = 0 AND due_ms >= ? AND id IN ("
 
-	sql_u64(sql, request->owner);
-	/* Another host may have taken it out of quarantine meanwhile. */
-	sql_i64(sql, request->alone ? STORE_QUARANTINE_MS : INT64_MIN);
-	for (size_t i = 0; i < n; i++)
-		sql_i64(sql, rows[i].row_id);
-	return sql_exec(sql, &text, sql_pad(sql, n), NULL, err);
-}
-
-/* Marked rows that are too many bytes: as if they had not been. */
-static enum store_status
-unmark_rows(struct sql *sql, uint64_t owner, const int64_t *ids, size_t n,
-    struct err *err)
-{
-	static const struct sql_text text = {
-	    .head = "UPDATE event SET status = 0, attempts = attempts - 1"
-		    " WHERE status = 1 AND owner = ? AND id IN (",
-	    .item = "?",
-	    .sep = ", ",
-	    .tail = ")",
-	};
-
-	sql_u64(sql, owner);
-	return sql_exec(sql, &text, id_args(sql, ids, n), NULL, err);
-}
-
-static enum store_status
-take_claim(
-    const struct store_row *row, struct claim_reply *reply, struct err *err)
-{
-	struct store_claim *claim;
-	enum store_status status = store_claim_create(row, &claim, err);
-
-	if (status == STORE_OK)
-		store_take(reply, claim);
-	return status;
-}
+/* Locks them: what is found here still waits, whatever was seen in the index.
+ */
+static const struct sql_text waiting_rows[] = {
+    [SQL_MYSQL] = {.head = WAITING_ROWS,
+	.item = "?",
+	.sep = ", ",
+	.tail = ") FOR UPDATE",
+	.columns = EVENT_DELIVERY_LETTERS},
+    [SQL_SQLITE] = {.head = WAITING_ROWS,
+	.item = "?",
+	.sep = ", ",
+	.tail = ")",
+	.columns = EVENT_DELIVERY_LETTERS},
+};
 
 /* Whether the row is one of those asked for, and was not read before. */
 static bool
@@ -125,43 +95,81 @@ strike_off(int64_t *asked, size_t *n, int64_t id)
 	return false;
 }
 
-/* Rows that were deleted before they could be marked do not appear. */
+static void
+note_due(struct claim_reply *reply, int64_t due_ms)
+{
+	if (due_ms < reply->next_due_ms)
+		reply->next_due_ms = due_ms;
+}
+
 static enum store_status
-read_marked(struct sql *sql, const struct claiming *c,
+take_waiting(const struct store_row *row, const struct claim_request *request,
+    struct claim_reply *reply, struct err *err)
+{
+	int64_t due_ms = store_plain_due_ms(row->due_ms);
+	struct store_claim *claim;
+	enum store_status status;
+
+	/* It was put off since it was seen. */
+	if (due_ms > request->horizon_ms)
+		note_due(reply, due_ms);
+	if (due_ms > request->horizon_ms || store_leave(request, reply, due_ms))
+		return STORE_OK;
+	status = store_claim_create(row, &claim, err);
+	if (status == STORE_OK)
+		store_take(reply, claim);
+	return status;
+}
+
+/* Those of the rows that still wait, into the reply. */
+static enum store_status
+read_waiting(struct sql *sql, const struct claiming *c,
     const struct due_row *rows, size_t n, struct err *err)
 {
-	static const struct sql_text text = {
-	    .head = "SELECT " EVENT_NAMES
-		    " FROM event WHERE status = 1 AND owner = ? AND id IN (",
-	    .item = "?",
-	    .sep = ", ",
-	    .tail = ")",
-	    .columns = EVENT_LETTERS,
-	};
-	int64_t asked[SQL_IDS_MAX], left[SQL_IDS_MAX];
-	size_t n_asked = n, n_left = 0;
+	int64_t asked[SQL_IDS_MAX];
+	size_t n_asked = n;
 	struct store_row row;
 	enum store_status status;
 	unsigned arity;
 
 	for (size_t i = 0; i < n; i++)
 		asked[i] = rows[i].row_id;
-	sql_u64(sql, c->request->owner);
+	/* Another host may have taken it out of quarantine meanwhile. */
+	sql_i64(sql, c->request->alone ? STORE_QUARANTINE_MS : INT64_MIN);
 	arity = id_args(sql, asked, n);
-	status = sql_select(sql, &text, arity, err);
+	status = sql_select(sql, sql_pick(sql, waiting_rows), arity, err);
 	while (sql_next(sql, &status, err)) {
-		store_row_read(sql, true, &row);
-		if (!strike_off(asked, &n_asked, row.id))
-			status = sql_nonsense(
-			    sql, "a row that was not asked for", err);
-		else if (store_leave(c->request, c->reply, row.due_ms))
-			left[n_left++] = row.id;
-		else
-			status = take_claim(&row, c->reply, err);
+		store_row_read_delivery(sql, &row);
+		status = strike_off(asked, &n_asked, row.id)
+			     ? take_waiting(&row, c->request, c->reply, err)
+			     : sql_nonsense(
+				   sql, "a row that was not asked for", err);
 	}
-	status = sql_done(sql, status, err);
-	if (status == STORE_OK && n_left > 0)
-		status = unmark_rows(sql, c->request->owner, left, n_left, err);
+	return sql_done(sql, status, err);
+}
+
+static enum store_status
+mark_claims(struct sql *sql, uint64_t owner, struct store_claim *const *taken,
+    size_t n, struct err *err)
+{
+	static const struct sql_text text = {
+	    .head = "UPDATE event SET status = 1, attempts = attempts + 1,"
+		    " owner = ? WHERE status = 0 AND id IN (",
+	    .item = "?",
+	    .sep = ", ",
+	    .tail = ")",
+	};
+	uint64_t affected = 0;
+	enum store_status status;
+	unsigned arity;
+
+	sql_u64(sql, owner);
+	for (size_t i = 0; i < n; i++)
+		sql_i64(sql, taken[i]->row_id);
+	arity = sql_pad(sql, n);
+	status = sql_exec(sql, &text, arity, &affected, err);
+	if (status == STORE_OK && affected != n)
+		status = sql_nonsense(sql, "a row that was ours changed", err);
 	return status;
 }
 
@@ -184,13 +192,17 @@ take_rows(struct sql *sql, const struct claiming *c, struct err *err)
 	size_t n = c->look.n, len;
 
 	for (size_t at = 0; status == STORE_OK && at < n; at += len) {
+		size_t before = c->reply->n_claims;
+
 		if (store_leave(c->request, c->reply, rows[at].due_ms))
 			break;
 		len = n - at < sql->driver->ids_max ? n - at
 						    : sql->driver->ids_max;
-		status = mark_rows(sql, c->request, rows + at, len, err);
-		if (status == STORE_OK)
-			status = read_marked(sql, c, rows + at, len, err);
+		status = read_waiting(sql, c, rows + at, len, err);
+		if (status == STORE_OK && c->reply->n_claims > before)
+			status = mark_claims(sql, c->request->owner,
+			    c->reply->claims + before,
+			    c->reply->n_claims - before, err);
 	}
 	if (c->reply->n_claims > 1)
 		qsort(c->reply->claims, c->reply->n_claims,

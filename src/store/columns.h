@@ -14,23 +14,29 @@
  * first is always id; k and fingerprint, which are compared and never read,
  * owner and suspect are named where they are used.
  */
-#define EVENT_STATE(X)                                                         \
+#define EVENT_DUE(X)                                                           \
 	X(shard, i, shard, EVENT_SHARDS - 1)                                   \
-	X(status, i, status, ROW_FAILED)                                       \
 	X(attempts, i, attempts, STORE_ATTEMPTS_MAX)                           \
 	X(due_ms, i, due_ms, STORE_TIME_MAX_MS)                                \
-	X(created_ms, i, created_ms, STORE_TIME_MAX_MS)                        \
-	X(last_code, i, last_code, INT_MAX)                                    \
-	X(last_error, b, last_error, STORE_ERROR_MAX)                          \
-	X(expiry_ms, i, event.expiry_ms, STORE_TIME_MAX_MS)                    \
 	X(app, b, event.app, EVENT_APP_MAX)                                    \
 	X(event_id, b, event.id, EVENT_ID_MAX)
+#define EVENT_PAST(X)                                                          \
+	X(status, i, status, ROW_FAILED)                                       \
+	X(created_ms, i, created_ms, STORE_TIME_MAX_MS)                        \
+	X(expiry_ms, i, event.expiry_ms, STORE_TIME_MAX_MS)                    \
+	X(last_code, i, last_code, INT_MAX)                                    \
+	X(last_error, b, last_error, STORE_ERROR_MAX)
 #define EVENT_REQUEST(X)                                                       \
 	X(method, b, event.method, EVENT_METHOD_MAX)                           \
 	X(url, b, event.url, EVENT_URL_MAX)                                    \
 	X(headers, b, event.headers, EVENT_HEADER_BYTES_MAX)                   \
 	X(body_is_text, f, event.body_is_text, INT64_MAX)                      \
 	X(body, b, event.body, EVENT_BODY_MAX)
+
+/* What clients ask for, with or without the request; what a delivery needs. */
+#define EVENT_STATE(X)    EVENT_DUE(X) EVENT_PAST(X)
+#define EVENT_WHOLE(X)    EVENT_STATE(X) EVENT_REQUEST(X)
+#define EVENT_DELIVERY(X) EVENT_DUE(X) EVENT_REQUEST(X)
 
 /* For statements: names, a place for each, the letters of a result. */
 #define COLUMN_NAME(name, letter, member, most)   ", " #name
@@ -41,11 +47,13 @@
 #define COLUMN_TYPE_b                             "b"
 
 /* Statements of the functions of record.h. */
-#define EVENT_STATE_NAMES   "id" EVENT_STATE(COLUMN_NAME)
-#define EVENT_STATE_LETTERS "i" EVENT_STATE(COLUMN_LETTER)
-#define EVENT_NAMES         EVENT_STATE_NAMES EVENT_REQUEST(COLUMN_NAME)
-#define EVENT_LETTERS       EVENT_STATE_LETTERS EVENT_REQUEST(COLUMN_LETTER)
-#define EVENT_PLACES        "?" EVENT_STATE(COLUMN_PLACE) EVENT_REQUEST(COLUMN_PLACE)
+#define EVENT_STATE_NAMES      "id" EVENT_STATE(COLUMN_NAME)
+#define EVENT_STATE_LETTERS    "i" EVENT_STATE(COLUMN_LETTER)
+#define EVENT_NAMES            "id" EVENT_WHOLE(COLUMN_NAME)
+#define EVENT_LETTERS          "i" EVENT_WHOLE(COLUMN_LETTER)
+#define EVENT_PLACES           "?" EVENT_WHOLE(COLUMN_PLACE)
+#define EVENT_DELIVERY_NAMES   "id" EVENT_DELIVERY(COLUMN_NAME)
+#define EVENT_DELIVERY_LETTERS "i" EVENT_DELIVERY(COLUMN_LETTER)
 
 /* Values of the column status. */
 enum row_status {

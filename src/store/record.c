@@ -46,19 +46,26 @@ store_plain_due_ms(int64_t due_ms)
 					    : due_ms - STORE_QUARANTINE_MS;
 }
 
-void
-store_row_read(struct sql *sql, bool whole, struct store_row *row)
-{
 #define READ_i(sql)                      sql_read_i64(sql)
 #define READ_f(sql)                      (sql_read_i64(sql) != 0)
 #define READ_b(sql)                      sql_read_bytes(sql)
 #define READ(name, letter, member, most) row->member = READ_##letter(sql);
+
+void
+store_row_read(struct sql *sql, bool whole, struct store_row *row)
+{
 	*row = (struct store_row){.id = sql_read_i64(sql)};
 	EVENT_STATE(READ)
 	if (whole) {
 		EVENT_REQUEST(READ)
 	}
-#undef READ
+}
+
+void
+store_row_read_delivery(struct sql *sql, struct store_row *row)
+{
+	*row = (struct store_row){.id = sql_read_i64(sql)};
+	EVENT_DELIVERY(READ)
 }
 
 void
@@ -69,8 +76,7 @@ store_row_bind(struct sql *sql, const struct store_row *row)
 #define BIND_b(sql, value)               sql_bytes(sql, value)
 #define BIND(name, letter, member, most) BIND_##letter(sql, row->member);
 	sql_i64(sql, row->id);
-	EVENT_STATE(BIND)
-	EVENT_REQUEST(BIND)
+	EVENT_WHOLE(BIND)
 #undef BIND
 }
 
@@ -90,8 +96,7 @@ check_row(const struct store_row *row, struct err *err)
 		int64_t value, max;
 	} all[] = {
 	    {"id", row->id, INT64_MAX},
-	    EVENT_STATE(LIMIT) EVENT_REQUEST(LIMIT){
-		"count of attempts", row->n_log, STORE_LOG_MAX},
+	    EVENT_WHOLE(LIMIT){"count of attempts", row->n_log, STORE_LOG_MAX},
 	    {"at_ms of the first attempt", row->first_ms, STORE_TIME_MAX_MS},
 	    {"bytes of attempts", row->log_bytes,
 		(int64_t)STORE_LOG_MAX *
@@ -157,12 +162,6 @@ store_claim_create(
 	*claim = NULL;
 	if (status != STORE_OK)
 		return status;
-	if (row->attempts == 0) { /* it was marked, and that counts */
-		(void)err_set(err,
-		    "event %" PRId64 " is damaged: claimed without an attempt",
-		    row->id);
-		return STORE_BROKEN;
-	}
 	*claim = malloc(bytes);
 	if (*claim == NULL)
 		return sql_no_memory(err);
@@ -170,7 +169,7 @@ store_claim_create(
 	**claim = (struct store_claim){
 	    .row_id = row->id,
 	    .shard = (unsigned)row->shard,
-	    .attempt = (unsigned)row->attempts,
+	    .attempt = (unsigned)row->attempts + 1,
 	    .due_ms = store_plain_due_ms(row->due_ms),
 	    .bytes = bytes,
 	    .event = move_event_in(&at, &row->event),

@@ -27,6 +27,9 @@ struct store_log_row {
 /* The present row, of EVENT_STATE_NAMES, or EVENT_NAMES when whole. */
 void store_row_read(struct sql *sql, bool whole, struct store_row *row);
 
+/* So, too, of EVENT_DELIVERY_NAMES: a damage elsewhere delays no delivery. */
+void store_row_read_delivery(struct sql *sql, struct store_row *row);
+
 /* Arguments for EVENT_PLACES. */
 void store_row_bind(struct sql *sql, const struct store_row *row);
 
@@ -48,8 +51,9 @@ size_t store_event_bytes(const struct event *ev);
 
 /*
  * One allocation for a claim or a record and its bytes, which are copied behind
- * the struct. STORE_BROKEN for what no event can be, or STORE_UNAVAILABLE when
- * memory is short; then there is none.
+ * the struct; the claim is the next attempt of a row that waits. STORE_BROKEN
+ * for what no event can be, or STORE_UNAVAILABLE when memory is short; then
+ * there is none.
  */
 enum store_status store_claim_create(
     const struct store_row *row, struct store_claim **claim, struct err *err);

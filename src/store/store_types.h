@@ -149,7 +149,7 @@ struct store_claim {
 	unsigned attempt; /* 1 for the first */
 	int64_t due_ms;
 	size_t bytes; /* of the allocation */
-	struct event event;
+	struct event event; /* without expiry_ms */
 };
 
 void store_claim_free(struct store_claim *claim);

@@ -547,7 +547,6 @@ START_TEST(whole_event_comes_back)
 	ck_assert(slice_eq(claims[0]->event.headers, ev.headers));
 	ck_assert(slice_eq(claims[0]->event.body, ev.body));
 	ck_assert(claims[0]->event.body_is_text);
-	ck_assert_int_eq(claims[0]->event.expiry_ms, ev.expiry_ms);
 	ck_assert_int_eq(claims[0]->due_ms, ev.expiry_ms);
 	ck_assert_uint_eq(claims[0]->attempt, 1);
 	ck_assert_uint_eq(claims[0]->shard, added.shard);
@@ -2327,31 +2326,36 @@ END_TEST
  * waits. */
 static const struct {
 	const char *sql;
-	bool found; /* and claimed, all the same */
+	bool found, claimed; /* all the same */
 } damages[] = {
-    {"UPDATE event SET body = NULL", false},
-    {"UPDATE event SET body = 5", false},
-    {"UPDATE event SET url = 0.5", false},
-    {"UPDATE event SET url = zeroblob(8193)", false},
-    {"UPDATE event SET method = zeroblob(17)", false},
-    {"UPDATE event SET headers = zeroblob(16385)", false},
-    {"UPDATE event SET app = zeroblob(101)", false},
-    {"UPDATE event SET event_id = zeroblob(60000)", false},
-    {"UPDATE event SET expiry_ms = -1", false},
-    {"UPDATE event SET expiry_ms = x'00'", false},
-    {"UPDATE event SET expiry_ms = 'soon'", false},
-    {"UPDATE event SET attempts = -2", false},
-    {"UPDATE event SET attempts = 9223372036854775806", false},
-    {"UPDATE event SET attempts = 1e300", false},
-    {"UPDATE event SET due_ms = -9223372036854775808", false},
+    {"UPDATE event SET body = NULL", false, false},
+    {"UPDATE event SET body = 5", false, false},
+    {"UPDATE event SET url = 0.5", false, false},
+    {"UPDATE event SET url = zeroblob(8193)", false, false},
+    {"UPDATE event SET method = zeroblob(17)", false, false},
+    {"UPDATE event SET headers = zeroblob(16385)", false, false},
+    {"UPDATE event SET app = zeroblob(101)", false, false},
+    {"UPDATE event SET event_id = zeroblob(60000)", false, false},
+    {"UPDATE event SET expiry_ms = -1", false, true},
+    {"UPDATE event SET expiry_ms = x'00'", false, true},
+    {"UPDATE event SET expiry_ms = 'soon'", false, true},
+    {"UPDATE event SET created_ms = 'once'", false, true},
+    {"UPDATE event SET last_code = -1", false, true},
+    {"UPDATE event SET last_error = 0.5", false, true},
+    {"UPDATE event SET last_error = zeroblob(513)", false, true},
+    {"UPDATE event SET attempts = -2", false, false},
+    {"UPDATE event SET attempts = 9223372036854775806", false, false},
+    {"UPDATE event SET attempts = 1e300", false, false},
+    {"UPDATE event SET due_ms = -9223372036854775808", false, false},
     {"UPDATE event SET url = CAST(url AS TEXT), body = CAST(body AS TEXT)",
+	true, true},
+    {"UPDATE event SET last_error = 'a' || char(0) || hex(zeroblob(200))", true,
 	true},
-    {"UPDATE event SET last_error = 'a' || char(0) || hex(zeroblob(200))",
+    {"UPDATE attempt SET error = 'a' || char(0) || hex(zeroblob(30000))", true,
 	true},
-    {"UPDATE attempt SET error = 'a' || char(0) || hex(zeroblob(30000))", true},
     {"UPDATE attempt SET error = 'a' || char(0) || hex(zeroblob(200)),"
      " response = char(233, 8364, 0) || hex(zeroblob(1000))",
-	true},
+	true, true},
 };
 
 START_TEST(sqlite_damaged_row)
@@ -2368,8 +2372,6 @@ START_TEST(sqlite_damaged_row)
 	    .horizon_ms = INT64_MAX};
 	struct claim_reply turn;
 	struct store_record *record;
-	enum store_status expected =
-	    damages[_i].found ? STORE_OK : STORE_BROKEN;
 	struct store *s;
 	sqlite3 *db;
 
@@ -2392,16 +2394,17 @@ START_TEST(sqlite_damaged_row)
 	(void)sqlite3_close(db);
 
 	ck_assert_int_eq(
-	    store_find_event(s, &add.key, FIND_WHOLE, &record, &err), expected);
+	    store_find_event(s, &add.key, FIND_WHOLE, &record, &err),
+	    damages[_i].found ? STORE_OK : STORE_BROKEN);
 	ck_assert((record != NULL) == damages[_i].found);
 	if (record != NULL) {
 		ck_assert_uint_eq(record->n_log, 1);
 		ck_assert(slice_eq(record->event.body, ev.body));
 	}
 	store_record_free(record);
-	ck_assert_int_eq(
-	    store_settle_and_claim(s, &request, &turn, &err), expected);
-	ck_assert_uint_eq(turn.n_claims, damages[_i].found ? 1 : 0);
+	ck_assert_int_eq(store_settle_and_claim(s, &request, &turn, &err),
+	    damages[_i].claimed ? STORE_OK : STORE_BROKEN);
+	ck_assert_uint_eq(turn.n_claims, damages[_i].claimed ? 1 : 0);
 	free_claims(&turn);
 	store_close(&s);
 }
@@ -2568,6 +2571,29 @@ START_TEST(sqlite_purge_by_a_damaged_index)
 	expect_gone("done");
 	expect("processing", EVENT_PROCESSING, 1, 1);
 	expect("waiting", EVENT_PENDING, 0, 1);
+	store_close(&store);
+}
+END_TEST
+
+START_TEST(sqlite_claim_by_a_damaged_index)
+{
+	struct claim_reply early;
+
+	empty_dir();
+	store = open_url("sqlite:i.db", 1000, NULL);
+	ok(store_check(store, true, &err));
+	(void)add("twice", 1000);
+	(void)lease(A);
+	sqlite_rename_condition("i.db", "event_waiting", "= 0", "= 7");
+	sqlite_run_in("i.db", "UPDATE event SET due_ms = 2000");
+	sqlite_rename_condition("i.db", "event_waiting", "= 7", "= 0");
+	sqlite_run_in("i.db", "UPDATE event SET due_ms = 2000");
+	early = claim(A, ALL, CLAIMS_MAX, 1500);
+	ck_assert_uint_eq(early.n_claims, 0);
+	ck_assert_int_eq(early.next_due_ms, 2000);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(claim_all(A), 0);
+	expect("twice", EVENT_PROCESSING, 1, 0);
 	store_close(&store);
 }
 END_TEST
@@ -2884,6 +2910,7 @@ add_sqlite(Suite *suite)
 	tcase_add_loop_test(tc, sqlite_damaged_lost, 0,
 	    (int)(sizeof(lost_damages) / sizeof(lost_damages[0])));
 	tcase_add_test(tc, sqlite_purge_by_a_damaged_index);
+	tcase_add_test(tc, sqlite_claim_by_a_damaged_index);
 	tcase_add_test(tc, sqlite_code_in_the_file);
 	tcase_add_test(tc, sqlite_types);
 	tcase_add_test(tc, sqlite_takes_no_event);
