@@ -9,6 +9,9 @@
 #include "store/settle.h"
 #include "store/shard_text.h"
 
+/* Rows that somebody has locked are looked for again. */
+enum { LOCKED_AGAIN_MS = 20 };
+
 /* A call under way: rows that were due when it looked. */
 struct claiming {
 	const struct claim_request *request;
@@ -68,13 +71,18 @@ lock_own_leases(struct sql *sql, struct claiming *c, struct err *err)
 	"SELECT " EVENT_DELIVERY_NAMES                                         \
 	" FROM event WHERE status = 0 AND due_ms >= ? AND id IN ("
 
-/* Locks them: what is found here still waits, whatever was seen in the index.
+/*
+ * Locks them: what is found here still waits, whatever was seen in the index.
+ * Who has a row locked deletes it, or adds it again: that may take long where
+ * a process is stopped or a host is gone, and the other rows do not wait for
+ * it.
  */
 static const struct sql_text waiting_rows[] = {
     [SQL_MYSQL] = {.head = WAITING_ROWS,
 	.item = "?",
 	.sep = ", ",
-	.tail = ") FOR UPDATE",
+	.tail = ") FOR UPDATE"
+		" /*M!100600 SKIP LOCKED */ /*!80001 SKIP LOCKED */",
 	.columns = EVENT_DELIVERY_LETTERS},
     [SQL_SQLITE] = {.head = WAITING_ROWS,
 	.item = "?",
@@ -145,6 +153,9 @@ read_waiting(struct sql *sql, const struct claiming *c,
 			     : sql_nonsense(
 				   sql, "a row that was not asked for", err);
 	}
+	/* Who has locked one may leave it as it is, and tells nobody. */
+	if (n_asked > 0 && sql->driver->remote)
+		note_due(c->reply, c->request->horizon_ms + LOCKED_AGAIN_MS);
 	return sql_done(sql, status, err);
 }
 

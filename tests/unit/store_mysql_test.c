@@ -623,20 +623,68 @@ START_TEST(test_too_large)
 }
 END_TEST
 
-/* Columns beyond the room of the first row, and rows after them. */
-START_TEST(test_long_columns)
+static struct claim_reply
+claim(uint64_t owner, struct store_claim *claims[EVENTS_MAX])
 {
-	static char body[BODY_BYTES];
-	struct store_claim *claims[EVENTS_MAX];
-	const struct lease_request lease = {
-	    .owner = 1, .lease_ms = 60000, .max_attempts = 1};
 	const struct claim_request request = {
-	    .owner = 1,
+	    .owner = owner,
 	    .shards = UINT64_MAX,
 	    .claim_max = EVENTS_MAX,
 	    .horizon_ms = now_ms,
 	    .claims = claims,
 	};
+	struct claim_reply turn;
+
+	ck_assert_msg(
+	    settle_and_claim(backend, &request, &turn, &err) == STORE_OK, "%s",
+	    err.text);
+	return turn;
+}
+
+/* Somebody deletes it, or adds it again, and is stopped meanwhile. */
+START_TEST(test_locked_row_delays_no_other)
+{
+	struct store_claim *claims[EVENTS_MAX];
+	struct lease_reply leased;
+	struct claim_reply turn;
+	unsigned long version = mysql_get_server_version(admin);
+	char text[64];
+
+	if (version < 80001 || (version >= 100000 && version < 100600))
+		return; /* it waits there */
+	make_add(0, "a", SLICE_LITERAL(""));
+	make_add(1, "b", SLICE_LITERAL(""));
+	make_add(2, "c", SLICE_LITERAL(""));
+	ck_assert_int_eq(
+	    add_new_events(backend, add_list, EVENTS_MAX, &err), STORE_OK);
+	ck_assert_int_eq(lease(backend, 1, &leased), STORE_OK);
+	run_sql("START TRANSACTION");
+	(void)snprintf(text, sizeof(text),
+	    "SELECT * FROM event WHERE id = %lld FOR UPDATE",
+	    (long long)adds[1].row_id);
+	run_sql(text);
+	mysql_free_result(mysql_store_result(admin));
+	turn = claim(1, claims);
+	ck_assert_uint_eq(turn.n_claims, 2);
+	/* It is looked for again before long. */
+	ck_assert_int_le(turn.next_due_ms, now_ms + 100);
+	for (size_t i = 0; i < turn.n_claims; i++) {
+		ck_assert_int_ne(claims[i]->event.id.p[0], 'b');
+		store_claim_free(claims[i]);
+	}
+	run_sql("ROLLBACK");
+	turn = claim(1, claims);
+	ck_assert_uint_eq(turn.n_claims, 1);
+	ck_assert_int_eq(claims[0]->event.id.p[0], 'b');
+	store_claim_free(claims[0]);
+}
+END_TEST
+
+/* Columns beyond the room of the first row, and rows after them. */
+START_TEST(test_long_columns)
+{
+	static char body[BODY_BYTES];
+	struct store_claim *claims[EVENTS_MAX];
 	struct lease_reply leased;
 	struct claim_reply turn;
 
@@ -647,11 +695,9 @@ START_TEST(test_long_columns)
 	make_add(2, "c", slice_of(body, 100));
 	ck_assert_int_eq(
 	    add_new_events(backend, add_list, EVENTS_MAX, &err), STORE_OK);
-	ck_assert_int_eq(
-	    lease_shards(backend, &lease, &leased, &err), STORE_OK);
+	ck_assert_int_eq(lease(backend, 1, &leased), STORE_OK);
 	ck_assert_uint_eq(leased.shards, UINT64_MAX);
-	ck_assert_int_eq(
-	    settle_and_claim(backend, &request, &turn, &err), STORE_OK);
+	turn = claim(1, claims);
 	ck_assert_uint_eq(turn.n_claims, EVENTS_MAX);
 	for (size_t i = 0; i < turn.n_claims; i++) {
 		const struct event *ev = &claims[i]->event;
@@ -771,6 +817,7 @@ main(void)
 	tcase_add_test(tc, test_idle_transaction_ends);
 	tcase_add_loop_test(tc, test_taken_row_id, 1, EVENTS_MAX + 1);
 	tcase_add_test(tc, test_too_large);
+	tcase_add_test(tc, test_locked_row_delays_no_other);
 	tcase_add_test(tc, test_long_columns);
 	tcase_add_test(tc, test_find_keeps_connection);
 	tcase_add_test(tc, test_prepared_statements_are_few);
