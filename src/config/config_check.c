@@ -1,24 +1,19 @@
 /* SPDX-License-Identifier: ISC */
 #include "config/config_check.h"
 
-#include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/fd.h"
-#include "base/file.h"
 #include "config/config_key.h"
+#include "config/config_password.h"
 
 #define AT(field) offsetof(struct config, field)
-
-enum { PASSWORD_BYTES_MAX = 4096 };
 
 static const struct config_mark nowhere = {0, 0};
 
@@ -181,25 +176,6 @@ check_numbers(const struct config_check *c)
 		    longest, path);
 }
 
-/* The content of the password file, or NULL with err. */
-static char *
-read_password_file(const char *path, struct err *err)
-{
-	int fd = file_open(path, O_RDONLY, 0, err);
-	struct stat st;
-	size_t len;
-
-	if (fd == -1)
-		return NULL;
-	if (fstat(fd, &st) == 0 &&
-	    (st.st_mode & (S_IRWXO | S_IWGRP | S_IXGRP)) == 0)
-		return file_read(fd, PASSWORD_BYTES_MAX, &len, err);
-	(void)err_set(
-	    err, "others can read or change it: chmod u=rw,g=r,o= %s", path);
-	fd_close(&fd);
-	return NULL;
-}
-
 /* The file's password wins over the environment's. */
 static void
 read_password(const struct config_check *c)
@@ -209,10 +185,9 @@ read_password(const struct config_check *c)
 	struct err reason;
 
 	if (ds->password_file != NULL) {
-		ds->password = read_password_file(ds->password_file, &reason);
-		if (ds->password != NULL)
-			ds->password[strcspn(ds->password, "\r\n")] = '\0';
-		else
+		ds->password =
+		    config_password_read(ds->password_file, &reason);
+		if (ds->password == NULL)
 			config_error(c->errors, c->file,
 			    config_mark_of(c, AT(datastore.password_file)),
 			    "passwordFile %s cannot be read: %s",

@@ -12,6 +12,7 @@
 #include "ctl/ctl_event.h"
 #include "ctl/ctl_find.h"
 #include "ctl/ctl_freeze.h"
+#include "ctl/ctl_migrate.h"
 #include "ctl/ctl_status.h"
 
 enum { TIMEOUT_MAX_S = 86400 };
@@ -35,6 +36,7 @@ static const char help[] =
     "  thaw          work again\n"
     "  check-config  judge the configuration, and the files it names\n"
     "  init-db       create the tables, or bring them up to date\n"
+    "  migrate       move all events into another datastore: --to\n"
     "  event add     schedule a request\n"
     "  event show    print an event with its attempts\n"
     "  event delete  delete an event that waits\n"
@@ -67,6 +69,7 @@ static const struct command commands[] = {
     {"check-config", ctl_check_config, false, false, false},
     {"init-db", ctl_init_db, false, false, false},
     {"event", ctl_event, true, false, false},
+    {"migrate", ctl_migrate, true, false, false},
 };
 
 static const struct command *

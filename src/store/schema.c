@@ -287,3 +287,18 @@ schema_check(
 		   ? check_tables(sql, err)
 		   : refuse_version(sql, version, err);
 }
+
+enum store_status
+schema_look(struct sql *sql, struct err *err)
+{
+	int64_t version = 0;
+	enum store_status status = STORE_OK;
+
+	if (!sql->no_database)
+		status = read_version(sql, &version, err);
+	if (status != STORE_OK)
+		return status;
+	return version == STORE_SCHEMA_VERSION && !sql->no_database
+		   ? check_tables(sql, err)
+		   : refuse_version(sql, version, err);
+}

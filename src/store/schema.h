@@ -20,4 +20,7 @@ extern const struct store_migration sqlite_migrations[];
 enum store_status schema_check(
     struct sql *sql, bool create, size_t max_event_bytes, struct err *err);
 
+/* The same of what is there, whatever the kind: makes and changes nothing. */
+enum store_status schema_look(struct sql *sql, struct err *err);
+
 #endif

@@ -15,6 +15,7 @@
 #include "store/durability.h"
 #include "store/find.h"
 #include "store/lease.h"
+#include "store/move_mark.h"
 #include "store/purge.h"
 #include "store/schema.h"
 
@@ -180,6 +181,8 @@ store_check(struct store *store, bool create, struct err *err)
 	if (status == STORE_OK)
 		status = schema_check(
 		    store->sql, create, store->max_event_bytes, &store->err);
+	if (status == STORE_OK)
+		status = move_mark_refuse(store->sql, &store->err);
 	/* A server that does not tell may still be a good one. */
 	if (status == STORE_OK &&
 	    durability_read(store->sql, store->weakness,

@@ -41,7 +41,8 @@ const char *store_where(const struct store *store);
  * Connects and compares the schema version. With create, runs the migrations
  * that are missing, in order (a MySQL database that does not exist is created
  * too). Without it, a missing or other version is STORE_BROKEN with the command
- * that mends it in err. SQLite always creates and migrates. A server that takes
+ * that mends it in err, as is a datastore that others are being moved to
+ * (store/move.h). SQLite always creates and migrates. A server that takes
  * no statement of max_event_bytes is STORE_BROKEN, too.
  */
 enum store_status store_check(struct store *store, bool create, struct err *err);

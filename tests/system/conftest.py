@@ -58,13 +58,9 @@ def mysql_server():
     server.stop()
 
 
-@pytest.fixture(scope="session", params=["sqlite", "mysql"])
-def new_store(request):
-    """Makes an empty datastore; every test that starts a daemon runs on each
-    kind."""
-    if request.param == "mysql":
-        yield request.getfixturevalue("mysql_server").new
-        return
+@pytest.fixture(scope="session")
+def new_sqlite():
+    """Makes an empty SQLite datastore, where the children may write."""
     root = tempfile.mkdtemp(prefix="cassata-sqlite-")
     os.chmod(root, 0o711)
 
@@ -74,6 +70,15 @@ def new_store(request):
         return cassata.SqliteStore(directory)
     yield new
     shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", params=["sqlite", "mysql"])
+def new_store(request):
+    """Makes an empty datastore; every test that starts a daemon runs on each
+    kind."""
+    if request.param == "mysql":
+        return request.getfixturevalue("mysql_server").new
+    return request.getfixturevalue("new_sqlite")
 
 
 @pytest.fixture

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: ISC */
+#include "ctl/ctl_migrate.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include "base/clock.h"
+#include "config/config_password.h"
+#include "ctl/ctl_find.h"
+#include "ctl/progress.h"
+#include "proc/privileges.h"
+#include "proc/state_dir.h"
+#include "store/move.h"
+
+static const char usage[] =
+    "usage: cassatactl migrate [--from url] [--from-password-file file]\n"
+    "                          --to url [--to-password-file file]\n";
+
+/* One of the two datastores. */
+struct end {
+	char *url;                 /* NULL: the configuration's */
+	const char *password_file; /* or NULL */
+	char *file_password;       /* what is in it, or NULL */
+	struct sql_place place;
+};
+
+struct ends {
+	struct end from, to;
+};
+
+/* ---- the command line ---- */
+
+/* A password may be in it: ps shows it no longer. */
+static int
+take_url(struct end *end, char *argument)
+{
+	free(end->url);
+	end->url = strdup(argument);
+	memset(argument, 'x', strlen(argument));
+	return end->url == NULL ? -1 : 0;
+}
+
+static int
+parse_line(struct ctl *ctl, struct ends *ends)
+{
+	static const struct option options[] = {
+	    {"from", required_argument, NULL, 'f'},
+	    {"from-password-file", required_argument, NULL, 'F'},
+	    {"to", required_argument, NULL, 't'},
+	    {"to-password-file", required_argument, NULL, 'T'},
+	    {0},
+	};
+	int option;
+
+	optind = 0; /* a new list, behind the word before it */
+	while ((option = getopt_long(
+		    ctl->argc + 1, ctl->argv - 1, "+", options, NULL)) != -1) {
+		switch (option) {
+		case 'f':
+			if (take_url(&ends->from, optarg) == -1)
+				return -1;
+			break;
+		case 'F':
+			ends->from.password_file = optarg;
+			break;
+		case 't':
+			if (take_url(&ends->to, optarg) == -1)
+				return -1;
+			break;
+		case 'T':
+			ends->to.password_file = optarg;
+			break;
+		default:
+			return -1;
+		}
+	}
+	return optind == ctl->argc + 1 && ends->to.url != NULL ? 0 : -1;
+}
+
+static const char *
+url_of(const struct ctl *ctl, const struct end *end)
+{
+	return end->url == NULL ? ctl->cfg.datastore.url : end->url;
+}
+
+static int
+describe_one_end(const struct ctl *ctl, struct end *end, struct err *err)
+{
+	struct err reason;
+
+	if (sql_describe(url_of(ctl, end), ctl->cfg.master.state_dir,
+		&end->place, err) == -1)
+		return -1;
+	if (end->password_file == NULL)
+		return 0;
+	end->file_password = config_password_read(end->password_file, &reason);
+	if (end->file_password == NULL)
+		return err_set(err, "%s: %s", end->password_file, reason.text);
+	return 0;
+}
+
+static void
+free_end(struct end *end)
+{
+	sql_place_free(&end->place);
+	if (end->file_password != NULL)
+		explicit_bzero(end->file_password, strlen(end->file_password));
+	free(end->file_password);
+	if (end->url != NULL)
+		explicit_bzero(end->url, strlen(end->url));
+	free(end->url);
+}
+
+/* ---- may it be? ---- */
+
+static bool
+uses(struct json_object *status, const struct end *end)
+{
+	return strcmp(ctl_text_of(status, "datastore"), end->place.shown) == 0;
+}
+
+/* A daemon of this state directory that could write to one of the two. */
+static int
+refuse_unfrozen(const struct ctl *ctl, const struct ends *ends, struct err *err)
+{
+	bool absent;
+	struct json_object *status = ctl_ask_status(ctl, &absent, err);
+	int result = 0;
+
+	if (status == NULL)
+		return absent ? 0 : -1;
+	if ((uses(status, &ends->from) || uses(status, &ends->to)) &&
+	    strcmp(ctl_text_of(status, "freeze-state"), "frozen") != 0)
+		result = err_set(err,
+		    "the daemon (pid %s) works with %s: run cassatactl freeze",
+		    ctl_text_of(status, "pid"),
+		    ctl_text_of(status, "datastore"));
+	json_object_put(status);
+	return result;
+}
+
+static int
+check_daemons(const struct ctl *ctl, const struct ends *ends, struct err *err)
+{
+	static const enum config_roles roles[] = {
+	    CONFIG_ALL, CONFIG_SERVICE_ONLY, CONFIG_WORKER_ONLY};
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < sizeof(roles) / sizeof(roles[0]);
+	     i++) {
+		const struct config_source source = {
+		    .file = ctl->config_file,
+		    .state_dir = ctl->state_dir,
+		    .roles = roles[i],
+		};
+		struct config_errors errors = {0};
+		struct ctl part = *ctl;
+
+		/* What is wrong with it was said when ours was loaded. */
+		(void)config_load(&source, &part.cfg, &errors);
+		config_errors_free(&errors);
+		if (part.cfg.master.control_socket != NULL)
+			result = refuse_unfrozen(&part, ends, err);
+		config_free(&part.cfg);
+	}
+	return result;
+}
+
+/* Files belong to the user of the children, also those that SQLite makes. */
+static int
+become_owner(const struct ctl *ctl, const struct ends *ends, struct err *err)
+{
+	struct config cfg = ctl->cfg;
+
+	if (ends->from.place.file == NULL && ends->to.place.file == NULL)
+		return 0;
+	cfg.datastore.place = ends->to.place;
+	return state_dir_prepare(&cfg, err) == -1
+		   ? -1
+		   : privileges_drop(&ctl->cfg.master, err);
+}
+
+static int
+check_ends(const struct ctl *ctl, const struct ends *ends, struct err *err)
+{
+	const char *file = ends->from.place.file;
+
+	if (strcmp(ends->from.place.shown, ends->to.place.shown) == 0)
+		return err_set(
+		    err, "%s is both source and target", ends->to.place.shown);
+	if (check_daemons(ctl, ends, err) == -1 ||
+	    become_owner(ctl, ends, err) == -1)
+		return -1;
+	/* It would be made. */
+	if (file != NULL && access(file, R_OK | W_OK) == -1)
+		return err_errno(err, "%s", file);
+	return 0;
+}
+
+/* ---- progress ---- */
+
+enum { BAR_WIDTH = 30 };
+
+struct bar {
+	struct progress line;
+	char what[64];
+	int64_t began_ms, began_rows; /* of this step */
+};
+
+static void
+begin_step(struct bar *bar, const struct move_progress *progress)
+{
+	if (strcmp(bar->what, progress->what) == 0)
+		return;
+	(void)snprintf(bar->what, sizeof(bar->what), "%s", progress->what);
+	bar->began_ms = clock_mono_ms();
+	bar->began_rows = progress->done;
+}
+
+static void
+show_bar(struct bar *bar, const struct move_progress *p)
+{
+	static const char full[] = "##############################";
+	int64_t ms = clock_mono_ms() - bar->began_ms;
+	int64_t rows = p->done - bar->began_rows;
+	int64_t left = p->all > p->done ? p->all - p->done : 0;
+	int percent = left == 0 ? 100 : (int)(100 * p->done / p->all);
+	int64_t left_s = rows > 0 ? left * ms / rows / 1000 : 0;
+	char head[64] = "";
+
+	if (bar->line.is_terminal)
+		(void)snprintf(head, sizeof(head), "[%-*.*s] ", BAR_WIDTH,
+		    BAR_WIDTH * percent / 100, full);
+	progress_show(&bar->line,
+	    "%s%3d %% of %s: %lld of %lld rows, %lld/s, %lld:%02lld left", head,
+	    percent, p->what, (long long)p->done, (long long)p->all,
+	    (long long)(ms > 0 ? 1000 * rows / ms : 0),
+	    (long long)(left_s / 60), (long long)(left_s % 60));
+}
+
+static void
+on_progress(void *arg, const struct move_progress *progress)
+{
+	struct bar *bar = arg;
+
+	begin_step(bar, progress);
+	if (progress_is_due(&bar->line))
+		show_bar(bar, progress);
+}
+
+/* ---- the move ---- */
+
+static struct store_params
+params_of(const struct ctl *ctl, const struct end *end)
+{
+	const struct config_datastore *cfg = &ctl->cfg.datastore;
+	const char *password = end->file_password;
+
+	if (password == NULL && strcmp(url_of(ctl, end), cfg->url) == 0)
+		password = cfg->password;
+	return (struct store_params){
+	    .url = url_of(ctl, end),
+	    .state_dir = ctl->cfg.master.state_dir,
+	    .password = password,
+	    .tls = cfg->tls,
+	    .tls_ca_file = cfg->tls_ca_file,
+	    .tls_certificate = cfg->tls_certificate,
+	    .tls_key = cfg->tls_key,
+	    .connect_timeout_ms = cfg->connect_timeout_ms,
+	    .timeout_ms = cfg->timeout_ms,
+	    .max_event_bytes = (size_t)ctl->cfg.service.max_body_bytes,
+	};
+}
+
+static void
+print_result(const struct move *move, const struct move_result *r)
+{
+	if (strcmp(r->source, r->target) == 0) {
+		printf("%s: %lld rows, SHA-256 %s at both\n", r->table,
+		    (long long)r->n_source, r->source);
+		return;
+	}
+	printf("%s: %lld rows, SHA-256 %s at %s\n", r->table,
+	    (long long)r->n_source, r->source, move_source(move));
+	printf("%s: %lld rows, SHA-256 %s at %s\n", r->table,
+	    (long long)r->n_target, r->target, move_target(move));
+}
+
+static int
+compare_all(struct move *move, struct bar *bar, struct err *err)
+{
+	struct move_result results[MOVE_TABLES];
+	bool same;
+
+	if (move_compare(move, results, &same, err) == -1)
+		return -1;
+	progress_clear(&bar->line);
+	for (size_t i = 0; i < MOVE_TABLES; i++)
+		print_result(move, &results[i]);
+	if (same)
+		return 0;
+	return err_set(err,
+	    "they differ: somebody has written to one of them meanwhile; empty "
+	    "%s, freeze all daemons of %s, and begin again",
+	    move_target(move), move_source(move));
+}
+
+static int
+run_move(struct move *move, struct bar *bar, struct err *err)
+{
+	bool resumed;
+
+	if (move_begin(move, &resumed, err) == -1)
+		return -1;
+	printf("%s %s to %s\n", resumed ? "going on from" : "from",
+	    move_source(move), move_target(move));
+	(void)fflush(stdout);
+	if (move_copy(move, err) == -1 || compare_all(move, bar, err) == -1 ||
+	    move_end(move, err) == -1)
+		return -1;
+	printf("all is there: set datastore.url, then cassatactl reload and "
+	       "cassatactl thaw\n");
+	return 0;
+}
+
+static int
+move_events(const struct ctl *ctl, const struct ends *ends, struct err *err)
+{
+	const struct store_params source = params_of(ctl, &ends->from);
+	const struct store_params target = params_of(ctl, &ends->to);
+	struct bar bar = {.what = ""};
+	const struct move_params params = {
+	    .source = &source,
+	    .target = &target,
+	    .progress = on_progress,
+	    .arg = &bar,
+	};
+	struct move *move;
+	int status;
+
+	if (move_open(&params, &move, err) == -1)
+		return -1;
+	progress_init(&bar.line);
+	status = run_move(move, &bar, err);
+	progress_clear(&bar.line);
+	move_close(&move);
+	return status;
+}
+
+int
+ctl_migrate(struct ctl *ctl)
+{
+	struct ends ends = {.from = {.url = NULL}};
+	int status = CTL_OK;
+	struct err err;
+
+	if (parse_line(ctl, &ends) == -1) {
+		(void)fputs(usage, stderr);
+		status = CTL_USAGE;
+	} else if (describe_one_end(ctl, &ends.from, &err) == -1 ||
+		   describe_one_end(ctl, &ends.to, &err) == -1 ||
+		   check_ends(ctl, &ends, &err) == -1 ||
+		   move_events(ctl, &ends, &err) == -1)
+		status = ctl_fail(ctl, "%s", err.text);
+	free_end(&ends.from);
+	free_end(&ends.to);
+	return status;
+}
