@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include <curl/curl.h>
 #include <json-c/json.h>
@@ -266,16 +265,6 @@ read_body(const struct ctl *ctl, const char *word, struct buf *out)
 	return buf_append_string(out, word);
 }
 
-static void
-make_id(char *id, size_t size)
-{
-	uint64_t random[2] = {0, 0};
-
-	(void)!getrandom(random, sizeof(random), 0);
-	(void)snprintf(id, size, "%016llx%016llx",
-	    (unsigned long long)random[0], (unsigned long long)random[1]);
-}
-
 /* Seconds with a fraction; -1 for anything else. */
 static double
 to_seconds(const char *text)
@@ -322,7 +311,6 @@ event_add(struct ctl *ctl, struct event_options *options)
 {
 	struct json_object *event;
 	struct buf url, body;
-	char id[33];
 	int status;
 
 	if (ctl->argc < 1 || ctl->argc > 2 ||
@@ -330,13 +318,13 @@ event_add(struct ctl *ctl, struct event_options *options)
 		return bad_usage();
 	buf_init(&url, URL_MAX_BYTES);
 	buf_init(&body, FILE_MAX_BYTES);
-	make_id(id, sizeof(id));
 	event = json_object_new_object();
 	json_object_object_add(event, "application-id",
 	    json_object_new_string(
 		options->app != NULL ? options->app : "cassatactl"));
-	json_object_object_add(event, "event-id",
-	    json_object_new_string(options->id != NULL ? options->id : id));
+	if (options->id != NULL)
+		json_object_object_add(
+		    event, "event-id", json_object_new_string(options->id));
 	json_object_object_add(
 	    event, "url", json_object_new_string(ctl->argv[0]));
 	if (options->method != NULL)

@@ -41,7 +41,7 @@ const char *event_state_name(enum event_state state);
  */
 struct event {
 	struct slice app;     /* 1 to EVENT_APP_MAX bytes */
-	struct slice id;      /* 1 to EVENT_ID_MAX bytes */
+	struct slice id;      /* 1 to EVENT_ID_MAX bytes, or p is NULL: none */
 	struct slice method;  /* "POST", … */
 	struct slice url;     /* http or https */
 	struct slice headers; /* each "Name: value" followed by LF */

@@ -435,7 +435,7 @@ static const struct member {
 	    const struct json_value *value);
 } members[] = {
     {SLICE_INIT("application-id"), "/application-id", true, read_app},
-    {SLICE_INIT("event-id"), "/event-id", true, read_id},
+    {SLICE_INIT("event-id"), "/event-id", false, read_id},
     {SLICE_INIT("event"), "/event", true, read_event_body},
     {SLICE_INIT("expiry"), "/expiry", true, read_expiry},
     {SLICE_INIT("url"), "/url", true, read_url},

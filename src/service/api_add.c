@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/percent.h"
 #include "event/event_json.h"
 #include "http/http_conn.h"
@@ -106,11 +107,24 @@ item_done(
 	http_conn_answered(call->x);
 }
 
+static int
+make_id(struct call *call)
+{
+	char *made = call->u.add.made_id;
+
+	if (uuid_make_v7(clock_wall_ms(), made) == -1)
+		return -1;
+	call->u.add.event.id = slice_from_string(made);
+	return 0;
+}
+
 static enum verdict
 take_in(struct call *call)
 {
 	struct intake_item *item = &call->u.add.item;
 
+	if (call->u.add.event.id.p == NULL && make_id(call) == -1)
+		return problem(call->x, 503, "no random bytes for an id");
 	call->app = call->u.add.event.app;
 	call->id = call->u.add.event.id;
 	item->add.event = &call->u.add.event;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "base/uuid.h"
 #include "event/event.h"
 #include "http/http_exchange.h"
 #include "http/route.h"
@@ -29,6 +30,7 @@ struct call {
 	union {
 		struct {
 			struct event event;
+			char made_id[UUID_TEXT_BYTES]; /* it had none */
 			struct intake_item item;
 		} add;
 		struct {

@@ -20,7 +20,8 @@ check_event(const struct event *ev, const char *body, size_t len,
 	struct json_value value;
 
 	CHECK(ev->app.len >= 1 && ev->app.len <= EVENT_APP_MAX);
-	CHECK(ev->id.len >= 1 && ev->id.len <= EVENT_ID_MAX);
+	CHECK(ev->id.p == NULL ||
+	      (ev->id.len >= 1 && ev->id.len <= EVENT_ID_MAX));
 	CHECK(ev->url.len >= 1 && ev->url.len <= EVENT_URL_MAX);
 	CHECK(ev->expiry_ms >= 0);
 	assert_within(ev->app, body, len);

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+import uuid
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -75,6 +76,24 @@ def test_add_again(daemon, name):
         assert response.json() == {"application-id": "api", "event-id": name,
                                    "status": "PENDING", "expiry": FAR}
         assert response.header("Location") is None
+
+
+def test_no_event_id(daemon, name):
+    """One is made, another for each, and found by the one that is returned."""
+    event = an_event(name, event=name)
+    del event["event-id"]
+    ids = []
+    for _ in range(2):
+        response = daemon.post(event)
+        assert response.status == 201
+        ids.append(response.json()["event-id"])
+        made = uuid.UUID(ids[-1])
+        assert (made.version, made.variant) == (7, uuid.RFC_4122)
+        assert abs((made.int >> 80) / 1000 - time.time()) < 60
+        found = daemon.get(response.header("Location")).json()
+        assert found["event-id"] == ids[-1]
+        assert daemon.event(ids[-1], "api")["event"] == name
+    assert ids[0] != ids[1]
 
 
 def test_expiry_as_text(daemon, name):
@@ -179,7 +198,6 @@ def test_add_no_object(daemon, body):
 
 
 @pytest.mark.parametrize("changes, expected", [
-    ({"event_id": ...}, ["/event-id"]),
     ({"application_id": ...}, ["/application-id"]),
     ({"event": ...}, ["/event"]),
     ({"expiry": ...}, ["/expiry"]),
