@@ -90,9 +90,12 @@ unmap_all(struct scoreboard *sb)
 int
 scoreboard_create(struct scoreboard *sb, struct err *err)
 {
-	*sb = (struct scoreboard){.self = -1, .write_lock.fd = -1};
+	*sb =
+	    (struct scoreboard){.self = -1, .write_lock.fd = -1, .bell.fd = -1};
 	for (int i = 0; i < SCOREBOARD_WORKER_SLOTS; i++)
 		sb->wake_fds[i][0] = sb->wake_fds[i][1] = -1;
+	if (getrandom(&sb->bell.ringer, sizeof(sb->bell.ringer), 0) == -1)
+		return err_errno(err, "getrandom");
 	if (PART % sysconf(_SC_PAGESIZE) != 0)
 		return err_set(err, "pages of this size are not supported");
 	if (map_all(sb) == -1) {
@@ -123,6 +126,7 @@ scoreboard_free(struct scoreboard *sb)
 		fd_close(&sb->wake_fds[i][1]);
 	}
 	write_lock_close(&sb->write_lock);
+	fd_close(&sb->bell.fd);
 	unmap_all(sb);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/err.h"
+#include "board/bell.h"
 #include "board/metric.h"
 #include "board/role.h"
 #include "event/event.h"
@@ -119,15 +120,16 @@ struct scoreboard_slot {
 	/* Monotonic: since when it waits for the datastore, failures included,
 	 * or 0; and when it last did something about that. */
 	_Atomic int64_t asking_ms, tried_ms;
-	/* Of its last lease transaction, 0 for none: the monotonic time, and the
-	 * database's clock minus that. */
+	/* Of its last lease transaction, 0 for none: the monotonic time, and
+	 * the database's clock minus that. */
 	_Atomic int64_t lease_seen_mono_ms, lease_clock_offset_ms;
 	/* The row whose answer is being parsed, or 0; and those on the wire, in
 	 * any order, 0 for none, and how many more. */
 	_Atomic int64_t note;
 	_Atomic int64_t wire[SCOREBOARD_WIRE];
 	_Atomic int n_unlisted;
-	/* Its last lease transaction saw events that are to be delivered alone. */
+	/* Its last lease transaction saw events that are to be delivered alone.
+	 */
 	_Atomic bool sees_quarantine;
 };
 
@@ -155,6 +157,8 @@ struct scoreboard {
 	/* A pipe per worker slot: its worker has the reading end, all others
 	 * the writing one. */
 	int wake_fds[SCOREBOARD_WORKER_SLOTS][2];
+	/* For the workers of other masters; the master itself only listens. */
+	struct bell bell;
 };
 
 /* Maps the memory and opens the pipes, before any fork. 0 or -1. */

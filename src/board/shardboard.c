@@ -47,14 +47,21 @@ n_workers(const struct scoreboard *sb)
 	return atomic_load(&sb->shared->master.n_worker_slots);
 }
 
-void
-shardboard_membership_changed(const struct scoreboard *sb)
+static void
+tell_to_look_at_leases(const struct scoreboard *sb)
 {
 	count(&own_news(sb)->changes);
 	for (int i = 0; i < n_workers(sb); i++) {
 		if (i != sb->self && is_taken(sb, i))
 			wake(sb, i);
 	}
+}
+
+void
+shardboard_membership_changed(const struct scoreboard *sb)
+{
+	tell_to_look_at_leases(sb);
+	bell_ring(&sb->bell, RING_LEASES, 0);
 }
 
 /* ---- the dead ---- */
@@ -177,19 +184,26 @@ tell_worker(const struct scoreboard *sb, int worker_slot, int64_t due_ms)
 		wake(sb, worker_slot);
 }
 
-void
-shardboard_look_again(const struct scoreboard *sb)
+static void
+tell_to_look(const struct scoreboard *sb)
 {
 	for (int i = 0; i < n_workers(sb); i++) {
 		if (is_taken(sb, i))
 			tell_worker(sb, i, 0);
 	}
-	shardboard_membership_changed(sb);
+	tell_to_look_at_leases(sb);
 }
 
 void
-shardboard_event_added(
-    const struct scoreboard *sb, unsigned shard, int64_t due_ms)
+shardboard_look_again(const struct scoreboard *sb)
+{
+	tell_to_look(sb);
+	bell_ring(&sb->bell, RING_ALL, 0);
+}
+
+/* Whether anybody here holds the shard. */
+static bool
+tell_holders(const struct scoreboard *sb, unsigned shard, int64_t due_ms)
 {
 	bool is_held = false;
 
@@ -203,8 +217,28 @@ shardboard_event_added(
 			is_held = true;
 		}
 	}
-	if (!is_held)
-		count(&own_news(sb)->n_unheld);
+	return is_held;
+}
+
+void
+shardboard_event_added(
+    const struct scoreboard *sb, unsigned shard, int64_t due_ms)
+{
+	if (tell_holders(sb, shard, due_ms))
+		return;
+	count(&own_news(sb)->n_unheld);
+	bell_ring(&sb->bell, shard, due_ms);
+}
+
+void
+shardboard_hear(const struct scoreboard *sb, const struct ring *ring)
+{
+	if (ring->what < EVENT_SHARDS)
+		(void)tell_holders(sb, ring->what, ring->due_ms);
+	else if (ring->what == RING_LEASES)
+		tell_to_look_at_leases(sb);
+	else
+		tell_to_look(sb);
 }
 
 size_t

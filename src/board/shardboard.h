@@ -37,6 +37,9 @@ void shardboard_owner_gone(struct scoreboard *sb, uint64_t owner);
 /* Whether any worker sees events that are to be delivered alone. */
 bool shardboard_sees_quarantine(const struct scoreboard *sb);
 
+/* Another master's child has rung: our workers are told. */
+void shardboard_hear(const struct scoreboard *sb, const struct ring *ring);
+
 /* ---- everybody ---- */
 
 /* Makes all workers but this process look at their leases. */
@@ -48,12 +51,12 @@ uint64_t shardboard_membership(const struct scoreboard *sb);
 /* Events added where no worker of this host was told, ever. */
 uint64_t shardboard_n_unheld(const struct scoreboard *sb);
 
-/* Leases were set free, or events added, where nobody here was told. */
+/* Leases were set free, or events added, where nobody was told. */
 void shardboard_look_again(const struct scoreboard *sb);
 
 /*
  * An event was committed: wakes whom of this host holds the shard if it would
- * sleep longer than that.
+ * sleep longer than that. Where it is nobody of this master, others may be.
  */
 void shardboard_event_added(
     const struct scoreboard *sb, unsigned shard, int64_t due_ms);

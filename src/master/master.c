@@ -20,6 +20,7 @@
 #include "master/control.h"
 #include "master/control_status.h"
 #include "master/daemonize.h"
+#include "master/ear.h"
 #include "master/finding.h"
 #include "master/freeze.h"
 #include "master/handover.h"
@@ -27,6 +28,8 @@
 #include "master/predecessor.h"
 #include "master/reload.h"
 #include "master/successor.h"
+
+enum { EAR_PAUSE_MS = 5, EAR_PAUSE_LONG_MS = 100 };
 
 /* ---- what follows from what happened ---- */
 
@@ -86,10 +89,29 @@ take_places(struct master *m)
 	log_info("took over from the process before this one");
 }
 
+/* Once its children have made the bell. Who has no workers keeps it small. */
+static void
+listen_to_others(struct master *m)
+{
+	const struct config *cfg = &m->current->cfg;
+	bool tells_nobody = m->options.source.roles == CONFIG_SERVICE_ONLY;
+	struct err err;
+
+	if (ear_is_of(m->ear, cfg))
+		return;
+	ear_free(&m->ear);
+	m->ear = ear_create(m->loop, &m->sb, cfg,
+	    tells_nobody ? EAR_PAUSE_LONG_MS : EAR_PAUSE_MS, &err);
+	if (m->ear == NULL)
+		log_warnx("other masters of this host wake no worker here: %s",
+		    err.text);
+}
+
 static void
 on_generation_ready(struct master *m, enum phase was)
 {
 	reload_commit(m);
+	listen_to_others(m);
 	if (was == PHASE_RELOADING) {
 		log_info("reloaded");
 		notify_ready();
@@ -577,6 +599,7 @@ master_close(struct master *m)
 	successor_end(&m->successor);
 	predecessor_close(&m->predecessor);
 	control_close(&m->control);
+	ear_free(&m->ear);
 	loop_timer_free(&m->timer);
 	loop_timer_free(&m->owners_timer);
 	loop_io_free(&m->signal_io);

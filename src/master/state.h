@@ -15,6 +15,7 @@
 #include "board/scoreboard.h"
 
 struct control;
+struct ear;
 struct handover;
 struct predecessor;
 struct successor;
@@ -53,6 +54,7 @@ struct master {
 	struct loop_io *signal_io;
 	struct loop_timer *timer;
 	struct control *control;
+	struct ear *ear; /* or NULL: it hears no other master */
 	struct generations generations;  /* the draining ones too */
 	struct generation *current;      /* NULL until the first one is ready */
 	struct generation *next;         /* being started, or NULL */

@@ -54,6 +54,20 @@ set_name(struct child *child)
 	title_set("%s, starting", child->name);
 }
 
+/* As the user that this process is now, who may rule where it is. */
+static void
+open_bell(const struct child *child)
+{
+	struct err err;
+
+	/* Once per start, not once per child. */
+	if (bell_open(&child->sb->bell, &child->cfg->datastore.place, &err) ==
+		-1 &&
+	    child->role == ROLE_PREFLIGHT)
+		log_warnx("other masters of this host are not woken: %s",
+		    err.text);
+}
+
 int
 child_isolate(struct child *child, struct err *err)
 {
@@ -84,7 +98,11 @@ child_isolate(struct child *child, struct err *err)
 		return -1;
 	set_name(child);
 	child->score = scoreboard_enter(child->sb, child->slot);
-	return confine(child->role, child->cfg, err);
+	if (confine_user(child->role, child->cfg, err) == -1)
+		return -1;
+	if (!reads_only)
+		open_bell(child);
+	return confine_role(child->role, child->cfg, err);
 }
 
 static void

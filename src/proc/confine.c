@@ -167,11 +167,16 @@ descriptors(enum role role, const struct config *cfg)
 }
 
 int
-confine(enum role role, const struct config *cfg, struct err *err)
+confine_user(enum role role, const struct config *cfg, struct err *err)
 {
-	if (privileges_want_descriptors(descriptors(role, cfg), err) == -1 ||
-	    privileges_drop(&cfg->master, err) == -1)
-		return -1;
+	return privileges_want_descriptors(descriptors(role, cfg), err) == -1
+		   ? -1
+		   : privileges_drop(&cfg->master, err);
+}
+
+int
+confine_role(enum role role, const struct config *cfg, struct err *err)
+{
 	/* Before the sandbox, which would fail with less of a reason. */
 	if (role == ROLE_PREFLIGHT && data_dir_check(cfg, err) == -1)
 		return -1;

@@ -7,10 +7,11 @@
 #include "config/config.h"
 
 /*
- * After the fork: gives up all that a child of this role and configuration does
- * not need, the user of the master and access to files, network and the rest of
- * the system. 0 or -1.
+ * After the fork a child gives up all that its role and configuration do not
+ * need: first the user of the master, then access to files, network and the
+ * rest of the system. 0 or -1.
  */
-int confine(enum role role, const struct config *cfg, struct err *err);
+int confine_user(enum role role, const struct config *cfg, struct err *err);
+int confine_role(enum role role, const struct config *cfg, struct err *err);
 
 #endif

@@ -28,6 +28,7 @@ place_running(struct intake *intake)
 
 	placement_read(&placement, intake->child->sb,
 	    cfg->polling_interval_ms + cfg->claim_ahead_ms);
+	intake->soon_ms = placement.soon_ms;
 	for (size_t i = 0; i < intake->n_running; i++) {
 		struct store_add *add = intake->adds[i];
 
@@ -51,15 +52,19 @@ add_running(struct store *store, struct store_job *job)
 		    store, intake->adds, intake->n_running, &intake->err);
 }
 
-/* An event that is due earlier than its worker would wake wakes it. */
+/* An event that is due earlier than its worker would wake wakes it: only one
+ * that is due soon can be. */
 static void
-announce_add(const struct child *child, const struct store_add *add)
+announce_add(const struct intake *intake, const struct store_add *add)
 {
+	const struct child *child = intake->child;
+
 	switch (add->outcome) {
 	case ADD_CREATED:
 		metric_add(child->score, METRIC_EVENTS_ADDED, 1);
-		shardboard_event_added(
-		    child->sb, add->shard, add->event->expiry_ms);
+		if (add->event->expiry_ms < intake->soon_ms)
+			shardboard_event_added(
+			    child->sb, add->shard, add->event->expiry_ms);
 		break;
 	case ADD_SAME:
 		metric_add(child->score, METRIC_EVENTS_REPEATED, 1);
@@ -88,7 +93,7 @@ added_running(struct store_job *job)
 		metric_add(intake->child->score, METRIC_ADD_COMMITS, 1);
 		/* Workers first: answering takes longer than waking. */
 		STAILQ_FOREACH(item, &intake->running, entry)
-			announce_add(intake->child, &item->add);
+			announce_add(intake, &item->add);
 	}
 	while ((item = STAILQ_FIRST(&intake->running)) != NULL) {
 		STAILQ_REMOVE_HEAD(&intake->running, entry);

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
 #include "base/err.h"
@@ -39,6 +40,7 @@ struct intake {
 	bool busy;
 	size_t max; /* adds per transaction */
 	struct store_add **adds;
+	int64_t soon_ms; /* whoever looks by itself looks before that */
 	enum store_status status;
 	struct err err;
 };

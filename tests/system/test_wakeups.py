@@ -57,3 +57,32 @@ def test_while_shards_move(launch, store, sink):
     assert clients.failures == []
     for name in clients.accepted:
         c.wait_state(name, "COMPLETED")
+
+
+def test_roles_apart(launch, store, sink):
+    """Masters of one host wake each other's workers."""
+    service = launch(roles="service", worker=SLEEPY)
+    worker = launch(roles="worker", worker=SLEEPY)
+    wait_shares(store, 2)
+    add_some(service, sink, "first")
+    wait_some(sink, "first")
+    # The next ones of either hear it, too.
+    assert worker.reload() == "ok\n"
+    wait_for(lambda: len(worker.status()["children"]) == 2, 30, "the old end")
+    assert service.reload() == "ok\n"
+    add_some(service, sink, "second")
+    wait_some(sink, "second")
+
+
+def test_shards_set_free_beside(launch, store, sink):
+    """Who leaves rings for the workers of the other master: they take its
+    shards over, and what waits there."""
+    one = launch(worker={**SLEEPY, "numWorkerThreads": 1, "lease": "1h"})
+    two = launch(worker={**SLEEPY, "numWorkerThreads": 1, "lease": "1h"})
+    wait_shares(store, 2)
+    add_some(two, sink, "left", 3)
+    two.stop()
+    wait_shares(store, 1)
+    wait_some(sink, "left")
+    add_some(one, sink, "new")
+    wait_some(sink, "new")

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: ISC */
+#include "board/bell.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+/* FNV-1a: who makes another text of the same number rings there for nothing. */
+static uint64_t
+number_of_url(const char *text)
+{
+	uint64_t number = UINT64_C(0xcbf29ce484222325);
+
+	for (; *text != '\0'; text++)
+		number =
+		    (number ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+	return number;
+}
+
+int
+bell_path(const struct sql_place *place, uid_t uid, char path[PATH_MAX])
+{
+	char *real;
+	int len;
+
+	if (place->file == NULL) {
+		len = snprintf(path, PATH_MAX,
+		    "/dev/shm/cassata-bell-%u-%016" PRIx64, (unsigned)uid,
+		    number_of_url(place->shown));
+	} else {
+		/* By a link or not: it is beside the file itself. */
+		real = realpath(place->file, NULL);
+		len = snprintf(path, PATH_MAX, "%s-bell",
+		    real == NULL ? place->file : real);
+		free(real);
+	}
+	return len < PATH_MAX ? 0 : -1;
+}
+
+/* As SQLite does for what it keeps beside its file. */
+static void
+share_rights(int fd, const char *file)
+{
+	struct stat st, bell;
+
+	if (file != NULL && stat(file, &st) == 0 && fstat(fd, &bell) == 0 &&
+	    bell.st_uid == geteuid())
+		(void)fchmod(fd, st.st_mode & 0666);
+}
+
+int
+bell_open(struct bell *bell, const struct sql_place *place, struct err *err)
+{
+	char path[PATH_MAX];
+	struct err reason;
+
+	if (bell_path(place, geteuid(), path) == -1)
+		return err_set(err, "the path of the bell is too long");
+	bell->fd = file_open(
+	    path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0600, &reason);
+	if (bell->fd == -1)
+		return err_set(err, "%s: %s", path, reason.text);
+	share_rights(bell->fd, place->file);
+	return 0;
+}
+
+void
+bell_ring(const struct bell *bell, uint32_t what, int64_t due_ms)
+{
+	const struct ring ring = {bell->ringer, what, due_ms};
+
+	/* If it fails nobody is woken: they look by themselves, later. */
+	if (bell->fd != -1)
+		(void)!write(bell->fd, &ring, sizeof(ring));
+}
