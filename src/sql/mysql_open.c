@@ -15,6 +15,8 @@
 
 #include <mysqld_error.h>
 
+#include "sql/mysql_cluster.h"
+
 enum {
 	IDLE_MIN_S = 60,
 	/* Of a packet, either way: a row with the largest body. */
@@ -138,7 +140,7 @@ set_up_session(struct mysql_conn *c, struct err *err)
 		return sql_nonsense(&c->sql, "max_allowed_packet", err);
 	c->sql.statement_max =
 	    bytes < PACKET_MAX_BYTES ? (size_t)bytes : PACKET_MAX_BYTES;
-	return STORE_OK;
+	return mysql_cluster_ask(&c->sql, err);
 }
 
 /*

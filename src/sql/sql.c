@@ -172,6 +172,26 @@ sql_value(struct sql *sql, const struct sql_text *text, int64_t *value,
 	return status;
 }
 
+/* ---- clusters ---- */
+
+enum store_status
+sql_catch_up(struct sql *sql, struct err *err)
+{
+	if (sql->cluster == SQL_NO_CLUSTER)
+		return STORE_OK;
+	return sql->driver->catch_up(sql, err);
+}
+
+enum store_status
+sql_be_current(struct sql *sql, struct err *err)
+{
+	if (sql->cluster == SQL_NO_CLUSTER || sql->caught_up)
+		return STORE_OK;
+	sql->behind = true;
+	(void)err_set(err, "%s: is behind the others", sql->target);
+	return STORE_UNAVAILABLE;
+}
+
 /* ---- transactions ---- */
 
 static enum store_status
@@ -179,7 +199,7 @@ try_once(struct sql *sql, sql_body body, void *arg, bool whole, struct err *err)
 {
 	enum store_status status = STORE_OK;
 
-	sql->again = sql->full = false;
+	sql->again = sql->full = sql->behind = false;
 	sql->n_args = 0;
 	if (whole)
 		status = sql->driver->begin(sql, err);
@@ -206,9 +226,16 @@ try_often(
 	int64_t end_ms = clock_mono_ms() + sql->timeout_ms;
 	enum store_status status;
 
+	sql->caught_up = false;
 	for (unsigned try = 1;; try++) {
 		status = try_once(sql, body, arg, whole, err);
-		if (status == STORE_OK || !sql->again || try == SQL_TRIES_MAX ||
+		if (sql->behind && sql->connected) {
+			status = sql_catch_up(sql, err);
+			sql->caught_up = status == STORE_OK;
+			if (sql->caught_up)
+				continue;
+		}
+		if (status == STORE_OK || !sql->again || try >= SQL_TRIES_MAX ||
 		    clock_mono_ms() >= end_ms)
 			return status;
 		pause_before(try);

@@ -50,12 +50,17 @@ struct sql_arg {
 
 struct sql_driver;
 
+/* Of which one the server is, which has the same tables as others. */
+enum sql_cluster { SQL_NO_CLUSTER, SQL_GALERA, SQL_GROUP_REPLICATION };
+
 /* One connection, or none; a driver puts it first into its own struct. */
 struct sql {
 	const struct sql_driver *driver;
 	char target[512];            /* where, without secrets */
 	char where[SQL_WHERE_BYTES]; /* see sql_where */
 	size_t statement_max;        /* bytes that one statement may bring */
+	enum sql_cluster cluster;
+	size_t transaction_max; /* bytes that it may write; SIZE_MAX: any */
 	int64_t timeout_ms;          /* of a transaction with all its repeats */
 
 	const char *database; /* its name at the server, or NULL */
@@ -65,6 +70,8 @@ struct sql {
 	bool again;       /* the last failure: repeat the transaction */
 	bool full;        /* the last transaction wanted room */
 	bool elsewhere; /* after a failure: another server may do it at once */
+	bool caught_up;   /* the present one comes after sql_catch_up */
+	bool behind;      /* it wants to */
 	/* Who had a lease call on this connection; the protocol's. 0: nobody,
 	 * as of a new one. */
 	uint64_t lease_owner;
@@ -95,6 +102,8 @@ struct sql_driver {
 	 * round trip: servers end those that were idle for long. */
 	bool (*alive)(struct sql *sql);
 	enum store_status (*ping)(struct sql *sql, struct err *err);
+	/* Only called in a cluster. NULL: there is none. */
+	enum store_status (*catch_up)(struct sql *sql, struct err *err);
 
 	/* The arguments are those of sql; affected may be NULL. */
 	enum store_status (*exec)(struct sql *sql, const struct sql_text *text,
@@ -182,6 +191,20 @@ enum store_status sql_transact(
     struct sql *sql, sql_body body, void *arg, struct err *err);
 enum store_status sql_repeat(
     struct sql *sql, sql_body body, void *arg, struct err *err);
+
+/*
+ * Waits until all that others have committed up to now is seen here: what a
+ * client was told by one server of a cluster must be true at the next one. Not
+ * within a transaction. Nothing to do where there is no cluster.
+ */
+enum store_status sql_catch_up(struct sql *sql, struct err *err);
+
+/*
+ * Within a body, before it believes what it reads and does not write: STORE_OK
+ * when that is no older than the body's first run; else to be returned, and the
+ * body runs again after sql_catch_up. So who writes need not wait.
+ */
+enum store_status sql_be_current(struct sql *sql, struct err *err);
 
 /* For drivers: the statement whole. -1 when memory is short. */
 int sql_write_text(

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "sql/mysql_cluster.h"
 #include "sql/mysql_open.h"
 
 enum {
@@ -519,6 +520,7 @@ const struct sql_driver sql_mysql = {
     .close = mysql_close_conn,
     .alive = mysql_alive,
     .ping = mysql_ping_server,
+    .catch_up = mysql_cluster_catch_up,
     .exec = mysql_exec,
     .select = mysql_select,
     .next = mysql_next_row,

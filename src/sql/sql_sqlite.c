@@ -563,6 +563,7 @@ sqlite_create(
 	place.file = NULL;
 	c->sql.driver = &sql_sqlite;
 	c->sql.statement_max = SIZE_MAX;
+	c->sql.transaction_max = SIZE_MAX;
 	c->sql.timeout_ms =
 	    params->timeout_ms < INT_MAX ? params->timeout_ms : INT_MAX;
 	c->min_free_bytes = params->min_free_bytes;

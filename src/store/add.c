@@ -177,7 +177,11 @@ add_chunk(struct sql *sql, const struct add_batch *chunk, struct err *err)
 			}
 			return STORE_OK;
 		}
-		status = resolve_chunk(sql, chunk, &complete, err);
+		/* A row that is there may have been deleted elsewhere: nothing
+		 * was written that could meet it. */
+		status = sql_be_current(sql, err);
+		if (status == STORE_OK)
+			status = resolve_chunk(sql, chunk, &complete, err);
 		if (status != STORE_OK || complete)
 			return status;
 	}
@@ -194,7 +198,9 @@ refuse_chunk(struct sql *sql, const struct add_batch *chunk, struct err *err)
 
 	for (size_t i = 0; i < chunk->n; i++)
 		chunk->adds[i]->outcome = chunk->refusal;
-	status = find_chunk(sql, chunk, ids, err);
+	status = sql_be_current(sql, err);
+	if (status == STORE_OK)
+		status = find_chunk(sql, chunk, ids, err);
 	for (size_t i = 0; i < chunk->n; i++)
 		if (ids[i] != 0)
 			chunk->adds[i]->row_id = ids[i];

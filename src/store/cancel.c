@@ -48,12 +48,15 @@ cancel_body(struct sql *sql, void *arg, struct err *err)
 
 	status = lock_event(sql, cancel->key, &found, &there, err);
 	cancel->outcome = CANCEL_UNKNOWN;
-	if (status != STORE_OK || !there)
+	if (status != STORE_OK)
 		return status;
-	cancel->state = found.state;
-	cancel->outcome = CANCEL_REFUSED;
-	if (found.status != ROW_WAITING)
-		return STORE_OK;
+	if (there) {
+		cancel->state = found.state;
+		cancel->outcome = CANCEL_REFUSED;
+	}
+	/* One that was deleted meanwhile is in the way of this commit. */
+	if (!there || found.status != ROW_WAITING)
+		return sql_be_current(sql, err);
 	cancel->outcome = CANCEL_DELETED;
 	sql_i64(sql, found.row_id);
 	status = sql_exec(sql, &delete_log, 0, NULL, err);

@@ -8,8 +8,7 @@
 	" WHERE attempt.event = event.id AND attempt.number = 1), 0)"
 
 static const struct sql_text find_state = {
-    .head = "SELECT " EVENT_STATE_NAMES FIRST_ATTEMPT
-	    " FROM event WHERE k = ?",
+    .head = "SELECT " EVENT_STATE_NAMES FIRST_ATTEMPT " FROM event WHERE k = ?",
     .columns = EVENT_STATE_LETTERS "i",
 };
 
@@ -18,13 +17,13 @@ static const struct sql_text find_state = {
 	{                                                                      \
 		.head =                                                        \
 		    "SELECT " EVENT_NAMES FIRST_ATTEMPT                        \
-		    ", (SELECT COUNT(*) FROM attempt"    \
+		    ", (SELECT COUNT(*) FROM attempt"                          \
 		    " WHERE attempt.event = event.id),"                        \
 		    " (SELECT CAST(COALESCE(SUM(" BYTES("error") " + " BYTES(  \
 			"response") "), 0) AS SIGNED) FROM attempt"            \
 				    " WHERE attempt.event = event.id)"         \
 				    " FROM event WHERE k = ?",                 \
-		.columns = EVENT_LETTERS "iii"                                  \
+		.columns = EVENT_LETTERS "iii"                                 \
 	}
 #define MYSQL_LENGTH(column)  "LENGTH(" column ")"
 #define SQLITE_LENGTH(column) "length(CAST(" column " AS BLOB))"
@@ -90,6 +89,9 @@ find_event(struct sql *sql, const struct event_key *key, enum store_find what,
 	enum store_status status;
 
 	*record = NULL;
+	status = sql_catch_up(sql, err);
+	if (status != STORE_OK)
+		return status;
 	sql_bytes(sql, store_key_slice(key->bytes));
 	status = sql_select(
 	    sql, whole ? sql_pick(sql, find_whole) : &find_state, 0, err);

@@ -49,7 +49,8 @@ def row(*values):
 
 
 def selected(statement):
-    """The kinds of the columns that a SELECT asks for."""
+    """The kinds of the columns that a SELECT asks for, of MariaDB."""
+    statement = re.sub(r"/\*!.*?\*/", "", statement)
     kinds, depth, item = [], 0, ""
     for word in re.findall(r"[\w.]+|\S", statement.replace("SELECT", "", 1)):
         if depth == 0 and word in (",", "FROM", "UNION", ")"):
