@@ -11,6 +11,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+enum { MESSAGE_PAUSE_MS = 1000 };
+
 struct loop {
 	struct event_base *base;
 	bool stopped;
@@ -38,11 +40,17 @@ struct loop_timer {
 	void *arg;
 };
 
+/* What goes wrong for each of many descriptors is said once a second. */
 static void
 on_libevent_message(int severity, const char *text)
 {
-	if (severity >= EVENT_LOG_WARN)
-		log_warnx("libevent: %s", text);
+	static int64_t quiet_until_ms;
+	int64_t now_ms = clock_mono_ms();
+
+	if (severity < EVENT_LOG_WARN || now_ms < quiet_until_ms)
+		return;
+	quiet_until_ms = now_ms + MESSAGE_PAUSE_MS;
+	log_warnx("libevent: %s", text);
 }
 
 struct loop *
@@ -158,6 +166,8 @@ on_io(evutil_socket_t fd, short what, void *arg)
 		events |= LOOP_READ;
 	if (what & EV_WRITE)
 		events |= LOOP_WRITE;
+	if (what & EV_TIMEOUT)
+		events |= LOOP_FAILED;
 	begin_turn(io->loop);
 	io->fn(fd, events, io->arg);
 }
@@ -211,7 +221,11 @@ loop_io_want(struct loop_io *io, unsigned events)
 	if (events == io->events)
 		return;
 	check(event_del(io->ev) == 0);
-	check(arm(io, events) == 0);
+	if (arm(io, events) == 0)
+		return;
+	/* Nothing of ours has a time-out of libevent's. */
+	io->events = 0;
+	event_active(io->ev, EV_TIMEOUT, 1);
 }
 
 void
@@ -246,8 +260,8 @@ loop_timer_create(struct loop *loop, loop_fn fn, void *arg)
 void
 loop_timer_set(struct loop_timer *timer, int64_t delay_ms)
 {
-	/* As many seconds as fit where time_t has 32 bits, half of them: libevent
-	 * adds its clock. */
+	/* As many seconds as fit where time_t has 32 bits, half of them:
+	 * libevent adds its clock. */
 	static const int64_t max_ms = INT64_C(1000) * (INT32_MAX / 2);
 	struct timeval delay = {0};
 

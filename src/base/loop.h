@@ -7,14 +7,15 @@
 /*
  * The reactor: our names over libevent's core, which keeps its struct event
  * away from ours, and a hook that runs before each sleep. One per process,
- * created after fork. A process that can no longer watch or wait for what it
- * has is of no use: what returns nothing ends it then, see check().
+ * created after fork. What the kernel has no room to watch is told to its
+ * callback; a process that cannot wait is of no use: what returns nothing ends
+ * it then, see check().
  */
 struct loop;
 struct loop_io;
 struct loop_timer;
 
-enum { LOOP_READ = 1, LOOP_WRITE = 2 };
+enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_FAILED = 4 };
 
 typedef void (*loop_io_fn)(int fd, unsigned events, void *arg);
 typedef void (*loop_fn)(void *arg);
@@ -43,7 +44,9 @@ void loop_before_sleep(struct loop *loop, loop_fn fn, void *arg);
 /*
  * Watches fd, which stays the caller's, for the events of the mask (LOOP_READ |
  * LOOP_WRITE, 0 for none yet), level-triggered, until changed or freed.
- * NULL when memory is short, or the kernel has no room for one more.
+ * NULL when memory is short, or the kernel has no room for one more. A change
+ * for which there is no room is followed by one call with LOOP_FAILED, from the
+ * loop, unless it is changed or freed before; nothing is watched then.
  */
 struct loop_io *loop_io_create(
     struct loop *loop, int fd, unsigned events, loop_io_fn fn, void *arg);

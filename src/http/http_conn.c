@@ -553,7 +553,11 @@ on_conn_io(int fd, unsigned events, void *arg)
 	struct http_conn *c = arg;
 
 	(void)fd;
-	(void)events;
+	/* Its handler holds the exchange; the answer watches it anew. */
+	if ((events & LOOP_FAILED) != 0 && c->state != CONN_WAITING) {
+		http_conn_close(c);
+		return;
+	}
 	switch (c->state) {
 	case CONN_READING:
 		if (c->out.len > 0)

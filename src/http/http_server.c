@@ -187,6 +187,14 @@ on_accept_timer(void *arg)
 }
 
 static void
+pause_accepting(struct http_server *server)
+{
+	server->accept_paused = true;
+	accept_if_room(server);
+	loop_timer_set(server->accept_timer, ACCEPT_PAUSE_MS);
+}
+
+static void
 accept_failed(struct http_server *server)
 {
 	switch (errno) {
@@ -195,9 +203,7 @@ accept_failed(struct http_server *server)
 	case ENOBUFS:
 	case ENOMEM:
 		log_warn("cannot accept connections for a moment");
-		server->accept_paused = true;
-		accept_if_room(server);
-		loop_timer_set(server->accept_timer, ACCEPT_PAUSE_MS);
+		pause_accepting(server);
 		break;
 	default: /* taken by a sibling, or gone before we came */
 		break;
@@ -252,7 +258,10 @@ on_listener(int listen_fd, unsigned events, void *arg)
 {
 	struct http_server *server = arg;
 
-	(void)events;
+	if ((events & LOOP_FAILED) != 0) {
+		pause_accepting(server);
+		return;
+	}
 	for (int i = 0; i < ACCEPTS_PER_TURN && server->accepting; i++) {
 		struct http_conn *victim = NULL;
 		struct peer *peer;

@@ -260,8 +260,9 @@ on_client(int fd, unsigned events, void *arg)
 	struct client *client = arg;
 
 	(void)fd;
-	(void)events;
-	if (client->answer.len > 0)
+	if ((events & LOOP_FAILED) != 0)
+		client_free(client);
+	else if (client->answer.len > 0)
 		client_write(client);
 	else
 		client_read(client);
@@ -353,9 +354,13 @@ static void
 on_connection(int fd, unsigned events, void *arg)
 {
 	struct control *control = arg;
-	int client_fd = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int client_fd;
 
-	(void)events;
+	if ((events & LOOP_FAILED) != 0) {
+		loop_timer_set(control->pause, ACCEPT_PAUSE_MS);
+		return;
+	}
+	client_fd = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (client_fd >= 0 && !may_control(control, client_fd)) {
 		fd_close(&client_fd);
 	} else if (client_fd >= 0) {

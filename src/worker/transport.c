@@ -46,7 +46,7 @@ struct transfer {
 	size_t n_header_bytes;
 	unsigned n_sockets; /* opened for it */
 	bool looks_up;      /* its name: it has a slot */
-	bool unwatched;     /* for want of memory, so that it times out */
+	bool unwatched;     /* for want of room, so that it times out */
 	bool sent;
 	unsigned n_steps; /* of libcurl's, since then */
 	int fd;		  /* its socket, or -1 */
@@ -377,6 +377,11 @@ on_socket(int fd, unsigned events, void *arg)
 {
 	const struct line *line = arg;
 
+	if ((events & LOOP_FAILED) != 0) {
+		if (line->transfer != NULL)
+			line->transfer->unwatched = true;
+		return;
+	}
 	act(line->transport, fd,
 	    ((events & LOOP_READ) != 0 ? CURL_CSELECT_IN : 0) |
 		((events & LOOP_WRITE) != 0 ? CURL_CSELECT_OUT : 0),

@@ -35,10 +35,17 @@ recv(int fd, void *bytes, size_t size, int flags)
 	return n;
 }
 
+/* What the kernel has no room to watch for. */
+static uint32_t no_room;
+
 int
 epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
 {
 	n_epoll_calls++;
+	if (op == EPOLL_CTL_ADD && (event->events & no_room) != 0) {
+		errno = ENOSPC;
+		return -1;
+	}
 	return (int)syscall(SYS_epoll_ctl, epoll_fd, op, fd, event);
 }
 
@@ -235,6 +242,46 @@ START_TEST(test_gone_while_it_waits)
 }
 END_TEST
 
+#define GET16 GET GET GET GET GET GET GET GET GET GET GET GET GET GET GET GET
+
+/* Of a turn there are 16 answers and one: then it waits for its socket. */
+START_TEST(test_no_room_to_watch_it)
+{
+	no_room = EPOLLOUT;
+	client_send(&client, GET16 GET GET);
+	client_expect_end(&client);
+	ck_assert_int_eq(bed.n_handled, 17);
+	ck_assert(LIST_EMPTY(&conns.all));
+	no_room = 0;
+}
+END_TEST
+
+static void
+stop(void *arg)
+{
+	loop_stop(arg);
+}
+
+/* Nothing of a request that is being served may go. */
+START_TEST(test_no_room_while_it_waits)
+{
+	struct loop_timer *timer = loop_timer_create(bed.loop, stop, bed.loop);
+
+	ck_assert_ptr_nonnull(timer);
+	no_room = EPOLLIN;
+	client_send(&client, GET16 GET LATE);
+	bed_wait(&bed, 1);
+	client_send(&client, GET);
+	no_room = 0;
+	loop_timer_set(timer, 1);
+	bed_run(&bed);
+	loop_timer_free(&timer);
+	bed_answer(&bed);
+	client_expect(&client, "late");
+	client_expect(&client, "HTTP/1.1 200 OK\r\n");
+}
+END_TEST
+
 /* ---- bodies that are streamed ---- */
 
 static struct {
@@ -361,6 +408,8 @@ main(void)
 	tcase_add_test(tc, test_requests_of_a_connection);
 	tcase_add_test(tc, test_idle_ends);
 	tcase_add_test(tc, test_gone_while_it_waits);
+	tcase_add_test(tc, test_no_room_to_watch_it);
+	tcase_add_test(tc, test_no_room_while_it_waits);
 	tcase_add_loop_test(
 	    tc, test_stream, 0, (int)(sizeof(streams) / sizeof(streams[0])));
 	tcase_add_test(tc, test_stream_to_a_slow_client);

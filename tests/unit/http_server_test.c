@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
 
 #include "http_bed.h"
 
@@ -18,6 +20,24 @@ static struct sockaddr_in address;
 static struct http_server *server;
 static struct client clients[CLIENTS];
 static int n_clients;
+
+/* How often the kernel has no room to watch the listener; and whether the loop
+ * stops when that is watched no longer. */
+static int n_no_room;
+static bool until_deaf;
+
+int
+epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
+{
+	if (op == EPOLL_CTL_ADD && fd == listen_fd && n_no_room > 0) {
+		n_no_room--;
+		errno = ENOSPC;
+		return -1;
+	}
+	if (op == EPOLL_CTL_DEL && fd == listen_fd && until_deaf)
+		loop_stop(bed.loop);
+	return (int)syscall(SYS_epoll_ctl, epoll_fd, op, fd, event);
+}
 
 static void
 setup(void)
@@ -131,6 +151,27 @@ START_TEST(test_listens_again)
 		a = b;
 	}
 	ck_assert_int_eq(http_server_counts(server)->displaced, 3);
+}
+END_TEST
+
+START_TEST(test_no_room_for_the_listener)
+{
+	struct client *a, *b;
+
+	bed.settings.max_conns = 1;
+	start_server();
+	a = connect_one();
+	client_send(a, LATE);
+	bed_wait(&bed, 1);
+	b = connect_one();
+	client_send(b, GET);
+	until_deaf = true;
+	bed_run(&bed);
+	until_deaf = false;
+	n_no_room = 2;
+	bed_answer(&bed);
+	client_expect(b, "HTTP/1.1 200 OK\r\n");
+	ck_assert_int_eq(n_no_room, 0);
 }
 END_TEST
 
@@ -254,6 +295,7 @@ main(void)
 	tcase_add_test(tc, test_serves);
 	tcase_add_test(tc, test_idle_makes_room);
 	tcase_add_test(tc, test_listens_again);
+	tcase_add_test(tc, test_no_room_for_the_listener);
 	tcase_add_test(tc, test_reserve);
 	tcase_add_test(tc, test_per_address);
 	tcase_add_test(tc, test_drain);
