@@ -32,6 +32,7 @@ struct http_server {
 	struct loop_timer *accept_timer; /* while there is no room */
 	bool accepting;
 	bool accept_paused; /* by a lack of descriptors, until it fires */
+	bool reserve_due;   /* it runs since there was no room: not put off */
 	bool reserve_open;  /* it has fired: connections beyond the limit */
 };
 
@@ -181,7 +182,7 @@ on_accept_timer(void *arg)
 {
 	struct http_server *server = arg;
 
-	server->accept_paused = false;
+	server->accept_paused = server->reserve_due = false;
 	server->reserve_open = full(server);
 	accept_if_room(server);
 }
@@ -208,6 +209,26 @@ accept_failed(struct http_server *server)
 	default: /* taken by a sibling, or gone before we came */
 		break;
 	}
+}
+
+/* Somebody waits to be let in, and nobody makes room. */
+static void
+await_room(struct http_server *server)
+{
+	want_connections(server, false);
+	if (server->reserve_due)
+		return;
+	server->reserve_due = true;
+	loop_timer_set(server->accept_timer, RESERVE_AFTER_MS);
+}
+
+static void
+found_room(struct http_server *server)
+{
+	if (!server->reserve_due)
+		return;
+	server->reserve_due = false;
+	loop_timer_clear(server->accept_timer);
 }
 
 /* A connection that may be opened, or -1; errno says why. */
@@ -272,8 +293,7 @@ on_listener(int listen_fd, unsigned events, void *arg)
 			server->reserve_open = false;
 		else if ((victim = find_victim(server)) == NULL &&
 			 !reserve_left(server)) {
-			want_connections(server, false);
-			loop_timer_set(server->accept_timer, RESERVE_AFTER_MS);
+			await_room(server);
 			return;
 		}
 		fd = accept_peer(server, listen_fd, &peer);
@@ -285,6 +305,8 @@ on_listener(int listen_fd, unsigned events, void *arg)
 		}
 		/* It takes the victim's place, be it within the limit. */
 		reserve = victim != NULL ? victim->reserve : full(server);
+		if (!reserve)
+			found_room(server);
 		if (victim != NULL) {
 			server->reserve_open &= reserve;
 			displace(server, victim);

@@ -196,6 +196,60 @@ START_TEST(test_reserve)
 }
 END_TEST
 
+/* Requests that divide what is read at once, more of them than are read. */
+static struct loop_io *flood_io;
+
+static void
+flood(int fd, unsigned events, void *arg)
+{
+	static const char head[] = "GET / HTTP/1.1\r\n" HOST "x: ";
+	char request[512];
+
+	(void)events;
+	(void)arg;
+	memset(request, 'x', sizeof(request));
+	memcpy(request, head, sizeof(head) - 1);
+	memcpy(request + sizeof(request) - 4, "\r\n\r\n", 4);
+	while (write(fd, request, sizeof(request)) == sizeof(request))
+		continue;
+}
+
+static void
+drop(int fd, unsigned events, void *arg)
+{
+	char bytes[65536];
+
+	(void)events;
+	while (read(fd, bytes, sizeof(bytes)) > 0)
+		if (bed.n_handled > 1000 && n_clients == 2)
+			loop_stop(arg);
+}
+
+/* One who never lets us wait puts nothing off. */
+START_TEST(test_reserve_in_a_flood)
+{
+	struct client *a, *b, *c;
+
+	bed.settings.max_conns = 2;
+	bed.settings.max_requests = INT64_MAX;
+	start_server();
+	a = connect_one();
+	client_send(a, LATE);
+	bed_wait(&bed, 1);
+	b = connect_one();
+	loop_io_free(&b->io);
+	b->io = loop_io_create(bed.loop, b->fd, LOOP_READ, drop, bed.loop);
+	flood_io =
+	    loop_io_create(bed.loop, dup(b->fd), LOOP_WRITE, flood, NULL);
+	bed_run(&bed);
+	c = connect_one();
+	client_send(c, GET);
+	client_expect(c, "HTTP/1.1 200 OK\r\n");
+	loop_io_free(&flood_io);
+	ck_assert_int_eq(http_server_counts(server)->displaced, 0);
+}
+END_TEST
+
 START_TEST(test_per_address)
 {
 	struct client *a;
@@ -297,6 +351,7 @@ main(void)
 	tcase_add_test(tc, test_listens_again);
 	tcase_add_test(tc, test_no_room_for_the_listener);
 	tcase_add_test(tc, test_reserve);
+	tcase_add_test(tc, test_reserve_in_a_flood);
 	tcase_add_test(tc, test_per_address);
 	tcase_add_test(tc, test_drain);
 	tcase_add_test(tc, test_drain_without_connections);
