@@ -393,6 +393,14 @@ next_request(struct http_conn *c)
 	http_exchange_begin(x, &c->conns->settings->limits);
 }
 
+/* Its share of the turn is over. */
+static void
+yield(struct http_conn *c)
+{
+	c->yields = true;
+	loop_io_want(c->io, LOOP_WRITE);
+}
+
 /*
  * After an answer or a piece of it is out. 1 when there is more to do now, 0
  * when something must be waited for; then it may be closed and freed.
@@ -406,7 +414,7 @@ go_on(struct http_conn *c, int *answers, int *pieces)
 	case 1:
 		if ((*pieces)++ < PIECES_PER_TURN)
 			return 1;
-		loop_io_want(c->io, LOOP_WRITE);
+		yield(c);
 		return 0;
 	default:
 		break;
@@ -416,7 +424,7 @@ go_on(struct http_conn *c, int *answers, int *pieces)
 		return 0;
 	}
 	if ((*answers)++ == ANSWERS_PER_TURN) {
-		loop_io_want(c->io, LOOP_WRITE);
+		yield(c);
 		return 0;
 	}
 	next_request(c);
@@ -432,6 +440,7 @@ run_conn(struct http_conn *c)
 {
 	int answers = 0, pieces = 0;
 
+	c->yields = false;
 	for (;;) {
 		size_t before;
 
@@ -624,6 +633,8 @@ http_conn_progress(const struct http_conn *c, int64_t now_ms)
 
 	if (now_ms - c->moved_ms >= STALLED_MS)
 		return 0;
+	if (c->yields)
+		return (INT64_MAX - 1) / c->peer->n_conns;
 	if (c->state == CONN_READING && c->x != NULL)
 		bytes = c->x->in.len - c->x->in_at;
 	else if (c->state == CONN_WRITING)

@@ -46,6 +46,7 @@ struct http_conn {
 	int64_t n_requests; /* answered */
 	bool continued;     /* 100 Continue was sent for this request */
 	bool head_seen;     /* the deadline is that of the body */
+	bool yields;        /* waits for its turn, not for the socket */
 	bool closing;       /* linger, then close, when out is written */
 	bool reserve; /* beyond the limit: one answer, and none but of health */
 	enum http_conn_place place;
@@ -74,7 +75,7 @@ bool http_conn_has_input(const struct http_conn *c);
 /*
  * Bytes per second of what it reads or writes now, 0 after a second without
  * any, each connection of the same peer counted with it: the lowest is the
- * first to make room.
+ * first to make room. Who waits for its turn with more is the fastest.
  */
 int64_t http_conn_progress(const struct http_conn *c, int64_t now_ms);
 

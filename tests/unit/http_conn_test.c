@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 
+#include "base/clock.h"
 #include "http_bed.h"
 
 #define HOST     "Host: h\r\n"
@@ -38,6 +39,9 @@ recv(int fd, void *bytes, size_t size, int flags)
 /* What the kernel has no room to watch for. */
 static uint32_t no_room;
 
+/* The server wants to know when it can write. */
+static bool until_writing;
+
 int
 epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
 {
@@ -46,6 +50,9 @@ epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
 		errno = ENOSPC;
 		return -1;
 	}
+	if (op == EPOLL_CTL_ADD && (event->events & EPOLLOUT) != 0 &&
+	    until_writing)
+		loop_stop(bed.loop);
 	return (int)syscall(SYS_epoll_ctl, epoll_fd, op, fd, event);
 }
 
@@ -371,6 +378,30 @@ START_TEST(test_stream)
 }
 END_TEST
 
+/* After its share of a turn who takes all that it gets is not deaf, whatever is
+ * next: an answer, or a piece of one. */
+static const char *const shares[] = {
+    GET16 GET GET, "GET /stream HTTP/1.1\r\n" HOST "\r\n"};
+
+START_TEST(test_waits_for_its_turn)
+{
+	const struct http_conn *c = LIST_FIRST(&conns.all);
+
+	bed.stream = stream_source;
+	source.left = 20;
+	source.piece = 10;
+	source.length = 200;
+	until_writing = true;
+	client_send(&client, shares[_i]);
+	bed_run(&bed);
+	until_writing = false;
+	ck_assert_int_eq(c->state, CONN_WRITING);
+	ck_assert_int_gt(http_conn_progress(c, clock_mono_ms()), 0);
+	/* Unless there is no turn for it any more. */
+	ck_assert_int_eq(http_conn_progress(c, clock_mono_ms() + 1000), 0);
+}
+END_TEST
+
 /* As much is read as the client takes, and a little more. */
 START_TEST(test_stream_to_a_slow_client)
 {
@@ -412,6 +443,8 @@ main(void)
 	tcase_add_test(tc, test_no_room_while_it_waits);
 	tcase_add_loop_test(
 	    tc, test_stream, 0, (int)(sizeof(streams) / sizeof(streams[0])));
+	tcase_add_loop_test(tc, test_waits_for_its_turn, 0,
+	    (int)(sizeof(shares) / sizeof(shares[0])));
 	tcase_add_test(tc, test_stream_to_a_slow_client);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
