@@ -376,7 +376,7 @@ next_piece(struct http_conn *c)
 	return c->out.len > 0;
 }
 
-/* Moves the bytes of the next request to the front. */
+/* Goes on with what came behind this request, or waits for more. */
 static void
 next_request(struct http_conn *c)
 {
