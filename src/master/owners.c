@@ -131,9 +131,14 @@ life_of(const struct owners *o, const char *name)
 	int fd = open_owner(o, name, 0);
 	enum life life = DEAD_ELSEWHERE;
 
-	if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == -1)
+	/* A link is nobody's, and what is gone was taken. Of all else that
+	 * cannot be looked at nothing is known: short of descriptors, say. */
+	if (fd == -1)
+		return errno == ELOOP || errno == ENOENT ? DEAD_ELSEWHERE
+							 : LIVING;
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1)
 		life = LIVING;
-	else if (fd != -1 && read(fd, boot, sizeof(boot)) == sizeof(boot) &&
+	else if (read(fd, boot, sizeof(boot)) == sizeof(boot) &&
 		 memcmp(boot, o->boot, sizeof(boot)) == 0)
 		life = DEAD;
 	fd_close(&fd);

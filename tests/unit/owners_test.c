@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -114,6 +115,29 @@ START_TEST(test_killed)
 	/* Once. */
 	ck_assert(!is_there("00000000deadbeef"));
 	ck_assert_uint_eq(n_dead(), 0);
+}
+END_TEST
+
+/* Who cannot be looked at may live: a lack of descriptors is no death. */
+START_TEST(test_out_of_descriptors)
+{
+	struct rlimit limit, small;
+	int next;
+
+	end_by(spawn(), SIGKILL);
+	next = dup(owners.dir_fd);
+	ck_assert_int_ne(next, -1);
+	ck_assert_int_eq(close(next), 0);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	small = limit;
+	small.rlim_cur = (rlim_t)next + 1; /* the directory's own */
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &small), 0);
+	ck_assert_uint_eq(n_dead(), 0);
+	ck_assert_uint_eq(n_living, 1);
+	ck_assert(is_there("00000000deadbeef"));
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	ck_assert_uint_eq(n_dead(), 1);
+	ck_assert_uint_eq(n_living, 0);
 }
 END_TEST
 
@@ -237,6 +261,7 @@ main(void)
 
 	tcase_add_checked_fixture(tc, begin, end);
 	tcase_add_test(tc, test_killed);
+	tcase_add_test(tc, test_out_of_descriptors);
 	tcase_add_test(tc, test_forgotten);
 	tcase_add_test(tc, test_own);
 	tcase_add_test(tc, test_limit);
