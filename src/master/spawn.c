@@ -114,6 +114,38 @@ tell_listeners(struct child *child, const struct listener *listener)
 	}
 }
 
+/* Port 0 is any. */
+static bool
+may_be_at(const char *metrics, const char *address)
+{
+	const char *port = strrchr(metrics, ':');
+
+	return strcmp(metrics, address) == 0 ||
+	       (port != NULL && strcmp(port, ":0") == 0);
+}
+
+static bool
+listens_at(const struct generation *gen, const char *address)
+{
+	for (size_t i = 0; i < gen->n_places; i++)
+		if (gen->places[i].role == ROLE_METRICS &&
+		    gen->places[i].pid != 0)
+			return may_be_at(gen->cfg.master.metrics, address);
+	return false;
+}
+
+/* A child of this master, or of the one before or after it, may listen. */
+static bool
+shares_metrics(const struct master *m, const char *address)
+{
+	const struct generation *gen;
+
+	TAILQ_FOREACH(gen, &m->generations, entry)
+		if (listens_at(gen, address))
+			return true;
+	return m->predecessor != NULL || m->successor != NULL;
+}
+
 int
 spawn_child(struct master *m, const struct generation *gen, struct place *place,
     loop_io_fn on_report, struct err *err)
@@ -130,6 +162,8 @@ spawn_child(struct master *m, const struct generation *gen, struct place *place,
 	    .status_fd = -1,
 	    .life_fd = m->life_fds[0],
 	    .owner_fd = -1,
+	    .shares_port = place->role == ROLE_METRICS &&
+			   shares_metrics(m, gen->cfg.master.metrics),
 	};
 	pid_t pid = -1;
 

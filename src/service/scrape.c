@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "service/scrape.h"
 
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -22,6 +24,7 @@ enum {
 	TEXT_MAX_BYTES = 256 * 1024,
 	TEXT_KEPT_MS = 20,
 	DRAIN_MS = 1000, /* for who is sending a request */
+	RETRY_EVERY_MS = 50,
 };
 
 struct scrape {
@@ -68,38 +71,60 @@ resolve_address(const char *text, struct err *err)
 	return NULL;
 }
 
-static int
-listen_shared(int fd, const struct addrinfo *address)
+static bool
+set_option(int fd, int option)
 {
-	int on = 1;
+	const int on = 1;
 
-	/* With SO_REUSEPORT the children of the next configuration, or of the
-	 * next version, listen before the old ones leave. */
-	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-		       setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on,
-			   sizeof(on)) == 0 &&
-		       bind(fd, address->ai_addr, address->ai_addrlen) == 0 &&
-		       listen(fd, BACKLOG) == 0
-		   ? 0
-		   : -1;
+	return setsockopt(fd, SOL_SOCKET, option, &on, sizeof(on)) == 0;
 }
 
-/* A socket that listens, or -1 with err. */
-static int
-open_scrape(const char *text, struct err *err)
+/*
+ * With SO_REUSEPORT the children of the next configuration, or of the next
+ * version, listen before the old ones leave. So would those of any daemon of
+ * the same user, and a scrape find the one or the other: unless there may be
+ * one of ours it is set only after the address was had without it.
+ */
+static bool
+listen_at(int fd, const struct addrinfo *address, bool shared)
 {
+	return set_option(fd, SO_REUSEADDR) &&
+	       (!shared || set_option(fd, SO_REUSEPORT)) &&
+	       bind(fd, address->ai_addr, address->ai_addrlen) == 0 &&
+	       (shared || set_option(fd, SO_REUSEPORT)) &&
+	       listen(fd, BACKLOG) == 0;
+}
+
+/* A socket that listens, or -1 with errno. */
+static int
+try_to_listen(const struct addrinfo *address, bool shared)
+{
+	int fd = socket(
+	    address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd != -1 && !listen_at(fd, address, shared))
+		fd_close(&fd);
+	return fd;
+}
+
+/* The same, with err. The child of a master that was killed may yet leave. */
+static int
+open_scrape(const char *text, bool shared, struct err *err)
+{
+	static const struct timespec pause = {
+	    .tv_nsec = RETRY_EVERY_MS * 1000000L};
 	struct addrinfo *list = resolve_address(text, err);
+	int64_t until_ms = clock_mono_ms() + 2 * DRAIN_MS;
 	int fd;
 
 	if (list == NULL)
 		return -1;
-	fd = socket(
-	    list->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd == -1 || listen_shared(fd, list) == -1) {
+	while ((fd = try_to_listen(list, shared)) == -1 &&
+	       errno == EADDRINUSE && clock_mono_ms() < until_ms)
+		(void)nanosleep(&pause, NULL);
+	if (fd == -1)
 		(void)err_errno(
 		    err, "master.metrics: cannot listen on %s", text);
-		fd_close(&fd);
-	}
 	freeaddrinfo(list);
 	return fd;
 }
@@ -190,7 +215,7 @@ scrape_init(struct scrape *s, int *fd, const struct http_handler *handler,
 	struct child *child = s->child;
 
 	/* Before the rights for it are gone. */
-	*fd = open_scrape(child->cfg->master.metrics, err);
+	*fd = open_scrape(child->cfg->master.metrics, child->shares_port, err);
 	if (*fd == -1)
 		return -1;
 	child->listen_fds = fd;

@@ -130,6 +130,21 @@ def test_own_listener_after_changes(launch):
     wait_for(lambda: c.children("metrics") == [])
 
 
+def test_two_daemons_on_one_port(launch, prepare):
+    """The second is refused, and says why; after a kill of all it is not."""
+    first = launch(master=OWN)
+    port = "127.0.0.1:%d" % own_port(first)
+    second = prepare(master={"metrics": port})
+    started = second.ctl("start")
+    assert started.returncode != 0
+    assert "master.metrics: cannot listen on %s: Address already in use" % (
+        port) in started.stderr
+    assert scrape_own(first)
+    first.kill()
+    second.start()
+    assert scrape_own(second)
+
+
 def test_own_listener_bears_clients(launch):
     """More than it takes at a time that say nothing, too much or nonsense."""
     c = launch(master=OWN)
