@@ -113,6 +113,20 @@ is_full(unsigned code, const char *text)
 	}
 }
 
+/* Galera: the transaction is more than wsrep_max_ws_size. */
+static bool
+is_too_large(unsigned code, const char *text)
+{
+	switch (code) {
+	case ER_UNKNOWN_ERROR:
+		return strstr(text, "writeset size exceeded") != NULL;
+	case ER_ERROR_DURING_COMMIT: /* 90 is EMSGSIZE */
+		return strstr(text, "error 90 ") != NULL;
+	default:
+		return false;
+	}
+}
+
 static const char *
 hint(unsigned code)
 {
@@ -142,12 +156,21 @@ enum store_status
 mysql_conn_fail(
     struct mysql_conn *c, unsigned code, const char *text, struct err *err)
 {
-	bool full = is_full(code, text);
-	enum failure failure = full ? FAILURE_PASSES : classify(code);
+	bool full = is_full(code, text), too_large = is_too_large(code, text);
+	enum failure failure = classify(code);
 
+	if (full)
+		failure = FAILURE_PASSES;
+	else if (too_large)
+		failure = FAILURE_STAYS;
+	/* Amid a commit a node has left its cluster, and takes no other. */
+	else if (code == ER_ERROR_DURING_COMMIT &&
+		 c->sql.cluster != SQL_NO_CLUSTER)
+		failure = FAILURE_LOST;
 	(void)err_set(err, "%s (error %u)%s", text, code, hint(code));
 	c->sql.again = failure == FAILURE_AGAIN;
 	c->sql.full |= full;
+	c->sql.too_large |= too_large;
 	if (failure == FAILURE_LOST && c->sql.connected)
 		note_loss(c);
 	/* text may be inside; the database may exist at the next connect */

@@ -199,7 +199,8 @@ try_once(struct sql *sql, sql_body body, void *arg, bool whole, struct err *err)
 {
 	enum store_status status = STORE_OK;
 
-	sql->again = sql->full = sql->behind = false;
+	sql->again = sql->full = false;
+	sql->behind = sql->too_large = false;
 	sql->n_args = 0;
 	if (whole)
 		status = sql->driver->begin(sql, err);

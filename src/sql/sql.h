@@ -72,6 +72,7 @@ struct sql {
 	bool elsewhere; /* after a failure: another server may do it at once */
 	bool caught_up;   /* the present one comes after sql_catch_up */
 	bool behind;      /* it wants to */
+	bool too_large;   /* it wrote more than transaction_max */
 	/* Who had a lease call on this connection; the protocol's. 0: nobody,
 	 * as of a new one. */
 	uint64_t lease_owner;

@@ -326,6 +326,9 @@ mysql_end(struct sql *sql, enum store_status status, struct err *err)
 	again = sql->again;
 	if (mysql_conn_query(c, "ROLLBACK", NULL) != STORE_OK)
 		mysql_conn_close(c);
+	/* The limit is not what it was. */
+	if (sql->too_large && sql->connected)
+		(void)mysql_cluster_ask(sql, NULL);
 	sql->again = again && sql->connected;
 	return status;
 }

@@ -261,7 +261,7 @@ refuse_body(struct sql *sql, void *arg, struct err *err)
 	return each_chunk(sql, arg, refuse_chunk, err);
 }
 
-/* Moves those that no statement can hold to the end. */
+/* Moves those that no statement, or no transaction, can hold to the end. */
 static size_t
 count_fitting(const struct sql *sql, struct store_add **adds, size_t n)
 {
@@ -270,7 +270,9 @@ count_fitting(const struct sql *sql, struct store_add **adds, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		struct store_add *add = adds[i];
 
-		if (add_bytes(add) > sql->statement_max)
+		if (add_bytes(add) > sql->statement_max ||
+		    add_bytes(add) >
+			sql->transaction_max / ADD_TRANSACTION_PART)
 			continue;
 		adds[i] = adds[n_fit];
 		adds[n_fit++] = add;
@@ -292,6 +294,56 @@ write_adds(struct sql *sql, struct add_batch *batch, struct err *err)
 	return status;
 }
 
+/* One by one, where the server's limit is not what it was. */
+static enum store_status
+write_apart(struct sql *sql, const struct add_batch *batch, struct err *err)
+{
+	enum store_status status = STORE_OK;
+
+	for (size_t i = 0; i < batch->n && status == STORE_OK; i++) {
+		struct add_batch one = *batch;
+
+		one.adds = batch->adds + i;
+		one.n = 1;
+		status = write_adds(sql, &one, err);
+		if (!sql->too_large)
+			continue;
+		one.adds[0]->outcome = ADD_TOO_LARGE;
+		status = STORE_OK;
+	}
+	return status;
+}
+
+/* How many of the first adds go into one transaction. */
+static size_t
+part_of_adds(const struct sql *sql, struct store_add *const *adds, size_t n)
+{
+	size_t max = sql->transaction_max / 2, bytes = 0, len;
+
+	for (len = 0; len < n; len++) {
+		bytes += add_bytes(adds[len]);
+		if (len > 0 && bytes > max)
+			break;
+	}
+	return len;
+}
+
+static enum store_status
+write_in_parts(struct sql *sql, const struct add_batch *batch, struct err *err)
+{
+	struct add_batch part = *batch;
+	enum store_status status = STORE_OK;
+
+	for (size_t at = 0; at < batch->n && status == STORE_OK; at += part.n) {
+		part.adds = batch->adds + at;
+		part.n = part_of_adds(sql, part.adds, batch->n - at);
+		status = write_adds(sql, &part, err);
+		if (sql->too_large)
+			status = write_apart(sql, &part, err);
+	}
+	return status;
+}
+
 /* Events too large for the server's setting do not keep the others out. */
 enum store_status
 add_new_events(
@@ -310,7 +362,7 @@ add_new_events(
 
 	/* Neighbours in the index of keys are written together. */
 	qsort(adds, n_fit, sizeof(struct store_add *), compare_adds);
-	status = write_adds(sql, &batch, err);
+	status = write_in_parts(sql, &batch, err);
 	if (status == STORE_OK && large.n > 0)
 		status = sql_repeat(sql, refuse_body, &large, err);
 	return status;

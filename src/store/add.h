@@ -10,6 +10,9 @@ enum {
 	 * disk, with its entries in the indexes. */
 	ADD_ROW_BYTES = 512,
 	ADD_DISK_BYTES = 1024,
+	/* An event is at most this part of what a transaction may write: a claim
+	 * of it writes the row as it was and as it is. */
+	ADD_TRANSACTION_PART = 4,
 };
 
 /*

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "store/add.h"
 #include "store/due_pick.h"
 #include "store/look.h"
 #include "store/record.h"
@@ -264,13 +265,29 @@ claim_only(struct sql *sql, struct claiming *c, struct err *err)
 		   : status;
 }
 
+/*
+ * A row goes into the transaction as it was and as it is, the last one may be
+ * of any size that was accepted, and there are results beside them.
+ */
+static size_t
+most_bytes(const struct sql *sql, const struct claim_request *request)
+{
+	size_t max = sql->transaction_max / (2 * ADD_TRANSACTION_PART);
+
+	return request->claim_bytes == 0 || request->claim_bytes > max
+		   ? max
+		   : request->claim_bytes;
+}
+
 enum store_status
 settle_and_claim(struct sql *sql, const struct claim_request *request,
     struct claim_reply *reply, struct err *err)
 {
-	struct claiming c = {.request = request, .reply = reply};
+	struct claim_request bounded = *request;
+	struct claiming c = {.request = &bounded, .reply = reply};
 	enum store_status status;
 
+	bounded.claim_bytes = most_bytes(sql, request);
 	*reply = (struct claim_reply){
 	    .claims = request->claims, .next_due_ms = INT64_MAX};
 	if (sql->driver->remote && request->n_results == 0 &&

@@ -60,17 +60,21 @@ purge_ended(struct sql *sql, uint64_t shards, int64_t before_ms, size_t limit,
     size_t *n, struct err *err)
 {
 	struct purge step = {.shards = shards, .before_ms = before_ms};
+	size_t most = SQL_IDS_MAX;
 	enum store_status status = STORE_OK;
+	bool fewer;
 
 	*n = 0;
 	if (shards == 0)
 		return STORE_OK;
 	do {
-		step.limit =
-		    limit - *n < SQL_IDS_MAX ? limit - *n : SQL_IDS_MAX;
+		step.limit = limit - *n < most ? limit - *n : most;
 		status = sql_transact(sql, purge_body, &step, err);
 		if (status == STORE_OK)
 			*n += step.n;
-	} while (status == STORE_OK && step.n > 0 && *n < limit);
+		fewer = sql->too_large && step.limit > 1;
+		if (fewer)
+			most = step.limit / 2;
+	} while (fewer || (status == STORE_OK && step.n > 0 && *n < limit));
 	return status;
 }

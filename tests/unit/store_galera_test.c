@@ -95,8 +95,10 @@ open_node(int node)
 static void
 setup(void)
 {
-	for (int i = 0; i < N_NODES; i++)
+	for (int i = 0; i < N_NODES; i++) {
 		admins[i] = connect_to(urls[i]);
+		run_sql(i, "SET GLOBAL wsrep_max_ws_size = 2147483647");
+	}
 	run_sql(0, "DROP DATABASE IF EXISTS cassata");
 	run_sql(0, "CREATE DATABASE cassata");
 	run_sql(0, "CREATE TABLE cassata.stopper (id INT PRIMARY KEY)");
@@ -345,6 +347,161 @@ START_TEST(added_twice)
 }
 END_TEST
 
+/* ---- the size of a transaction ---- */
+
+enum { BIG = 16, BIG_BYTES = 100000, OWNER = 5 };
+
+#define SMALL_TRANSACTIONS "SET GLOBAL wsrep_max_ws_size = 1048576"
+
+/* The store of the node learns of it, or does not. */
+static void
+set_transaction_max(int node, bool told)
+{
+	run_sql(node, SMALL_TRANSACTIONS);
+	if (!told)
+		return;
+	store_close(&stores[node]);
+	stores[node] = open_node(node);
+}
+
+static void
+add_big(int node)
+{
+	static char body[BIG_BYTES];
+	struct event events[BIG];
+	struct store_add adds[BIG], *list[BIG];
+	char ids[BIG][16];
+
+	memset(body, 'a', sizeof(body));
+	for (int i = 0; i < BIG; i++) {
+		(void)snprintf(ids[i], sizeof(ids[i]), "big%d", i);
+		make_add(
+		    &adds[i], &events[i], ids[i], slice_of(body, sizeof(body)));
+		list[i] = &adds[i];
+	}
+	ok(store_add_events(stores[node], list, BIG, &err));
+	for (int i = 0; i < BIG; i++)
+		ck_assert_int_eq(adds[i].outcome, ADD_CREATED);
+}
+
+static void
+lease_all(int node)
+{
+	const struct lease_request request = {
+	    .owner = OWNER, .lease_ms = 60000, .max_attempts = 3};
+	struct lease_reply reply;
+
+	ok(store_lease(stores[node], &request, &reply, &err));
+	ck_assert_uint_eq(reply.shards, UINT64_MAX);
+}
+
+static struct claim_reply
+claim(int node, struct store_claim **claims, size_t max)
+{
+	const struct claim_request request = {.owner = OWNER,
+	    .shards = UINT64_MAX,
+	    .claim_max = max,
+	    .horizon_ms = INT64_MAX,
+	    .claims = claims};
+	struct claim_reply reply;
+
+	ok(store_settle_and_claim(stores[node], &request, &reply, &err));
+	return reply;
+}
+
+static enum store_status
+settle(int node, const struct store_result *results, size_t n)
+{
+	const struct claim_request request = {
+	    .owner = OWNER, .results = results, .n_results = n};
+	struct claim_reply reply;
+
+	return store_settle_and_claim(stores[node], &request, &reply, &err);
+}
+
+/* As a worker does: in halves where the datastore does not take all. */
+static void
+settle_in_halves(int node, const struct store_result *results, size_t n)
+{
+	enum store_status status = settle(node, results, n);
+
+	if (status == STORE_OK)
+		return;
+	ck_assert_int_eq(status, STORE_BROKEN);
+	ck_assert_uint_gt(n, 1);
+	settle_in_halves(node, results, n / 2);
+	settle_in_halves(node, results + n / 2, n - n / 2);
+}
+
+/* No call writes more than the node takes, from the add to the purge. */
+START_TEST(more_than_a_transaction)
+{
+	struct store_claim *claims[BIG];
+	struct store_result results[BIG];
+	size_t n = 0, n_claims = 0;
+
+	set_transaction_max(0, _i == 0);
+	add_big(0);
+	lease_all(0);
+	for (struct claim_reply reply; n < BIG; n += reply.n_claims) {
+		reply = claim(0, claims + n, BIG - n);
+		ck_assert_uint_gt(reply.n_claims, 0);
+		ck_assert(reply.cut || n + reply.n_claims == BIG);
+		n_claims++;
+	}
+	ck_assert_uint_gt(n_claims, 1);
+	for (size_t i = 0; i < BIG; i++) {
+		results[i] = (struct store_result){.row_id = claims[i]->row_id,
+		    .kind = RESULT_COMPLETED,
+		    .attempt = 1,
+		    .at_ms = 2000,
+		    .code = 200};
+		store_claim_free(claims[i]);
+	}
+	settle_in_halves(0, results, BIG);
+	ok(store_purge(stores[0], UINT64_MAX, 3000, 1000, &n, &err));
+	ck_assert_uint_eq(n, BIG);
+}
+END_TEST
+
+START_TEST(an_event_more_than_a_transaction)
+{
+	static const size_t sizes[] = {200000, 300000, 2000000};
+	static char body[2000000];
+	struct event events[3];
+	struct store_add adds[3], *list[3];
+	static const char *const ids[] = {"a", "b", "c"};
+
+	set_transaction_max(0, true);
+	memset(body, 'a', sizeof(body));
+	for (int i = 0; i < 3; i++) {
+		make_add(
+		    &adds[i], &events[i], ids[i], slice_of(body, sizes[i]));
+		list[i] = &adds[i];
+	}
+	ok(store_add_events(stores[0], list, 3, &err));
+	ck_assert_int_eq(adds[0].outcome, ADD_CREATED);
+	ck_assert_int_eq(adds[1].outcome, ADD_TOO_LARGE);
+	ck_assert_int_eq(adds[2].outcome, ADD_TOO_LARGE);
+}
+END_TEST
+
+/* Without one, two nodes may not agree on which row is meant. */
+START_TEST(tables_have_primary_keys)
+{
+	ck_assert_int_eq(
+	    read_number(0,
+		"SELECT COUNT(*) FROM information_schema.tables t"
+		" WHERE table_schema = 'cassata' AND table_name <> 'stopper'"
+		" AND NOT EXISTS (SELECT * FROM"
+		" information_schema.table_constraints c"
+		" WHERE c.table_schema = t.table_schema"
+		" AND c.table_name = t.table_name"
+		" AND constraint_type = 'PRIMARY KEY')"),
+	    0);
+}
+END_TEST
+
 /* ---- */
 
 static Suite *
@@ -361,6 +518,9 @@ make_suite(void)
 	tcase_add_test(tc, deleted_and_read);
 	tcase_add_test(tc, added_and_deleted);
 	tcase_add_loop_test(tc, added_twice, 0, 2);
+	tcase_add_loop_test(tc, more_than_a_transaction, 0, 2);
+	tcase_add_test(tc, an_event_more_than_a_transaction);
+	tcase_add_test(tc, tables_have_primary_keys);
 	return suite;
 }
 
