@@ -19,7 +19,9 @@ enum child_state { CHILD_STARTING, CHILD_READY, CHILD_DRAINING, CHILD_FAILED };
 struct child_status {
 	pid_t pid;
 	uint32_t state;   /* enum child_state */
-	char reason[480]; /* CHILD_FAILED: NUL-terminated text */
+	/* NUL-terminated: of CHILD_FAILED, and of a preflight's CHILD_READY
+	 * what is weak about a datastore that can be used. */
+	char reason[480];
 };
 
 /* Non-blocking and close-on-exec: the master's, the child's. 0, or -1 with

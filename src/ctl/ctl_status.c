@@ -53,6 +53,14 @@ print_datastore(struct json_object *status)
 	printf(": %s", ctl_text_of(status, "datastore-reason"));
 }
 
+static void
+print_weakness(struct json_object *status)
+{
+	if (json_object_object_get_ex(status, "datastore-weakness", NULL))
+		printf("\nwarning    %s",
+		    ctl_text_of(status, "datastore-weakness"));
+}
+
 static bool
 is_thawed(struct json_object *status)
 {
@@ -128,6 +136,7 @@ print_all(const struct ctl *ctl, struct json_object *status)
 	print_age(status, "started");
 	printf("\nconfig     %s", ctl_text_of(status, "config"));
 	print_datastore(status);
+	print_weakness(status);
 	print_freeze(status);
 	printf("\nsandbox    %s\n", ctl_text_of(status, "sandbox"));
 	print_listening(status);

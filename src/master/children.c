@@ -42,6 +42,8 @@ on_report(struct place *place, const struct child_status *status)
 		return;
 	}
 	place->state = (enum child_state)status->state;
+	if (place->role == ROLE_PREFLIGHT)
+		(void)err_set(&place->reason, "%s", status->reason);
 	if (place->state == CHILD_READY) {
 		place->was_ready = true;
 		supervise_on_ready(&place->history);

@@ -86,6 +86,22 @@ longest_trouble(const struct master *m, char reason[SCOREBOARD_TROUBLE_BYTES],
 	return *since_ms != INT64_MAX;
 }
 
+/* What the preflight of the generation found: some of it is another's words. */
+static bool
+put_weakness(struct json_object *o, const struct place *preflight)
+{
+	char text[sizeof(preflight->reason.text)];
+
+	if (preflight->state != CHILD_READY ||
+	    preflight->reason.text[0] == '\0')
+		return true;
+	memcpy(text, preflight->reason.text, sizeof(text));
+	for (char *c = text; *c != '\0'; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	return put(o, "datastore-weakness", json_object_new_string(text));
+}
+
 /* As the children have last seen it. */
 static bool
 put_datastore(struct json_object *o, const struct master *m)
@@ -256,7 +272,8 @@ fill_status(struct json_object *o, const struct master *m)
 	return put(o, "listening", listening_json(gen->listener)) &&
 	       put(o, "datastore",
 		   json_object_new_string(gen->cfg.datastore.place.shown)) &&
-	       put_datastore(o, m) && put_freeze(o, m) &&
+	       put_datastore(o, m) && put_weakness(o, &gen->preflight) &&
+	       put_freeze(o, m) &&
 	       put(o, "sandbox", sandbox_json(&gen->cfg.master)) &&
 	       put(o, "children", children_json(m)) &&
 	       put(o, "metrics", metrics_json(&m->sb));

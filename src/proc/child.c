@@ -249,6 +249,12 @@ child_ready(struct child *child)
 }
 
 void
+child_passed(struct child *child, const char *weakness)
+{
+	report(child, CHILD_READY, weakness);
+}
+
+void
 child_show(struct child *child, const char *fmt, ...)
 {
 	char text[sizeof(child->title)];

@@ -81,6 +81,10 @@ void child_leave(struct child *child);
 /* Tells the master that this child works. */
 void child_ready(struct child *child);
 
+/* The same of a preflight, as the last that it does; weakness: of the datastore,
+ * empty for none. */
+void child_passed(struct child *child, const char *weakness);
+
 /* Tells the master why this child ends before it was ready; logs nothing. */
 void child_failed(struct child *child, const char *reason);
 

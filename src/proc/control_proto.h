@@ -12,6 +12,8 @@
  *          "listening": ["127.0.0.1:8085", …], "datastore": "sqlite:/path",
  *          "datastore-state": "ready" | "failing", and of a failing one
  *          "datastore-since" (seconds) and "datastore-reason",
+ *          "datastore-weakness", if its settings, as the last start or reload
+ *          saw them, let it lose what was acknowledged,
  *          "freeze-state": "thawed" | "freezing" | "frozen", and of one that
  *          is freezing "freeze-workers" and "freeze-writes", those that have
  *          yet to end,

@@ -8,7 +8,7 @@
 #include "base/log.h"
 
 static int
-check_store(const struct child *child, struct err *err)
+check_store(const struct child *child, struct err *weakness, struct err *err)
 {
 	struct store_params params;
 	struct store *store;
@@ -22,8 +22,10 @@ check_store(const struct child *child, struct err *err)
 	    STORE_OK)
 		status =
 		    err_set(err, "%s: %s", store_target(store), reason.text);
-	else if (store_weakness(store) != NULL)
-		log_warnx("datastore: %s", store_weakness(store));
+	else if (store_weakness(store) != NULL) {
+		(void)err_set(weakness, "%s", store_weakness(store));
+		log_warnx("datastore: %s", weakness->text);
+	}
 	store_close(&store);
 	return status;
 }
@@ -31,7 +33,7 @@ check_store(const struct child *child, struct err *err)
 int
 preflight_main(struct child *child)
 {
-	struct err err;
+	struct err weakness = {0}, err;
 	char byte;
 
 	if (child_isolate(child, &err) == -1) {
@@ -43,9 +45,10 @@ preflight_main(struct child *child)
 	/* The master may have died before the line above. */
 	if (read(child->life_fd, &byte, 1) == 0)
 		return EXIT_CHILD_FAILED;
-	if (check_store(child, &err) == -1) {
+	if (check_store(child, &weakness, &err) == -1) {
 		child_failed(child, err.text);
 		return EXIT_CHILD_FAILED;
 	}
+	child_passed(child, weakness.text);
 	return EXIT_CHILD_OK;
 }

@@ -634,6 +634,27 @@ def test_locked_datastore(launch, store, sink):
     assert "datastore-reason" not in c.status()
 
 
+def test_settings_that_lose_events(launch, store):
+    """Told at the start and by status, until a reload finds them mended."""
+    if store.kind != "mysql":
+        pytest.skip("SQLite's are the daemon's")
+    setting = "innodb_flush_log_at_trx_commit = %d"
+    store.sql("SET GLOBAL " + setting % 2, False)
+    try:
+        c = launch()
+    finally:
+        store.sql("SET GLOBAL " + setting % 1, False)
+    weakness = c.status()["datastore-weakness"]
+    assert setting % 2 in weakness
+    assert weakness in c.log_text()
+    shown = c.ctl("status")
+    assert shown.returncode == 0
+    assert "warning    " + weakness in shown.stdout.splitlines()
+    assert c.reload() == "ok\n"
+    assert "datastore-weakness" not in c.status()
+    assert "warning" not in c.ctl("status").stdout
+
+
 def title(pid):
     return read_text("/proc/%d/cmdline" % pid).rstrip("\0")
 

@@ -20,7 +20,7 @@ import pytest
 
 from cassata import (
     SOURCE, free_port, is_gone, open_files, read_text, wait_for)
-from client import Connection
+from client import Connection, request
 from sink import Reply
 from test_lifecycle import ACTIVATE, Clients, assert_all_delivered, pids
 
@@ -186,6 +186,15 @@ def test_upgrade_serves_open_connections(prepare, sink):
 
 def shards_held(c):
     return c.status()["metrics"]["cassata_shards_held"]
+
+
+def test_upgrade_with_metrics_of_its_own(prepare):
+    """Both masters' children for metrics listen at one port for a while."""
+    port = free_port()
+    c = prepare(master={"metrics": "127.0.0.1:%d" % port}).start()
+    for _ in range(2):
+        upgrade(c)
+        assert request(port, "GET", "/metrics").status == 200
 
 
 def test_killed_old_worker(prepare, sink):
