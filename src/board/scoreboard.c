@@ -250,6 +250,7 @@ scoreboard_slot_release(struct scoreboard *sb, int slot)
 			metric_set(s, (enum metric)i, 0);
 	}
 	scoreboard_tell_trouble(s, "");
+	atomic_store(&s->server, 0);
 	atomic_store(&s->n_writing, 0);
 	atomic_store(&s->asking_ms, 0);
 	atomic_store(&s->shards, 0);

@@ -103,6 +103,9 @@ struct scoreboard_slot {
 	 * NUL-terminated; whoever reads it meanwhile may see some of both. */
 	_Atomic char trouble[SCOREBOARD_TROUBLE_BYTES];
 	_Atomic int64_t trouble_since_ms; /* wall clock; 0: none */
+	/* Of several servers of the datastore's URL, from 1, the one that it is
+	 * connected to; else 0. Any number, for whoever reads it. */
+	_Atomic unsigned server;
 
 	/* Of a service: calls under way that change the datastore. It counts
 	 * one here before it looks whether the daemon is frozen. */

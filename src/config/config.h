@@ -93,6 +93,7 @@ struct config_datastore {
 	char *tls_key;
 	int64_t connect_timeout_ms;
 	int64_t timeout_ms;
+	int64_t return_after_ms;     /* to a better host of url; 0: never */
 	int64_t min_free_bytes;	     /* SQLite: that adds leave; 0: none */
 };
 

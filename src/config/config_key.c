@@ -182,6 +182,8 @@ const struct config_key config_keys[] = {
 	NULL},
     {"datastore", "connectTimeout", KIND_DURATION,
 	AT(datastore.connect_timeout_ms), "100ms", "1h", "3s", NULL},
+    {"datastore", "returnAfter", KIND_DURATION, AT(datastore.return_after_ms),
+	"0", "1d", "60s", NULL},
     {"datastore", "timeout", KIND_DURATION, AT(datastore.timeout_ms), "100ms",
 	"1h", "10s", NULL},
     {"datastore", "minFree", KIND_SIZE, AT(datastore.min_free_bytes), "0",

@@ -94,6 +94,8 @@ print_children(struct json_object *status)
 		    ctl_text_of(child, "role"), ctl_text_of(child, "number"),
 		    ctl_text_of(child, "pid"), ctl_text_of(child, "state"));
 		print_age(child, "started");
+		if (json_object_object_get_ex(child, "datastore-host", NULL))
+			printf(", at %s", ctl_text_of(child, "datastore-host"));
 		printf("\n");
 		if (json_object_object_get_ex(child, "trouble", NULL))
 			printf("    datastore: %s\n",

@@ -152,6 +152,20 @@ place_state(const struct place *place)
 	return names[place->state];
 }
 
+/* Which of several servers of the datastore a child is at, if it is. */
+static bool
+put_server(
+    struct json_object *o, const struct sql_place *datastore, unsigned server)
+{
+	char where[SQL_WHERE_BYTES];
+
+	/* The child says so. */
+	if (server == 0 || server > datastore->n_hosts)
+		return true;
+	sql_host_show(&datastore->hosts[server - 1], where);
+	return put(o, "datastore-host", json_object_new_string(where));
+}
+
 static struct json_object *
 child_json(const struct master *m, const struct generation *gen,
     const struct place *place)
@@ -161,11 +175,15 @@ child_json(const struct master *m, const struct generation *gen,
 	bool alive = place->pid != 0;
 	struct json_object *o = json_object_new_object();
 	char trouble[SCOREBOARD_TROUBLE_BYTES] = "";
+	unsigned server = 0;
 
 	if (o == NULL)
 		return NULL;
-	if (alive)
+	if (alive) {
 		scoreboard_trouble(&m->sb, place->slot, trouble);
+		server =
+		    atomic_load(&scoreboard_slot(&m->sb, place->slot)->server);
+	}
 	if (!put(o, "role", json_object_new_string(place_name(place))) ||
 	    !put(o, "number", json_object_new_int64(place->number)) ||
 	    !put_number(o, "pid", alive, place->pid) ||
@@ -173,6 +191,7 @@ child_json(const struct master *m, const struct generation *gen,
 	    !put(o, "generation", json_object_new_int64(gen->number)) ||
 	    !put_number(
 		o, "started", alive, atomic_load(&slot->started_ms) / 1000) ||
+	    !put_server(o, &gen->cfg.datastore.place, server) ||
 	    (trouble[0] != '\0' &&
 		!put(o, "trouble", json_object_new_string(trouble)))) {
 		json_object_put(o);

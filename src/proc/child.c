@@ -308,9 +308,10 @@ child_store_params(const struct child *child, struct store_params *params)
 	    .tls_key = cfg->tls_key,
 	    .connect_timeout_ms = cfg->connect_timeout_ms,
 	    .timeout_ms = cfg->timeout_ms,
+	    .return_after_ms = cfg->return_after_ms,
 	    .min_free_bytes = cfg->min_free_bytes,
 	    .max_event_bytes = (size_t)child->cfg->service.max_body_bytes,
-	    .write_lock = cfg->place.takes_write_lock ? &child->sb->write_lock
-						      : NULL,
+	    .write_lock =
+		cfg->place.takes_write_lock ? &child->sb->write_lock : NULL,
 	};
 }

@@ -13,14 +13,17 @@
 
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
+/* server: of several of the datastore, from 1; 0 tells nothing. */
 static enum verdict
-answer_ok(struct http_exchange *x)
+answer_ok(struct http_exchange *x, unsigned server)
 {
 	struct json_writer w = {.out = &x->body};
 
 	http_exchange_answer(x, 200, "application/json");
 	json_object(&w, NULL);
 	json_string(&w, "status", "ok");
+	if (server != 0)
+		json_number(&w, "datastore-host", server);
 	json_end_object(&w);
 	buf_append_char(&x->body, '\n');
 	return ANSWERED;
@@ -29,7 +32,7 @@ answer_ok(struct http_exchange *x)
 enum verdict
 api_livez(struct call *call)
 {
-	return answer_ok(call->x);
+	return answer_ok(call->x, 0);
 }
 
 static void
@@ -46,9 +49,11 @@ pinged(struct store_job *job)
 	struct call *call = call_of_job(job);
 
 	check(call->service->n_pings-- > 0);
-	/* Why not is not for everybody: it tells of users, hosts and paths. */
+	/* Why not is not for everybody: it tells of users, hosts and paths. So
+	 * the place in the list, and not the host. */
 	if (call_note_store(call))
-		(void)answer_ok(call->x);
+		(void)answer_ok(
+		    call->x, store_thread_server(call->service->store));
 	else
 		(void)problem(call->x, 503, "the datastore cannot be reached");
 	http_conn_answered(call->x);

@@ -46,6 +46,8 @@ call_note_store(struct call *call)
 	struct service *service = call->service;
 	bool ok = call->status == STORE_OK;
 
+	atomic_store(&service->child->score->server,
+	    store_thread_server(service->store));
 	if (!ok || service->in_trouble)
 		scoreboard_tell_trouble(service->child->score,
 		    ok ? without_room(service) : call->err.text);

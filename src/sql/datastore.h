@@ -28,6 +28,7 @@ struct store_params {
 	const char *tls_certificate; /* none; goes with tls_key */
 	const char *tls_key;
 	int64_t connect_timeout_ms;
+	int64_t return_after_ms; /* to the first of several servers; 0: never */
 	int64_t timeout_ms;	/* of one read or write, and of waiting for locks */
 	size_t max_event_bytes; /* that an add may bring; 0: not checked */
 	int64_t min_free_bytes; /* SQLite: that adds leave for all else; 0: none */

@@ -5,12 +5,14 @@
 
 #include "sql/mysql_conn.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <errmsg.h>
 #include <mysqld_error.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 
 /* Of the server's file functions, which have no header for clients. */
@@ -214,6 +216,42 @@ mysql_conn_socket(const struct mysql_conn *c)
 #endif
 }
 
+const struct sql_host *
+mysql_conn_server(const struct mysql_conn *c, unsigned i)
+{
+	return c->place.n_hosts == 0 ? NULL : &c->place.hosts[i];
+}
+
+/* The servers of the list, or that host only. */
+void
+mysql_conn_show(struct mysql_conn *c, const struct sql_host *host)
+{
+	const struct sql_place *place = &c->place;
+
+	sql_host_show(host, c->sql.where);
+	if (place->n_hosts > 1 && host != NULL)
+		atomic_store(
+		    &c->sql.server, (unsigned)(host - place->hosts) + 1);
+	if (place->n_hosts == 0)
+		(void)snprintf(c->sql.target, sizeof(c->sql.target),
+		    "mysql:%s/%s",
+		    place->socket == NULL ? "localhost" : place->socket,
+		    place->name);
+	else if (host == NULL)
+		(void)snprintf(
+		    c->sql.target, sizeof(c->sql.target), "%s", place->shown);
+	else
+		(void)snprintf(c->sql.target, sizeof(c->sql.target),
+		    "mysql://%s/%s", c->sql.where, place->name);
+}
+
+void
+mysql_conn_free_columns(struct mysql_conn *c)
+{
+	for (unsigned i = 0; i < MYSQL_COLUMNS_MAX; i++)
+		free(c->column_bytes[i]);
+}
+
 void
 mysql_conn_forget(struct mysql_conn *c, struct mysql_prepared *p)
 {
@@ -229,6 +267,7 @@ mysql_conn_close(struct mysql_conn *c)
 	struct mysql_prepared *p, *next;
 
 	c->sql.connected = false;
+	atomic_store(&c->sql.server, 0);
 	c->active = NULL;
 	c->sql.lease_owner = 0;
 	/* First: the statements then need no word to the server. */
@@ -256,4 +295,21 @@ mysql_conn_query(struct mysql_conn *c, const char *text, struct err *err)
 	mysql_conn_end_rows(c);
 	return mysql_query(c->mysql, text) == 0 ? STORE_OK
 						: mysql_conn_failed(c, err);
+}
+
+void
+mysql_conn_move(struct mysql_conn *from, struct mysql_conn *to)
+{
+	check(TAILQ_EMPTY(&from->prepared));
+	mysql_conn_close(to);
+	to->mysql = from->mysql;
+	to->host = from->host;
+	to->sql.statement_max = from->sql.statement_max;
+	to->sql.no_database = from->sql.no_database;
+	to->sql.cluster = from->sql.cluster;
+	to->sql.transaction_max = from->sql.transaction_max;
+	mysql_conn_show(to, mysql_conn_server(to, to->host));
+	to->sql.connected = true;
+	from->mysql = NULL;
+	from->sql.connected = false;
 }

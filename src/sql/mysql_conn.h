@@ -37,6 +37,9 @@ struct mysql_conn {
 	char *password; /* replaces that of url, or NULL */
 	struct rotation rotation;
 	unsigned host; /* of the list: where the connection is, or last was */
+	int64_t return_after_ms; /* to one before that; 0: never */
+	int64_t return_at_ms;
+	struct mysql_beside *beside; /* on the way back, or NULL */
 	int64_t connect_timeout_ms;
 	unsigned connect_timeout_s; /* of one server */
 	unsigned timeout_s;
@@ -62,6 +65,16 @@ struct mysql_conn {
 struct mysql_conn *mysql_conn_of(struct sql *sql);
 int mysql_conn_socket(const struct mysql_conn *c);
 void mysql_conn_close(struct mysql_conn *c);
+void mysql_conn_free_columns(struct mysql_conn *c);
+/* The connection of another one, which has no statements, in place of its own.
+ */
+void mysql_conn_move(struct mysql_conn *from, struct mysql_conn *to);
+
+/* Of the list; NULL for a Unix socket. */
+const struct sql_host *mysql_conn_server(
+    const struct mysql_conn *c, unsigned i);
+/* Says where it is: there, or for NULL somewhere in the list. */
+void mysql_conn_show(struct mysql_conn *c, const struct sql_host *host);
 void mysql_conn_forget(struct mysql_conn *c, struct mysql_prepared *p);
 
 /*

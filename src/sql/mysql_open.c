@@ -15,6 +15,7 @@
 
 #include <mysqld_error.h>
 
+#include "base/clock.h"
 #include "sql/mysql_cluster.h"
 
 enum {
@@ -195,9 +196,8 @@ watch_peer(const struct mysql_conn *c)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
 }
 
-enum store_status
-mysql_open_host(
-    struct mysql_conn *c, const struct sql_host *host, struct err *err)
+static enum store_status
+open_host(struct mysql_conn *c, const struct sql_host *host, struct err *err)
 {
 	enum store_status status;
 
@@ -217,5 +217,22 @@ mysql_open_host(
 		c->sql.connected = true;
 	else
 		mysql_conn_close(c);
+	return status;
+}
+
+enum store_status
+mysql_open_one(struct mysql_conn *c, unsigned i, struct err *err)
+{
+	int64_t begin_ms = clock_mono_ms(), now_ms;
+	enum store_status status = open_host(c, mysql_conn_server(c, i), err);
+
+	now_ms = clock_mono_ms();
+	if (status == STORE_OK) {
+		rotation_worked(&c->rotation, i);
+		c->host = i;
+		c->sql.elsewhere = false;
+		mysql_conn_show(c, mysql_conn_server(c, i));
+	} else
+		rotation_failed(&c->rotation, i, now_ms - begin_ms, now_ms);
 	return status;
 }

@@ -2,6 +2,7 @@
 #ifndef CASSATA_SQL_SQL_H
 #define CASSATA_SQL_SQL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/buf.h"
@@ -64,6 +65,9 @@ struct sql {
 	int64_t timeout_ms;          /* of a transaction with all its repeats */
 
 	const char *database; /* its name at the server, or NULL */
+	/* Of several of the URL, from 1, the one that it is connected to; else
+	 * 0. Any thread may read it. */
+	_Atomic unsigned server;
 
 	bool connected;
 	bool no_database; /* the server has none of that name */
@@ -100,7 +104,9 @@ struct sql_driver {
 	enum store_status (*open)(struct sql *sql, struct err *err);
 	void (*close)(struct sql *sql);
 	/* Whether the connection still is one, as far as can be seen without a
-	 * round trip: servers end those that were idle for long. */
+	 * round trip: servers end those that were idle for long. Between two
+	 * transactions, where a connection to a better server takes its place.
+	 */
 	bool (*alive)(struct sql *sql);
 	enum store_status (*ping)(struct sql *sql, struct err *err);
 	/* Only called in a cluster. NULL: there is none. */

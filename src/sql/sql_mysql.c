@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "sql/mysql_beside.h"
 #include "sql/mysql_cluster.h"
 #include "sql/mysql_open.h"
 
@@ -24,9 +25,9 @@ enum {
 static void
 mysql_conn_fini(struct mysql_conn *c)
 {
+	mysql_beside_free(&c->beside);
 	mysql_conn_close(c);
-	for (unsigned i = 0; i < MYSQL_COLUMNS_MAX; i++)
-		free(c->column_bytes[i]);
+	mysql_conn_free_columns(c);
 	if (c->password != NULL)
 		explicit_bzero(c->password, strlen(c->password));
 	free(c->password);
@@ -335,42 +336,49 @@ mysql_end(struct sql *sql, enum store_status status, struct err *err)
 
 /* ---- life ---- */
 
+/* Not all processes at once, nor all of them soon. */
+static void
+plan_return(struct mysql_conn *c, int64_t now_ms)
+{
+	uint32_t random = 0;
+
+	(void)!getentropy(&random, sizeof(random));
+	c->return_at_ms =
+	    now_ms + c->return_after_ms + random % (c->return_after_ms + 1);
+}
+
+/* Between two transactions: to a server that is to be preferred. */
+static void
+go_back(struct mysql_conn *c)
+{
+	int64_t now_ms;
+
+	if (c->beside != NULL) {
+		if (mysql_beside_end(&c->beside, c))
+			plan_return(c, clock_mono_ms());
+		return;
+	}
+	if (c->host == 0 || c->return_after_ms == 0)
+		return;
+	now_ms = clock_mono_ms();
+	if (now_ms < c->return_at_ms)
+		return;
+	plan_return(c, now_ms);
+	c->beside = mysql_beside_start(c);
+}
+
 static bool
 mysql_alive(struct sql *sql)
 {
-	const struct mysql_conn *c = mysql_conn_of(sql);
-	struct pollfd socket = {.fd = mysql_conn_socket(c), .events = POLLIN};
+	struct mysql_conn *c = mysql_conn_of(sql);
+	struct pollfd socket = {.events = POLLIN};
 
 	/* On whatever thread it runs. Does nothing the second time; fails
 	 * without memory only. */
 	(void)mysql_thread_init();
+	go_back(c);
+	socket.fd = mysql_conn_socket(c);
 	return poll(&socket, 1, 0) == 0;
-}
-
-/* The servers of the list, or that host only. */
-static void
-show_target(struct mysql_conn *c, const struct sql_host *host)
-{
-	const struct sql_place *place = &c->place;
-
-	sql_host_show(host, c->sql.where);
-	if (place->n_hosts == 0)
-		(void)snprintf(c->sql.target, sizeof(c->sql.target),
-		    "mysql:%s/%s",
-		    place->socket == NULL ? "localhost" : place->socket,
-		    place->name);
-	else if (host == NULL)
-		(void)snprintf(
-		    c->sql.target, sizeof(c->sql.target), "%s", place->shown);
-	else
-		(void)snprintf(c->sql.target, sizeof(c->sql.target),
-		    "mysql://%s/%s", c->sql.where, place->name);
-}
-
-static const struct sql_host *
-host_of(const struct mysql_conn *c, unsigned i)
-{
-	return c->place.n_hosts == 0 ? NULL : &c->place.hosts[i];
 }
 
 static void
@@ -391,29 +399,12 @@ add_reason(const struct mysql_conn *c, unsigned i, const struct err *reason,
 	char where[SQL_WHERE_BYTES];
 
 	if (c->rotation.n > 1) {
-		sql_host_show(host_of(c, i), where);
+		sql_host_show(mysql_conn_server(c, i), where);
 		append_reason(all, all->text[0] == '\0' ? "" : "; ");
 		append_reason(all, where);
 		append_reason(all, ": ");
 	}
 	append_reason(all, reason->text);
-}
-
-static enum store_status
-try_host(struct mysql_conn *c, unsigned i, struct err *err)
-{
-	int64_t begin_ms = clock_mono_ms(), now_ms;
-	enum store_status status = mysql_open_host(c, host_of(c, i), err);
-
-	now_ms = clock_mono_ms();
-	if (status == STORE_OK) {
-		rotation_worked(&c->rotation, i);
-		c->host = i;
-		c->sql.elsewhere = false;
-		show_target(c, host_of(c, i));
-	} else
-		rotation_failed(&c->rotation, i, now_ms - begin_ms, now_ms);
-	return status;
 }
 
 /*
@@ -433,10 +424,13 @@ mysql_open(struct sql *sql, struct err *err)
 	(void)mysql_thread_init();
 	while ((i = rotation_next(&c->rotation, tried, now_ms)) != -1 &&
 	       (tried == 0 || now_ms < end_ms)) {
-		enum store_status status = try_host(c, (unsigned)i, &reason);
+		enum store_status status =
+		    mysql_open_one(c, (unsigned)i, &reason);
 
-		if (status == STORE_OK)
+		if (status == STORE_OK) {
+			plan_return(c, clock_mono_ms());
 			return STORE_OK;
+		}
 		add_reason(c, (unsigned)i, &reason, &all);
 		tried |= 1U << i;
 		n_tried++;
@@ -493,9 +487,10 @@ mysql_create(
 	c->rotation.n = c->place.n_hosts == 0 ? 1 : c->place.n_hosts;
 	/* So that there is time for the next one. */
 	c->connect_timeout_ms = params->connect_timeout_ms;
+	c->return_after_ms = params->return_after_ms;
 	c->connect_timeout_s =
 	    seconds(c->connect_timeout_ms / (c->rotation.n > 1 ? 2 : 1));
-	show_target(c, c->place.n_hosts == 1 ? &c->place.hosts[0] : NULL);
+	mysql_conn_show(c, c->place.n_hosts == 1 ? &c->place.hosts[0] : NULL);
 	c->sql.database = c->place.name;
 	*sql = &c->sql;
 	return 0;

@@ -39,6 +39,7 @@ struct store {
 	int64_t pause_ms;
 	int64_t failed_ms; /* monotonic, as retry_ms */
 	int64_t retry_ms;
+	unsigned server; /* of several, where the last call was; 0: nowhere */
 };
 
 static const struct sql_driver *
@@ -115,16 +116,38 @@ store_where(const struct store *store)
 	return sql_where(store->sql);
 }
 
+unsigned
+store_server(const struct store *store)
+{
+	return atomic_load(&store->sql->server);
+}
+
+/* It may change without a failure: what was idle was ended, or the way back to
+ * a better one is free. */
+static void
+note_server(struct store *store)
+{
+	unsigned server = store_server(store);
+
+	if (server != store->server && store->server != 0 && !store->away)
+		log_info("datastore: now at %s", store_target(store));
+	store->server = server;
+}
+
 /* Every operation runs between begin (when that is STORE_OK) and end. */
 static enum store_status
 begin(struct store *store)
 {
+	enum store_status status = STORE_OK;
+
 	/* store->err still has the reason. */
 	if (store->away && clock_mono_ms() < store->retry_ms)
 		return STORE_UNAVAILABLE;
-	if (store->sql->connected && store->sql->driver->alive(store->sql))
-		return STORE_OK;
-	return store->sql->driver->open(store->sql, &store->err);
+	if (!store->sql->connected || !store->sql->driver->alive(store->sql))
+		status = store->sql->driver->open(store->sql, &store->err);
+	if (status == STORE_OK)
+		note_server(store);
+	return status;
 }
 
 static void

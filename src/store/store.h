@@ -36,6 +36,9 @@ const char *store_target(const struct store *store);
 /* HOST:PORT of the server that it talks or last talked to, as the URL has it;
  * "" for a file or a Unix socket. For the thread that makes the calls. */
 const char *store_where(const struct store *store);
+/* Of several servers of the URL, from 1, the one that it is connected to; else
+ * 0. For any thread. */
+unsigned store_server(const struct store *store);
 
 /*
  * Connects and compares the schema version. With create, runs the migrations

@@ -147,6 +147,12 @@ store_thread_submit(struct store_thread *thread, struct store_job *job)
 	(void)pthread_mutex_unlock(&thread->mutex);
 }
 
+unsigned
+store_thread_server(const struct store_thread *thread)
+{
+	return store_server(thread->store);
+}
+
 void
 store_thread_free(struct store_thread **thread)
 {

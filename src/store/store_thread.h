@@ -34,6 +34,9 @@ struct store_thread *store_thread_create(
 /* The job, the caller's, must stay until done was called. */
 void store_thread_submit(struct store_thread *thread, struct store_job *job);
 
+/* store_server of its store, for the loop. */
+unsigned store_thread_server(const struct store_thread *thread);
+
 /*
  * Waits for the job that runs, drops the ones that wait (for run or done) and
  * closes the store. Not from within done. *thread may be NULL, and is after.

@@ -109,6 +109,7 @@ went_well(struct worker *w, enum store_status status, const struct err *err)
 
 	check(w->busy);
 	w->busy = false;
+	atomic_store(&w->child->score->server, store_thread_server(w->store));
 	if (status == STORE_OK) {
 		atomic_store(&w->child->score->asking_ms, 0);
 		scoreboard_tell_trouble(w->child->score, "");

@@ -31,6 +31,7 @@ struct store {
 	enum event_state state;
 	bool is_there;
 	int n_calls, n_freed;
+	unsigned server;
 };
 
 static struct store store;
@@ -43,6 +44,12 @@ fake_call(struct err *err)
 	if (store.status != STORE_OK)
 		(void)err_set(err, "a reason for the log");
 	return store.status;
+}
+
+unsigned
+store_server(const struct store *s)
+{
+	return s->server;
 }
 
 enum store_status
@@ -309,6 +316,11 @@ static const struct {
     {{0}, GET("/livez"), "", "200 OK", "Content-Type: application/json\r\n",
 	"{\"status\":\"ok\"}\n"},
     {{.n_calls = 1}, GET("/readyz"), "", "200 OK",
+	"Content-Type: application/json\r\n", "{\"status\":\"ok\"}\n"},
+    {{.server = 3, .n_calls = 1}, GET("/readyz"), "", "200 OK",
+	"Content-Type: application/json\r\n",
+	"{\"status\":\"ok\",\"datastore-host\":3}\n"},
+    {{.server = 3}, GET("/livez"), "", "200 OK",
 	"Content-Type: application/json\r\n", "{\"status\":\"ok\"}\n"},
     {{.status = STORE_BROKEN, .n_calls = 1}, GET("/healthz"), "",
 	"503 Service Unavailable", PROBLEM,

@@ -48,6 +48,13 @@ store_add_events(
 	return STORE_OK;
 }
 
+unsigned
+store_server(const struct store *s)
+{
+	(void)s;
+	return 0;
+}
+
 void
 store_close(struct store **closed)
 {

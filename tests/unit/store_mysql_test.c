@@ -35,6 +35,7 @@ enum { BODY_BYTES = 300000, SKIPPED = 77, EVENTS_MAX = 3 };
 static const int64_t now_ms = INT64_C(1900000000000);
 
 static const char *test_url;
+static int64_t return_after_ms; /* of connections to be */
 static struct sql_place parsed;
 static MYSQL *admin; /* a connection of the test's own */
 static struct sql *backend;
@@ -75,6 +76,7 @@ open_backend(const char *url, const char *password)
 	    .url = url,
 	    .password = password,
 	    .connect_timeout_ms = 2000,
+	    .return_after_ms = return_after_ms,
 	    .timeout_ms = 1000,
 	};
 	struct sql *made;
@@ -299,6 +301,36 @@ START_TEST(test_next_host)
 	assert_failed(add_one("c"), STORE_UNAVAILABLE, "");
 	ck_assert(!backend->elsewhere);
 	assert_at("127.0.0.1");
+}
+END_TEST
+
+/* What was lost comes back, beside the one in use and between two calls. */
+START_TEST(test_return)
+{
+	return_after_ms = 1;
+	open_list("127.0.0.1:1,");
+	assert_at("127.0.0.1");
+	ck_assert_int_eq(add_one("a"), STORE_OK);
+	end_connection(backend);
+	assert_failed(add_one("b"), STORE_UNAVAILABLE, "");
+	assert_at("localhost");
+	ck_assert_uint_eq(atomic_load(&backend->server), 3);
+
+	while (atomic_load(&backend->server) != 2) {
+		ck_assert(OPS->alive(backend));
+		ck_assert_int_eq(add_one("a"), STORE_OK);
+		ck_assert_int_eq(adds[0].outcome, ADD_SAME);
+	}
+	ck_assert_ptr_nonnull(strstr(sql_where(backend), "127.0.0.1"));
+	/* On and on it tries the one before that. */
+	for (int i = 0; i < 20; i++) {
+		(void)poll(NULL, 0, 2);
+		ck_assert(OPS->alive(backend));
+		ck_assert_int_eq(add_one("a"), STORE_OK);
+	}
+	ck_assert_uint_eq(atomic_load(&backend->server), 2);
+	OPS->close(backend);
+	ck_assert_uint_eq(atomic_load(&backend->server), 0);
 }
 END_TEST
 
@@ -806,6 +838,7 @@ main(void)
 	tcase_add_test(tc, test_unreachable);
 	tcase_add_test(tc, test_lost_connection);
 	tcase_add_test(tc, test_next_host);
+	tcase_add_test(tc, test_return);
 	tcase_add_test(tc, test_no_host);
 	tcase_add_test(tc, test_black_hole);
 	tcase_add_test(tc, test_read_only);
