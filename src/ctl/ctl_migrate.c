@@ -231,17 +231,17 @@ show_bar(struct bar *bar, const struct move_progress *p)
 	int64_t rows = p->done - bar->began_rows;
 	int64_t left = p->all > p->done ? p->all - p->done : 0;
 	int percent = left == 0 ? 100 : (int)(100 * p->done / p->all);
-	int64_t left_s = rows > 0 ? left * ms / rows / 1000 : 0;
-	char head[64] = "";
+	char head[BAR_WIDTH + 8] = "", speed[64] = "";
 
 	if (bar->line.is_terminal)
 		(void)snprintf(head, sizeof(head), "[%-*.*s] ", BAR_WIDTH,
 		    BAR_WIDTH * percent / 100, full);
-	progress_show(&bar->line,
-	    "%s%3d %% of %s: %lld of %lld rows, %lld/s, %lld:%02lld left", head,
-	    percent, p->what, (long long)p->done, (long long)p->all,
-	    (long long)(ms > 0 ? 1000 * rows / ms : 0),
-	    (long long)(left_s / 60), (long long)(left_s % 60));
+	if (rows > 0 && ms > 0)
+		(void)snprintf(speed, sizeof(speed), ", %lld/s, %lld s to go",
+		    (long long)(1000 * rows / ms),
+		    (long long)(left * ms / rows / 1000));
+	progress_show(&bar->line, "%s%3d %% of %s: %lld of %lld rows%s", head,
+	    percent, p->what, (long long)p->done, (long long)p->all, speed);
 }
 
 static void

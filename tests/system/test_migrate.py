@@ -243,7 +243,7 @@ def test_killed(prepare, store, other, new_sqlite):
     os.close(theirs)
     shown = os.read(ours, 65536).decode()
     os.close(ours)
-    assert "\r" in shown and "% of event" in shown and "rows, " in shown
+    assert "\r" in shown and "% of event" in shown and "/s, " in shown
     assert done.stdout.startswith("going on from ")
     assert_moved(done, store, other)
     c.configure(datastore={"url": other.url})
