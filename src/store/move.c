@@ -41,11 +41,12 @@ move_open(const struct move_params *params, struct move **move, struct err *err)
 	if (m == NULL)
 		return err_errno(err, "cannot move events");
 	m->params = *params;
-	if (move_chunk_init(&m->chunk) == -1)
+	if (open_end(params->source, &m->source, err) == 0 &&
+	    open_end(params->target, &m->target, err) == 0) {
+		if (move_chunk_init(&m->chunk, m->target->driver) == 0)
+			return 0;
 		(void)err_set(err, "out of memory");
-	else if (open_end(params->source, &m->source, err) == 0 &&
-		 open_end(params->target, &m->target, err) == 0)
-		return 0;
+	}
 	move_close(move);
 	return -1;
 }
@@ -182,6 +183,15 @@ judge_mark(const struct move *m, struct slice from, struct err *err)
 	return STORE_BROKEN;
 }
 
+/* The indices are filled at random: more of them stays in memory. */
+static enum store_status
+prepare_target(struct sql *sql, struct err *err)
+{
+	return sql->driver->kind == SQL_SQLITE
+		   ? sql->driver->run(sql, "PRAGMA cache_size = -65536", err)
+		   : STORE_OK;
+}
+
 static enum store_status
 look_at_target(struct move *m, bool *resumed, struct buf *from, struct err *err)
 {
@@ -202,7 +212,7 @@ look_at_target(struct move *m, bool *resumed, struct buf *from, struct err *err)
 		status = refuse_living(sql, err);
 	if (status == STORE_OK)
 		status = move_mark_set(sql, slice_from_string(m->from), err);
-	return status;
+	return status == STORE_OK ? prepare_target(sql, err) : status;
 }
 
 int

@@ -60,10 +60,19 @@ move_key_begin(void)
 
 enum { LIMIT_FIRST = 16 };
 
+/*
+ * A transaction each. Between servers it travels whole; in a file it touches a
+ * page for each row, at random, so that the more rows there are the more of
+ * them share one.
+ */
 int
-move_chunk_init(struct move_chunk *chunk)
+move_chunk_init(struct move_chunk *chunk, const struct sql_driver *target)
 {
-	*chunk = (struct move_chunk){.limit = LIMIT_FIRST};
+	*chunk = (struct move_chunk){
+	    .rows_max = target->remote ? MOVE_ROWS_MAX / 8 : MOVE_ROWS_MAX,
+	    .bytes_max = (target->remote ? 1 : 8) * (size_t)1024 * 1024,
+	    .limit = LIMIT_FIRST,
+	};
 	/* One row more than its fill, however large. */
 	buf_init(&chunk->bytes, 2 * (size_t)SQL_BYTES_MAX);
 	chunk->cells = calloc(
@@ -111,7 +120,7 @@ choose_limit(struct move_chunk *chunk)
 
 	if (limit < LIMIT_FIRST)
 		limit = LIMIT_FIRST;
-	chunk->limit = limit < MOVE_ROWS_MAX ? limit : MOVE_ROWS_MAX;
+	chunk->limit = limit < chunk->rows_max ? limit : chunk->rows_max;
 }
 
 static void
@@ -139,7 +148,8 @@ move_read(struct sql *sql, const struct move_table *table, struct move_key *key,
 	bind_key(sql, table, key);
 	sql_i64(sql, (int64_t)chunk->limit);
 	status = sql_select(sql, &table->read, 0, err);
-	while (chunk->n_rows < chunk->limit && chunk->bytes.len < MOVE_BYTES &&
+	while (chunk->n_rows < chunk->limit &&
+	       chunk->bytes.len < chunk->bytes_max &&
 	       sql_next(sql, &status, err))
 		status = take_cells(sql, chunk, err);
 	status = sql_done(sql, status, err);

@@ -12,8 +12,7 @@
 enum {
 	MOVE_COLUMNS_MAX = 32,
 	MOVE_KEYS_MAX = 2,
-	MOVE_ROWS_MAX = 1024,
-	MOVE_BYTES = 1024 * 1024, /* then no further row is taken */
+	MOVE_ROWS_MAX = 8192,
 };
 
 /* The columns of its primary key come first, and are integers. */
@@ -34,6 +33,8 @@ struct move_cell {
 };
 
 struct move_chunk {
+	/* When it has so many, no further row is taken. */
+	size_t rows_max, bytes_max;
 	const struct move_table *table;
 	size_t n_rows;
 	struct move_cell *cells; /* row by row */
@@ -49,8 +50,8 @@ struct move_key {
 /* Before the first row. */
 struct move_key move_key_begin(void);
 
-/* 0, or -1 when memory is short. */
-int move_chunk_init(struct move_chunk *chunk);
+/* For a target of that kind. 0, or -1 when memory is short. */
+int move_chunk_init(struct move_chunk *chunk, const struct sql_driver *target);
 void move_chunk_fini(struct move_chunk *chunk);
 
 /* Of a column of bytes. */

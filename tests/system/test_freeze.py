@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: ISC
 """A frozen daemon: it changes nothing in its datastore, until it is thawed."""
 
+import contextlib
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import threading
 import time
 
-from cassata import wait_for
+import pytest
+
+from cassata import give, wait_for
 from client import Connection, path_of
 from sink import Reply
 
@@ -79,7 +84,7 @@ def test_changes_are_refused(launch, store, sink):
     # Not a row changes, for some leases: nobody is registered, or claims.
     before = tables(store)
     assert store.sql("SELECT owner FROM instance") == []
-    time.sleep(3)
+    time.sleep(1.5)
     assert tables(store) == before
     assert not sink.arrivals("/due")
 
@@ -235,7 +240,7 @@ def test_under_load(launch, sink):
     for t in threads:
         t.start()
     try:
-        for _ in range(4):
+        for _ in range(2):
             n = len(added)
             wait_for(lambda n=n: errors or len(added) >= n + 30)
             freeze(c)
@@ -253,3 +258,49 @@ def test_under_load(launch, sink):
         assert len(arrivals) == 1
         # The time in the document is in seconds, the promise in milliseconds.
         assert arrivals[0].wall >= due - 0.001
+
+
+# ---- backups, of a SQLite file ----
+
+def back_up_frozen(c, store, directory):
+    """As cassatactl(8) says."""
+    freeze(c)
+    shutil.copytree(os.path.dirname(store.path), directory, dirs_exist_ok=True)
+    thaw(c)
+
+
+def back_up_at_work(_, store, directory):
+    """What the sqlite3 program does for .backup."""
+    with contextlib.closing(sqlite3.connect(store.path, 10)) as source, \
+            contextlib.closing(sqlite3.connect(
+                os.path.join(directory, os.path.basename(store.path)))) as db:
+        source.backup(db)
+
+
+@pytest.mark.parametrize("back_up", [back_up_frozen, back_up_at_work])
+def test_backup(prepare, store, new_sqlite, sink, back_up):
+    """What was acknowledged before it is delivered from it, once."""
+    if store.kind == "mysql":
+        pytest.skip("a file's")
+    other = new_sqlite()
+    c = prepare(worker={"lease": "2s"}).start()
+    later = time.time() + 3600
+    for i in range(50):
+        c.schedule("e%d" % i, sink.url("/e%d" % i), expiry=later)
+    c.schedule("done", sink.url("/done"))
+    c.wait_state("done", "COMPLETED")
+    directory = os.path.dirname(other.path)
+    back_up(c, store, directory)
+    c.schedule("after", sink.url("/after"), expiry=later)
+    c.stop()
+
+    other.sql("UPDATE event SET due_ms = 1 WHERE status = 0")
+    give(*(os.path.join(directory, name) for name in os.listdir(directory)))
+    # That of a daemon at work has its leases.
+    again = prepare(store=other, worker={"lease": "2s"}).start()
+    for i in range(50):
+        again.wait_state("e%d" % i, "COMPLETED")
+        assert len(sink.arrivals("/e%d" % i)) == 1
+    assert again.state("done") == "COMPLETED"
+    assert len(sink.arrivals("/done")) == 1
+    assert again.state("after") is None

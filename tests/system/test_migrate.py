@@ -21,6 +21,7 @@ from sink import Reply
 
 NUMBERS = {"bigint", "int", "tinyint", "integer"}
 ODD = "ümläut ☃ '\"`"
+MANY = 12000  # more than can be copied at once
 OWNER = 2**64 - 77  # a worker that is gone, with the highest bit set
 
 
@@ -193,33 +194,39 @@ def test_nothing(prepare, store, other):
 
 # ---- it goes on after its death ----
 
+@contextlib.contextmanager
+def begun(c, other):
+    """One that has looked at both, and stands still."""
+    process = subprocess.Popen(
+        [str(c.builddir / "cassatactl"), *c.options, "migrate", "--to",
+         other.url], stdout=subprocess.PIPE, env=c.environment())
+    try:
+        assert process.stdout.readline().startswith(b"from ")
+        process.send_signal(signal.SIGSTOP)
+        yield process
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
+
+
 def interrupted(c, store, other, n):
     """Killed when some rows, and not all, have arrived."""
     fill(store, n)
-    process = subprocess.Popen(
-        [str(c.builddir / "cassatactl"), *c.options, "migrate", "--to",
-         other.url], stdout=subprocess.DEVNULL, env=c.environment())
-
-    def some_are_there():
-        # A file that is looked at is a file that is made.
-        if other.kind == "sqlite" and not os.path.exists(other.path):
-            return False
-        with contextlib.suppress(sqlite3.OperationalError,
-                                 subprocess.CalledProcessError):
+    with begun(c, other) as process:
+        def some_are_there():
+            process.send_signal(signal.SIGCONT)
+            time.sleep(0.001)
+            process.send_signal(signal.SIGSTOP)
             return n_events(other) > 0
-        return False
-    try:
         wait_for(some_are_there)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
     assert 0 < n_events(other) < n
 
 
 def test_killed(prepare, store, other, new_sqlite):
     c = prepare()
     assert c.ctl("init-db").returncode == 0
-    interrupted(c, store, other, 20000)
+    interrupted(c, store, other, MANY)
 
     # What is half there is not served.
     c.configure(datastore={"url": other.url})
@@ -255,7 +262,7 @@ def test_changed_meanwhile(prepare, store, other):
     """Who wrote to the source behind its back is found out."""
     c = prepare()
     assert c.ctl("init-db").returncode == 0
-    interrupted(c, store, other, 20000)
+    interrupted(c, store, other, MANY)
     store.sql("UPDATE event SET due_ms = due_ms + 1 WHERE id = 1")
     done = migrate(c, other)
     assert done.returncode == 1
@@ -373,15 +380,12 @@ def test_while_it_runs(prepare, store, other):
     """Nobody else writes to the source, and ps shows no password."""
     c = prepare()
     assert c.ctl("init-db").returncode == 0
-    fill(store, 20000)
-    process = subprocess.Popen(
-        [str(c.builddir / "cassatactl"), *c.options, "migrate", "--to",
-         other.url], stdout=subprocess.PIPE, env=c.environment())
-    assert process.stdout.readline().startswith(b"from ")
-    line = Path("/proc/%d/cmdline" % process.pid).read_bytes()
-    assert b"migrate" in line and other.url.encode() not in line
-    assert is_kept_from_writing(store)
-    assert process.poll() is None
-    assert b"all is there" in process.stdout.read()
-    assert process.wait(60) == 0
-    assert n_events(store) == n_events(other) == 20000
+    fill(store, 100)
+    with begun(c, other) as process:
+        line = Path("/proc/%d/cmdline" % process.pid).read_bytes()
+        assert b"migrate" in line and other.url.encode() not in line
+        assert is_kept_from_writing(store)
+        process.send_signal(signal.SIGCONT)
+        assert b"all is there" in process.stdout.read()
+        assert process.wait(60) == 0
+    assert n_events(store) == n_events(other) == 100

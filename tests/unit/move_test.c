@@ -25,7 +25,7 @@ sum_of(const char *const bytes[], size_t n, char text[MOVE_SUM_TEXT])
 	struct move_chunk chunk;
 	struct move_sum sum;
 
-	ck_assert_int_eq(move_chunk_init(&chunk), 0);
+	ck_assert_int_eq(move_chunk_init(&chunk, &sql_sqlite), 0);
 	ck_assert_int_eq(move_sum_init(&sum), 0);
 	chunk.table = &numbers;
 	for (size_t i = 0; i < n; i++) {
@@ -70,7 +70,7 @@ END_TEST
 
 /* ---- from file to file ---- */
 
-enum { SMALL = 3000, LARGE = 3, LARGE_BYTES = 2 * 1024 * 1024, TRIES = 5000 };
+enum { SMALL = 10000, LARGE = 7, LARGE_BYTES = 2 * 1024 * 1024, TRIES = 10000 };
 
 static char source_url[128], target_url[128];
 static const struct store_params source = {
@@ -123,9 +123,9 @@ fill_source(void)
 	/* Of one event more than a chunk has rows, of another some. */
 	run(sql,
 	    "WITH RECURSIVE n (i) AS (SELECT 1"
-	    " UNION ALL SELECT i + 1 FROM n WHERE i < 5000)"
+	    " UNION ALL SELECT i + 1 FROM n WHERE i < 10000)"
 	    " INSERT INTO attempt (event, number, at_ms, code, error, response)"
-	    " SELECT i / 4000 * 7, i, i, 500, x'', CAST(i AS BLOB) FROM n");
+	    " SELECT i / 9000 * 7, i, i, 500, x'', CAST(i AS BLOB) FROM n");
 	sql_sqlite.destroy(sql);
 }
 
@@ -160,7 +160,7 @@ START_TEST(test_chunks)
 	struct sql *sql = open_file(&source);
 	struct move_chunk chunk;
 
-	ck_assert_int_eq(move_chunk_init(&chunk), 0);
+	ck_assert_int_eq(move_chunk_init(&chunk, &sql_sqlite), 0);
 	for (size_t i = 0; i < MOVE_TABLES; i++) {
 		struct move_key key = move_key_begin();
 		int64_t n = 0, n_rows;
@@ -169,9 +169,9 @@ START_TEST(test_chunks)
 			ck_assert_int_eq(
 			    move_read(sql, &move_tables[i], &key, &chunk, &err),
 			    STORE_OK);
-			ck_assert_uint_le(chunk.n_rows, MOVE_ROWS_MAX);
-			ck_assert_uint_lt(
-			    chunk.bytes.len, MOVE_BYTES + LARGE_BYTES + 1024);
+			ck_assert_uint_le(chunk.n_rows, chunk.rows_max);
+			ck_assert_uint_lt(chunk.bytes.len,
+			    chunk.bytes_max + LARGE_BYTES + 1024);
 			n += (int64_t)chunk.n_rows;
 		} while (chunk.n_rows > 0);
 		ck_assert_int_eq(n, wanted[i]);
@@ -244,7 +244,7 @@ copy_some(void)
 	struct sql *from = open_file(&source), *to = open_file(&target);
 	struct move_chunk chunk;
 
-	ck_assert_int_eq(move_chunk_init(&chunk), 0);
+	ck_assert_int_eq(move_chunk_init(&chunk, &sql_sqlite), 0);
 	for (size_t i = 0; i < MOVE_TABLES; i++) {
 		struct move_key key = move_key_begin();
 
