@@ -397,8 +397,8 @@ look_after_rows(struct sql *sql, struct leasing *l, struct err *err)
 	status = lost_find(
 	    sql, l->request, shards, reply->now_ms, &l->any_lost, err);
 	if (status == STORE_OK && l->any_lost)
-		status = lost_put_back(sql, l->request, shards, reply->now_ms,
-		    &reply->n_interrupted, err);
+		status = lost_put_back(
+		    sql, l->request, shards, reply->now_ms, reply, err);
 	return status == STORE_OK ? find_quarantined(sql, l, shards, err)
 				  : status;
 }

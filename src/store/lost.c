@@ -2,6 +2,7 @@
 #include "store/lost.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "store/lease_plan.h"
 #include "store/shard_text.h"
@@ -169,46 +170,96 @@ count_attempt(struct sql *sql, enum verdict verdict, int64_t now_ms,
 	return sql_exec(sql, text, id_args(sql, ids, n), NULL, err);
 }
 
+static size_t
+keep_id(char *to, size_t room, struct slice id)
+{
+	size_t len = id.len < room ? id.len : room;
+
+	if (len > 0)
+		memcpy(to, id.p, len);
+	return len;
+}
+
+#define GIVEN_UP(APP, EVENT_ID)                                                \
+	{                                                                      \
+		.head = "SELECT CAST(attempts AS SIGNED), " APP ", " EVENT_ID  \
+			" FROM event WHERE status = 1 AND id IN (",            \
+		.item = "?", .sep = ", ", .tail = ")", .columns = "ibb"        \
+	}
+
+/* Who tells of them has to know more than their rows. */
+static enum store_status
+note_given_up(struct sql *sql, const int64_t *ids, size_t n,
+    struct lease_reply *reply, struct err *err)
+{
+	static const struct sql_text text[] = {
+	    [SQL_MYSQL] = GIVEN_UP("app", "event_id"),
+	    /* Whatever type they have: see read_count. */
+	    [SQL_SQLITE] =
+		GIVEN_UP("CAST(app AS BLOB)", "CAST(event_id AS BLOB)"),
+	};
+	unsigned arity = id_args(sql, ids, n);
+	enum store_status status =
+	    sql_select(sql, sql_pick(sql, text), arity, err);
+
+	while (sql_next(sql, &status, err)) {
+		struct store_given_up *event;
+
+		if (reply->n_given_up++ >= STORE_GIVEN_UP_MAX)
+			continue;
+		event = &reply->given_up[reply->n_given_up - 1];
+		event->attempts = read_count(sql, STORE_ATTEMPTS_MAX);
+		event->app_len = keep_id(
+		    event->app, sizeof(event->app), sql_read_bytes(sql));
+		event->id_len =
+		    keep_id(event->id, sizeof(event->id), sql_read_bytes(sql));
+	}
+	return status;
+}
+
 static enum store_status
 give_back(struct sql *sql, enum verdict verdict, int64_t now_ms,
-    const int64_t *ids, size_t n, struct err *err)
+    const int64_t *ids, size_t n, struct lease_reply *reply, struct err *err)
 {
 	size_t max = sql->driver->ids_max, len;
 	enum store_status status = STORE_OK;
 
 	for (size_t at = 0; at < n && status == STORE_OK; at += len) {
 		len = n - at < max ? n - at : max;
-		status = verdict < VERDICT_COUNTED
-			     ? uncount(sql, verdict, ids + at, len, err)
-			     : count_attempt(
-				   sql, verdict, now_ms, ids + at, len, err);
+		if (verdict == VERDICT_GIVEN_UP)
+			status = note_given_up(sql, ids + at, len, reply, err);
+		if (status == STORE_OK)
+			status = verdict < VERDICT_COUNTED
+				     ? uncount(sql, verdict, ids + at, len, err)
+				     : count_attempt(sql, verdict, now_ms,
+					   ids + at, len, err);
 	}
 	return status;
 }
 
 enum store_status
 lost_put_back(struct sql *sql, const struct lease_request *request,
-    uint64_t shards, int64_t now_ms, size_t *n, struct err *err)
+    uint64_t shards, int64_t now_ms, struct lease_reply *reply, struct err *err)
 {
 	struct lost_row rows[STORE_LOST_MAX];
 	int64_t ids[STORE_LOST_MAX];
 	enum store_status status;
 	size_t n_rows, n_ids;
 
-	*n = 0;
+	reply->n_interrupted = reply->n_given_up = 0;
 	do {
 		status =
 		    read_lost(sql, request, shards, now_ms, rows, &n_rows, err);
 		for (int v = 0; v < VERDICTS && status == STORE_OK; v++) {
 			n_ids = store_judged(
 			    request, rows, n_rows, (enum verdict)v, ids);
-			status = give_back(
-			    sql, (enum verdict)v, now_ms, ids, n_ids, err);
+			status = give_back(sql, (enum verdict)v, now_ms, ids,
+			    n_ids, reply, err);
 		}
-		*n += n_rows;
+		reply->n_interrupted += n_rows;
 		/* A server may go on for ever; the rest is for the next call.
 		 */
 	} while (status == STORE_OK && n_rows == STORE_LOST_MAX &&
-		 *n < SQL_RESULT_ROWS_MAX);
+		 reply->n_interrupted < SQL_RESULT_ROWS_MAX);
 	return status;
 }

@@ -15,9 +15,10 @@ enum store_status lost_find(struct sql *sql,
     const struct lease_request *request, uint64_t shards, int64_t now_ms,
     bool *there, struct err *err);
 
-/* Judges them, and gives them back; *n is how many there were. */
+/* Judges them, and gives them back; n_interrupted and given_up of the reply are
+ * how many there were, and what was given up. */
 enum store_status lost_put_back(struct sql *sql,
     const struct lease_request *request, uint64_t shards, int64_t now_ms,
-    size_t *n, struct err *err);
+    struct lease_reply *reply, struct err *err);
 
 #endif

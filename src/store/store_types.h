@@ -100,6 +100,15 @@ struct lease_request {
 	size_t n_known;
 };
 
+/* An event whose last attempt the death of its worker was. */
+struct store_given_up {
+	unsigned attempts;
+	size_t app_len, id_len;
+	char app[EVENT_APP_MAX], id[EVENT_ID_MAX];
+};
+
+enum { STORE_GIVEN_UP_MAX = 16 };
+
 struct lease_reply {
 	int64_t now_ms;		 /* the database's clock */
 	uint64_t shards;	 /* owned now */
@@ -110,6 +119,8 @@ struct lease_reply {
 	unsigned n_living;	 /* workers that take a share */
 	int64_t clock_offset_ms; /* database's clock minus ours */
 	size_t n_interrupted;	 /* rows put back whose worker was lost */
+	size_t n_given_up;	 /* of them; the first ones are told: */
+	struct store_given_up given_up[STORE_GIVEN_UP_MAX];
 	bool buried;		 /* some of them in shards of others */
 	bool quarantined;	 /* rows of our shards, or of those, are to be
 				    delivered alone */

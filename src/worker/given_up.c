@@ -68,17 +68,32 @@ tell_given_up(struct slice app, struct slice id, unsigned attempts, int status,
 	buf_free(&line);
 }
 
+/* The second begins with its first line. */
+static void
+begin_second(struct given_up *g)
+{
+	if (g->n_lines == 0 && g->n_rest == 0)
+		loop_timer_set(g->timer, SECOND_MS);
+}
+
 void
 given_up_tell(struct given_up *g, struct slice app, struct slice id,
     unsigned attempts, int status, struct slice error)
 {
-	/* The second begins with its first line. */
-	if (g->n_lines == 0 && g->n_rest == 0)
-		loop_timer_set(g->timer, SECOND_MS);
+	begin_second(g);
 	if (g->n_lines < g->max_lines) {
 		g->n_lines++;
 		tell_given_up(app, id, attempts, status, error);
 	} else {
 		g->n_rest++;
 	}
+}
+
+void
+given_up_count(struct given_up *g, size_t n)
+{
+	if (n == 0)
+		return;
+	begin_second(g);
+	g->n_rest += n;
 }

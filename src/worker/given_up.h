@@ -32,4 +32,7 @@ void given_up_fini(struct given_up *g);
 void given_up_tell(struct given_up *g, struct slice app, struct slice id,
     unsigned attempts, int status, struct slice error);
 
+/* So many that nothing more is known of. */
+void given_up_count(struct given_up *g, size_t n);
+
 #endif

@@ -141,6 +141,25 @@ take_strays(struct worker *w, const struct lease_change *change)
 	}
 }
 
+/* The death of a worker was their last attempt, and none of ours. */
+static void
+tell_given_up_by_death(struct worker *w)
+{
+	const struct lease_reply *reply = &w->leases.reply;
+	size_t n = reply->n_given_up < STORE_GIVEN_UP_MAX ? reply->n_given_up
+							  : STORE_GIVEN_UP_MAX;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct store_given_up *event = &reply->given_up[i];
+
+		given_up_tell(&w->given_up,
+		    slice_of(event->app, event->app_len),
+		    slice_of(event->id, event->id_len), event->attempts, 0,
+		    SLICE_LITERAL("interrupted"));
+	}
+	given_up_count(&w->given_up, reply->n_given_up - n);
+}
+
 static void
 leased(struct store_job *job)
 {
@@ -153,6 +172,7 @@ leased(struct store_job *job)
 	if (change.lapsed || change.lost != 0)
 		dispatch_release_unbegun(&w->dispatch);
 	take_strays(w, &change);
+	tell_given_up_by_death(w);
 	if (change.left)
 		loop_stop(w->child->loop);
 }

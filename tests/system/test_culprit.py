@@ -8,6 +8,7 @@ import time
 import pytest
 
 from cassata import is_gone, wait_for
+from client import path_of
 from sink import Reply
 
 ENDED = ("COMPLETED", "FAILED")
@@ -53,6 +54,11 @@ def test_answer_that_kills(prepare, sink, retries):
     assert event["attempts"] == len(sink.arrivals("/poison")) == attempts
     assert [a["error"] for a in event["attempt-log"]] == [
         "interrupted"] * attempts
+    # One line, by whoever took over.
+    line = "warn: given up: %s after %d attempts: interrupted" % (
+        path_of("event", "app", "poison"), attempts)
+    wait_for(lambda: line in c.log_text())
+    assert c.log_text().count("given up: ") == 1
 
 
 def test_many_answers_that_kill(prepare, sink):

@@ -1407,6 +1407,7 @@ START_TEST(culprit_too_often)
 	static const uint64_t owners[] = {A, B, C, A, B};
 	unsigned max = (unsigned)_i + 1, last = max < 2 ? 2 : max;
 	int64_t row_id = add("often", 1000), now_ms;
+	struct lease_reply after = {0};
 	struct store_record *record;
 
 	(void)lease(A);
@@ -1416,16 +1417,22 @@ START_TEST(culprit_too_often)
 
 		ck_assert_uint_eq(claim_all(owners[n - 1]), 1);
 		now_ms = clock_wall_ms();
-		ck_assert_uint_eq(
-		    lease_with((struct lease_request){.owner = owners[n],
-				   .dead = &death,
-				   .n_dead = 1,
-				   .max_attempts = max})
-			.n_interrupted,
-		    1);
+		after = lease_with((struct lease_request){.owner = owners[n],
+		    .dead = &death,
+		    .n_dead = 1,
+		    .max_attempts = max});
+		ck_assert_uint_eq(after.n_interrupted, 1);
+		ck_assert_uint_eq(after.n_given_up, n == last);
 		expect("often",
 		    n == last ? EVENT_FAILED : EVENT_SERVICE_UNAVAILABLE, n, n);
 	}
+	ck_assert_uint_eq(after.given_up[0].attempts, last);
+	ck_assert(
+	    slice_eq(slice_of(after.given_up[0].app, after.given_up[0].app_len),
+		SLICE_LITERAL("app")));
+	ck_assert(
+	    slice_eq(slice_of(after.given_up[0].id, after.given_up[0].id_len),
+		SLICE_LITERAL("often")));
 	record = find("often");
 	ck_assert(slice_eq(record->last_error, SLICE_LITERAL("interrupted")));
 	ck_assert_int_ge(record->due_ms, now_ms - WAIT_MS); /* for the purge */
@@ -2490,6 +2497,7 @@ static const struct {
 } lost_damages[] = {
     {"UPDATE event SET attempts = 4294967296", true, 3, 0},
     {"UPDATE event SET attempts = -1", true, 0, 0},
+    {"UPDATE event SET attempts = 9, app = 5", true, 3, 0},
     {"UPDATE event SET suspect = 4294967296", false, 0, 4294967296},
 };
 
@@ -2930,8 +2938,8 @@ read_nodes(void)
 	char name[32];
 
 	do {
-		(void)snprintf(name, sizeof(name), "CASSATA_TEST_NODE_%u",
-		    n_nodes + 1);
+		(void)snprintf(
+		    name, sizeof(name), "CASSATA_TEST_NODE_%u", n_nodes + 1);
 		node_urls[n_nodes] = getenv(name);
 	} while (node_urls[n_nodes] != NULL && ++n_nodes < NODES_MAX);
 }
