@@ -41,6 +41,15 @@ is_taken(const struct scoreboard *sb, int slot)
 	return atomic_load(&scoreboard_place(sb, slot)->pid) != 0;
 }
 
+/* The shards that the worker of the slot says it holds. */
+static uint64_t
+held_by(const struct scoreboard *sb, int slot)
+{
+	return is_taken(sb, slot)
+		   ? atomic_load(&scoreboard_slot(sb, slot)->shards)
+		   : 0;
+}
+
 static int
 n_workers(const struct scoreboard *sb)
 {
@@ -210,9 +219,7 @@ tell_holders(const struct scoreboard *sb, unsigned shard, int64_t due_ms)
 	check(shard < EVENT_SHARDS);
 	/* All who say so: one that lies takes no event from another. */
 	for (int i = 0; i < n_workers(sb); i++) {
-		if (is_taken(sb, i) &&
-		    (atomic_load(&scoreboard_slot(sb, i)->shards) >> shard &
-			1) != 0) {
+		if ((held_by(sb, i) >> shard & 1) != 0) {
 			tell_worker(sb, i, due_ms);
 			is_held = true;
 		}
@@ -241,6 +248,16 @@ shardboard_hear(const struct scoreboard *sb, const struct ring *ring)
 		tell_to_look(sb);
 }
 
+int
+shardboard_first_holder(const struct scoreboard *sb)
+{
+	for (int i = 0; i < n_workers(sb); i++) {
+		if (held_by(sb, i) != 0)
+			return i;
+	}
+	return -1;
+}
+
 size_t
 shardboard_held(
     const struct scoreboard *sb, uint64_t shards[SCOREBOARD_WORKER_SLOTS])
@@ -248,9 +265,9 @@ shardboard_held(
 	size_t n = 0;
 
 	for (int i = 0; i < n_workers(sb); i++) {
-		uint64_t held = atomic_load(&scoreboard_slot(sb, i)->shards);
+		uint64_t held = held_by(sb, i);
 
-		if (is_taken(sb, i) && held != 0)
+		if (held != 0)
 			shards[n++] = held;
 	}
 	return n;
@@ -285,6 +302,19 @@ shardboard_wake_at_ms(const struct scoreboard *sb, int worker_slot)
 		at_ms = min_ms(at_ms,
 		    told_ms(&scoreboard_slot(sb, i)->news, worker_slot, look));
 	return at_ms < 0 ? 0 : at_ms;
+}
+
+bool
+shardboard_sleeps_over(
+    const struct scoreboard *sb, unsigned shard, int64_t due_ms)
+{
+	check(shard < EVENT_SHARDS);
+	for (int i = 0; i < n_workers(sb); i++) {
+		if ((held_by(sb, i) >> shard & 1) != 0 &&
+		    shardboard_wake_at_ms(sb, i) > due_ms)
+			return true;
+	}
+	return false;
 }
 
 void

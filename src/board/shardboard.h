@@ -37,7 +37,7 @@ void shardboard_owner_gone(struct scoreboard *sb, uint64_t owner);
 /* Whether any worker sees events that are to be delivered alone. */
 bool shardboard_sees_quarantine(const struct scoreboard *sb);
 
-/* Another master's child has rung: our workers are told. */
+/* What somebody rings whom this master's workers do not hear: they are told. */
 void shardboard_hear(const struct scoreboard *sb, const struct ring *ring);
 
 /* ---- everybody ---- */
@@ -68,8 +68,15 @@ void shardboard_event_added(
 size_t shardboard_held(
     const struct scoreboard *sb, uint64_t shards[SCOREBOARD_WORKER_SLOTS]);
 
+/* The first slot of a worker that holds shards, or -1. */
+int shardboard_first_holder(const struct scoreboard *sb);
+
 /* Until when the worker of the slot may sleep, or 0 or more, or INT64_MAX. */
 int64_t shardboard_wake_at_ms(const struct scoreboard *sb, int worker_slot);
+
+/* Whether a worker here that holds the shard would sleep longer than that. */
+bool shardboard_sleeps_over(
+    const struct scoreboard *sb, unsigned shard, int64_t due_ms);
 
 /*
  * The last lease transaction of any worker, here or under the master before:

@@ -58,6 +58,7 @@ struct config_host_limit {
 struct config_worker {
 	int processes;		     /* numWorkerThreads */
 	int64_t polling_interval_ms; /* workerThreadPollingInterval */
+	int64_t new_event_interval_ms; /* 0: never */
 	int claim_min;		     /* numEventsProcessedPerTransaction */
 	int claim_max;		     /* maxEventsProcessedPerTransaction */
 	int max_deliveries;	     /* maxConcurrentDeliveries */

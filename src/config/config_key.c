@@ -116,6 +116,8 @@ const struct config_key config_keys[] = {
 	"5", NULL},
     {"worker", "workerThreadPollingInterval", KIND_DURATION,
 	AT(worker.polling_interval_ms), "100ms", "1h", "10", NULL},
+    {"worker", "newEventInterval", KIND_DURATION,
+	AT(worker.new_event_interval_ms), "0", "10s", "25ms", NULL},
     {"worker", "numEventsProcessedPerTransaction", KIND_INT,
 	AT(worker.claim_min), "1", "10000", "5", NULL},
     {"worker", "maxEventsProcessedPerTransaction", KIND_INT,

@@ -39,6 +39,17 @@ row_id_make(int64_t wall_ms)
 }
 
 int64_t
+row_id_first(int64_t wall_ms)
+{
+	const int64_t last_ms = INT64_MAX >> COUNTER_BITS;
+	int64_t since_ms = wall_ms - epoch_ms;
+
+	if (since_ms < 0)
+		since_ms = 0;
+	return (since_ms < last_ms ? since_ms : last_ms) * (1 << COUNTER_BITS);
+}
+
+int64_t
 row_id_made_ms(int64_t row_id)
 {
 	return epoch_ms + (row_id >> COUNTER_BITS);

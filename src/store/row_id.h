@@ -12,6 +12,9 @@
  */
 int64_t row_id_make(int64_t wall_ms);
 
+/* The lowest id of those that are made in that millisecond. */
+int64_t row_id_first(int64_t wall_ms);
+
 /* When it was made, or a moment later where the clock had stepped back. */
 int64_t row_id_made_ms(int64_t row_id);
 

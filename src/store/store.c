@@ -16,6 +16,7 @@
 #include "store/find.h"
 #include "store/lease.h"
 #include "store/move_mark.h"
+#include "store/newest.h"
 #include "store/purge.h"
 #include "store/schema.h"
 
@@ -333,6 +334,21 @@ store_settle_and_claim(struct store *store, const struct claim_request *request,
 	if (status == STORE_OK)
 		status =
 		    settle_and_claim(store->sql, request, reply, &store->err);
+	return end(store, status, err);
+}
+
+enum store_status
+store_newest(struct store *store, int64_t from_ms, int64_t to_ms,
+    struct store_news *news, size_t max, size_t *n, struct err *err)
+{
+	enum store_status status;
+
+	check(max > 0);
+	*n = 0;
+	status = begin(store);
+	if (status == STORE_OK)
+		status = find_newest(
+		    store->sql, from_ms, to_ms, news, max, n, &store->err);
 	return end(store, status, err);
 }
 

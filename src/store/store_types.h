@@ -165,6 +165,12 @@ struct store_claim {
 
 void store_claim_free(struct store_claim *claim);
 
+/* An event that waits, as whoever is to look for it needs to know. */
+struct store_news {
+	unsigned shard;
+	int64_t due_ms;
+};
+
 struct claim_request {
 	uint64_t owner;
 	/* Claims what is in quarantine, of whatever shard, and nothing else: for

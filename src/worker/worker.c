@@ -13,6 +13,7 @@
 #include "worker/dispatch.h"
 #include "worker/given_up.h"
 #include "worker/leases.h"
+#include "worker/newest.h"
 #include "worker/purge.h"
 #include "worker/transport.h"
 
@@ -42,6 +43,7 @@ struct worker {
 	struct dbclock clock;
 	struct leases leases;
 	struct claims claims;
+	struct newest newest;
 	struct purge purge;
 	struct holdings holdings;
 	struct dispatch dispatch;
@@ -194,6 +196,15 @@ claimed(struct store_job *job)
 }
 
 static void
+found_newest(struct store_job *job)
+{
+	struct worker *w = worker_of(job, newest);
+
+	if (went_well(w, w->newest.status, &w->newest.err))
+		newest_done(&w->newest, clock_mono_ms());
+}
+
+static void
 purged(struct store_job *job)
 {
 	struct worker *w = worker_of(job, purge);
@@ -239,6 +250,18 @@ next_claim(struct worker *w, int64_t mono_ms)
 }
 
 static int64_t
+newest_in_ms(struct worker *w, int64_t mono_ms)
+{
+	return newest_wait_ms(&w->newest, mono_ms);
+}
+
+static struct store_job *
+next_newest(struct worker *w, int64_t mono_ms)
+{
+	return newest_submit(&w->newest, mono_ms);
+}
+
+static int64_t
 purge_in_ms(struct worker *w, int64_t mono_ms)
 {
 	return w->child->draining
@@ -262,6 +285,7 @@ static const struct {
 } parts[] = {
     {lease_in_ms, next_lease},
     {claim_in_ms, next_claim},
+    {newest_in_ms, next_newest},
     {purge_in_ms, next_purge},
 };
 
@@ -441,6 +465,7 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	holdings_init(&w->holdings);
 	leases_init(&w->leases, child, &w->clock, leased);
 	dispatch_init(&w->dispatch, child, &w->holdings, &w->leases, &w->clock);
+	newest_init(&w->newest, child, &w->clock, found_newest);
 	purge_init(&w->purge, child->cfg->worker.retention_ms, clock_mono_ms(),
 	    purged);
 	if (given_up_init(&w->given_up, child->loop,

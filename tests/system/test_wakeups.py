@@ -2,6 +2,9 @@
 """Events that come in late are due soon, and nobody looks by itself: only a
 wake-up brings them within the time of a test."""
 
+import copy
+import os
+import signal
 import time
 
 from cassata import wait_for
@@ -86,3 +89,21 @@ def test_shards_set_free_beside(launch, store, sink):
     wait_some(sink, "left")
     add_some(one, sink, "new")
     wait_some(sink, "new")
+
+
+def test_services_elsewhere(launch, mysql_server, sink):
+    """A host with services only, one with workers only. To them the server has
+    two names, as a server has one for each on two hosts: so nobody rings."""
+    store = mysql_server.new()
+    other = copy.copy(store)
+    other.url = store.url.replace("127.0.0.1", "localhost")
+    assert other.url != store.url
+    worker = launch(store=other, roles="worker", worker=SLEEPY)
+    service = launch(store=store, roles="service", worker=SLEEPY)
+    wait_shares(store, 2)
+    add_some(service, sink, "first")
+    wait_some(sink, "first")
+    # Whichever worker it was that asked.
+    os.kill(worker.children("worker")[0]["pid"], signal.SIGKILL)
+    add_some(service, sink, "second")
+    wait_some(sink, "second")

@@ -100,6 +100,8 @@ static const struct field {
 	100, "1h", 3600000)},
     {NUMBER(worker, "deliveryTimeout", INT64, delivery_timeout_ms, 30000,
 	"100ms", 100, "1h", 3600000)},
+    {NUMBER(worker, "newEventInterval", INT64, new_event_interval_ms, 25, "0",
+	0, "10s", 10000)},
     {NUMBER(
 	worker, "claimAhead", INT64, claim_ahead_ms, 50, "0", 0, "10s", 10000)},
     {NUMBER(

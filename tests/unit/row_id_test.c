@@ -43,6 +43,11 @@ START_TEST(test_follows_the_clock)
 	ck_assert_int_gt(row_id_make(INT64_C(3700000000000)), 0);
 	ck_assert_int_eq(row_id_made_ms(a), later_ms);
 	ck_assert_int_eq(row_id_made_ms(b), later_ms + 1000);
+	ck_assert_int_le(row_id_first(later_ms), a);
+	ck_assert_int_gt(row_id_first(later_ms + 1), a);
+	ck_assert_int_eq(row_id_made_ms(row_id_first(later_ms)), later_ms);
+	ck_assert_int_eq(row_id_first(-1000), 0);
+	ck_assert_int_gt(row_id_first(INT64_MAX), b);
 }
 END_TEST
 

@@ -907,6 +907,49 @@ START_TEST(a_key_is_one_in_all_shards)
 }
 END_TEST
 
+/* Those that wait, of the last so many, by when their services added them. */
+START_TEST(newest_events)
+{
+	struct store_news news[4];
+	struct store_add first, last;
+	const struct event a = event_of("a", 500), b = event_of("b", 700);
+	int64_t from_ms = clock_wall_ms() - 1000;
+	size_t n;
+
+	ok(store_newest(store, from_ms, from_ms + 60000, news, 4, &n, &err));
+	ck_assert_uint_eq(n, 0);
+	first = add_event(&a);
+	last = add_event(&b);
+	ok(store_newest(store, from_ms, from_ms + 60000, news, 4, &n, &err));
+	ck_assert_uint_eq(n, 2);
+	ck_assert_uint_eq(news[0].shard, last.shard);
+	ck_assert_int_eq(news[0].due_ms, 700);
+	ck_assert_uint_eq(news[1].shard, first.shard);
+	ck_assert_int_eq(news[1].due_ms, 500);
+	/* No more than asked for, the last first. */
+	ok(store_newest(store, from_ms, from_ms + 60000, news, 1, &n, &err));
+	ck_assert_uint_eq(n, 1);
+	ck_assert_int_eq(news[0].due_ms, 700);
+	/* Before, and after. */
+	ok(store_newest(store, 0, from_ms, news, 4, &n, &err));
+	ck_assert_uint_eq(n, 0);
+	ok(store_newest(
+	    store, from_ms + 60000, INT64_MAX, news, 4, &n, &err));
+	ck_assert_uint_eq(n, 0);
+	/* One that a worker has is no news. */
+	(void)lease(A);
+	{
+		struct claim_reply turn = claim(A, ALL, 10, 600);
+
+		ck_assert_uint_eq(turn.n_claims, 1);
+		free_claims(&turn);
+	}
+	ok(store_newest(store, from_ms, from_ms + 60000, news, 4, &n, &err));
+	ck_assert_uint_eq(n, 1);
+	ck_assert_int_eq(news[0].due_ms, 700);
+}
+END_TEST
+
 START_TEST(claims_only_of_owned_shards)
 {
 	struct claim_reply turn;
@@ -2856,6 +2899,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, claims_stop_at_the_maximum);
 	tcase_add_test(tc, more_rows_in_one_shard);
 	tcase_add_test(tc, a_key_is_one_in_all_shards);
+	tcase_add_test(tc, newest_events);
 	tcase_add_test(tc, claims_only_of_owned_shards);
 	tcase_add_test(tc, claims_only_of_the_mask);
 	tcase_add_test(tc, no_claims_after_the_lease);

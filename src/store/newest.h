@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_STORE_NEWEST_H
+#define CASSATA_STORE_NEWEST_H
+
+#include "sql/sql.h"
+#include "store/store_types.h"
+
+/* See store_newest. */
+enum store_status find_newest(struct sql *sql, int64_t from_ms, int64_t to_ms,
+    struct store_news *news, size_t max, size_t *n, struct err *err);
+
+#endif

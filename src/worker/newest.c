@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: ISC */
+#include "worker/newest.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/container_of.h"
+#include "board/shardboard.h"
+
+enum {
+	OVERLAP_MS = 2000, /* twice what clocks may differ unlogged */
+	HURRIED_MS = 60000,
+	IDLE_INTERVALS = 8,
+};
+
+/* On the datastore's thread. */
+static void
+newest_run(struct store *store, struct store_job *job)
+{
+	struct newest *n = container_of(job, struct newest, job);
+
+	n->status = store_newest(
+	    store, n->from_ms, n->to_ms, n->news, NEWEST_MAX, &n->n, &n->err);
+}
+
+void
+newest_init(struct newest *n, const struct child *child,
+    const struct dbclock *clock, void (*done)(struct store_job *job))
+{
+	*n = (struct newest){
+	    .child = child,
+	    .clock = clock,
+	    .job = {.run = newest_run, .done = done},
+	};
+}
+
+static int64_t
+interval_ms(const struct newest *n)
+{
+	return n->child->cfg->worker.new_event_interval_ms;
+}
+
+/* Nobody adds to a file from another host. */
+static bool
+is_our_turn(const struct newest *n)
+{
+	return interval_ms(n) > 0 && !n->child->draining &&
+	       n->child->cfg->datastore.place.kind == SQL_MYSQL &&
+	       shardboard_first_holder(n->child->sb) == n->child->slot;
+}
+
+int64_t
+newest_wait_ms(const struct newest *n, int64_t mono_ms)
+{
+	if (!is_our_turn(n))
+		return INT64_MAX;
+	return n->due_ms > mono_ms ? n->due_ms - mono_ms : 0;
+}
+
+struct store_job *
+newest_submit(struct newest *n, int64_t mono_ms)
+{
+	int64_t wall_ms = clock_wall_ms(), offset_ms = n->clock->offset_ms;
+
+	n->due_ms =
+	    mono_ms +
+	    interval_ms(n) * (mono_ms < n->hurried_ms ? 1 : IDLE_INTERVALS);
+	n->from_ms = wall_ms + (offset_ms < 0 ? offset_ms : 0) - OVERLAP_MS;
+	n->to_ms = wall_ms + (offset_ms > 0 ? offset_ms : 0) + OVERLAP_MS;
+	n->n = 0;
+	return &n->job;
+}
+
+void
+newest_done(struct newest *n, int64_t mono_ms)
+{
+	check(n->status == STORE_OK && n->n <= NEWEST_MAX);
+	for (size_t i = 0; i < n->n; i++) {
+		const struct ring ring = {
+		    .what = n->news[i].shard, .due_ms = n->news[i].due_ms};
+
+		if (!shardboard_sleeps_over(
+			n->child->sb, ring.what, ring.due_ms))
+			continue;
+		shardboard_hear(n->child->sb, &ring);
+		n->hurried_ms = mono_ms + HURRIED_MS;
+	}
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_WORKER_NEWEST_H
+#define CASSATA_WORKER_NEWEST_H
+
+#include <stdint.h>
+
+#include "proc/child.h"
+#include "store/store_thread.h"
+#include "worker/dbclock.h"
+
+enum { NEWEST_MAX = 500 }; /* rows of a look */
+
+/*
+ * Events that somebody has added whom this host does not hear: a service on
+ * another host, or one whose event went into a shard that has just come here.
+ * One worker of a host asks a database server which rows are new, many times a
+ * second, and wakes those of this host that hold their shards.
+ *
+ * Where that is news to nobody for a while it asks less often: on hosts that
+ * are alone, and where nothing is added.
+ *
+ * Rows have their ids from the clock of the service, before they are
+ * committed. So each look goes back by more than clocks should differ and a
+ * commit takes, and sees a row many times: whoever looks for it once knows it.
+ */
+struct newest {
+	const struct child *child;
+	const struct dbclock *clock;
+	int64_t due_ms;     /* monotonic */
+	int64_t hurried_ms; /* monotonic: asks often up to here */
+
+	/* The call to the datastore: until it is done the thread's. */
+	struct store_job job;
+	int64_t from_ms, to_ms;
+	enum store_status status;
+	struct err err;
+	struct store_news news[NEWEST_MAX];
+	size_t n;
+};
+
+/* done(job) is called after a call, on the loop. */
+void newest_init(struct newest *newest, const struct child *child,
+    const struct dbclock *clock, void (*done)(struct store_job *job));
+
+/* Milliseconds from mono_ms until the next look; INT64_MAX: not ours, as things
+ * are. */
+int64_t newest_wait_ms(const struct newest *newest, int64_t mono_ms);
+
+/* The next call. */
+struct store_job *newest_submit(struct newest *newest, int64_t mono_ms);
+
+/* It went well. */
+void newest_done(struct newest *newest, int64_t mono_ms);
+
+#endif

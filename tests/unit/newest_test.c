@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: ISC */
+#include "worker/newest.h"
+
+#include "board/shardboard.h"
+
+#include "worker_parts.h"
+
+enum { INTERVAL = 25, OVERLAP = 2000, SHARD = 9 };
+
+static struct newest newest;
+static struct dbclock db;
+static int other;
+
+static struct scoreboard_slot *
+slot_of(int slot)
+{
+	return &parts_sb.writable->children[slot].slot;
+}
+
+static void
+begin(void)
+{
+	struct clock_reading now;
+	struct err err;
+
+	parts_begin();
+	now = clock_read();
+	parts_cfg.worker.new_event_interval_ms = INTERVAL;
+	parts_cfg.datastore.place.kind = SQL_MYSQL;
+	dbclock_init(&db, PARTS_LEASE, PARTS_CALL, &now);
+	other = scoreboard_slot_claim(&parts_sb, ROLE_WORKER, &err);
+	ck_assert_int_eq(other, 1);
+	slot_of(0)->shards = 1;
+	slot_of(other)->shards = UINT64_C(1) << SHARD;
+	newest_init(&newest, &parts_child, &db, parts_done);
+}
+
+static int64_t
+wait_ms(void)
+{
+	return newest_wait_ms(&newest, parts_now_ms);
+}
+
+/* Whose turn it is. */
+static const struct {
+	const char *what;
+	int64_t interval_ms;
+	enum sql_kind kind;
+	uint64_t shards, shards_of_other; /* held */
+	bool second, draining;            /* we are */
+	bool asks;
+} rows[] = {
+    {"the first of two", INTERVAL, SQL_MYSQL, 1, 2, false, false, true},
+    {"alone", INTERVAL, SQL_MYSQL, 1, 0, false, false, true},
+    {"the second", INTERVAL, SQL_MYSQL, 1, 2, true, false, false},
+    {"the first holds none", INTERVAL, SQL_MYSQL, 0, 2, true, false, true},
+    {"we hold none", INTERVAL, SQL_MYSQL, 0, 2, false, false, false},
+    {"nobody holds any", INTERVAL, SQL_MYSQL, 0, 0, false, false, false},
+    {"never", 0, SQL_MYSQL, 1, 2, false, false, false},
+    {"a file", INTERVAL, SQL_SQLITE, 1, 2, false, false, false},
+    {"we leave", INTERVAL, SQL_MYSQL, 1, 2, false, true, false},
+};
+
+START_TEST(test_turn)
+{
+	parts_cfg.worker.new_event_interval_ms = rows[_i].interval_ms;
+	parts_cfg.datastore.place.kind = rows[_i].kind;
+	slot_of(0)->shards = rows[_i].shards;
+	slot_of(other)->shards = rows[_i].shards_of_other;
+	parts_child.draining = rows[_i].draining;
+	parts_child.slot = rows[_i].second ? other : 0;
+	ck_assert_msg(
+	    wait_ms() == (rows[_i].asks ? 0 : INT64_MAX), "%s", rows[_i].what);
+}
+END_TEST
+
+/* The one before it is gone: the next one asks. */
+START_TEST(test_next)
+{
+	parts_child.slot = other;
+	ck_assert_int_eq(wait_ms(), INT64_MAX);
+	shardboard_bury(&parts_sb, 0, END_KILLED);
+	ck_assert_int_eq(wait_ms(), 0);
+}
+END_TEST
+
+static void
+found(unsigned shard, int64_t due_ms)
+{
+	(void)newest_submit(&newest, parts_now_ms);
+	newest.status = STORE_OK;
+	newest.news[0] = (struct store_news){shard, due_ms};
+	newest.n = 1;
+	newest_done(&newest, parts_now_ms);
+}
+
+/* What was news to somebody makes it ask often, for a minute. */
+START_TEST(test_hurry)
+{
+	found(SHARD + 1, 77); /* to nobody here */
+	ck_assert_int_eq(wait_ms(), 8 * INTERVAL);
+	found(SHARD, 77);
+	(void)newest_submit(&newest, parts_now_ms);
+	ck_assert_int_eq(wait_ms(), INTERVAL);
+	parts_now_ms += 30000;
+	found(SHARD, 77); /* it was told that already */
+	parts_now_ms += 29999;
+	(void)newest_submit(&newest, parts_now_ms);
+	ck_assert_int_eq(wait_ms(), INTERVAL);
+	parts_now_ms++;
+	(void)newest_submit(&newest, parts_now_ms);
+	ck_assert_int_eq(wait_ms(), 8 * INTERVAL);
+	found(SHARD, 76);
+	(void)newest_submit(&newest, parts_now_ms);
+	ck_assert_int_eq(wait_ms(), INTERVAL);
+}
+END_TEST
+
+START_TEST(test_interval)
+{
+	ck_assert_ptr_eq(newest_submit(&newest, parts_now_ms), &newest.job);
+	ck_assert_int_eq(newest.from_ms, parts_wall() - OVERLAP);
+	ck_assert_int_eq(newest.to_ms, parts_wall() + OVERLAP);
+	/* Nothing has come. */
+	ck_assert_int_eq(wait_ms(), 8 * INTERVAL);
+	parts_now_ms += 8 * INTERVAL - 1;
+	ck_assert_int_eq(wait_ms(), 1);
+	parts_now_ms++;
+	ck_assert_int_eq(wait_ms(), 0);
+}
+END_TEST
+
+/* Ids are from the clocks of others: from before the one that is behind to
+ * after the one that is ahead. */
+START_TEST(test_clocks)
+{
+	db.offset_ms = -700;
+	(void)newest_submit(&newest, parts_now_ms);
+	ck_assert_int_eq(newest.from_ms, parts_wall() - 700 - OVERLAP);
+	ck_assert_int_eq(newest.to_ms, parts_wall() + OVERLAP);
+	db.offset_ms = 700;
+	(void)newest_submit(&newest, parts_now_ms);
+	ck_assert_int_eq(newest.from_ms, parts_wall() - OVERLAP);
+	ck_assert_int_eq(newest.to_ms, parts_wall() + 700 + OVERLAP);
+}
+END_TEST
+
+/* Who holds the shard is woken; if nobody does here, nobody is, and no other
+ * master either. */
+START_TEST(test_found)
+{
+	uint64_t n_unheld = shardboard_n_unheld(&parts_sb);
+
+	(void)newest_submit(&newest, parts_now_ms);
+	newest.status = STORE_OK;
+	newest.news[0] = (struct store_news){SHARD, 77};
+	newest.news[1] = (struct store_news){SHARD, 99};
+	newest.news[2] = (struct store_news){SHARD + 1, 55};
+	newest.n = 3;
+	newest_done(&newest, parts_now_ms);
+	ck_assert_int_eq(shardboard_wake_at_ms(&parts_sb, other), 77);
+	ck_assert_int_eq(shardboard_wake_at_ms(&parts_sb, 0), INT64_MAX);
+	ck_assert_uint_eq(shardboard_n_unheld(&parts_sb), n_unheld);
+
+	/* It has looked, and sleeps until then: to see the row again wakes it
+	 * no more. */
+	slot_of(other)->look++;
+	slot_of(other)->wake_at_ms = 77;
+	newest_done(&newest, parts_now_ms);
+	ck_assert_int_eq(shardboard_wake_at_ms(&parts_sb, other), 77);
+	/* But if the look did not see the row yet, it does. */
+	slot_of(other)->look++;
+	slot_of(other)->wake_at_ms = INT64_MAX;
+	newest_done(&newest, parts_now_ms);
+	ck_assert_int_eq(shardboard_wake_at_ms(&parts_sb, other), 77);
+	/* The first own one. */
+	newest.news[0].shard = 0;
+	newest_done(&newest, parts_now_ms);
+	ck_assert_int_eq(shardboard_wake_at_ms(&parts_sb, 0), 77);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("newest");
+	TCase *tc = tcase_create("core");
+	SRunner *sr = srunner_create(suite);
+	int failures;
+
+	tcase_add_checked_fixture(tc, begin, parts_end);
+	tcase_add_loop_test(tc, test_turn, 0, COUNT(rows));
+	tcase_add_test(tc, test_next);
+	tcase_add_test(tc, test_hurry);
+	tcase_add_test(tc, test_interval);
+	tcase_add_test(tc, test_clocks);
+	tcase_add_test(tc, test_found);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(sr, CK_NORMAL);
+	failures = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
