@@ -14,6 +14,7 @@
 #include "config/config_password.h"
 #include "ctl/ctl_find.h"
 #include "ctl/progress.h"
+#include "proc/data_dir.h"
 #include "proc/privileges.h"
 #include "proc/state_dir.h"
 #include "store/move.h"
@@ -177,13 +178,15 @@ static int
 become_owner(const struct ctl *ctl, const struct ends *ends, struct err *err)
 {
 	struct config cfg = ctl->cfg;
+	bool makes_file = ends->to.place.file != NULL;
 
-	if (ends->from.place.file == NULL && ends->to.place.file == NULL)
-		return 0;
 	cfg.datastore.place = ends->to.place;
-	return state_dir_prepare(&cfg, err) == -1
-		   ? -1
-		   : privileges_drop(&ctl->cfg.master, err);
+	if (makes_file && state_dir_prepare(&cfg, err) == -1)
+		return -1;
+	if ((makes_file || ends->from.place.file != NULL) &&
+	    privileges_drop(&cfg.master, err) == -1)
+		return -1;
+	return makes_file ? data_dir_check(&cfg, err) : 0;
 }
 
 static int

@@ -109,6 +109,9 @@ is_to_be_filled(const struct generation *gen, const struct place *place)
 bool
 generation_is_ready(const struct generation *gen)
 {
+	/* A frozen one may have nothing to fill. */
+	if (!gen->started)
+		return false;
 	for (size_t i = 0; i < gen->n_places; i++) {
 		if (is_to_be_filled(gen, &gen->places[i]) &&
 		    (gen->places[i].pid == 0 ||
@@ -133,6 +136,7 @@ generation_is_empty(const struct generation *gen)
 void
 generation_start(struct generation *gen)
 {
+	gen->started = true;
 	for (size_t i = 0; i < gen->n_places; i++)
 		if (is_to_be_filled(gen, &gen->places[i]))
 			gen->places[i].start_at_ms = 0;

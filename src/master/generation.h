@@ -20,6 +20,7 @@ struct generation {
 	 * one; the master decides when it is closed. */
 	struct listener *listener;
 	struct place preflight;
+	bool started;  /* its preflight has gone well */
 	bool draining; /* nobody is replaced */
 	bool frozen;   /* it has no workers, but for those that leave */
 	size_t n_places;
@@ -48,7 +49,7 @@ struct place *generation_find_reporter(struct generation *gen, int status_fd);
 /* The place that is filled on demand; NULL without workers. */
 struct place *generation_alone(struct generation *gen);
 
-/* Every place that is to be filled, now and always. */
+/* It was started, and every place that is always to be filled is. */
 bool generation_is_ready(const struct generation *gen);
 bool generation_is_empty(const struct generation *gen); /* no child left */
 

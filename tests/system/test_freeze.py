@@ -189,7 +189,7 @@ def test_nobody_is_there(prepare):
     assert c.ctl("thaw").returncode == NOT_RUNNING
 
 
-def test_roles_apart(prepare, sink):
+def test_roles_apart(prepare, store, sink):
     """Each of the daemons of the state directory is frozen, and thawed."""
     c = prepare()
     for role in "service", "worker":
@@ -201,6 +201,16 @@ def test_roles_apart(prepare, sink):
     assert [s["freeze-state"] for s in states] == ["frozen", "frozen"]
     assert {child["role"] for s in states for child in s["children"]} == {
         "service"}
+    assert_refused(c.post(event("new", sink.url("/new"))))
+
+    # A worker that has no worker processes still looks at its datastore.
+    assert c.ctl("stop").returncode == 0
+    c.configure(datastore={"url": store.bad_url})
+    done = c.ctl("start", "worker")
+    assert done.returncode == 1 and store.bad_place in done.stderr, done
+    c.configure(datastore={"url": store.url})
+    for role in "service", "worker":
+        assert c.ctl("start", role).returncode == 0
     assert_refused(c.post(event("new", sink.url("/new"))))
     assert c.ctl("thaw").stdout == "thawed\nthawed\n"
     assert_works(c, sink, "after")
