@@ -41,12 +41,11 @@ move_open(const struct move_params *params, struct move **move, struct err *err)
 	if (m == NULL)
 		return err_errno(err, "cannot move events");
 	m->params = *params;
-	if (open_end(params->source, &m->source, err) == 0 &&
-	    open_end(params->target, &m->target, err) == 0) {
-		if (move_chunk_init(&m->chunk, m->target->driver) == 0)
-			return 0;
+	if (move_chunk_init(&m->chunk) == -1)
 		(void)err_set(err, "out of memory");
-	}
+	else if (open_end(params->source, &m->source, err) == 0 &&
+		 open_end(params->target, &m->target, err) == 0)
+		return 0;
 	move_close(move);
 	return -1;
 }
@@ -183,10 +182,13 @@ judge_mark(const struct move *m, struct slice from, struct err *err)
 	return STORE_BROKEN;
 }
 
-/* The indices are filled at random: more of them stays in memory. */
 static enum store_status
-prepare_target(struct sql *sql, struct err *err)
+prepare_target(struct move *m, struct err *err)
 {
+	struct sql *sql = m->target;
+
+	move_chunk_suit(&m->chunk, sql);
+	/* Its indices are filled at random: more of them stays in memory. */
 	return sql->driver->kind == SQL_SQLITE
 		   ? sql->driver->run(sql, "PRAGMA cache_size = -65536", err)
 		   : STORE_OK;
@@ -212,7 +214,7 @@ look_at_target(struct move *m, bool *resumed, struct buf *from, struct err *err)
 		status = refuse_living(sql, err);
 	if (status == STORE_OK)
 		status = move_mark_set(sql, slice_from_string(m->from), err);
-	return status == STORE_OK ? prepare_target(sql, err) : status;
+	return status == STORE_OK ? prepare_target(m, err) : status;
 }
 
 int

@@ -60,24 +60,39 @@ move_key_begin(void)
 
 enum { LIMIT_FIRST = 16 };
 
-/*
- * A transaction each. Between servers it travels whole; in a file it touches a
- * page for each row, at random, so that the more rows there are the more of
- * them share one.
- */
 int
-move_chunk_init(struct move_chunk *chunk, const struct sql_driver *target)
+move_chunk_init(struct move_chunk *chunk)
 {
 	*chunk = (struct move_chunk){
-	    .rows_max = target->remote ? MOVE_ROWS_MAX / 8 : MOVE_ROWS_MAX,
-	    .bytes_max = (target->remote ? 1 : 8) * (size_t)1024 * 1024,
-	    .limit = LIMIT_FIRST,
-	};
+	    .rows_max = 1, .bytes_max = 1, .limit = LIMIT_FIRST};
 	/* One row more than its fill, however large. */
 	buf_init(&chunk->bytes, 2 * (size_t)SQL_BYTES_MAX);
 	chunk->cells = calloc(
 	    (size_t)MOVE_ROWS_MAX * MOVE_COLUMNS_MAX, sizeof(*chunk->cells));
 	return chunk->cells == NULL ? -1 : 0;
+}
+
+/*
+ * A transaction each. Between servers it travels whole; in a file it touches a
+ * page for each row, at random, so that the more rows there are the more of
+ * them share one. Of what a cluster takes bytes and the rest of the rows get a
+ * part.
+ */
+void
+move_chunk_suit(struct move_chunk *chunk, const struct sql *target)
+{
+	enum { PART = 4, ROW_BYTES = 1024 };
+	size_t room = target->transaction_max / PART;
+	bool remote = target->driver->remote;
+
+	chunk->bytes_max = (remote ? 1 : 8) * (size_t)1024 * 1024;
+	if (chunk->bytes_max > room)
+		chunk->bytes_max = room;
+	chunk->rows_max = remote ? MOVE_ROWS_MAX / 8 : MOVE_ROWS_MAX;
+	if (chunk->rows_max > room / ROW_BYTES)
+		chunk->rows_max = room / ROW_BYTES + 1;
+	if (chunk->limit > chunk->rows_max)
+		chunk->limit = chunk->rows_max;
 }
 
 void
@@ -149,7 +164,7 @@ move_read(struct sql *sql, const struct move_table *table, struct move_key *key,
 	sql_i64(sql, (int64_t)chunk->limit);
 	status = sql_select(sql, &table->read, 0, err);
 	while (chunk->n_rows < chunk->limit &&
-	       chunk->bytes.len < chunk->bytes_max &&
+	       (chunk->n_rows == 0 || chunk->bytes.len < chunk->bytes_max) &&
 	       sql_next(sql, &status, err))
 		status = take_cells(sql, chunk, err);
 	status = sql_done(sql, status, err);

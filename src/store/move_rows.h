@@ -50,9 +50,12 @@ struct move_key {
 /* Before the first row. */
 struct move_key move_key_begin(void);
 
-/* For a target of that kind. 0, or -1 when memory is short. */
-int move_chunk_init(struct move_chunk *chunk, const struct sql_driver *target);
+/* 0, or -1 when memory is short. */
+int move_chunk_init(struct move_chunk *chunk);
 void move_chunk_fini(struct move_chunk *chunk);
+
+/* So many as that target, connected, takes in a transaction. */
+void move_chunk_suit(struct move_chunk *chunk, const struct sql *target);
 
 /* Of a column of bytes. */
 struct slice move_bytes(

@@ -25,7 +25,7 @@ sum_of(const char *const bytes[], size_t n, char text[MOVE_SUM_TEXT])
 	struct move_chunk chunk;
 	struct move_sum sum;
 
-	ck_assert_int_eq(move_chunk_init(&chunk, &sql_sqlite), 0);
+	ck_assert_int_eq(move_chunk_init(&chunk), 0);
 	ck_assert_int_eq(move_sum_init(&sum), 0);
 	chunk.table = &numbers;
 	for (size_t i = 0; i < n; i++) {
@@ -65,6 +65,35 @@ START_TEST(test_sum)
 
 	sum_of(sums[_i].bytes, sums[_i].n, text);
 	ck_assert_str_eq(text, sums[_i].sum);
+}
+END_TEST
+
+/* ---- how much at a time ---- */
+
+enum { KIB = 1024, MIB = 1024 * KIB };
+
+static const struct {
+	const struct sql_driver *driver;
+	size_t transaction_max, rows_max, bytes_max;
+} targets[] = {
+    {&sql_sqlite, SIZE_MAX, 8192, 8 * MIB},
+    {&sql_mysql, SIZE_MAX, 1024, MIB},
+    {&sql_mysql, MIB, 257, 256 * KIB},
+    {&sql_mysql, 16 * KIB, 5, 4 * KIB},
+};
+
+START_TEST(test_suit)
+{
+	const struct sql sql = {.driver = targets[_i].driver,
+	    .transaction_max = targets[_i].transaction_max};
+	struct move_chunk chunk;
+
+	ck_assert_int_eq(move_chunk_init(&chunk), 0);
+	move_chunk_suit(&chunk, &sql);
+	ck_assert_uint_eq(chunk.rows_max, targets[_i].rows_max);
+	ck_assert_uint_eq(chunk.bytes_max, targets[_i].bytes_max);
+	ck_assert_uint_le(chunk.limit, chunk.rows_max);
+	move_chunk_fini(&chunk);
 }
 END_TEST
 
@@ -160,7 +189,8 @@ START_TEST(test_chunks)
 	struct sql *sql = open_file(&source);
 	struct move_chunk chunk;
 
-	ck_assert_int_eq(move_chunk_init(&chunk, &sql_sqlite), 0);
+	ck_assert_int_eq(move_chunk_init(&chunk), 0);
+	move_chunk_suit(&chunk, sql);
 	for (size_t i = 0; i < MOVE_TABLES; i++) {
 		struct move_key key = move_key_begin();
 		int64_t n = 0, n_rows;
@@ -244,7 +274,8 @@ copy_some(void)
 	struct sql *from = open_file(&source), *to = open_file(&target);
 	struct move_chunk chunk;
 
-	ck_assert_int_eq(move_chunk_init(&chunk, &sql_sqlite), 0);
+	ck_assert_int_eq(move_chunk_init(&chunk), 0);
+	move_chunk_suit(&chunk, to);
 	for (size_t i = 0; i < MOVE_TABLES; i++) {
 		struct move_key key = move_key_begin();
 
@@ -297,6 +328,8 @@ main(void)
 
 	tcase_add_loop_test(
 	    tc, test_sum, 0, (int)(sizeof(sums) / sizeof(sums[0])));
+	tcase_add_loop_test(
+	    tc, test_suit, 0, (int)(sizeof(targets) / sizeof(targets[0])));
 	suite_add_tcase(suite, tc);
 	tcase_add_checked_fixture(files, setup, teardown);
 	tcase_set_timeout(files, 60);
