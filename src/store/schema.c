@@ -148,6 +148,18 @@ migrate(struct sql *sql, int64_t *version, struct err *err)
 	return status == STORE_OK ? read_version(sql, version, err) : status;
 }
 
+/* What it met may be another host at another server of the cluster: each
+ * statement may be run again. */
+static enum store_status
+migrate_again(struct sql *sql, void *arg, struct err *err)
+{
+	enum store_status status = migrate(sql, arg, err);
+
+	if (status != STORE_OK && sql->cluster != SQL_NO_CLUSTER)
+		sql->again = sql->connected;
+	return status;
+}
+
 /* One host at a time: the lock belongs to the server and to this connection. */
 static enum store_status
 migrate_server(struct sql *sql, int64_t *version, struct err *err)
@@ -169,7 +181,7 @@ migrate_server(struct sql *sql, int64_t *version, struct err *err)
 		(void)err_set(err, "another host migrates this database");
 		return STORE_UNAVAILABLE;
 	}
-	status = migrate(sql, version, err);
+	status = sql_repeat(sql, migrate_again, version, err);
 	if (sql->connected)
 		(void)sql_exec(sql, &unlock, 0, NULL, NULL);
 	return status;

@@ -18,6 +18,7 @@
 #include <mysql.h>
 
 #include "base/clock.h"
+#include "sql/sql.h"
 #include "sql/sql_url.h"
 
 enum { SKIPPED = 77, N_NODES = 3, WAIT_MS = 20000, ADDS_MAX = 32 };
@@ -134,6 +135,17 @@ hold_back(int node)
 	run_sql(node == 0 ? 1 : 0, text);
 }
 
+/* As a worker or client does: again, while it may pass. */
+#define eventually(call)                                                       \
+	do {                                                                   \
+		int64_t until_ms_ = clock_mono_ms() + WAIT_MS;                 \
+		enum store_status status_;                                     \
+		while ((status_ = (call)) == STORE_UNAVAILABLE &&              \
+		       clock_mono_ms() < until_ms_)                            \
+			(void)poll(NULL, 0, 10);                               \
+		ck_assert_msg(status_ == STORE_OK, "%s", err.text);            \
+	} while (0)
+
 /* What somebody else is at, at a node. */
 #define COUNT_SESSIONS                                                         \
 	"SELECT COUNT(*) FROM information_schema.processlist"                  \
@@ -141,10 +153,18 @@ hold_back(int node)
 #define CATCHES_UP COUNT_SESSIONS "info LIKE 'SET STATEMENT wsrep_sync_wait%'"
 #define WRITES     COUNT_SESSIONS "(info LIKE 'INSERT%' OR info = 'COMMIT')"
 
+#define COMMITS COUNT_SESSIONS "info = 'COMMIT'"
+/* By certification, or by an applier that wants the row. */
+#define N_DEFEATS                                                              \
+	"SELECT CAST(SUM(variable_value) AS SIGNED)"                           \
+	" FROM information_schema.global_status WHERE variable_name IN"        \
+	" ('WSREP_LOCAL_CERT_FAILURES', 'WSREP_LOCAL_BF_ABORTS')"
+
 struct release {
 	int node;
 	const char *when;
-	atomic_bool over; /* the call did not wait */
+	int64_t n_defeats; /* before */
+	atomic_bool over;  /* the call did not wait */
 	pthread_t thread;
 	MYSQL *watch;
 };
@@ -175,8 +195,10 @@ release_when_asked(void *arg)
 static void
 release_begin(struct release *r, int node, const char *when)
 {
-	*r = (struct release){
-	    .node = node, .when = when, .watch = connect_to(urls[node])};
+	*r = (struct release){.node = node,
+	    .when = when,
+	    .n_defeats = read_number(node, N_DEFEATS),
+	    .watch = connect_to(urls[node])};
 	ck_assert_int_eq(
 	    pthread_create(&r->thread, NULL, release_when_asked, r), 0);
 }
@@ -187,6 +209,14 @@ release_end(struct release *r)
 	atomic_store(&r->over, true);
 	ck_assert_int_eq(pthread_join(r->thread, NULL), 0);
 	mysql_close(r->watch);
+}
+
+/* What was committed there has met what the node had not applied yet. */
+static void
+release_end_defeated(struct release *r)
+{
+	release_end(r);
+	ck_assert_int_gt(read_number(r->node, N_DEFEATS), r->n_defeats);
 }
 
 /* ---- events ---- */
@@ -248,7 +278,8 @@ cancel(int node, const char *id)
 	enum cancel_outcome outcome;
 	enum event_state state;
 
-	ok(store_cancel_event(stores[node], &key, &outcome, &state, &err));
+	eventually(
+	    store_cancel_event(stores[node], &key, &outcome, &state, &err));
 	return outcome;
 }
 
@@ -263,6 +294,89 @@ is_there(int node, const char *id, enum store_find what)
 	there = record != NULL;
 	store_record_free(record);
 	return there;
+}
+
+/* ---- workers ---- */
+
+enum { A = 5, B = 6, MAX_ATTEMPTS = 3 };
+
+/* Takes everything; what a dead one had is put back. */
+static struct lease_reply
+lease(int node, uint64_t owner, uint64_t dead)
+{
+	const struct store_death death = {.owner = dead, .wire_known = true};
+	const struct lease_request request = {.owner = owner,
+	    .lease_ms = 60000,
+	    .max_attempts = MAX_ATTEMPTS,
+	    .dead = &death,
+	    .n_dead = dead != 0};
+	struct lease_reply reply;
+
+	eventually(store_lease(stores[node], &request, &reply, &err));
+	ck_assert_uint_eq(reply.shards, UINT64_MAX);
+	return reply;
+}
+
+static struct claim_reply
+claim_with(int node, struct claim_request request)
+{
+	struct claim_reply reply;
+
+	request.horizon_ms = clock_wall_ms();
+	eventually(
+	    store_settle_and_claim(stores[node], &request, &reply, &err));
+	return reply;
+}
+
+static struct claim_reply
+claim(int node, uint64_t owner, struct store_claim **claims, size_t max)
+{
+	return claim_with(node, (struct claim_request){.owner = owner,
+				    .shards = UINT64_MAX,
+				    .claim_max = max,
+				    .claims = claims});
+}
+
+/* Whether it got the one event that there is. */
+static bool
+claims_it(int node, uint64_t owner)
+{
+	struct store_claim *one;
+	size_t n = claim(node, owner, &one, 1).n_claims;
+
+	if (n > 0)
+		store_claim_free(one);
+	return n > 0;
+}
+
+static bool
+claims_it_alone(int node, uint64_t owner)
+{
+	struct store_claim *one;
+	size_t n = claim_with(node,
+	    (struct claim_request){
+		.owner = owner, .alone = true, .claim_max = 1, .claims = &one})
+		       .n_claims;
+
+	if (n > 0)
+		store_claim_free(one);
+	return n > 0;
+}
+
+/* Whether its result of the first attempt was written. */
+static bool
+completes(int node, uint64_t owner, int64_t row_id, int code)
+{
+	const struct store_result result = {.row_id = row_id,
+	    .kind = RESULT_COMPLETED,
+	    .attempt = 1,
+	    .at_ms = 2000,
+	    .code = code};
+
+	return claim_with(node,
+		   (struct claim_request){
+		       .owner = owner, .results = &result, .n_results = 1})
+		   .n_stale == 0;
 }
 
 /* ---- what a client was told through another node ---- */
@@ -347,9 +461,179 @@ START_TEST(added_twice)
 }
 END_TEST
 
+/* ---- the fence: locks are of one node, certification of all ---- */
+
+/* The row of the event, at all nodes and claimed by nobody, and A has all
+ * leases. */
+static int64_t
+add_for_a(void)
+{
+	int64_t row_id;
+
+	ck_assert_int_eq(add_among(0, "a", 1), ADD_CREATED);
+	row_id = read_number(0, "SELECT id FROM event");
+	(void)lease(1, A, 0);
+	for (int i = 0; i < N_NODES; i++)
+		wait_in_step(i);
+	return row_id;
+}
+
+static int64_t
+status_of_row(void)
+{
+	wait_in_step(0);
+	return read_number(0, "SELECT status FROM event");
+}
+
+/* No lease is asked for in quarantine: only the row itself decides. */
+START_TEST(two_mark_one_row)
+{
+	struct release release;
+	bool second;
+
+	(void)add_for_a();
+	run_sql(0, "UPDATE event SET suspect = 2, due_ms = due_ms + (1 << 48)");
+	wait_in_step(1);
+	hold_back(1);
+	ck_assert(claims_it_alone(0, B));
+	release_begin(&release, 1, COMMITS);
+	second = claims_it_alone(1, A);
+	release_end_defeated(&release);
+	ck_assert(!second);
+	ck_assert_int_eq(
+	    read_number(0, "SELECT CAST(owner AS SIGNED) FROM event"), B);
+}
+END_TEST
+
+/* A still sees its leases, and the event that B has claimed. */
+START_TEST(lease_taken_over)
+{
+	struct release release;
+	bool second;
+
+	(void)add_for_a();
+	hold_back(1);
+	(void)lease(0, B, A);
+	ck_assert(claims_it(0, B));
+	release_begin(&release, 1, COMMITS);
+	second = claims_it(1, A);
+	release_end_defeated(&release);
+	ck_assert(!second);
+	ck_assert_int_eq(
+	    read_number(0, "SELECT CAST(owner AS SIGNED) FROM event"), B);
+}
+END_TEST
+
+START_TEST(claimed_and_deleted)
+{
+	struct release release;
+	enum cancel_outcome outcome;
+
+	(void)add_for_a();
+	hold_back(1);
+	ck_assert(claims_it(0, A));
+	release_begin(&release, 1, COMMITS);
+	outcome = cancel(1, "a");
+	release_end_defeated(&release);
+	ck_assert_int_eq(outcome, CANCEL_REFUSED);
+	ck_assert_int_eq(status_of_row(), 1);
+}
+END_TEST
+
+START_TEST(deleted_and_claimed)
+{
+	struct release release;
+	bool claimed;
+
+	(void)add_for_a();
+	hold_back(1);
+	ck_assert_int_eq(cancel(0, "a"), CANCEL_DELETED);
+	release_begin(&release, 1, COMMITS);
+	claimed = claims_it(1, A);
+	release_end_defeated(&release);
+	ck_assert(!claimed);
+}
+END_TEST
+
+START_TEST(put_back_and_completed)
+{
+	struct release release;
+	bool late;
+	int64_t row_id = add_for_a();
+
+	ck_assert(claims_it(1, A));
+	wait_in_step(0);
+	hold_back(1);
+	ck_assert_uint_eq(lease(0, B, A).n_interrupted, 1);
+	ck_assert(claims_it(0, B));
+	release_begin(&release, 1, COMMITS);
+	late = completes(1, A, row_id, 201);
+	release_end_defeated(&release);
+	ck_assert(!late);
+	ck_assert(completes(0, B, row_id, 202));
+	ck_assert_int_eq(read_number(0, "SELECT last_code FROM event"), 202);
+}
+END_TEST
+
+START_TEST(completed_and_put_back)
+{
+	struct release release;
+	struct lease_reply reply;
+	int64_t row_id = add_for_a();
+
+	ck_assert(claims_it(0, A));
+	wait_in_step(1);
+	hold_back(1);
+	ck_assert(completes(0, A, row_id, 201));
+	release_begin(&release, 1, COMMITS);
+	reply = lease(1, B, A);
+	release_end_defeated(&release);
+	ck_assert_uint_eq(reply.n_interrupted, 0);
+	ck_assert_int_eq(status_of_row(), 2);
+}
+END_TEST
+
+static void *
+init_db(void *store)
+{
+	struct err reason = {0};
+
+	if (store_check(store, true, &reason) == STORE_OK)
+		return NULL;
+	(void)fprintf(stderr, "%s\n", reason.text);
+	return store;
+}
+
+START_TEST(schema_made_twice)
+{
+	pthread_t threads[N_NODES];
+	void *failed;
+
+	run_sql(0, "DROP DATABASE cassata");
+	for (int i = 0; i < N_NODES; i++) {
+		wait_in_step(i);
+		store_close(&stores[i]);
+		stores[i] = open_node(i);
+	}
+	for (int i = 0; i < N_NODES; i++)
+		ck_assert_int_eq(
+		    pthread_create(&threads[i], NULL, init_db, stores[i]), 0);
+	for (int i = 0; i < N_NODES; i++) {
+		ck_assert_int_eq(pthread_join(threads[i], &failed), 0);
+		ck_assert_ptr_null(failed);
+	}
+	for (int i = 0; i < N_NODES; i++) {
+		wait_in_step(i);
+		ok(store_check(stores[i], false, &err));
+		ck_assert_int_eq(
+		    read_number(i, "SELECT COUNT(*) FROM cassata.lease"), 64);
+	}
+}
+END_TEST
+
 /* ---- the size of a transaction ---- */
 
-enum { BIG = 16, BIG_BYTES = 100000, OWNER = 5 };
+enum { BIG = 16, BIG_BYTES = 100000 };
 
 #define SMALL_TRANSACTIONS "SET GLOBAL wsrep_max_ws_size = 1048576"
 
@@ -384,36 +668,11 @@ add_big(int node)
 		ck_assert_int_eq(adds[i].outcome, ADD_CREATED);
 }
 
-static void
-lease_all(int node)
-{
-	const struct lease_request request = {
-	    .owner = OWNER, .lease_ms = 60000, .max_attempts = 3};
-	struct lease_reply reply;
-
-	ok(store_lease(stores[node], &request, &reply, &err));
-	ck_assert_uint_eq(reply.shards, UINT64_MAX);
-}
-
-static struct claim_reply
-claim(int node, struct store_claim **claims, size_t max)
-{
-	const struct claim_request request = {.owner = OWNER,
-	    .shards = UINT64_MAX,
-	    .claim_max = max,
-	    .horizon_ms = INT64_MAX,
-	    .claims = claims};
-	struct claim_reply reply;
-
-	ok(store_settle_and_claim(stores[node], &request, &reply, &err));
-	return reply;
-}
-
 static enum store_status
 settle(int node, const struct store_result *results, size_t n)
 {
 	const struct claim_request request = {
-	    .owner = OWNER, .results = results, .n_results = n};
+	    .owner = A, .results = results, .n_results = n};
 	struct claim_reply reply;
 
 	return store_settle_and_claim(stores[node], &request, &reply, &err);
@@ -442,9 +701,9 @@ START_TEST(more_than_a_transaction)
 
 	set_transaction_max(0, _i == 0);
 	add_big(0);
-	lease_all(0);
+	(void)lease(0, A, 0);
 	for (struct claim_reply reply; n < BIG; n += reply.n_claims) {
-		reply = claim(0, claims + n, BIG - n);
+		reply = claim(0, A, claims + n, BIG - n);
 		ck_assert_uint_gt(reply.n_claims, 0);
 		ck_assert(reply.cut || n + reply.n_claims == BIG);
 		n_claims++;
@@ -486,6 +745,61 @@ START_TEST(an_event_more_than_a_transaction)
 }
 END_TEST
 
+/* ---- a node that leaves ---- */
+
+#define SET_ISOLATED "SET GLOBAL wsrep_provider_options = 'gmcast.isolate="
+
+static void
+wait_for_ready(int node)
+{
+	int64_t until_ms = clock_mono_ms() + WAIT_MS;
+	bool is_so = false;
+
+	while (!is_so) {
+		MYSQL_RES *result;
+
+		ck_assert_int_lt(clock_mono_ms(), until_ms);
+		run_sql(node, "SHOW GLOBAL STATUS LIKE 'wsrep_ready'");
+		result = mysql_store_result(admins[node]);
+		ck_assert_ptr_nonnull(result);
+		is_so = strcmp(mysql_fetch_row(result)[1], "ON") == 0;
+		mysql_free_result(result);
+		(void)poll(NULL, 0, 10);
+	}
+}
+
+static enum store_status
+leave_amid(struct sql *sql, void *arg, struct err *e)
+{
+	enum store_status status =
+	    sql->driver->run(sql, "INSERT INTO stopper VALUES (-1)", e);
+
+	(void)arg;
+	run_sql(1, SET_ISOLATED "1'");
+	return status;
+}
+
+/* The next call is for another node: this one would refuse it, too. */
+START_TEST(node_leaves_before_the_commit)
+{
+	const struct store_params params = {
+	    .url = urls[1], .connect_timeout_ms = 5000, .timeout_ms = 20000};
+	struct sql *sql;
+
+	ck_assert_int_eq(sql_mysql.create(&params, &sql, &err), 0);
+	ck_assert_int_eq(sql_mysql.open(sql, &err), STORE_OK);
+	ck_assert_int_eq(
+	    sql_transact(sql, leave_amid, NULL, &err), STORE_UNAVAILABLE);
+	run_sql(1, SET_ISOLATED "0'");
+	wait_for_ready(1);
+	/* 1180; or 1047 when it had long been alone. */
+	ck_assert_msg(!sql->connected, "%s", err.text);
+	wait_in_step(1);
+	ck_assert_int_eq(read_number(1, "SELECT COUNT(*) FROM stopper"), 0);
+	sql_mysql.destroy(sql);
+}
+END_TEST
+
 /* Without one, two nodes may not agree on which row is meant. */
 START_TEST(tables_have_primary_keys)
 {
@@ -518,9 +832,17 @@ make_suite(void)
 	tcase_add_test(tc, deleted_and_read);
 	tcase_add_test(tc, added_and_deleted);
 	tcase_add_loop_test(tc, added_twice, 0, 2);
+	tcase_add_test(tc, two_mark_one_row);
+	tcase_add_test(tc, lease_taken_over);
+	tcase_add_test(tc, claimed_and_deleted);
+	tcase_add_test(tc, deleted_and_claimed);
+	tcase_add_test(tc, put_back_and_completed);
+	tcase_add_test(tc, completed_and_put_back);
+	tcase_add_loop_test(tc, schema_made_twice, 0, 5);
 	tcase_add_loop_test(tc, more_than_a_transaction, 0, 2);
 	tcase_add_test(tc, an_event_more_than_a_transaction);
 	tcase_add_test(tc, tables_have_primary_keys);
+	tcase_add_test(tc, node_leaves_before_the_commit);
 	return suite;
 }
 
