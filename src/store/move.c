@@ -10,17 +10,21 @@
 #include "store/schema.h"
 #include "store/shard_text.h"
 
+enum { NAME_BYTES = 1024 };
+
 struct move {
 	struct move_params params;
 	struct sql *source, *target;
 	struct move_chunk chunk;
-	char from[1024]; /* the source, as the mark has it */
+	/* With all hosts of a cluster, whichever is connected. */
+	char from[NAME_BYTES], to[NAME_BYTES];
 };
 
 /* ---- life ---- */
 
 static int
-open_end(const struct store_params *params, struct sql **sql, struct err *err)
+open_end(const struct store_params *params, struct sql **sql,
+    char name[NAME_BYTES], struct err *err)
 {
 	struct sql_place place;
 	const struct sql_driver *driver;
@@ -28,6 +32,7 @@ open_end(const struct store_params *params, struct sql **sql, struct err *err)
 	if (sql_describe(params->url, params->state_dir, &place, err) == -1)
 		return -1;
 	driver = place.kind == SQL_SQLITE ? &sql_sqlite : &sql_mysql;
+	(void)snprintf(name, NAME_BYTES, "%s", place.shown);
 	sql_place_free(&place);
 	return driver->create(params, sql, err);
 }
@@ -43,8 +48,8 @@ move_open(const struct move_params *params, struct move **move, struct err *err)
 	m->params = *params;
 	if (move_chunk_init(&m->chunk) == -1)
 		(void)err_set(err, "out of memory");
-	else if (open_end(params->source, &m->source, err) == 0 &&
-		 open_end(params->target, &m->target, err) == 0)
+	else if (open_end(params->source, &m->source, m->from, err) == 0 &&
+		 open_end(params->target, &m->target, m->to, err) == 0)
 		return 0;
 	move_close(move);
 	return -1;
@@ -76,13 +81,13 @@ move_close(struct move **move)
 const char *
 move_source(const struct move *move)
 {
-	return move->source->target;
+	return move->from;
 }
 
 const char *
 move_target(const struct move *move)
 {
-	return move->target->target;
+	return move->to;
 }
 
 /* ---- may it begin? ---- */
@@ -223,7 +228,6 @@ move_begin(struct move *m, bool *resumed, struct err *err)
 	enum store_status status;
 	struct buf from;
 
-	(void)snprintf(m->from, sizeof(m->from), "%s", m->source->target);
 	buf_init(&from, sizeof(m->from));
 	status = look_at_source(m, err);
 	if (status == STORE_OK)

@@ -258,6 +258,23 @@ def test_killed(prepare, store, other, new_sqlite):
     assert c.ctl("stop").returncode == 0
 
 
+def test_killed_at_another_host(prepare, store, other):
+    """Of several it is the same source, whichever of them answers."""
+    if store.kind == "sqlite":
+        pytest.skip("a server's")
+    c = prepare()
+    assert c.ctl("init-db").returncode == 0
+    fill(store, 10)
+    at, _, rest = store.url.rpartition("@")
+    url = "%s@%s,%s" % (at, store.bad_place, rest)
+    c.configure(datastore={"url": url})
+    with begun(c, other):
+        pass
+    assert other.sql("SELECT CAST(source AS TEXT) FROM moving") == [
+        ("mysql://%s,%s" % (store.bad_place, rest),)]
+    assert_moved(migrate(c, other), store, other)
+
+
 def test_changed_meanwhile(prepare, store, other):
     """Who wrote to the source behind its back is found out."""
     c = prepare()
