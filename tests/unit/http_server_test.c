@@ -198,20 +198,23 @@ END_TEST
 
 /* Requests that divide what is read at once, more of them than are read. */
 static struct loop_io *flood_io;
+static size_t flood_at;
 
 static void
 flood(int fd, unsigned events, void *arg)
 {
 	static const char head[] = "GET / HTTP/1.1\r\n" HOST "x: ";
-	char request[512];
+	char request[1024];
+	ssize_t n;
 
 	(void)events;
 	(void)arg;
 	memset(request, 'x', sizeof(request));
 	memcpy(request, head, sizeof(head) - 1);
 	memcpy(request + sizeof(request) - 4, "\r\n\r\n", 4);
-	while (write(fd, request, sizeof(request)) == sizeof(request))
-		continue;
+	while (
+	    (n = write(fd, request + flood_at, sizeof(request) - flood_at)) > 0)
+		flood_at = (flood_at + (size_t)n) % sizeof(request);
 }
 
 static void
