@@ -3,12 +3,17 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/file.h"
+
+enum { OPENS_MAX = 10 };
 
 /* FNV-1a: who makes another text of the same number rings there for nothing. */
 static uint64_t
@@ -53,6 +58,17 @@ share_rights(int fd, const char *file)
 		(void)fchmod(fd, st.st_mode & 0666);
 }
 
+/* Whether it is there still: the last of before may have removed it. */
+static bool
+is_there_still(int fd)
+{
+	struct stat st;
+
+	/* Who has it locked against us removes it, or is none of ours. */
+	(void)flock(fd, LOCK_SH | LOCK_NB);
+	return fstat(fd, &st) == 0 && st.st_nlink > 0;
+}
+
 int
 bell_open(struct bell *bell, const struct sql_place *place, struct err *err)
 {
@@ -61,12 +77,25 @@ bell_open(struct bell *bell, const struct sql_place *place, struct err *err)
 
 	if (bell_path(place, geteuid(), path) == -1)
 		return err_set(err, "the path of the bell is too long");
-	bell->fd = file_open(
-	    path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0600, &reason);
-	if (bell->fd == -1)
-		return err_set(err, "%s: %s", path, reason.text);
-	share_rights(bell->fd, place->file);
-	return 0;
+	for (int i = 0; i < OPENS_MAX; i++) {
+		bell->fd = file_open(path,
+		    O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0600, &reason);
+		if (bell->fd == -1)
+			return err_set(err, "%s: %s", path, reason.text);
+		if (is_there_still(bell->fd)) {
+			share_rights(bell->fd, place->file);
+			return 0;
+		}
+		fd_close(&bell->fd);
+	}
+	return err_set(err, "%s: it is removed over and over", path);
+}
+
+void
+bell_remove(int fd, const char *path)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		(void)unlink(path);
 }
 
 void

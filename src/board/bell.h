@@ -43,11 +43,15 @@ struct bell {
 int bell_path(const struct sql_place *place, uid_t uid, char path[PATH_MAX]);
 
 /*
- * Opens it, and makes it if need be. In a child, as the user that it is, before
+ * Opens it, and makes it if need be: who has it open keeps it there, by a
+ * shared lock. In a child, as the user that it is, before
  * its sandbox. 0, or -1 with a reason: then nobody hears.
  */
 int bell_open(
     struct bell *bell, const struct sql_place *place, struct err *err);
+
+/* Its file, open as fd, goes unless others have it open, too. */
+void bell_remove(int fd, const char *path);
 
 /* Does nothing without a bell. */
 void bell_ring(const struct bell *bell, uint32_t what, int64_t due_ms);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -193,6 +194,7 @@ open_ear(struct ear *ear, const struct config *cfg, struct err *err)
 	ear->fd = open_bell_file(ear->path, uid_of_children(cfg));
 	if (ear->fd == -1)
 		return err_errno(err, "%s", ear->path);
+	(void)flock(ear->fd, LOCK_SH | LOCK_NB);
 	if (watch_bell(ear, err) == -1)
 		return -1;
 	if (fstat(ear->fd, &st) == -1)
@@ -229,6 +231,8 @@ ear_free(struct ear **ear)
 	loop_io_free(&(*ear)->io);
 	loop_timer_free(&(*ear)->timer);
 	fd_close(&(*ear)->notify_fd);
+	if ((*ear)->fd != -1)
+		bell_remove((*ear)->fd, (*ear)->path);
 	fd_close(&(*ear)->fd);
 	free(*ear);
 	*ear = NULL;

@@ -25,7 +25,8 @@ struct ear;
 struct ear *ear_create(struct loop *loop, const struct scoreboard *sb,
     const struct config *cfg, int64_t pause_ms, struct err *err);
 
-/* *ear may be NULL, and is after. */
+/* The file goes with the last one that has it open. *ear may be NULL, and is
+ * after. */
 void ear_free(struct ear **ear);
 
 /* Whether it hears what these children ring. */

@@ -25,6 +25,7 @@ struct child {
 	int slot;		     /* in the scoreboard */
 	unsigned number;	     /* 1, 2, … within the role, for people */
 	bool alone;		     /* a worker for what is in quarantine */
+	bool shares_port;	     /* metrics: another of ours may listen */
 	uint32_t generation;
 	const struct config *cfg;
 	struct scoreboard *sb;
@@ -33,7 +34,6 @@ struct child {
 	int owner_fd;		     /* worker: it lives while that is open; -1 */
 	const int *listen_fds;	     /* service: shared, listening, non-blocking */
 	size_t n_listen;
-	bool shares_port;	     /* metrics: another of ours may listen */
 	/* Worker: where services of this master listen. */
 	struct sockaddr_storage own_listeners[CHILD_LISTENERS_MAX];
 	size_t n_own_listeners;
