@@ -184,6 +184,27 @@ def test_name_is_verified(init_db, misnamed_server, authority):
     assert status == 0, said
 
 
+def test_each_host_is_verified(
+        init_db, misnamed_server, tls_server, authority):
+    """Of several, who cannot be who it should be is passed over."""
+    store = tls_server.new()
+    login, _, rest = store.url.rpartition("@")
+    name = rest.split("/")[1]
+    bad, good = [
+        server.url.rpartition("@")[2].split("/")[0].replace(
+            "127.0.0.1", "localhost")
+        for server in (misnamed_server, tls_server)]
+    keys = {"tls": "verify", "tlsCaFile": authority.path("ca.pem")}
+    status, said = init_db(
+        "%s@%s,localhost:1/%s" % (login, bad, name), **keys)
+    assert status == 1
+    assert bad + ": " in said and "localhost:1: " in said
+    assert "datastore.tls" in said
+    status, said = init_db("%s@%s,%s/%s" % (login, bad, good, name), **keys)
+    assert status == 0, said
+    assert store.sql("SELECT COUNT(*) FROM event") == [("0",)]
+
+
 @pytest.mark.parametrize("tls", ["require", "verify"])
 def test_server_without_tls(init_db, tls):
     """It may speak TLS to others: the flag is not protected."""

@@ -414,6 +414,21 @@ START_TEST(test_read_only)
 }
 END_TEST
 
+/* It is not read_only, and yet takes no write: that is told by the first. */
+START_TEST(test_refuses_writes)
+{
+	open_list("");
+	run_sql("SET GLOBAL tx_read_only = 1");
+	assert_at("127.0.0.1");
+	assert_failed(add_one("a"), STORE_UNAVAILABLE, "READ ONLY transaction");
+	ck_assert(!backend->connected);
+	ck_assert(backend->elsewhere);
+	run_sql("SET GLOBAL tx_read_only = 0");
+	assert_at("localhost");
+	ck_assert_int_eq(add_one("a"), STORE_OK);
+}
+END_TEST
+
 START_TEST(test_lock_wait_ends)
 {
 	enum cancel_outcome outcome;
@@ -842,6 +857,7 @@ main(void)
 	tcase_add_test(tc, test_no_host);
 	tcase_add_test(tc, test_black_hole);
 	tcase_add_test(tc, test_read_only);
+	tcase_add_test(tc, test_refuses_writes);
 	tcase_add_test(tc, test_small_packets);
 	tcase_add_test(tc, test_lock_wait_ends);
 	tcase_add_test(tc, test_deadlock_amid_rows);
