@@ -123,6 +123,12 @@ store_server(const struct store *store)
 	return atomic_load(&store->sql->server);
 }
 
+bool
+store_goes_on(const struct store *store)
+{
+	return store->sql->elsewhere;
+}
+
 /* It may change without a failure: what was idle was ended, or the way back to
  * a better one is free. */
 static void

@@ -39,6 +39,9 @@ const char *store_where(const struct store *store);
 /* Of several servers of the URL, from 1, the one that it is connected to; else
  * 0. For any thread. */
 unsigned store_server(const struct store *store);
+/* After a call that failed: the next goes to another server, without a pause.
+ */
+bool store_goes_on(const struct store *store);
 
 /*
  * Connects and compares the schema version. With create, runs the migrations

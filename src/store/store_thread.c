@@ -153,6 +153,12 @@ store_thread_server(const struct store_thread *thread)
 	return store_server(thread->store);
 }
 
+bool
+store_thread_goes_on(const struct store_thread *thread)
+{
+	return store_goes_on(thread->store);
+}
+
 void
 store_thread_free(struct store_thread **thread)
 {

@@ -36,6 +36,9 @@ void store_thread_submit(struct store_thread *thread, struct store_job *job);
 
 /* store_server of its store, for the loop. */
 unsigned store_thread_server(const struct store_thread *thread);
+/* store_goes_on, for the loop of who has one job at a time, while there is
+ * none. */
+bool store_thread_goes_on(const struct store_thread *thread);
 
 /*
  * Waits for the job that runs, drops the ones that wait (for run or done) and

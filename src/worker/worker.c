@@ -121,7 +121,8 @@ went_well(struct worker *w, enum store_status status, const struct err *err)
 	scoreboard_tell_trouble(w->child->score, err->text);
 	atomic_store(&w->child->score->tried_ms, mono_ms);
 	metric_add(w->child->score, METRIC_STORE_FAILURES, 1);
-	w->store_retry_ms = mono_ms + STORE_RETRY_MS;
+	w->store_retry_ms =
+	    mono_ms + (store_thread_goes_on(w->store) ? 0 : STORE_RETRY_MS);
 	leases_failed(&w->leases);
 	leave_without_datastore(w, status);
 	return false;

@@ -49,6 +49,7 @@ fail_on_demand(struct sql *sql, enum twin_failure failure, struct err *err)
 {
 	(void)err_set(err, "on demand, at call %u", twin.n_calls);
 	sql->again = failure == TWIN_AGAIN;
+	sql->elsewhere = twin.elsewhere;
 	if (failure == TWIN_BREAKS || failure == TWIN_LOST)
 		sql_sqlite.close(sql);
 	return STORE_UNAVAILABLE;

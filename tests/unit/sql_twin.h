@@ -20,6 +20,7 @@ struct twin {
 	enum twin_failure failure;
 	unsigned fails_at; /* the call it is for; later ones go well */
 	unsigned n_calls;
+	bool elsewhere; /* what breaks may be had at once from another server */
 	/* Every transaction meets another one, each at another call, and goes
 	 * well the second time. */
 	bool meets;

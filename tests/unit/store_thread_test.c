@@ -27,6 +27,13 @@ static struct store_thread *thread;
 static unsigned n_done;
 static sem_t started;
 
+bool
+store_goes_on(const struct store *s)
+{
+	(void)s;
+	return false;
+}
+
 unsigned
 store_server(const struct store *s)
 {

@@ -21,6 +21,7 @@
 #include "store/lease.h"
 #include "store/purge.h"
 #include "store/schema.h"
+#include "store/store.h"
 
 enum { N = 6, OWNER = 7, OTHER = 8, CALLS_MAX = 200 };
 
@@ -488,6 +489,28 @@ START_TEST(test_stall)
 }
 END_TEST
 
+/* After a loss there is no pause where another server is. */
+START_TEST(test_goes_on)
+{
+	const struct store_params params = {.url = url, .timeout_ms = 2000};
+	struct store *store;
+
+	begin_anew();
+	ck_assert_int_eq(store_open_with(&sql_twin, &params, &store, &err), 0);
+	list[0] = &adds[0];
+	ok(store_add_events(store, list, 1, &err));
+	for (int i = 0; i < 3; i++) {
+		twin = (struct twin){
+		    .failure = TWIN_LOST, .fails_at = 2, .elsewhere = true};
+		ck_assert_int_eq(
+		    store_add_events(store, list, 1, &err), STORE_UNAVAILABLE);
+		ck_assert(store_goes_on(store));
+		ok(store_add_events(store, list, 1, &err));
+	}
+	store_close(&store);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -513,6 +536,7 @@ main(void)
 	tcase_add_loop_test(tc, test_settle, 0, N_FAILURES);
 	tcase_add_loop_test(tc, test_purge, 0, N_FAILURES);
 	tcase_add_loop_test(tc, test_migration, 0, N_FAILURES);
+	tcase_add_test(tc, test_goes_on);
 	tcase_add_test(tc, test_stall);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);
