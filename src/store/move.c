@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/move_living.h"
 #include "store/move_mark.h"
 #include "store/schema.h"
-#include "store/shard_text.h"
 
 enum { NAME_BYTES = 1024 };
 
@@ -92,32 +92,6 @@ move_target(const struct move *move)
 
 /* ---- may it begin? ---- */
 
-static enum store_status
-refuse_living(struct sql *sql, struct err *err)
-{
-#define LIVING(NOW)                                                            \
-	{                                                                      \
-		.head = "SELECT COUNT(*) FROM instance WHERE until_ms > " NOW, \
-		.columns = "i"                                                 \
-	}
-	static const struct sql_text text[] = {
-	    [SQL_MYSQL] = LIVING(NOW_MYSQL), [SQL_SQLITE] = LIVING(NOW_SQLITE)};
-#undef LIVING
-	int64_t n = 0;
-	enum store_status status;
-
-	now_arg(sql);
-	status = sql_value(sql, sql_pick(sql, text), &n, err);
-	if (status != STORE_OK || n == 0)
-		return status;
-	(void)err_set(err,
-	    "%s: %" PRId64 " workers live there: run cassatactl freeze, or "
-	    "stop, on each of its hosts (of a worker that was killed this "
-	    "passes within its lease)",
-	    sql->target, n);
-	return STORE_BROKEN;
-}
-
 /* Of what was not moved there, nothing may be there. */
 static enum store_status
 refuse_events(struct sql *sql, struct err *err)
@@ -171,7 +145,7 @@ look_at_source(struct move *m, struct err *err)
 	if (status == STORE_OK)
 		status = move_mark_refuse(sql, err);
 	if (status == STORE_OK)
-		status = refuse_living(sql, err);
+		status = move_refuse_living(sql, m->params.lease_ms, err);
 	return status == STORE_OK ? lock_source(sql, err) : status;
 }
 
@@ -216,7 +190,7 @@ look_at_target(struct move *m, bool *resumed, struct buf *from, struct err *err)
 	if (status == STORE_OK && !*resumed)
 		status = refuse_events(sql, err);
 	if (status == STORE_OK)
-		status = refuse_living(sql, err);
+		status = move_refuse_living(sql, m->params.lease_ms, err);
 	if (status == STORE_OK)
 		status = move_mark_set(sql, slice_from_string(m->from), err);
 	return status == STORE_OK ? prepare_target(m, err) : status;

@@ -298,21 +298,27 @@ def test_unfrozen(launch, store, other, sink):
     assert_moved(migrate(c, other), store, other)
 
 
+def registered(store):
+    return store.sql("SELECT owner FROM instance")
+
+
 def test_unfrozen_elsewhere(launch, prepare, store, other):
-    """A daemon that this host knows nothing of."""
-    c = launch()
-    wait_for(lambda: store.sql("SELECT owner FROM instance"))
-    elsewhere = prepare()
+    """A daemon that this host knows nothing of, while it lives."""
+    c = launch(worker={"lease": "2s"})
+    wait_for(lambda: len(registered(store)) == 2)
+    elsewhere = prepare(worker={"lease": "4s"})
     refuses(elsewhere, other, "2 workers live there", "freeze")
-    c.stop()
+    c.abandon()
+    assert registered(store)
     assert_moved(migrate(elsewhere, other), store, other)
+    assert not registered(other)
 
 
 def test_served_target(launch, prepare, store, other):
-    launch(store=other)
-    c = prepare()
+    launch(store=other, worker={"lease": "2s"})
+    c = prepare(worker={"lease": "4s"})
     assert c.ctl("init-db").returncode == 0
-    wait_for(lambda: other.sql("SELECT owner FROM instance"))
+    wait_for(lambda: registered(other))
     refuses(c, other, "workers live there", other.url.rpartition("@")[2])
 
 

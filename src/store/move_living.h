@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_STORE_MOVE_LIVING_H
+#define CASSATA_STORE_MOVE_LIVING_H
+
+#include "sql/sql.h"
+
+/*
+ * STORE_BROKEN, with the way out, when workers are registered there and one of
+ * them gives a sign of life, or another one comes, within wait_ms. Those that
+ * were killed stay registered, and give none.
+ */
+enum store_status move_refuse_living(
+    struct sql *sql, int64_t wait_ms, struct err *err);
+
+#endif
