@@ -97,10 +97,12 @@ def parse_arguments(description, *options):
 
 
 class Lab:
-    """Runs programs and keeps what they said in self.raw."""
+    """Runs programs and keeps what they said in self.raw. What the datastores
+    hold is kept below a directory, if one is given."""
 
-    def __init__(self, build, sizes):
+    def __init__(self, build, sizes, keep=None):
         self.build = Path(build).resolve()
+        self._keep = keep and Path(keep).resolve()
         self.sizes = sizes
         self.raw = []
         self.directory = None
@@ -120,6 +122,19 @@ class Lab:
         path = self.directory / ("%s-%d" % (name, self._n))
         path.mkdir()
         return path
+
+    def store_directory(self, name):
+        """Of a datastore: a new one, or what was kept of an earlier run."""
+        if self._keep is None:
+            return self.new_directory(name)
+        path = self._keep / name
+        path.mkdir(parents=True, exist_ok=True)
+        self._keep.chmod(0o711)
+        return path
+
+    def leave_directory(self, path):
+        if self._keep is None:
+            shutil.rmtree(path, ignore_errors=True)
 
     def program(self, name):
         return str(self.build / name)
@@ -300,11 +315,21 @@ def give_to_children(path):
 class Database:
     """A database with the tables of cassata and a known number of rows."""
 
-    def __init__(self, store, name, url):
+    def __init__(self, store, name, place, url):
         self.store = store
         self.name = name
         self.url = url
         self.rows = {"pending": 0, "completed": 0}
+        # Who is killed amid a fill leaves nothing that could be relied on.
+        self._filled = Path("%s.filled" % place)
+
+    def take_up(self):
+        """What an earlier run has filled; None when there is none."""
+        try:
+            self.rows = json.loads(self._filled.read_text())
+        except OSError:
+            return None
+        return self
 
     def pids(self):
         return self.store.pids()
@@ -312,6 +337,7 @@ class Database:
     def fill(self, **wanted):
         """Adds rows until there are so many; no daemon may use it."""
         lab = self.store.lab
+        self._filled.unlink(missing_ok=True)
         for kind, options in (
                 ("pending", ["--due-from", FAR, "--due-spread", SPREAD]),
                 ("completed", ["--completed", "--due-from", 1])):
@@ -324,6 +350,7 @@ class Database:
                 seconds=missing / 2000 + 60)
             self.rows[kind] += missing
             self.store.settle()
+        self._filled.write_text(json.dumps(self.rows))
 
 
 class Sqlite:
@@ -334,19 +361,26 @@ class Sqlite:
         self._pending = None
 
     def __enter__(self):
-        self._directory = self.lab.new_directory(self.name)
+        self._directory = self.lab.store_directory(self.name)
         give_to_children(self._directory)
         return self
 
     def __exit__(self, *exception):
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self.lab.leave_directory(self._directory)
 
     def create(self, name):
         """A database without events; one of that name goes."""
         for path in self._directory.glob(name + ".db*"):
             path.unlink()
-        return with_tables(self, Database(
-            self, name, "sqlite:%s/%s.db" % (self._directory, name)))
+        return with_tables(self, self.named(name))
+
+    def named(self, name):
+        return Database(self, name, self._directory / name,
+                        "sqlite:%s/%s.db" % (self._directory, name))
+
+    def filled(self, name):
+        """As create, or one that was kept when it had been filled."""
+        return self.named(name).take_up() or self.create(name)
 
     def pids(self):
         return []
@@ -379,7 +413,7 @@ class Mariadb:
 
     def __enter__(self):
         pool = min(4 << 30, memory_bytes() // 4)
-        self._directory = self.lab.new_directory(self.name)
+        self._directory = self.lab.store_directory(self.name)
         environment = dict(os.environ, CASSATA_MARIADB_OPTIONS=(
             "--innodb-buffer-pool-size=%d --innodb-log-file-size=1G" % pool))
         # Not a pipe: the server would keep it open.
@@ -405,7 +439,7 @@ class Mariadb:
     def __exit__(self, *exception):
         subprocess.run([SOURCE / "tests/mariadb", "stop", self._directory],
                        timeout=120, check=True)
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self.lab.leave_directory(self._directory)
 
     def sql(self, statement):
         output = self.lab.run(*self._client, statement, seconds=300)
@@ -417,8 +451,15 @@ class Mariadb:
 
     def create(self, name):
         self.sql("DROP DATABASE IF EXISTS cassata_%s" % name)
-        return with_tables(self, Database(
-            self, name, "%s_%s" % (self._url, name)))
+        return with_tables(self, self.named(name))
+
+    def named(self, name):
+        return Database(self, name, self._directory / name,
+                        "%s_%s" % (self._url, name))
+
+    def filled(self, name):
+        """As create, or one that was kept when it had been filled."""
+        return self.named(name).take_up() or self.create(name)
 
     def pids(self):
         return [(self._directory / "pid").read_text().strip()]
