@@ -36,6 +36,7 @@ struct sqlite_checkpoint {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed; /* WANTED or STOPPED */
 	enum state state;
+	sqlite3 *copying; /* the thread's, to be interrupted; or NULL */
 	/* Monotonic: not before is it tried, or said, again. */
 	int64_t retry_ms, say_ms;
 };
@@ -78,14 +79,14 @@ copy_now(sqlite3 *db)
 	return rc;
 }
 
-/* What came of a copy. That others are at it is no failure. */
+/* What came of a copy. That others are at it or it was ended is no failure. */
 static void
 note_copy(struct sqlite_checkpoint *cp, int rc)
 {
 	int64_t now_ms = clock_mono_ms();
 	bool say;
 
-	if (rc == SQLITE_OK || rc == SQLITE_BUSY)
+	if (rc == SQLITE_OK || rc == SQLITE_BUSY || rc == SQLITE_INTERRUPT)
 		return;
 	(void)pthread_mutex_lock(&cp->mutex);
 	cp->retry_ms = now_ms + PAUSE_MS;
@@ -172,20 +173,34 @@ copy_rounds(sqlite3 *db)
 	return SQLITE_OK;
 }
 
+/* False when the thread should end. */
+static bool
+set_copying(struct sqlite_checkpoint *cp, sqlite3 *db)
+{
+	bool go_on;
+
+	(void)pthread_mutex_lock(&cp->mutex);
+	cp->copying = db;
+	go_on = cp->state != STOPPED;
+	(void)pthread_mutex_unlock(&cp->mutex);
+	return go_on;
+}
+
 /* By a connection for each time, which keeps nothing open in between. */
 static int
-copy_bulk(const char *path)
+copy_bulk(struct sqlite_checkpoint *cp)
 {
 	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
 	sqlite3 *db = NULL;
-	int rc = sqlite3_open_v2(path, &db, flags, NULL);
+	int rc = sqlite3_open_v2(cp->path, &db, flags, NULL);
 
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db,
 		    "PRAGMA mmap_size = 0; PRAGMA synchronous = FULL", NULL,
 		    NULL, NULL);
-	if (rc == SQLITE_OK)
+	if (rc == SQLITE_OK && set_copying(cp, db))
 		rc = copy_rounds(db);
+	(void)set_copying(cp, NULL);
 	(void)sqlite3_close(db);
 	return rc;
 }
@@ -197,7 +212,7 @@ checkpoint_main(void *arg)
 
 	title_set_thread("checkpoint");
 	while (await_work(cp)) {
-		int rc = copy_bulk(cp->path);
+		int rc = copy_bulk(cp);
 
 		note_copy(cp, rc);
 		(void)set_state(cp, WANTED, rc == SQLITE_OK ? COPIED : IDLE);
@@ -269,6 +284,8 @@ sqlite_checkpoint_free(struct sqlite_checkpoint **cp)
 	if (c->has_thread) {
 		(void)pthread_mutex_lock(&c->mutex);
 		c->state = STOPPED;
+		if (c->copying != NULL)
+			sqlite3_interrupt(c->copying);
 		(void)pthread_cond_signal(&c->changed);
 		(void)pthread_mutex_unlock(&c->mutex);
 		(void)pthread_join(c->thread, NULL);

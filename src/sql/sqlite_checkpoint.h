@@ -37,7 +37,7 @@ void sqlite_checkpoint_watch(struct sqlite_checkpoint *cp, sqlite3 *db);
 /* After a commit of the watched connection, with others kept from writing. */
 void sqlite_checkpoint_committed(struct sqlite_checkpoint *cp, sqlite3 *db);
 
-/* Waits for the thread. *cp may be NULL, and is after. */
+/* Ends the thread, amid a copy if need be. *cp may be NULL, and is after. */
 void sqlite_checkpoint_free(struct sqlite_checkpoint **cp);
 
 #endif

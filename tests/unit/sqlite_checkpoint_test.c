@@ -312,6 +312,49 @@ START_TEST(freed_while_it_copies)
 }
 END_TEST
 
+static _Atomic int file_writes;
+
+static ssize_t
+write_slowly(int fd, const void *bytes, size_t size, off_t at)
+{
+	(void)poll(NULL, 0, 1);
+	file_writes++;
+	return pwrite(fd, bytes, size, at);
+}
+
+static void
+let_writes_be_slow(bool slow)
+{
+	static const char *const names[] = {"pwrite", "pwrite64"};
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		ck_assert_int_eq(
+		    vfs->xSetSystemCall(vfs, names[i],
+			slow ? (sqlite3_syscall_ptr)write_slowly : NULL),
+		    SQLITE_OK);
+}
+
+static bool
+file_is_written(long times)
+{
+	return file_writes >= times;
+}
+
+/* Who waits for it does not wait for all of the log. */
+START_TEST(freed_on_a_slow_disk)
+{
+	commit(SQLITE_LOG_PAGES - 1);
+	let_writes_be_slow(true);
+	commit(2);
+	file_writes = 0;
+	await(file_is_written, 1);
+	sqlite_checkpoint_free(&cp);
+	ck_assert_int_lt(file_writes, SQLITE_LOG_PAGES / 2);
+	let_writes_be_slow(false);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -331,6 +374,7 @@ main(void)
 	tcase_add_test(tc, the_log_is_bounded);
 	tcase_add_test(tc, a_reader_holds_the_log_up);
 	tcase_add_test(tc, freed_while_it_copies);
+	tcase_add_test(tc, freed_on_a_slow_disk);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);
 	srunner_free(sr);
