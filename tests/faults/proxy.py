@@ -82,10 +82,10 @@ class Forwarder:
                 client, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._connect, args=(client,),
+            threading.Thread(target=self._connect, args=(client, listener),
                              daemon=True).start()
 
-    def _connect(self, client):
+    def _connect(self, client, listener):
         self._moving.wait()
         try:
             server = socket.create_connection(
@@ -99,6 +99,9 @@ class Forwarder:
         pair = (client, server)
         with self._lock:
             self._pairs.add(pair)
+        if self._listener is not listener:  # refused while it was made
+            self._end(pair)
+            return
         threading.Thread(target=self._forward, args=(pair, server, client),
                          daemon=True).start()
         self._forward(pair, client, server)

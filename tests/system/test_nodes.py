@@ -148,7 +148,7 @@ def test_black_hole_at_start(c, sink, name, nodes):
 
 def test_becomes_a_black_hole(c, sink, name, nodes):
     c.start()
-    deliver(c, sink, name)
+    all_at(c, nodes[0])
     nodes[0].mode("hold")
     deliver(c, sink, name + "-2")
     all_at(c, nodes[1])
@@ -156,7 +156,7 @@ def test_becomes_a_black_hole(c, sink, name, nodes):
 
 def test_all_are_away(c, sink, name, nodes):
     c.start()
-    deliver(c, sink, name)
+    all_at(c, nodes[0])
     for node in nodes:
         node.mode("refuse")
     wait_for(lambda: c.get("/readyz").status == 503)
@@ -205,6 +205,7 @@ def test_unfit_is_passed_over(nodes, prepare, store, sink, name, what):
 def test_sandbox_has_all_ports(c, sink, name, nodes):
     """Each host has a port of its own; the children may go to all of them."""
     c.start()
+    all_at(c, nodes[0])
     for gone, used in ((0, 1), (1, 0), (0, 1)):
         nodes[used].mode("pass")
         nodes[gone].mode("refuse")
