@@ -29,6 +29,7 @@ newest_init(struct newest *n, const struct child *child,
 	*n = (struct newest){
 	    .child = child,
 	    .clock = clock,
+	    .asked_ms = INT64_MIN / 2,
 	    .job = {.run = newest_run, .done = done},
 	};
 }
@@ -51,9 +52,13 @@ is_our_turn(const struct newest *n)
 int64_t
 newest_wait_ms(const struct newest *n, int64_t mono_ms)
 {
+	int64_t due_ms =
+	    n->asked_ms +
+	    interval_ms(n) * (mono_ms < n->hurried_ms ? 1 : IDLE_INTERVALS);
+
 	if (!is_our_turn(n))
 		return INT64_MAX;
-	return n->due_ms > mono_ms ? n->due_ms - mono_ms : 0;
+	return due_ms > mono_ms ? due_ms - mono_ms : 0;
 }
 
 struct store_job *
@@ -61,9 +66,7 @@ newest_submit(struct newest *n, int64_t mono_ms)
 {
 	int64_t wall_ms = clock_wall_ms(), offset_ms = n->clock->offset_ms;
 
-	n->due_ms =
-	    mono_ms +
-	    interval_ms(n) * (mono_ms < n->hurried_ms ? 1 : IDLE_INTERVALS);
+	n->asked_ms = mono_ms;
 	n->from_ms = wall_ms + (offset_ms < 0 ? offset_ms : 0) - OVERLAP_MS;
 	n->to_ms = wall_ms + (offset_ms > 0 ? offset_ms : 0) + OVERLAP_MS;
 	n->n = 0;

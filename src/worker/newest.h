@@ -26,7 +26,7 @@ enum { NEWEST_MAX = 500 }; /* rows of a look */
 struct newest {
 	const struct child *child;
 	const struct dbclock *clock;
-	int64_t due_ms;     /* monotonic */
+	int64_t asked_ms;   /* monotonic: last */
 	int64_t hurried_ms; /* monotonic: asks often up to here */
 
 	/* The call to the datastore: until it is done the thread's. */

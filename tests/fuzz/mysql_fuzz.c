@@ -27,6 +27,7 @@
 #include "store/columns.h"
 #include "store/find.h"
 #include "store/lease.h"
+#include "store/newest.h"
 #include "store/purge.h"
 #include "store/schema.h"
 #include "target.h"
@@ -42,6 +43,7 @@ enum {
 	PATIENCE_MS = 4,
 	OPERATIONS_MAX = 3,
 	CLAIMS_MAX = 8,
+	NEWS_MAX = 8,
 	INPUT_MAX_BYTES = 4096,
 };
 
@@ -717,6 +719,7 @@ operate(struct sql *backend, unsigned which)
 	struct store_add *adds[] = {&add, &other_add};
 	enum cancel_outcome outcome;
 	enum event_state state;
+	struct store_news news[NEWS_MAX];
 	struct err err;
 	size_t n = 0;
 
@@ -750,6 +753,11 @@ operate(struct sql *backend, unsigned which)
 		break;
 	case 9:
 		(void)purge_ended(backend, UINT64_MAX, 1000, 8, &n, &err);
+		(void)find_newest(
+		    backend, 0, INT64_MAX, news, NEWS_MAX, &n, &err);
+		CHECK(n <= NEWS_MAX);
+		for (size_t i = 0; i < n; i++)
+			CHECK(news[i].shard < EVENT_SHARDS);
 		break;
 	default:
 		(void)schema_check(backend, which > 127, 0, &err);

@@ -5,6 +5,7 @@
 
 #include <check.h>
 
+#include "base/clock.h"
 #include "board/shardboard.h"
 
 enum { BATCH = 3, SHARD = 7, DUE = 123 };
@@ -42,7 +43,9 @@ store_add_events(
 	}
 	/* The key says what comes out. */
 	for (size_t i = 0; i < n; i++) {
-		ck_assert_uint_eq(adds[i]->shard, SHARD);
+		ck_assert_uint_lt(adds[i]->shard, EVENT_SHARDS);
+		if (adds[i]->event->expiry_ms == DUE)
+			ck_assert_uint_eq(adds[i]->shard, SHARD);
 		adds[i]->outcome = adds[i]->key.bytes[0];
 	}
 	return STORE_OK;
@@ -197,6 +200,31 @@ START_TEST(test_outcomes)
 }
 END_TEST
 
+/* What is due after everybody's next look goes anywhere, and wakes nobody. */
+START_TEST(test_later)
+{
+	static struct event late = {0};
+	struct call call = {.left = 1};
+	struct intake_item item = {
+	    .add = {.event = &late}, .call = &call, .done = item_done};
+
+	config.worker.polling_interval_ms = 1000;
+	late.expiry_ms = clock_wall_ms() + 3600000;
+	loop_before_sleep(loop, before_sleep, &intake);
+	intake_add(&intake, &item);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_int_eq(item.add.outcome, ADD_CREATED);
+	ck_assert_int_eq(score.metric[METRIC_EVENTS_ADDED], 1);
+	/* Where a worker holds it, too. */
+	sb.writable->children[0].slot.shards = UINT64_MAX;
+	call.left = 1;
+	intake_add(&intake, &item);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_int_eq(shardboard_wake_at_ms(&sb, 0), INT64_MAX);
+	ck_assert_uint_eq(shardboard_n_unheld(&sb), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -209,6 +237,7 @@ main(void)
 	tcase_add_test(tc, test_many_of_one_call);
 	tcase_add_test(tc, test_one_fails);
 	tcase_add_test(tc, test_outcomes);
+	tcase_add_test(tc, test_later);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);
