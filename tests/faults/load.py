@@ -102,13 +102,16 @@ class Load:
             thread.join(max(0, deadline - time.monotonic()))
         return not any(t.is_alive() for t in self._threads)
 
+    def _talker(self):
+        return Talker(self._port)
+
     def _number(self):
         with self._lock:
             self._next += 1
             return self._next
 
     def _run(self, dice):
-        talker = Talker(self._port)
+        talker = self._talker()
         next_at = time.monotonic() + dice.random() * self._pause
         while not self._ending.wait(max(0, next_at - time.monotonic())):
             # After a stall nothing is made up for.

@@ -2,7 +2,7 @@
 """A TCP proxy on 127.0.0.1 that can fail as a network does. It is a process of
 its own, so that a busy harness does not slow the datastore down.
 
-    proxy.py TARGET_PORT
+    proxy.py [TARGET_HOST:]TARGET_PORT
 
 prints its port; then reads modes, one a line, and answers each with "ok":
 
@@ -35,9 +35,9 @@ def reset(sock):
 class Proxy:
     """Started and told its mode by the harness."""
 
-    def __init__(self, target_port):
+    def __init__(self, target):
         self._process = subprocess.Popen(
-            [sys.executable, __file__, str(target_port)],
+            [sys.executable, __file__, str(target)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             universal_newlines=True)
         self.port = int(self._process.stdout.readline())
@@ -55,8 +55,9 @@ class Proxy:
 
 
 class Forwarder:
-    def __init__(self, target_port):
-        self._target_port = target_port
+    def __init__(self, target):
+        host, _, port = target.rpartition(":")
+        self._target = (host or "127.0.0.1", int(port))
         self._pairs = set()
         self._lock = threading.Lock()
         self._moving = threading.Event()
@@ -88,8 +89,7 @@ class Forwarder:
     def _connect(self, client, listener):
         self._moving.wait()
         try:
-            server = socket.create_connection(
-                ("127.0.0.1", self._target_port), 5)
+            server = socket.create_connection(self._target, 5)
         except OSError:
             reset(client)
             return
@@ -144,7 +144,7 @@ class Forwarder:
 
 
 def main():
-    forwarder = Forwarder(int(sys.argv[1]))
+    forwarder = Forwarder(sys.argv[1])
     print(forwarder.port, flush=True)
     for line in sys.stdin:
         forwarder.set_mode(line.strip())

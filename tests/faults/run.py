@@ -3,7 +3,7 @@
 """Runs the daemon under load, does to it what production does, and reconciles
 in the end: nothing acknowledged may be lost.
 
-    run.py [--datastore sqlite|mysql|both] [--seed N] [--count N]
+    run.py [--datastore sqlite|mysql|both|galera] [--seed N] [--count N]
            [--seconds N] [--rate N] [--only REGEX] [--build DIR]
            [--json FILE]
 
@@ -24,6 +24,7 @@ sys.dont_write_bytecode = True
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "system"))
 
+import hosts  # noqa: E402
 from bed import Bed  # noqa: E402
 from fault import Injector  # noqa: E402
 from report import Report  # noqa: E402
@@ -34,7 +35,7 @@ SETTLE_S = 60
 def arguments():
     env = os.environ.get
     parser = argparse.ArgumentParser(usage=__doc__)
-    parser.add_argument("--datastore", choices=["sqlite", "mysql", "both"],
+    parser.add_argument("--datastore", choices=["sqlite", "mysql", "both", "galera"],
                         default=env("FAULTS_DATASTORE") or "both")
     parser.add_argument("--seed", type=int, default=int(
         env("FAULTS_SEED") or random.SystemRandom().randrange(10**6)))
@@ -119,6 +120,27 @@ def finish(args, report, seconds):
     return failed != 0
 
 
+def run_hosts(args):
+    """Two hosts on a cluster."""
+    began = time.monotonic()
+    report, logs = hosts.run(args, lambda text: print(
+        "galera %7.1f  %s" % (time.monotonic() - began, text), flush=True))
+    if report is None:
+        return False
+    failed = sum(not passed for _, passed in report.checks)
+    if failed:
+        print(logs)
+    print("galera, seed %d, %d of %d faults, %d adds a second" % (
+        args.seed, len(report.faults), args.count, args.rate))
+    for text, passed in report.checks:
+        print("%s  %s" % ("ok    " if passed else "FAILED", text))
+    print("\n".join(report.lines))
+    print("galera: %d passed, %d failed in %.1fs" % (
+        len(report.checks) - failed, failed, time.monotonic() - began),
+        flush=True)
+    return failed != 0
+
+
 def run_both(args):
     """Side by side: two processes, whose output comes in turn by line."""
     processes = [subprocess.Popen(
@@ -145,7 +167,8 @@ def main():
         sys.exit("no cassatad in %s: set CASSATA_BUILD" % args.build)
     args.build = str(Path(args.build).resolve())
     print("FAULTS_SEED=%d" % args.seed, flush=True)
-    sys.exit(run_both(args) if args.datastore == "both" else run_one(args))
+    run = {"both": run_both, "galera": run_hosts}.get(args.datastore, run_one)
+    sys.exit(run(args))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 and what must be true of it when it ends."""
 
 import contextlib
+import itertools
 import json
 import os
 import pwd
@@ -196,6 +197,54 @@ class MysqlServer:
 
     def stop(self):
         self._stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class GaleraCluster:
+    """Three nodes of a private cluster; contrib/galera/cluster runs them."""
+
+    NODES = (1, 2, 3)
+    SCRIPT = str(SOURCE / "contrib" / "galera" / "cluster")
+
+    @classmethod
+    def missing(cls):
+        """Why there can be none, or nothing."""
+        return subprocess.run(
+            [cls.SCRIPT, "check"], stderr=subprocess.PIPE,
+            universal_newlines=True).stderr.strip()
+
+    def __init__(self):
+        self.directory = tempfile.mkdtemp(prefix="cassata-galera-")
+        self._numbers = itertools.count(1)
+        try:
+            self.do("start")
+        except BaseException:
+            self.stop()
+            raise
+
+    def do(self, verb, *words, seconds=120):
+        """What the script prints."""
+        with tempfile.TemporaryFile("w+") as output:
+            # Not a pipe: the nodes would keep it open.
+            subprocess.run(
+                [self.SCRIPT, verb, self.directory, *map(str, words)],
+                stdin=subprocess.DEVNULL, stdout=output, timeout=seconds,
+                check=True)
+            output.seek(0)
+            return output.read().strip()
+
+    def new(self):
+        """An empty database, as a store of each node."""
+        name = "cassata_%d" % next(self._numbers)
+        self.do("sql", 1, "CREATE DATABASE %s" % name)
+        return [MysqlStore(self.do("url", n), name) for n in self.NODES]
+
+    def pid(self, node):
+        return int(Path(self.directory, str(node), "pid").read_text())
+
+    def stop(self):
+        if os.path.exists(os.path.join(self.directory, "port")):
+            self.do("stop")
         shutil.rmtree(self.directory, ignore_errors=True)
 
 

@@ -72,6 +72,17 @@ def new_sqlite():
     shutil.rmtree(root, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def cluster():
+    """Three nodes, for the tests that need them."""
+    missing = cassata.GaleraCluster.missing()
+    if missing:
+        pytest.skip(missing)
+    nodes = cassata.GaleraCluster()
+    yield nodes
+    nodes.stop()
+
+
 @pytest.fixture(scope="session", params=["sqlite", "mysql"])
 def new_store(request):
     """Makes an empty datastore; every test that starts a daemon runs on each

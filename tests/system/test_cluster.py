@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: ISC
+"""Hosts at different nodes of a Galera cluster."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import cassata
+from cassata import wait_for
+
+N_LARGE, LARGE_BYTES = 16, 100_000
+
+
+@pytest.fixture
+def hosts(request, builddir, cluster):
+    """A daemon at each of two nodes."""
+    request.node.daemons = daemons = [
+        cassata.Cassata(builddir, store) for store in cluster.new()[:2]]
+    try:
+        for c in daemons:
+            c.start()
+        yield daemons
+        for c in daemons:
+            c.stop()
+    finally:
+        for c in daemons:
+            c.end()
+            c.remove()
+
+
+def test_what_one_host_said_is_true_at_the_next(hosts, name):
+    a, b = hosts
+    for i in range(30):
+        event = {"event-id": "%s-%d" % (name, i), "application-id": "app",
+                 "event": {}, "expiry": time.time() + 3600,
+                 "url": "http://127.0.0.1:9/"}
+        event_id = event["event-id"]
+        assert a.post(event).status == 201
+        assert b.state(event_id) == "PENDING"
+        assert b.delete(event_id).status == 200
+        assert a.state(event_id) is None
+        assert a.post(event).status == 201
+        assert b.post(event).status == 200
+        assert b.delete(event_id).status == 200
+
+
+def test_more_than_a_transaction(cluster, hosts, sink, name):
+    """What comes together is more than the cluster takes at once."""
+    cluster.do("sql", "all", "SET GLOBAL wsrep_max_ws_size = 1048576")
+    try:
+        host = hosts[0]
+        host.reload()
+        ids = ["%s-%d" % (name, i) for i in range(N_LARGE)]
+        with ThreadPoolExecutor(N_LARGE) as pool:
+            answers = list(pool.map(lambda event_id: host.schedule(
+                event_id, sink.url("/" + event_id),
+                event="x" * LARGE_BYTES), ids))
+        assert [r.status for r in answers] == N_LARGE * [201]
+        for event_id in ids:
+            sink.wait("/" + event_id)
+            host.wait_state(event_id, "COMPLETED")
+    finally:
+        cluster.do("sql", "all", "SET GLOBAL wsrep_max_ws_size = 2147483647")
