@@ -93,11 +93,13 @@ url_of(const struct ctl *ctl, const struct end *end)
 static int
 describe_one_end(const struct ctl *ctl, struct end *end, struct err *err)
 {
+	struct sql_place place;
 	struct err reason;
 
-	if (sql_describe(url_of(ctl, end), ctl->cfg.master.state_dir,
-		&end->place, err) == -1)
+	if (sql_describe(url_of(ctl, end), ctl->cfg.master.state_dir, &place,
+		err) == -1)
 		return -1;
+	end->place = place;
 	if (end->password_file == NULL)
 		return 0;
 	end->file_password = config_password_read(end->password_file, &reason);
