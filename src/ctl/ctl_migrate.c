@@ -19,6 +19,9 @@
 #include "proc/state_dir.h"
 #include "store/move.h"
 
+/* To count the rows of a large table takes long. */
+enum { STATEMENT_MS = 600000 };
+
 static const char usage[] =
     "usage: cassatactl migrate [--from url] [--from-password-file file]\n"
     "                          --to url [--to-password-file file]\n";
@@ -96,8 +99,8 @@ describe_one_end(const struct ctl *ctl, struct end *end, struct err *err)
 	struct sql_place place;
 	struct err reason;
 
-	if (sql_describe(url_of(ctl, end), ctl->cfg.master.state_dir, &place,
-		err) == -1)
+	if (sql_describe(
+		url_of(ctl, end), ctl->cfg.master.state_dir, &place, err) == -1)
 		return -1;
 	end->place = place;
 	if (end->password_file == NULL)
@@ -278,7 +281,8 @@ params_of(const struct ctl *ctl, const struct end *end)
 	    .tls_certificate = cfg->tls_certificate,
 	    .tls_key = cfg->tls_key,
 	    .connect_timeout_ms = cfg->connect_timeout_ms,
-	    .timeout_ms = cfg->timeout_ms,
+	    .timeout_ms =
+		cfg->timeout_ms > STATEMENT_MS ? cfg->timeout_ms : STATEMENT_MS,
 	    .max_event_bytes = (size_t)ctl->cfg.service.max_body_bytes,
 	};
 }

@@ -135,6 +135,24 @@ def test_thawed_before_it_was_quiet(launch, sink):
     assert len(sink.arrivals("/slow")) == 1
 
 
+def test_worker_that_stands_still(launch, sink):
+    """It is killed in the end; what it had is delivered again, later."""
+    c = launch(worker={"numWorkerThreads": 1, "lease": "2s"},
+               master={"shutdownTimeout": "1s"})
+    gate = sink.gate()
+    sink.on("/e", Reply(gate=gate))
+    c.schedule("e", sink.url("/e"))
+    sink.wait("/e")
+    os.kill(c.children("worker")[0]["pid"], signal.SIGSTOP)
+    freeze(c)
+    assert not c.children("worker")
+    assert c.state("e") == "PROCESSING"
+    gate.set()
+    thaw(c)
+    c.wait_state("e", "COMPLETED")
+    assert len(sink.arrivals("/e")) == 2
+
+
 def test_it_stays_frozen(launch, sink):
     c = launch()
     c.schedule("due", sink.url("/due"), expiry=time.time() + 1)
