@@ -111,8 +111,11 @@ struct scoreboard_slot {
 	 * one here before it looks whether the daemon is frozen. */
 	_Atomic int n_writing;
 
-	/* The rest is a worker's. The shards that it holds, a bit each. */
+	/* The rest is a worker's. The shards that it holds, a bit each, and
+	 * until when (monotonic) others can have none of them: one that was
+	 * stopped says so for longer than it does. */
 	_Atomic uint64_t shards;
+	_Atomic int64_t held_until_ms;
 	/* It sleeps until then (database's clock), or until an earlier event
 	 * that somebody's news tell. Before it looks at the datastore it takes
 	 * the next number and stores INT64_MAX: so an event committed from

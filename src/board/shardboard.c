@@ -41,12 +41,22 @@ is_taken(const struct scoreboard *sb, int slot)
 	return atomic_load(&scoreboard_place(sb, slot)->pid) != 0;
 }
 
-/* The shards that the worker of the slot says it holds. */
+/* The shards that the worker of the slot says it holds, */
 static uint64_t
-held_by(const struct scoreboard *sb, int slot)
+claimed_by(const struct scoreboard *sb, int slot)
 {
 	return is_taken(sb, slot)
 		   ? atomic_load(&scoreboard_slot(sb, slot)->shards)
+		   : 0;
+}
+
+/* and those that it has renewed in time. */
+static uint64_t
+held_by(const struct scoreboard *sb, int slot)
+{
+	return clock_mono_ms() <
+		       atomic_load(&scoreboard_slot(sb, slot)->held_until_ms)
+		   ? claimed_by(sb, slot)
 		   : 0;
 }
 
@@ -219,10 +229,10 @@ tell_holders(const struct scoreboard *sb, unsigned shard, int64_t due_ms)
 	check(shard < EVENT_SHARDS);
 	/* All who say so: one that lies takes no event from another. */
 	for (int i = 0; i < n_workers(sb); i++) {
-		if ((held_by(sb, i) >> shard & 1) != 0) {
+		if ((claimed_by(sb, i) >> shard & 1) != 0)
 			tell_worker(sb, i, due_ms);
+		if ((held_by(sb, i) >> shard & 1) != 0)
 			is_held = true;
-		}
 	}
 	return is_held;
 }

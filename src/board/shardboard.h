@@ -63,7 +63,7 @@ void shardboard_event_added(
 
 /*
  * What each worker of this host says that it holds, without those that hold
- * nothing. Returns how many these are.
+ * nothing, or have not renewed in time. Returns how many these are.
  */
 size_t shardboard_held(
     const struct scoreboard *sb, uint64_t shards[SCOREBOARD_WORKER_SLOTS]);

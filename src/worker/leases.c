@@ -61,6 +61,7 @@ leases_init(struct leases *l, const struct child *child, struct dbclock *clock,
 static void
 publish(const struct leases *l, uint64_t shards)
 {
+	atomic_store(&l->child->score->held_until_ms, l->until_ms);
 	atomic_store(&l->child->score->shards, shards);
 	metric_set(
 	    l->child->score, METRIC_SHARDS_HELD, __builtin_popcountll(shards));

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from cassata import open_files, wait_for
+from test_lapse import stopped
 from test_lifecycle import Clients
 
 SLEEPY = {"workerThreadPollingInterval": "1h"}
@@ -117,3 +118,15 @@ def test_services_elsewhere(launch, store, sink):
     os.kill(worker.children("worker")[0]["pid"], signal.SIGKILL)
     add_some(service, sink, "second")
     wait_some(sink, "second")
+
+
+def test_a_worker_is_stopped(launch, store, sink):
+    """It says that it holds its shards, and another master's has taken them
+    over: what is added there is told to that one."""
+    short = {**SLEEPY, "numWorkerThreads": 1, "lease": "2s"}
+    one, two = launch(worker=short), launch(worker=short)
+    wait_shares(store, 2)
+    with stopped(one.children("worker")[0]["pid"], store):
+        wait_shares(store, 1)
+        add_some(one, sink, "stopped")
+        wait_some(sink, "stopped")

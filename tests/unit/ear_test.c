@@ -68,6 +68,7 @@ setup(void)
 	ck_assert_int_eq(scoreboard_create(&sb, &err), 0);
 	ck_assert_int_eq(scoreboard_slot_claim(&sb, ROLE_WORKER, &err), 0);
 	worker()->shards = UINT64_C(1) << HELD;
+	worker()->held_until_ms = INT64_MAX;
 	loop = loop_create();
 	ck_assert_ptr_nonnull(loop);
 	ck_assert_int_eq(bell_open(&other, &cfg.datastore.place, &err), 0);

@@ -87,6 +87,7 @@ setup(void)
 	ck_assert_int_eq(scoreboard_create(&sb, &err), 0);
 	ck_assert_int_eq(scoreboard_slot_claim(&sb, ROLE_WORKER, &err), 0);
 	sb.writable->children[0].slot.shards = UINT64_C(1) << SHARD;
+	sb.writable->children[0].slot.held_until_ms = INT64_MAX;
 	loop = loop_create();
 	ck_assert_ptr_nonnull(loop);
 	thread = store_thread_create(&store, loop, &err);

@@ -81,6 +81,8 @@ START_TEST(test_first)
 	ck_assert(leases_hold(&leases, 1) && leases_hold(&leases, 2));
 	ck_assert(!leases_hold(&leases, 0) && !leases_hold(&leases, 63));
 	ck_assert_uint_eq(parts_child.score->shards, 6);
+	ck_assert_int_eq(
+	    parts_child.score->held_until_ms, PARTS_MONO + PARTS_LEASE);
 	/* Services wake us for any event of these. */
 	ck_assert_int_eq(parts_child.score->wake_at_ms, 0);
 }
@@ -474,6 +476,7 @@ START_TEST(test_shard_moves)
 	struct scoreboard_slot *other = &parts_sb.writable->children[slot].slot;
 
 	atomic_store(&other->shards, 8);
+	atomic_store(&other->held_until_ms, INT64_MAX);
 	for (int i = 0; i <= MOVES; i++) {
 		if (i == _i)
 			shardboard_event_added(&parts_sb, 3, 77);

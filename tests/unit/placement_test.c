@@ -99,7 +99,7 @@ START_TEST(test_read)
 	struct scoreboard sb;
 	struct placement p;
 	struct err err;
-	int slots[3];
+	int slots[4];
 
 	clock_mono_replace(mono);
 	clock_wall_replace(wall);
@@ -108,11 +108,14 @@ START_TEST(test_read)
 	ck_assert_uint_eq(p.n_workers, 0);
 	ck_assert_int_eq(p.soon_ms, WALL + LOOK + SLACK);
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		slots[i] = scoreboard_slot_claim(&sb, ROLE_WORKER, &err);
 		sb.writable->children[slots[i]].slot.shards = BIT(i);
+		sb.writable->children[slots[i]].slot.held_until_ms = MONO + 1;
 	}
+	/* It holds none; another was stopped, and does no longer. */
 	sb.writable->children[slots[0]].slot.shards = 0;
+	sb.writable->children[slots[3]].slot.held_until_ms = MONO;
 	sb.writable->children[slots[1]].slot.lease_seen_mono_ms = MONO;
 	sb.writable->children[slots[1]].slot.lease_clock_offset_ms = 77;
 	placement_read(&p, &sb, LOOK);

@@ -13,6 +13,7 @@
 #include <check.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "board/metrics.h"
 #include "board/shardboard.h"
 
@@ -37,6 +38,13 @@ static struct scoreboard_slot *
 slot_at(int slot)
 {
 	return &sb.writable->children[slot].slot;
+}
+
+static void
+hold(int slot, uint64_t shards)
+{
+	slot_at(slot)->held_until_ms = INT64_MAX;
+	slot_at(slot)->shards = shards;
 }
 
 static int
@@ -122,7 +130,7 @@ START_TEST(test_release_of_a_worker)
 	uint64_t owner = scoreboard_place(&sb, dead)->owner;
 
 	slot_at(dead)->asking_ms = 99;
-	slot_at(dead)->shards = 1;
+	hold(dead, 1);
 	shardboard_bury(&sb, dead, END_KILLED);
 
 	ck_assert_uint_eq(scoreboard_place(&sb, dead)->owner, 0);
@@ -238,7 +246,7 @@ START_TEST(test_event_added)
 	int slot = claim(ROLE_WORKER);
 
 	sb.self = claim(ROLE_SERVICE);
-	slot_at(slot)->shards = UINT64_C(1) << 5;
+	hold(slot, UINT64_C(1) << 5);
 	slot_at(slot)->wake_at_ms = 1000;
 	shardboard_event_added(&sb, 5, events[_i].due_ms);
 	ck_assert_int_eq(
@@ -267,7 +275,7 @@ START_TEST(test_event_added_by_the_dead)
 	int slot = claim(ROLE_WORKER), service = claim(ROLE_SERVICE);
 
 	sb.self = service;
-	slot_at(slot)->shards = 1;
+	hold(slot, 1);
 	shardboard_event_added(&sb, 0, 77);
 	sb.self = -1;
 	shardboard_bury(&sb, service, END_KILLED);
@@ -284,8 +292,8 @@ START_TEST(test_event_added_with_a_liar)
 {
 	int liar = claim(ROLE_WORKER), holder = claim(ROLE_WORKER);
 
-	slot_at(liar)->shards = UINT64_MAX;
-	slot_at(holder)->shards = UINT64_C(1) << 63;
+	hold(liar, UINT64_MAX);
+	hold(holder, UINT64_C(1) << 63);
 	sb.self = claim(ROLE_SERVICE);
 	shardboard_event_added(&sb, 63, 5);
 	sb.self = -1;
@@ -294,12 +302,34 @@ START_TEST(test_event_added_with_a_liar)
 }
 END_TEST
 
+/* One that was stopped, and says what it held before, is told, too: but others
+ * of the host may hold it by now. */
+START_TEST(test_event_added_with_a_stopped_holder)
+{
+	int stopped = claim(ROLE_WORKER), holder = claim(ROLE_WORKER);
+
+	hold(stopped, 3);
+	hold(holder, 4);
+	slot_at(stopped)->held_until_ms = clock_mono_ms() - 1;
+	ck_assert_int_eq(shardboard_first_holder(&sb), holder);
+	ck_assert(!shardboard_sleeps_over(&sb, 0, 5));
+	ck_assert(shardboard_sleeps_over(&sb, 2, 5));
+	sb.self = claim(ROLE_SERVICE);
+	shardboard_event_added(&sb, 0, 5);
+	ck_assert_uint_eq(shardboard_n_unheld(&sb), 1);
+	ck_assert_int_eq(shardboard_wake_at_ms(&sb, stopped), 5);
+	sb.self = -1;
+	slot_at(stopped)->held_until_ms = INT64_MAX;
+	ck_assert_int_eq(shardboard_first_holder(&sb), stopped);
+}
+END_TEST
+
 START_TEST(test_shared_with_children)
 {
 	int worker = claim(ROLE_WORKER), service = claim(ROLE_SERVICE);
 	pid_t pid;
 
-	slot_at(worker)->shards = UINT64_C(1) << 9;
+	hold(worker, UINT64_C(1) << 9);
 	pid = fork();
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
@@ -638,6 +668,7 @@ main(void)
 	    tc, test_event_added, 0, (int)(sizeof(events) / sizeof(events[0])));
 	tcase_add_test(tc, test_event_added_by_the_dead);
 	tcase_add_test(tc, test_event_added_with_a_liar);
+	tcase_add_test(tc, test_event_added_with_a_stopped_holder);
 	tcase_add_test(tc, test_shared_with_children);
 	tcase_add_loop_test(
 	    tc, test_enter, 0, (int)(sizeof(entered) / sizeof(entered[0])));
