@@ -157,12 +157,12 @@ static bool
 put_server(
     struct json_object *o, const struct sql_place *datastore, unsigned server)
 {
+	const struct sql_host *host = sql_place_host(datastore, server);
 	char where[SQL_WHERE_BYTES];
 
-	/* The child says so. */
-	if (server == 0 || server > datastore->n_hosts)
+	if (host == NULL)
 		return true;
-	sql_host_show(&datastore->hosts[server - 1], where);
+	sql_host_show(host, where);
 	return put(o, "datastore-host", json_object_new_string(where));
 }
 

@@ -301,6 +301,14 @@ sql_host_tls(const struct sql_host *host, enum sql_tls asked)
 	return host == NULL || host->is_local ? SQL_TLS_OFF : SQL_TLS_VERIFY;
 }
 
+const struct sql_host *
+sql_place_host(const struct sql_place *place, unsigned number)
+{
+	return number == 0 || number > place->n_hosts
+		   ? NULL
+		   : &place->hosts[number - 1];
+}
+
 void
 sql_host_show(const struct sql_host *host, char text[SQL_WHERE_BYTES])
 {

@@ -69,6 +69,10 @@ int sql_describe(const char *url, const char *state_dir,
  */
 enum sql_tls sql_host_tls(const struct sql_host *host, enum sql_tls asked);
 
+/* Of the list, from 1; NULL for a number that is not in it, whoever says it. */
+const struct sql_host *sql_place_host(
+    const struct sql_place *place, unsigned number);
+
 /* HOST:PORT as in a URL, not decoded; or "" when host is NULL. */
 enum { SQL_WHERE_BYTES = SQL_HOST_BYTES_MAX + sizeof("[]:65535") };
 void sql_host_show(const struct sql_host *host, char text[SQL_WHERE_BYTES]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "sql/sql_url.h"
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,6 +151,20 @@ START_TEST(test_list)
 		    i == 0 ? "" : " ", one);
 	}
 	ck_assert_str_eq(text, lists[_i].hosts);
+	sql_place_free(&place);
+}
+END_TEST
+
+START_TEST(test_host_of_list)
+{
+	static const unsigned none[] = {0, 3, SQL_HOSTS_MAX + 1, UINT_MAX};
+	struct sql_place place;
+
+	ck_assert_int_eq(sql_describe("mysql://a,b/n", NULL, &place, NULL), 0);
+	ck_assert_str_eq(sql_place_host(&place, 1)->name, "a");
+	ck_assert_str_eq(sql_place_host(&place, 2)->name, "b");
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		ck_assert_ptr_null(sql_place_host(&place, none[i]));
 	sql_place_free(&place);
 }
 END_TEST
@@ -318,6 +333,7 @@ main(void)
 	    tc, test_list, 0, (int)(sizeof(lists) / sizeof(lists[0])));
 	tcase_add_loop_test(tc, test_bad_list, 0,
 	    (int)(sizeof(bad_lists) / sizeof(bad_lists[0])));
+	tcase_add_test(tc, test_host_of_list);
 	tcase_add_test(tc, test_name_is_bounded);
 	tcase_add_test(tc, test_host_is_bounded);
 	suite_add_tcase(suite, tc);

@@ -418,12 +418,12 @@ END_TEST
 START_TEST(test_refuses_writes)
 {
 	open_list("");
-	run_sql("SET GLOBAL tx_read_only = 1");
+	run_sql("SET GLOBAL TRANSACTION READ ONLY");
 	assert_at("127.0.0.1");
 	assert_failed(add_one("a"), STORE_UNAVAILABLE, "READ ONLY transaction");
 	ck_assert(!backend->connected);
 	ck_assert(backend->elsewhere);
-	run_sql("SET GLOBAL tx_read_only = 0");
+	run_sql("SET GLOBAL TRANSACTION READ WRITE");
 	assert_at("localhost");
 	ck_assert_int_eq(add_one("a"), STORE_OK);
 }
