@@ -450,7 +450,8 @@ START_TEST(test_lock_wait_ends)
 }
 END_TEST
 
-/* Until the server has somebody wait for a lock. */
+/* Until the server has somebody wait for a lock. It looks again for who asks
+ * when nobody has asked for 100 ms. */
 static enum store_status
 await_lock_wait(struct sql *c, struct err *e)
 {
@@ -462,7 +463,7 @@ await_lock_wait(struct sql *c, struct err *e)
 	int64_t n;
 
 	while ((status = sql_value(c, &count, &n, e)) == STORE_OK && n == 0)
-		(void)poll(NULL, 0, 10);
+		(void)poll(NULL, 0, 150);
 	return status;
 }
 
