@@ -72,6 +72,104 @@ first_rows_args(struct sql *sql, uint64_t shards, enum row_status row_status,
 	return arity;
 }
 
+/*
+ * What is due in all the shards, a range of the index for each, in one SELECT:
+ * where little is, that takes a third of the time of one per shard. A lease is
+ * a row without an id, with what waits first in its shard.
+ */
+static const struct sql_text due_rows = {
+    .head = "(SELECT COALESCE((SELECT due_ms FROM event FORCE INDEX (due)"
+	    " WHERE event.shard = lease.shard AND event.status = 0"
+	    " ORDER BY event.due_ms LIMIT 1), 562949953421312), 0, shard"
+	    " FROM lease WHERE owner = ? AND until_ms > " NOW_MYSQL ")"
+	    " UNION ALL (SELECT due_ms, id, shard FROM event FORCE INDEX (due)"
+	    " WHERE status = 0 AND due_ms <= ? AND shard IN (",
+    .item = "?",
+    .sep = ", ",
+    .tail = ") LIMIT ?)",
+    .columns = "iii",
+};
+
+static int64_t
+last_due_ms(const struct claim_request *request)
+{
+	return request->horizon_ms < STORE_QUARANTINE_MS
+		   ? request->horizon_ms
+		   : STORE_QUARANTINE_MS - 1;
+}
+
+/* Reads a row of it; first_ms[shard] is what waits first where it is ours. */
+static enum store_status
+read_due_row(struct sql *sql, struct look *look, size_t max,
+    int64_t first_ms[EVENT_SHARDS], struct claim_reply *reply, struct err *err)
+{
+	int64_t due_ms = sql_read_i64(sql);
+	int64_t row_id = sql_read_i64(sql);
+	struct due_row row;
+	enum store_status status =
+	    store_due_row(&row, due_ms, row_id, sql_read_i64(sql), err);
+
+	if (status != STORE_OK)
+		return status;
+	if (row_id == 0) {
+		reply->owned |= UINT64_C(1) << row.shard;
+		first_ms[row.shard] =
+		    due_ms < STORE_QUARANTINE_MS ? due_ms : INT64_MAX;
+	} else if (look->n < max) {
+		look->rows[look->n++] = row;
+	}
+	return STORE_OK;
+}
+
+/* What comes behind the rows that are due in a shard was not looked at: it is
+ * due behind the horizon at the earliest. */
+static int64_t
+next_due_ms(const int64_t first_ms[EVENT_SHARDS], uint64_t shards,
+    const struct claim_request *request)
+{
+	int64_t next_ms = INT64_MAX, shard_ms;
+
+	for (unsigned shard = 0; shard < EVENT_SHARDS; shard++) {
+		if ((shards >> shard & 1) == 0)
+			continue;
+		shard_ms = first_ms[shard] > last_due_ms(request)
+			       ? first_ms[shard]
+			       : last_due_ms(request) + 1;
+		if (shard_ms < next_ms)
+			next_ms = shard_ms;
+	}
+	return next_ms;
+}
+
+/* *all: no more is due than was asked for, and there it is. */
+static enum store_status
+look_at_due(struct sql *sql, uint64_t shards,
+    const struct claim_request *request, struct claim_reply *reply,
+    struct look *look, bool *all, struct err *err)
+{
+	size_t max = request->claim_max + 1;
+	int64_t first_ms[EVENT_SHARDS];
+	enum store_status status = make_rows(look, max, err);
+	unsigned arity;
+
+	reply->owned = 0;
+	if (status != STORE_OK)
+		return status;
+	sql_u64(sql, request->owner);
+	sql_i64(sql, last_due_ms(request));
+	arity = shard_args(sql, shards);
+	sql_i64(sql, (int64_t)max);
+	status = sql_select(sql, &due_rows, arity, err);
+	while (sql_next(sql, &status, err))
+		status = read_due_row(sql, look, max, first_ms, reply, err);
+	*all = look->n < max;
+	reply->owned &= shards;
+	look_keep(look, reply->owned);
+	look->n = store_pick(look->rows, look->n, max, request, reply);
+	reply->next_due_ms = next_due_ms(first_ms, reply->owned, request);
+	return status;
+}
+
 /* A lease is a row without an id. */
 static const struct sql_text first_rows = {
     .head = "(SELECT 0, 0, shard FROM lease WHERE owner = ?"
@@ -91,8 +189,6 @@ look_by_shard(struct sql *sql, uint64_t shards,
 	size_t limit, max;
 
 	reply->owned = 0;
-	if (n_shards == 0)
-		return STORE_OK;
 	limit = store_pick_limit(request->claim_max, n_shards);
 	max = n_shards * limit;
 	status = make_rows(look, max, err);
@@ -115,6 +211,25 @@ look_by_shard(struct sql *sql, uint64_t shards,
 	look_keep(look, reply->owned);
 	look->n = store_pick(look->rows, look->n, limit, request, reply);
 	return status;
+}
+
+static enum store_status
+look_at_server(struct sql *sql, uint64_t shards,
+    const struct claim_request *request, struct claim_reply *reply,
+    struct look *look, struct err *err)
+{
+	enum store_status status = STORE_OK;
+	bool all = false;
+
+	reply->owned = 0;
+	if (shards == 0)
+		return STORE_OK;
+	if (!request->backlog)
+		status =
+		    look_at_due(sql, shards, request, reply, look, &all, err);
+	return status != STORE_OK || all
+		   ? status
+		   : look_by_shard(sql, shards, request, reply, look, err);
 }
 
 /* One row at most of each shard. */
@@ -153,7 +268,7 @@ enum store_status
 look_before(struct sql *sql, const struct claim_request *request,
     struct claim_reply *reply, struct look *look, struct err *err)
 {
-	return look_by_shard(sql, request->shards, request, reply, look, err);
+	return look_at_server(sql, request->shards, request, reply, look, err);
 }
 
 /* ---- SQLite ---- */
@@ -209,7 +324,7 @@ look_within(struct sql *sql, const struct claim_request *request,
 		return look_by_due(sql, request, reply, look, err);
 	if (request->alone)
 		return look_alone(sql, request, reply, look, err);
-	return look_by_shard(sql, reply->owned, request, reply, look, err);
+	return look_at_server(sql, reply->owned, request, reply, look, err);
 }
 
 static enum store_status

@@ -8,9 +8,10 @@
 
 /*
  * How the rows that are due next are found, in the index alone: the one thing
- * that the databases do in their own way. MySQL reads the first rows of each
- * shard; SQLite has one index in the order of due times, and passes over the
- * rows of others.
+ * that the databases do in their own way. MySQL reads what is due in all
+ * shards, or where that is more than is asked for the first rows of each;
+ * SQLite has one index in the order of due times, and passes over the rows of
+ * others.
  */
 struct look {
 	struct due_row *rows; /* owned */

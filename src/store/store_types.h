@@ -180,6 +180,8 @@ struct claim_request {
 	const struct store_result *results;
 	size_t n_results;
 	size_t claim_max;	/* 0: write results only */
+	bool backlog;		/* much more is due, as the last reply told: only
+				   another order of looking for it */
 	size_t claim_bytes;	/* that are there claim no further; 0: any */
 	int64_t horizon_ms;	/* claim rows due up to here, database's clock */
 	struct store_claim **claims; /* room for claim_max */
@@ -193,8 +195,9 @@ struct claim_reply {
 	size_t n_bytes;		/* of the claims */
 	bool cut;		/* by claim_bytes; more is then true */
 	bool more;		/* more rows may be due up to the horizon */
-	int64_t next_due_ms;	/* earliest waiting row that was not claimed,
-				   INT64_MAX for none; valid if claim_max > 0 */
+	int64_t next_due_ms;	/* no waiting row that was not claimed is due
+				   before that, INT64_MAX for none; valid if
+				   claim_max > 0 */
 };
 
 #endif

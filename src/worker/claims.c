@@ -199,6 +199,7 @@ prepare_claim(struct claims *c, int64_t mono_ms)
 	const struct config_worker *cfg = config_of(c);
 
 	c->request.claim_max = claim_want(c);
+	c->request.backlog = c->size.backlog;
 	c->request.claim_bytes =
 	    (size_t)cfg->max_event_memory_bytes > c->holdings->n_bytes
 		? (size_t)cfg->max_event_memory_bytes - c->holdings->n_bytes

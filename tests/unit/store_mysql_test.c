@@ -671,11 +671,29 @@ START_TEST(test_too_large)
 }
 END_TEST
 
+static int64_t
+server_count(const char *name)
+{
+	char text[128];
+	MYSQL_RES *result;
+	int64_t count;
+
+	(void)snprintf(
+	    text, sizeof(text), "SHOW GLOBAL STATUS LIKE '%s'", name);
+	run_sql(text);
+	result = mysql_store_result(admin);
+	ck_assert_ptr_nonnull(result);
+	count = strtoll(mysql_fetch_row(result)[1], NULL, 10);
+	mysql_free_result(result);
+	return count;
+}
+
 static struct claim_reply
-claim(uint64_t owner, struct store_claim *claims[EVENTS_MAX])
+claim_in(uint64_t owner, bool backlog, struct store_claim *claims[EVENTS_MAX])
 {
 	const struct claim_request request = {
 	    .owner = owner,
+	    .backlog = backlog,
 	    .shards = UINT64_MAX,
 	    .claim_max = EVENTS_MAX,
 	    .horizon_ms = now_ms,
@@ -688,6 +706,84 @@ claim(uint64_t owner, struct store_claim *claims[EVENTS_MAX])
 	    err.text);
 	return turn;
 }
+
+static struct claim_reply
+claim(uint64_t owner, struct store_claim *claims[EVENTS_MAX])
+{
+	return claim_in(owner, false, claims);
+}
+
+/* 10,000 events, due at that time. */
+static void
+add_very_many(unsigned shard, int64_t first_id, int64_t due_ms)
+{
+	static const char digits[] =
+	    "(SELECT 0 AS i UNION SELECT 1 UNION SELECT 2 UNION SELECT 3"
+	    " UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7"
+	    " UNION SELECT 8 UNION SELECT 9)";
+	char insert[2048];
+
+	(void)snprintf(insert, sizeof(insert),
+	    "INSERT INTO event SELECT @id := @id + 1, CONCAT(@id), %u, 0, 0, 0,"
+	    " %lld, 0, 0, '', 'a', CONCAT(@id), 'POST', 'http://a/', '', '', 0,"
+	    " 0, '', 0 FROM %s a, %s b, %s c, %s d, (SELECT @id := %lld) e",
+	    shard, (long long)due_ms, digits, digits, digits, digits,
+	    (long long)first_id);
+	run_sql(insert);
+}
+
+/* What is due among 20,000 events, and what it costs to claim it. */
+static const struct {
+	unsigned n_due;
+	bool large;   /* 10,000 are, in one shard */
+	bool backlog; /* and the worker knows it */
+	size_t n_claims;
+	int64_t n_statements, n_transactions;
+} cost_cases[] = {
+    {0, false, false, 0, 1, 0},
+    {1, false, false, 1, 4, 1},
+    {3, false, false, 3, 4, 1},
+    {0, true, false, 3, 5, 1},
+    {0, true, true, 3, 4, 1},
+};
+
+/* Whatever the server thinks of its tables, it reads ranges of an index, and
+ * not to their ends. */
+START_TEST(test_cost_of_a_claim)
+{
+	static const char *const ids[] = {"a", "b", "c"};
+	struct store_claim *claims[EVENTS_MAX];
+	struct lease_reply leased;
+	struct claim_reply turn;
+	int64_t n_statements, n_transactions, n_next, n_scanned;
+
+	add_very_many(4, 100000, now_ms + 1000000);
+	add_very_many(
+	    5, 200000, cost_cases[_i].large ? now_ms : now_ms + 1000000);
+	for (unsigned i = 0; i < cost_cases[_i].n_due; i++)
+		make_add(i, ids[i], SLICE_LITERAL(""));
+	if (cost_cases[_i].n_due > 0)
+		ck_assert_int_eq(add_new_events(backend, add_list,
+				     cost_cases[_i].n_due, &err),
+		    STORE_OK);
+	ck_assert_int_eq(lease(backend, 1, &leased), STORE_OK);
+	n_statements = server_count("Com_stmt_execute");
+	n_transactions = server_count("Com_begin");
+	n_next = server_count("Handler_read_next");
+	n_scanned = server_count("Handler_read_rnd_next");
+	turn = claim_in(1, cost_cases[_i].backlog, claims);
+	ck_assert_uint_eq(turn.n_claims, cost_cases[_i].n_claims);
+	ck_assert_int_eq(server_count("Com_stmt_execute") - n_statements,
+	    cost_cases[_i].n_statements);
+	ck_assert_int_eq(server_count("Com_begin") - n_transactions,
+	    cost_cases[_i].n_transactions);
+	ck_assert_int_lt(server_count("Handler_read_next") - n_next, 1000);
+	ck_assert_int_lt(
+	    server_count("Handler_read_rnd_next") - n_scanned, 1000);
+	for (size_t i = 0; i < turn.n_claims; i++)
+		store_claim_free(claims[i]);
+}
+END_TEST
 
 /* Somebody deletes it, or adds it again, and is stopped meanwhile. */
 START_TEST(test_locked_row_delays_no_other)
@@ -774,23 +870,6 @@ START_TEST(test_find_keeps_connection)
 }
 END_TEST
 
-static int64_t
-server_count(const char *name)
-{
-	char text[128];
-	MYSQL_RES *result;
-	int64_t count;
-
-	(void)snprintf(
-	    text, sizeof(text), "SHOW GLOBAL STATUS LIKE '%s'", name);
-	run_sql(text);
-	result = mysql_store_result(admin);
-	ck_assert_ptr_nonnull(result);
-	count = strtoll(mysql_fetch_row(result)[1], NULL, 10);
-	mysql_free_result(result);
-	return count;
-}
-
 /* SELECT 1 + 2 + … + arity */
 static int64_t
 sum(unsigned arity)
@@ -868,6 +947,8 @@ main(void)
 	tcase_add_loop_test(tc, test_taken_row_id, 1, EVENTS_MAX + 1);
 	tcase_add_test(tc, test_too_large);
 	tcase_add_test(tc, test_locked_row_delays_no_other);
+	tcase_add_loop_test(tc, test_cost_of_a_claim, 0,
+	    (int)(sizeof(cost_cases) / sizeof(cost_cases[0])));
 	tcase_add_test(tc, test_long_columns);
 	tcase_add_test(tc, test_find_keeps_connection);
 	tcase_add_test(tc, test_prepared_statements_are_few);
