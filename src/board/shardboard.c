@@ -321,6 +321,7 @@ shardboard_sleeps_over(
 	check(shard < EVENT_SHARDS);
 	for (int i = 0; i < n_workers(sb); i++) {
 		if ((held_by(sb, i) >> shard & 1) != 0 &&
+		    atomic_load(&scoreboard_slot(sb, i)->asking_ms) == 0 &&
 		    shardboard_wake_at_ms(sb, i) > due_ms)
 			return true;
 	}

@@ -74,7 +74,8 @@ int shardboard_first_holder(const struct scoreboard *sb);
 /* Until when the worker of the slot may sleep, or 0 or more, or INT64_MAX. */
 int64_t shardboard_wake_at_ms(const struct scoreboard *sb, int worker_slot);
 
-/* Whether a worker here that holds the shard would sleep longer than that. */
+/* Whether a worker here that holds the shard sleeps longer than that. One that
+ * waits for the datastore does not sleep: it looks there now, or soon. */
 bool shardboard_sleeps_over(
     const struct scoreboard *sb, unsigned shard, int64_t due_ms);
 

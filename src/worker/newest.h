@@ -21,7 +21,8 @@ enum { NEWEST_MAX = 500 }; /* rows of a look */
  *
  * Rows have their ids from the clock of the service, before they are
  * committed. So each look goes back by more than clocks should differ and a
- * commit takes, and sees a row many times: whoever looks for it once knows it.
+ * commit takes, and sees a row many times: whoever has looked for it knows it,
+ * and who just looks may have missed it, and is told the next time.
  */
 struct newest {
 	const struct child *child;

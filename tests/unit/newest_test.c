@@ -103,6 +103,11 @@ START_TEST(test_hurry)
 {
 	found(SHARD + 1, 77); /* to nobody here */
 	ck_assert_int_eq(wait_ms(), 8 * INTERVAL);
+	slot_of(other)->asking_ms = parts_now_ms; /* it may see it itself */
+	found(SHARD, 77);
+	ck_assert_int_eq(wait_ms(), 8 * INTERVAL);
+	ck_assert_int_eq(shardboard_wake_at_ms(&parts_sb, other), INT64_MAX);
+	slot_of(other)->asking_ms = 0;
 	found(SHARD, 77);
 	ck_assert_int_eq(wait_ms(), INTERVAL);
 	parts_now_ms += 30000;
