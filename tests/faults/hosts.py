@@ -7,6 +7,7 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
 import time
 from collections import defaultdict
 from math import inf
@@ -240,22 +241,21 @@ KINDS = {
 }
 
 
-def inject(bed, dice, count, seconds, say):
+def inject(bed, dice, count, seconds, faults, say):
     plan = Plan(KINDS, dice)
     deadline = time.monotonic() + seconds
-    faults = []
     while len(faults) < count and time.monotonic() < deadline:
         time.sleep(dice.uniform(0.5, 2))
         fault = Fault(plan.next())
         faults.append(fault)
         fault.began_at = time.time()
+        fault.ended_at = inf  # should it not end
         KINDS[fault.kind][0](bed, fault, dice)
         bed.recovered()
         fault.ended_at = time.time()
         say("%3d %s, %.1f s %s" % (
             len(faults), fault.kind, fault.ended_at - fault.began_at,
             fault.note))
-    return faults
 
 
 # ---- reconciliation ----
@@ -338,9 +338,9 @@ def run(args, say):
     try:
         bed.load.start()
         try:
-            faults = inject(bed, random.Random(args.seed), args.count,
-                            args.seconds, say)
-        except AssertionError as error:
+            inject(bed, random.Random(args.seed), args.count, args.seconds,
+                   faults, say)
+        except (AssertionError, subprocess.SubprocessError) as error:
             trouble = "not recovered: %s" % error
             say(trouble)
         unanswered = not bed.load.stop()
