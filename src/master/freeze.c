@@ -115,7 +115,8 @@ freeze_end(struct master *m, struct err *err)
 struct freeze_rest
 freeze_rest_of(const struct master *m)
 {
-	struct freeze_rest rest = {0};
+	struct freeze_rest rest = {
+	    .n_workers = predecessor_lives(m->predecessor) ? 1 : 0};
 	const struct generation *gen;
 
 	TAILQ_FOREACH(gen, &m->generations, entry)
@@ -138,8 +139,7 @@ freeze_look(struct master *m, int64_t now_ms)
 	if (!m->frozen || m->is_quiet)
 		return INT64_MAX;
 	rest = freeze_rest_of(m);
-	m->is_quiet = rest.n_workers == 0 && rest.n_writes == 0 &&
-		      !predecessor_lives(m->predecessor);
+	m->is_quiet = rest.n_workers == 0 && rest.n_writes == 0;
 	if (!m->is_quiet)
 		return now_ms + LOOK_MS;
 	log_info("frozen: adds and deletes are refused, nothing is delivered");

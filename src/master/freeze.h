@@ -24,8 +24,8 @@ void freeze_close(struct master *m);
 int freeze_begin(struct master *m, struct err *err);
 int freeze_end(struct master *m, struct err *err);
 
-/* What has yet to end before a frozen daemon is quiet; of the workers those of
- * a master before this one are not counted, and waited for. */
+/* What has yet to end before a frozen daemon is quiet. A master before this one
+ * that still drains counts as a worker. */
 struct freeze_rest {
 	size_t n_workers;
 	size_t n_writes;

@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -18,6 +19,8 @@ from sink import Reply
 
 FROZEN = 151  # status: what the daemon is
 NOT_RUNNING = 7
+# One at least: a busy machine may keep others from leaving in that time.
+NOT_QUIET = r"not quiet within 1 s: [1-9]\d* workers and \d+ writes"
 
 
 def freeze(c, *options):
@@ -106,7 +109,7 @@ def test_what_is_on_the_wire_ends(launch, sink):
 
     done = c.ctl("freeze", "--timeout", "1")
     assert done.returncode == 1
-    assert "not quiet within 1 s: 1 workers" in done.stderr, done
+    assert re.search(NOT_QUIET, done.stderr), done
     assert "cassatactl thaw" in done.stderr
     assert c.status()["freeze-state"] == "freezing"
     assert "freezing" in c.ctl("status").stdout
@@ -151,6 +154,27 @@ def test_worker_that_stands_still(launch, sink):
     thaw(c)
     c.wait_state("e", "COMPLETED")
     assert len(sink.arrivals("/e")) == 2
+
+
+def test_amid_an_upgrade(launch, sink):
+    """The daemon before it delivers to the end, and is waited for."""
+    c = launch()
+    gate = sink.gate()
+    sink.on("/slow", Reply(gate=gate))
+    c.schedule("slow", sink.url("/slow"))
+    sink.wait("/slow")
+    assert c.control("upgrade") == "ok\n"
+    done = c.ctl("freeze", "--timeout", "1")
+    assert done.returncode == 1
+    assert re.search(NOT_QUIET, done.stderr), done
+    gate.set()
+    freeze(c)
+    assert c.state("slow") == "COMPLETED"
+    assert len(sink.arrivals("/slow")) == 1
+    c.process.wait(30)
+    c.process, c.pid = None, c.status()["pid"]
+    thaw(c)
+    assert_works(c, sink, "after")
 
 
 def test_it_stays_frozen(launch, sink):
