@@ -149,8 +149,8 @@ hint(unsigned code)
 
 /* Amid a call, and not just idle for too long: others come first for a while.
  */
-static void
-note_loss(struct mysql_conn *c)
+void
+mysql_conn_note_loss(struct mysql_conn *c)
 {
 	int64_t now_ms = clock_mono_ms();
 
@@ -178,7 +178,7 @@ mysql_conn_fail(
 	c->sql.full |= full;
 	c->sql.too_large |= too_large;
 	if (failure == FAILURE_LOST && c->sql.connected)
-		note_loss(c);
+		mysql_conn_note_loss(c);
 	/* text may be inside; the database may exist at the next connect */
 	if (failure == FAILURE_LOST || code == ER_NO_DB_ERROR)
 		mysql_conn_close(c);

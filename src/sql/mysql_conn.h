@@ -65,6 +65,9 @@ struct mysql_conn {
 struct mysql_conn *mysql_conn_of(struct sql *sql);
 int mysql_conn_socket(const struct mysql_conn *c);
 void mysql_conn_close(struct mysql_conn *c);
+/* Its server was lost amid a call, and not just idle for too long: others come
+ * first for a while. */
+void mysql_conn_note_loss(struct mysql_conn *c);
 void mysql_conn_free_columns(struct mysql_conn *c);
 /* The connection of another one, which has no statements, in place of its own.
  */

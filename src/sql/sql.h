@@ -102,6 +102,7 @@ struct sql_driver {
 	void (*destroy)(struct sql *sql);
 	/* Connects; not a word about the schema. Also anew. */
 	enum store_status (*open)(struct sql *sql, struct err *err);
+	/* It is of no use as it is: it answers nonsense, or had no database. */
 	void (*close)(struct sql *sql);
 	/* Whether the connection still is one, as far as can be seen without a
 	 * round trip: servers end those that were idle for long. Between two

@@ -503,6 +503,9 @@ fail:
 static void
 mysql_close_conn(struct sql *sql)
 {
+	/* One without a database has just made it. */
+	if (sql->connected && !sql->no_database)
+		mysql_conn_note_loss(mysql_conn_of(sql));
 	mysql_conn_close(mysql_conn_of(sql));
 }
 

@@ -334,6 +334,17 @@ START_TEST(test_return)
 }
 END_TEST
 
+START_TEST(test_nonsense)
+{
+	open_list("");
+	assert_at("127.0.0.1");
+	assert_failed(sql_nonsense(backend, "so it seems", &err),
+	    STORE_UNAVAILABLE, "nonsense");
+	ck_assert(backend->elsewhere);
+	assert_at("localhost");
+}
+END_TEST
+
 START_TEST(test_no_host)
 {
 	struct sql *b =
@@ -934,6 +945,7 @@ main(void)
 	tcase_add_test(tc, test_lost_connection);
 	tcase_add_test(tc, test_next_host);
 	tcase_add_test(tc, test_return);
+	tcase_add_test(tc, test_nonsense);
 	tcase_add_test(tc, test_no_host);
 	tcase_add_test(tc, test_black_hole);
 	tcase_add_test(tc, test_read_only);
