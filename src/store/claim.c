@@ -70,7 +70,7 @@ lock_own_leases(struct sql *sql, struct claiming *c, struct err *err)
 
 #define WAITING_ROWS                                                           \
 	"SELECT " EVENT_DELIVERY_NAMES                                         \
-	" FROM event WHERE status = 0 AND due_ms >= ? AND id IN ("
+	" FROM event WHERE status = 0 AND id IN ("
 
 /*
  * Locks them: what is found here still waits, whatever was seen in the index.
@@ -119,6 +119,9 @@ take_waiting(const struct store_row *row, const struct claim_request *request,
 	struct store_claim *claim;
 	enum store_status status;
 
+	/* Another host may have put it into quarantine, or taken it out. */
+	if ((row->due_ms >= STORE_QUARANTINE_MS) != request->alone)
+		return STORE_OK;
 	/* It was put off since it was seen. */
 	if (due_ms > request->horizon_ms)
 		note_due(reply, due_ms);
@@ -143,8 +146,6 @@ read_waiting(struct sql *sql, const struct claiming *c,
 
 	for (size_t i = 0; i < n; i++)
 		asked[i] = rows[i].row_id;
-	/* Another host may have taken it out of quarantine meanwhile. */
-	sql_i64(sql, c->request->alone ? STORE_QUARANTINE_MS : INT64_MIN);
 	arity = id_args(sql, asked, n);
 	status = sql_select(sql, sql_pick(sql, waiting_rows), arity, err);
 	while (sql_next(sql, &status, err)) {
@@ -272,7 +273,7 @@ claim_only(struct sql *sql, struct claiming *c, struct err *err)
 static size_t
 most_bytes(const struct sql *sql, const struct claim_request *request)
 {
-	size_t max = sql->transaction_max / (2 * ADD_TRANSACTION_PART);
+	size_t max = sql->transaction_max / 2 / ADD_TRANSACTION_PART;
 
 	return request->claim_bytes == 0 || request->claim_bytes > max
 		   ? max

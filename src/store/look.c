@@ -148,7 +148,7 @@ look_at_due(struct sql *sql, uint64_t shards,
     struct look *look, bool *all, struct err *err)
 {
 	size_t max = request->claim_max + 1;
-	int64_t first_ms[EVENT_SHARDS];
+	int64_t first_ms[EVENT_SHARDS] = {0};
 	enum store_status status = make_rows(look, max, err);
 	unsigned arity;
 

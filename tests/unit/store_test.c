@@ -952,8 +952,7 @@ START_TEST(newest_events)
 	/* Before, and after. */
 	ok(store_newest(store, 0, from_ms, news, 4, &n, &err));
 	ck_assert_uint_eq(n, 0);
-	ok(store_newest(
-	    store, from_ms + 60000, INT64_MAX, news, 4, &n, &err));
+	ok(store_newest(store, from_ms + 60000, INT64_MAX, news, 4, &n, &err));
 	ck_assert_uint_eq(n, 0);
 	/* One that a worker has is no news. */
 	(void)lease(A);
@@ -2658,6 +2657,10 @@ START_TEST(sqlite_claim_by_a_damaged_index)
 	sqlite_run_in("i.db", "UPDATE event SET due_ms = 2000");
 	sqlite_rename_condition("i.db", "event_waiting", "= 7", "= 0");
 	sqlite_run_in("i.db", "UPDATE event SET due_ms = 2000");
+	/* In quarantine it is for others. */
+	sqlite_run_in("i.db", "UPDATE event SET due_ms = due_ms + (1 << 48)");
+	ck_assert_uint_eq(claim_all(A), 0);
+	sqlite_run_in("i.db", "UPDATE event SET due_ms = due_ms - (1 << 48)");
 	early = claim(A, ALL, CLAIMS_MAX, 1500);
 	ck_assert_uint_eq(early.n_claims, 0);
 	ck_assert_int_eq(early.next_due_ms, 2000);
