@@ -18,7 +18,7 @@ struct placement {
 	/* What each worker of this host holds that holds any: what they say. */
 	uint64_t shards[SCOREBOARD_WORKER_SLOTS];
 	size_t n_workers;
-	int64_t soon_ms; /* due before that: soon; the datastore's clock */
+	int64_t soon_ms; /* due before that: soon */
 };
 
 /* As it is now. Everybody looks at least once in look_ms. */

@@ -88,8 +88,6 @@ struct scoreboard_master {
 	_Atomic bool stopping;
 	/* No child may begin to change the datastore; see n_writing. */
 	_Atomic bool frozen;
-	/* Of the master that this one follows; as in a worker's slot. */
-	_Atomic int64_t lease_seen_mono_ms, lease_clock_offset_ms;
 	struct scoreboard_news news;
 };
 
@@ -126,9 +124,6 @@ struct scoreboard_slot {
 	/* Monotonic: since when it waits for the datastore, failures included,
 	 * or 0; and when it last did something about that. */
 	_Atomic int64_t asking_ms, tried_ms;
-	/* Of its last lease transaction, 0 for none: the monotonic time, and
-	 * the database's clock minus that. */
-	_Atomic int64_t lease_seen_mono_ms, lease_clock_offset_ms;
 	/* The row whose answer is being parsed, or 0; and those on the wire, in
 	 * any order, 0 for none, and how many more. */
 	_Atomic int64_t note;

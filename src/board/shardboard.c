@@ -7,9 +7,6 @@
 #include "base/check.h"
 #include "base/clock.h"
 
-/* The year 10000: sums stay far from the end of the type. */
-#define OFFSET_MAX_MS INT64_C(253402300800000)
-
 /* ---- wake-ups ---- */
 
 /* Makes a worker look at its leases and its wake time. */
@@ -326,26 +323,4 @@ shardboard_sleeps_over(
 			return true;
 	}
 	return false;
-}
-
-void
-shardboard_clock(
-    const struct scoreboard *sb, int64_t *mono_ms, int64_t *offset_ms)
-{
-	const struct scoreboard_master *master = &sb->shared->master;
-	int64_t now_ms = clock_mono_ms();
-
-	*mono_ms = atomic_load(&master->lease_seen_mono_ms);
-	*offset_ms = atomic_load(&master->lease_clock_offset_ms);
-	for (int i = 0; i < n_workers(sb); i++) {
-		const struct scoreboard_slot *slot = scoreboard_slot(sb, i);
-		int64_t at_ms = atomic_load(&slot->lease_seen_mono_ms);
-		int64_t ms = atomic_load(&slot->lease_clock_offset_ms);
-
-		if (at_ms > *mono_ms && at_ms <= now_ms && ms >= 0 &&
-		    ms <= OFFSET_MAX_MS) {
-			*mono_ms = at_ms;
-			*offset_ms = ms;
-		}
-	}
 }

@@ -10,8 +10,7 @@
 
 /*
  * What the processes of a host tell each other of shards, over the scoreboard:
- * who holds which, who sleeps how long, what was added, who is dead, and what
- * time it is at the datastore.
+ * who holds which, who sleeps how long, what was added, and who is dead.
  */
 
 /* ---- the master ---- */
@@ -78,13 +77,5 @@ int64_t shardboard_wake_at_ms(const struct scoreboard *sb, int worker_slot);
  * waits for the datastore does not sleep: it looks there now, or soon. */
 bool shardboard_sleeps_over(
     const struct scoreboard *sb, unsigned shard, int64_t due_ms);
-
-/*
- * The last lease transaction of any worker, here or under the master before:
- * its monotonic time, not in the future, or 0 for none, and the database's
- * clock minus that, 0 or more.
- */
-void shardboard_clock(
-    const struct scoreboard *sb, int64_t *mono_ms, int64_t *offset_ms);
 
 #endif

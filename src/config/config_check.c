@@ -124,35 +124,6 @@ check_host_limits(const struct config_check *c)
 				    worker->host_limits[i].host);
 }
 
-/* One call of the datastore may take that long; a lease is renewed by one. */
-static void
-check_lease(const struct config_check *c)
-{
-	const struct config *cfg = c->cfg;
-	const struct {
-		const char *name;
-		int64_t ms;
-		size_t target;
-	} timeouts[] = {
-	    {"timeout", cfg->datastore.timeout_ms, AT(datastore.timeout_ms)},
-	    {"connectTimeout", cfg->datastore.connect_timeout_ms,
-		AT(datastore.connect_timeout_ms)},
-	};
-
-	for (size_t i = 0; i < sizeof(timeouts) / sizeof(timeouts[0]); i++) {
-		struct config_mark at = config_mark_of(c, AT(worker.lease_ms));
-
-		if (at.line == 0)
-			at = config_mark_of(c, timeouts[i].target);
-		if (cfg->worker.lease_ms < timeouts[i].ms)
-			config_error(c->errors, c->file, at,
-			    "lease (%" PRId64 " ms) must not be shorter than "
-			    "the datastore's %s (%" PRId64 " ms)",
-			    cfg->worker.lease_ms, timeouts[i].name,
-			    timeouts[i].ms);
-	}
-}
-
 static void
 check_numbers(const struct config_check *c)
 {
@@ -218,7 +189,6 @@ config_check(const struct config_check *c)
 	check_numbers(c);
 	check_request_memory(c);
 	check_host_limits(c);
-	check_lease(c);
 	find_datastore(c);
 	find_user(c);
 	read_password(c);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "master/handover.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,12 +13,11 @@ handover_format(const struct handover *handover, char *text)
 {
 	size_t size = HANDOVER_TEXT_MAX;
 	int n = snprintf(text, size,
-	    "%d %" PRId64 " %" PRId64 " %d %d %d %d %d", HANDOVER_FORMAT,
-	    handover->turn_mono_ms, handover->turn_offset_ms, handover->fd,
+	    "%d %d %d %d %d %d", HANDOVER_FORMAT, handover->fd,
 	    handover->stderr_fd, handover->control_fd, handover->write_lock_fd,
 	    handover->activated);
 
-	/* Two of at most 20 bytes, others of 11, and a blank: all have room. */
+	/* Of at most 11 bytes and a blank: all have room. */
 	for (size_t i = 0; i < handover->n_listen; i++)
 		n += snprintf(
 		    text + n, size - (size_t)n, " %d", handover->listen_fds[i]);
@@ -53,17 +51,6 @@ next_int(struct slice *rest, int *number)
 	return 0;
 }
 
-static int
-next_ms(struct slice *rest, int64_t *ms)
-{
-	uint64_t value;
-
-	if (next_number(rest, INT64_MAX, &value) == -1)
-		return -1;
-	*ms = (int64_t)value;
-	return 0;
-}
-
 int
 handover_parse(const char *text, struct handover *handover)
 {
@@ -72,8 +59,6 @@ handover_parse(const char *text, struct handover *handover)
 
 	*handover = (struct handover){.n_listen = 0};
 	if (next_int(&rest, &format) == -1 || format != HANDOVER_FORMAT ||
-	    next_ms(&rest, &handover->turn_mono_ms) == -1 ||
-	    next_ms(&rest, &handover->turn_offset_ms) == -1 ||
 	    next_int(&rest, &handover->fd) == -1 ||
 	    next_int(&rest, &handover->stderr_fd) == -1 ||
 	    next_int(&rest, &handover->control_fd) == -1 ||

@@ -24,7 +24,7 @@
 #define HANDOVER_READY    "ready\n"
 
 enum {
-	HANDOVER_FORMAT = 2,
+	HANDOVER_FORMAT = 3,
 	HANDOVER_TEXT_MAX = 320, /* bytes of the variable, with NUL */
 };
 
@@ -34,8 +34,6 @@ struct handover {
 	int control_fd; /* listens */
 	int write_lock_fd;
 	bool activated; /* the sockets are a service manager's */
-	/* The scoreboard's: when a worker last had a lease turn. */
-	int64_t turn_mono_ms, turn_offset_ms;
 	size_t n_listen;
 	int listen_fds[LISTENER_MAX];
 };

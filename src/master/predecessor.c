@@ -54,10 +54,6 @@ predecessor_open(struct master *m, struct err *err)
 	if (handover == NULL)
 		return 0;
 	scoreboard_share_write_lock(&m->sb, handover->write_lock_fd);
-	atomic_store(
-	    &m->sb.writable->master.lease_clock_offset_ms, handover->turn_offset_ms);
-	atomic_store(
-	    &m->sb.writable->master.lease_seen_mono_ms, handover->turn_mono_ms);
 	p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return err_set(err, "out of memory");

@@ -131,8 +131,6 @@ spawn_successor(struct successor *s, int fd, struct err *err)
 	    .activated = m->options.activated,
 	};
 
-	shardboard_clock(
-	    &m->sb, &handover.turn_mono_ms, &handover.turn_offset_ms);
 	if (listener != NULL) {
 		handover.n_listen = listener->n;
 		memcpy(

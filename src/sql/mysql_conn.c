@@ -273,7 +273,6 @@ mysql_conn_close(struct mysql_conn *c)
 	c->sql.connected = false;
 	atomic_store(&c->sql.server, 0);
 	c->active = NULL;
-	c->sql.lease_owner = 0;
 	/* First: the statements then need no word to the server. */
 	if (c->mysql != NULL)
 		mysql_close(c->mysql);

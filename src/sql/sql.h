@@ -77,9 +77,6 @@ struct sql {
 	bool caught_up;   /* the present one comes after sql_catch_up */
 	bool behind;      /* it wants to */
 	bool too_large;   /* it wrote more than transaction_max */
-	/* Who had a lease call on this connection; the protocol's. 0: nobody,
-	 * as of a new one. */
-	uint64_t lease_owner;
 
 	unsigned n_args;
 	struct sql_arg args[SQL_ARGS_MAX];

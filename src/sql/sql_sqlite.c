@@ -205,7 +205,6 @@ static void
 sqlite_close_conn(struct sqlite_conn *c)
 {
 	c->active = NULL;
-	c->sql.lease_owner = 0;
 	while (c->n_prepared > 0)
 		(void)sqlite3_finalize(c->prepared[--c->n_prepared].stmt);
 	(void)sqlite3_close(c->db);

@@ -34,13 +34,12 @@ forget_claims(struct claim_reply *reply)
  * sees our claims, or we see that the shard is gone. By the primary key: those
  * of others are not waited for.
  */
-#define OWN_LEASES(INDEX, NOW)                                                 \
-	"SELECT shard FROM lease" INDEX " WHERE owner = ? AND until_ms > " NOW \
-	" AND "
+#define OWN_LEASES(INDEX)                                                      \
+	"SELECT shard FROM lease" INDEX " WHERE owner = ? AND "
 static const struct sql_text own_leases[] = {
-    [SQL_MYSQL] = SHARDS_MYSQL(OWN_LEASES(" FORCE INDEX (PRIMARY)", NOW_MYSQL),
-	" LOCK IN SHARE MODE", "i"),
-    [SQL_SQLITE] = SHARDS_SQLITE(OWN_LEASES("", NOW_SQLITE), "", "i"),
+    [SQL_MYSQL] = SHARDS_MYSQL(
+	OWN_LEASES(" FORCE INDEX (PRIMARY)"), " LOCK IN SHARE MODE", "i"),
+    [SQL_SQLITE] = SHARDS_SQLITE(OWN_LEASES(""), "", "i"),
 };
 
 static enum store_status
@@ -53,7 +52,6 @@ lock_own_leases(struct sql *sql, struct claiming *c, struct err *err)
 	if (c->request->shards == 0)
 		return STORE_OK;
 	sql_u64(sql, c->request->owner);
-	now_arg(sql);
 	arity = shard_args(sql, c->request->shards);
 	status = sql_select(sql, sql_pick(sql, own_leases), arity, err);
 	while (sql_next(sql, &status, err)) {
@@ -82,8 +80,7 @@ static const struct sql_text waiting_rows[] = {
     [SQL_MYSQL] = {.head = WAITING_ROWS,
 	.item = "?",
 	.sep = ", ",
-	.tail = ") FOR UPDATE"
-		" /*M!100600 SKIP LOCKED */ /*!80001 SKIP LOCKED */",
+	.tail = ") FOR UPDATE" SKIP_LOCKED,
 	.columns = EVENT_DELIVERY_LETTERS},
     [SQL_SQLITE] = {.head = WAITING_ROWS,
 	.item = "?",

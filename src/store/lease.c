@@ -3,37 +3,126 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "store/lease_plan.h"
 #include "store/lost.h"
 #include "store/record.h"
 #include "store/shard_text.h"
 
+/* Where signs begin, and until when a lease lasts: whoever compares these with
+ * a clock, as older versions do, finds them far off. */
+#define FAR_MS (INT64_C(1) << 48)
+
 /* A call under way. */
 struct leasing {
 	const struct lease_request *request;
 	struct lease_reply *reply;
-	struct lease_row rows[EVENT_SHARDS];
-	unsigned rank;
-	bool registered;  /* we are among those that take a share */
-	bool any_expired; /* one that is registered lives no more */
-	bool any_dead; /* one of request->dead[] has a lease or is registered */
+	uint64_t leases[EVENT_SHARDS]; /* whose each is; 0: nobody's */
 	bool any_lost; /* rows in our shards of owners that do not live */
-	bool renewed;  /* and nothing else was to do */
-	/* The registration may be renewed though leases were gone: remembered
-	 * when the call starts over. */
-	bool part_renewed;
+	bool settled;  /* nothing but the renewal was to do */
 };
 
 static void
 start_over(struct leasing *l)
 {
-	*l->reply = (struct lease_reply){.lapsed = l->reply->lapsed};
-	*l = (struct leasing){.request = l->request,
-	    .reply = l->reply,
-	    .part_renewed = l->part_renewed};
+	*l->reply = (struct lease_reply){
+	    .lapsed = l->reply->lapsed, .renewed = l->reply->renewed};
+	*l = (struct leasing){.request = l->request, .reply = l->reply};
+}
+
+/* ---- our registration ---- */
+
+static enum store_status
+unregister(struct sql *sql, uint64_t owner, uint64_t *affected, struct err *err)
+{
+	static const struct sql_text text = {
+	    .head = "DELETE FROM instance WHERE owner = ?"};
+
+	sql_u64(sql, owner);
+	return sql_exec(sql, &text, 0, affected, err);
+}
+
+#define RENEW(NOW)                                                             \
+	{                                                                      \
+		.head = "UPDATE instance SET until_ms = until_ms + 1,"         \
+			" active = ?, lease_ms = ?, wall_ms = ?,"              \
+			" seen_ms = " NOW ", node = ? WHERE owner = ?"         \
+	}
+
+/* Nothing but our own row, which nobody else writes to while we renew: so
+ * nobody's open call is waited for. */
+static enum store_status
+renew_self(struct sql *sql, const struct lease_request *request,
+    uint64_t *affected, struct err *err)
+{
+	static const struct sql_text text[] = {
+	    [SQL_MYSQL] = RENEW(NOW_MYSQL), [SQL_SQLITE] = RENEW(NOW_SQLITE)};
+
+	sql_i64(sql, store_takes_share(request));
+	sql_i64(sql, request->lease_ms);
+	sql_i64(sql, clock_wall_ms());
+	now_arg(sql);
+	sql_bytes(sql, slice_from_string(sql->target));
+	sql_u64(sql, request->owner);
+	return sql_exec(sql, sql_pick(sql, text), 0, affected, err);
+}
+
+#define REGISTER(NOW)                                                          \
+	"INSERT INTO instance (owner, until_ms, host, pid, started_ms,"        \
+	" active, lease_ms, wall_ms, seen_ms, node)"                           \
+	" VALUES (?, ?, ?, ?, " NOW ", ?, ?, ?, " NOW ", ?)"
+
+/* A call whose answer was lost may have done so. */
+static enum store_status
+register_self(
+    struct sql *sql, const struct lease_request *request, struct err *err)
+{
+	static const struct sql_text text[] = {
+	    [SQL_MYSQL] = {.head =
+			       REGISTER(NOW_MYSQL) " ON DUPLICATE KEY UPDATE"
+						   " until_ms = until_ms + 1"},
+	    [SQL_SQLITE] = {.head = REGISTER(
+				NOW_SQLITE) " ON CONFLICT (owner) DO UPDATE"
+					    " SET until_ms = until_ms + 1"},
+	};
+	char host[HOST_NAME_MAX + 1] = "";
+
+	if (gethostname(host, sizeof(host) - 1) == -1)
+		host[0] = '\0';
+	sql_u64(sql, request->owner);
+	sql_i64(sql, FAR_MS);
+	sql_bytes(sql, slice_from_string(host));
+	sql_i64(sql, getpid());
+	now_arg(sql);
+	sql_i64(sql, store_takes_share(request));
+	sql_i64(sql, request->lease_ms);
+	sql_i64(sql, clock_wall_ms());
+	now_arg(sql);
+	sql_bytes(sql, slice_from_string(sql->target));
+	return sql_exec(sql, sql_pick(sql, text), 0, NULL, err);
+}
+
+/* Whether it was still there: whoever has taken our registration away may have
+ * had what was claimed under it. */
+static enum store_status
+show_life(struct sql *sql, struct leasing *l, struct err *err)
+{
+	bool ends = store_lease_ends(l->request);
+	uint64_t affected = 0;
+	enum store_status status;
+
+	status = ends ? unregister(sql, l->request->owner, &affected, err)
+		      : renew_self(sql, l->request, &affected, err);
+	if (status != STORE_OK)
+		return status;
+	if (affected > 0)
+		return STORE_OK;
+	l->reply->lapsed = true;
+	return ends ? STORE_OK : register_self(sql, l->request, err);
 }
 
 /* ---- what is there ---- */
@@ -53,230 +142,332 @@ note_time(struct leasing *l, int64_t before_ms, int64_t now_ms,
 	return STORE_OK;
 }
 
-/* The database's clock, and what ours is off. */
-static enum store_status
-read_clock(struct sql *sql, struct leasing *l, struct err *err)
-{
-	static const struct sql_text text[] = {
-	    [SQL_MYSQL] = {.head = "SELECT " NOW_MYSQL, .columns = "i"},
-	    [SQL_SQLITE] = {.head = "SELECT " NOW_SQLITE, .columns = "i"},
-	};
-	int64_t before_ms = clock_wall_ms(), now_ms = 0;
-	enum store_status status;
+enum { LEASE = 1, INSTANCE, LOST_ROW, QUARANTINED_ROW };
 
-	now_arg(sql);
-	status = sql_value(sql, sql_pick(sql, text), &now_ms, err);
-	if (status != STORE_OK)
-		return status;
-	return note_time(l, before_ms, now_ms, clock_wall_ms(), err);
+/* clang-format off */
+#define LEASES_AND_INSTANCES(NOW)                                              \
+	"SELECT 1, CAST(shard AS SIGNED), owner, 0, 0, 0, x'', " NOW           \
+	" FROM lease"                                                          \
+	" UNION ALL SELECT 2, CAST(active AS SIGNED), owner, until_ms,"        \
+	" lease_ms, wall_ms, host, " NOW " FROM instance"
+#define LOST_ROWS                                                              \
+	" UNION ALL (SELECT STRAIGHT_JOIN 3, 0, 0, 0, 0, 0, x'', " NOW_MYSQL   \
+	" FROM lease JOIN event FORCE INDEX (due)"                             \
+	" ON event.shard = lease.shard AND event.status = 1"                   \
+	" WHERE lease.owner = ? AND event.owner <> lease.owner"                \
+	" AND event.owner NOT IN (SELECT owner FROM instance) LIMIT 1)"
+#define QUARANTINED_ROWS                                                       \
+	" UNION ALL (SELECT STRAIGHT_JOIN 4, 0, 0, 0, 0, 0, x'', " NOW_MYSQL   \
+	" FROM lease JOIN event FORCE INDEX (due)"                             \
+	" ON event.shard = lease.shard AND event.status = 0"                   \
+	" AND event.due_ms >= ? WHERE lease.owner = ? LIMIT 1)"
+
+/* With a server in one round trip also whether there are rows that ask for
+ * more. */
+static const struct sql_text look[] = {
+    [SQL_MYSQL] = {.head = LEASES_AND_INSTANCES(NOW_MYSQL) LOST_ROWS
+	    QUARANTINED_ROWS, .columns = "iiuiiibi"},
+    [SQL_SQLITE] = {.head = LEASES_AND_INSTANCES(NOW_SQLITE),
+	.columns = "iiuiiibi"},
+};
+/* clang-format on */
+
+/* Those beyond the room are not known: others see to them. */
+static void
+note_instance(
+    struct leasing *l, const struct store_instance *instance, struct slice host)
+{
+	size_t len =
+	    host.len < STORE_HOST_MAX - 1 ? host.len : STORE_HOST_MAX - 1;
+	struct store_instance *copy;
+
+	if (l->reply->n_instances == STORE_INSTANCES_MAX)
+		return;
+	copy = &l->request->instances[l->reply->n_instances++];
+	*copy = *instance;
+	memcpy(copy->host, host.p, len);
 }
 
+/* A row of the look; the last column is left. */
 static enum store_status
-note_lease(struct leasing *l, int64_t shard, uint64_t owner, int64_t until_ms,
-    struct err *err)
+note_row(struct sql *sql, struct leasing *l, struct err *err)
 {
-	enum store_status status =
-	    store_check_number("shard", shard, EVENT_SHARDS - 1, err);
+	int64_t what = sql_read_i64(sql);
+	int64_t id = sql_read_i64(sql);
+	struct store_instance instance = {.active = id != 0};
+	enum store_status status = STORE_OK;
+	struct slice host;
 
-	if (status == STORE_OK)
-		l->rows[shard] = (struct lease_row){owner, until_ms};
+	instance.sign.owner = sql_read_u64(sql);
+	instance.sign.sign = sql_read_i64(sql);
+	instance.lease_ms = sql_read_i64(sql);
+	instance.wall_ms = sql_read_i64(sql);
+	host = sql_read_bytes(sql);
+	switch (what) {
+	case LEASE:
+		status = store_check_number("shard", id, EVENT_SHARDS - 1, err);
+		if (status == STORE_OK)
+			l->leases[id] = instance.sign.owner;
+		break;
+	case INSTANCE:
+		note_instance(l, &instance, host);
+		break;
+	case LOST_ROW:
+		l->any_lost = true;
+		break;
+	case QUARANTINED_ROW:
+		l->reply->quarantined = true;
+		break;
+	default:
+		break;
+	}
 	return status;
 }
 
-/* Until the end of the transaction nobody claims or takes a shard. */
+/* Everything that a call goes by, at one look and without a lock; and what the
+ * database's clock is off. */
 static enum store_status
-lock_leases(struct sql *sql, struct leasing *l, struct err *err)
+look_around(struct sql *sql, struct leasing *l, struct err *err)
 {
-	static const struct sql_text text[] = {
-	    [SQL_MYSQL] = {.head = "SELECT shard, owner, until_ms FROM lease"
-				   " ORDER BY shard FOR UPDATE",
-		.columns = "iui"},
-	    [SQL_SQLITE] = {.head = "SELECT shard, owner, until_ms FROM lease",
-		.columns = "iui"},
-	};
-	enum store_status status = sql_select(sql, sql_pick(sql, text), 0, err);
+	int64_t before_ms = clock_wall_ms(), after_ms = 0;
+	enum store_status status;
 
+	l->reply->n_instances = 0;
+	if (sql->driver->kind == SQL_MYSQL) {
+		sql_u64(sql, l->request->owner);
+		sql_i64(sql, STORE_QUARANTINE_MS);
+		sql_u64(sql, l->request->owner);
+	} else {
+		now_arg(sql);
+		now_arg(sql);
+	}
+	status = sql_select(sql, sql_pick(sql, look), 0, err);
 	while (sql_next(sql, &status, err)) {
-		int64_t shard = sql_read_i64(sql);
-		uint64_t owner = sql_read_u64(sql);
-
-		status = note_lease(l, shard, owner, sql_read_i64(sql), err);
+		if (after_ms == 0)
+			after_ms = clock_wall_ms();
+		status = note_row(sql, l, err);
+		if (status == STORE_OK)
+			status = note_time(
+			    l, before_ms, sql_read_i64(sql), after_ms, err);
 	}
 	return sql_done(sql, status, err);
 }
 
-/*
- * By the clock as it is now that the leases are locked: who took ours had to
- * wait for it, and others may judge later, not earlier.
- */
-static enum store_status
-see_lapse(struct sql *sql, struct leasing *l, struct err *err)
-{
-#define LIVES(NOW)                                                             \
-	{                                                                      \
-		.head = "SELECT COUNT(*) FROM instance WHERE owner = ?"        \
-			" AND until_ms > " NOW,                                \
-		.columns = "i"                                                 \
-	}
-	static const struct sql_text text[] = {
-	    [SQL_MYSQL] = LIVES(NOW_MYSQL), [SQL_SQLITE] = LIVES(NOW_SQLITE)};
-	enum store_status status;
-	int64_t n_living = 0;
+/* ---- the ends of others ---- */
 
-	sql_u64(sql, l->request->owner);
-	now_arg(sql);
-	status = sql_value(sql, sql_pick(sql, text), &n_living, err);
-	l->reply->lapsed = l->part_renewed || n_living == 0;
+static bool
+is_named(
+    const struct store_sign *signs, size_t n, const struct store_sign *sign)
+{
+	for (size_t i = 0; i < n; i++)
+		if (signs[i].owner == sign->owner &&
+		    signs[i].sign == sign->sign)
+			return true;
+	return false;
+}
+
+enum end { END_NONE, END_DEAD, END_LOST, END_AWAY };
+
+static enum end
+way_to_end(const struct lease_request *request, const struct store_sign *sign)
+{
+	if (sign->owner == request->owner)
+		return END_NONE;
+	if (store_death_of(request, sign->owner) != NULL)
+		return END_DEAD;
+	if (is_named(request->lost, request->n_lost, sign))
+		return END_LOST;
+	return is_named(request->away, request->n_away, sign) ? END_AWAY
+							      : END_NONE;
+}
+
+/* Until the end of the transaction it cannot renew. *free is false when it does
+ * something itself. */
+static enum store_status
+lock_instance(
+    struct sql *sql, struct store_sign *sign, bool *free, struct err *err)
+{
+	static const struct sql_text text[] = {
+	    [SQL_MYSQL] = {.head = "SELECT until_ms FROM instance"
+				   " WHERE owner = ? FOR UPDATE" SKIP_LOCKED,
+		.columns = "i"},
+	    [SQL_SQLITE] = {.head = "SELECT until_ms FROM instance"
+				    " WHERE owner = ?",
+		.columns = "i"},
+	};
+	enum store_status status;
+
+	*free = false;
+	sql_u64(sql, sign->owner);
+	status = sql_select(sql, sql_pick(sql, text), 0, err);
+	while (sql_next(sql, &status, err)) {
+		sign->sign = sql_read_i64(sql);
+		*free = true;
+	}
+	return sql_done(sql, status, err);
+}
+
+/* On other hosts nobody knows what it died of. */
+static enum store_status
+bury(struct sql *sql, struct leasing *l, uint64_t owner, struct err *err)
+{
+	l->reply->buried = true;
+	return lost_put_back_of(
+	    sql, l->request, owner, l->reply->now_ms, l->reply, err);
+}
+
+static enum store_status
+keep_away(struct sql *sql, uint64_t owner, struct err *err)
+{
+	static const struct sql_text text = {
+	    .head = "UPDATE instance SET until_ms = until_ms + 1, active = 0"
+		    " WHERE owner = ?"};
+
+	sql_u64(sql, owner);
+	return sql_exec(sql, &text, 0, NULL, err);
+}
+
+/* Its registration goes, if it has not renewed since; or is prolonged, when it
+ * is away. */
+static enum store_status
+end_instance(struct sql *sql, struct leasing *l,
+    struct store_instance *instance, enum end end, struct err *err)
+{
+	struct store_sign now = instance->sign;
+	enum store_status status;
+	bool free;
+
+	status = lock_instance(sql, &now, &free, err);
+	if (status != STORE_OK || !free)
+		return status;
+	if (end != END_DEAD && now.sign != instance->sign.sign)
+		return STORE_OK;
+	instance->active = false;
+	if (end == END_AWAY)
+		return keep_away(sql, now.owner, err);
+	instance->sign.owner = 0;
+	status = unregister(sql, now.owner, NULL, err);
+	return status == STORE_OK && end == END_DEAD
+		   ? bury(sql, l, now.owner, err)
+		   : status;
+}
+
+static enum store_status
+end_others(struct sql *sql, struct leasing *l, struct err *err)
+{
+	enum store_status status = STORE_OK;
+
+	for (size_t i = 0; i < l->reply->n_instances; i++) {
+		struct store_instance *instance = &l->request->instances[i];
+		enum end end = way_to_end(l->request, &instance->sign);
+
+		if (status == STORE_OK && end != END_NONE)
+			status = end_instance(sql, l, instance, end, err);
+	}
 	return status;
 }
 
-/* Our place among the living. */
-static void
-note_instance(struct leasing *l, bool active, uint64_t owner, int64_t until_ms)
-{
-	bool expired =
-	    until_ms <= store_lease_now(l->request, l->reply->now_ms);
+/* ---- shares ---- */
 
-	l->any_expired = l->any_expired || expired;
-	if (!active || expired)
-		return;
+static bool
+is_active(const struct leasing *l, uint64_t owner)
+{
+	const struct store_instance *instances = l->request->instances;
+
+	for (size_t i = 0; i < l->reply->n_instances; i++)
+		if (instances[i].sign.owner == owner)
+			return instances[i].active;
+	return false;
+}
+
+static bool
+is_free(const struct leasing *l, uint64_t owner)
+{
+	return owner == 0 || store_death_of(l->request, owner) != NULL ||
+	       !is_active(l, owner);
+}
+
+static unsigned
+share_of(const struct leasing *l)
+{
+	const struct store_instance *instances = l->request->instances;
+	unsigned rank = 0, n_living = 0;
+
+	for (size_t i = 0; i < l->reply->n_instances; i++) {
+		uint64_t owner = instances[i].sign.owner;
+
+		if (!instances[i].active || owner == l->request->owner ||
+		    store_death_of(l->request, owner) != NULL)
+			continue;
+		n_living++;
+		if (owner < l->request->owner)
+			rank++;
+	}
+	l->reply->n_living = n_living;
+	if (!store_takes_share(l->request))
+		return 0;
 	l->reply->n_living++;
-	if (owner < l->request->owner)
-		l->rank++;
-	if (owner == l->request->owner)
-		l->registered = true;
+	return store_lease_share(rank, l->reply->n_living);
 }
 
-/* ---- registrations ---- */
-
-static enum store_status
-unregister(struct sql *sql, uint64_t owner, uint64_t *affected, struct err *err)
+static struct lease_plan
+plan_of(const struct leasing *l)
 {
-	static const struct sql_text text = {
-	    .head = "DELETE FROM instance WHERE owner = ?"};
+	uint64_t mine = 0, free = 0;
 
-	sql_u64(sql, owner);
-	return sql_exec(sql, &text, 0, affected, err);
-}
+	for (unsigned shard = 0; shard < EVENT_SHARDS; shard++) {
+		uint64_t bit = UINT64_C(1) << shard;
 
-#define REGISTER                                                               \
-	"INSERT INTO instance (owner, until_ms, host, pid, started_ms, "       \
-	"active)"                                                              \
-	" VALUES (?, ?, ?, ?, ?, ?)"
-
-static enum store_status
-register_self(struct sql *sql, const struct leasing *l, struct err *err)
-{
-	static const struct sql_text text[] = {
-	    [SQL_MYSQL] = {.head = REGISTER " ON DUPLICATE KEY UPDATE"
-					    " until_ms = VALUES(until_ms),"
-					    " active = VALUES(active)"},
-	    [SQL_SQLITE] = {.head =
-				REGISTER " ON CONFLICT (owner) DO UPDATE"
-					 " SET until_ms = excluded.until_ms,"
-					 " active = excluded.active"},
-	};
-	int64_t now_ms = l->reply->now_ms;
-	char host[HOST_NAME_MAX + 1] = "";
-
-	if (gethostname(host, sizeof(host) - 1) == -1)
-		host[0] = '\0';
-	sql_u64(sql, l->request->owner);
-	sql_i64(sql, now_ms + l->request->lease_ms);
-	sql_bytes(sql, slice_from_string(host));
-	sql_i64(sql, getpid());
-	sql_i64(sql, now_ms);
-	sql_i64(sql, store_takes_share(l->request));
-	return sql_exec(sql, sql_pick(sql, text), 0, NULL, err);
-}
-
-#define KEEP_AWAY(GREATEST)                                                    \
-	{                                                                      \
-		.head = "UPDATE instance SET until_ms = " GREATEST             \
-			"(until_ms, ?),"                                       \
-			" active = 0 WHERE owner = ?"                          \
+		if (l->leases[shard] == l->request->owner)
+			mine |= bit;
+		else if (is_free(l, l->leases[shard]))
+			free |= bit;
 	}
-
-static enum store_status
-keep_away(struct sql *sql, uint64_t owner, int64_t until_ms, struct err *err)
-{
-	static const struct sql_text text[] = {
-	    [SQL_MYSQL] = KEEP_AWAY("GREATEST"),
-	    [SQL_SQLITE] = KEEP_AWAY("max"),
-	};
-
-	sql_i64(sql, until_ms);
-	sql_u64(sql, owner);
-	return sql_exec(sql, sql_pick(sql, text), 0, NULL, err);
+	return store_lease_plan(mine, free, share_of(l));
 }
 
-/* Forgets those that are gone: who has seen their rows put back, by whatever
- * clock, is registered anew, and so learns of it. */
+#define LOCK_LEASES                                                            \
+	"SELECT CAST(shard AS SIGNED), owner FROM lease FORCE INDEX (PRIMARY)" \
+	" WHERE "
+
+/*
+ * Until the end of the transaction nobody claims in these shards, and the
+ * claims that are there can be seen. Of ours: an earlier connection of ours may
+ * still be committing one. Of others: those that are just in use stay theirs.
+ * *shards are then those that are still whose they were.
+ */
 static enum store_status
-count_living(struct sql *sql, struct leasing *l, struct err *err)
+lock_leases(struct sql *sql, const struct leasing *l, bool ours,
+    uint64_t *shards, struct err *err)
 {
-	static const struct sql_text list = {
-	    .head = "SELECT CAST(active AS SIGNED), owner, until_ms"
-		    " FROM instance",
-	    .columns = "iui",
-	};
-	static const struct sql_text forget = {
-	    .head = "DELETE FROM instance WHERE until_ms <= ?"};
-	enum store_status status = sql_select(sql, &list, 0, err);
-
-	while (sql_next(sql, &status, err)) {
-		bool active = sql_read_i64(sql) != 0;
-		uint64_t owner = sql_read_u64(sql);
-
-		note_instance(l, active, owner, sql_read_i64(sql));
-	}
-	if (status != STORE_OK || !l->any_expired)
-		return status;
-	sql_i64(sql, store_lease_now(l->request, l->reply->now_ms));
-	return sql_exec(sql, &forget, 0, NULL, err);
-}
-
-static enum store_status
-update_registrations(struct sql *sql, struct leasing *l, struct err *err)
-{
-	const struct lease_request *request = l->request;
-	int64_t away_ms = store_away_until(request, l->reply->now_ms);
-	uint64_t affected = 0;
+	static const struct sql_text all =
+	    SHARDS_MYSQL(LOCK_LEASES, " FOR UPDATE", "iu");
+	static const struct sql_text unused =
+	    SHARDS_MYSQL(LOCK_LEASES, " FOR UPDATE" SKIP_LOCKED, "iu");
 	enum store_status status;
+	uint64_t locked = 0;
+	unsigned arity;
 
-	status = store_lease_ends(request)
-		     ? unregister(sql, request->owner, NULL, err)
-		     : register_self(sql, l, err);
-	for (size_t i = 0; status == STORE_OK && i < request->n_away; i++)
-		status = keep_away(sql, request->away[i], away_ms, err);
-	for (size_t i = 0; status == STORE_OK && i < request->n_dead; i++) {
+	if (sql->driver->kind == SQL_SQLITE || *shards == 0)
+		return STORE_OK;
+	arity = shard_args(sql, *shards);
+	status = sql_select(sql, ours ? &all : &unused, arity, err);
+	while (sql_next(sql, &status, err)) {
+		int64_t shard = sql_read_i64(sql);
+
 		status =
-		    unregister(sql, request->dead[i].owner, &affected, err);
-		/* On other hosts nobody knows what it died of. */
-		l->reply->buried = l->reply->buried || affected > 0;
+		    store_check_number("shard", shard, EVENT_SHARDS - 1, err);
+		if (status == STORE_OK && sql_read_u64(sql) == l->leases[shard])
+			locked |= UINT64_C(1) << shard;
 	}
-	return status == STORE_OK ? count_living(sql, l, err) : status;
-}
-
-/* ---- leases ---- */
-
-/* A bit per shard whose owner is known to be dead: free for the others. */
-static uint64_t
-shards_of_dead(const struct leasing *l)
-{
-	uint64_t shards = 0;
-
-	for (unsigned shard = 0; shard < EVENT_SHARDS; shard++)
-		if (store_death_of(l->request, l->rows[shard].owner) != NULL)
-			shards |= UINT64_C(1) << shard;
-	return shards;
+	*shards &= locked;
+	return sql_done(sql, status, err);
 }
 
 #define WRITE_LEASES "UPDATE lease SET owner = ?, until_ms = ? WHERE "
 
 static enum store_status
-write_leases(struct sql *sql, uint64_t shards, uint64_t owner, int64_t until_ms,
-    struct err *err)
+write_leases(struct sql *sql, uint64_t shards, uint64_t owner, struct err *err)
 {
 	static const struct sql_text text[] = {
 	    [SQL_MYSQL] = SHARDS_MYSQL(WRITE_LEASES, "", NULL),
@@ -287,7 +478,7 @@ write_leases(struct sql *sql, uint64_t shards, uint64_t owner, int64_t until_ms,
 	if (shards == 0)
 		return STORE_OK;
 	sql_u64(sql, owner);
-	sql_i64(sql, until_ms);
+	sql_i64(sql, owner == 0 ? 0 : FAR_MS);
 	arity = shard_args(sql, shards);
 	return sql_exec(sql, sql_pick(sql, text), arity, NULL, err);
 }
@@ -295,24 +486,21 @@ write_leases(struct sql *sql, uint64_t shards, uint64_t owner, int64_t until_ms,
 static enum store_status
 follow_plan(struct sql *sql, struct leasing *l, struct err *err)
 {
-	const struct lease_request *request = l->request;
-	struct lease_reply *reply = l->reply;
-	struct lease_plan plan;
-	enum store_status status;
+	struct lease_plan plan = plan_of(l);
+	uint64_t mine = plan.keep | plan.drop;
+	enum store_status status = STORE_OK;
 
-	status = store_check_rank(request, l->rank, reply->n_living, err);
-	if (status != STORE_OK)
-		return status;
-	plan = store_lease_plan(
-	    l->rows, request, l->rank, reply->n_living, reply->now_ms);
-	reply->shards = plan.keep | plan.take;
-	reply->dropped = plan.drop;
-	plan.drop |= shards_of_dead(l) & ~reply->shards;
-	status = write_leases(sql, plan.drop, 0, 0, err);
-	if (status != STORE_OK)
-		return status;
-	return write_leases(sql, reply->shards, request->owner,
-	    reply->now_ms + request->lease_ms, err);
+	if (l->request->in_doubt)
+		status = lock_leases(sql, l, true, &mine, err);
+	if (status == STORE_OK)
+		status = lock_leases(sql, l, false, &plan.take, err);
+	if (status == STORE_OK)
+		status = write_leases(sql, plan.drop, 0, err);
+	if (status == STORE_OK)
+		status = write_leases(sql, plan.take, l->request->owner, err);
+	l->reply->shards = plan.keep | plan.take;
+	l->reply->dropped = plan.drop;
+	return status;
 }
 
 /* ---- rows ---- */
@@ -387,21 +575,24 @@ static enum store_status
 look_after_rows(struct sql *sql, struct leasing *l, struct err *err)
 {
 	struct lease_reply *reply = l->reply;
-	uint64_t shards = reply->buried ? UINT64_MAX : reply->shards;
+	uint64_t shards = reply->shards;
 	enum store_status status = STORE_OK;
 
 	if (l->request->in_doubt)
 		status = find_strays(sql, l, err);
-	if (status != STORE_OK || shards == 0)
-		return status;
-	status = lost_find(
-	    sql, l->request, shards, reply->now_ms, &l->any_lost, err);
-	if (status == STORE_OK && l->any_lost)
+	if (status == STORE_OK && shards != 0)
+		status = lost_find(sql, shards, &l->any_lost, err);
+	if (status == STORE_OK && shards != 0 && l->any_lost)
 		status = lost_put_back(
 		    sql, l->request, shards, reply->now_ms, reply, err);
-	return status == STORE_OK ? find_quarantined(sql, l, shards, err)
-				  : status;
+	if (reply->buried)
+		shards = UINT64_MAX;
+	return status == STORE_OK && shards != 0
+		   ? find_quarantined(sql, l, shards, err)
+		   : status;
 }
+
+/* ---- the call ---- */
 
 static enum store_status
 lease_body(struct sql *sql, void *arg, struct err *err)
@@ -410,162 +601,53 @@ lease_body(struct sql *sql, void *arg, struct err *err)
 	enum store_status status;
 
 	start_over(l);
-	status = read_clock(sql, l, err);
+	status = show_life(sql, l, err);
 	if (status == STORE_OK)
-		status = lock_leases(sql, l, err);
+		status = look_around(sql, l, err);
 	if (status == STORE_OK)
-		status = see_lapse(sql, l, err);
-	if (status == STORE_OK)
-		status = update_registrations(sql, l, err);
+		status = end_others(sql, l, err);
 	if (status == STORE_OK)
 		status = follow_plan(sql, l, err);
 	return status == STORE_OK ? look_after_rows(sql, l, err) : status;
 }
 
-/* ---- a call that only renews, with a server ---- */
-
-enum { LEASE = 1, INSTANCE, LOST_ROW, QUARANTINED_ROW };
-
-static const struct sql_text everything = {
-    .head = "SELECT 1, CAST(shard AS SIGNED), owner, until_ms,"
-	    " " NOW_MYSQL " FROM lease"
-	    " UNION ALL SELECT 2, CAST(active AS SIGNED), owner,"
-	    " until_ms, " NOW_MYSQL " FROM instance"
-	    " UNION ALL SELECT STRAIGHT_JOIN 3, event.id, event.owner,"
-	    " 0, " NOW_MYSQL " FROM lease JOIN event FORCE INDEX (due)"
-	    " ON event.shard = lease.shard AND event.status = 1"
-	    " WHERE lease.owner = ? AND event.owner <> lease.owner"
-	    " AND event.owner NOT IN (SELECT owner FROM instance"
-	    " WHERE until_ms > LEAST(?, " NOW_MYSQL "))"
-	    " UNION ALL (SELECT STRAIGHT_JOIN 4, event.id, event.owner,"
-	    " 0, " NOW_MYSQL " FROM lease JOIN event FORCE INDEX (due)"
-	    " ON event.shard = lease.shard AND event.status = 0"
-	    " AND event.due_ms >= ? WHERE lease.owner = ? LIMIT 1)",
-    .columns = "iiuii",
-};
-
-static void
-note_owner(struct leasing *l, uint64_t owner)
+/* Whether there is more to do than to renew. */
+static bool
+is_settled(struct leasing *l)
 {
-	if (store_death_of(l->request, owner) != NULL)
-		l->any_dead = true;
+	struct lease_plan plan = plan_of(l);
+
+	for (size_t i = 0; i < l->reply->n_instances; i++)
+		if (way_to_end(l->request, &l->request->instances[i].sign) !=
+		    END_NONE)
+			return false;
+	l->reply->shards = plan.keep;
+	return !l->any_lost && plan.drop == 0 && plan.take == 0;
 }
-
-static enum store_status
-note_row(struct leasing *l, int64_t what, int64_t id, uint64_t owner,
-    int64_t until_ms, struct err *err)
-{
-	switch (what) {
-	case LEASE:
-		note_owner(l, owner);
-		return note_lease(l, id, owner, until_ms, err);
-	case INSTANCE:
-		note_owner(l, owner);
-		note_instance(l, id != 0, owner, until_ms);
-		break;
-	case LOST_ROW:
-		l->any_lost = true;
-		break;
-	case QUARANTINED_ROW:
-		l->reply->quarantined = true;
-		break;
-	default:
-		break;
-	}
-	return STORE_OK;
-}
-
-/* Everything that a call goes by, at one look and without a lock. */
-static enum store_status
-look_at_everything(struct sql *sql, struct leasing *l, struct err *err)
-{
-	int64_t before_ms = clock_wall_ms(), after_ms = 0;
-	enum store_status status;
-
-	sql_u64(sql, l->request->owner);
-	sql_i64(sql, store_lease_now(l->request, INT64_MAX));
-	sql_i64(sql, STORE_QUARANTINE_MS);
-	sql_u64(sql, l->request->owner);
-	status = sql_select(sql, &everything, 0, err);
-	while (sql_next(sql, &status, err)) {
-		int64_t what = sql_read_i64(sql);
-		int64_t id = sql_read_i64(sql);
-		uint64_t owner = sql_read_u64(sql);
-		int64_t until_ms = sql_read_i64(sql);
-
-		if (after_ms == 0)
-			after_ms = clock_wall_ms();
-		status =
-		    note_time(l, before_ms, sql_read_i64(sql), after_ms, err);
-		if (status == STORE_OK)
-			status = note_row(l, what, id, owner, until_ms, err);
-	}
-	return status;
-}
-
-/* By the primary keys: the open calls of others are not waited for. */
-static const struct sql_text renew_ours = {
-    .head = "UPDATE lease FORCE INDEX (PRIMARY), instance"
-	    " SET lease.until_ms = ?, instance.until_ms = ?"
-	    " WHERE instance.owner = ? AND lease.owner = ?"
-	    " AND instance.until_ms > " NOW_MYSQL " AND lease.shard IN (",
-    .item = "?",
-    .sep = ", ",
-    .tail = ")",
-};
 
 /*
- * Two statements do while nobody comes or goes. That the leases are still ours,
- * and we are still registered, is asked of the write itself: it counts its
- * rows. In all other cases lease_body takes the locks and starts again.
+ * With a server two statements do while nobody comes or goes, and the first is
+ * committed before anything can make the rest wait: a call that fails has
+ * renewed.
  */
 static enum store_status
 renew_body(struct sql *sql, void *arg, struct err *err)
 {
 	struct leasing *l = arg;
-	struct lease_reply *reply = l->reply;
-	struct lease_plan plan;
+	const struct lease_request *request = l->request;
 	uint64_t affected = 0;
 	enum store_status status;
-	int64_t until_ms;
-	unsigned arity;
 
 	start_over(l);
-	status = look_at_everything(sql, l, err);
-	if (status != STORE_OK || !l->registered || l->any_expired ||
-	    l->any_dead || l->any_lost)
+	status = renew_self(sql, request, &affected, err);
+	if (status != STORE_OK)
 		return status;
-	plan = store_lease_plan(
-	    l->rows, l->request, l->rank, reply->n_living, reply->now_ms);
-	if (plan.keep == 0 || plan.drop != 0 || plan.take != 0)
+	l->reply->renewed = affected > 0;
+	l->reply->lapsed = l->reply->lapsed || affected == 0;
+	if (l->reply->lapsed || request->leaving || request->in_doubt)
 		return STORE_OK;
-	reply->shards = plan.keep;
-	until_ms = reply->now_ms + l->request->lease_ms;
-	sql_i64(sql, until_ms);
-	sql_i64(sql, until_ms);
-	sql_u64(sql, l->request->owner);
-	sql_u64(sql, l->request->owner);
-	arity = shard_args(sql, plan.keep);
-	l->part_renewed = true;
-	status = sql_exec(sql, &renew_ours, arity, &affected, err);
-	l->renewed = affected == (uint64_t)__builtin_popcountll(plan.keep) + 1;
-	if (status == STORE_OK)
-		l->part_renewed = !l->renewed && affected > 0;
-	return status;
-}
-
-static enum store_status
-renew(struct sql *sql, struct leasing *l, struct err *err)
-{
-	const struct lease_request *request = l->request;
-	enum store_status status = STORE_OK;
-
-	/* The first call of a connection waits, by its locks, for what an
-	 * earlier connection may still be committing. */
-	if (sql->driver->remote && !request->leaving && !request->in_doubt &&
-	    request->n_away == 0 && sql->lease_owner == request->owner)
-		status = sql_repeat(sql, renew_body, l, err);
-	l->reply->lapsed = l->part_renewed;
+	status = look_around(sql, l, err);
+	l->settled = status == STORE_OK && is_settled(l);
 	return status;
 }
 
@@ -574,13 +656,15 @@ lease_shards(struct sql *sql, const struct lease_request *request,
     struct lease_reply *reply, struct err *err)
 {
 	struct leasing l = {.request = request, .reply = reply};
-	enum store_status status;
+	enum store_status status = STORE_OK;
 
-	*reply = (struct lease_reply){0};
-	status = renew(sql, &l, err);
-	if (status != STORE_OK || l.renewed)
+	*reply = (struct lease_reply){.renewed = false};
+	if (sql->driver->remote && !store_lease_ends(request))
+		status = sql_repeat(sql, renew_body, &l, err);
+	if (status != STORE_OK || l.settled)
 		return status;
 	status = sql_transact(sql, lease_body, &l, err);
-	sql->lease_owner = status == STORE_OK ? request->owner : 0;
+	if (status == STORE_OK)
+		reply->renewed = true;
 	return status;
 }

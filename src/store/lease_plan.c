@@ -17,21 +17,6 @@ store_takes_share(const struct lease_request *request)
 }
 
 int64_t
-store_away_until(const struct lease_request *request, int64_t now_ms)
-{
-	/* Somebody renews, and so prolongs this, every third of a lease. */
-	return now_ms + request->lease_ms / 2;
-}
-
-int64_t
-store_lease_now(const struct lease_request *request, int64_t now_ms)
-{
-	if (request->expected_now_ms != 0 && request->expected_now_ms < now_ms)
-		return request->expected_now_ms;
-	return now_ms;
-}
-
-int64_t
 store_clock_offset(int64_t before_ms, int64_t now_ms, int64_t after_ms)
 {
 	if (now_ms < before_ms)
@@ -88,57 +73,32 @@ store_judged(const struct lease_request *request, const struct lost_row *rows,
 	return n_ids;
 }
 
-static bool
-lease_is_free(const struct lease_row *row, const struct lease_request *request,
-    int64_t now_ms)
+unsigned
+store_lease_share(unsigned rank, unsigned n_living)
 {
-	if (row->owner == 0 ||
-	    row->until_ms <= store_lease_now(request, now_ms))
-		return true;
-	return store_death_of(request, row->owner) != NULL;
+	check(rank < n_living);
+	return EVENT_SHARDS / n_living +
+	       (rank < EVENT_SHARDS % n_living ? 1 : 0);
 }
 
 struct lease_plan
-store_lease_plan(const struct lease_row rows[EVENT_SHARDS],
-    const struct lease_request *request, unsigned rank, unsigned n_living,
-    int64_t now_ms)
+store_lease_plan(uint64_t mine, uint64_t free, unsigned share)
 {
-	struct lease_plan plan = {0};
-	unsigned share = 0, held = 0;
+	struct lease_plan plan = {.keep = mine};
+	unsigned held = (unsigned)__builtin_popcountll(mine);
 
-	if (store_takes_share(request)) {
-		check(rank < n_living);
-		share = EVENT_SHARDS / n_living +
-			(rank < EVENT_SHARDS % n_living ? 1 : 0);
-	}
-	/* A lease of ours that ran out but was not taken is still ours. */
-	for (unsigned shard = 0; shard < EVENT_SHARDS; shard++)
-		if (rows[shard].owner == request->owner) {
-			plan.keep |= UINT64_C(1) << shard;
-			held++;
-		}
+	check((mine & free) == 0);
 	for (unsigned shard = 0; shard < EVENT_SHARDS; shard++) {
 		uint64_t bit = UINT64_C(1) << shard;
 
-		if (held > share && (plan.keep & bit) != 0) {
+		if (held > share && (mine & bit) != 0) {
 			plan.keep &= ~bit;
 			plan.drop |= bit;
 			held--;
-		} else if (held < share && (plan.keep & bit) == 0 &&
-			   lease_is_free(&rows[shard], request, now_ms)) {
+		} else if (held < share && (free & bit) != 0) {
 			plan.take |= bit;
 			held++;
 		}
 	}
 	return plan;
-}
-
-enum store_status
-store_check_rank(const struct lease_request *request, unsigned rank,
-    unsigned n_living, struct err *err)
-{
-	if (!store_takes_share(request) || rank < n_living)
-		return STORE_OK;
-	(void)err_set(err, "the datastore does not show our registration");
-	return STORE_BROKEN;
 }

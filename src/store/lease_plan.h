@@ -7,22 +7,10 @@
 
 /* The judgement of a lease call; all of it is pure. */
 
-/* What a lease row says. */
-struct lease_row {
-	uint64_t owner; /* 0: free */
-	int64_t until_ms;
-};
-
 /* Whether this is the last call of an owner that leaves. */
 bool store_lease_ends(const struct lease_request *request);
 
 bool store_takes_share(const struct lease_request *request);
-
-/* Until when the registration of one that is away holds: to be prolonged. */
-int64_t store_away_until(const struct lease_request *request, int64_t now_ms);
-
-/* The time by which leases of others end; now_ms is the database's clock. */
-int64_t store_lease_now(const struct lease_request *request, int64_t now_ms);
 
 /*
  * The database's clock minus ours, in milliseconds, when it showed now_ms
@@ -69,18 +57,17 @@ struct lease_plan {
 	uint64_t take;
 };
 
-/* STORE_BROKEN when one who takes a share is not among the living that the
- * datastore tells of. */
-enum store_status store_check_rank(const struct lease_request *request,
-    unsigned rank, unsigned n_living, struct err *err);
+/*
+ * What is one's due of all shards: by the place among the n_living that take a
+ * share, oneself included; one more for the first (shards mod n_living) ranks.
+ */
+unsigned store_lease_share(unsigned rank, unsigned n_living);
 
 /*
- * Which shards to keep, give up and take. rank is the place of this worker
- * among the n_living by owner token; its share is shards ÷ n_living, one more
- * for the first (shards mod n_living) ranks.
+ * Which shards to keep, give up and take, a bit each: mine are our own leases,
+ * free those that anybody may take.
  */
-struct lease_plan store_lease_plan(const struct lease_row rows[EVENT_SHARDS],
-    const struct lease_request *request, unsigned rank, unsigned n_living,
-    int64_t now_ms);
+struct lease_plan store_lease_plan(
+    uint64_t mine, uint64_t free, unsigned share);
 
 #endif

@@ -172,8 +172,7 @@ look_at_due(struct sql *sql, uint64_t shards,
 
 /* A lease is a row without an id. */
 static const struct sql_text first_rows = {
-    .head = "(SELECT 0, 0, shard FROM lease WHERE owner = ?"
-	    " AND until_ms > " NOW_MYSQL ") UNION ALL ",
+    .head = "(SELECT 0, 0, shard FROM lease WHERE owner = ?) UNION ALL ",
     .item = FIRST_ROWS,
     .sep = " UNION ALL ",
     .columns = "iii",

@@ -9,19 +9,25 @@
 
 #define INTERRUPTED SLICE_LITERAL("interrupted")
 
-/* The argument is the time by which leases of others end. */
-#define LOST                                                                   \
-	"status = 1 AND owner NOT IN"                                          \
-	" (SELECT owner FROM instance WHERE until_ms > ?) AND "
-#define FIND_LOST "SELECT id FROM event WHERE " LOST
+/* In shards of ours: nobody else claims there. */
+#define OF_NOBODY                                                              \
+	"status = 1 AND owner NOT IN (SELECT owner FROM instance) AND "
+#define OF_ONE    "status = 1 AND owner = ? AND "
+#define FIND_LOST "SELECT id FROM event WHERE " OF_NOBODY
 /* As many as STORE_LOST_MAX. */
-#define READ_LOST                                                              \
+#define READ(WHOSE)                                                            \
 	"SELECT id, owner, CAST(attempts AS SIGNED), CAST(suspect AS SIGNED)"  \
-	" FROM event WHERE " LOST
+	" FROM event WHERE " WHOSE
+#define READ_TEXTS(WHOSE)                                                      \
+	{                                                                      \
+		[SQL_MYSQL] = SHARDS_MYSQL(                                    \
+		    READ(WHOSE), " LIMIT 512 FOR UPDATE", "iuii"),             \
+		[SQL_SQLITE] =                                                 \
+		    SHARDS_SQLITE(READ(WHOSE), " LIMIT 512", "iuii"),          \
+	}
 
 enum store_status
-lost_find(struct sql *sql, const struct lease_request *request, uint64_t shards,
-    int64_t now_ms, bool *there, struct err *err)
+lost_find(struct sql *sql, uint64_t shards, bool *there, struct err *err)
 {
 	static const struct sql_text text[] = {
 	    [SQL_MYSQL] = SHARDS_MYSQL(FIND_LOST, " LIMIT 1", "i"),
@@ -31,7 +37,6 @@ lost_find(struct sql *sql, const struct lease_request *request, uint64_t shards,
 	unsigned arity;
 
 	*there = false;
-	sql_i64(sql, store_lease_now(request, now_ms));
 	arity = shard_args(sql, shards);
 	status = sql_select(sql, sql_pick(sql, text), arity, err);
 	while (sql_next(sql, &status, err))
@@ -51,24 +56,24 @@ read_count(struct sql *sql, unsigned max)
 	return count < max ? (unsigned)count : max;
 }
 
+/* Of one owner, or of all that do not live (0). */
 static enum store_status
-read_lost(struct sql *sql, const struct lease_request *request, uint64_t shards,
-    int64_t now_ms, struct lost_row rows[STORE_LOST_MAX], size_t *n,
-    struct err *err)
+read_lost(struct sql *sql, uint64_t owner, uint64_t shards,
+    struct lost_row rows[STORE_LOST_MAX], size_t *n, struct err *err)
 {
-	static const struct sql_text text[] = {
-	    [SQL_MYSQL] =
-		SHARDS_MYSQL(READ_LOST, " LIMIT 512 FOR UPDATE", "iuii"),
-	    [SQL_SQLITE] = SHARDS_SQLITE(READ_LOST, " LIMIT 512", "iuii"),
-	};
+	static const struct sql_text of_nobody[] = READ_TEXTS(OF_NOBODY);
+	static const struct sql_text of_one[] = READ_TEXTS(OF_ONE);
 	enum store_status status;
 	unsigned arity;
 
 	static_assert(STORE_LOST_MAX == 512, "as the statement says");
 	*n = 0;
-	sql_i64(sql, store_lease_now(request, now_ms));
+	if (owner != 0)
+		sql_u64(sql, owner);
 	arity = shard_args(sql, shards);
-	status = sql_select(sql, sql_pick(sql, text), arity, err);
+	status = sql_select(sql,
+	    owner == 0 ? sql_pick(sql, of_nobody) : sql_pick(sql, of_one),
+	    arity, err);
 	while (*n < STORE_LOST_MAX && sql_next(sql, &status, err)) {
 		struct lost_row *row = &rows[(*n)++];
 
@@ -237,29 +242,42 @@ give_back(struct sql *sql, enum verdict verdict, int64_t now_ms,
 	return status;
 }
 
-enum store_status
-lost_put_back(struct sql *sql, const struct lease_request *request,
+static enum store_status
+put_back(struct sql *sql, const struct lease_request *request, uint64_t owner,
     uint64_t shards, int64_t now_ms, struct lease_reply *reply, struct err *err)
 {
 	struct lost_row rows[STORE_LOST_MAX];
 	int64_t ids[STORE_LOST_MAX];
 	enum store_status status;
-	size_t n_rows, n_ids;
+	size_t n_rows, n_ids, n_all = 0;
 
-	reply->n_interrupted = reply->n_given_up = 0;
 	do {
-		status =
-		    read_lost(sql, request, shards, now_ms, rows, &n_rows, err);
+		status = read_lost(sql, owner, shards, rows, &n_rows, err);
 		for (int v = 0; v < VERDICTS && status == STORE_OK; v++) {
 			n_ids = store_judged(
 			    request, rows, n_rows, (enum verdict)v, ids);
 			status = give_back(sql, (enum verdict)v, now_ms, ids,
 			    n_ids, reply, err);
 		}
-		reply->n_interrupted += n_rows;
+		n_all += n_rows;
 		/* A server may go on for ever; the rest is for the next call.
 		 */
 	} while (status == STORE_OK && n_rows == STORE_LOST_MAX &&
-		 reply->n_interrupted < SQL_RESULT_ROWS_MAX);
+		 n_all < SQL_RESULT_ROWS_MAX);
+	reply->n_interrupted += n_all;
 	return status;
+}
+
+enum store_status
+lost_put_back(struct sql *sql, const struct lease_request *request,
+    uint64_t shards, int64_t now_ms, struct lease_reply *reply, struct err *err)
+{
+	return put_back(sql, request, 0, shards, now_ms, reply, err);
+}
+
+enum store_status
+lost_put_back_of(struct sql *sql, const struct lease_request *request,
+    uint64_t owner, int64_t now_ms, struct lease_reply *reply, struct err *err)
+{
+	return put_back(sql, request, owner, UINT64_MAX, now_ms, reply, err);
 }

@@ -20,6 +20,12 @@
 		.tail = " >> shard) & 1" TAIL, .columns = COLUMNS              \
 	}
 
+/*
+ * Of a locking SELECT of MySQL: rows that others have locked are left out.
+ * Servers that cannot do so wait for them.
+ */
+#define SKIP_LOCKED " /*M!100600 SKIP LOCKED */ /*!80001 SKIP LOCKED */"
+
 /* The arguments for it; returns the arity. The mask has a bit at least. */
 unsigned shard_args(struct sql *sql, uint64_t shards);
 

@@ -12,7 +12,8 @@
  *
  * Workers own shards through leases, mark a batch of due rows PROCESSING under
  * their owner token, and write results only where the row still carries that
- * token. Lease times are the database's clock.
+ * token. Who lives is judged by its registration, which each renewal changes;
+ * no clock is compared.
  */
 struct store;
 
@@ -51,7 +52,8 @@ bool store_goes_on(const struct store *store);
  * (store/move.h). SQLite always creates and migrates. A server that takes
  * no statement of max_event_bytes is STORE_BROKEN, too.
  */
-enum store_status store_check(struct store *store, bool create, struct err *err);
+enum store_status store_check(
+    struct store *store, bool create, struct err *err);
 
 /*
  * After a check that went well: what of the server's settings lets it lose
@@ -86,24 +88,27 @@ enum store_status store_cancel_event(struct store *store,
 /* ---- worker ---- */
 
 /*
- * One transaction: register this worker as living, renew the leases it holds,
- * give up those above its share (shards ÷ living workers), take free, expired
- * and dead owners' ones up to its share, and put PROCESSING rows of its shards,
- * and all of those that it is the first to know dead, back to waiting when their
- * owner does not live: due as before, the attempt not counted. But that of the
- * culprit is counted and logged as interrupted, and it is FAILED at
- * max_attempts. Where there is no culprit, the rows that were on the wire (all,
- * where that is not known) are suspects; a row that is one for the second time
- * is quarantined, until a result is written or it is deleted. When the owner of
- * one in quarantine is gone, that is its culprit, unless it is known not to have
- * been begun.
+ * Renews this worker's registration, or makes one, and tells of all others;
+ * with a server that is committed before anything else is done. In one
+ * transaction, when there is something to do: ends the registrations of those
+ * that are dead or lost, gives up leases above its share (shards ÷ living
+ * workers), takes those up to it whose owners are not registered, dead or
+ * without a share, but for those that are just in use, and puts PROCESSING rows
+ * of its shards, and all of those that it is the first to know dead, back to
+ * waiting when their owner is not registered: due as before, the attempt not
+ * counted. But that of the culprit is counted and logged as interrupted, and it
+ * is FAILED at max_attempts. Where there is no culprit, the rows that were on
+ * the wire (all, where that is not known) are suspects; a row that is one for
+ * the second time is quarantined, until a result is written or it is deleted.
+ * When the owner of one in quarantine is gone, that is its culprit, unless it
+ * is known not to have been begun.
  *
  * Rows outlive the lease of their shard: who gives a shard up still writes the
  * results of what it has under way there. So who leaves counts as living until
  * known[] is empty, but without a share.
  *
- * strays: with in_doubt, up to STORE_STRAYS_MAX ids of any shard that are not in
- * known[].
+ * strays: with in_doubt, up to STORE_STRAYS_MAX ids of any shard that are not
+ * in known[].
  */
 enum store_status store_lease(struct store *store,
     const struct lease_request *request, struct lease_reply *reply,

@@ -67,7 +67,25 @@ enum cancel_outcome { CANCEL_DELETED, CANCEL_UNKNOWN, CANCEL_REFUSED };
 
 /* ---- worker ---- */
 
-enum { STORE_STRAYS_MAX = 64 };
+enum {
+	STORE_STRAYS_MAX = 64,
+	STORE_INSTANCES_MAX = 1024, /* workers that are registered at a time */
+	STORE_HOST_MAX = 64,	    /* bytes kept of a host's name, with NUL */
+};
+
+/* A registration, as it was seen: it shows another sign after each renewal. */
+struct store_sign {
+	uint64_t owner;
+	int64_t sign;
+};
+
+struct store_instance {
+	struct store_sign sign;
+	int64_t lease_ms;	 /* without a renewal it is lost after that */
+	bool active;		 /* takes a share of the shards */
+	int64_t wall_ms;	 /* its host's clock when it last renewed */
+	char host[STORE_HOST_MAX]; /* any bytes up to the NUL */
+};
 
 /* An owner whose process is known to be gone, and what is known of its end. */
 struct store_death {
@@ -86,18 +104,19 @@ struct lease_request {
 	bool in_doubt;		 /* a claim may be committed unseen: find strays */
 	const struct store_death *dead; /* their leases are free */
 	size_t n_dead;
-	/* Owners known to live, but out of reach of the datastore: their leases
-	 * end, what they have under way stays theirs. */
-	const uint64_t *away;
+	/* Whose sign has not changed for the length of their lease: they live no
+	 * more, unless it changes before the call. */
+	const struct store_sign *lost;
+	size_t n_lost;
+	/* Those known to live, though their sign does not change: others may
+	 * have their leases, what they have under way stays theirs. */
+	const struct store_sign *away;
 	size_t n_away;
 	unsigned max_attempts;	 /* a culprit at this count, but not at 1, is
 				    FAILED */
-	/* What the database's clock should show at least, or 0 for unknown: if
-	 * it shows more it was stepped, or was out of reach for everybody, and
-	 * nobody's lease ends by that. */
-	int64_t expected_now_ms;
 	const int64_t *known;	 /* row ids that we have under way, sorted */
 	size_t n_known;
+	struct store_instance *instances; /* room for STORE_INSTANCES_MAX */
 };
 
 /* An event whose last attempt the death of its worker was. */
@@ -111,11 +130,14 @@ enum { STORE_GIVEN_UP_MAX = 16 };
 
 struct lease_reply {
 	int64_t now_ms;		 /* the database's clock */
+	/* Also of a call that failed: our registration holds from its begin. */
+	bool renewed;
 	uint64_t shards;	 /* owned now */
 	uint64_t dropped;	 /* given up */
 	/* Also of a call that failed: we were not registered as living when it
 	 * came, so others may have had what was claimed before it. */
 	bool lapsed;
+	size_t n_instances;	 /* the request's: all of them, ourselves too */
 	unsigned n_living;	 /* workers that take a share */
 	int64_t clock_offset_ms; /* database's clock minus ours */
 	size_t n_interrupted;	 /* rows put back whose worker was lost */

@@ -10,6 +10,8 @@
 #include "board/shardboard.h"
 
 enum {
+	RENEWALS = 5,     /* in the length of a lease */
+	MARGIN_PART = 16, /* of it, in which nothing is begun any more */
 	SHORT_RENEW_MS = 1000,
 	AWAY_SLACK_MS = 2000,
 	LOOK_GAP_MS = 50, /* between looks since others changed something */
@@ -40,7 +42,7 @@ call_ms(const struct child *child)
 	return store->connect_timeout_ms + store->timeout_ms;
 }
 
-void
+int
 leases_init(struct leases *l, const struct child *child, struct dbclock *clock,
     void (*done)(struct store_job *job))
 {
@@ -54,7 +56,9 @@ leases_init(struct leases *l, const struct child *child, struct dbclock *clock,
 	    .until_ms = INT64_MIN,
 	    .job = {.run = lease_run, .done = done},
 	};
-	dbclock_init(clock, lease_ms(l), call_ms(child), &now);
+	dbclock_init(clock, &now);
+	l->others = calloc(1, sizeof(*l->others));
+	return l->others == NULL ? -1 : 0;
 }
 
 /* Tells the services of this host for which shards to wake us. */
@@ -73,6 +77,8 @@ leases_fini(struct leases *l)
 	publish(l, 0);
 	free(l->dead_wire);
 	l->dead_wire = NULL;
+	free(l->others);
+	l->others = NULL;
 }
 
 /* ---- what is held ---- */
@@ -105,9 +111,13 @@ void
 leases_check_clock(struct leases *l)
 {
 	struct clock_reading now = clock_read();
+	int64_t step_ms = dbclock_check_step(l->clock, &now);
 
-	if (dbclock_check_step(l->clock, &now))
-		l->due_ms = now.mono_ms;
+	if (step_ms == 0)
+		return;
+	log_warnx("the clock of this host was stepped by %lld ms",
+	    (long long)step_ms);
+	l->due_ms = now.mono_ms;
 }
 
 /* ---- what is known of others ---- */
@@ -186,8 +196,8 @@ is_past(int64_t ms, int64_t mono_ms)
 }
 
 /*
- * Workers of this host that could not renew in time and still try to. One that
- * is stopped tries no more.
+ * Workers of this host that have not renewed for a while, and still try to. One
+ * that is stopped tries no more.
  */
 static size_t
 list_away(struct leases *l, int64_t mono_ms)
@@ -205,24 +215,11 @@ list_away(struct leases *l, int64_t mono_ms)
 
 		if (i != l->child->slot && owner != 0 &&
 		    is_past(asking_ms, mono_ms) && is_past(tried_ms, mono_ms) &&
-		    mono_ms - asking_ms >= lease_ms(l) / 3 &&
-		    mono_ms - tried_ms < patience_ms)
-			l->away[n++] = owner;
+		    mono_ms - tried_ms < patience_ms &&
+		    liveness_is_quiet(&l->others->seen, owner, &l->away[n]))
+			n++;
 	}
 	return n;
-}
-
-/* One that was started in an outage knows from the others when that began. */
-static void
-inherit_clock(struct leases *l)
-{
-	int64_t mono_ms, offset_ms;
-
-	if (dbclock_is_known(l->clock))
-		return;
-	shardboard_clock(l->child->sb, &mono_ms, &offset_ms);
-	if (mono_ms != 0)
-		dbclock_inherit(l->clock, mono_ms + offset_ms, mono_ms);
 }
 
 /* ---- calls ---- */
@@ -264,7 +261,7 @@ leases_submit(struct leases *l, const int64_t *known, size_t n_known)
 		l->in_doubt = true;
 		l->sweep_ms = now.mono_ms + SWEEP_MS;
 	}
-	inherit_clock(l);
+	dbclock_asked(l->clock, &now);
 	l->request = (struct lease_request){
 	    .owner = l->owner,
 	    .lease_ms = lease_ms(l),
@@ -273,10 +270,13 @@ leases_submit(struct leases *l, const int64_t *known, size_t n_known)
 	    .in_doubt = l->in_doubt,
 	    .dead = l->dead,
 	    .n_dead = list_dead(l),
+	    .lost = l->others->lost,
+	    .n_lost = liveness_lost(&l->others->seen, l->owner, l->others->lost,
+		STORE_INSTANCES_MAX),
 	    .away = l->away,
 	    .n_away = list_away(l, now.mono_ms),
+	    .instances = l->others->instances,
 	    .max_attempts = l->child->cfg->worker.retry.max_retries + 1,
-	    .expected_now_ms = dbclock_ask(l->clock, &now),
 	    .known = known,
 	    .n_known = n_known,
 	};
@@ -287,36 +287,61 @@ leases_submit(struct leases *l, const int64_t *known, size_t n_known)
 	return &l->job;
 }
 
-void
-leases_failed(struct leases *l)
+/*
+ * Were our shards another's for a while, though they are ours again? Then what
+ * we had claimed there was put back, and has been delivered or deleted since.
+ * The lease counts from when its renewal was asked for: before that nobody has
+ * seen it.
+ */
+static void
+note_renewal(struct leases *l)
 {
-	/* Also one that failed may have seen that. */
-	l->lapsed = l->lapsed || l->reply.lapsed;
-	dbclock_failed(l->clock);
+	l->lapsed = l->lapsed || l->reply.lapsed || l->sent_ms >= l->until_ms;
+	l->until_ms = l->sent_ms + lease_ms(l) - lease_ms(l) / MARGIN_PART;
+}
+
+void
+leases_failed(struct leases *l, bool ours)
+{
+	if (ours) {
+		liveness_forget(&l->others->seen);
+		/* It may have done that before it failed. */
+		l->lapsed = l->lapsed || l->reply.lapsed;
+		if (l->reply.renewed) {
+			note_renewal(l);
+			publish(l, l->shards);
+		}
+	}
 	leases_doubt(l);
 }
 
 static void
 note_clock(struct leases *l)
 {
-	struct scoreboard_slot *score = l->child->score;
 	struct clock_reading now = clock_read();
-	struct dbclock_news news = dbclock_answered(
-	    l->clock, &now, l->reply.now_ms, l->reply.clock_offset_ms);
+	struct dbclock_news news =
+	    dbclock_answered(l->clock, &now, l->reply.clock_offset_ms);
 
-	if (news.step_ms != 0)
-		log_warnx("the datastore's clock was stepped by %lld ms",
-		    (long long)news.step_ms);
-	if (news.is_base) {
-		atomic_store(&score->lease_clock_offset_ms,
-		    l->reply.now_ms - now.mono_ms);
-		atomic_store(&score->lease_seen_mono_ms, now.mono_ms);
-	}
 	if (news.spoilt)
 		l->due_ms = now.mono_ms;
 	if (news.is_skewed)
 		log_warnx("the datastore's clock is %lld ms ahead of ours",
 		    (long long)l->clock->offset_ms);
+}
+
+/* Who is lost is named in a call of its own. */
+static void
+note_others(struct leases *l)
+{
+	struct store_sign lost;
+
+	liveness_saw(&l->others->seen, l->sent_ms, clock_mono_ms(),
+	    l->others->instances, l->reply.n_instances);
+	l->due_ms = clock_sooner_ms(
+	    l->due_ms, liveness_due_ms(&l->others->seen, l->owner));
+	if (liveness_lost(&l->others->seen, l->owner, &lost, 1) > 0)
+		l->due_ms =
+		    clock_sooner_ms(l->due_ms, l->sent_ms + LOOK_GAP_MS);
 }
 
 /* Who has less than its share looks often: others may set some free. */
@@ -325,27 +350,20 @@ renew_ms(const struct leases *l)
 {
 	unsigned n_living = l->reply.n_living == 0 ? 1 : l->reply.n_living;
 	unsigned n_held = (unsigned)__builtin_popcountll(l->shards);
-	int64_t third_ms = lease_ms(l) / 3;
+	int64_t ms = lease_ms(l) / RENEWALS;
 
 	return !l->child->alone && n_held < EVENT_SHARDS / n_living &&
-		       third_ms > SHORT_RENEW_MS
+		       ms > SHORT_RENEW_MS
 		   ? SHORT_RENEW_MS
-		   : third_ms;
+		   : ms;
 }
 
-/*
- * Were our shards another's for a while, though they are ours again? Then what
- * we had claimed there was put back, and has been delivered or deleted since.
- * Our clock knows what a datastore whose clock was stepped does not.
- */
 static bool
-note_lapse(struct leases *l)
+note_lapse(struct leases *l, bool first)
 {
-	bool first = l->until_ms == INT64_MIN;
-
-	if (!l->lapsed && !l->reply.lapsed && l->sent_ms < l->until_ms)
+	if (!l->lapsed)
 		return false;
-	l->lapsed = l->reply.lapsed = false;
+	l->lapsed = false;
 	l->epoch++;
 	if (!first)
 		log_warnx("the lease had ended: gives back what was not begun");
@@ -398,10 +416,11 @@ leases_done(struct leases *l)
 
 	check(l->status == STORE_OK && reply->n_strays <= STORE_STRAYS_MAX);
 	l->shards = reply->shards;
-	change.lapsed = note_lapse(l);
-	l->until_ms = l->sent_ms + lease_ms(l);
+	note_renewal(l);
+	change.lapsed = note_lapse(l, first);
 	l->due_ms = clock_sooner_ms(l->due_ms, l->sent_ms + renew_ms(l));
 	note_clock(l);
+	note_others(l);
 	if (reply->n_strays == STORE_STRAYS_MAX)
 		leases_doubt(l);
 	tell_host(l, &change, first);

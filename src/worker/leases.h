@@ -9,6 +9,15 @@
 #include "proc/child.h"
 #include "store/store_thread.h"
 #include "worker/dbclock.h"
+#include "worker/liveness.h"
+
+/* What is seen of all workers that are registered. Few are, most of it is never
+ * touched. */
+struct leases_others {
+	struct liveness seen;
+	struct store_instance instances[STORE_INSTANCES_MAX];
+	struct store_sign lost[STORE_INSTANCES_MAX];
+};
 
 /*
  * Which shards a worker holds, and for how long: it registers as living, renews
@@ -43,11 +52,13 @@ struct leases {
 	struct store_death dead[SCOREBOARD_DEAD];
 	int64_t *dead_wire; /* the rows of all of these */
 	size_t n_dead_wire, cap_dead_wire;
-	uint64_t away[SCOREBOARD_WORKER_SLOTS];
+	struct store_sign away[SCOREBOARD_WORKER_SLOTS];
+	struct leases_others *others;
 };
 
-/* done(job) is called after a call, on the loop. */
-void leases_init(struct leases *leases, const struct child *child,
+/* done(job) is called after a call, on the loop. 0, or -1 when memory is
+ * short. */
+int leases_init(struct leases *leases, const struct child *child,
     struct dbclock *clock, void (*done)(struct store_job *job));
 void leases_fini(struct leases *leases);
 
@@ -75,9 +86,9 @@ void leases_hurry(struct leases *leases);
 /* A claim may be committed that we do not know: to be looked for at once. */
 void leases_doubt(struct leases *leases);
 
-/* A call to the datastore failed, ours or another: its commit may have gone
- * well. */
-void leases_failed(struct leases *leases);
+/* A call to the datastore failed, ours or another's of this worker: its commit
+ * may have gone well. */
+void leases_failed(struct leases *leases, bool ours);
 
 /* Milliseconds from mono_ms until the next call; 0: now. */
 int64_t leases_wait_ms(struct leases *leases, int64_t mono_ms);

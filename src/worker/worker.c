@@ -105,7 +105,8 @@ leave_without_datastore(struct worker *w, enum store_status status)
  * hold with what the datastore knows before anything else.
  */
 static bool
-went_well(struct worker *w, enum store_status status, const struct err *err)
+went_well(struct worker *w, const struct store_job *job,
+    enum store_status status, const struct err *err)
 {
 	int64_t mono_ms = clock_mono_ms();
 
@@ -123,7 +124,7 @@ went_well(struct worker *w, enum store_status status, const struct err *err)
 	metric_add(w->child->score, METRIC_STORE_FAILURES, 1);
 	w->store_retry_ms =
 	    mono_ms + (store_thread_goes_on(w->store) ? 0 : STORE_RETRY_MS);
-	leases_failed(&w->leases);
+	leases_failed(&w->leases, job == &w->leases.job);
 	leave_without_datastore(w, status);
 	return false;
 }
@@ -169,7 +170,7 @@ leased(struct store_job *job)
 	struct worker *w = worker_of(job, leases);
 	struct lease_change change;
 
-	if (!went_well(w, w->leases.status, &w->leases.err))
+	if (!went_well(w, job, w->leases.status, &w->leases.err))
 		return;
 	change = leases_done(&w->leases);
 	if (change.lapsed || change.lost != 0)
@@ -186,7 +187,7 @@ claimed(struct store_job *job)
 	struct worker *w = worker_of(job, claims);
 	struct claims_change change;
 
-	(void)went_well(w, w->claims.status, &w->claims.err);
+	(void)went_well(w, job, w->claims.status, &w->claims.err);
 	change = claims_done(&w->claims, clock_mono_ms());
 	if (change.in_doubt)
 		leases_doubt(&w->leases);
@@ -201,7 +202,7 @@ found_newest(struct store_job *job)
 {
 	struct worker *w = worker_of(job, newest);
 
-	if (went_well(w, w->newest.status, &w->newest.err))
+	if (went_well(w, job, w->newest.status, &w->newest.err))
 		newest_done(&w->newest, clock_mono_ms());
 }
 
@@ -210,7 +211,7 @@ purged(struct store_job *job)
 {
 	struct worker *w = worker_of(job, purge);
 
-	if (went_well(w, w->purge.status, &w->purge.err))
+	if (went_well(w, job, w->purge.status, &w->purge.err))
 		metric_add(w->child->score, METRIC_EVENTS_PURGED,
 		    (int64_t)purge_done(&w->purge, clock_mono_ms()));
 }
@@ -464,12 +465,12 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	if (child_init(child, drain, w, err) == -1)
 		return -1;
 	holdings_init(&w->holdings);
-	leases_init(&w->leases, child, &w->clock, leased);
 	dispatch_init(&w->dispatch, child, &w->holdings, &w->leases, &w->clock);
 	newest_init(&w->newest, child, &w->clock, found_newest);
 	purge_init(&w->purge, child->cfg->worker.retention_ms, clock_mono_ms(),
 	    purged);
-	if (given_up_init(&w->given_up, child->loop,
+	if (leases_init(&w->leases, child, &w->clock, leased) == -1 ||
+	    given_up_init(&w->given_up, child->loop,
 		child->cfg->log.max_failures_per_second) == -1 ||
 	    claims_init(&w->claims, child, &w->holdings, &w->leases, &w->clock,
 		&w->policy, claimed) == -1)

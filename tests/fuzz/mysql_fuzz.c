@@ -655,7 +655,8 @@ static void
 lease(struct sql *backend, bool leaving, bool in_doubt)
 {
 	static const struct store_death dead[] = {{.owner = 2}};
-	static const uint64_t away[] = {3};
+	static const struct store_sign away[] = {{3, 5}}, lost[] = {{4, 5}};
+	static struct store_instance instances[STORE_INSTANCES_MAX];
 	static const int64_t known[] = {1, 3};
 	const struct lease_request request = {
 	    .owner = 1,
@@ -666,6 +667,9 @@ lease(struct sql *backend, bool leaving, bool in_doubt)
 	    .n_dead = 1,
 	    .away = away,
 	    .n_away = in_doubt,
+	    .lost = lost,
+	    .n_lost = 1,
+	    .instances = instances,
 	    .max_attempts = 6,
 	    .known = known,
 	    .n_known = 2,
@@ -673,8 +677,10 @@ lease(struct sql *backend, bool leaving, bool in_doubt)
 	struct lease_reply reply;
 	struct err err;
 
-	if (lease_shards(backend, &request, &reply, &err) == STORE_OK)
+	if (lease_shards(backend, &request, &reply, &err) == STORE_OK) {
 		CHECK(reply.n_strays <= STORE_STRAYS_MAX);
+		CHECK(reply.n_instances <= STORE_INSTANCES_MAX);
+	}
 }
 
 static void

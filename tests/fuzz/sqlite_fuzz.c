@@ -217,6 +217,9 @@ static const struct {
     {"instance", "owner"},
     {"instance", "until_ms"},
     {"instance", "active"},
+    {"instance", "host"},
+    {"instance", "lease_ms"},
+    {"instance", "wall_ms"},
     {"meta", "name"},
     {"meta", "value"},
 };
@@ -376,8 +379,10 @@ turn(struct sql *backend)
 static void
 lease(struct sql *backend, uint64_t owner)
 {
+	static struct store_instance instances[STORE_INSTANCES_MAX];
 	const struct lease_request request = {
 	    .owner = owner,
+	    .instances = instances,
 	    .lease_ms = 30000,
 	    .in_doubt = true,
 	    .max_attempts = 6,
@@ -387,6 +392,7 @@ lease(struct sql *backend, uint64_t owner)
 
 	(void)lease_shards(backend, &request, &reply, &err);
 	CHECK(reply.n_strays <= STORE_STRAYS_MAX);
+	CHECK(reply.n_instances <= STORE_INSTANCES_MAX);
 }
 
 /* Reads the bytes of a changed file may lead anywhere, but to an end. */

@@ -4,7 +4,8 @@
  * that take shares, one shard, one event, and, with ALONE, the worker of the
  * quarantine. README.md has the functions. A transaction is one step; that its
  * worker hears of it is another, so whatever can happen in between does. Time is
- * in what it does: a lease ends (gate), a registration ends (ENDED).
+ * in what it does: a lease ends by its owner's clock (gate), and others have seen
+ * its sign stand still for as long (lost).
  *
  * Safety is asserted where it could break. Progress, too: from each state that is
  * reached, once the faults have come to their end, ROUNDS rounds of all workers
@@ -35,11 +36,9 @@
 #define FAILED 3
 #define DELETED 4
 
-/* A registration or a lease. */
+/* A registration. */
 #define NONE 0
 #define LIVES 1
-#define AHEAD 2		/* ended by the clock as it is, which was stepped */
-#define ENDED 3
 
 /* What the ring of the dead knows of a token. */
 #define UNKNOWN 0
@@ -61,6 +60,7 @@
 /* A job of the datastore that is committed, and not yet heard of. */
 #define LEASE 1
 #define TURN 2
+#define RENEWAL 3	/* the rest of the lease call failed */
 
 typedef Delivery {
 	byte state;
@@ -85,9 +85,10 @@ typedef Worker {
 /* The datastore. */
 byte row, row_owner, row_attempts, row_suspect;
 bit row_quarantined;
-byte lease_owner, lease_state;
+byte lease_owner;
 byte instance[TOKENS];
 bit takes[TOKENS];
+bit lost[TOKENS];	/* others have seen its sign stand still for a lease */
 /* A commit whose worker has given up waiting: the claim of this token. */
 byte late_commit;
 
@@ -108,7 +109,7 @@ hidden byte known, ends, buried, share, keep, judged, gone, adopted;
 #define OPEN(i) (w[i].gate && !w[i].lapsed && !w[i].leapt)
 #define TAKES_SHARE(i) (!w[i].draining && (i) != LONER)
 #define HOLDS(i) (w[i].shard || (i) == LONER)
-#define LIVING(t) (instance[t] == LIVES || instance[t] == AHEAD)
+#define LIVING(t) (instance[t] == LIVES)
 #define IS_RESULT(s) ((s) >= R_COMPLETED)
 #define HAS(i, s) (w[i].d[0].state == s || w[i].d[1].state == s)
 #define HOLDS_ANY(i) (w[i].d[0].state != FREE || w[i].d[1].state != FREE)
@@ -135,7 +136,7 @@ inline wait_again() {
 }
 
 /* store_judge, and what is written by it: owner is not among the living. */
-inline put_back() {
+inline put_back(x) {
 	if
 #ifdef BUG_KILL_COUNTED
 	:: dead[row_owner] >= ON_WIRE || (dead[row_owner] == UNKNOWN && row_suspect == 2) ->
@@ -168,15 +169,50 @@ inline put_back() {
 
 /* ---- a lease turn ---- */
 
-/* store_lease, in one transaction; with away, workers that cannot renew, and
- * still try, are kept registered. */
-inline lease(i, away) {
+/* What it had on the wire may come a second time. */
+inline excuse(i) {
+	w[i].d[0].open = 0;
+	w[i].d[1].open = 0
+}
+
+/* end_instance: of one that is lost, which may live. */
+inline end_lost(x) {
+	instance[x] = NONE;
+	for (k : 0 .. WORKERS - 1) {
+		if
+		:: w[k].up && w[k].token == x -> excuse(k)
+		:: else
+		fi
+	}
+}
+
+/* renew_self: it shows another sign from now on. */
+inline renew(i) {
 	t = w[i].token;
-	known = HOLDS_ANY(i);
-	w[i].j_lapsed = (instance[t] != LIVES);
+	w[i].j_lapsed = (instance[t] == NONE);
 #ifdef BUG_LAPSE_UNREAD
 	w[i].j_lapsed = 0;
 #endif
+	w[i].j_late = !w[i].gate;
+	w[i].j_leapt = w[i].leapt;
+	w[i].pending = 1;
+#ifndef BUG_LOST_IS_LOST
+	lost[t] = 0
+#endif
+}
+
+/* Whether nobody keeps the lease's row locked. */
+#ifdef BUG_TAKES_WHAT_IS_IN_USE
+#define UNUSED true
+#else
+#define UNUSED (late_commit == 0 || lease_owner != late_commit)
+#endif
+
+/* store_lease, in one transaction; with away, workers that do not renew, and
+ * still try, are kept registered, without a share. */
+inline lease(i, away) {
+	renew(i);
+	known = HOLDS_ANY(i);
 	ends = w[i].draining && !w[i].in_doubt && !known;
 #ifdef BUG_LEAVES_WITH_CLAIMS
 	ends = w[i].draining && !w[i].in_doubt;
@@ -187,8 +223,8 @@ inline lease(i, away) {
 	:: away ->
 		for (n : 0 .. WORKERS - 1) {
 			if
-			:: n != i && w[n].up && !w[n].gate && instance[w[n].token] != NONE ->
-				instance[w[n].token] = LIVES;
+			:: n != i && w[n].up && instance[w[n].token] == LIVES ->
+				lost[w[n].token] = 0;
 				takes[w[n].token] = 0
 			:: else
 			fi
@@ -197,27 +233,27 @@ inline lease(i, away) {
 	fi;
 	buried = 0;
 	best = 0;
-	for (n : 1 .. TOKENS - 1) {
+	for (at : 1 .. TOKENS - 1) {
 #ifndef BUG_DEATHS_UNKNOWN
 		if
-		:: dead[n] != UNKNOWN && instance[n] != NONE && n != t -> instance[n] = NONE; buried = 1
+		:: dead[at] != UNKNOWN && instance[at] != NONE && at != t ->
+			instance[at] = NONE;
+			buried = 1;
+			if /* lost_put_back_of */
+			:: row == PROCESSING && row_owner == at -> put_back(at)
+			:: else
+			fi
 		:: else
 		fi;
 #endif
-		/* count_living */
-#ifdef BUG_CLOCK_STEP_BELIEVED
 		if
-		:: instance[n] == AHEAD -> instance[n] = ENDED
+		:: lost[at] && instance[at] == LIVES && at != t -> end_lost(at)
 		:: else
 		fi;
-#endif
+		lost[at] = lost[at] && instance[at] == LIVES;
 		if
-		:: instance[n] == ENDED -> instance[n] = NONE
-		:: else
-		fi;
-		if
-		:: instance[n] == NONE -> takes[n] = 0
-		:: takes[n] -> best = n /* of one shard the one with rank 0 has it */
+		:: instance[at] == NONE -> takes[at] = 0
+		:: takes[at] -> best = at /* of one shard the one with rank 0 has it */
 		:: else
 		fi
 	};
@@ -226,19 +262,11 @@ inline lease(i, away) {
 	keep = lease_owner == t;
 	if
 	:: keep && !share -> lease_owner = 0; keep = 0
-	:: !keep && share && (lease_owner == 0 || lease_state == ENDED || dead[lease_owner] != UNKNOWN) -> keep = 1
-#ifdef BUG_CLOCK_STEP_BELIEVED
-	:: !keep && share && lease_state == AHEAD -> keep = 1
-#endif
+	:: !keep && share && UNUSED && (lease_owner == 0 || !takes[lease_owner] || dead[lease_owner] != UNKNOWN) -> keep = 1
 	:: else
 	fi;
 	if
-	:: keep -> lease_owner = t; lease_state = LIVES
-	:: !keep && dead[lease_owner] != UNKNOWN -> lease_owner = 0
-	:: else
-	fi;
-	if
-	:: lease_owner == 0 -> lease_state = NONE
+	:: keep -> lease_owner = t
 	:: else
 	fi;
 	w[i].j_shard = keep;
@@ -249,17 +277,14 @@ inline lease(i, away) {
 #endif
 	/* lost_find */
 	if
-	:: (keep || buried) && row == PROCESSING && !LIVING(row_owner) -> put_back()
+	:: keep && row == PROCESSING && !LIVING(row_owner) -> put_back(row_owner)
 #ifdef BUG_PUT_BACK_OF_THE_LIVING
-	:: keep && row == PROCESSING && row_owner != t && LIVING(row_owner) -> put_back()
+	:: keep && row == PROCESSING && row_owner != t && LIVING(row_owner) -> put_back(row_owner)
 #endif
 	:: else
 	fi;
 	w[i].job = LEASE;
 	w[i].j_ends = ends;
-	w[i].j_late = !w[i].gate;
-	w[i].j_leapt = w[i].leapt;
-	w[i].pending = 1;
 	for (n : 1 .. TOKENS - 1) { /* whom nothing names any more */
 		if
 		:: instance[n] == NONE && row_owner != n && lease_owner != n && late_commit != n ->
@@ -308,12 +333,31 @@ inline leave(i) {
 	w[i].leapt = 0; w[i].token = 0
 }
 
+/* note_renewal. */
+inline note_renewal(i) {
+	w[i].lapsed = w[i].lapsed || w[i].j_lapsed || w[i].j_late;
+#ifdef BUG_LEASE_FROM_THE_ANSWER
+	w[i].gate = 1;
+#else
+	w[i].gate = w[i].pending;
+#endif
+	w[i].pending = 0
+}
+
+/* leases_failed: the call has renewed, and done nothing else. */
+inline hear_renewal(i) {
+	note_renewal(i);
+	end_job(i);
+	w[i].must = 1;
+	w[i].in_doubt = 1
+}
+
 inline hear_lease(i) {
-	w[i].lapsed = w[i].lapsed || w[i].j_lapsed;
+	note_renewal(i);
 	w[i].shard = w[i].j_shard;
 	w[i].must = 0;
 	if /* note_lapse */
-	:: w[i].lapsed || w[i].j_late ->
+	:: w[i].lapsed ->
 		w[i].lapsed = 0;
 #ifndef BUG_NO_EPOCH
 		for (k : 0 .. HELD - 1) {
@@ -326,8 +370,6 @@ inline hear_lease(i) {
 	:: w[i].j_leapt -> w[i].leapt = 0
 	:: else
 	fi;
-	w[i].gate = w[i].pending;
-	w[i].pending = 0;
 	release_unbegun(i);
 	w[i].in_doubt = 0;
 	if /* take_strays */
@@ -396,7 +438,7 @@ inline write_result(i) {
 
 #define MAY_CLAIM(i) (row == WAITING && \
 	((i) == LONER -> row_quarantined : !row_quarantined && \
-	lease_owner == w[i].token && lease_state == LIVES))
+	lease_owner == w[i].token))
 
 inline turn(i, claims) {
 	for (k : 0 .. HELD - 1) {
@@ -510,7 +552,7 @@ inline fail(i) {
 
 inline commit_late() {
 	if
-	:: row == WAITING && lease_owner == late_commit ->
+	:: row == WAITING -> /* the lease was its own when it locked it */
 		row = PROCESSING;
 		row_owner = late_commit;
 		row_attempts++
@@ -621,55 +663,24 @@ inline kill_all() {
 	dead[0] = UNKNOWN
 }
 
-/* What it had on the wire may come a second time. */
-inline excuse(i) {
-	w[i].d[0].open = 0;
-	w[i].d[1].open = 0
-}
-
-inline end_registration(x) {
-	instance[x] = ENDED;
-	if
-	:: lease_owner == x -> lease_state = ENDED
-	:: else
-	fi
-}
-
 /* Whose worker knows, or is no more. */
 inline may_end(x) {
 	gone = LIVING(x);
+#ifndef BUG_CLOCK_BELIEVED
 	for (n : 0 .. WORKERS - 1) {
 		if
 		:: w[n].up && w[n].token == x && (w[n].gate || w[n].pending) -> gone = 0
 		:: else
 		fi
 	}
-}
-
-inline expire(x) {
-	end_registration(x);
-	for (n : 0 .. WORKERS - 1) {
-		if
-		:: w[n].up && w[n].token == x -> excuse(n)
-		:: else
-		fi
-	}
+#endif
 }
 
 /* A pause of its whole machine, of which its clock knows nothing. */
 inline suspend(i) {
-	end_registration(w[i].token);
+	lost[w[i].token] = 1;
 	w[i].leapt = 1;
-	w[i].j_leapt = 0;
-	excuse(i)
-}
-
-/* The database's clock is stepped forward by more than a lease. */
-inline step_clock() {
-	for (t : 1 .. TOKENS - 1) {
-		instance[t] = (instance[t] == LIVES -> AHEAD : instance[t])
-	};
-	lease_state = (lease_state == LIVES -> AHEAD : lease_state)
+	w[i].j_leapt = 0
 }
 
 /* ---- progress ---- */
@@ -678,6 +689,7 @@ inline hear(i) {
 	if
 	:: w[i].job == LEASE -> hear_lease(i)
 	:: w[i].job == TURN -> hear_turn(i)
+	:: w[i].job == RENEWAL -> hear_renewal(i)
 	:: else
 	fi
 }
@@ -731,7 +743,7 @@ inline bury_forgotten() {
 	for (at : 1 .. TOKENS - 1) {
 		may_end(at);
 		if
-		:: gone && forgotten[at] -> expire(at)
+		:: gone && forgotten[at] -> lost[at] = 1
 		:: else
 		fi
 	}
@@ -762,10 +774,10 @@ inline settle(first) {
 		leave(t)
 	};
 	for (t : 1 .. TOKENS - 1) {
-		instance[t] = NONE; takes[t] = 0; dead[t] = UNKNOWN; forgotten[t] = 0
+		instance[t] = NONE; takes[t] = 0; lost[t] = 0; dead[t] = UNKNOWN; forgotten[t] = 0
 	};
 	row = WAITING; row_owner = 0; row_attempts = 0; row_suspect = 0; row_quarantined = 0;
-	lease_owner = 0; lease_state = NONE;
+	lease_owner = 0;
 	faults = 0; cancelled = 0; counted = 0; guilty = 0; delivered = 0
 }
 
@@ -773,15 +785,18 @@ inline settle(first) {
 
 #define FAULT(x) faults > 0 && (x) -> faults--
 
-#ifdef BUG_RENEWS_UNLOCKED
-#define LOCK_FREE true
+#ifdef BUG_DOUBT_UNLOCKED
+#define LOCK_FREE(i) true
 #else
-#define LOCK_FREE late_commit == 0	/* lock_leases waits for it */
+/* lock_leases: in its own shard that of an earlier connection is waited for. */
+#define LOCK_FREE(i) (!w[i].in_doubt || late_commit == 0 || \
+	late_commit != w[i].token || lease_owner != w[i].token)
 #endif
 
 #define WORKER(i) \
-	:: d_step { w[i].up && w[i].job == NONE && LOCK_FREE -> lease(i, 0); printf("worker %d: lease turn committed\n", i) } \
+	:: d_step { w[i].up && w[i].job == NONE && LOCK_FREE(i) -> lease(i, 0); printf("worker %d: lease turn committed\n", i) } \
 	:: d_step { w[i].up && w[i].job == LEASE -> hear_lease(i); printf("worker %d: hears of its lease turn\n", i) } \
+	:: d_step { w[i].up && w[i].job == RENEWAL -> hear_renewal(i); printf("worker %d: hears that it has renewed, and no more\n", i) } \
 	:: d_step { w[i].up && w[i].job == NONE && !w[i].must && HAS_RESULT(i) -> turn(i, 0); printf("worker %d: turn committed, results only\n", i) } \
 	:: d_step { w[i].up && w[i].job == NONE && !w[i].must && WANTS(i) -> turn(i, 1); printf("worker %d: turn committed\n", i) } \
 	:: d_step { w[i].up && w[i].job == TURN -> hear_turn(i); printf("worker %d: hears of its turn\n", i) } \
@@ -794,6 +809,7 @@ inline settle(first) {
 	:: d_step { FAULT(w[i].up && w[i].draining) -> give_up(i); printf("worker %d: LEAVES with results unwritten\n", i) } \
 	:: d_step { FAULT(HAS(i, WIRE)) -> killed(i, 1); printf("worker %d: CRASHES on the event\n", i) } \
 	:: d_step { FAULT(w[i].up && w[i].job == NONE && !w[i].must) -> fail(i); printf("worker %d: a turn FAILS\n", i) } \
+	:: d_step { FAULT(w[i].up && w[i].job == NONE && instance[w[i].token] == LIVES) -> renew(i); w[i].job = RENEWAL; printf("worker %d: has renewed, the rest FAILS\n", i) } \
 	:: d_step { FAULT(w[i].job != NONE) -> fail(i); printf("worker %d: the answer is LOST\n", i) } \
 	:: d_step { FAULT(w[i].up && w[i].job == NONE && !w[i].must && !HAS_RESULT(i) && (i) != LONER && \
 		WANTS(i) && MAY_CLAIM(i) && late_commit == 0) -> late_commit = w[i].token; fail(i); printf("worker %d: the answer is LOST, and the commit LATE\n", i) } \
@@ -809,11 +825,11 @@ inline settle(first) {
 	:: d_step { w[i].d[q].state == WIRE -> refused(i, q); printf("worker %d: 503\n", i) }
 
 #define AWAY(i) \
-	:: d_step { w[i].up && w[i].job == NONE && LOCK_FREE && \
-		(w[1 - i].up && !w[1 - i].gate && instance[w[1 - i].token] != NONE) -> lease(i, 1); printf("worker %d: lease turn committed, the other kept registered\n", i) }
+	:: d_step { w[i].up && w[i].job == NONE && LOCK_FREE(i) && \
+		(w[1 - i].up && LIVING(w[1 - i].token) && w[1 - i].must) -> lease(i, 1); printf("worker %d: lease turn committed, the other kept registered\n", i) }
 
 #define TIME(x) \
-	:: d_step { LIVING(x) -> may_end(x); if :: gone -> expire(x) :: else fi; printf("token %d: its registration ends\n", x) }
+	:: d_step { LIVING(x) && !lost[x] -> may_end(x); if :: gone -> lost[x] = 1 :: else fi; printf("token %d: its sign has stood still for a lease\n", x) }
 
 active proctype everything() {
 #ifdef ALONE
@@ -837,7 +853,6 @@ end:	do
 	AWAY(1)
 	TIME(1) TIME(2) TIME(3) TIME(4) TIME(5) TIME(6) TIME(7)
 	:: d_step { FAULT(true) -> kill_all(); printf("all are KILLED\n") }
-	:: d_step { FAULT(true) -> step_clock(); printf("the database's clock is STEPPED\n") }
 	:: d_step { late_commit != 0 -> commit_late(); printf("the late commit comes\n") }
 	:: d_step { late_commit != 0 -> late_commit = 0; printf("the late commit never comes\n") }
 #ifdef BUG_DELETES_WHAT_IS_UNDER_WAY

@@ -341,12 +341,6 @@ class Cassata:
         """Changes keys and writes the file."""
         for name, keys in sections.items():
             self.sections.setdefault(name, {}).update(keys)
-        lease = self.sections["worker"].get("lease", "")
-        if lease in ["%ds" % n for n in range(10)]:
-            # A call of the datastore may not take longer.
-            self.sections["datastore"].setdefault("timeout", lease)
-            self.sections["datastore"].setdefault(
-                "connectTimeout", min(lease, "3s"))
         self.config_file.write_text(yaml_of(self.sections))
 
     @property

@@ -882,7 +882,7 @@ def test_clock_step(prepare, store, sink, step_s):
         sink.wait("/held%d" % i)
     c.set_clock(step_s)
     if isinstance(store, SqliteStore):
-        wait_for(lambda: "clock was stepped" in c.log_text(), 20, "the step")
+        wait_for(lambda: "was stepped by" in c.log_text(), 20, "the step")
     else:
         wait_for(lambda: "ms ahead of ours" in c.log_text(), 20, "the skew")
     # An event's time has come when both clocks say so.
@@ -933,7 +933,7 @@ def test_slow_turns_are_no_step(launch, store):
         time.sleep(2.5)
     wait_for(lambda: c.get("/readyz").status == 200)
     time.sleep(2)  # for a lease turn
-    assert "clock was stepped" not in c.log_text()
+    assert "was stepped by" not in c.log_text()
 
 
 # ---- the world around ----

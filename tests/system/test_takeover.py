@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: ISC
 """Whose leases are free, and whose are not."""
 
+import contextlib
 import os
 import signal
 import time
 
-from cassata import wait_for
+import pytest
+
+from cassata import SqliteStore, wait_for
 from sink import Reply
 
 LONG = {"lease": "1h", "workerThreadPollingInterval": "1s"}
@@ -103,7 +106,7 @@ def test_worker_killed_alone(launch, store):
 def test_started_in_an_outage(prepare, store, sink):
     """A host that comes into an outage takes no lease that ended in it: whose
     it is may be back a moment later, with results to write."""
-    one = prepare(worker={**LONG, "numWorkerThreads": 1, "lease": "3s"},
+    one = prepare(worker={**LONG, "numWorkerThreads": 1, "lease": "6s"},
                   datastore={"timeout": "1s", "connectTimeout": "1s"}).start()
     gate = sink.gate()
     sink.on("/held", Reply(200, gate=gate), 200)
@@ -118,7 +121,7 @@ def test_started_in_an_outage(prepare, store, sink):
                  what="an outage to it")
         wait_for(lambda: one.log_text().count("datastore is away") >= 1,
                  what="an outage to the other")
-        time.sleep(3)  # its lease is over
+        time.sleep(6)  # its lease is over
         os.kill(worker, signal.SIGSTOP)
     try:
         two.wait_ready()
@@ -134,3 +137,51 @@ def test_started_in_an_outage(prepare, store, sink):
     wait_for(lambda: metric(two, "shards_held") == 32, what="its half")
     assert len(sink.arrivals("/held")) == 1
     assert "whose worker was lost" not in two.log_text()
+
+
+@contextlib.contextmanager
+def account_with_a_clock(store, name, ahead_s):
+    """Its connections go by a clock of their own, which stands still."""
+    account = "%s@127.0.0.1" % name
+    try:
+        store.sql("GRANT ALL ON %s.* TO %s IDENTIFIED BY 'secret'" % (
+            store.url.rpartition("/")[2], account))
+        # Not run for the other accounts, which may do everything.
+        store.sql("SET GLOBAL init_connect ="
+                  " 'SET timestamp = UNIX_TIMESTAMP() + %d'" % ahead_s)
+        yield "mysql://%s:secret@%s" % (name, store.url.rpartition("@")[2])
+    finally:
+        store.sql("SET GLOBAL init_connect = ''")
+        store.sql("DROP USER IF EXISTS %s" % account)
+
+
+@pytest.mark.parametrize("ahead_s", [40, -40])
+def test_node_with_another_clock(prepare, store, sink, ahead_s):
+    """Whose clock is ahead takes nobody's shards, and whose is behind keeps
+    none: two hosts at two nodes of a cluster."""
+    if isinstance(store, SqliteStore):
+        pytest.skip("its clock is ours")
+    settings = {"numWorkerThreads": 1, "lease": "2s",
+                "workerThreadPollingInterval": "1s"}
+    one = prepare(worker=settings).start()
+    wait_for(lambda: metric(one, "shards_held") == 64, what="all shards")
+    gate = sink.gate()
+    sink.on("/held", Reply(200, gate=gate), 200)
+    one.schedule("held", sink.url("/held"))
+    sink.wait("/held")
+    with account_with_a_clock(store, "apart", ahead_s) as url:
+        two = prepare(worker=settings, datastore={"url": url}).start()
+        wait_for(lambda: "ms ahead of ours" in two.log_text(), what="the skew")
+        wait_for(lambda: metric(two, "shards_held") == 32, what="its half")
+        wait_for(lambda: metric(one, "shards_held") == 32, what="the other")
+        # For as long as a lease and more, by what they do.
+        beats = "SELECT MIN(until_ms) - %d FROM instance" % (1 << 48)
+        wait_for(lambda: int(store.sql(beats)[0][0]) >= 12, 20, "renewals")
+        for c in (one, two):
+            assert metric(c, "shards_held") == 32
+            assert "lost the lease" not in c.log_text()
+            assert "the lease had ended" not in c.log_text()
+        gate.set()
+        one.wait_state("held", "COMPLETED")
+        assert len(sink.arrivals("/held")) == 1
+        two.stop()

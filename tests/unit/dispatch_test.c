@@ -50,7 +50,8 @@ begin(void)
 	parts_begin();
 	n_started = depth = max_depth = 0;
 	holdings_init(&held);
-	leases_init(&leases, &parts_child, &db, parts_done);
+	ck_assert_int_eq(
+	    leases_init(&leases, &parts_child, &db, parts_done), 0);
 	leases.shards = UINT64_MAX;
 	leases.until_ms = parts_now_ms + PARTS_LEASE;
 	dispatch_init(&dispatch, &parts_child, &held, &leases, &db);

@@ -15,19 +15,19 @@ static const struct {
 	int status;
 	size_t n_listen;
 } texts[] = {
-    {"2 0 0 7 8 9 10 0", 0, 0},
-    {"2 0 0 7 8 9 10 0 11", 0, 1},
-    {"2 0 0 7 8 9 10 1 11 12 13", 0, 3},
-    {"2 0 0 7 8 9 10 1 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16", 0, 16},
-    {"2 0 0 7 8 9 10 1 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17", -1, 0},
-    {"1 0 0 7 8 9 10 0", -1, 0}, /* another format */
-    {"2 0 0 7 8 9 10", -1, 0},
-    {"2", -1, 0},
+    {"3 7 8 9 10 0", 0, 0},
+    {"3 7 8 9 10 0 11", 0, 1},
+    {"3 7 8 9 10 1 11 12 13", 0, 3},
+    {"3 7 8 9 10 1 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16", 0, 16},
+    {"3 7 8 9 10 1 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17", -1, 0},
+    {"1 7 8 9 10 0", -1, 0}, /* another format */
+    {"3 7 8 9 10", -1, 0},
+    {"3", -1, 0},
     {"", -1, 0},
-    {"2  0 0 7 8 9 10 0", -1, 0},
-    {"2 0 0 7 8 9 10 0 x", -1, 0},
-    {"2 0 0 7 8 9 10 0 -1", -1, 0},
-    {"2 0 0 7 8 9 10 0 4294967296", -1, 0},
+    {"3  7 8 9 10 0", -1, 0},
+    {"3 7 8 9 10 0 x", -1, 0},
+    {"3 7 8 9 10 0 -1", -1, 0},
+    {"3 7 8 9 10 0 4294967296", -1, 0},
 };
 
 START_TEST(test_parse)
@@ -45,7 +45,7 @@ END_TEST
 START_TEST(test_format)
 {
 	struct handover handover = {INT_MAX, INT_MAX - 1, INT_MAX - 2,
-	    INT_MAX - 3, true, INT64_MAX, INT64_MAX - 1, LISTENER_MAX, {0}};
+	    INT_MAX - 3, true, LISTENER_MAX, {0}};
 	struct handover parsed;
 	char text[HANDOVER_TEXT_MAX];
 
@@ -58,8 +58,6 @@ START_TEST(test_format)
 	ck_assert_int_eq(parsed.control_fd, handover.control_fd);
 	ck_assert_int_eq(parsed.write_lock_fd, handover.write_lock_fd);
 	ck_assert(parsed.activated);
-	ck_assert_int_eq(parsed.turn_mono_ms, handover.turn_mono_ms);
-	ck_assert_int_eq(parsed.turn_offset_ms, handover.turn_offset_ms);
 	ck_assert_uint_eq(parsed.n_listen, LISTENER_MAX);
 	ck_assert_mem_eq(parsed.listen_fds, handover.listen_fds,
 	    sizeof(handover.listen_fds));
@@ -78,11 +76,11 @@ START_TEST(test_take)
 	ck_assert_int_eq(setenv(HANDOVER_VARIABLE, "0", 1), 0);
 	ck_assert_int_eq(handover_take(&handover, &err), -1);
 	/* Numbers of what is not open. */
-	ck_assert_int_eq(setenv(HANDOVER_VARIABLE, "2 0 0 900 901 902 903 0", 1), 0);
+	ck_assert_int_eq(setenv(HANDOVER_VARIABLE, "3 900 901 902 903 0", 1), 0);
 	ck_assert_int_eq(handover_take(&handover, &err), -1);
 
 	ck_assert_int_eq(pipe(fds), 0);
-	(void)snprintf(text, sizeof(text), "2 0 0 %d %d %d %d 0", fds[0], fds[1],
+	(void)snprintf(text, sizeof(text), "3 %d %d %d %d 0", fds[0], fds[1],
 	    fds[0], fds[1]);
 	ck_assert_int_eq(setenv(HANDOVER_VARIABLE, text, 1), 0);
 	ck_assert_int_eq(handover_take(&handover, &err), 1);

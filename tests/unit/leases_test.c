@@ -13,7 +13,8 @@ static void
 begin(void)
 {
 	parts_begin();
-	leases_init(&leases, &parts_child, &db, parts_done);
+	ck_assert_int_eq(
+	    leases_init(&leases, &parts_child, &db, parts_done), 0);
 }
 
 static void
@@ -23,6 +24,9 @@ end(void)
 	ck_assert_uint_eq(parts_child.score->shards, 0);
 	parts_end();
 }
+
+/* Without the margin: so long things are begun. */
+enum { OPEN = PARTS_LEASE - PARTS_LEASE / 16 };
 
 /* The answer, with the datastore's clock in step with ours. */
 static struct lease_change
@@ -72,7 +76,6 @@ START_TEST(test_first)
 	ck_assert_uint_ne(leases.owner, 0);
 	ck_assert_int_eq(leases.request.lease_ms, PARTS_LEASE);
 	ck_assert_uint_eq(leases.request.max_attempts, 4);
-	ck_assert_int_eq(leases.request.expected_now_ms, 0);
 	change = answer((struct lease_reply){.shards = 6});
 	ck_assert_uint_eq(change.gained, 6);
 	ck_assert_uint_eq(change.lost, 0);
@@ -82,7 +85,7 @@ START_TEST(test_first)
 	ck_assert(!leases_hold(&leases, 0) && !leases_hold(&leases, 63));
 	ck_assert_uint_eq(parts_child.score->shards, 6);
 	ck_assert_int_eq(
-	    parts_child.score->held_until_ms, PARTS_MONO + PARTS_LEASE);
+	    parts_child.score->held_until_ms, PARTS_MONO + OPEN);
 	/* Services wake us for any event of these. */
 	ck_assert_int_eq(parts_child.score->wake_at_ms, 0);
 }
@@ -110,12 +113,12 @@ struct renew_row {
 };
 
 static const struct renew_row renew_rows[] = {
-    {ALL, 1, false, PARTS_LEASE / 3},
-    {UINT32_MAX, 2, false, PARTS_LEASE / 3},
+    {ALL, 1, false, PARTS_LEASE / 5},
+    {UINT32_MAX, 2, false, PARTS_LEASE / 5},
     /* less than the share: others may set some free */
     {UINT32_MAX, 1, false, 1000},
     {1, 2, false, 1000},
-    {0, 1, true, PARTS_LEASE / 3},
+    {0, 1, true, PARTS_LEASE / 5},
 };
 
 START_TEST(test_renew)
@@ -138,7 +141,7 @@ END_TEST
 START_TEST(test_membership)
 {
 	(void)lease(ALL);
-	ck_assert_int_eq(wait_ms(), PARTS_LEASE / 3);
+	ck_assert_int_eq(wait_ms(), PARTS_LEASE / 5);
 	/* As the master. */
 	shardboard_membership_changed(&parts_sb);
 	parts_sb.self = 0;
@@ -157,7 +160,7 @@ START_TEST(test_lapse)
 	change = lease(ALL);
 	epoch = leases.epoch;
 	ck_assert(leases_let_send(&leases, epoch));
-	pass(PARTS_LEASE - 1);
+	pass(OPEN - 1);
 	ck_assert(leases_are_open(&leases));
 	pass(1);
 	ck_assert(!leases_are_open(&leases));
@@ -169,7 +172,7 @@ START_TEST(test_lapse)
 	ck_assert(!leases_let_send(&leases, epoch));
 	ck_assert(leases_let_send(&leases, leases.epoch));
 	/* Asked in time: no lapse, however long the answer takes. */
-	pass(PARTS_LEASE - 1);
+	pass(OPEN - 1);
 	ask();
 	pass(5);
 	change = answer((struct lease_reply){.shards = ALL});
@@ -187,13 +190,13 @@ START_TEST(test_lapse_seen_by_the_datastore)
 	ask();
 	leases.reply.lapsed = true;
 	leases.status = STORE_UNAVAILABLE;
-	leases_failed(&leases);
+	leases_failed(&leases, true);
 	ck_assert(!leases_are_open(&leases));
 	change = lease(ALL);
 	ck_assert(change.lapsed);
 	ck_assert_uint_eq(leases.epoch, epoch + 1);
 	/* Once. */
-	leases_failed(&leases);
+	leases_failed(&leases, true);
 	ck_assert(leases_are_open(&leases));
 	change = lease(ALL);
 	ck_assert(!change.lapsed);
@@ -211,7 +214,7 @@ START_TEST(test_doubt)
 	ask();
 	ck_assert(!leases.request.in_doubt);
 	(void)answer((struct lease_reply){.shards = ALL});
-	leases_failed(&leases);
+	leases_failed(&leases, true);
 	ck_assert_int_eq(wait_ms(), 0);
 	ask();
 	ck_assert(leases.request.in_doubt);
@@ -304,44 +307,87 @@ START_TEST(test_leap)
 
 	(void)lease(ALL);
 	ck_assert(leases_let_send(&leases, leases.epoch));
-	ck_assert(dbclock_check_step(&db, &later));
+	ck_assert_int_eq(dbclock_check_step(&db, &later), 7200000);
 	ck_assert(!leases_are_open(&leases));
 	(void)lease(ALL);
 	ck_assert(leases_are_open(&leases));
 }
 END_TEST
 
-/* After an outage nobody's lease has ended by the time that passed in it. */
-START_TEST(test_expected_after_an_outage)
+/* A call that fails may have renewed before; not if it came too late. */
+START_TEST(test_renewed_and_failed)
 {
-	int64_t before_ms;
+	uint64_t epoch;
 
 	(void)lease(ALL);
-	before_ms = parts_wall();
-	pass(3600000);
+	epoch = leases.epoch;
+	for (int i = 0; i < 3; i++) {
+		pass(OPEN - 1);
+		ask();
+		leases.reply = (struct lease_reply){.renewed = true};
+		leases.status = STORE_UNAVAILABLE;
+		pass(OPEN - 2);
+		leases_failed(&leases, true);
+		ck_assert(leases_let_send(&leases, epoch));
+		/* Another part's failure says nothing of that. */
+		leases_failed(&leases, false);
+		pass(-(OPEN - 2));
+	}
+	pass(OPEN);
 	ask();
-	ck_assert_int_eq(leases.request.expected_now_ms, before_ms);
-	leases.status = STORE_UNAVAILABLE;
-	leases_failed(&leases);
-	pass(1000);
-	ask();
-	ck_assert_int_eq(leases.request.expected_now_ms, before_ms);
+	leases.reply = (struct lease_reply){.renewed = true};
+	leases_failed(&leases, true);
+	ck_assert(!leases_are_open(&leases));
+	ck_assert(lease(ALL).lapsed);
+	ck_assert_uint_eq(leases.epoch, epoch + 1);
 }
 END_TEST
 
-/* What another of this host has told goes for one that comes later. */
-START_TEST(test_expected_of_others)
+/* Another that is registered, and shows that sign. */
+static void
+see(uint64_t owner, int64_t sign)
 {
-	struct scoreboard_slot *other;
-	struct err err;
-	int slot = scoreboard_slot_claim(&parts_sb, ROLE_WORKER, &err);
-
-	other = &parts_sb.writable->children[slot].slot;
-	other->lease_seen_mono_ms = parts_now_ms - 3600000;
-	other->lease_clock_offset_ms = PARTS_WALL;
 	ask();
-	ck_assert_int_eq(
-	    leases.request.expected_now_ms, parts_wall() - 3600000);
+	leases.request.instances[0] = (struct store_instance){
+	    .sign = {owner, sign}, .lease_ms = PARTS_LEASE, .active = true};
+	(void)answer((struct lease_reply){.shards = ALL, .n_instances = 1});
+}
+
+/* It is named once it stood still for its lease, and at once. */
+START_TEST(test_names_who_is_lost)
+{
+	int64_t begun_ms = parts_now_ms;
+
+	see(3, 7);
+	while (parts_now_ms < begun_ms + PARTS_LEASE) {
+		pass(wait_ms());
+		see(3, 7);
+		ck_assert_uint_eq(leases.request.n_lost, 0);
+	}
+	ck_assert_int_eq(parts_now_ms, begun_ms + PARTS_LEASE);
+	ck_assert_int_le(wait_ms(), 50);
+	ask();
+	ck_assert_uint_eq(leases.request.n_lost, 1);
+	ck_assert_uint_eq(leases.request.lost[0].owner, 3);
+	ck_assert_int_eq(leases.request.lost[0].sign, 7);
+}
+END_TEST
+
+/* After an outage nobody is lost by the time that passed in it. */
+START_TEST(test_nobody_is_lost_in_an_outage)
+{
+	see(3, 7);
+	pass(PARTS_LEASE / 5);
+	ask();
+	leases.reply = (struct lease_reply){.renewed = false};
+	leases.status = STORE_UNAVAILABLE;
+	pass(3600000);
+	leases_failed(&leases, true);
+	see(3, 7);
+	ck_assert_uint_eq(leases.request.n_lost, 0);
+	pass(1000);
+	ask();
+	ck_assert_uint_eq(leases.request.n_lost, 0);
 }
 END_TEST
 
@@ -349,19 +395,20 @@ END_TEST
 
 struct away_row {
 	int64_t asking, tried; /* so long ago; -1: never; -2: in the future */
-	bool away;
+	bool quiet, away;
 };
 
 static const struct away_row away_rows[] = {
-    {-1, -1, false},
-    {PARTS_LEASE / 3, 0, true},
-    {PARTS_LEASE / 3 - 1, 0, false},
-    {PARTS_LEASE, PARTS_CALL + 1999, true},
+    {-1, -1, true, false},
+    {1000, 0, true, true},
+    /* it renews, though a call of its takes long */
+    {1000, 0, false, false},
+    {PARTS_LEASE, PARTS_CALL + 1999, true, true},
     /* it is stopped, and tries no more */
-    {PARTS_LEASE, PARTS_CALL + 2000, false},
+    {PARTS_LEASE, PARTS_CALL + 2000, true, false},
     /* who was taken over may tell anything */
-    {-2, 0, false},
-    {PARTS_LEASE, -2, false},
+    {-2, 0, true, false},
+    {PARTS_LEASE, -2, true, false},
 };
 
 static int64_t
@@ -378,15 +425,24 @@ START_TEST(test_away)
 	struct scoreboard_slot *other;
 	struct err err;
 	int slot = scoreboard_slot_claim(&parts_sb, ROLE_WORKER, &err);
+	uint64_t owner = scoreboard_place(&parts_sb, slot)->owner;
+	int64_t sign = 7;
 
+	for (int i = 0; i < 4; i++) {
+		see(owner, sign);
+		if (!row->quiet)
+			sign++;
+		pass(PARTS_LEASE / 5);
+	}
 	other = &parts_sb.writable->children[slot].slot;
 	other->asking_ms = ago(row->asking);
 	other->tried_ms = ago(row->tried);
 	ask();
 	ck_assert_uint_eq(leases.request.n_away, row->away ? 1 : 0);
-	if (row->away)
-		ck_assert_uint_eq(leases.request.away[0],
-		    scoreboard_place(&parts_sb, slot)->owner);
+	if (row->away) {
+		ck_assert_uint_eq(leases.request.away[0].owner, owner);
+		ck_assert_int_eq(leases.request.away[0].sign, 7);
+	}
 }
 END_TEST
 
@@ -508,8 +564,9 @@ main(void)
 	tcase_add_loop_test(tc, test_leave, 0, COUNT(leave_rows));
 	tcase_add_test(tc, test_hurry_during_a_call);
 	tcase_add_test(tc, test_leap);
-	tcase_add_test(tc, test_expected_after_an_outage);
-	tcase_add_test(tc, test_expected_of_others);
+	tcase_add_test(tc, test_renewed_and_failed);
+	tcase_add_test(tc, test_names_who_is_lost);
+	tcase_add_test(tc, test_nobody_is_lost_in_an_outage);
 	tcase_add_loop_test(tc, test_away, 0, COUNT(away_rows));
 	tcase_add_test(tc, test_dead);
 	tcase_add_test(tc, test_interrupted);

@@ -27,7 +27,7 @@ begin(void)
 	now = clock_read();
 	parts_cfg.worker.new_event_interval_ms = INTERVAL;
 	parts_cfg.datastore.place.kind = SQL_MYSQL;
-	dbclock_init(&db, PARTS_LEASE, PARTS_CALL, &now);
+	dbclock_init(&db, &now);
 	other = scoreboard_slot_claim(&parts_sb, ROLE_WORKER, &err);
 	ck_assert_int_eq(other, 1);
 	slot_of(0)->held_until_ms = slot_of(other)->held_until_ms = INT64_MAX;

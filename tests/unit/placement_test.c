@@ -92,8 +92,7 @@ wall(void)
 	return WALL;
 }
 
-/* Whoever holds shards here and is there; soon is by the datastore's clock, as
- * far as that is known. */
+/* Whoever holds shards here and is there. */
 START_TEST(test_read)
 {
 	struct scoreboard sb;
@@ -116,13 +115,10 @@ START_TEST(test_read)
 	/* It holds none; another was stopped, and does no longer. */
 	sb.writable->children[slots[0]].slot.shards = 0;
 	sb.writable->children[slots[3]].slot.held_until_ms = MONO;
-	sb.writable->children[slots[1]].slot.lease_seen_mono_ms = MONO;
-	sb.writable->children[slots[1]].slot.lease_clock_offset_ms = 77;
 	placement_read(&p, &sb, LOOK);
 	ck_assert_uint_eq(p.n_workers, 2);
 	ck_assert_uint_eq(p.shards[0], BIT(1));
 	ck_assert_uint_eq(p.shards[1], BIT(2));
-	ck_assert_int_eq(p.soon_ms, MONO + 77 + LOOK + SLACK);
 
 	/* It died: nothing more goes there. */
 	shardboard_bury(&sb, slots[1], END_KILLED);

@@ -420,43 +420,6 @@ START_TEST(test_news)
 }
 END_TEST
 
-/* Last turns of two workers, of which the second is the later if it is one. */
-static const struct {
-	int64_t mono_ms, offset_ms;
-	bool is_one;
-} turns[] = {
-    {6, 8, true},
-    {5, 8, false},
-    {INT64_MAX, 8, false},
-    {INT64_MIN, 8, false},
-    {6, -1, false},
-    {6, INT64_MAX, false},
-    {6, INT64_MIN, false},
-};
-
-START_TEST(test_last_turn)
-{
-	int64_t mono_ms, offset_ms;
-
-	shardboard_clock(&sb, &mono_ms, &offset_ms);
-	ck_assert_int_eq(mono_ms, 0);
-	sb.writable->master.lease_seen_mono_ms = 4;
-	sb.writable->master.lease_clock_offset_ms = 3;
-	shardboard_clock(&sb, &mono_ms, &offset_ms);
-	ck_assert_int_eq(mono_ms, 4);
-	ck_assert_int_eq(offset_ms, 3);
-	(void)claim(ROLE_WORKER);
-	(void)claim(ROLE_WORKER);
-	slot_at(0)->lease_seen_mono_ms = 5;
-	slot_at(0)->lease_clock_offset_ms = 7;
-	slot_at(1)->lease_seen_mono_ms = turns[_i].mono_ms;
-	slot_at(1)->lease_clock_offset_ms = turns[_i].offset_ms;
-	shardboard_clock(&sb, &mono_ms, &offset_ms);
-	ck_assert_int_eq(mono_ms, turns[_i].is_one ? 6 : 5);
-	ck_assert_int_eq(offset_ms, turns[_i].is_one ? 8 : 7);
-}
-END_TEST
-
 static const struct {
 	int64_t values[3], sum;
 } sums[] = {
@@ -673,8 +636,6 @@ main(void)
 	tcase_add_loop_test(
 	    tc, test_enter, 0, (int)(sizeof(entered) / sizeof(entered[0])));
 	tcase_add_test(tc, test_news);
-	tcase_add_loop_test(
-	    tc, test_last_turn, 0, (int)(sizeof(turns) / sizeof(turns[0])));
 	tcase_add_loop_test(
 	    tc, test_sum, 0, (int)(sizeof(sums) / sizeof(sums[0])));
 	tcase_add_test(tc, test_write_lock);

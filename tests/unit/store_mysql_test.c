@@ -527,13 +527,16 @@ END_TEST
 static enum store_status
 lease(struct sql *sql, uint64_t owner, struct lease_reply *reply)
 {
-	const struct lease_request request = {
-	    .owner = owner, .lease_ms = 60000, .max_attempts = 1};
+	static struct store_instance instances[STORE_INSTANCES_MAX];
+	const struct lease_request request = {.owner = owner,
+	    .lease_ms = 60000,
+	    .max_attempts = 1,
+	    .instances = instances};
 
 	return lease_shards(sql, &request, reply, &err);
 }
 
-/* The open call of another worker, which has the locks of its shards. */
+/* Whoever has locked leases: those of others, ours, or all. */
 START_TEST(test_renewal_waits_for_nobody)
 {
 	struct sql *other = open_backend(test_url, NULL);
@@ -547,14 +550,62 @@ START_TEST(test_renewal_waits_for_nobody)
 	ck_assert_uint_eq(a.shards, ~b.shards);
 
 	run_sql("START TRANSACTION");
-	run_sql("SELECT shard FROM lease FORCE INDEX (PRIMARY)"
-		" WHERE shard IN (0, 1, 2) LOCK IN SHARE MODE");
+	run_sql("SELECT shard FROM lease FOR UPDATE");
 	mysql_free_result(mysql_store_result(admin));
-	ck_assert_msg(lease((a.shards & 1) == 0 ? backend : other,
-			  (a.shards & 1) == 0 ? 1 : 2, &a) == STORE_OK,
-	    "%s", err.text);
+	ck_assert_msg(lease(backend, 1, &a) == STORE_OK, "%s", err.text);
+	ck_assert_msg(lease(other, 2, &b) == STORE_OK, "%s", err.text);
+	ck_assert_uint_eq(a.shards, ~b.shards);
 	run_sql("ROLLBACK");
 	OPS->destroy(other);
+}
+END_TEST
+
+/* Leases that are in use stay whose they are, the others are taken. */
+START_TEST(test_taking_waits_for_nobody)
+{
+	struct lease_reply reply;
+
+	run_sql("START TRANSACTION");
+	run_sql("SELECT shard FROM lease FORCE INDEX (PRIMARY)"
+		" WHERE shard IN (0, 5) LOCK IN SHARE MODE");
+	mysql_free_result(mysql_store_result(admin));
+	ck_assert_msg(lease(backend, 1, &reply) == STORE_OK, "%s", err.text);
+	ck_assert_uint_eq(reply.shards, ~UINT64_C(0x21));
+	run_sql("ROLLBACK");
+	ck_assert_int_eq(lease(backend, 1, &reply), STORE_OK);
+	ck_assert_uint_eq(reply.shards, UINT64_MAX);
+}
+END_TEST
+
+/* Our own claim of an earlier connection keeps the call waiting, until it
+ * fails; but the renewal was made before that. */
+START_TEST(test_renewal_before_all)
+{
+	static struct store_instance instances[STORE_INSTANCES_MAX];
+	const struct lease_request request = {.owner = 1,
+	    .lease_ms = 60000,
+	    .in_doubt = true,
+	    .max_attempts = 1,
+	    .instances = instances};
+	struct sql *brief = open_backend(test_url, NULL);
+	struct lease_reply reply;
+
+	ck_assert_int_eq(OPS->open(brief, &err), STORE_OK);
+	ck_assert_int_eq(OPS->run(brief,
+			     "SET SESSION innodb_lock_wait_timeout = 1", &err),
+	    STORE_OK);
+	brief->timeout_ms = 0; /* once */
+	ck_assert_int_eq(lease(brief, 1, &reply), STORE_OK);
+	run_sql("START TRANSACTION");
+	run_sql("SELECT shard FROM lease LOCK IN SHARE MODE");
+	mysql_free_result(mysql_store_result(admin));
+	ck_assert_int_eq(
+	    lease_shards(brief, &request, &reply, &err), STORE_UNAVAILABLE);
+	ck_assert(reply.renewed && !reply.lapsed);
+	run_sql("ROLLBACK");
+	ck_assert_int_eq(lease_shards(brief, &request, &reply, &err), STORE_OK);
+	ck_assert(reply.renewed && !reply.lapsed);
+	OPS->destroy(brief);
 }
 END_TEST
 
@@ -954,6 +1005,8 @@ main(void)
 	tcase_add_test(tc, test_lock_wait_ends);
 	tcase_add_test(tc, test_deadlock_amid_rows);
 	tcase_add_test(tc, test_renewal_waits_for_nobody);
+	tcase_add_test(tc, test_taking_waits_for_nobody);
+	tcase_add_test(tc, test_renewal_before_all);
 	tcase_add_test(tc, test_durability);
 	tcase_add_test(tc, test_idle_transaction_ends);
 	tcase_add_loop_test(tc, test_taken_row_id, 1, EVENTS_MAX + 1);

@@ -13,112 +13,29 @@
 /* Shards from a up to but without b. */
 #define SHARDS(a, b) (ALL << (a)&ALL >> (64 - (b)))
 
-#define ME    UINT64_C(0xfedcba9876543210)
-#define OTHER UINT64_C(7)
-#define DEAD  UINT64_C(9)
-
-enum { NOW = 1000, LATER = 2000 };
-
 static const struct {
 	const char *name;
-	uint64_t mine, others, dead; /* live leases */
-	uint64_t my_expired, others_expired;
-	bool leaving;
-	unsigned rank, n_living;
-	int64_t expected_now_ms;
+	uint64_t mine, free;
+	unsigned share;
 	struct lease_plan plan; /* keep, drop, take */
 } lease_cases[] = {
-    {.name = "alone takes all", .n_living = 1, .plan = {0, 0, ALL}},
-    {.name = "alone keeps all",
-	.mine = ALL,
-	.n_living = 1,
-	.plan = {ALL, 0, 0}},
-    {.name = "gives up half",
-	.mine = ALL,
-	.n_living = 2,
-	.plan = {SHARDS(32, 64), SHARDS(0, 32), 0}},
-    {.name = "leaves live leases alone",
-	.others = SHARDS(0, 32),
-	.n_living = 1,
-	.plan = {0, 0, SHARDS(32, 64)}},
-    {.name = "takes expired ones",
-	.others = SHARDS(0, 32),
-	.others_expired = SHARDS(32, 48),
-	.n_living = 1,
-	.plan = {0, 0, SHARDS(32, 64)}},
-    {.name = "takes those of the dead",
-	.others = SHARDS(0, 32),
-	.dead = SHARDS(32, 64),
-	.n_living = 1,
-	.plan = {0, 0, SHARDS(32, 64)}},
-    {.name = "keeps its own expired ones",
-	.my_expired = SHARDS(10, 20),
-	.others = SHARDS(20, 64),
-	.n_living = 1,
-	.plan = {SHARDS(10, 20), 0, SHARDS(0, 10)}},
-    {.name = "takes nothing because of a step of the clock",
-	.mine = SHARDS(0, 32),
-	.others_expired = SHARDS(32, 64),
-	.n_living = 1,
-	.expected_now_ms = NOW - 1,
-	.plan = {SHARDS(0, 32), 0, 0}},
-    {.name = "a clock that was stepped back",
-	.mine = SHARDS(0, 32),
-	.others_expired = SHARDS(32, 64),
-	.n_living = 1,
-	.expected_now_ms = LATER,
-	.plan = {SHARDS(0, 32), 0, SHARDS(32, 64)}},
-    {.name = "first of three",
-	.rank = 0,
-	.n_living = 3,
-	.plan = {0, 0, SHARDS(0, 22)}},
-    {.name = "last of three",
-	.rank = 2,
-	.n_living = 3,
-	.plan = {0, 0, SHARDS(0, 21)}},
-    {.name = "fills up to its share",
-	.mine = SHARDS(0, 10),
-	.rank = 1,
-	.n_living = 2,
-	.plan = {SHARDS(0, 10), 0, SHARDS(10, 32)}},
-    {.name = "first of a hundred",
-	.rank = 0,
-	.n_living = 100,
-	.plan = {0, 0, SHARDS(0, 1)}},
-    {.name = "one too many", .rank = 64, .n_living = 100, .plan = {0, 0, 0}},
-    {.name = "leaves",
-	.mine = SHARDS(0, 32),
-	.leaving = true,
-	.plan = {0, SHARDS(0, 32), 0}},
+    {"takes all", 0, ALL, 64, {0, 0, ALL}},
+    {"keeps all", ALL, 0, 64, {ALL, 0, 0}},
+    {"gives up half", ALL, 0, 32, {SHARDS(32, 64), SHARDS(0, 32), 0}},
+    {"leaves those of others alone", 0, SHARDS(32, 64), 64,
+	{0, 0, SHARDS(32, 64)}},
+    {"fills up to its share", SHARDS(0, 10), SHARDS(10, 64), 32,
+	{SHARDS(0, 10), 0, SHARDS(10, 32)}},
+    {"has its share", SHARDS(0, 32), SHARDS(32, 64), 32, {SHARDS(0, 32), 0, 0}},
+    {"one too many", 0, ALL, 0, {0, 0, 0}},
+    {"leaves", SHARDS(0, 32), SHARDS(32, 64), 0, {0, SHARDS(0, 32), 0}},
 };
-
-static void
-set_leases(
-    struct lease_row *rows, uint64_t mask, uint64_t owner, int64_t until_ms)
-{
-	for (unsigned i = 0; i < EVENT_SHARDS; i++)
-		if ((mask >> i & 1) != 0)
-			rows[i] = (struct lease_row){owner, until_ms};
-}
 
 START_TEST(lease_plan)
 {
-	const struct store_death dead[] = {{.owner = DEAD}};
-	const struct lease_request turn = {.owner = ME,
-	    .dead = dead,
-	    .n_dead = 1,
-	    .leaving = lease_cases[_i].leaving,
-	    .expected_now_ms = lease_cases[_i].expected_now_ms};
-	struct lease_row rows[EVENT_SHARDS] = {{0}};
-	struct lease_plan plan;
+	struct lease_plan plan = store_lease_plan(
+	    lease_cases[_i].mine, lease_cases[_i].free, lease_cases[_i].share);
 
-	set_leases(rows, lease_cases[_i].mine, ME, LATER);
-	set_leases(rows, lease_cases[_i].my_expired, ME, NOW);
-	set_leases(rows, lease_cases[_i].others, OTHER, LATER);
-	set_leases(rows, lease_cases[_i].others_expired, OTHER, NOW);
-	set_leases(rows, lease_cases[_i].dead, DEAD, LATER);
-	plan = store_lease_plan(
-	    rows, &turn, lease_cases[_i].rank, lease_cases[_i].n_living, NOW);
 	ck_assert_msg(plan.keep == lease_cases[_i].plan.keep &&
 			  plan.drop == lease_cases[_i].plan.drop &&
 			  plan.take == lease_cases[_i].plan.take,
@@ -128,30 +45,43 @@ START_TEST(lease_plan)
 }
 END_TEST
 
+/* All shares are all shards, and differ by one at most. */
+START_TEST(lease_share)
+{
+	unsigned n_living = (unsigned)_i, sum = 0;
+
+	for (unsigned rank = 0; rank < n_living; rank++) {
+		unsigned share = store_lease_share(rank, n_living);
+
+		ck_assert_uint_ge(share, EVENT_SHARDS / n_living);
+		ck_assert_uint_le(share, EVENT_SHARDS / n_living + 1);
+		sum += share;
+	}
+	ck_assert_uint_eq(sum, EVENT_SHARDS);
+}
+END_TEST
+
 /* Any number of workers ends at even shares in two turns each, and stays. */
 START_TEST(lease_plan_settles)
 {
 	unsigned n_living = (unsigned)_i;
-	struct lease_row rows[EVENT_SHARDS];
+	uint64_t mine[100] = {ALL}, free = 0;
 	unsigned changes = 0;
 
-	set_leases(rows, ALL, 1, LATER);
 	for (unsigned round = 0; round < 3; round++) {
 		changes = 0;
 		for (unsigned rank = 0; rank < n_living; rank++) {
-			struct lease_request turn = {.owner = rank + 1};
-			struct lease_plan plan =
-			    store_lease_plan(rows, &turn, rank, n_living, NOW);
+			struct lease_plan plan = store_lease_plan(mine[rank],
+			    free, store_lease_share(rank, n_living));
 
-			set_leases(rows, plan.drop, 0, 0);
-			set_leases(rows, plan.take, turn.owner, LATER);
+			mine[rank] = plan.keep | plan.take;
+			free = (free & ~plan.take) | plan.drop;
 			if ((plan.drop | plan.take) != 0)
 				changes++;
 		}
 	}
 	ck_assert_uint_eq(changes, 0);
-	for (unsigned i = 0; i < EVENT_SHARDS; i++)
-		ck_assert_uint_ne(rows[i].owner, 0);
+	ck_assert_uint_eq(free, 0);
 }
 END_TEST
 
@@ -406,18 +336,6 @@ START_TEST(log_has_its_room_only)
 }
 END_TEST
 
-START_TEST(rank_is_among_the_living)
-{
-	const struct lease_request stays = {0}, leaves = {.leaving = true};
-	struct err err;
-
-	ck_assert_int_eq(store_check_rank(&stays, 0, 1, &err), STORE_OK);
-	ck_assert_int_eq(store_check_rank(&stays, 0, 0, &err), STORE_BROKEN);
-	ck_assert_int_eq(store_check_rank(&stays, 3, 3, &err), STORE_BROKEN);
-	ck_assert_int_eq(store_check_rank(&leaves, 3, 3, &err), STORE_OK);
-}
-END_TEST
-
 enum { ROW = 50, KNOWN = 3, UNKNOWN = 4, MAX = 3 };
 
 static const struct {
@@ -495,6 +413,7 @@ main(void)
 	suite_add_tcase(suite, tc);
 	tcase_add_loop_test(tc, lease_plan, 0, COUNT(lease_cases));
 	tcase_add_loop_test(tc, lease_plan_settles, 1, 70);
+	tcase_add_loop_test(tc, lease_share, 1, 130);
 	tcase_add_loop_test(tc, pick, 0, COUNT(pick_cases));
 	tcase_add_test(tc, pick_limit);
 	tcase_add_loop_test(tc, row_state, 0, COUNT(state_cases));
@@ -503,7 +422,6 @@ main(void)
 	tcase_add_loop_test(tc, nonsense_is_refused, 0, COUNT(row_cases));
 	tcase_add_test(tc, claim_is_the_next_attempt);
 	tcase_add_loop_test(tc, log_has_its_room_only, 0, COUNT(log_cases));
-	tcase_add_test(tc, rank_is_among_the_living);
 	tcase_add_loop_test(tc, judge, 0, COUNT(judge_cases));
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);

@@ -261,16 +261,21 @@ expect_gone(const char *id)
 
 /* ---- worker ---- */
 
+static struct store_instance instances[STORE_INSTANCES_MAX];
+static size_t n_instances; /* as of the last call */
+
 static struct lease_reply
 lease_with(struct lease_request request)
 {
 	struct lease_reply reply;
 
+	request.instances = instances;
 	if (request.lease_ms == 0)
 		request.lease_ms = LEASE_MS;
 	if (request.max_attempts == 0)
 		request.max_attempts = MAX_ATTEMPTS;
 	ok(store_lease(store, &request, &reply, &err));
+	n_instances = reply.n_instances;
 	return reply;
 }
 
@@ -278,6 +283,27 @@ static struct lease_reply
 lease(uint64_t owner)
 {
 	return lease_with((struct lease_request){.owner = owner});
+}
+
+/* What the registration of an owner shows to another. */
+static struct store_sign
+see(uint64_t owner, uint64_t other)
+{
+	(void)lease(owner);
+	for (size_t i = 0; i < n_instances; i++)
+		if (instances[i].sign.owner == other)
+			return instances[i].sign;
+	ck_abort_msg("it is not registered");
+}
+
+/* Takes over what another owner held, who was not heard of for long. */
+static struct lease_reply
+lose(uint64_t owner, uint64_t other)
+{
+	struct store_sign sign = see(owner, other);
+
+	return lease_with((struct lease_request){
+	    .owner = owner, .lost = &sign, .n_lost = 1});
 }
 
 /* Takes over what another owner held, whose death left this. */
@@ -1016,15 +1042,13 @@ END_TEST
 
 START_TEST(no_claims_after_the_lease)
 {
-	int64_t until_ms = clock_mono_ms() + WAIT_MS;
 	struct claim_reply turn;
 
 	(void)add("expired", 1000);
-	(void)lease_with((struct lease_request){.owner = A, .lease_ms = 1});
-	do {
-		turn = claim(A, ALL, 0, 0);
-		ck_assert_int_lt(clock_mono_ms(), until_ms);
-	} while (turn.owned != 0);
+	(void)lease(A);
+	ck_assert_uint_eq(lose(B, A).shards, ALL);
+	turn = claim(A, ALL, 0, 0);
+	ck_assert_uint_eq(turn.owned, 0);
 	ck_assert_uint_eq(claim_all(A), 0);
 	expect("expired", EVENT_PENDING, 0, 0);
 }
@@ -1668,16 +1692,14 @@ START_TEST(death_of_one_alone)
 	expect("sent", EVENT_PENDING, 0, 0);
 	/* By a note, or lost with its host. */
 	for (unsigned n = 1; n <= MAX_ATTEMPTS; n++) {
-		(void)lease_with((struct lease_request){.owner = A,
-		    .alone = true,
-		    .lease_ms = n == 1 ? LEASE_MS : 1});
+		(void)lease_with(
+		    (struct lease_request){.owner = A, .alone = true});
 		ck_assert_uint_eq(claim_one_alone(A), 1);
-		usleep(20000);
 		if (n == 1)
 			(void)bury(C, &(const struct store_death){
 					  .owner = A, .culprit = sent});
 		else
-			(void)lease(C);
+			(void)lose(C, A);
 		expect("sent",
 		    n == MAX_ATTEMPTS ? EVENT_FAILED
 				      : EVENT_SERVICE_UNAVAILABLE,
@@ -1698,10 +1720,8 @@ START_TEST(death_by_expiry)
 		(void)lease(owners[i]);
 		ck_assert_uint_eq(claim_all(owners[i]), 1);
 		ck_assert_uint_eq(lease(owners[i + 1]).shards, 0);
-		(void)lease_with(
-		    (struct lease_request){.owner = owners[i], .lease_ms = 1});
-		usleep(20000);
-		ck_assert_uint_eq(lease(owners[i + 1]).n_interrupted, 1);
+		ck_assert_uint_eq(
+		    lose(owners[i + 1], owners[i]).n_interrupted, 1);
 		expect("exp", EVENT_PENDING, 0, 0);
 	}
 	ck_assert(lease(C).quarantined);
@@ -1732,20 +1752,56 @@ START_TEST(quarantined_event_is_deleted)
 }
 END_TEST
 
-/* A clock that jumps ahead ends no lease: its owner renews it in time. */
-START_TEST(step_of_the_clock)
+/* Who was not heard of for long, and then renews in time: the sign that was
+ * seen tells. */
+START_TEST(renewed_before_it_was_lost)
 {
+	struct store_sign sign;
 	struct lease_reply b;
 
-	ck_assert_uint_eq(
-	    lease_with((struct lease_request){.owner = A, .lease_ms = 1})
-		.shards,
-	    ALL);
+	(void)lease(A);
+	sign = see(B, A);
+	ck_assert(!lease(A).lapsed);
 	b = lease_with(
-	    (struct lease_request){.owner = B, .expected_now_ms = 1});
-	ck_assert_int_gt(b.now_ms, 1);
-	ck_assert_uint_eq(b.shards, 0);
+	    (struct lease_request){.owner = B, .lost = &sign, .n_lost = 1});
 	ck_assert_uint_eq(b.n_living, 2);
+	ck_assert(!lease(A).lapsed);
+	sign = see(B, A);
+	b = lease_with(
+	    (struct lease_request){.owner = B, .lost = &sign, .n_lost = 1});
+	ck_assert_uint_eq(b.shards, ALL);
+	ck_assert_uint_eq(b.n_living, 1);
+	ck_assert(lease(A).lapsed);
+}
+END_TEST
+
+/* What others go by. */
+START_TEST(registration)
+{
+	struct store_sign first, second;
+	char host[HOST_NAME_MAX + 1];
+	int64_t wall_ms = clock_wall_ms();
+
+	ck_assert_int_eq(gethostname(host, sizeof(host)), 0);
+	(void)lease_with((struct lease_request){.owner = A, .lease_ms = 7000});
+	first = see(B, A);
+	ck_assert_uint_eq(n_instances, 2);
+	for (size_t i = 0; i < n_instances; i++) {
+		ck_assert(instances[i].active);
+		ck_assert_int_ge(instances[i].wall_ms, wall_ms);
+		ck_assert_int_le(instances[i].wall_ms, clock_wall_ms());
+		ck_assert_mem_eq(instances[i].host, host,
+		    strnlen(host, STORE_HOST_MAX - 1));
+		ck_assert_int_eq(instances[i].lease_ms,
+		    instances[i].sign.owner == A ? 7000 : LEASE_MS);
+	}
+	(void)lease_with((struct lease_request){.owner = A, .alone = true});
+	second = see(B, A);
+	ck_assert_int_ne(first.sign, second.sign);
+	for (size_t i = 0; i < n_instances; i++)
+		ck_assert(
+		    instances[i].active == (instances[i].sign.owner == B));
+	ck_assert_int_eq(see(B, A).sign, second.sign);
 }
 END_TEST
 
@@ -1835,24 +1891,27 @@ END_TEST
 START_TEST(away)
 {
 	struct claim_reply turn;
+	struct store_sign sign;
 	struct lease_reply b;
-	int64_t until_ms = clock_mono_ms() + WAIT_MS;
 
 	(void)add("away", 1000);
 	(void)lease(A);
 	turn = claim(A, ALL, CLAIMS_MAX, INT64_MAX);
 	ck_assert_uint_eq(turn.n_claims, 1);
-	(void)lease_with((struct lease_request){.owner = A, .lease_ms = 1});
-	do {
-		b = lease_with((struct lease_request){
-		    .owner = B, .away = &(const uint64_t){A}, .n_away = 1});
-		ck_assert_uint_eq(b.n_interrupted, 0);
-		ck_assert_uint_eq(b.n_living, 1);
-		ck_assert_int_lt(clock_mono_ms(), until_ms);
-	} while (b.shards != ALL);
+	sign = see(B, A);
+	b = lease_with(
+	    (struct lease_request){.owner = B, .away = &sign, .n_away = 1});
+	ck_assert_uint_eq(b.n_interrupted, 0);
+	ck_assert_uint_eq(b.n_living, 1);
+	ck_assert_uint_eq(b.shards, ALL);
+	/* It shows life, to other hosts, too. */
+	ck_assert_int_ne(see(C, A).sign, sign.sign);
+	(void)lease_with((struct lease_request){.owner = C, .leaving = true});
 	ck_assert_uint_eq(lease(B).n_interrupted, 0);
 	/* Back again, it takes its share. */
-	ck_assert_uint_eq(lease(A).n_living, 2);
+	b = lease(A);
+	ck_assert_uint_eq(b.n_living, 2);
+	ck_assert(!b.lapsed);
 	complete_claims(A, &turn);
 	free_claims(&turn);
 }
@@ -1862,6 +1921,8 @@ END_TEST
 /* Whether others may have had what was claimed before a turn. */
 START_TEST(lapse)
 {
+	struct store_sign sign;
+
 	(void)add("a", 1000);
 	ck_assert(lease(A).lapsed); /* was not there at all */
 	ck_assert_uint_eq(claim_all(A), 1);
@@ -1876,13 +1937,8 @@ START_TEST(lapse)
 	ck_assert(!lease(A).lapsed);
 	expect("a", EVENT_PENDING, 0, 0);
 
-	/* It ran out, whether or not somebody saw that. */
-	(void)lease_with((struct lease_request){.owner = A, .lease_ms = 1});
-	usleep(20000);
-	ck_assert(lease(A).lapsed);
-	(void)lease_with((struct lease_request){.owner = A, .lease_ms = 1});
-	usleep(20000);
-	(void)lease(B);
+	/* Nobody heard of it for long. */
+	(void)lose(B, A);
 	ck_assert(lease(A).lapsed);
 	ck_assert(!lease(B).lapsed);
 	ck_assert(!lease(A).lapsed);
@@ -1891,11 +1947,11 @@ START_TEST(lapse)
 	/* Who puts in a word for it comes after one who has taken its rows. */
 	(void)lease(A);
 	ck_assert_uint_eq(claim_all(A), 1);
-	(void)lease_with((struct lease_request){.owner = A, .lease_ms = 1});
-	usleep(20000);
-	ck_assert_uint_eq(lease(C).n_interrupted, 1);
-	(void)lease_with((struct lease_request){
-	    .owner = B, .away = &(const uint64_t){A}, .n_away = 1});
+	sign = see(B, A);
+	(void)lease_with((struct lease_request){.owner = B, .leaving = true});
+	ck_assert_uint_eq(lose(C, A).n_interrupted, 1);
+	(void)lease_with(
+	    (struct lease_request){.owner = B, .away = &sign, .n_away = 1});
 	ck_assert(lease(A).lapsed);
 }
 END_TEST
@@ -1904,6 +1960,7 @@ START_TEST(leaving)
 {
 	struct lease_request request = {.owner = A,
 	    .lease_ms = LEASE_MS,
+	    .instances = instances,
 	    .max_attempts = MAX_ATTEMPTS,
 	    .leaving = true};
 	struct lease_reply a, b;
@@ -1966,6 +2023,7 @@ START_TEST(strays)
 	struct lease_reply turn;
 	struct lease_request request = {.owner = A,
 	    .lease_ms = LEASE_MS,
+	    .instances = instances,
 	    .max_attempts = MAX_ATTEMPTS,
 	    .in_doubt = true};
 	int64_t known[] = {
@@ -2430,8 +2488,10 @@ START_TEST(sqlite_damaged_row)
 {
 	const struct event ev = event_of("e", 1000);
 	struct store_add add = add_of(&ev), *adds[] = {&add};
-	const struct lease_request leases = {
-	    .owner = A, .lease_ms = 60000, .max_attempts = 3};
+	const struct lease_request leases = {.owner = A,
+	    .lease_ms = 60000,
+	    .max_attempts = 3,
+	    .instances = instances};
 	struct lease_reply held;
 	const struct claim_request request = {.owner = A,
 	    .shards = ALL,
@@ -2513,14 +2573,15 @@ static const char *const lease_damages[] = {
     "INSERT INTO lease VALUES (64, 0, 0)",
     "INSERT INTO lease VALUES (-1, 0, 0)",
     "UPDATE lease SET owner = x'00' WHERE shard = 5",
-    "UPDATE lease SET until_ms = 'never' WHERE shard = 5",
 };
 
 START_TEST(sqlite_damaged_lease)
 {
 	struct lease_reply reply;
-	const struct lease_request request = {
-	    .owner = A, .lease_ms = 60000, .max_attempts = 3};
+	const struct lease_request request = {.owner = A,
+	    .lease_ms = 60000,
+	    .max_attempts = 3,
+	    .instances = instances};
 	struct store *s;
 	sqlite3 *db;
 
@@ -2727,7 +2788,8 @@ START_TEST(sqlite_types)
 	    "INSERT INTO attempt VALUES (7, 2, -1, 500, x'', x'')",
 	    "INSERT INTO lease VALUES (64, 0, 0)",
 	    "UPDATE lease SET owner = x'00'",
-	    "INSERT INTO instance VALUES (1, 'never', '', 1, 1, 1)",
+	    "INSERT INTO instance (owner, until_ms, host, pid, started_ms,"
+	    " active) VALUES (1, 'never', '', 1, 1, 1)",
 	};
 	struct store_record *record;
 	struct store *s;
@@ -2946,7 +3008,8 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, death_of_one_alone);
 	tcase_add_test(tc, death_by_expiry);
 	tcase_add_test(tc, quarantined_event_is_deleted);
-	tcase_add_test(tc, step_of_the_clock);
+	tcase_add_test(tc, renewed_before_it_was_lost);
+	tcase_add_test(tc, registration);
 	tcase_add_test(tc, leases_are_shared_evenly);
 	tcase_add_test(tc, rows_outlive_the_lease_of_their_shard);
 	tcase_add_test(tc, rows_in_shards_of_others_are_put_back_after_a_death);

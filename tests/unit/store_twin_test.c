@@ -151,8 +151,10 @@ count_found(void)
 static enum store_status
 lease(struct lease_reply *reply, bool in_doubt)
 {
+	static struct store_instance instances[STORE_INSTANCES_MAX];
 	const struct lease_request request = {.owner = OWNER,
 	    .lease_ms = 60000,
+	    .instances = instances,
 	    .in_doubt = in_doubt,
 	    .max_attempts = 3};
 
