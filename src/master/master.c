@@ -506,8 +506,9 @@ is_own_worker(const void *arg, uint64_t owner)
 }
 
 /*
- * Workers that were killed with the master before this one: their leases are
- * free. Who still lives may be dying, or an orphan that finishes.
+ * Workers that were killed with the master before this one, or left while the
+ * datastore was away: their leases are free. Who still lives may be dying, or an
+ * orphan that finishes.
  */
 static void
 bury_killed(void *arg)
@@ -520,7 +521,7 @@ bury_killed(void *arg)
 	for (size_t i = 0; i < n; i++)
 		shardboard_owner_gone(&m->sb, dead[i]);
 	if (n > 0)
-		log_warnx("%zu workers were killed with their master", n);
+		log_warnx("%zu workers had not given their leases back", n);
 	if ((n_living > 0 || n == SCOREBOARD_DEAD) &&
 	    clock_mono_ms() < m->owners_until_ms)
 		loop_timer_set(m->owners_timer, OWNERS_LOOK_MS);

@@ -10,7 +10,8 @@
  * Which owners of leases live on this host: a file for each in the directory
  * owners of the state directory, locked as long as its worker lives. When all
  * processes are killed at once the kernel gives the locks back, and the next
- * master knows whose leases are free. Without the directory it waits until they
+ * master knows whose leases are free; so, too, when a stop came while the
+ * datastore was away. Without the directory it waits until they
  * end, as other hosts do.
  *
  * A lock says nothing beyond its kernel, so that a file has the number of its

@@ -35,7 +35,26 @@ def test_all_killed_at_once(prepare, store, sink):
     for name in "held", "later", "new":
         c.wait_state(name, "COMPLETED")
     assert len(sink.arrivals("/held")) == 2
-    assert "3 workers were killed with their master" in c.log_text()
+    assert "3 workers had not given their leases back" in c.log_text()
+    c.stop()
+    assert os.listdir(c.state_dir / "owners") == []
+
+
+def test_stopped_in_an_outage(prepare, store, sink):
+    """Nobody could give the leases back: the next start knows."""
+    c = prepare(master={"shutdownTimeout": "4s"},
+                worker={"numWorkerThreads": 2, **LONG},
+                datastore={"timeout": "1s", "connectTimeout": "1s"}).start()
+    gate = sink.gate()
+    sink.on("/held", Reply(200, gate=gate), 200)
+    c.schedule("held", sink.url("/held"))
+    sink.wait("/held")
+    with store.locked():
+        gate.set()
+        c.stop()
+    assert len(os.listdir(c.state_dir / "owners")) > 0
+    c.start()
+    c.wait_state("held", "COMPLETED")
     c.stop()
     assert os.listdir(c.state_dir / "owners") == []
 
