@@ -63,7 +63,7 @@ open_bell(const struct child *child)
 	/* Once per start, not once per child. */
 	if (bell_open(&child->sb->bell, &child->cfg->datastore.place, &err) ==
 		-1 &&
-	    child->role == ROLE_PREFLIGHT)
+	    child->number == 1)
 		log_warnx("other masters of this host are not woken: %s",
 		    err.text);
 }
@@ -100,7 +100,8 @@ child_isolate(struct child *child, struct err *err)
 	child->score = scoreboard_enter(child->sb, child->slot);
 	if (confine_user(child->role, child->cfg, err) == -1)
 		return -1;
-	if (!reads_only)
+	/* A start that fails leaves none behind. */
+	if (child->role == ROLE_SERVICE || child->role == ROLE_WORKER)
 		open_bell(child);
 	return confine_role(child->role, child->cfg, err);
 }

@@ -65,6 +65,24 @@ def test_while_shards_move(launch, store, sink):
         c.wait_state(name, "COMPLETED")
 
 
+def bell_of(c):
+    bell, = {path for pid in c.processes() for path in open_files(pid)
+             if "-bell" in path and not path.endswith("(deleted)")}
+    return bell
+
+
+def test_a_start_that_fails(prepare, store):
+    """It leaves no bell behind."""
+    c = prepare().start()
+    bell = bell_of(c)
+    c.stop()
+    store.set_version(99)
+    c.spawn()
+    assert c.process.wait(30) != 0
+    c.process = None
+    assert not os.path.exists(bell)
+
+
 def test_roles_apart(launch, store, sink):
     """Masters of one host wake each other's workers."""
     service = launch(roles="service", worker=SLEEPY)
@@ -79,8 +97,7 @@ def test_roles_apart(launch, store, sink):
     add_some(service, sink, "second")
     wait_some(sink, "second")
     # It goes with the last one.
-    bell, = {path for pid in service.processes() for path in open_files(pid)
-             if "-bell" in path and not path.endswith("(deleted)")}
+    bell = bell_of(service)
     worker.stop()
     assert os.path.exists(bell)
     service.stop()
