@@ -12,12 +12,12 @@
 #define SHARDS_MYSQL(HEAD, TAIL, COLUMNS)                                      \
 	{                                                                      \
 		.head = HEAD "shard IN (", .item = "?", .sep = ", ",           \
-		.tail = ")" TAIL, .columns = COLUMNS                           \
+		.tail = ")" TAIL, .columns = (COLUMNS)                         \
 	}
 #define SHARDS_SQLITE(HEAD, TAIL, COLUMNS)                                     \
 	{                                                                      \
 		.head = HEAD "(", .item = "?", .sep = "",                      \
-		.tail = " >> shard) & 1" TAIL, .columns = COLUMNS              \
+		.tail = " >> shard) & 1" TAIL, .columns = (COLUMNS)            \
 	}
 
 /*
