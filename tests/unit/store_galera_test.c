@@ -304,9 +304,11 @@ enum { A = 5, B = 6, MAX_ATTEMPTS = 3 };
 static struct lease_reply
 lease(int node, uint64_t owner, uint64_t dead)
 {
+	static struct store_instance instances[STORE_INSTANCES_MAX];
 	const struct store_death death = {.owner = dead, .wire_known = true};
 	const struct lease_request request = {.owner = owner,
 	    .lease_ms = 60000,
+	    .instances = instances,
 	    .max_attempts = MAX_ATTEMPTS,
 	    .dead = &death,
 	    .n_dead = dead != 0};
