@@ -58,12 +58,24 @@ read_number(int node, const char *query)
 	return number;
 }
 
-/* What has been committed through any node is at this one. */
+/* What has been committed through any node is at this one. Who has just come
+ * back refuses to wait at first. */
 static void
 wait_in_step(int node)
 {
-	(void)read_number(
-	    node, "SET STATEMENT wsrep_sync_wait = 1 FOR SELECT 1");
+	static const char wait[] =
+	    "SET STATEMENT wsrep_sync_wait = 1 FOR SELECT 1";
+	int64_t until_ms = clock_mono_ms() + WAIT_MS;
+	MYSQL_RES *result;
+
+	while (mysql_query(admins[node], wait) != 0) {
+		ck_assert_msg(clock_mono_ms() < until_ms, "%s",
+		    mysql_error(admins[node]));
+		(void)poll(NULL, 0, 10);
+	}
+	result = mysql_store_result(admins[node]);
+	ck_assert_ptr_nonnull(result);
+	mysql_free_result(result);
 }
 
 static MYSQL *
