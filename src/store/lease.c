@@ -156,11 +156,13 @@ enum { LEASE = 1, INSTANCE, LOST_ROW, QUARANTINED_ROW };
 	" ON event.shard = lease.shard AND event.status = 1"                   \
 	" WHERE lease.owner = ? AND event.owner <> lease.owner"                \
 	" AND event.owner NOT IN (SELECT owner FROM instance) LIMIT 1)"
+/* The last one of a shard would be one. A join with such a range reads all that
+ * wait. */
 #define QUARANTINED_ROWS                                                       \
-	" UNION ALL (SELECT STRAIGHT_JOIN 4, 0, 0, 0, 0, 0, x'', " NOW_MYSQL   \
-	" FROM lease JOIN event FORCE INDEX (due)"                             \
-	" ON event.shard = lease.shard AND event.status = 0"                   \
-	" AND event.due_ms >= ? WHERE lease.owner = ? LIMIT 1)"
+	" UNION ALL (SELECT 4, 0, 0, 0, 0, 0, x'', " NOW_MYSQL " FROM lease"    \
+	" WHERE owner = ? AND (SELECT due_ms FROM event FORCE INDEX (due)"     \
+	" WHERE event.shard = lease.shard AND event.status = 0"                \
+	" ORDER BY due_ms DESC LIMIT 1) >= ? LIMIT 1)"
 
 /* With a server in one round trip also whether there are rows that ask for
  * more. */
@@ -235,8 +237,8 @@ look_around(struct sql *sql, struct leasing *l, struct err *err)
 	l->reply->n_instances = 0;
 	if (sql->driver->kind == SQL_MYSQL) {
 		sql_u64(sql, l->request->owner);
-		sql_i64(sql, STORE_QUARANTINE_MS);
 		sql_u64(sql, l->request->owner);
+		sql_i64(sql, STORE_QUARANTINE_MS);
 	} else {
 		now_arg(sql);
 		now_arg(sql);

@@ -178,3 +178,37 @@ def test_claimed_again_while_on_the_wire(launch, store, sink):
     event = c.wait_state("e", "COMPLETED")
     assert event["attempts"] == len(sink.arrivals("/e")) == 2
     assert len(event["attempt-log"]) == 1
+
+
+def test_renewal_reads_no_rows_that_wait(launch, store):
+    """With millions that are due later, a renewal took seconds."""
+    if store.kind == "sqlite":
+        pytest.skip("what a statement reads is not counted")
+    waiting = 5000
+    launch(worker={"lease": "3s", "numWorkerThreads": 1},
+           datastore={"connectTimeout": "1s", "timeout": "1s"})
+    wait_for(lambda: store.sql(
+        "SELECT COUNT(*) FROM lease WHERE owner > 0") == [("64",)])
+    store.sql(
+        "INSERT INTO event (id, k, shard, status, attempts, owner, due_ms,"
+        " expiry_ms, created_ms, fingerprint, app, event_id, method, url,"
+        " headers, body, body_is_text, last_code, last_error)"
+        " SELECT seq, UNHEX(MD5(seq)), seq %% 64, 0, 0, 0, due, due, 1,"
+        " UNHEX(MD5(seq)), 'app', seq, 'POST', 'http://127.0.0.1:9/', '', '',"
+        " 1, 0, '' FROM (SELECT seq, UNIX_TIMESTAMP() * 1000 + 86400000 AS due"
+        " FROM seq_1_to_%d) AS later" % waiting)
+
+    def rows_read():
+        return sum(int(n) for _, n in store.sql(
+            "SHOW GLOBAL STATUS WHERE Variable_name IN"
+            " ('Handler_read_next', 'Handler_read_prev')"))
+
+    def renewed():
+        return store.sql("SELECT until_ms FROM instance")
+
+    store.sql("ANALYZE TABLE event")
+    before = rows_read()
+    for _ in range(3):
+        last = renewed()
+        wait_for(lambda: renewed() != last)
+    assert rows_read() - before < waiting
