@@ -13,7 +13,7 @@
 #include "store/record.h"
 #include "store/shard_text.h"
 
-/* Where signs begin, and until when a lease lasts: whoever compares these with
+/* Beyond it signs begin, and until it a lease lasts: whoever compares these with
  * a clock, as older versions do, finds them far off. */
 #define FAR_MS (INT64_C(1) << 48)
 
@@ -71,6 +71,17 @@ renew_self(struct sql *sql, const struct lease_request *request,
 	return sql_exec(sql, sql_pick(sql, text), 0, affected, err);
 }
 
+/* Another one for each registration: who has seen the one before it, and not
+ * its end, does not take the two for one that stood still. */
+static int64_t
+first_sign(void)
+{
+	uint32_t random = (uint32_t)clock_mono_ms();
+
+	(void)!getentropy(&random, sizeof(random));
+	return FAR_MS + random;
+}
+
 #define REGISTER(NOW)                                                          \
 	"INSERT INTO instance (owner, until_ms, host, pid, started_ms,"        \
 	" active, lease_ms, wall_ms, seen_ms, node)"                           \
@@ -94,7 +105,7 @@ register_self(
 	if (gethostname(host, sizeof(host) - 1) == -1)
 		host[0] = '\0';
 	sql_u64(sql, request->owner);
-	sql_i64(sql, FAR_MS);
+	sql_i64(sql, first_sign());
 	sql_bytes(sql, slice_from_string(host));
 	sql_i64(sql, getpid());
 	now_arg(sql);

@@ -1775,6 +1775,21 @@ START_TEST(renewed_before_it_was_lost)
 }
 END_TEST
 
+/* Who has seen it before it was lost knows nothing of it afterwards. */
+START_TEST(registered_anew)
+{
+	struct store_sign before;
+
+	(void)lease(A);
+	before = see(B, A);
+	(void)lose(C, A);
+	ck_assert(lease(A).lapsed);
+	(void)lease_with(
+	    (struct lease_request){.owner = B, .lost = &before, .n_lost = 1});
+	ck_assert(!lease(A).lapsed);
+}
+END_TEST
+
 /* What others go by. */
 START_TEST(registration)
 {
@@ -3009,6 +3024,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, death_by_expiry);
 	tcase_add_test(tc, quarantined_event_is_deleted);
 	tcase_add_test(tc, renewed_before_it_was_lost);
+	tcase_add_test(tc, registered_anew);
 	tcase_add_test(tc, registration);
 	tcase_add_test(tc, leases_are_shared_evenly);
 	tcase_add_test(tc, rows_outlive_the_lease_of_their_shard);
