@@ -55,6 +55,12 @@ struct config_host_limit {
 	unsigned max_deliveries;
 };
 
+enum {
+	CONFIG_LEASE_MIN_MS = 1000,
+	CONFIG_LEASE_MS = 4000,
+	CONFIG_LEASE_ALONE_MS = 30000, /* of one master's workers alone */
+};
+
 struct config_worker {
 	int processes;		     /* numWorkerThreads */
 	int64_t polling_interval_ms; /* workerThreadPollingInterval */
@@ -74,7 +80,7 @@ struct config_worker {
 	int64_t connect_timeout_ms;
 	int64_t delivery_timeout_ms;
 	int64_t claim_ahead_ms;
-	int64_t lease_ms;
+	int64_t lease_ms; /* 0: one of the two below */
 	int64_t max_response_bytes;  /* read, then the connection is closed */
 	int64_t max_response_header_bytes; /* with trailers */
 	int64_t response_bytes_kept; /* of a failed attempt, in the log */

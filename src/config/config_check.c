@@ -139,6 +139,11 @@ check_numbers(const struct config_check *c)
 		    "maxEventsProcessedPerTransaction (%d) must not be below "
 		    "numEventsProcessedPerTransaction (%d)",
 		    worker->claim_max, worker->claim_min);
+	if (worker->lease_ms != 0 && worker->lease_ms < CONFIG_LEASE_MIN_MS)
+		config_error(c->errors, c->file,
+		    config_mark_of(c, AT(worker.lease_ms)),
+		    "lease (%" PRId64 " ms) must be 0 or 1s and more",
+		    worker->lease_ms);
 	if (strlen(path) > longest)
 		config_error(c->errors, c->file,
 		    config_mark_of(c, AT(master.control_socket)),
@@ -156,8 +161,7 @@ read_password(const struct config_check *c)
 	struct err reason;
 
 	if (ds->password_file != NULL) {
-		ds->password =
-		    config_password_read(ds->password_file, &reason);
+		ds->password = config_password_read(ds->password_file, &reason);
 		if (ds->password == NULL)
 			config_error(c->errors, c->file,
 			    config_mark_of(c, AT(datastore.password_file)),

@@ -157,7 +157,7 @@ const struct config_key config_keys[] = {
 	"100ms", "1h", "30s", NULL},
     {"worker", "claimAhead", KIND_DURATION, AT(worker.claim_ahead_ms), "0",
 	"10s", "50ms", NULL},
-    {"worker", "lease", KIND_DURATION, AT(worker.lease_ms), "1s", "1h", "4s",
+    {"worker", "lease", KIND_DURATION, AT(worker.lease_ms), "0", "1h", "0",
 	NULL},
     {"worker", "maxResponseBytes", KIND_SIZE, AT(worker.max_response_bytes),
 	"0", "1GiB", "64KiB", NULL},

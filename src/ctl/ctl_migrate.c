@@ -347,7 +347,6 @@ move_events(const struct ctl *ctl, const struct ends *ends, struct err *err)
 	const struct move_params params = {
 	    .source = &source,
 	    .target = &target,
-	    .lease_ms = ctl->cfg.worker.lease_ms,
 	    .progress = on_progress,
 	    .arg = &bar,
 	};

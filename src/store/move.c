@@ -145,7 +145,7 @@ look_at_source(struct move *m, struct err *err)
 	if (status == STORE_OK)
 		status = move_mark_refuse(sql, err);
 	if (status == STORE_OK)
-		status = move_refuse_living(sql, m->params.lease_ms, err);
+		status = move_refuse_living(sql, err);
 	return status == STORE_OK ? lock_source(sql, err) : status;
 }
 
@@ -190,7 +190,7 @@ look_at_target(struct move *m, bool *resumed, struct buf *from, struct err *err)
 	if (status == STORE_OK && !*resumed)
 		status = refuse_events(sql, err);
 	if (status == STORE_OK)
-		status = move_refuse_living(sql, m->params.lease_ms, err);
+		status = move_refuse_living(sql, err);
 	if (status == STORE_OK)
 		status = move_mark_set(sql, slice_from_string(m->from), err);
 	return status == STORE_OK ? prepare_target(m, err) : status;

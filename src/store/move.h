@@ -26,7 +26,6 @@ struct move_progress {
 
 struct move_params {
 	const struct store_params *source, *target;
-	int64_t lease_ms; /* so long a living worker gives no sign at most */
 	void (*progress)(void *arg, const struct move_progress *progress);
 	void *arg;
 };

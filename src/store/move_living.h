@@ -6,10 +6,9 @@
 
 /*
  * STORE_BROKEN, with the way out, when workers are registered there and one of
- * them gives a sign of life, or another one comes, within wait_ms. Those that
- * were killed stay registered, and give none.
+ * them gives a sign of life, or another one comes, within the longest of their
+ * leases. Those that were killed stay registered, and give none.
  */
-enum store_status move_refuse_living(
-    struct sql *sql, int64_t wait_ms, struct err *err);
+enum store_status move_refuse_living(struct sql *sql, struct err *err);
 
 #endif

@@ -27,10 +27,25 @@ lease_run(struct store *store, struct store_job *job)
 	l->status = store_lease(store, &l->request, &l->reply, &l->err);
 }
 
+/* Unless it is set: as long as nobody but our master's workers would look for
+ * us, who learn of our death at once, long and with few renewals. */
 static int64_t
-lease_ms(const struct leases *l)
+wanted_lease_ms(const struct leases *l)
 {
-	return l->child->cfg->worker.lease_ms;
+	int64_t set_ms = l->child->cfg->worker.lease_ms;
+
+	if (set_ms != 0)
+		return set_ms;
+	return l->has_strangers ? CONFIG_LEASE_MS : CONFIG_LEASE_ALONE_MS;
+}
+
+/* Of the last request: nothing is begun beyond it. */
+static int64_t
+end_of_request_ms(const struct leases *l)
+{
+	int64_t lease_ms = l->request.lease_ms;
+
+	return l->sent_ms + lease_ms - lease_ms / MARGIN_PART;
 }
 
 /* What a call of the datastore takes at most. */
@@ -54,6 +69,7 @@ leases_init(struct leases *l, const struct child *child, struct dbclock *clock,
 	    .owner =
 		atomic_load(&scoreboard_place(child->sb, child->slot)->owner),
 	    .until_ms = INT64_MIN,
+	    .has_strangers = true,
 	    .job = {.run = lease_run, .done = done},
 	};
 	dbclock_init(clock, &now);
@@ -264,7 +280,7 @@ leases_submit(struct leases *l, const int64_t *known, size_t n_known)
 	dbclock_asked(l->clock, &now);
 	l->request = (struct lease_request){
 	    .owner = l->owner,
-	    .lease_ms = lease_ms(l),
+	    .lease_ms = wanted_lease_ms(l),
 	    .leaving = l->child->draining,
 	    .alone = l->child->alone,
 	    .in_doubt = l->in_doubt,
@@ -281,6 +297,8 @@ leases_submit(struct leases *l, const int64_t *known, size_t n_known)
 	    .n_known = n_known,
 	};
 	l->sent_ms = now.mono_ms;
+	/* A shorter one may be in force from now on, whatever is answered. */
+	l->until_ms = clock_sooner_ms(l->until_ms, end_of_request_ms(l));
 	/* What comes up from here on is for the next call. */
 	l->in_doubt = false;
 	l->due_ms = INT64_MAX;
@@ -297,7 +315,7 @@ static void
 note_renewal(struct leases *l)
 {
 	l->lapsed = l->lapsed || l->reply.lapsed || l->sent_ms >= l->until_ms;
-	l->until_ms = l->sent_ms + lease_ms(l) - lease_ms(l) / MARGIN_PART;
+	l->until_ms = end_of_request_ms(l);
 }
 
 void
@@ -329,11 +347,38 @@ note_clock(struct leases *l)
 		    (long long)l->clock->offset_ms);
 }
 
+/* Whether somebody is registered who is no worker of our master. */
+static bool
+find_strangers(const struct leases *l)
+{
+	const struct scoreboard *sb = l->child->sb;
+
+	for (size_t i = 0; i < l->reply.n_instances; i++) {
+		uint64_t owner = l->others->instances[i].sign.owner;
+		int slot = 0;
+
+		while ((slot = scoreboard_next_used(sb, slot)) <
+			   SCOREBOARD_WORKER_SLOTS &&
+		       atomic_load(&scoreboard_place(sb, slot)->owner) != owner)
+			slot++;
+		if (slot >= SCOREBOARD_WORKER_SLOTS)
+			return true;
+	}
+	return false;
+}
+
 /* Who is lost is named in a call of its own. */
 static void
 note_others(struct leases *l)
 {
+	bool had_strangers = l->has_strangers;
 	struct store_sign lost;
+
+	l->has_strangers = find_strangers(l);
+	if (l->has_strangers && !had_strangers) {
+		leases_hurry(l);
+		shardboard_membership_changed(l->child->sb);
+	}
 
 	liveness_saw(&l->others->seen, l->sent_ms, clock_mono_ms(),
 	    l->others->instances, l->reply.n_instances);
@@ -350,7 +395,7 @@ renew_ms(const struct leases *l)
 {
 	unsigned n_living = l->reply.n_living == 0 ? 1 : l->reply.n_living;
 	unsigned n_held = (unsigned)__builtin_popcountll(l->shards);
-	int64_t ms = lease_ms(l) / RENEWALS;
+	int64_t ms = l->request.lease_ms / RENEWALS;
 
 	return !l->child->alone && n_held < EVENT_SHARDS / n_living &&
 		       ms > SHORT_RENEW_MS

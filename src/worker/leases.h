@@ -35,6 +35,7 @@ struct leases {
 	uint64_t epoch;
 	bool in_doubt; /* the datastore may have claims of ours unknown to us */
 	bool lapsed;   /* the epoch will rise, once a call has gone well */
+	bool has_strangers; /* workers of other masters are registered */
 
 	/* Monotonic milliseconds. */
 	int64_t until_ms; /* nothing is started beyond it */

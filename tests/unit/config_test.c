@@ -105,7 +105,7 @@ static const struct field {
     {NUMBER(
 	worker, "claimAhead", INT64, claim_ahead_ms, 50, "0", 0, "10s", 10000)},
     {NUMBER(
-	worker, "lease", INT64, lease_ms, 4000, "1s", 1000, "1h", 3600000)},
+	worker, "lease", INT64, lease_ms, 0, "0", 0, "1h", 3600000)},
     {NUMBER(worker, "maxResponseBytes", INT64, max_response_bytes, 65536, "0",
 	0, "1GiB", 1073741824)},
     {NUMBER(worker, "maxResponseHeaderBytes", INT64, max_response_header_bytes,
@@ -738,6 +738,8 @@ static const struct {
      "  maxEventsProcessedPerTransaction: 8\n",
 	"c.yaml:3:3: maxEventsProcessedPerTransaction (8) must not be below "
 	"numEventsProcessedPerTransaction (9)"},
+    {"worker:\n  lease: 999ms\n",
+	"c.yaml:2:3: lease (999 ms) must be 0 or 1s and more"},
     {"worker:\n  numEventsProcessedPerTransaction: 501\n",
 	"c.yaml:2:3: maxEventsProcessedPerTransaction (500) must not be below "
 	"numEventsProcessedPerTransaction (501)"},

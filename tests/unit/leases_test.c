@@ -373,6 +373,43 @@ START_TEST(test_names_who_is_lost)
 }
 END_TEST
 
+/* As long as it is not configured: long among ourselves, short with others. */
+START_TEST(test_lease_among_strangers)
+{
+	struct err err;
+	int slot;
+
+	parts_cfg.worker.lease_ms = 0;
+	/* Not yet known. */
+	see(leases.owner, 1);
+	ck_assert_int_eq(leases.request.lease_ms, CONFIG_LEASE_MS);
+	see(leases.owner, 2);
+	ck_assert_int_eq(leases.request.lease_ms, CONFIG_LEASE_ALONE_MS);
+	ck_assert_int_eq(wait_ms(), CONFIG_LEASE_ALONE_MS / 5);
+	/* Another of our master. */
+	parts_sb.self = -1;
+	slot = scoreboard_slot_claim(&parts_sb, ROLE_WORKER, &err);
+	see(scoreboard_place(&parts_sb, slot)->owner, 1);
+	ck_assert_int_eq(wait_ms(), PARTS_LEASE / 5);
+	/* A stranger: what may be known of the short one ends the long one. */
+	see(3, 7);
+	ck_assert_int_eq(wait_ms(), 0);
+	ask();
+	ck_assert_int_eq(leases.request.lease_ms, CONFIG_LEASE_MS);
+	leases.reply = (struct lease_reply){.renewed = false};
+	leases.status = STORE_UNAVAILABLE;
+	leases_failed(&leases, true);
+	pass(CONFIG_LEASE_MS - CONFIG_LEASE_MS / 16 - 1);
+	ck_assert(leases_are_open(&leases));
+	pass(1);
+	ck_assert(!leases_are_open(&leases));
+	/* It has left. */
+	see(leases.owner, 3);
+	ask();
+	ck_assert_int_eq(leases.request.lease_ms, CONFIG_LEASE_ALONE_MS);
+}
+END_TEST
+
 /* After an outage nobody is lost by the time that passed in it. */
 START_TEST(test_nobody_is_lost_in_an_outage)
 {
@@ -566,6 +603,7 @@ main(void)
 	tcase_add_test(tc, test_leap);
 	tcase_add_test(tc, test_renewed_and_failed);
 	tcase_add_test(tc, test_names_who_is_lost);
+	tcase_add_test(tc, test_lease_among_strangers);
 	tcase_add_test(tc, test_nobody_is_lost_in_an_outage);
 	tcase_add_loop_test(tc, test_away, 0, COUNT(away_rows));
 	tcase_add_test(tc, test_dead);
