@@ -237,6 +237,20 @@ note_row(struct sql *sql, struct leasing *l, struct err *err)
 	return status;
 }
 
+/* Their sign is until when they go on by the database's clock, whatever others
+ * see of them. */
+static void
+heed_older_versions(struct leasing *l)
+{
+	for (size_t i = 0; i < l->reply->n_instances; i++) {
+		struct store_instance *instance = &l->request->instances[i];
+
+		if (instance->sign.sign < FAR_MS &&
+		    instance->sign.sign > l->reply->now_ms)
+			instance->lease_ms = INT64_MAX;
+	}
+}
+
 /* Everything that a call goes by, at one look and without a lock; and what the
  * database's clock is off. */
 static enum store_status
@@ -263,6 +277,7 @@ look_around(struct sql *sql, struct leasing *l, struct err *err)
 			status = note_time(
 			    l, before_ms, sql_read_i64(sql), after_ms, err);
 	}
+	heed_older_versions(l);
 	return sql_done(sql, status, err);
 }
 

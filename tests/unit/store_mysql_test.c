@@ -524,10 +524,11 @@ START_TEST(test_deadlock_amid_rows)
 }
 END_TEST
 
+static struct store_instance instances[STORE_INSTANCES_MAX];
+
 static enum store_status
 lease(struct sql *sql, uint64_t owner, struct lease_reply *reply)
 {
-	static struct store_instance instances[STORE_INSTANCES_MAX];
 	const struct lease_request request = {.owner = owner,
 	    .lease_ms = 60000,
 	    .max_attempts = 1,
@@ -535,6 +536,25 @@ lease(struct sql *sql, uint64_t owner, struct lease_reply *reply)
 
 	return lease_shards(sql, &request, reply, &err);
 }
+
+/* It says until when it lives, and renews three times in that. */
+START_TEST(test_older_version)
+{
+	struct lease_reply reply;
+
+	run_sql("INSERT INTO instance (owner, until_ms, host, pid, started_ms,"
+		" active) VALUES (7, (UNIX_TIMESTAMP() + 3600) * 1000, '', 1,"
+		" 1, 1)");
+	ck_assert_int_eq(lease(backend, 8, &reply), STORE_OK);
+	ck_assert_uint_eq(reply.n_instances, 2);
+	ck_assert_uint_eq(instances[0].sign.owner, 7);
+	ck_assert_int_ge(instances[0].lease_ms, 3600000);
+	run_sql("UPDATE instance SET until_ms = until_ms - 7200000"
+		" WHERE owner = 7");
+	ck_assert_int_eq(lease(backend, 8, &reply), STORE_OK);
+	ck_assert_int_eq(instances[0].lease_ms, 60000);
+}
+END_TEST
 
 /* Whoever has locked leases: those of others, ours, or all. */
 START_TEST(test_renewal_waits_for_nobody)
@@ -581,7 +601,6 @@ END_TEST
  * fails; but the renewal was made before that. */
 START_TEST(test_renewal_before_all)
 {
-	static struct store_instance instances[STORE_INSTANCES_MAX];
 	const struct lease_request request = {.owner = 1,
 	    .lease_ms = 60000,
 	    .in_doubt = true,
@@ -1004,6 +1023,7 @@ main(void)
 	tcase_add_test(tc, test_small_packets);
 	tcase_add_test(tc, test_lock_wait_ends);
 	tcase_add_test(tc, test_deadlock_amid_rows);
+	tcase_add_test(tc, test_older_version);
 	tcase_add_test(tc, test_renewal_waits_for_nobody);
 	tcase_add_test(tc, test_taking_waits_for_nobody);
 	tcase_add_test(tc, test_renewal_before_all);

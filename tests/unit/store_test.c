@@ -2663,6 +2663,34 @@ START_TEST(sqlite_damaged_lost)
 }
 END_TEST
 
+/* It says until when it lives, and renews three times in that. */
+START_TEST(sqlite_older_version)
+{
+	sqlite3 *db;
+
+	empty_dir();
+	store = open_url("sqlite:old.db", 1000, NULL);
+	ok(store_check(store, true, &err));
+	db = sqlite_file("old.db");
+	sqlite_run(db,
+	    "INSERT INTO instance (owner, until_ms, host, pid, started_ms,"
+	    " active) VALUES (7, (strftime('%s', 'now') + 3600) * 1000, x'',"
+	    " 1, 1, 1)");
+	(void)see(A, 7);
+	for (size_t i = 0; i < n_instances; i++)
+		if (instances[i].sign.owner == 7)
+			ck_assert_int_ge(instances[i].lease_ms, 3600000);
+	sqlite_run(db, "UPDATE instance SET until_ms = until_ms - 7200000"
+		       " WHERE owner = 7");
+	(void)see(A, 7);
+	for (size_t i = 0; i < n_instances; i++)
+		if (instances[i].sign.owner == 7)
+			ck_assert_int_eq(instances[i].lease_ms, 60000);
+	(void)sqlite3_close(db);
+	store_close(&store);
+}
+END_TEST
+
 /* Makes an index that claims to have other rows than it has. */
 static void
 sqlite_rename_condition(
@@ -3060,6 +3088,7 @@ add_sqlite(Suite *suite)
 	tcase_add_test(tc, sqlite_rollback);
 	tcase_add_loop_test(tc, sqlite_damaged_row, 0,
 	    (int)(sizeof(damages) / sizeof(damages[0])));
+	tcase_add_test(tc, sqlite_older_version);
 	tcase_add_loop_test(tc, sqlite_damaged_lost, 0,
 	    (int)(sizeof(lost_damages) / sizeof(lost_damages[0])));
 	tcase_add_test(tc, sqlite_purge_by_a_damaged_index);
