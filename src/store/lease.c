@@ -13,8 +13,8 @@
 #include "store/record.h"
 #include "store/shard_text.h"
 
-/* Beyond it signs begin, and until it a lease lasts: whoever compares these with
- * a clock, as older versions do, finds them far off. */
+/* Beyond it signs begin, and until it a lease lasts: whoever compares these
+ * with a clock, as older versions do, finds them far off. */
 #define FAR_MS (INT64_C(1) << 48)
 
 /* A call under way. */
