@@ -13,7 +13,11 @@
 #include "base/fd.h"
 #include "base/file.h"
 
-enum { OPENS_MAX = 10 };
+enum {
+	OPENS_MAX = 10,
+	/* Then no master listens: none has made it empty. */
+	UNHEARD_MAX = 2 * BELL_BYTES_MAX,
+};
 
 /* FNV-1a: who makes another text of the same number rings there for nothing. */
 static uint64_t
@@ -103,7 +107,8 @@ bell_ring(const struct bell *bell, uint32_t what, int64_t due_ms)
 {
 	const struct ring ring = {bell->ringer, what, due_ms};
 
+	if (bell->fd == -1 || lseek(bell->fd, 0, SEEK_END) >= UNHEARD_MAX)
+		return;
 	/* If it fails nobody is woken: they look by themselves, later. */
-	if (bell->fd != -1)
-		(void)!write(bell->fd, &ring, sizeof(ring));
+	(void)!write(bell->fd, &ring, sizeof(ring));
 }

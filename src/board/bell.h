@@ -53,7 +53,7 @@ int bell_open(
 /* Its file, open as fd, goes unless others have it open, too. */
 void bell_remove(int fd, const char *path);
 
-/* Does nothing without a bell. */
+/* Does nothing without a bell, or where many rings wait and nobody listens. */
 void bell_ring(const struct bell *bell, uint32_t what, int64_t due_ms);
 
 #endif

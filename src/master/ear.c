@@ -199,6 +199,9 @@ open_ear(struct ear *ear, const struct config *cfg, struct err *err)
 		return -1;
 	if (fstat(ear->fd, &st) == -1)
 		return err_errno(err, "%s", ear->path);
+	/* Else nobody rings, and we would not hear that it is full. */
+	if (st.st_size >= BELL_BYTES_MAX)
+		make_empty(ear, &st);
 	skip_to(ear, st.st_size);
 	hear_all(ear);
 	return 0;

@@ -232,6 +232,27 @@ START_TEST(test_emptied_by_us)
 }
 END_TEST
 
+/* Nor where no master listens, one that has no room to watch it say; and who
+ * listens after all hears. */
+START_TEST(test_nobody_listens)
+{
+	struct stat st;
+
+	ear_free(&ear);
+	for (int i = 0; i < 3 * BELL_BYTES_MAX / (int)sizeof(struct ring); i++)
+		bell_ring(&other, HELD, 2000);
+	ck_assert_int_eq(stat(bell_file, &st), 0);
+	ck_assert_int_le(st.st_size, 2 * BELL_BYTES_MAX);
+	listen_again();
+	ck_assert_int_eq(shardboard_wake_at_ms(&sb, 0), 0);
+	run_loop();
+	sleep_again();
+	bell_ring(&other, HELD, 8);
+	run_loop();
+	ck_assert_int_eq(shardboard_wake_at_ms(&sb, 0), 8);
+}
+END_TEST
+
 /* Rights of the file that it is beside; what is not a file of the children is
  * left alone. */
 START_TEST(test_file)
@@ -306,6 +327,7 @@ main(void)
 	tcase_add_test(tc, test_emptied);
 	tcase_add_test(tc, test_half);
 	tcase_add_test(tc, test_emptied_by_us);
+	tcase_add_test(tc, test_nobody_listens);
 	tcase_add_test(tc, test_file);
 	tcase_add_test(tc, test_path);
 	suite_add_tcase(suite, tc);
