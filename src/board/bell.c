@@ -95,10 +95,19 @@ bell_open(struct bell *bell, const struct sql_place *place, struct err *err)
 	return err_set(err, "%s: it is removed over and over", path);
 }
 
+bool
+bell_is_at(int fd, const char *path)
+{
+	struct stat ours, there;
+
+	return fstat(fd, &ours) == 0 && lstat(path, &there) == 0 &&
+	       ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
 void
 bell_remove(int fd, const char *path)
 {
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && bell_is_at(fd, path))
 		(void)unlink(path);
 }
 

@@ -3,6 +3,7 @@
 #define CASSATA_BOARD_BELL_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -50,7 +51,11 @@ int bell_path(const struct sql_place *place, uid_t uid, char path[PATH_MAX]);
 int bell_open(
     struct bell *bell, const struct sql_place *place, struct err *err);
 
-/* Its file, open as fd, goes unless others have it open, too. */
+/* Whether the file open as fd is the one that is there now. */
+bool bell_is_at(int fd, const char *path);
+
+/* Its file, open as fd, goes unless others have it open, too, or it is another
+ * one by now. */
 void bell_remove(int fd, const char *path);
 
 /* Does nothing without a bell, or where many rings wait and nobody listens. */

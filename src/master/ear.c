@@ -245,11 +245,9 @@ bool
 ear_is_of(const struct ear *ear, const struct config *cfg)
 {
 	char path[PATH_MAX];
-	struct stat there, ours;
 
 	return ear != NULL &&
 	       bell_path(&cfg->datastore.place, uid_of_children(cfg), path) ==
 		   0 &&
-	       stat(path, &there) == 0 && fstat(ear->fd, &ours) == 0 &&
-	       there.st_dev == ours.st_dev && there.st_ino == ours.st_ino;
+	       bell_is_at(ear->fd, path);
 }

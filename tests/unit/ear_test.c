@@ -253,6 +253,22 @@ START_TEST(test_nobody_listens)
 }
 END_TEST
 
+/* Somebody has removed ours: the one that is there now is another master's. */
+START_TEST(test_replaced)
+{
+	struct bell new = {-1, 0};
+
+	ck_assert_int_eq(unlink(bell_file), 0);
+	ck_assert_int_eq(bell_open(&new, &cfg.datastore.place, &err), 0);
+	ck_assert(!ear_is_of(ear, &cfg));
+	ck_assert_int_eq(close(other.fd), 0);
+	other.fd = -1;
+	ear_free(&ear);
+	ck_assert_int_eq(access(bell_file, F_OK), 0);
+	ck_assert_int_eq(close(new.fd), 0);
+}
+END_TEST
+
 /* Rights of the file that it is beside; what is not a file of the children is
  * left alone. */
 START_TEST(test_file)
@@ -328,6 +344,7 @@ main(void)
 	tcase_add_test(tc, test_half);
 	tcase_add_test(tc, test_emptied_by_us);
 	tcase_add_test(tc, test_nobody_listens);
+	tcase_add_test(tc, test_replaced);
 	tcase_add_test(tc, test_file);
 	tcase_add_test(tc, test_path);
 	suite_add_tcase(suite, tc);
