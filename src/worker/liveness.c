@@ -7,10 +7,11 @@
 #include "base/clock.h"
 
 enum {
-	/* Parts of a lease: from look to look, and how far apart they may be.
-	 */
+	/* Parts of a lease: from look to look; how far apart they may be, and
+	 * what counts of a longer time. */
 	LOOKS = 5,
 	GAPS = 2,
+	GAP_COUNTS = 4,
 	/* What a datastore says is not believed. */
 	LEASE_MIN_MS = 1000,
 	LEASE_MAX_MS = 3600000,
@@ -66,9 +67,11 @@ shown_since_ms(const struct liveness *liveness,
 	    sighting_of(liveness, instance->sign.owner);
 	int64_t gap_ms = answered_ms - liveness->looked_ms;
 
-	if (before == NULL || before->sign.sign != instance->sign.sign ||
-	    gap_ms > before->lease_ms / GAPS)
+	if (before == NULL || before->sign.sign != instance->sign.sign)
 		return answered_ms;
+	if (gap_ms > before->lease_ms / GAPS)
+		return before->since_ms + gap_ms -
+		       before->lease_ms / GAP_COUNTS;
 	return before->since_ms;
 }
 

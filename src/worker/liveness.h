@@ -14,15 +14,17 @@
  * for its owner's lease, while looks at the datastore went well and close to
  * each other, tells that the owner is lost; it has stopped to send by its own
  * clock, which began when it asked for its last renewal. No clock is compared
- * with another one. After a look that failed, or that was long in coming, all
- * begins anew: a datastore that stood still has kept everybody from renewing.
+ * with another one. After a look that failed all begins anew, and of a long
+ * time between two looks little counts: a datastore that stood still has kept
+ * everybody from renewing.
  */
 struct liveness {
 	struct sighting {
 		struct store_sign sign;
 		int64_t lease_ms;
-		int64_t since_ms;    /* no other sign was seen from then on */
-		int64_t silent_ms;   /* at the begin of the last look */
+		int64_t since_ms;  /* no other sign was seen from then on, less
+			      what does not count */
+		int64_t silent_ms; /* at the begin of the last look */
 	} seen[STORE_INSTANCES_MAX]; /* by owner */
 	size_t n;
 	int64_t looked_ms; /* when the last look was answered */
