@@ -380,7 +380,8 @@ class Sqlite:
 
     def filled(self, name):
         """As create, or one that was kept when it had been filled."""
-        return self.named(name).take_up() or self.create(name)
+        kept = self.named(name).take_up()
+        return with_tables(self, kept) if kept else self.create(name)
 
     def pids(self):
         return []
@@ -462,7 +463,8 @@ class Mariadb:
 
     def filled(self, name):
         """As create, or one that was kept when it had been filled."""
-        return self.named(name).take_up() or self.create(name)
+        kept = self.named(name).take_up()
+        return with_tables(self, kept) if kept else self.create(name)
 
     def pids(self):
         return [(self._directory / "pid").read_text().strip()]
