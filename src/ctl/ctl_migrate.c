@@ -131,9 +131,19 @@ uses(struct json_object *status, const struct end *end)
 	return strcmp(ctl_text_of(status, "datastore"), end->place.shown) == 0;
 }
 
-/* A daemon of this state directory that could write to one of the two. */
 static int
-refuse_unfrozen(const struct ctl *ctl, const struct ends *ends, struct err *err)
+refuse_daemon(struct json_object *status, const char *way_out, struct err *err)
+{
+	return err_set(err,
+	    "the daemon (pid %s) works with %s: run cassatactl %s",
+	    ctl_text_of(status, "pid"), ctl_text_of(status, "datastore"),
+	    way_out);
+}
+
+/* A daemon of this state directory that could write to one of the two. A thaw
+ * would have it serve what is half there. */
+static int
+refuse_user(const struct ctl *ctl, const struct ends *ends, struct err *err)
 {
 	bool absent;
 	struct json_object *status = ctl_ask_status(ctl, &absent, err);
@@ -141,12 +151,11 @@ refuse_unfrozen(const struct ctl *ctl, const struct ends *ends, struct err *err)
 
 	if (status == NULL)
 		return absent ? 0 : -1;
-	if ((uses(status, &ends->from) || uses(status, &ends->to)) &&
-	    strcmp(ctl_text_of(status, "freeze-state"), "frozen") != 0)
-		result = err_set(err,
-		    "the daemon (pid %s) works with %s: run cassatactl freeze",
-		    ctl_text_of(status, "pid"),
-		    ctl_text_of(status, "datastore"));
+	if (uses(status, &ends->to))
+		result = refuse_daemon(status, "stop", err);
+	else if (uses(status, &ends->from) &&
+		 strcmp(ctl_text_of(status, "freeze-state"), "frozen") != 0)
+		result = refuse_daemon(status, "freeze", err);
 	json_object_put(status);
 	return result;
 }
@@ -172,7 +181,7 @@ check_daemons(const struct ctl *ctl, const struct ends *ends, struct err *err)
 		(void)config_load(&source, &part.cfg, &errors);
 		config_errors_free(&errors);
 		if (part.cfg.master.control_socket != NULL)
-			result = refuse_unfrozen(&part, ends, err);
+			result = refuse_user(&part, ends, err);
 		config_free(&part.cfg);
 	}
 	return result;

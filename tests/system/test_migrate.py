@@ -322,6 +322,21 @@ def test_served_target(launch, prepare, store, other):
     refuses(c, other, "workers live there", other.url.rpartition("@")[2])
 
 
+def test_frozen_target(prepare, store, other):
+    """It could be thawed while only a part is there."""
+    c = prepare()
+    assert c.ctl("init-db").returncode == 0
+    fill(store, 10)
+    c.configure(datastore={"url": other.url})
+    c.start()
+    assert c.ctl("freeze").returncode == 0
+    refuses(c, other, "run cassatactl stop", "pid %d" % c.pid,
+            source=("--from", store.url))
+    assert n_events(other) == 0
+    assert c.ctl("stop").returncode == 0
+    assert_moved(migrate(c, other, "--from", store.url), store, other)
+
+
 def test_target_not_empty(prepare, store, other):
     c = prepare()
     for s in other, store:
