@@ -161,6 +161,25 @@ judge_mark(const struct move *m, struct slice from, struct err *err)
 	return STORE_BROKEN;
 }
 
+/* Another one may set its own at the same moment: neither knows of the other
+ * until both are there. */
+static enum store_status
+take_target(struct move *m, struct buf *from, struct err *err)
+{
+	struct slice ours = slice_from_string(m->from);
+	enum store_status status = move_mark_set(m->target, ours, err);
+	struct err ignored;
+	bool there;
+
+	if (status == STORE_OK)
+		status = move_mark_read(m->target, &there, from, err);
+	if (status == STORE_OK)
+		status = judge_mark(m, buf_slice(from), err);
+	if (status == STORE_BROKEN)
+		(void)move_mark_take_back(m->target, ours, &ignored);
+	return status;
+}
+
 static enum store_status
 prepare_target(struct move *m, struct err *err)
 {
@@ -192,7 +211,7 @@ look_at_target(struct move *m, bool *resumed, struct buf *from, struct err *err)
 	if (status == STORE_OK)
 		status = move_refuse_living(sql, err);
 	if (status == STORE_OK)
-		status = move_mark_set(sql, slice_from_string(m->from), err);
+		status = take_target(m, from, err);
 	return status == STORE_OK ? prepare_target(m, err) : status;
 }
 

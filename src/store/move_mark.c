@@ -55,6 +55,17 @@ create_mark(struct sql *sql, struct err *err)
 	    err);
 }
 
+/* Of one mark, by a statement that takes its source. */
+static enum store_status
+change_mark(struct sql *sql, const struct sql_text *text, struct slice source,
+    struct err *err)
+{
+	if (source.len > SOURCE_MAX_BYTES)
+		source.len = SOURCE_MAX_BYTES;
+	sql_bytes(sql, source);
+	return sql_exec(sql, text, 0, NULL, err);
+}
+
 enum store_status
 move_mark_set(struct sql *sql, struct slice source, struct err *err)
 {
@@ -62,10 +73,17 @@ move_mark_set(struct sql *sql, struct slice source, struct err *err)
 	    .head = "REPLACE INTO moving (source) VALUES (?)"};
 	enum store_status status = create_mark(sql, err);
 
-	if (source.len > SOURCE_MAX_BYTES)
-		source.len = SOURCE_MAX_BYTES;
-	sql_bytes(sql, source);
-	return status == STORE_OK ? sql_exec(sql, &text, 0, NULL, err) : status;
+	return status == STORE_OK ? change_mark(sql, &text, source, err)
+				  : status;
+}
+
+enum store_status
+move_mark_take_back(struct sql *sql, struct slice source, struct err *err)
+{
+	static const struct sql_text text = {
+	    .head = "DELETE FROM moving WHERE source = ?"};
+
+	return change_mark(sql, &text, source, err);
 }
 
 enum store_status

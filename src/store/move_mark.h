@@ -18,6 +18,12 @@ enum store_status move_mark_read(
 
 enum store_status move_mark_set(
     struct sql *sql, struct slice source, struct err *err);
+
+/* Leaves those of others. */
+enum store_status move_mark_take_back(
+    struct sql *sql, struct slice source, struct err *err);
+
+/* All of it. */
 enum store_status move_mark_remove(struct sql *sql, struct err *err);
 
 /* STORE_BROKEN, with the way out, for one that has a mark. */

@@ -275,6 +275,30 @@ def test_killed_at_another_host(prepare, store, other):
     assert_moved(migrate(c, other), store, other)
 
 
+def test_two_at_once(prepare, store, other, new_sqlite):
+    """From two sources into one target, where both wait for the lease of one
+    that is gone: whatever comes of it, it is no mixture."""
+    first, second = sources = [prepare(), prepare(store=new_sqlite())]
+    for c in sources:
+        assert c.ctl("init-db").returncode == 0
+        fill(c.store, 100)
+    second.store.sql("UPDATE event SET id = id + 1000, k = randomblob(16)")
+    first.configure(datastore={"url": other.url})
+    assert first.ctl("init-db").returncode == 0
+    first.configure(datastore={"url": store.url})
+    other.sql("INSERT INTO instance (owner, until_ms, host, pid, started_ms,"
+              " active, lease_ms) VALUES (7, 7, 'gone', 7, 7, 1, 2000)")
+    moves = [subprocess.Popen(
+        [str(c.builddir / "cassatactl"), *c.options, "migrate", "--to",
+         other.url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=c.environment()) for c in sources]
+    done = [move.wait(100) for move in moves]
+    assert n_events(other) == (100 if 0 in done else 0)
+    if 0 in done:
+        assert done.count(0) == 1
+        assert dump_all(other) == dump_all(sources[done.index(0)].store)
+
+
 def test_changed_meanwhile(prepare, store, other):
     """Who wrote to the source behind its back is found out."""
     c = prepare()
