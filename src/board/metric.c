@@ -12,6 +12,7 @@ const struct metric_row metric_rows[METRIC_COUNT] = {
 };
 
 enum {
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a sum of them */
 #define METRIC_ONE(id, type, metric, labels, help) +1
 	N_OF_SERVICE = 0 METRICS_OF_SERVICE(METRIC_ONE),
 	N_OF_WORKER = 0 METRICS_OF_WORKER(METRIC_ONE),

@@ -112,9 +112,9 @@ static int
 open_scrape(const char *text, bool shared, struct err *err)
 {
 	static const struct timespec pause = {
-	    .tv_nsec = RETRY_EVERY_MS * 1000000L};
+	    .tv_nsec = (long)RETRY_EVERY_MS * 1000000};
 	struct addrinfo *list = resolve_address(text, err);
-	int64_t until_ms = clock_mono_ms() + 2 * DRAIN_MS;
+	int64_t until_ms = clock_mono_ms() + INT64_C(2) * DRAIN_MS;
 	int fd;
 
 	if (list == NULL)

@@ -55,7 +55,7 @@ bind_arg(struct sql_arg *arg, MYSQL_BIND *bind)
 	}
 	bind->buffer_type = MYSQL_TYPE_LONGLONG;
 	bind->buffer = &arg->number;
-	bind->is_unsigned = arg->type == SQL_U64;
+	bind->is_unsigned = (mysql_flag)(arg->type == SQL_U64);
 }
 
 static struct mysql_prepared *

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/check.h"
 #include "base/percent.h"
 #include "base/url.h"
 
@@ -128,6 +129,7 @@ is_same_host(const struct sql_host *a, const struct sql_host *b)
 {
 	struct in6_addr at, bt;
 
+	check(a->name != NULL && b->name != NULL);
 	if (a->port != b->port)
 		return false;
 	return strcasecmp(a->name, b->name) == 0 ||

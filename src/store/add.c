@@ -164,7 +164,7 @@ add_chunk(struct sql *sql, const struct add_batch *chunk, struct err *err)
 {
 	for (unsigned round = 0; round < ADD_ROUNDS_MAX; round++) {
 		uint64_t affected = 0;
-		bool complete;
+		bool complete = false;
 		enum store_status status;
 
 		status = insert_chunk(sql, chunk, &affected, err);

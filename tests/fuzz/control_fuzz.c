@@ -68,6 +68,8 @@ static const struct control_ops ops = {
     .reload = change,
     .upgrade = change,
     .stop = change,
+    .freeze = change,
+    .thaw = change,
     .reopen_logs = reopen_logs,
     .is_child = is_child,
 };
