@@ -46,6 +46,17 @@ unregister(struct sql *sql, uint64_t owner, uint64_t *affected, struct err *err)
 	return sql_exec(sql, &text, 0, affected, err);
 }
 
+/* Of a name that is too long for its column, the begin. */
+static struct slice
+node_of(const struct sql *sql)
+{
+	struct slice node = slice_from_string(sql_where(sql));
+
+	if (node.len > STORE_NODE_MAX - 1)
+		node.len = STORE_NODE_MAX - 1;
+	return node;
+}
+
 #define RENEW(NOW)                                                             \
 	{                                                                      \
 		.head = "UPDATE instance SET until_ms = until_ms + 1,"         \
@@ -66,7 +77,7 @@ renew_self(struct sql *sql, const struct lease_request *request,
 	sql_i64(sql, request->lease_ms);
 	sql_i64(sql, clock_wall_ms());
 	now_arg(sql);
-	sql_bytes(sql, slice_from_string(sql->target));
+	sql_bytes(sql, node_of(sql));
 	sql_u64(sql, request->owner);
 	return sql_exec(sql, sql_pick(sql, text), 0, affected, err);
 }
@@ -113,7 +124,7 @@ register_self(
 	sql_i64(sql, request->lease_ms);
 	sql_i64(sql, clock_wall_ms());
 	now_arg(sql);
-	sql_bytes(sql, slice_from_string(sql->target));
+	sql_bytes(sql, node_of(sql));
 	return sql_exec(sql, sql_pick(sql, text), 0, NULL, err);
 }
 

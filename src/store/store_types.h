@@ -71,6 +71,7 @@ enum {
 	STORE_STRAYS_MAX = 64,
 	STORE_INSTANCES_MAX = 1024, /* workers that are registered at a time */
 	STORE_HOST_MAX = 64,	    /* bytes kept of a host's name, with NUL */
+	STORE_NODE_MAX = 256,	    /* the same of a database server's */
 };
 
 /* A registration, as it was seen: it shows another sign after each renewal. */
