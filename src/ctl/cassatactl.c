@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/words.h"
+#include "ctl/ctl_cluster.h"
 #include "ctl/ctl_daemon.h"
 #include "ctl/ctl_event.h"
 #include "ctl/ctl_find.h"
@@ -30,7 +31,8 @@ static const char help[] =
     "  upgrade       change to the installed program without a refused "
     "request\n"
     "  reopen        open the log again, after it was renamed\n"
-    "  status        what runs, and whether the datastore answers; --json\n"
+    "  status        what runs, and whether the datastore answers; --json;\n"
+    "                --all: all workers of the datastore, whatever their host\n"
     "  freeze        refuse changes, wait until the datastore is quiet; "
     "--timeout\n"
     "  thaw          work again\n"
@@ -152,6 +154,9 @@ take_option(struct ctl *ctl, int option)
 	case 'd':
 		ctl->state_dir = optarg;
 		return 0;
+	case 'a':
+		ctl->all = true;
+		return 0;
 	case 'j':
 		ctl->json = true;
 		return 0;
@@ -176,6 +181,7 @@ read_line(struct ctl *ctl, int argc, char **argv)
 	static const struct option options[] = {
 	    {"config", required_argument, NULL, 'c'},
 	    {"state-dir", required_argument, NULL, 'd'},
+	    {"all", no_argument, NULL, 'a'},
 	    {"json", no_argument, NULL, 'j'},
 	    {"timeout", required_argument, NULL, 't'},
 	    {"version", no_argument, NULL, 'V'},
@@ -220,6 +226,22 @@ load_config(struct ctl *ctl, bool silent)
 	    ctl->cfg.master.control_socket == NULL)
 		ctl->is_lost = true;
 	return status;
+}
+
+/* Every host of the datastore: a status that asks no daemon. */
+static const struct command cluster = {
+    "status", ctl_cluster, false, false, false};
+
+/* NULL: --all goes with no other. */
+static const struct command *
+apply_all(const struct ctl *ctl, const struct command *command)
+{
+	if (command == NULL || !ctl->all)
+		return command;
+	if (command->run == ctl_status)
+		return &cluster;
+	(void)ctl_fail(ctl, "--all is of status, not of %s", command->word);
+	return NULL;
 }
 
 enum presence { ABSENT, LEFT_BEHIND, THERE };
@@ -287,7 +309,7 @@ main(int argc, char **argv)
 
 	if (strcmp(slash == NULL ? argv[0] : slash + 1, "cassata") == 0)
 		ctl.program = "cassata";
-	command = read_line(&ctl, argc, argv);
+	command = apply_all(&ctl, read_line(&ctl, argc, argv));
 	if (command == NULL) {
 		(void)fprintf(stderr, "%s       %s --help tells more\n", usage,
 		    ctl.program);

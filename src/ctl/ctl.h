@@ -10,7 +10,8 @@
  * cassatactl: the operator's end of a daemon. One program, several files:
  * cassatactl.c reads the command line, ctl_find.c finds the daemon and asks it,
  * ctl_daemon.c starts and stops it, ctl_freeze.c freezes it, ctl_status.c
- * prints what it says of itself, ctl_event.c is a client of the HTTP API.
+ * prints what it says of itself, ctl_cluster.c what the datastore says of all
+ * hosts, ctl_event.c is a client of the HTTP API.
  */
 
 /* Exit codes: those of LSB init scripts. */
@@ -32,6 +33,7 @@ struct ctl {
 	const char *config_file; /* -c, or NULL */
 	const char *state_dir;   /* -d, or NULL */
 	bool json;               /* --json */
+	bool all;                /* --all */
 	int64_t timeout_ms;      /* --timeout, or 0 */
 	enum config_roles roles;
 	struct config cfg;

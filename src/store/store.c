@@ -18,6 +18,7 @@
 #include "store/move_mark.h"
 #include "store/newest.h"
 #include "store/purge.h"
+#include "store/registrations.h"
 #include "store/schema.h"
 
 /* The pause after a failure doubles while failures follow one another. */
@@ -197,17 +198,25 @@ end(struct store *store, enum store_status status, struct err *err)
 	return status;
 }
 
-enum store_status
-store_check(struct store *store, bool create, struct err *err)
+/* Its caller reports the reason: no pause, no line in the log. */
+static enum store_status
+connect_quietly(struct store *store)
 {
 	enum store_status status = STORE_OK;
 
-	/* Its caller reports the reason: no pause, no line in the log. */
 	if (!store->sql->connected)
 		do
 			status =
 			    store->sql->driver->open(store->sql, &store->err);
 		while (status == STORE_UNAVAILABLE && store->sql->elsewhere);
+	return status;
+}
+
+enum store_status
+store_check(struct store *store, bool create, struct err *err)
+{
+	enum store_status status = connect_quietly(store);
+
 	if (status == STORE_OK)
 		status = schema_check(
 		    store->sql, create, store->max_event_bytes, &store->err);
@@ -221,6 +230,23 @@ store_check(struct store *store, bool create, struct err *err)
 		    "the server does not tell whether it keeps what it has "
 		    "committed: %.100s",
 		    store->err.text);
+	if (status != STORE_OK)
+		(void)err_set(err, "%s", store->err.text);
+	return status;
+}
+
+enum store_status
+store_registrations(struct store *store, struct store_registration *list,
+    size_t max, size_t *n, unsigned *n_free, int64_t *now_ms, struct err *err)
+{
+	enum store_status status = connect_quietly(store);
+
+	check(max > 0);
+	if (status == STORE_OK)
+		status = schema_look(store->sql, &store->err);
+	if (status == STORE_OK)
+		status = read_registrations(
+		    store->sql, list, max, n, n_free, now_ms, &store->err);
 	if (status != STORE_OK)
 		(void)err_set(err, "%s", store->err.text);
 	return status;

@@ -64,6 +64,16 @@ const char *store_weakness(const struct store *store);
 /* One round trip; on SQLite, a turn to write without anything to write. */
 enum store_status store_ping(struct store *store, struct err *err);
 
+/*
+ * All registrations, by host and age, of the first max of them: *n. *now_ms is
+ * the database's clock, *n_free how many shards none of them holds. For who
+ * only looks: connects, makes and changes nothing in the tables, and is
+ * STORE_BROKEN when they are not of this version.
+ */
+enum store_status store_registrations(struct store *store,
+    struct store_registration *list, size_t max, size_t *n, unsigned *n_free,
+    int64_t *now_ms, struct err *err);
+
 /* ---- service ---- */
 
 /*

@@ -152,6 +152,19 @@ struct lease_reply {
 					     caller releases those */
 };
 
+/* A registration, as an operator is shown it. */
+struct store_registration {
+	uint64_t owner;
+	int64_t pid;
+	int64_t started_ms, seen_ms; /* the database's clock; its last renewal */
+	int64_t wall_ms;	     /* its host's clock at that */
+	int64_t lease_ms;
+	bool active;
+	unsigned n_shards;
+	/* Printable ASCII; of the database server, HOST:PORT or "". */
+	char host[STORE_HOST_MAX], node[STORE_NODE_MAX];
+};
+
 enum result_kind {
 	RESULT_COMPLETED,
 	RESULT_FAILED,	 /* final; logged as an attempt */

@@ -1820,6 +1820,42 @@ START_TEST(registration)
 }
 END_TEST
 
+/* Who only looks sees all of them, and what is nobody's. */
+START_TEST(registrations)
+{
+	struct store_registration list[3];
+	int64_t now_ms, wall_ms = clock_wall_ms();
+	unsigned n_free;
+	size_t n;
+
+	ok(store_registrations(store, list, 3, &n, &n_free, &now_ms, &err));
+	ck_assert_uint_eq(n, 0);
+	ck_assert_uint_eq(n_free, EVENT_SHARDS);
+	(void)lease_with((struct lease_request){.owner = A, .lease_ms = 7000});
+	(void)lease(B);
+	(void)lease_with((struct lease_request){.owner = A, .lease_ms = 7000});
+	ok(store_registrations(store, list, 3, &n, &n_free, &now_ms, &err));
+	ck_assert_uint_eq(n, 2);
+	ck_assert_uint_eq(
+	    n_free + list[0].n_shards + list[1].n_shards, EVENT_SHARDS);
+	for (size_t i = 0; i < n; i++) {
+		ck_assert(list[i].owner == A || list[i].owner == B);
+		ck_assert_int_eq(
+		    list[i].lease_ms, list[i].owner == A ? 7000 : LEASE_MS);
+		ck_assert_int_eq(list[i].pid, getpid());
+		ck_assert(list[i].active);
+		ck_assert_int_ge(list[i].wall_ms, wall_ms);
+		ck_assert_int_gt(list[i].started_ms, 0);
+		ck_assert_int_le(list[i].started_ms, list[i].seen_ms);
+		ck_assert_int_le(list[i].seen_ms, now_ms);
+		ck_assert_str_eq(list[i].node, store_where(store));
+	}
+	/* No more than there is room for. */
+	ok(store_registrations(store, list, 1, &n, &n_free, &now_ms, &err));
+	ck_assert_uint_eq(n, 1);
+}
+END_TEST
+
 /* ---- leases ---- */
 
 START_TEST(leases_are_shared_evenly)
@@ -3059,6 +3095,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, renewed_before_it_was_lost);
 	tcase_add_test(tc, registered_anew);
 	tcase_add_test(tc, registration);
+	tcase_add_test(tc, registrations);
 	tcase_add_test(tc, leases_are_shared_evenly);
 	tcase_add_test(tc, rows_outlive_the_lease_of_their_shard);
 	tcase_add_test(tc, rows_in_shards_of_others_are_put_back_after_a_death);
