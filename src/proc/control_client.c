@@ -68,7 +68,8 @@ read_all(int fd, int64_t timeout_ms, struct buf *answer, struct err *err)
 			return refuse_to_wait(timeout_ms, err);
 		if (buf_reserve(answer, 4096) == -1)
 			return err_set(err, "the answer is too long");
-		n = read(fd, answer->p + answer->len, answer->cap - answer->len);
+		n = read(
+		    fd, answer->p + answer->len, answer->cap - answer->len);
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1)
@@ -95,6 +96,19 @@ refuse_stranger(int fd, const char *path, uid_t stranger, struct err *err)
 	return 0;
 }
 
+/* A master that ends resets what it has not accepted: then there is none. */
+static bool
+has_ended(const char *path)
+{
+	enum { AT_ONCE_MS = 1 };
+	bool absent;
+	struct err err;
+	int fd = connect_to(path, AT_ONCE_MS, &absent, &err);
+
+	fd_close(&fd);
+	return absent;
+}
+
 int
 control_ask(const char *socket_path, uid_t stranger, const char *line,
     int64_t timeout_ms, struct buf *answer, bool *absent, struct err *err)
@@ -105,12 +119,13 @@ control_ask(const char *socket_path, uid_t stranger, const char *line,
 	if (fd == -1)
 		return -1;
 	status = refuse_stranger(fd, socket_path, stranger, err);
-	if (status == 0 &&
-	    (fd_write_all(fd, line, strlen(line)) == -1 ||
-		fd_write_all(fd, "\n", 1) == -1))
+	if (status == 0 && (fd_write_all(fd, line, strlen(line)) == -1 ||
+			       fd_write_all(fd, "\n", 1) == -1))
 		status = err_errno(err, "%s", socket_path);
 	if (status == 0)
 		status = read_all(fd, timeout_ms, answer, err);
 	close(fd);
+	if (status == -1 && answer->len == 0)
+		*absent = has_ended(socket_path);
 	return status;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/control_client.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,6 +144,29 @@ START_TEST(test_nobody_there)
 }
 END_TEST
 
+static void *
+end_master(void *arg)
+{
+	struct pollfd pfd = {.fd = listener, .events = POLLIN};
+
+	(void)arg;
+	ck_assert_int_eq(poll(&pfd, 1, PATIENCE_MS), 1);
+	fd_close(&listener);
+	return NULL;
+}
+
+/* It had not yet accepted. */
+START_TEST(test_ends_meanwhile)
+{
+	ck_assert_int_eq(pthread_create(&master, NULL, end_master, NULL), 0);
+	ck_assert_int_eq(
+	    control_ask(path, 0, "status", PATIENCE_MS, &answer, &absent, &err),
+	    -1);
+	ck_assert_int_eq(pthread_join(master, NULL), 0);
+	ck_assert(absent);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -157,6 +181,7 @@ main(void)
 	tcase_add_test(tc, test_too_long);
 	tcase_add_test(tc, test_stranger);
 	tcase_add_test(tc, test_nobody_there);
+	tcase_add_test(tc, test_ends_meanwhile);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);
