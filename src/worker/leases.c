@@ -347,6 +347,19 @@ note_clock(struct leases *l)
 		    (long long)l->clock->offset_ms);
 }
 
+static void
+note_hosts(struct leases *l)
+{
+	struct clock_reading now = clock_read();
+	const struct store_instance *ahead = hostclock_saw(&l->hostclock, &now,
+	    l->others->instances, l->reply.n_instances, l->owner);
+
+	if (ahead != NULL)
+		log_warnx("the clock of host %.*s is %lld ms ahead of ours",
+		    STORE_HOST_MAX, ahead->host,
+		    (long long)(ahead->wall_ms - now.wall_ms));
+}
+
 /* Whether somebody is registered who is no worker of our master. */
 static bool
 find_strangers(const struct leases *l)
@@ -465,6 +478,7 @@ leases_done(struct leases *l)
 	change.lapsed = note_lapse(l, first);
 	l->due_ms = clock_sooner_ms(l->due_ms, l->sent_ms + renew_ms(l));
 	note_clock(l);
+	note_hosts(l);
 	note_others(l);
 	if (reply->n_strays == STORE_STRAYS_MAX)
 		leases_doubt(l);

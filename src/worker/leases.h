@@ -9,6 +9,7 @@
 #include "proc/child.h"
 #include "store/store_thread.h"
 #include "worker/dbclock.h"
+#include "worker/hostclock.h"
 #include "worker/liveness.h"
 
 /* What is seen of all workers that are registered. Few are, most of it is never
@@ -36,6 +37,7 @@ struct leases {
 	bool in_doubt; /* the datastore may have claims of ours unknown to us */
 	bool lapsed;   /* the epoch will rise, once a call has gone well */
 	bool has_strangers; /* workers of other masters are registered */
+	struct hostclock hostclock;
 
 	/* Monotonic milliseconds. */
 	int64_t until_ms; /* nothing is started beyond it */

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: ISC */
+#include <unistd.h>
+
+#include "base/log.h"
 #include "board/shardboard.h"
 #include "worker/leases.h"
 
@@ -373,6 +376,87 @@ START_TEST(test_names_who_is_lost)
 }
 END_TEST
 
+static void
+see_clock(const char *host, int64_t ahead_ms)
+{
+	struct store_instance *ours = &leases.others->instances[1];
+	struct store_instance *other = &leases.others->instances[0];
+
+	ask();
+	*ours = (struct store_instance){.sign = {leases.owner, 1},
+	    .lease_ms = PARTS_LEASE,
+	    .wall_ms = parts_wall(),
+	    .host = "here"};
+	*other = (struct store_instance){.sign = {3, 7},
+	    .lease_ms = PARTS_LEASE,
+	    .wall_ms = parts_wall() + ahead_ms};
+	(void)snprintf(other->host, sizeof(other->host), "%s", host);
+	(void)answer((struct lease_reply){.shards = ALL, .n_instances = 2});
+}
+
+static char log_path[] = "/tmp/cassata-leases-XXXXXX";
+
+static void
+catch_log(void)
+{
+	struct err err;
+	int fd = mkstemp(log_path);
+
+	ck_assert_int_ne(fd, -1);
+	ck_assert_int_eq(close(fd), 0);
+	ck_assert_int_eq(log_open(log_path, LOG_LEVEL_INFO, 2048, &err), 0);
+}
+
+/* How often it has the text. */
+static int
+count_log(const char *text)
+{
+	FILE *f = fopen(log_path, "r");
+	char line[2048];
+	int n = 0;
+
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof(line), f) != NULL)
+		n += strstr(line, text) != NULL;
+	ck_assert_int_eq(fclose(f), 0);
+	return n;
+}
+
+/* Of hosts whose clocks differ the one that is ahead is named, by the other:
+ * once per change, and once a minute. */
+START_TEST(test_names_who_is_ahead)
+{
+	struct err err;
+
+	catch_log();
+	see_clock("db1", 1000);
+	see_clock("db1", -5000);
+	see_clock("db1", INT64_MIN / 2);
+	/* Its worker has not renewed since our clock was set back. */
+	see_clock("here", 5000);
+	ck_assert_int_eq(count_log("the clock of host"), 0);
+	for (int i = 0; i < 100; i++) {
+		see_clock("db1", 1001);
+		pass(1000);
+	}
+	ck_assert_int_eq(
+	    count_log("the clock of host db1 is 1001 ms ahead of ours"), 1);
+	/* Another one, and then none, and again. */
+	see_clock("db2", 5000);
+	see_clock("db1", 5000);
+	pass(59999);
+	see_clock("db1", 5000);
+	ck_assert_int_eq(count_log("the clock of host"), 2);
+	pass(1);
+	see_clock("db2", 0);
+	see_clock("db2", 7000);
+	ck_assert_int_eq(count_log("host db2 is 7000 ms"), 1);
+	ck_assert_int_eq(count_log("the clock of host"), 3);
+	ck_assert_int_eq(log_open("stderr", LOG_LEVEL_INFO, 2048, &err), 0);
+	ck_assert_int_eq(unlink(log_path), 0);
+}
+END_TEST
+
 /* As long as it is not configured: long among ourselves, short with others. */
 START_TEST(test_lease_among_strangers)
 {
@@ -603,6 +687,7 @@ main(void)
 	tcase_add_test(tc, test_leap);
 	tcase_add_test(tc, test_renewed_and_failed);
 	tcase_add_test(tc, test_names_who_is_lost);
+	tcase_add_test(tc, test_names_who_is_ahead);
 	tcase_add_test(tc, test_lease_among_strangers);
 	tcase_add_test(tc, test_nobody_is_lost_in_an_outage);
 	tcase_add_loop_test(tc, test_away, 0, COUNT(away_rows));
