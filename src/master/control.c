@@ -2,6 +2,7 @@
 #include "master/control.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,8 @@ enum {
 	CLIENT_TIMEOUT_MS = 5000, /* for its line, and for taking the answer */
 	ANSWER_MAX_BYTES = 1024 * 1024,
 	ACCEPT_PAUSE_MS = 1000,
+	END_MS = 500, /* of a process that was killed */
+	END_LOOK_MS = 5,
 	REFUSAL_QUIET_MS = 60000,
 };
 
@@ -373,27 +376,42 @@ on_connection(int fd, unsigned events, void *arg)
 	}
 }
 
+/* 1 when somebody listens there, 0 when nobody does, -1 with errno. */
+static int
+is_alive(const struct sockaddr_un *addr)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int alive;
+
+	if (fd == -1)
+		return -1;
+	alive = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0;
+	fd_close(&fd);
+	return alive;
+}
+
 /*
  * Removes what a killed master left behind, but nothing that is alive or no
- * socket.
+ * socket. The kernel may yet be closing the descriptors of one that was killed
+ * just now.
  */
 static int
 remove_stale(const struct sockaddr_un *addr, struct err *err)
 {
 	const char *path = addr->sun_path;
+	int64_t end_ms = clock_mono_ms() + END_MS;
 	struct stat st;
-	int fd, alive;
+	int alive;
 
 	if (lstat(path, &st) == -1)
 		return errno == ENOENT ? 0 : err_errno(err, "%s", path);
 	if (!S_ISSOCK(st.st_mode))
 		return err_set(err, "%s is in the way: it is no socket", path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd == -1)
+	while ((alive = is_alive(addr)) == 1 && clock_mono_ms() < end_ms)
+		(void)poll(NULL, 0, END_LOOK_MS);
+	if (alive == -1)
 		return err_errno(err, "%s", path);
-	alive = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0;
-	fd_close(&fd);
-	if (alive)
+	if (alive == 1)
 		return err_set(err, "%s is in use by another process", path);
 	if (unlink(path) == -1)
 		return err_errno(err, "cannot remove %s", path);

@@ -472,15 +472,18 @@ class Cassata:
         self.process = None
 
     def abandon(self):
-        """kill -9 of all at once: none sees the end of another."""
+        """kill -9 of all at once: none sees the end of another. One that ends
+        has no environment any more, and still its descriptors."""
+        killed = set()
         for number in signal.SIGSTOP, signal.SIGKILL:
             for pid in self.processes():
+                killed.add(pid)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
         if self.process:
             self.process.wait(10)
         self.process = self.pid = None
-        wait_for(lambda: all(is_gone(pid) for pid in self.processes()),
+        wait_for(lambda: all(is_gone(pid) for pid in killed),
                  what="their end")
 
     def end(self):
