@@ -3,14 +3,17 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "proc/control_proto.h"
 
 static int
 refuse_to_wait(int64_t timeout_ms, struct err *err)
@@ -46,6 +49,19 @@ connect_to(const char *path, int64_t timeout_ms, bool *absent, struct err *err)
 		err_errno(err, "%s", path);
 	close(fd);
 	return -1;
+}
+
+static int
+send_line(int fd, const char *line, const char *path, struct err *err)
+{
+	char text[CONTROL_LINE_MAX];
+	int len = snprintf(text, sizeof(text), "%s\n", line);
+
+	check(len > 0 && (size_t)len < sizeof(text));
+	/* So little is sent whole; a master that ends is no signal. */
+	if (send(fd, text, (size_t)len, MSG_NOSIGNAL) != len)
+		return err_errno(err, "%s", path);
+	return 0;
 }
 
 /* Until the master closes. */
@@ -119,9 +135,8 @@ control_ask(const char *socket_path, uid_t stranger, const char *line,
 	if (fd == -1)
 		return -1;
 	status = refuse_stranger(fd, socket_path, stranger, err);
-	if (status == 0 && (fd_write_all(fd, line, strlen(line)) == -1 ||
-			       fd_write_all(fd, "\n", 1) == -1))
-		status = err_errno(err, "%s", socket_path);
+	if (status == 0)
+		status = send_line(fd, line, socket_path, err);
 	if (status == 0)
 		status = read_all(fd, timeout_ms, answer, err);
 	close(fd);
