@@ -1825,6 +1825,7 @@ START_TEST(registrations)
 {
 	struct store_registration list[3];
 	int64_t now_ms, wall_ms = clock_wall_ms();
+	const struct store *of_a, *of_b;
 	unsigned n_free;
 	size_t n;
 
@@ -1832,7 +1833,9 @@ START_TEST(registrations)
 	ck_assert_uint_eq(n, 0);
 	ck_assert_uint_eq(n_free, EVENT_SHARDS);
 	(void)lease_with((struct lease_request){.owner = A, .lease_ms = 7000});
+	of_b = store;
 	(void)lease(B);
+	of_a = store;
 	(void)lease_with((struct lease_request){.owner = A, .lease_ms = 7000});
 	ok(store_registrations(store, list, 3, &n, &n_free, &now_ms, &err));
 	ck_assert_uint_eq(n, 2);
@@ -1848,7 +1851,8 @@ START_TEST(registrations)
 		ck_assert_int_gt(list[i].started_ms, 0);
 		ck_assert_int_le(list[i].started_ms, list[i].seen_ms);
 		ck_assert_int_le(list[i].seen_ms, now_ms);
-		ck_assert_str_eq(list[i].node, store_where(store));
+		ck_assert_str_eq(list[i].node,
+		    store_where(list[i].owner == A ? of_a : of_b));
 	}
 	/* No more than there is room for. */
 	ok(store_registrations(store, list, 1, &n, &n_free, &now_ms, &err));
