@@ -50,6 +50,8 @@ def test_two_hosts(prepare, store):
 
     # All are seen from either, and one has another clock.
     for c in one, two:
+        # Shards may be changing hands.
+        wait_for(lambda: shards(document(c)) == 64, what="all shards held")
         doc = document(c)
         found = {i["pid"]: i for i in doc["instances"]}
         assert found.keys() == ours | theirs

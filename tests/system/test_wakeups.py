@@ -107,8 +107,8 @@ def test_roles_apart(launch, store, sink):
 def test_shards_set_free_beside(launch, store, sink):
     """Who leaves rings for the workers of the other master: they take its
     shards over, and what waits there."""
-    one = launch(worker={**SLEEPY, "numWorkerThreads": 1, "lease": "1h"})
-    two = launch(worker={**SLEEPY, "numWorkerThreads": 1, "lease": "1h"})
+    one = launch(worker={**SLEEPY, "numWorkerThreads": 1, "lease": "20s"})
+    two = launch(worker={**SLEEPY, "numWorkerThreads": 1, "lease": "20s"})
     wait_shares(store, 2)
     add_some(two, sink, "left", 3)
     two.stop()
