@@ -453,8 +453,9 @@ tell_host(const struct leases *l, const struct lease_change *change, bool first)
 	if (reply->n_strays > 0)
 		log_info("put %zu events back whose claim was in doubt",
 		    reply->n_strays);
-	/* Others may now find theirs: our arrival, or shards set free. */
-	if (first || change->lost != 0)
+	/* Others may now find theirs: shards set free, or what our arrival or
+	 * our leaving makes their share. */
+	if (first || change->left || change->lost != 0)
 		shardboard_membership_changed(l->child->sb);
 }
 

@@ -22,7 +22,8 @@ SOME = 20
 def wait_shares(store, n):
     """All shards are held, by n workers with as many each."""
     def shared():
-        rows = store.sql("SELECT owner, COUNT(*) FROM lease GROUP BY owner")
+        rows = store.sql(
+            "SELECT owner, COUNT(*) FROM lease WHERE owner <> 0 GROUP BY owner")
         return len(rows) == n and all(
             int(count) in (64 // n, 64 // n + 1) for _, count in rows)
     wait_for(shared, 30, "%d equal shares" % n)
@@ -107,8 +108,8 @@ def test_roles_apart(launch, store, sink):
 def test_shards_set_free_beside(launch, store, sink):
     """Who leaves rings for the workers of the other master: they take its
     shards over, and what waits there."""
-    one = launch(worker={**SLEEPY, "numWorkerThreads": 1, "lease": "20s"})
-    two = launch(worker={**SLEEPY, "numWorkerThreads": 1, "lease": "20s"})
+    one = launch(worker={**SLEEPY, "numWorkerThreads": 1, "lease": "1h"})
+    two = launch(worker={**SLEEPY, "numWorkerThreads": 1, "lease": "1h"})
     wait_shares(store, 2)
     add_some(two, sink, "left", 3)
     two.stop()
@@ -116,6 +117,15 @@ def test_shards_set_free_beside(launch, store, sink):
     wait_some(sink, "left")
     add_some(one, sink, "new")
     wait_some(sink, "new")
+
+
+def test_leaves_before_it_had_any(launch, store):
+    """What was set free for it goes back."""
+    launch(worker={**SLEEPY, "numWorkerThreads": 1, "lease": "1h"})
+    wait_shares(store, 1)
+    for _ in range(5):
+        launch(worker={**SLEEPY, "numWorkerThreads": 1, "lease": "1h"}).stop()
+        wait_shares(store, 1)
 
 
 def test_services_elsewhere(launch, store, sink):

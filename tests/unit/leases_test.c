@@ -281,6 +281,21 @@ START_TEST(test_leave)
 }
 END_TEST
 
+/* The others' shares are larger then, also where nothing was set free. */
+START_TEST(test_tells_that_it_leaves)
+{
+	uint64_t told;
+
+	(void)lease(0);
+	told = parts_sb.shared->master.news.changes;
+	(void)lease(0);
+	ck_assert_uint_eq(parts_sb.shared->master.news.changes, told);
+	parts_child.draining = true;
+	ck_assert(lease(0).left);
+	ck_assert_uint_gt(parts_sb.shared->master.news.changes, told);
+}
+END_TEST
+
 /* What comes up while a call is under way, which says nothing of it: the next
  * one is made at once. */
 START_TEST(test_hurry_during_a_call)
@@ -683,6 +698,7 @@ main(void)
 	tcase_add_test(tc, test_doubt);
 	tcase_add_test(tc, test_sweep);
 	tcase_add_loop_test(tc, test_leave, 0, COUNT(leave_rows));
+	tcase_add_test(tc, test_tells_that_it_leaves);
 	tcase_add_test(tc, test_hurry_during_a_call);
 	tcase_add_test(tc, test_leap);
 	tcase_add_test(tc, test_renewed_and_failed);
