@@ -271,6 +271,16 @@ on_progress(void *arg, const struct move_progress *progress)
 		show_bar(bar, progress);
 }
 
+static void
+on_wait(void *arg, const char *where, int64_t n_workers, int64_t max_ms)
+{
+	(void)arg;
+	(void)fprintf(stderr,
+	    "%s: %lld workers are registered: looking for a sign of life, up "
+	    "to %lld s\n",
+	    where, (long long)n_workers, (long long)((max_ms + 999) / 1000));
+}
+
 /* ---- the move ---- */
 
 static struct store_params
@@ -357,6 +367,7 @@ move_events(const struct ctl *ctl, const struct ends *ends, struct err *err)
 	    .source = &source,
 	    .target = &target,
 	    .progress = on_progress,
+	    .on_wait = on_wait,
 	    .arg = &bar,
 	};
 	struct move *move;

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/move_living.h"
 #include "store/move_mark.h"
 #include "store/schema.h"
 
@@ -135,6 +134,12 @@ lock_source(struct sql *sql, struct err *err)
 }
 
 static enum store_status
+refuse_living(const struct move *m, struct sql *sql, struct err *err)
+{
+	return move_refuse_living(sql, m->params.on_wait, m->params.arg, err);
+}
+
+static enum store_status
 look_at_source(struct move *m, struct err *err)
 {
 	struct sql *sql = m->source;
@@ -145,7 +150,7 @@ look_at_source(struct move *m, struct err *err)
 	if (status == STORE_OK)
 		status = move_mark_refuse(sql, err);
 	if (status == STORE_OK)
-		status = move_refuse_living(sql, err);
+		status = refuse_living(m, sql, err);
 	return status == STORE_OK ? lock_source(sql, err) : status;
 }
 
@@ -162,9 +167,10 @@ judge_mark(const struct move *m, struct slice from, struct err *err)
 }
 
 /* Another one may set its own at the same moment: neither knows of the other
- * until both are there. */
+ * until both are there. Or it has come and gone while we waited: its rows
+ * tell. */
 static enum store_status
-take_target(struct move *m, struct buf *from, struct err *err)
+take_target(struct move *m, bool resumed, struct buf *from, struct err *err)
 {
 	struct slice ours = slice_from_string(m->from);
 	enum store_status status = move_mark_set(m->target, ours, err);
@@ -175,6 +181,8 @@ take_target(struct move *m, struct buf *from, struct err *err)
 		status = move_mark_read(m->target, &there, from, err);
 	if (status == STORE_OK)
 		status = judge_mark(m, buf_slice(from), err);
+	if (status == STORE_OK && !resumed)
+		status = refuse_events(m->target, err);
 	if (status == STORE_BROKEN)
 		(void)move_mark_take_back(m->target, ours, &ignored);
 	return status;
@@ -209,9 +217,9 @@ look_at_target(struct move *m, bool *resumed, struct buf *from, struct err *err)
 	if (status == STORE_OK && !*resumed)
 		status = refuse_events(sql, err);
 	if (status == STORE_OK)
-		status = move_refuse_living(sql, err);
+		status = refuse_living(m, sql, err);
 	if (status == STORE_OK)
-		status = take_target(m, from, err);
+		status = take_target(m, *resumed, from, err);
 	return status == STORE_OK ? prepare_target(m, err) : status;
 }
 

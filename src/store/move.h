@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "sql/datastore.h"
+#include "store/move_living.h"
 #include "store/move_rows.h"
 #include "store/move_sum.h"
 
@@ -27,6 +28,7 @@ struct move_progress {
 struct move_params {
 	const struct store_params *source, *target;
 	void (*progress)(void *arg, const struct move_progress *progress);
+	move_wait_cb *on_wait; /* for a sign of life of workers */
 	void *arg;
 };
 

@@ -45,13 +45,16 @@ read_signs(struct sql *sql, struct signs *signs, struct err *err)
 }
 
 enum store_status
-move_refuse_living(struct sql *sql, struct err *err)
+move_refuse_living(
+    struct sql *sql, move_wait_cb *on_wait, void *arg, struct err *err)
 {
 	struct signs before, now;
 	enum store_status status = read_signs(sql, &before, err);
 	int64_t end_ms = clock_mono_ms() + before.longest_ms;
 
 	now = before;
+	if (status == STORE_OK && now.n > 0)
+		on_wait(arg, sql->target, now.n, now.longest_ms);
 	while (status == STORE_OK && now.n > 0 && now.sum == before.sum &&
 	       clock_mono_ms() < end_ms) {
 		(void)poll(NULL, 0, LOOK_MS);

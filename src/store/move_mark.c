@@ -83,7 +83,15 @@ move_mark_take_back(struct sql *sql, struct slice source, struct err *err)
 	static const struct sql_text text = {
 	    .head = "DELETE FROM moving WHERE source = ?"};
 
-	return change_mark(sql, &text, source, err);
+	static const struct sql_text left = {
+	    .head = "SELECT COUNT(*) FROM moving", .columns = "i"};
+	enum store_status status = change_mark(sql, &text, source, err);
+	int64_t n = 1;
+
+	if (status == STORE_OK)
+		status = sql_value(sql, &left, &n, err);
+	return status == STORE_OK && n == 0 ? move_mark_remove(sql, err)
+					    : status;
 }
 
 enum store_status

@@ -19,7 +19,7 @@ enum store_status move_mark_read(
 enum store_status move_mark_set(
     struct sql *sql, struct slice source, struct err *err);
 
-/* Leaves those of others. */
+/* Leaves those of others; the table goes with the last. */
 enum store_status move_mark_take_back(
     struct sql *sql, struct slice source, struct err *err);
 

@@ -299,6 +299,36 @@ def test_two_at_once(prepare, store, other, new_sqlite):
         assert dump_all(other) == dump_all(sources[done.index(0)].store)
 
 
+def test_another_meanwhile(prepare, store, other, new_sqlite):
+    """One that waits while another one moves all that it has: what came does
+    not become a mixture."""
+    first, second = prepare(), prepare(store=new_sqlite())
+    for c in (first, second):
+        assert c.ctl("init-db").returncode == 0
+        fill(c.store, 100)
+    second.store.sql("UPDATE event SET id = id + 1000, k = randomblob(16)")
+    first.configure(datastore={"url": other.url})
+    assert first.ctl("init-db").returncode == 0
+    first.configure(datastore={"url": store.url})
+    other.sql("INSERT INTO instance (owner, until_ms, host, pid, started_ms,"
+              " active, lease_ms) VALUES (7, 7, 'gone', 7, 7, 1, 60000)")
+    with subprocess.Popen(
+            [str(second.builddir / "cassatactl"), *second.options, "migrate",
+             "--to", other.url], stderr=subprocess.PIPE, text=True,
+            stdout=subprocess.DEVNULL, env=second.environment()) as waits:
+        assert "1 workers are registered" in waits.stderr.readline()
+        waits.send_signal(signal.SIGSTOP)
+        other.sql("DELETE FROM instance")
+        assert_moved(migrate(first, other), store, other)
+        waits.send_signal(signal.SIGCONT)
+        assert "100 rows in its table event" in waits.communicate()[1]
+        assert waits.returncode == 1
+    assert dump_all(other) == dump_all(store)
+    first.configure(datastore={"url": other.url})
+    assert first.ctl("start").returncode == 0
+    assert first.ctl("stop").returncode == 0
+
+
 def test_changed_meanwhile(prepare, store, other):
     """Who wrote to the source behind its back is found out."""
     c = prepare()

@@ -230,8 +230,21 @@ on_progress(void *arg, const struct move_progress *progress)
 	told_done = progress->done;
 }
 
+static void
+on_wait(void *arg, const char *where, int64_t n_workers, int64_t max_ms)
+{
+	(void)arg;
+	(void)where;
+	ck_assert_int_gt(n_workers, 0);
+	ck_assert_int_ge(max_ms, 0);
+}
+
 static const struct move_params params = {
-    .source = &source, .target = &target, .progress = on_progress};
+    .source = &source,
+    .target = &target,
+    .progress = on_progress,
+    .on_wait = on_wait,
+};
 
 static struct move *
 begin_move(bool wanted_resumed)
