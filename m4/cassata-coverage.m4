@@ -1,7 +1,8 @@
 dnl SPDX-License-Identifier: ISC
 
 dnl tests/coverage/counters.c says how it counts. -Og keeps the lines apart; the
-dnl calls of gcov around fork and exec would forget what was counted.
+dnl calls of gcov around fork and exec would forget what was counted; processes
+dnl and threads count at the same time.
 AC_DEFUN([CASSATA_COVERAGE], [
     AC_ARG_ENABLE([coverage],
 	[AS_HELP_STRING([--enable-coverage],
@@ -14,6 +15,7 @@ AC_DEFUN([CASSATA_COVERAGE], [
 #error gcov of gcc
 #endif]])], [], [AC_MSG_ERROR([--enable-coverage needs gcc])])
 	HARDENING_CFLAGS="$HARDENING_CFLAGS -Og -g --coverage -fdata-sections"
+	HARDENING_CFLAGS="$HARDENING_CFLAGS -fprofile-update=prefer-atomic"
 	for call in fork execl execle execlp execv execve execvp; do
 	    HARDENING_CFLAGS="$HARDENING_CFLAGS -fno-builtin-$call"
 	done
