@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "event/retry.h"
-#include "sql/sql_tls.h"
+#include "sql/datastore.h"
 #include "sql/sql_url.h"
 
 enum { CONFIG_STRINGS_MAX = 32, CONFIG_HOST_LIMITS_MAX = 256 };
@@ -138,5 +138,8 @@ struct config {
 	struct config_master master;
 	struct config_log log;
 };
+
+/* What opens its datastore, for as long as it lives; without the write lock. */
+struct store_params config_store_params(const struct config *cfg);
 
 #endif

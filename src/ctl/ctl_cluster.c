@@ -38,21 +38,11 @@ read_store(struct store *store, struct cluster *c, struct err *err)
 static int
 open_and_read(const struct ctl *ctl, struct cluster *c, struct err *err)
 {
-	const struct config_datastore *cfg = &ctl->cfg.datastore;
-	const struct store_params params = {
-	    .url = cfg->url,
-	    .state_dir = ctl->cfg.master.state_dir,
-	    .password = cfg->password,
-	    .tls = cfg->tls,
-	    .tls_ca_file = cfg->tls_ca_file,
-	    .tls_certificate = cfg->tls_certificate,
-	    .tls_key = cfg->tls_key,
-	    .connect_timeout_ms = cfg->connect_timeout_ms,
-	    .timeout_ms = cfg->timeout_ms,
-	};
+	struct store_params params = config_store_params(&ctl->cfg);
 	struct store *store;
 	int result;
 
+	params.max_event_bytes = 0; /* none is added */
 	if (store_open(&params, &store, err) == -1)
 		return -1;
 	result = read_store(store, c, err);

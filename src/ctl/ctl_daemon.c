@@ -352,18 +352,7 @@ int
 ctl_init_db(struct ctl *ctl)
 {
 	const struct config_datastore *cfg = &ctl->cfg.datastore;
-	struct store_params params = {
-	    .url = cfg->url,
-	    .state_dir = ctl->cfg.master.state_dir,
-	    .password = cfg->password,
-	    .tls = cfg->tls,
-	    .tls_ca_file = cfg->tls_ca_file,
-	    .tls_certificate = cfg->tls_certificate,
-	    .tls_key = cfg->tls_key,
-	    .connect_timeout_ms = cfg->connect_timeout_ms,
-	    .timeout_ms = cfg->timeout_ms,
-	    .max_event_bytes = (size_t)ctl->cfg.service.max_body_bytes,
-	};
+	struct store_params params = config_store_params(&ctl->cfg);
 	struct store *store;
 	struct err err;
 	int status = CTL_OK;

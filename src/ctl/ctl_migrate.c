@@ -286,24 +286,18 @@ on_wait(void *arg, const char *where, int64_t n_workers, int64_t max_ms)
 static struct store_params
 params_of(const struct ctl *ctl, const struct end *end)
 {
-	const struct config_datastore *cfg = &ctl->cfg.datastore;
-	const char *password = end->file_password;
+	struct store_params params = config_store_params(&ctl->cfg);
 
-	if (password == NULL && strcmp(url_of(ctl, end), cfg->url) == 0)
-		password = cfg->password;
-	return (struct store_params){
-	    .url = url_of(ctl, end),
-	    .state_dir = ctl->cfg.master.state_dir,
-	    .password = password,
-	    .tls = cfg->tls,
-	    .tls_ca_file = cfg->tls_ca_file,
-	    .tls_certificate = cfg->tls_certificate,
-	    .tls_key = cfg->tls_key,
-	    .connect_timeout_ms = cfg->connect_timeout_ms,
-	    .timeout_ms =
-		cfg->timeout_ms > STATEMENT_MS ? cfg->timeout_ms : STATEMENT_MS,
-	    .max_event_bytes = (size_t)ctl->cfg.service.max_body_bytes,
-	};
+	params.url = url_of(ctl, end);
+	if (end->file_password != NULL)
+		params.password = end->file_password;
+	else if (strcmp(params.url, ctl->cfg.datastore.url) != 0)
+		params.password = NULL;
+	if (params.timeout_ms < STATEMENT_MS)
+		params.timeout_ms = STATEMENT_MS;
+	params.return_after_ms = 0;
+	params.min_free_bytes = 0;
+	return params;
 }
 
 static void

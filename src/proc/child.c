@@ -64,8 +64,8 @@ open_bell(const struct child *child)
 	if (bell_open(&child->sb->bell, &child->cfg->datastore.place, &err) ==
 		-1 &&
 	    child->number == 1)
-		log_warnx("other masters of this host are not woken: %s",
-		    err.text);
+		log_warnx(
+		    "other masters of this host are not woken: %s", err.text);
 }
 
 int
@@ -297,22 +297,7 @@ child_fini(struct child *child)
 void
 child_store_params(const struct child *child, struct store_params *params)
 {
-	const struct config_datastore *cfg = &child->cfg->datastore;
-
-	*params = (struct store_params){
-	    .url = cfg->url,
-	    .state_dir = child->cfg->master.state_dir,
-	    .password = cfg->password,
-	    .tls = cfg->tls,
-	    .tls_ca_file = cfg->tls_ca_file,
-	    .tls_certificate = cfg->tls_certificate,
-	    .tls_key = cfg->tls_key,
-	    .connect_timeout_ms = cfg->connect_timeout_ms,
-	    .timeout_ms = cfg->timeout_ms,
-	    .return_after_ms = cfg->return_after_ms,
-	    .min_free_bytes = cfg->min_free_bytes,
-	    .max_event_bytes = (size_t)child->cfg->service.max_body_bytes,
-	    .write_lock =
-		cfg->place.takes_write_lock ? &child->sb->write_lock : NULL,
-	};
+	*params = config_store_params(child->cfg);
+	if (child->cfg->datastore.place.takes_write_lock)
+		params->write_lock = &child->sb->write_lock;
 }
