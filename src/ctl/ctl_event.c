@@ -11,6 +11,7 @@
 #include <json-c/json.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/percent.h"
 #include "ctl/ctl_find.h"
 #include "http/http_response.h"
@@ -27,7 +28,7 @@ enum {
 
 static const char usage[] =
     "usage: cassatactl event add [-S url] [-a application] [-i id] [-m method]\n"
-    "                            [-H 'Name: value'] [-t seconds | -T expiry]\n"
+    "                            [-H 'Name: value'] [-t delay | -T expiry]\n"
     "                            url [body | @file | -]\n"
     "       cassatactl event show [-S url] application id\n"
     "       cassatactl event delete [-S url] application id\n";
@@ -35,7 +36,7 @@ static const char usage[] =
 struct event_options {
 	const char *server; /* http://host:port, or NULL: from the daemon */
 	const char *app, *id, *method;
-	const char *in_seconds, *expiry;
+	const char *delay, *expiry;
 	struct json_object *headers; /* NULL for none */
 };
 
@@ -73,7 +74,7 @@ parse_options(struct ctl *ctl, struct event_options *options)
 			    options->headers, json_object_new_string(optarg));
 			break;
 		case 't':
-			options->in_seconds = optarg;
+			options->delay = optarg;
 			break;
 		case 'T':
 			options->expiry = optarg;
@@ -283,6 +284,7 @@ static int
 add_expiry(struct json_object *event, const struct event_options *options)
 {
 	double seconds = 0;
+	int64_t ms;
 	char text[40];
 
 	if (options->expiry != NULL && strchr(options->expiry, ':') != NULL) {
@@ -291,8 +293,15 @@ add_expiry(struct json_object *event, const struct event_options *options)
 		    json_object_new_string(options->expiry));
 		return 0;
 	}
-	if (options->in_seconds != NULL)
-		seconds = to_seconds(options->in_seconds);
+	if (options->delay != NULL &&
+	    duration_parse(slice_from_string(options->delay), INT64_MAX,
+		&ms) == 0) {
+		json_object_object_add(
+		    event, "in", json_object_new_string(options->delay));
+		return 0;
+	}
+	if (options->delay != NULL)
+		seconds = to_seconds(options->delay);
 	else if (options->expiry != NULL)
 		seconds = to_seconds(options->expiry);
 	if (seconds < 0)
@@ -314,7 +323,7 @@ event_add(struct ctl *ctl, struct event_options *options)
 	int status;
 
 	if (ctl->argc < 1 || ctl->argc > 2 ||
-	    (options->in_seconds != NULL && options->expiry != NULL))
+	    (options->delay != NULL && options->expiry != NULL))
 		return bad_usage();
 	buf_init(&url, URL_MAX_BYTES);
 	buf_init(&body, FILE_MAX_BYTES);
@@ -335,8 +344,9 @@ event_add(struct ctl *ctl, struct event_options *options)
 		    json_object_get(options->headers));
 	status = ctl->argc == 2 ? read_body(ctl, ctl->argv[1], &body) : 0;
 	if (status == 0 && add_expiry(event, options) == -1)
-		status =
-		    ctl_fail(ctl, "-t and -T take seconds, as 10 or 0.25");
+		status = ctl_fail(ctl,
+		    "-t and -T take seconds, as 10 or 0.25, and -t also "
+		    "30m, 2h or 7d");
 	if (status == 0) {
 		json_object_object_add(event, "event",
 		    json_object_new_string_len(

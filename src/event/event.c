@@ -61,6 +61,13 @@ put_le64(char *p, uint64_t value)
 	return p;
 }
 
+void
+event_resolve(struct event *ev, int64_t now_ms)
+{
+	if (ev->time == EVENT_IN)
+		ev->expiry_ms = now_ms + ev->in_ms;
+}
+
 int
 event_fingerprint(const struct event *ev, uint8_t out[EVENT_KEY_BYTES])
 {
@@ -69,8 +76,9 @@ event_fingerprint(const struct event *ev, uint8_t out[EVENT_KEY_BYTES])
 	    ev->url, ev->headers, ev->body};
 	size_t n = sizeof(parts) / sizeof(parts[0]);
 
-	p = put_le64(p, (uint64_t)ev->expiry_ms);
-	p = put_le64(p, ev->body_is_text);
+	p = put_le64(
+	    p, (uint64_t)(ev->time == EVENT_IN ? ev->in_ms : ev->expiry_ms));
+	p = put_le64(p, (uint64_t)ev->body_is_text | (uint64_t)ev->time << 1);
 	for (size_t i = 1; i < n; i++)
 		p = put_le64(p, parts[i].len);
 	return digest(parts, n, out);

@@ -35,6 +35,11 @@ enum event_state {
 /* "PENDING", …; static text. */
 const char *event_state_name(enum event_state state);
 
+enum event_time {
+	EVENT_AT, /* expiry */
+	EVENT_IN, /* in */
+};
+
 /*
  * An HTTP request due at a time, as accepted. All bytes are borrowed from the
  * buffer that the event was read into.
@@ -48,7 +53,14 @@ struct event {
 	struct slice body;    /* the bytes to deliver */
 	bool body_is_text; /* the client gave a JSON string, body is its text */
 	int64_t expiry_ms; /* wall clock */
+	/* How a client gave the time of one that is to be added; unless it was
+	 * EVENT_AT there is no expiry_ms before event_resolve. */
+	enum event_time time;
+	int64_t in_ms; /* EVENT_IN: from the add */
 };
+
+/* Makes expiry_ms of an event that is added now, by the wall clock. */
+void event_resolve(struct event *ev, int64_t now_ms);
 
 /*
  * The key that events are found and deduplicated by: the first 16 bytes of
@@ -63,7 +75,8 @@ int event_key_make(struct slice app, struct slice id, struct event_key *key);
 
 /*
  * 16 bytes of SHA-256 over everything else in the event (each field with its
- * length), to tell a repeated request from another one with the same ids.
+ * length), to tell a repeated request from another one with the same ids. Of
+ * its time it has what the client gave, which is the same at each repeat.
  */
 int event_fingerprint(const struct event *ev, uint8_t out[EVENT_KEY_BYTES]);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/ascii.h"
+#include "base/duration.h"
 #include "base/json_scan.h"
 #include "base/rfc3339.h"
 #include "base/url.h"
@@ -245,6 +246,22 @@ read_expiry(
 		bad(r->errors, pointer, "%s", reason);
 }
 
+/* Longer ones would end beyond what is kept as a time. */
+static const int64_t in_max_ms = INT64_C(36500) * 86400000;
+
+static void
+read_in(struct reader *r, const char *pointer, const struct json_value *value)
+{
+	struct slice text;
+
+	r->ev->time = EVENT_IN;
+	if (read_string(r, pointer, value, &text) == 0 &&
+	    duration_parse(text, in_max_ms, &r->ev->in_ms) == -1)
+		bad(r->errors, pointer,
+		    "must be a duration such as 250ms, 10s, 30m, 2h or 7d, at "
+		    "most 36500d");
+}
+
 static bool
 is_host_name(struct slice host)
 {
@@ -430,17 +447,22 @@ read_headers(
 static const struct member {
 	struct slice name;
 	const char *pointer;
-	bool required;
+	enum {
+		OPTIONAL,
+		REQUIRED,
+		TIME, /* one of these */
+	} need;
 	void (*read)(struct reader *r, const char *pointer,
 	    const struct json_value *value);
 } members[] = {
-    {SLICE_INIT("application-id"), "/application-id", true, read_app},
-    {SLICE_INIT("event-id"), "/event-id", false, read_id},
-    {SLICE_INIT("event"), "/event", true, read_event_body},
-    {SLICE_INIT("expiry"), "/expiry", true, read_expiry},
-    {SLICE_INIT("url"), "/url", true, read_url},
-    {SLICE_INIT("method"), "/method", false, read_method},
-    {SLICE_INIT("request-headers"), "/request-headers", false, read_headers},
+    {SLICE_INIT("application-id"), "/application-id", REQUIRED, read_app},
+    {SLICE_INIT("event-id"), "/event-id", OPTIONAL, read_id},
+    {SLICE_INIT("event"), "/event", REQUIRED, read_event_body},
+    {SLICE_INIT("expiry"), "/expiry", TIME, read_expiry},
+    {SLICE_INIT("in"), "/in", TIME, read_in},
+    {SLICE_INIT("url"), "/url", REQUIRED, read_url},
+    {SLICE_INIT("method"), "/method", OPTIONAL, read_method},
+    {SLICE_INIT("request-headers"), "/request-headers", OPTIONAL, read_headers},
 };
 
 /* RFC 6901, cut between characters. NUL, which C text can't hold, is U+FFFD. */
@@ -491,6 +513,25 @@ unknown_member(struct reader *r, struct slice name)
 }
 
 static void
+check_seen(struct reader *r, const bool seen[COUNT(members)])
+{
+	bool has_time = false;
+
+	for (size_t i = 0; i < COUNT(members); i++) {
+		if (members[i].need == REQUIRED && !seen[i])
+			bad(r->errors, members[i].pointer,
+			    "required member is missing");
+		if (members[i].need == TIME && seen[i] && has_time)
+			bad(r->errors, members[i].pointer,
+			    "a second time: give one of expiry and in");
+		has_time |= members[i].need == TIME && seen[i];
+	}
+	if (!has_time)
+		bad(r->errors, "/expiry",
+		    "required member is missing: give expiry or in");
+}
+
+static void
 read_members(struct reader *r, const struct json_value *object)
 {
 	bool seen[COUNT(members)] = {false};
@@ -516,11 +557,7 @@ read_members(struct reader *r, const struct json_value *object)
 		if (i < COUNT(members))
 			seen[i] = true;
 	}
-	for (i = 0; i < COUNT(members); i++) {
-		if (members[i].required && !seen[i])
-			bad(r->errors, members[i].pointer,
-			    "required member is missing");
-	}
+	check_seen(r, seen);
 }
 
 enum event_json_result

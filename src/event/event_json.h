@@ -30,7 +30,8 @@ enum event_json_result {
  * Reads the body of an add request (doc/api.md, "The event").
  * body is overwritten where strings have escapes; the event's slices point into
  * it, and its headers into *scratch, which is reset first: both must live as
- * long as the event. An event without an id has none yet.
+ * long as the event. An event without an id has none yet, and its time is as it
+ * was given: event_resolve.
  */
 enum event_json_result event_from_json(char *body, size_t len,
     struct buf *scratch, struct event *ev, struct err *err,

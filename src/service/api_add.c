@@ -87,7 +87,7 @@ answer_add(struct call *call)
 	}
 	w = event_answer_begin(
 	    call, created ? 201 : 200, created ? EVENT_PENDING : add->state);
-	json_seconds(&w, "expiry", call->u.add.event.expiry_ms);
+	json_seconds(&w, "expiry", add->expiry_ms);
 	event_answer_end(call, &w);
 	if (created)
 		set_location(call);
@@ -127,6 +127,7 @@ take_in(struct call *call)
 		return problem(call->x, 503, "no random bytes for an id");
 	call->app = call->u.add.event.app;
 	call->id = call->u.add.event.id;
+	event_resolve(&call->u.add.event, clock_wall_ms());
 	item->add.event = &call->u.add.event;
 	if (event_key_make(call->app, call->id, &item->add.key) == -1 ||
 	    event_fingerprint(item->add.event, item->add.fingerprint) == -1)

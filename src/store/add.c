@@ -108,6 +108,7 @@ judge_adds(const struct add_batch *chunk, const struct found *found,
 			continue;
 		ids[i] = found->row_id;
 		add->state = found->state;
+		add->expiry_ms = found->expiry_ms;
 		if (found->row_id == add->row_id)
 			add->outcome = ADD_CREATED;
 		else if (slice_eq(found->fingerprint,
@@ -174,6 +175,8 @@ add_chunk(struct sql *sql, const struct add_batch *chunk, struct err *err)
 			for (size_t i = 0; i < chunk->n; i++) {
 				chunk->adds[i]->outcome = ADD_CREATED;
 				chunk->adds[i]->state = EVENT_PENDING;
+				chunk->adds[i]->expiry_ms =
+				    chunk->adds[i]->event->expiry_ms;
 			}
 			return STORE_OK;
 		}

@@ -11,11 +11,13 @@ struct found {
 	int64_t row_id;
 	enum row_status status;
 	enum event_state state;
+	int64_t expiry_ms;
 	struct slice key, fingerprint; /* borrowed from the row */
 };
 
-#define FOUND_NAMES   "id, status, last_code, LENGTH(last_error), k, fingerprint"
-#define FOUND_LETTERS "iiiibb"
+#define FOUND_NAMES                                                            \
+	"id, status, last_code, LENGTH(last_error), expiry_ms, k, fingerprint"
+#define FOUND_LETTERS "iiiiibb"
 
 /* Reads the present row, of FOUND_NAMES. */
 enum store_status found_read(

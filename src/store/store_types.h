@@ -31,6 +31,7 @@ struct store_add {
 	int64_t row_id;
 	enum add_outcome outcome;
 	enum event_state state;	 /* present state, for ADD_SAME and ADD_CONFLICT */
+	int64_t expiry_ms;	 /* of what is there now */
 };
 
 struct store_attempt {

@@ -69,6 +69,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	buf_init(&scratch, EVENT_HEADER_BYTES_MAX);
 	switch (event_from_json(body, size, &scratch, &ev, &err, &errors)) {
 	case EVENT_JSON_OK:
+		event_resolve(&ev, 1);
 		CHECK(errors.total == 0);
 		check_event(&ev, body, size, &scratch);
 		break;

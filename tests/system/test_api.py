@@ -112,6 +112,31 @@ def test_expiry_as_text(daemon, name):
     assert problem["errors"][0]["pointer"] == "/expiry"
 
 
+def test_in(daemon, name, sink):
+    """So long after the add; a repeat of it is the same event."""
+    event = an_event(name, expiry=..., **{"in": "2h"})
+    before = time.time()
+    response = daemon.post(event)
+    assert response.status == 201
+    expiry = response.json()["expiry"]
+    assert before - 0.001 <= expiry - 7200 <= time.time()
+    wait_for(lambda: time.time() > expiry - 7200 + 0.01)
+    response = daemon.post(event)
+    assert response.status == 200
+    assert response.json()["expiry"] == expiry
+    assert daemon.event(name, "api")["expiry"] == expiry
+    for change in ({"in": "3h"}, {"in": ..., "expiry": expiry}):
+        assert_problem(daemon.post({
+            k: v for k, v in dict(event, **change).items()
+            if v is not ...}), 409)
+    assert pointers(daemon.post(dict(event, expiry=FAR))) == ["/in"]
+    assert pointers(daemon.post(an_event(name, expiry=...))) == ["/expiry"]
+    soon = name + "-soon"
+    assert daemon.post(an_event(soon, expiry=..., url=sink.url("/" + soon),
+                                **{"in": "1ms"})).status == 201
+    sink.wait("/" + soon)
+
+
 @pytest.mark.parametrize("change", [
     {"event": {"n": 2}}, {"event": '{"n": 1}'}, {"expiry": FAR + 1},
     {"url": "http://127.0.0.1:1/x"}, {"method": "PUT"},

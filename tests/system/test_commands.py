@@ -440,6 +440,13 @@ def test_event_commands(launch, sink):
                     "2100-01-01T00:00:00+01:00", sink.url("/dated")))
     shown = json.loads(assert_ok(c.ctl("event", "show", "a", "dated")).stdout)
     assert shown["expiry"] == 4102441200
+    assert_ok(c.ctl("event", "add", "-a", "a", "-i", "delayed", "-t", "2h",
+                    sink.url("/delayed")))
+    shown = json.loads(assert_ok(
+        c.ctl("event", "show", "a", "delayed")).stdout)
+    assert 7190 < shown["expiry"] - shown["created"] < 7210
+    done = c.ctl("event", "add", "-t", "2x", sink.url("/delayed"))
+    assert done.returncode == FAILED and "30m" in done.stderr
     assert_ok(c.ctl("event", "delete", "a", "later"))
     assert c.ctl("event", "show", "a", "later").returncode == FAILED
     assert c.get(path_of("status", "a", "later")).status == 404

@@ -73,6 +73,7 @@ store_add_events(
 	ck_assert_ptr_eq(s, &store);
 	for (size_t i = 0; i < n; i++) {
 		adds[i]->outcome = s->outcome;
+		adds[i]->expiry_ms = adds[i]->event->expiry_ms;
 		adds[i]->state = s->state;
 	}
 	return fake_call(err);

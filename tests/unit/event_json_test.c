@@ -126,8 +126,7 @@ START_TEST(test_defaults)
 	expect_slice(ev.method, "POST");
 	expect_slice(ev.headers, "Content-Type: application/json\n");
 	ck_assert_int_eq(read_with("event", "\"text\""), EVENT_JSON_OK);
-	expect_slice(
-	    ev.headers, "Content-Type: text/plain; charset=utf-8\n");
+	expect_slice(ev.headers, "Content-Type: text/plain; charset=utf-8\n");
 	ck_assert_int_eq(read_with("request-headers", "[ ]"), EVENT_JSON_OK);
 	expect_slice(ev.headers, "");
 }
@@ -233,6 +232,48 @@ START_TEST(test_expiry)
 	} else {
 		ck_assert_int_eq(result, EVENT_JSON_INVALID);
 		expect_error("/expiry", expiries[_i].detail);
+	}
+}
+END_TEST
+
+/* The members that say when, alone and together. */
+static const struct {
+	const char *json;
+	int64_t in_ms; /* -1: refused */
+	const char *pointer, *detail;
+} times[] = {
+    {"\"in\":\"30m\"", 1800000, NULL, NULL},
+    {"\"in\":\"0\\u006ds\"", 0, NULL, NULL},
+    {"\"in\":\"36500d\"", INT64_C(36500) * 86400000, NULL, NULL},
+    {"\"in\":\"36501d\"", -1, "/in", "must be a duration"},
+    {"\"in\":\"30\"", -1, "/in", "must be a duration"},
+    {"\"in\":\"-1s\"", -1, "/in", "must be a duration"},
+    {"\"in\":30", -1, "/in", "must be a string"},
+    {"\"in\":null", -1, "/in", "must be a string"},
+    {"\"in\":\"30m\",\"in\":\"30m\"", -1, "/in", "more than once"},
+    {"\"in\":\"30m\",\"expiry\":1", -1, "/in", "give one of"},
+    {"\"expiry\":1,\"in\":\"30m\"", -1, "/in", "give one of"},
+    {"\"event-id\":\"x\"", -1, "/expiry", "required member is missing"},
+};
+
+START_TEST(test_times)
+{
+	enum event_json_result result;
+	char json[300];
+	int n = snprintf(json, sizeof(json),
+	    "{\"application-id\":\"a\",\"event\":1,\"url\":\"http://a/\",%s}",
+	    times[_i].json);
+
+	result = read_bytes(slice_of(json, (size_t)n));
+	if (times[_i].detail == NULL) {
+		ck_assert_int_eq(result, EVENT_JSON_OK);
+		ck_assert_int_eq(ev.time, EVENT_IN);
+		ck_assert_int_eq(ev.in_ms, times[_i].in_ms);
+		event_resolve(&ev, 1000);
+		ck_assert_int_eq(ev.expiry_ms, 1000 + times[_i].in_ms);
+	} else {
+		ck_assert_int_eq(result, EVENT_JSON_INVALID);
+		expect_error(times[_i].pointer, times[_i].detail);
 	}
 }
 END_TEST
@@ -548,7 +589,7 @@ START_TEST(test_all_errors_in_one_pass)
 {
 	static const char *const pointers[] = {"/expirey", "/event-id",
 	    "/request-headers/0", "/request-headers/2", "/method", "/event-id",
-	    "/application-id", "/expiry", "/url"};
+	    "/application-id", "/url", "/expiry"};
 
 	ck_assert_int_eq(read_bytes(SLICE_LITERAL(
 			     "{\"expirey\":1,\"event-id\":\"\",\"event\":1,"
@@ -647,6 +688,7 @@ main(void)
 	tcase_add_test(tc, test_no_id);
 	tcase_add_loop_test(tc, test_body, 0, COUNT(bodies));
 	tcase_add_loop_test(tc, test_expiry, 0, COUNT(expiries));
+	tcase_add_loop_test(tc, test_times, 0, COUNT(times));
 	tcase_add_loop_test(tc, test_field, 0, COUNT(fields));
 	tcase_add_loop_test(tc, test_length, 0, COUNT(lengths));
 	tcase_add_test(tc, test_header_limits);

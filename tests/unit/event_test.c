@@ -8,7 +8,6 @@
 
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
-
 static void
 to_hex(const uint8_t bytes[EVENT_KEY_BYTES], char hex[2 * EVENT_KEY_BYTES + 1])
 {
@@ -85,7 +84,7 @@ END_TEST
 START_TEST(test_fingerprints_differ)
 {
 	struct event others[] = {
-	    sample, sample, sample, sample, sample, sample, sample};
+	    sample, sample, sample, sample, sample, sample, sample, sample};
 	uint8_t print[COUNT(others)][EVENT_KEY_BYTES];
 
 	others[1].expiry_ms++;
@@ -96,11 +95,31 @@ START_TEST(test_fingerprints_differ)
 	/* The same bytes, parted elsewhere. */
 	others[6].headers = SLICE_LITERAL("A: b\n{");
 	others[6].body = SLICE_LITERAL("}");
+	others[7].time = EVENT_IN;
+	others[7].in_ms = sample.expiry_ms;
 	for (int i = 0; i < COUNT(others); i++) {
 		ck_assert_int_eq(event_fingerprint(&others[i], print[i]), 0);
 		for (int j = 0; j < i; j++)
 			ck_assert_mem_ne(print[i], print[j], EVENT_KEY_BYTES);
 	}
+}
+END_TEST
+
+/* A repeat comes later, and means the same. */
+START_TEST(test_fingerprint_of_a_delay)
+{
+	uint8_t print[3][EVENT_KEY_BYTES];
+	struct event ev = sample;
+
+	ev.time = EVENT_IN;
+	for (int i = 0; i < 3; i++) {
+		ev.in_ms = i < 2 ? 60000 : 60001;
+		event_resolve(&ev, 1000 * i);
+		ck_assert_int_eq(ev.expiry_ms, 1000 * i + ev.in_ms);
+		ck_assert_int_eq(event_fingerprint(&ev, print[i]), 0);
+	}
+	ck_assert_mem_eq(print[0], print[1], EVENT_KEY_BYTES);
+	ck_assert_mem_ne(print[0], print[2], EVENT_KEY_BYTES);
 }
 END_TEST
 
@@ -129,6 +148,7 @@ main(void)
 	tcase_add_loop_test(tc, test_key, 0, COUNT(keys));
 	tcase_add_test(tc, test_fingerprint);
 	tcase_add_test(tc, test_fingerprints_differ);
+	tcase_add_test(tc, test_fingerprint_of_a_delay);
 	tcase_add_test(tc, test_fingerprint_is_without_ids);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);

@@ -678,9 +678,11 @@ START_TEST(same_and_conflict_across_batches)
 	ck_assert_int_eq(again.outcome, ADD_SAME);
 	ck_assert_int_eq(again.state, EVENT_PENDING);
 	ck_assert_int_eq(again.row_id, created.row_id);
+	ck_assert_int_eq(created.expiry_ms, 1000);
 	again = add_event(&other);
 	ck_assert_int_eq(again.outcome, ADD_CONFLICT);
 	ck_assert_int_eq(again.state, EVENT_PENDING);
+	ck_assert_int_eq(again.expiry_ms, 1000);
 
 	(void)lease(A);
 	ck_assert_uint_eq(claim_all(A), 1);
