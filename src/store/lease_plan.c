@@ -20,7 +20,7 @@ int64_t
 store_clock_offset(int64_t before_ms, int64_t now_ms, int64_t after_ms)
 {
 	if (now_ms < before_ms)
-		return now_ms - before_ms;
+		return now_ms - after_ms;
 	return now_ms > after_ms ? now_ms - after_ms : 0;
 }
 

@@ -14,8 +14,9 @@ bool store_takes_share(const struct lease_request *request);
 
 /*
  * The database's clock minus ours, in milliseconds, when it showed now_ms
- * between two looks at ours: the least that these allow. A slow answer is no
- * offset, which would make events early.
+ * between two looks at ours: none where they may agree, else the least that
+ * these allow, as a clock that is behind delays events, and a slow answer must
+ * not make them early.
  */
 int64_t store_clock_offset(int64_t before_ms, int64_t now_ms, int64_t after_ms);
 

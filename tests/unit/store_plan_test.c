@@ -183,7 +183,7 @@ START_TEST(clock_offset)
 	ck_assert_int_eq(store_clock_offset(100, 100, 100), 0);
 	ck_assert_int_eq(store_clock_offset(100, 190, 200), 0);
 	ck_assert_int_eq(store_clock_offset(100, 210, 200), 10);
-	ck_assert_int_eq(store_clock_offset(100, 90, 200), -10);
+	ck_assert_int_eq(store_clock_offset(100, 90, 200), -110);
 }
 END_TEST
 
