@@ -144,7 +144,7 @@ const struct config_key config_keys[] = {
     {"worker", "httpRetryCount", KIND_UNSIGNED, AT(worker.retry.max_retries),
 	"0", "1000", "5", NULL},
     {"worker", "retryDelays", KIND_DURATION, AT(worker.retry.delay_ms), "0",
-	"30d", "10s 1m 10m 1h 6h",
+	"30d", "30s 5m 1h 8h 24h",
 	LIST(worker.retry.delay_ms, worker.retry.n_delays, "[10s, 1m, 1h]",
 	    NULL, 0)},
     {"worker", "retryJitter", KIND_PERCENT, AT(worker.retry.jitter_percent),

@@ -18,13 +18,13 @@
 	X(shard, i, shard, EVENT_SHARDS - 1)                                   \
 	X(attempts, i, attempts, STORE_ATTEMPTS_MAX)                           \
 	X(due_ms, i, due_ms, STORE_TIME_MAX_MS)                                \
+	X(expiry_ms, i, event.expiry_ms, STORE_TIME_MAX_MS)                    \
+	X(last_code, i, last_code, INT_MAX)                                    \
 	X(app, b, event.app, EVENT_APP_MAX)                                    \
 	X(event_id, b, event.id, EVENT_ID_MAX)
 #define EVENT_PAST(X)                                                          \
 	X(status, i, status, ROW_FAILED)                                       \
 	X(created_ms, i, created_ms, STORE_TIME_MAX_MS)                        \
-	X(expiry_ms, i, event.expiry_ms, STORE_TIME_MAX_MS)                    \
-	X(last_code, i, last_code, INT_MAX)                                    \
 	X(last_error, b, last_error, STORE_ERROR_MAX)
 #define EVENT_REQUEST(X)                                                       \
 	X(method, b, event.method, EVENT_METHOD_MAX)                           \

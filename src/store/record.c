@@ -171,6 +171,7 @@ store_claim_create(
 	    .shard = (unsigned)row->shard,
 	    .attempt = (unsigned)row->attempts + 1,
 	    .due_ms = store_plain_due_ms(row->due_ms),
+	    .last_code = (int)row->last_code,
 	    .bytes = bytes,
 	    .event = move_event_in(&at, &row->event),
 	};

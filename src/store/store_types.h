@@ -197,7 +197,8 @@ struct store_claim {
 	unsigned attempt; /* 1 for the first */
 	int64_t due_ms;
 	size_t bytes; /* of the allocation */
-	struct event event; /* without expiry_ms */
+	int last_code; /* of the attempt before; 0: no answer */
+	struct event event;
 };
 
 void store_claim_free(struct store_claim *claim);

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/json_write.h"
 #include "base/percent.h"
 #include "event/outcome.h"
 #include "http/http_response.h"
@@ -154,6 +155,28 @@ add_id(struct delivery *d, struct buf *line, const char *name, struct slice id)
 	return add_buf(d, line);
 }
 
+/* Of this attempt, and of the one before. */
+static int
+add_attempt(struct delivery *d, struct buf *line)
+{
+	const struct store_claim *claim = d->claim;
+
+	buf_reset(line);
+	buf_printf(line, "Cassata-Attempt: %u", claim->attempt);
+	if (add_buf(d, line) == -1)
+		return -1;
+	buf_reset(line);
+	buf_append_string(line, "Cassata-Due: ");
+	json_write_seconds(line, claim->event.expiry_ms);
+	if (add_buf(d, line) == -1)
+		return -1;
+	if (claim->attempt == 1)
+		return 0;
+	buf_reset(line);
+	buf_printf(line, "Cassata-Previous-Status: %d", claim->last_code);
+	return add_buf(d, line);
+}
+
 static int
 add_headers(struct delivery *d, struct buf *line)
 {
@@ -162,11 +185,8 @@ add_headers(struct delivery *d, struct buf *line)
 
 	if (add_event_headers(d, line, &seen) == -1 ||
 	    add_id(d, line, "Cassata-Application-Id", ev->app) == -1 ||
-	    add_id(d, line, "Cassata-Event-Id", ev->id) == -1)
-		return -1;
-	buf_reset(line);
-	buf_printf(line, "Cassata-Attempt: %u", d->claim->attempt);
-	if (add_buf(d, line) == -1)
+	    add_id(d, line, "Cassata-Event-Id", ev->id) == -1 ||
+	    add_attempt(d, line) == -1)
 		return -1;
 	d->own_connection = seen.connection_auth;
 	if (!seen.user_agent &&
@@ -247,13 +267,22 @@ release_for_want(struct delivery *d, int64_t wait_ms)
 	d->wants = true;
 }
 
+static enum outcome
+outcome_of(const struct transport_end *end)
+{
+	/* A response that is no HTTP is CURLE_UNSUPPORTED_PROTOCOL: that may
+	 * pass, and no event has another scheme. */
+	enum outcome outcome = outcome_classify(end->code == CURLE_OK,
+	    end->code == CURLE_URL_MALFORMAT, end->status);
+
+	return outcome == OUTCOME_RETRY && end->refuses_retry ? OUTCOME_REJECTED
+							      : outcome;
+}
+
 static void
 on_end(void *arg, const struct transport_end *end)
 {
 	struct delivery *d = arg;
-	/* A response that is no HTTP is CURLE_UNSUPPORTED_PROTOCOL: that may
-	 * pass, and no event has another scheme. */
-	bool permanent = end->code == CURLE_URL_MALFORMAT;
 
 	d->transfer = NULL;
 	if (end->code != CURLE_OK)
@@ -271,10 +300,7 @@ on_end(void *arg, const struct transport_end *end)
 		break;
 	case FAULT_NONE:
 		d->result.code = end->status;
-		finish(d,
-		    outcome_classify(
-			end->code == CURLE_OK, permanent, end->status),
-		    end->retry_after_ms);
+		finish(d, outcome_of(end), end->retry_after_ms);
 	}
 	d->policy->ended(d->policy->arg, d);
 }

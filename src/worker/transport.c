@@ -48,6 +48,7 @@ struct transfer {
 	bool looks_up;      /* its name: it has a slot */
 	bool unwatched;     /* for want of room, so that it times out */
 	bool sent;
+	bool refuses_retry;
 	unsigned n_steps; /* of libcurl's, since then */
 	int fd;		  /* its socket, or -1 */
 	uint64_t received_before; /* by that, at the first look; 0: none */
@@ -326,6 +327,7 @@ describe_end(
 	    .code = code,
 	    .status = status_of(transfer),
 	    .retry_after_ms = (int64_t)retry_after_s * 1000,
+	    .refuses_retry = code == CURLE_OK && transfer->refuses_retry,
 	    .error = transfer->error,
 	    .fault = fault_of(transfer, code),
 	    .wait_ms = transfer->wait_ms,
@@ -623,6 +625,28 @@ refuse(struct transfer *transfer, const char *reason)
 	return 0;
 }
 
+/* name with its colon; *value without the blanks around it. */
+static bool
+is_field(struct slice line, struct slice name, struct slice *value)
+{
+	if (line.len < name.len || !slice_ieq(slice_of(line.p, name.len), name))
+		return false;
+	while (line.len > 0 && (line.p[line.len - 1] == '\n' ||
+				   line.p[line.len - 1] == '\r'))
+		line.len--;
+	*value = slice_trim(slice_of(line.p + name.len, line.len - name.len));
+	return true;
+}
+
+static bool
+refuses_retry(struct slice line)
+{
+	struct slice value;
+
+	return is_field(line, SLICE_LITERAL("Cassata-Retry:"), &value) &&
+	       slice_ieq(value, SLICE_LITERAL("no"));
+}
+
 /*
  * Whether a header line tells of a coding other than chunked. We ask for none
  * (RFC 9112 7.4), yet libcurl before 8.14 decodes up to five compressions, one
@@ -631,18 +655,10 @@ refuse(struct transfer *transfer, const char *reason)
 static bool
 has_strange_coding(struct slice line)
 {
-	static const struct slice name = SLICE_INIT("Transfer-Encoding:");
 	struct slice value;
 
-	if (line.len < name.len ||
-	    !slice_ieq(slice_of(line.p, name.len), name))
-		return false;
-	while (line.len > 0 && (line.p[line.len - 1] == '\n' ||
-				   line.p[line.len - 1] == '\r'))
-		line.len--;
-	value =
-	    slice_trim(slice_of(line.p + name.len, line.len - name.len));
-	return !slice_ieq(value, SLICE_LITERAL("chunked")) &&
+	return is_field(line, SLICE_LITERAL("Transfer-Encoding:"), &value) &&
+	       !slice_ieq(value, SLICE_LITERAL("chunked")) &&
 	       !slice_ieq(value, SLICE_LITERAL("identity"));
 }
 
@@ -678,26 +694,28 @@ static size_t
 take_header(char *bytes, size_t size, size_t n, void *arg)
 {
 	struct transfer *transfer = arg;
+	struct slice line = slice_of(bytes, size * n);
 
 	note_transfer(transfer);
 	/* Unfolding takes libcurl longer with each line (RFC 9112 5.2 lets us
 	 * refuse that). */
 	if (bytes[0] == ' ' || bytes[0] == '\t')
 		return refuse(transfer, "a header line of the response is folded");
-	transfer->n_header_bytes += size * n + LINE_COST_BYTES;
+	transfer->n_header_bytes += line.len + LINE_COST_BYTES;
 	if (transfer->n_header_bytes >
 	    transfer->transport->config.max_header_bytes)
 		return refuse(transfer, "the header of the response is too large");
-	if (begins_status_line(slice_of(bytes, size * n)))
-		transfer->has_status = is_status_line(slice_of(bytes, size * n));
+	if (begins_status_line(line))
+		transfer->has_status = is_status_line(line);
 	if (!transfer->has_status)
 		return refuse(transfer, "the response has no status");
-	if (has_strange_coding(slice_of(bytes, size * n)))
+	if (has_strange_coding(line))
 		return refuse(transfer,
 		    "the response has a transfer coding that nobody asked for");
 	if (bytes[0] == '\r' || bytes[0] == '\n')
 		transfer->head_came = status_of(transfer) >= 200;
-	return size * n;
+	transfer->refuses_retry |= refuses_retry(line);
+	return line.len;
 }
 
 static size_t

@@ -97,6 +97,8 @@ def test_default_headers(daemon, sink, name):
     assert arrived.header("Cassata-Application-Id") == "app"
     assert unquote(arrived.header("Cassata-Event-Id")) == name
     assert arrived.header("Cassata-Attempt") == "1"
+    assert float(arrived.header("Cassata-Due")) == daemon.event(name)["expiry"]
+    assert arrived.header("Cassata-Previous-Status") is None
     assert arrived.header("Accept") is None
 
 
@@ -454,6 +456,39 @@ def test_retry_after_seconds(daemon, sink, name):
     daemon.schedule(name, sink.url("/" + name))
     first, second = sink.wait("/" + name, 2)
     assert second.at - first.at >= 1
+
+
+def test_previous_status(launch, sink, name):
+    c = launch(worker={"retryDelays": ["0s"]})
+    sink.on("/" + name, Reply(503, end="close"), Reply(None, end="close"), 200)
+    due = int(time.time()) + 0.125
+    c.schedule(name, sink.url("/" + name), expiry=due)
+    c.wait_state(name, "COMPLETED")
+    assert [(a.header("Cassata-Due"), a.header("Cassata-Previous-Status"))
+            for a in sink.arrivals("/" + name)] == [
+        (str(due), None), (str(due), "503"), (str(due), "0")]
+
+
+@pytest.mark.parametrize("status", [503, 429, 408])
+def test_no_retry(daemon, sink, name, status):
+    sink.on("/" + name, Reply(status, headers=[("cassata-retry", "No")]))
+    daemon.schedule(name, sink.url("/" + name))
+    event = daemon.wait_state(name, "FAILED")
+    assert event["attempts"] == 1 and event["last-response-code"] == status
+
+
+def test_no_retry_is_no_failure(daemon, sink, name):
+    sink.on("/" + name, Reply(200, headers=[("Cassata-Retry", "no")]))
+    daemon.schedule(name, sink.url("/" + name))
+    daemon.wait_state(name, "COMPLETED")
+
+
+@pytest.mark.parametrize("text", ["", "yes", "no, yes", "not"])
+def test_no_retry_nonsense(launch, sink, name, text):
+    c = launch(worker={"retryDelays": ["0s"]})
+    sink.on("/" + name, Reply(503, headers=[("Cassata-Retry", text)]), 200)
+    c.schedule(name, sink.url("/" + name))
+    c.wait_state(name, "COMPLETED")
 
 
 def test_retry_after_never_shortens(launch, sink, name):

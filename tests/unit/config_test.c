@@ -90,7 +90,7 @@ static const struct field {
 	100)},
     {NUMBER(worker, "httpRetryCount", UNSIGNED, retry.max_retries, 5, "0", 0,
 	"1000", 1000)},
-    {NUMBER(worker, "retryDelays", LIST, retry.delay_ms[0], 10000, "0", 0,
+    {NUMBER(worker, "retryDelays", LIST, retry.delay_ms[0], 30000, "0", 0,
 	"30d", 2592000000)},
     {NUMBER(worker, "retryJitter", UNSIGNED, retry.jitter_percent, 20, "0", 0,
 	"100", 100)},
@@ -247,7 +247,7 @@ static void
 check_default(const struct field *field)
 {
 	static const int64_t delays[] = {
-	    10000, 60000, 600000, 3600000, 21600000};
+	    30000, 300000, 3600000, 28800000, 86400000};
 	const char *target = (const char *)&cfg + field->offset;
 
 	if (field->type == STRING)
