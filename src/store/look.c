@@ -75,12 +75,16 @@ first_rows_args(struct sql *sql, uint64_t shards, enum row_status row_status,
 /*
  * What is due in all the shards, a range of the index for each, in one SELECT:
  * where little is, that takes a third of the time of one per shard. A lease is
- * a row without an id, with what waits first in its shard.
+ * a row without an id, with what waits in its shard behind what is due: its
+ * first row or, where that is due, its second, which is looked for only then.
  */
+#define WAITING_OF_LEASE                                                       \
+	" FROM event FORCE INDEX (due) WHERE event.shard = lease.shard"        \
+	" AND event.status = 0 ORDER BY event.due_ms LIMIT "
 static const struct sql_text due_rows = {
-    .head = "(SELECT COALESCE((SELECT due_ms FROM event FORCE INDEX (due)"
-	    " WHERE event.shard = lease.shard AND event.status = 0"
-	    " ORDER BY event.due_ms LIMIT 1), 562949953421312), 0, shard"
+    .head = "(SELECT COALESCE((SELECT IF(event.due_ms > ?, event.due_ms,"
+	    " (SELECT event.due_ms" WAITING_OF_LEASE "1, 1))" WAITING_OF_LEASE
+	    "1), 562949953421312), 0, shard"
 	    " FROM lease WHERE owner = ? AND until_ms > " NOW_MYSQL ")"
 	    " UNION ALL (SELECT due_ms, id, shard FROM event FORCE INDEX (due)"
 	    " WHERE status = 0 AND due_ms <= ? AND shard IN (",
@@ -98,10 +102,10 @@ last_due_ms(const struct claim_request *request)
 		   : STORE_QUARANTINE_MS - 1;
 }
 
-/* Reads a row of it; first_ms[shard] is what waits first where it is ours. */
+/* Reads a row of it; behind_ms[shard] is what it tells of a shard of ours. */
 static enum store_status
 read_due_row(struct sql *sql, struct look *look, size_t max,
-    int64_t first_ms[EVENT_SHARDS], struct claim_reply *reply, struct err *err)
+    int64_t behind_ms[EVENT_SHARDS], struct claim_reply *reply, struct err *err)
 {
 	int64_t due_ms = sql_read_i64(sql);
 	int64_t row_id = sql_read_i64(sql);
@@ -113,7 +117,7 @@ read_due_row(struct sql *sql, struct look *look, size_t max,
 		return status;
 	if (row_id == 0) {
 		reply->owned |= UINT64_C(1) << row.shard;
-		first_ms[row.shard] =
+		behind_ms[row.shard] =
 		    due_ms < STORE_QUARANTINE_MS ? due_ms : INT64_MAX;
 	} else if (look->n < max) {
 		look->rows[look->n++] = row;
@@ -121,10 +125,10 @@ read_due_row(struct sql *sql, struct look *look, size_t max,
 	return STORE_OK;
 }
 
-/* What comes behind the rows that are due in a shard was not looked at: it is
- * due behind the horizon at the earliest. */
+/* Where two or more are due in a shard nobody looked at what comes behind them:
+ * that is due behind the horizon at the earliest. */
 static int64_t
-next_due_ms(const int64_t first_ms[EVENT_SHARDS], uint64_t shards,
+next_due_ms(const int64_t behind_ms[EVENT_SHARDS], uint64_t shards,
     const struct claim_request *request)
 {
 	int64_t next_ms = INT64_MAX, shard_ms;
@@ -132,8 +136,8 @@ next_due_ms(const int64_t first_ms[EVENT_SHARDS], uint64_t shards,
 	for (unsigned shard = 0; shard < EVENT_SHARDS; shard++) {
 		if ((shards >> shard & 1) == 0)
 			continue;
-		shard_ms = first_ms[shard] > last_due_ms(request)
-			       ? first_ms[shard]
+		shard_ms = behind_ms[shard] > last_due_ms(request)
+			       ? behind_ms[shard]
 			       : last_due_ms(request) + 1;
 		if (shard_ms < next_ms)
 			next_ms = shard_ms;
@@ -148,25 +152,26 @@ look_at_due(struct sql *sql, uint64_t shards,
     struct look *look, bool *all, struct err *err)
 {
 	size_t max = request->claim_max + 1;
-	int64_t first_ms[EVENT_SHARDS] = {0};
+	int64_t behind_ms[EVENT_SHARDS] = {0};
 	enum store_status status = make_rows(look, max, err);
 	unsigned arity;
 
 	reply->owned = 0;
 	if (status != STORE_OK)
 		return status;
+	sql_i64(sql, last_due_ms(request));
 	sql_u64(sql, request->owner);
 	sql_i64(sql, last_due_ms(request));
 	arity = shard_args(sql, shards);
 	sql_i64(sql, (int64_t)max);
 	status = sql_select(sql, &due_rows, arity, err);
 	while (sql_next(sql, &status, err))
-		status = read_due_row(sql, look, max, first_ms, reply, err);
+		status = read_due_row(sql, look, max, behind_ms, reply, err);
 	*all = look->n < max;
 	reply->owned &= shards;
 	look_keep(look, reply->owned);
 	look->n = store_pick(look->rows, look->n, max, request, reply);
-	reply->next_due_ms = next_due_ms(first_ms, reply->owned, request);
+	reply->next_due_ms = next_due_ms(behind_ms, reply->owned, request);
 	return status;
 }
 
