@@ -71,15 +71,19 @@ event_resolve(struct event *ev, int64_t now_ms)
 int
 event_fingerprint(const struct event *ev, uint8_t out[EVENT_KEY_BYTES])
 {
-	char numbers[6 * 8], *p = numbers;
-	struct slice parts[] = {slice_of(numbers, sizeof(numbers)), ev->method,
-	    ev->url, ev->headers, ev->body};
+	char numbers[7 * 8], *p = numbers;
+	struct slice parts[] = {{numbers, 0}, ev->method, ev->url, ev->headers,
+	    ev->body, ev->options};
 	size_t n = sizeof(parts) / sizeof(parts[0]);
+
+	if (ev->options.len == 0)
+		n--;
 
 	p = put_le64(
 	    p, (uint64_t)(ev->time == EVENT_IN ? ev->in_ms : ev->expiry_ms));
 	p = put_le64(p, (uint64_t)ev->body_is_text | (uint64_t)ev->time << 1);
 	for (size_t i = 1; i < n; i++)
 		p = put_le64(p, parts[i].len);
+	parts[0].len = (size_t)(p - numbers);
 	return digest(parts, n, out);
 }

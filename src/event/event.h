@@ -51,6 +51,7 @@ struct event {
 	struct slice url;     /* http or https */
 	struct slice headers; /* each "Name: value" followed by LF */
 	struct slice body;    /* the bytes to deliver */
+	struct slice options; /* text of event_options.h, "" for none */
 	bool body_is_text; /* the client gave a JSON string, body is its text */
 	int64_t expiry_ms; /* wall clock */
 	/* How a client gave the time of one that is to be added; unless it was
@@ -76,7 +77,8 @@ int event_key_make(struct slice app, struct slice id, struct event_key *key);
 /*
  * 16 bytes of SHA-256 over everything else in the event (each field with its
  * length), to tell a repeated request from another one with the same ids. Of
- * its time it has what the client gave, which is the same at each repeat.
+ * its time it has what the client gave, which is the same at each repeat. It
+ * stays what it was of an event without options.
  */
 int event_fingerprint(const struct event *ev, uint8_t out[EVENT_KEY_BYTES]);
 

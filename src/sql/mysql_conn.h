@@ -17,7 +17,7 @@
 
 enum {
 	MYSQL_PREPARED_MAX = 64, /* of a connection; a server has 16382 */
-	MYSQL_COLUMNS_MAX = 20,
+	MYSQL_COLUMNS_MAX = 32,
 };
 
 struct mysql_prepared {

@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #include "event/event.h"
+#include "event/event_options.h"
 
 /*
  * The columns of an event, a row each: its name, the letter of its type (i a
@@ -31,7 +32,8 @@
 	X(url, b, event.url, EVENT_URL_MAX)                                    \
 	X(headers, b, event.headers, EVENT_HEADER_BYTES_MAX)                   \
 	X(body_is_text, f, event.body_is_text, INT64_MAX)                      \
-	X(body, b, event.body, EVENT_BODY_MAX)
+	X(body, b, event.body, EVENT_BODY_MAX)                                 \
+	X(options, b, event.options, EVENT_OPTIONS_MAX)
 
 /* What clients ask for, with or without the request; what a delivery needs. */
 #define EVENT_STATE(X)    EVENT_DUE(X) EVENT_PAST(X)

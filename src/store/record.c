@@ -132,7 +132,7 @@ size_t
 store_event_bytes(const struct event *ev)
 {
 	return ev->app.len + ev->id.len + ev->method.len + ev->url.len +
-	       ev->headers.len + ev->body.len;
+	       ev->headers.len + ev->body.len + ev->options.len;
 }
 
 static struct event
@@ -145,6 +145,7 @@ move_event_in(char **at, const struct event *ev)
 	    .url = move_in(at, ev->url),
 	    .headers = move_in(at, ev->headers),
 	    .body = move_in(at, ev->body),
+	    .options = move_in(at, ev->options),
 	    .body_is_text = ev->body_is_text,
 	    .expiry_ms = ev->expiry_ms,
 	};

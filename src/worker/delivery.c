@@ -19,6 +19,23 @@ enum {
 	PIECE_MIN_BYTES = 32,
 };
 
+/* They may come from a datastore that says anything. */
+static void
+read_options(struct delivery *d)
+{
+	struct err err;
+
+	if (event_options_parse(d->claim->event.options, &d->options, &err) ==
+	    0) {
+		if (d->options.forgiven < d->claim->attempt)
+			return;
+		(void)err_set(&err, "forgive more attempts than there were");
+	}
+	d->damaged = true;
+	(void)snprintf(d->error, sizeof(d->error),
+	    "the options of the event are damaged: %.200s", err.text);
+}
+
 struct delivery *
 delivery_create(struct store_claim *claim, const struct delivery_policy *policy)
 {
@@ -31,6 +48,7 @@ delivery_create(struct store_claim *claim, const struct delivery_policy *policy)
 	d->result.row_id = claim->row_id;
 	d->result.attempt = claim->attempt;
 	buf_init(&d->response, policy->response_bytes_kept);
+	read_options(d);
 	return d;
 }
 
@@ -219,8 +237,9 @@ finish(struct delivery *d, enum outcome outcome, int64_t retry_after_ms)
 
 	result->at_ms = dbclock_now_ms(d->policy->clock, clock_wall_ms());
 	if (outcome == OUTCOME_RETRY)
-		wait_ms = retry_wait_ms(d->policy->retry, d->claim->attempt,
-		    retry_after_ms, random_bits());
+		wait_ms = retry_wait_ms(d->policy->retry,
+		    d->claim->attempt - d->options.forgiven, retry_after_ms,
+		    random_bits());
 	result->logged = outcome == OUTCOME_DELIVERED && d->policy->log_success;
 	if (outcome == OUTCOME_DELIVERED)
 		result->kind = RESULT_COMPLETED;
@@ -359,6 +378,11 @@ delivery_start(struct delivery *d)
 
 	d->state = DELIVERY_ON_WIRE;
 	d->started_ms = clock_mono_ms();
+	if (d->damaged) {
+		finish(d, OUTCOME_REJECTED, 0);
+		d->policy->ended(d->policy->arg, d);
+		return;
+	}
 	buf_init(&line, LINE_MAX_BYTES);
 	if (add_headers(d, &line) == 0)
 		d->transfer = start_transfer(d, &line);

@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "base/buf.h"
+#include "event/event_options.h"
 #include "event/retry.h"
 #include "store/store.h"
 #include "worker/dbclock.h"
@@ -34,6 +35,8 @@ struct delivery {
 	int wire;           /* its place among those on the wire */
 	struct transfer *transfer;
 	struct curl_slist *headers;
+	struct event_options options;
+	bool damaged;        /* they are: see error */
 	bool own_connection; /* it is authenticated by this request */
 	struct buf response; /* first bytes of a refusal */
 	size_t n_read;       /* bytes of the response body */

@@ -5,6 +5,7 @@
 
 #include "base/json_scan.h"
 #include "event/event_json.h"
+#include "event/event_options.h"
 #include "target.h"
 
 static void
@@ -53,6 +54,28 @@ check_errors(const struct field_errors *errors)
 	}
 }
 
+/* Of a datastore that says anything: what was read can be written and read. */
+static void
+check_options(struct slice text)
+{
+	struct event_options options, again;
+	struct err err = {""};
+	struct buf out;
+
+	if (event_options_parse(text, &options, &err) == -1) {
+		CHECK(err.text[0] != '\0');
+		return;
+	}
+	CHECK(options.forgiven <= EVENT_FORGIVEN_MAX);
+	buf_init(&out, 2 * EVENT_OPTIONS_MAX);
+	if (event_options_write(&out, &options, text) == 0) {
+		CHECK(out.len <= EVENT_OPTIONS_MAX);
+		CHECK(event_options_parse(buf_slice(&out), &again, NULL) == 0);
+		CHECK(again.forgiven == options.forgiven);
+	}
+	buf_free(&out);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -66,6 +89,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(body != NULL);
 	if (size > 0)
 		memcpy(body, data, size);
+	check_options(slice_of(body, size));
 	buf_init(&scratch, EVENT_HEADER_BYTES_MAX);
 	switch (event_from_json(body, size, &scratch, &ev, &err, &errors)) {
 	case EVENT_JSON_OK:

@@ -205,6 +205,7 @@ static const struct {
     {"event", "headers"},
     {"event", "body_is_text"},
     {"event", "body"},
+    {"event", "options"},
     {"attempt", "event"},
     {"attempt", "number"},
     {"attempt", "at_ms"},

@@ -543,6 +543,25 @@ def test_response_body_of_any_bytes(daemon, sink, name):
     assert attempt["response-body"].endswith("€")
 
 
+def test_damaged_options(daemon, sink, name):
+    """Somebody wrote into the datastore: only that event has the damage."""
+    later = time.time() + 3600
+    daemon.schedule(name, sink.url("/" + name), expiry=later)
+    daemon.schedule(name + "-2", sink.url("/" + name), expiry=later)
+    for event_id, options in (name, '{"forgiven": "x"}'), (name + "-2", "?"):
+        daemon.store.sql(
+            "UPDATE event SET options = X'%s', due_ms = 1"
+            " WHERE event_id = X'%s'" % (
+                options.encode().hex(), event_id.encode().hex()))
+    failed = daemon.wait_state(name, "FAILED")
+    assert failed["last-error"] == \
+        "the options of the event are damaged: has a bad value of forgiven"
+    assert "damaged" in daemon.wait_state(name + "-2", "FAILED")["last-error"]
+    daemon.schedule(name + "-3", sink.url("/" + name + "-3"))
+    daemon.wait_state(name + "-3", "COMPLETED")
+    assert not sink.arrivals("/" + name)
+
+
 def test_huge_response(daemon, sink, name):
     """Read to a cap and dropped; the event was delivered all the same."""
     sink.on("/" + name, Reply(200, b"x" * (64 << 20)))

@@ -179,6 +179,8 @@ def test_back_again(prepare, store, other, new_sqlite):
               " response) VALUES (7, 1, 5, 500, X'00ff', X'%s'),"
               " (7, 2, 6, 0, X'', X''), (9, 1, 7, 1, X'20', X'')" %
               bytes(range(256)).hex())
+    store.sql("UPDATE event SET options = X'%s' WHERE id %% 3 = 0" %
+              b'{"forgiven": 1}'.hex())
     assert_moved(migrate(c, other), store, other)
     back = new_sqlite()
     done = migrate(c, back, "--from", other.url)

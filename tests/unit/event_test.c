@@ -84,7 +84,8 @@ END_TEST
 START_TEST(test_fingerprints_differ)
 {
 	struct event others[] = {
-	    sample, sample, sample, sample, sample, sample, sample, sample};
+	    sample, sample, sample, sample, sample, sample, sample, sample,
+	    sample};
 	uint8_t print[COUNT(others)][EVENT_KEY_BYTES];
 
 	others[1].expiry_ms++;
@@ -97,6 +98,7 @@ START_TEST(test_fingerprints_differ)
 	others[6].body = SLICE_LITERAL("}");
 	others[7].time = EVENT_IN;
 	others[7].in_ms = sample.expiry_ms;
+	others[8].options = SLICE_LITERAL("{}");
 	for (int i = 0; i < COUNT(others); i++) {
 		ck_assert_int_eq(event_fingerprint(&others[i], print[i]), 0);
 		for (int j = 0; j < i; j++)

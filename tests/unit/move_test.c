@@ -134,8 +134,9 @@ add_events(struct sql *sql, int from, int n, const char *body)
 	    " UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
 	    " INSERT INTO event (id, k, shard, due_ms, expiry_ms, created_ms,"
 	    " fingerprint, app, event_id, method, url, headers, body_is_text,"
-	    " body) SELECT i, randomblob(16), abs(i) %% 64, abs(i), 1, 2,"
-	    " randomblob(16), x'61', CAST(i AS BLOB), x'50', x'75', x'', 1, %s"
+	    " options, body) SELECT i, randomblob(16), abs(i) %% 64, abs(i), 1, 2,"
+	    " randomblob(16), x'61', CAST(i AS BLOB), x'50', x'75', x'', 1,"
+	    " CAST(i AS BLOB), %s"
 	    " FROM n",
 	    from, from + n - 1, body);
 	run(sql, text);

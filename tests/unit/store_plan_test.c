@@ -258,6 +258,8 @@ static const struct {
     {{.event.headers = {"", 16385}}, "bytes of headers 16385"},
     {{.event.body = {"", SIZE_MAX / 2}}, "bytes of body"},
     {{.event.body = {"", EVENT_BODY_MAX + 1}}, "bytes of body 268435457"},
+    {{.event.options = {"", EVENT_OPTIONS_MAX + 1}},
+	"bytes of options 32769"},
     {{.n_log = -1}, "count of attempts -1"},
     {{.n_log = INT64_C(1) << 60}, "count of attempts"},
     {{.log_bytes = INT64_MIN}, "bytes of attempts"},

@@ -554,6 +554,7 @@ START_TEST(whole_event_comes_back)
 	ev.method = SLICE_LITERAL("PUT");
 	ev.body = slice_of(body, sizeof(body));
 	ev.body_is_text = true;
+	ev.options = SLICE_LITERAL("{\"later\":\"\xc3\xa9\"}");
 	added = add_event(&ev);
 
 	record = find("whole");
@@ -571,6 +572,7 @@ START_TEST(whole_event_comes_back)
 	ck_assert(slice_eq(record->event.headers, ev.headers));
 	ck_assert(slice_eq(record->event.body, ev.body));
 	ck_assert(record->event.body_is_text);
+	ck_assert(slice_eq(record->event.options, ev.options));
 	ck_assert_int_eq(record->event.expiry_ms, ev.expiry_ms);
 	store_record_free(record);
 
@@ -591,6 +593,7 @@ START_TEST(whole_event_comes_back)
 	ck_assert(slice_eq(claims[0]->event.headers, ev.headers));
 	ck_assert(slice_eq(claims[0]->event.body, ev.body));
 	ck_assert(claims[0]->event.body_is_text);
+	ck_assert(slice_eq(claims[0]->event.options, ev.options));
 	ck_assert_int_eq(claims[0]->due_ms, ev.expiry_ms);
 	ck_assert_uint_eq(claims[0]->attempt, 1);
 	ck_assert_uint_eq(claims[0]->shard, added.shard);
@@ -2564,6 +2567,10 @@ static const struct {
     {"UPDATE event SET headers = zeroblob(16385)", false, false},
     {"UPDATE event SET app = zeroblob(101)", false, false},
     {"UPDATE event SET event_id = zeroblob(60000)", false, false},
+    {"UPDATE event SET options = NULL", false, false},
+    {"UPDATE event SET options = 5", false, false},
+    {"UPDATE event SET options = zeroblob(32769)", false, false},
+    {"UPDATE event SET options = 'a' || char(0, 233)", true, true},
     {"UPDATE event SET expiry_ms = -1", false, false},
     {"UPDATE event SET expiry_ms = x'00'", false, false},
     {"UPDATE event SET expiry_ms = 'soon'", false, false},

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: ISC */
+#include "event/event_options.h"
+
+#include "base/json_scan.h"
+#include "base/json_write.h"
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+/* A whole number from 1 to max, or 0: it is none. */
+static unsigned
+whole_number(const struct json_value *value, unsigned max)
+{
+	uint64_t n;
+
+	if (value->type != JSON_NUMBER ||
+	    slice_to_u64(value->raw, max, &n) == -1)
+		return 0;
+	return (unsigned)n;
+}
+
+static bool
+read_forgiven(struct event_options *options, const struct json_value *value)
+{
+	options->forgiven = whole_number(value, EVENT_FORGIVEN_MAX);
+	return options->forgiven > 0;
+}
+
+static void
+write_forgiven(struct json_writer *w, const char *name,
+    const struct event_options *options)
+{
+	if (options->forgiven > 0)
+		json_number(w, name, options->forgiven);
+}
+
+/* In the order in which they are written. */
+static const struct member {
+	struct slice name;
+	bool (*read)(
+	    struct event_options *options, const struct json_value *value);
+	void (*write)(struct json_writer *w, const char *name,
+	    const struct event_options *options);
+} members[] = {
+    {SLICE_INIT("forgiven"), read_forgiven, write_forgiven},
+};
+
+static const struct member *
+find_member(struct slice name)
+{
+	for (size_t i = 0; i < COUNT(members); i++)
+		if (slice_eq(name, members[i].name))
+			return &members[i];
+	return NULL;
+}
+
+/* The object, or one without members for no text. */
+static int
+scan(struct slice text, struct json_value *object, struct err *err)
+{
+	if (text.len == 0)
+		text = SLICE_LITERAL("{}");
+	if (text.len > EVENT_OPTIONS_MAX)
+		return err_set(err, "is too long");
+	if (json_scan(text, object, err) == -1)
+		return -1;
+	return object->type == JSON_OBJECT ? 0 : err_set(err, "is no object");
+}
+
+/* A name that we know has no escapes as we write it. */
+static struct slice
+plain_name(struct slice key)
+{
+	return slice_of(key.p + 1, key.len - 2);
+}
+
+int
+event_options_parse(
+    struct slice text, struct event_options *options, struct err *err)
+{
+	struct json_value object, value;
+	struct slice key;
+	const char *at = NULL;
+
+	*options = (struct event_options){0};
+	if (scan(text, &object, err) == -1)
+		return -1;
+	while (json_next_member(&object, &at, &key, &value)) {
+		const struct member *member = find_member(plain_name(key));
+
+		if (member != NULL && !member->read(options, &value))
+			return err_set(
+			    err, "has a bad value of %s", member->name.p);
+	}
+	return 0;
+}
+
+int
+event_options_write(
+    struct buf *out, const struct event_options *options, struct slice before)
+{
+	struct json_writer w = {.out = out};
+	struct json_value object, value;
+	size_t begin = out->len;
+	struct slice key;
+	const char *at = NULL;
+
+	if (scan(before, &object, NULL) == -1)
+		return -1;
+	json_object(&w, NULL);
+	for (size_t i = 0; i < COUNT(members); i++)
+		members[i].write(&w, members[i].name.p, options);
+	while (json_next_member(&object, &at, &key, &value)) {
+		if (find_member(plain_name(key)) != NULL)
+			continue;
+		if (w.comma)
+			(void)buf_append_char(out, ',');
+		(void)buf_append_slice(out, key);
+		(void)buf_append_char(out, ':');
+		(void)buf_append_slice(out, value.raw);
+		w.comma = true;
+	}
+	json_end_object(&w);
+	if (out->failed || out->len - begin > EVENT_OPTIONS_MAX)
+		return -1;
+	if (slice_eq(slice_of(out->p + begin, out->len - begin),
+		SLICE_LITERAL("{}")))
+		out->len = begin;
+	return 0;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_EVENT_EVENT_OPTIONS_H
+#define CASSATA_EVENT_EVENT_OPTIONS_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/slice.h"
+
+enum {
+	EVENT_OPTIONS_MAX = 32768, /* bytes of their text */
+	EVENT_FORGIVEN_MAX = 1000000,
+};
+
+/*
+ * What an event has beside its request, and who reads its row alone needs to
+ * know; all 0 where it has none. The text is a JSON object, or "" for none.
+ */
+struct event_options {
+	unsigned forgiven; /* of the attempts, that retries do not count */
+};
+
+/*
+ * Reads the text of an event. What a newer version wrote is passed over; a
+ * known member that is no such value, or no JSON, is -1 with the reason: the
+ * text may come from a datastore, and nothing is believed. Texts borrow from
+ * it; it is overwritten where they have escapes.
+ */
+int event_options_parse(
+    struct slice text, struct event_options *options, struct err *err);
+
+/*
+ * Appends the text of the options to out: nothing, where all are 0. Members of
+ * before, the text that they were read from or "", that are not known are kept.
+ * 0, or -1 when out has no room or before is no such text.
+ */
+int event_options_write(
+    struct buf *out, const struct event_options *options, struct slice before);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: ISC */
+#include "event/event_options.h"
+
+#include <stdlib.h>
+
+#include <check.h>
+
+#define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
+
+/* Texts as a datastore may have them; what is written of what was read. */
+static const struct {
+	struct slice text;
+	unsigned forgiven;
+	struct slice again;
+} texts[] = {
+    {SLICE_INIT(""), 0, SLICE_INIT("")},
+    {SLICE_INIT("{}"), 0, SLICE_INIT("")},
+    {SLICE_INIT(" { } "), 0, SLICE_INIT("")},
+    {SLICE_INIT("{\"forgiven\":1}"), 1, SLICE_INIT("{\"forgiven\":1}")},
+    {SLICE_INIT("{\"forgiven\" : 1000000}"), 1000000,
+	SLICE_INIT("{\"forgiven\":1000000}")},
+    {SLICE_INIT("{\"forgiven\":2,\"forgiven\":3}"), 3,
+	SLICE_INIT("{\"forgiven\":3}")},
+    /* of a newer version */
+    {SLICE_INIT("{\"later\":{\"a\":[1, 2]}}"), 0,
+	SLICE_INIT("{\"later\":{\"a\":[1, 2]}}")},
+    {SLICE_INIT("{\"a\":\"}\",\"forgiven\":7,\"b\":null,\"\":0}"), 7,
+	SLICE_INIT("{\"forgiven\":7,\"a\":\"}\",\"b\":null,\"\":0}")},
+    /* We write no escapes in names: another one. */
+    {SLICE_INIT("{\"\\u0066orgiven\":7}"), 0,
+	SLICE_INIT("{\"\\u0066orgiven\":7}")},
+};
+
+START_TEST(test_text)
+{
+	struct event_options options;
+	struct err err = {""};
+	struct buf out;
+
+	buf_init(&out, EVENT_OPTIONS_MAX);
+	ck_assert_msg(event_options_parse(texts[_i].text, &options, &err) == 0,
+	    "%s", err.text);
+	ck_assert_uint_eq(options.forgiven, texts[_i].forgiven);
+	ck_assert_int_eq(
+	    event_options_write(&out, &options, texts[_i].text), 0);
+	ck_assert_msg(slice_eq(buf_slice(&out), texts[_i].again), "%.*s",
+	    (int)out.len, out.p);
+	buf_free(&out);
+}
+END_TEST
+
+static const struct slice damaged[] = {
+    SLICE_INIT("x"),
+    SLICE_INIT("\0"),
+    SLICE_INIT("{"),
+    SLICE_INIT("[]"),
+    SLICE_INIT("7"),
+    SLICE_INIT("\"\""),
+    SLICE_INIT("{\"forgiven\":0}"),
+    SLICE_INIT("{\"forgiven\":-1}"),
+    SLICE_INIT("{\"forgiven\":1.5}"),
+    SLICE_INIT("{\"forgiven\":1e3}"),
+    SLICE_INIT("{\"forgiven\":\"1\"}"),
+    SLICE_INIT("{\"forgiven\":null}"),
+    SLICE_INIT("{\"forgiven\":1000001}"),
+    SLICE_INIT("{\"forgiven\":18446744073709551617}"),
+};
+
+START_TEST(test_damaged)
+{
+	struct event_options options;
+	struct err err = {""};
+
+	ck_assert_int_eq(event_options_parse(damaged[_i], &options, &err), -1);
+	ck_assert_str_ne(err.text, "");
+}
+END_TEST
+
+START_TEST(test_too_long)
+{
+	static const struct slice text = SLICE_INIT("{\"later\":1}");
+	const struct event_options options = {.forgiven = 1};
+	struct event_options read;
+	struct buf large, out;
+
+	buf_init(&large, EVENT_OPTIONS_MAX + 1);
+	ck_assert_int_eq(buf_append_slice(&large, text), 0);
+	while (large.len < EVENT_OPTIONS_MAX)
+		ck_assert_int_eq(buf_append_char(&large, ' '), 0);
+	ck_assert_int_eq(
+	    event_options_parse(buf_slice(&large), &read, NULL), 0);
+	ck_assert_int_eq(buf_append_char(&large, ' '), 0);
+	ck_assert_int_eq(
+	    event_options_parse(buf_slice(&large), &read, NULL), -1);
+	buf_init(&out, text.len + 10);
+	ck_assert_int_eq(event_options_write(&out, &options, text), -1);
+	buf_free(&out);
+	buf_init(&out, EVENT_OPTIONS_MAX);
+	ck_assert_int_eq(
+	    event_options_write(&out, &options, SLICE_LITERAL("{")), -1);
+	buf_free(&out);
+	buf_free(&large);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("event_options");
+	TCase *tc = tcase_create("event_options");
+	SRunner *sr = srunner_create(suite);
+	int failures;
+
+	tcase_add_loop_test(tc, test_text, 0, COUNT(texts));
+	tcase_add_loop_test(tc, test_damaged, 0, COUNT(damaged));
+	tcase_add_test(tc, test_too_long);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(sr, CK_ENV);
+	failures = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
