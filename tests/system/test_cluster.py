@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: ISC
 """Hosts at different nodes of a Galera cluster."""
 
+import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -62,3 +64,21 @@ def test_more_than_a_transaction(cluster, hosts, sink, name):
             host.wait_state(event_id, "COMPLETED")
     finally:
         cluster.do("sql", "all", "SET GLOBAL wsrep_max_ws_size = 2147483647")
+
+
+def test_healed_is_a_member(cluster):
+    """A node that stood still takes itself for one until it hears of the
+    others."""
+    pid = cluster.pid(3)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_for(lambda: size(cluster, 1) == 2, 30, "the others")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    cluster.do("heal", 3)
+    assert size(cluster, 1) == size(cluster, 3) == 3
+
+
+def size(cluster, node):
+    return int(cluster.do("sql", node, "SHOW GLOBAL STATUS LIKE "
+                          "'wsrep_cluster_size'").split()[1])
