@@ -8,7 +8,9 @@
 
 enum {
 	OVERLAP_MS = 2000, /* twice what clocks may differ unlogged */
+	PRESSED_MS = 3000,
 	HURRIED_MS = 60000,
+	HURRIED_LATE_MS = 600000,
 	IDLE_INTERVALS = 8,
 };
 
@@ -49,12 +51,18 @@ is_our_turn(const struct newest *n)
 	       shardboard_first_holder(n->child->sb) == n->child->slot;
 }
 
+static int64_t
+rest_ms(const struct newest *n, int64_t mono_ms)
+{
+	if (mono_ms < n->pressed_ms)
+		return (interval_ms(n) + 1) / 2;
+	return interval_ms(n) * (mono_ms < n->hurried_ms ? 1 : IDLE_INTERVALS);
+}
+
 int64_t
 newest_wait_ms(const struct newest *n, int64_t mono_ms)
 {
-	int64_t due_ms =
-	    n->asked_ms +
-	    interval_ms(n) * (mono_ms < n->hurried_ms ? 1 : IDLE_INTERVALS);
+	int64_t due_ms = n->asked_ms + rest_ms(n, mono_ms);
 
 	if (!is_our_turn(n))
 		return INT64_MAX;
@@ -73,9 +81,23 @@ newest_submit(struct newest *n, int64_t mono_ms)
 	return &n->job;
 }
 
+/* What was due when it was found would have gone out earlier. */
+static void
+hurry(struct newest *n, bool is_late, int64_t mono_ms)
+{
+	int64_t until_ms = mono_ms + (is_late ? HURRIED_LATE_MS : HURRIED_MS);
+
+	if (is_late)
+		n->pressed_ms = mono_ms + PRESSED_MS;
+	if (n->hurried_ms < until_ms)
+		n->hurried_ms = until_ms;
+}
+
 void
 newest_done(struct newest *n, int64_t mono_ms)
 {
+	int64_t now_ms = dbclock_now_ms(n->clock, clock_wall_ms());
+
 	check(n->status == STORE_OK && n->n <= NEWEST_MAX);
 	for (size_t i = 0; i < n->n; i++) {
 		const struct ring ring = {
@@ -85,6 +107,6 @@ newest_done(struct newest *n, int64_t mono_ms)
 			n->child->sb, ring.what, ring.due_ms))
 			continue;
 		shardboard_hear(n->child->sb, &ring);
-		n->hurried_ms = mono_ms + HURRIED_MS;
+		hurry(n, ring.due_ms <= now_ms, mono_ms);
 	}
 }

@@ -16,8 +16,10 @@ enum { NEWEST_MAX = 500 }; /* rows of a look */
  * One worker of a host asks a database server which rows are new, many times a
  * second, and wakes those of this host that hold their shards.
  *
- * Where that is news to nobody for a while it asks less often: on hosts that
- * are alone, and where nothing is added.
+ * Where that is news to nobody for a minute it asks less often: on hosts that
+ * are alone, and where nothing is added. Where events came that were due
+ * already it does so only after ten minutes, and looks twice as often for some
+ * seconds: those wait for the look, all others for their time.
  *
  * Rows have their ids from the clock of the service, before they are
  * committed. So each look goes back by more than clocks should differ and a
@@ -28,7 +30,8 @@ struct newest {
 	const struct child *child;
 	const struct dbclock *clock;
 	int64_t asked_ms;   /* monotonic: last */
-	int64_t hurried_ms; /* monotonic: asks often up to here */
+	int64_t hurried_ms; /* monotonic: asks often up to here, */
+	int64_t pressed_ms; /* twice as often up to here */
 
 	/* The call to the datastore: until it is done the thread's. */
 	struct store_job job;

@@ -98,28 +98,61 @@ found(unsigned shard, int64_t due_ms)
 	newest_done(&newest, parts_now_ms);
 }
 
+/* Finds nothing after so long; what it waits for the next one. */
+static int64_t
+wait_after(int64_t ms)
+{
+	parts_now_ms += ms;
+	(void)newest_submit(&newest, parts_now_ms);
+	return wait_ms();
+}
+
 /* What was news to somebody makes it ask often, for a minute. */
 START_TEST(test_hurry)
 {
-	found(SHARD + 1, 77); /* to nobody here */
+	int64_t due_ms = parts_wall() + 3600000;
+
+	found(SHARD + 1, due_ms); /* to nobody here */
 	ck_assert_int_eq(wait_ms(), 8 * INTERVAL);
 	slot_of(other)->asking_ms = parts_now_ms; /* it may see it itself */
-	found(SHARD, 77);
+	found(SHARD, due_ms);
 	ck_assert_int_eq(wait_ms(), 8 * INTERVAL);
 	ck_assert_int_eq(shardboard_wake_at_ms(&parts_sb, other), INT64_MAX);
 	slot_of(other)->asking_ms = 0;
-	found(SHARD, 77);
+	found(SHARD, due_ms);
 	ck_assert_int_eq(wait_ms(), INTERVAL);
 	parts_now_ms += 30000;
-	found(SHARD, 77); /* it was told that already */
-	parts_now_ms += 29999;
-	(void)newest_submit(&newest, parts_now_ms);
+	found(SHARD, due_ms); /* it was told that already */
+	ck_assert_int_eq(wait_after(29999), INTERVAL);
+	ck_assert_int_eq(wait_after(1), 8 * INTERVAL);
+	found(SHARD, due_ms - 1);
 	ck_assert_int_eq(wait_ms(), INTERVAL);
-	parts_now_ms++;
-	(void)newest_submit(&newest, parts_now_ms);
-	ck_assert_int_eq(wait_ms(), 8 * INTERVAL);
-	found(SHARD, 76);
+}
+END_TEST
+
+/* What was due already makes it ask more often, and for longer. */
+START_TEST(test_pressed)
+{
+	int64_t due_ms = parts_wall() - 1;
+
+	found(SHARD, due_ms + 3600000);
 	ck_assert_int_eq(wait_ms(), INTERVAL);
+	found(SHARD, due_ms);
+	ck_assert_int_eq(wait_after(2999), (INTERVAL + 1) / 2);
+	ck_assert_int_eq(wait_after(1), INTERVAL);
+	ck_assert_int_eq(wait_after(596999), INTERVAL);
+	ck_assert_int_eq(wait_after(1), 8 * INTERVAL);
+	/* By the datastore's clock. */
+	db.offset_ms = -5000;
+	slot_of(other)->look++;
+	due_ms = parts_wall() - 1;
+	found(SHARD, due_ms);
+	ck_assert_int_eq(wait_ms(), INTERVAL);
+	found(SHARD, due_ms - 5000);
+	ck_assert_int_eq(wait_ms(), (INTERVAL + 1) / 2);
+	/* Another one that is not takes nothing away. */
+	found(SHARD + 1, due_ms);
+	ck_assert_int_eq(wait_after(599999), INTERVAL);
 }
 END_TEST
 
@@ -199,6 +232,7 @@ main(void)
 	tcase_add_loop_test(tc, test_turn, 0, COUNT(rows));
 	tcase_add_test(tc, test_next);
 	tcase_add_test(tc, test_hurry);
+	tcase_add_test(tc, test_pressed);
 	tcase_add_test(tc, test_interval);
 	tcase_add_test(tc, test_clocks);
 	tcase_add_test(tc, test_found);
