@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/duration.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "base/ascii.h"
 
 static const struct {
@@ -33,4 +36,15 @@ duration_parse(struct slice text, int64_t max_ms, int64_t *ms)
 		return 0;
 	}
 	return -1;
+}
+
+void
+duration_write(int64_t ms, char text[DURATION_TEXT])
+{
+	size_t i = sizeof(units) / sizeof(units[0]) - 1;
+
+	while (ms % units[i].ms != 0 || (ms == 0 && i > 1))
+		i--;
+	(void)snprintf(text, DURATION_TEXT, "%" PRId64 "%s", ms / units[i].ms,
+	    units[i].name.p);
 }

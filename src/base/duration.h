@@ -12,4 +12,9 @@
  */
 int duration_parse(struct slice text, int64_t max_ms, int64_t *ms);
 
+enum { DURATION_TEXT = 24 };
+
+/* The shortest text that duration_parse reads as ms, which is not negative. */
+void duration_write(int64_t ms, char text[DURATION_TEXT]);
+
 #endif

@@ -11,6 +11,7 @@
 #include "base/rfc3339.h"
 #include "base/url.h"
 #include "base/words.h"
+#include "event/event_options.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
@@ -18,6 +19,8 @@ struct reader {
 	struct event *ev;
 	struct buf *scratch;
 	struct field_errors *errors;
+	const struct event_retry_limits *limits;
+	struct event_options options;
 };
 
 /* Notes what is wrong with a field; the reading goes on. */
@@ -193,7 +196,7 @@ static const int64_t year_2100_s = INT64_C(4102444800);
 
 /* Milliseconds, or -1 with what is wrong. */
 static int64_t
-expiry_of_number(struct slice raw, const char **reason)
+time_of_number(struct slice raw, const char **reason)
 {
 	int64_t limit = year_2100_s * 1000 * 1000;
 	struct decimal d = split_number(raw);
@@ -213,7 +216,7 @@ expiry_of_number(struct slice raw, const char **reason)
 }
 
 static int64_t
-expiry_of_text(struct slice text, const char **reason)
+time_of_text(struct slice text, const char **reason)
 {
 	int64_t ms;
 
@@ -229,21 +232,37 @@ expiry_of_text(struct slice text, const char **reason)
 	return -1;
 }
 
-static void
-read_expiry(
+static int64_t
+read_time(
     struct reader *r, const char *pointer, const struct json_value *value)
 {
 	const char *reason = "must be a number, seconds since 1970-01-01 UTC, "
 			     "or a date-time of RFC 3339";
+	int64_t ms = -1;
 
-	r->ev->expiry_ms = -1;
 	if (value->type == JSON_NUMBER)
-		r->ev->expiry_ms = expiry_of_number(value->raw, &reason);
+		ms = time_of_number(value->raw, &reason);
 	else if (value->type == JSON_STRING)
-		r->ev->expiry_ms =
-		    expiry_of_text(json_unescape(value->raw), &reason);
-	if (r->ev->expiry_ms == -1)
+		ms = time_of_text(json_unescape(value->raw), &reason);
+	if (ms == -1)
 		bad(r->errors, pointer, "%s", reason);
+	return ms;
+}
+
+static void
+read_expiry(
+    struct reader *r, const char *pointer, const struct json_value *value)
+{
+	r->ev->expiry_ms = read_time(r, pointer, value);
+}
+
+static void
+read_too_late(
+    struct reader *r, const char *pointer, const struct json_value *value)
+{
+	r->options.not_after_ms = read_time(r, pointer, value);
+	if (r->options.not_after_ms == 0)
+		bad(r->errors, pointer, "has long passed");
 }
 
 /* Longer ones would end beyond what is kept as a time. */
@@ -444,6 +463,19 @@ read_headers(
 	r->ev->headers = buf_slice(r->scratch);
 }
 
+static void
+read_own_retry(
+    struct reader *r, const char *pointer, const struct json_value *value)
+{
+	struct event_retry_error error;
+	char where[64];
+
+	if (event_retry_read(value, r->limits, &r->options.retry, &error) == 0)
+		return;
+	(void)snprintf(where, sizeof(where), "%s%s", pointer, error.where);
+	bad(r->errors, where, "%s", error.reason);
+}
+
 static const struct member {
 	struct slice name;
 	const char *pointer;
@@ -463,6 +495,8 @@ static const struct member {
     {SLICE_INIT("url"), "/url", REQUIRED, read_url},
     {SLICE_INIT("method"), "/method", OPTIONAL, read_method},
     {SLICE_INIT("request-headers"), "/request-headers", OPTIONAL, read_headers},
+    {SLICE_INIT("not-after"), "/not-after", OPTIONAL, read_too_late},
+    {SLICE_INIT("retry"), "/retry", OPTIONAL, read_own_retry},
 };
 
 /* RFC 6901, cut between characters. NUL, which C text can't hold, is U+FFFD. */
@@ -560,15 +594,36 @@ read_members(struct reader *r, const struct json_value *object)
 	check_seen(r, seen);
 }
 
+/* Behind the headers, which may move. */
+static void
+append_options(struct reader *r)
+{
+	struct event *ev = r->ev;
+	bool in_scratch = r->scratch->len > 0;
+	size_t begin = r->scratch->len;
+
+	if (ev->time == EVENT_AT && r->options.not_after_ms > 0 &&
+	    r->options.not_after_ms < ev->expiry_ms)
+		bad(r->errors, "/not-after", "is before expiry");
+	if (event_options_write(r->scratch, &r->options, slice_of("", 0)) == -1)
+		bad(r->errors, "", "is too large");
+	if (in_scratch)
+		ev->headers = slice_of(r->scratch->p, begin);
+	ev->options =
+	    slice_of(r->scratch->p + begin, r->scratch->len - begin);
+}
+
 enum event_json_result
-event_from_json(char *body, size_t len, struct buf *scratch, struct event *ev,
-    struct err *err, struct field_errors *errors)
+event_from_json(char *body, size_t len,
+    const struct event_retry_limits *limits, struct buf *scratch,
+    struct event *ev, struct err *err, struct field_errors *errors)
 {
 	static const struct slice
 	    json_type = SLICE_INIT("Content-Type: application/json\n"),
 	    text_type = SLICE_INIT("Content-Type: text/plain; charset=utf-8\n");
 	/* cppcheck-suppress ctuuninitvar ; errors is ours to initialise */
-	struct reader r = {ev, scratch, errors};
+	struct reader r = {
+	    .ev = ev, .scratch = scratch, .errors = errors, .limits = limits};
 	struct json_value value;
 
 	errors->len = errors->total = 0;
@@ -587,5 +642,7 @@ event_from_json(char *body, size_t len, struct buf *scratch, struct event *ev,
 	/* A string is delivered as its text, which is no JSON. */
 	if (ev->headers.p == json_type.p && ev->body_is_text)
 		ev->headers = text_type;
+	if (errors->total == 0)
+		append_options(&r);
 	return errors->total == 0 ? EVENT_JSON_OK : EVENT_JSON_INVALID;
 }

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "event/event.h"
+#include "event/event_options.h"
 
 /* One bad field: an RFC 6901 pointer and what is wrong with it. */
 struct field_error {
@@ -20,6 +21,10 @@ struct field_errors {
 	struct field_error list[FIELD_ERRORS_MAX];
 };
 
+/* Of *scratch: headers and options, which are never longer than the body by
+ * more than a few bytes. */
+enum { EVENT_SCRATCH_MAX = EVENT_HEADER_BYTES_MAX + EVENT_OPTIONS_MAX };
+
 enum event_json_result {
 	EVENT_JSON_OK,
 	EVENT_JSON_MALFORMED, /* no JSON: reason in err */
@@ -29,12 +34,12 @@ enum event_json_result {
 /*
  * Reads the body of an add request (doc/api.md, "The event").
  * body is overwritten where strings have escapes; the event's slices point into
- * it, and its headers into *scratch, which is reset first: both must live as
+ * it, and its headers and options into *scratch, which is reset first: both must live as
  * long as the event. An event without an id has none yet, and its time is as it
- * was given: event_resolve.
+ * was given: event_resolve. limits: of the operator's.
  */
 enum event_json_result event_from_json(char *body, size_t len,
-    struct buf *scratch, struct event *ev, struct err *err,
-    struct field_errors *errors);
+    const struct event_retry_limits *limits, struct buf *scratch,
+    struct event *ev, struct err *err, struct field_errors *errors);
 
 #endif

@@ -4,6 +4,9 @@
 #include "base/json_scan.h"
 #include "base/json_write.h"
 
+/* The year 9999 has less. */
+#define EVENT_TIME_MAX_MS (INT64_C(1) << 48)
+
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 /* A whole number from 1 to max, or 0: it is none. */
@@ -33,6 +36,43 @@ write_forgiven(struct json_writer *w, const char *name,
 		json_number(w, name, options->forgiven);
 }
 
+static bool
+read_not_after(struct event_options *options, const struct json_value *value)
+{
+	uint64_t ms;
+
+	if (value->type != JSON_NUMBER ||
+	    slice_to_u64(value->raw, EVENT_TIME_MAX_MS, &ms) == -1)
+		return false;
+	options->not_after_ms = (int64_t)ms;
+	return true;
+}
+
+static void
+write_not_after(struct json_writer *w, const char *name,
+    const struct event_options *options)
+{
+	if (options->not_after_ms > 0)
+		json_number(w, name, options->not_after_ms);
+}
+
+static bool
+read_retry(struct event_options *options, const struct json_value *value)
+{
+	static const struct event_retry_limits limits = {
+	    .max_attempts = EVENT_ATTEMPTS_MAX};
+	struct event_retry_error ignored;
+
+	return event_retry_read(value, &limits, &options->retry, &ignored) == 0;
+}
+
+static void
+write_retry(struct json_writer *w, const char *name,
+    const struct event_options *options)
+{
+	event_retry_write(w, name, &options->retry);
+}
+
 /* In the order in which they are written. */
 static const struct member {
 	struct slice name;
@@ -42,6 +82,8 @@ static const struct member {
 	    const struct event_options *options);
 } members[] = {
     {SLICE_INIT("forgiven"), read_forgiven, write_forgiven},
+    {SLICE_INIT("not-after-ms"), read_not_after, write_not_after},
+    {SLICE_INIT("retry"), read_retry, write_retry},
 };
 
 static const struct member *

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/slice.h"
+#include "event/event_retry.h"
 
 enum {
 	EVENT_OPTIONS_MAX = 32768, /* bytes of their text */
@@ -17,6 +18,8 @@ enum {
  */
 struct event_options {
 	unsigned forgiven; /* of the attempts, that retries do not count */
+	int64_t not_after_ms; /* not delivered later; wall clock; 0: ever */
+	struct event_retry retry;
 };
 
 /*

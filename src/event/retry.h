@@ -15,6 +15,12 @@ struct retry_policy {
 	int64_t retry_after_max_ms;
 };
 
+/* What the operator lets an event ask for. */
+struct event_retry_limits {
+	unsigned max_attempts;
+	int64_t min_delay_ms;
+};
+
 /*
  * How long to wait before the attempt after attempt number attempt (1 is the
  * first), or -1 when there is none. random is any 32 random bits; the delay is

@@ -159,13 +159,13 @@ api_add(struct call *call)
 		return ANSWERED;
 	}
 	/* Now: later a lack of it would look like a fault of the request. */
-	if (buf_reserve(&x->arena, body.len < EVENT_HEADER_BYTES_MAX
+	if (buf_reserve(&x->arena, body.len < EVENT_SCRATCH_MAX
 				       ? body.len
-				       : EVENT_HEADER_BYTES_MAX) == -1)
+				       : EVENT_SCRATCH_MAX) == -1)
 		return problem_no_memory(x);
 	/* The body is in x->in, which is ours to write to. */
 	switch (event_from_json(x->in.p + (body.p - x->in.p), body.len,
-	    &x->arena, &call->u.add.event, &call->err, &errors)) {
+	    &call->service->child->cfg->service.retry_limits, &x->arena, &call->u.add.event, &call->err, &errors)) {
 	case EVENT_JSON_MALFORMED:
 		return problem(x, 400, call->err.text);
 	case EVENT_JSON_INVALID:

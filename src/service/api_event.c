@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "event/event_options.h"
 #include "http/http_conn.h"
 #include "service/event_answer.h"
 #include "service/state.h"
@@ -44,12 +45,27 @@ write_header_lines(struct json_writer *w, struct slice lines)
 	json_end_array(w);
 }
 
+/* What is damaged is not shown; the worker says it. */
+static void
+write_more(struct json_writer *w, struct slice text)
+{
+	struct event_options options;
+	struct err ignored;
+
+	if (event_options_parse(text, &options, &ignored) == -1)
+		return;
+	if (options.not_after_ms != 0)
+		json_seconds(w, "not-after", options.not_after_ms);
+	event_retry_write(w, "retry", &options.retry);
+}
+
 static void
 write_request(struct json_writer *w, const struct event *ev)
 {
 	json_text(w, "url", ev->url);
 	json_text(w, "method", ev->method);
 	write_header_lines(w, ev->headers);
+	write_more(w, ev->options);
 	if (ev->body_is_text)
 		json_text(w, "event", ev->body);
 	else

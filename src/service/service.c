@@ -12,7 +12,7 @@
 
 enum {
 	METRICS_TEXT_MAX = 1024 * 1024,
-	ARENA_BYTES = 64 * 1024, /* the headers of an event, with room */
+	ARENA_BYTES = 64 * 1024, /* headers and options of an event, with room */
 	/* An idle client may be sending right now. */
 	STOP_IDLE_MS = 1000,
 	DRAIN_IDLE_MS = 5000, /* others serve new ones: there is no hurry */

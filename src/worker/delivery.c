@@ -31,7 +31,7 @@ read_options(struct delivery *d)
 			return;
 		(void)err_set(&err, "forgive more attempts than there were");
 	}
-	d->damaged = true;
+	d->refused = true;
 	(void)snprintf(d->error, sizeof(d->error),
 	    "the options of the event are damaged: %.200s", err.text);
 }
@@ -230,16 +230,58 @@ random_bits(void)
 }
 
 static void
+set_error(struct delivery *d, const char *text)
+{
+	(void)snprintf(d->error, sizeof(d->error), "%s", text);
+}
+
+static int64_t
+now_ms(const struct delivery *d)
+{
+	return dbclock_now_ms(d->policy->clock, clock_wall_ms());
+}
+
+static bool
+is_beyond(const struct delivery *d, int64_t ms)
+{
+	return d->options.not_after_ms > 0 && ms > d->options.not_after_ms;
+}
+
+static bool
+is_too_late(const struct delivery *d)
+{
+	return is_beyond(d, now_ms(d));
+}
+
+/* Before the next attempt, or -1 when there is none. */
+static int64_t
+wait_of(struct delivery *d, int64_t retry_after_ms)
+{
+	struct retry_policy policy;
+	size_t len = strlen(d->error);
+	int64_t wait_ms;
+
+	event_retry_policy(&d->options.retry, d->policy->retry, &policy);
+	wait_ms = retry_wait_ms(&policy,
+	    d->claim->attempt - d->options.forgiven, retry_after_ms,
+	    random_bits());
+	if (wait_ms < 0 || !is_beyond(d, d->result.at_ms + wait_ms))
+		return wait_ms;
+	(void)snprintf(d->error + len, sizeof(d->error) - len,
+	    "%sthe next attempt would be after not-after",
+	    len > 0 ? "; " : "");
+	return -1;
+}
+
+static void
 finish(struct delivery *d, enum outcome outcome, int64_t retry_after_ms)
 {
 	struct store_result *result = &d->result;
 	int64_t wait_ms = -1;
 
-	result->at_ms = dbclock_now_ms(d->policy->clock, clock_wall_ms());
+	result->at_ms = now_ms(d);
 	if (outcome == OUTCOME_RETRY)
-		wait_ms = retry_wait_ms(d->policy->retry,
-		    d->claim->attempt - d->options.forgiven, retry_after_ms,
-		    random_bits());
+		wait_ms = wait_of(d, retry_after_ms);
 	result->logged = outcome == OUTCOME_DELIVERED && d->policy->log_success;
 	if (outcome == OUTCOME_DELIVERED)
 		result->kind = RESULT_COMPLETED;
@@ -254,12 +296,6 @@ finish(struct delivery *d, enum outcome outcome, int64_t retry_after_ms)
 	d->state = DELIVERY_FINISHED;
 	curl_slist_free_all(d->headers);
 	d->headers = NULL;
-}
-
-static void
-set_error(struct delivery *d, const char *text)
-{
-	(void)snprintf(d->error, sizeof(d->error), "%s", text);
 }
 
 static bool
@@ -281,18 +317,30 @@ on_body(void *arg, int status, struct slice bytes)
 static void
 release_for_want(struct delivery *d, int64_t wait_ms)
 {
-	delivery_release(
-	    d, dbclock_now_ms(d->policy->clock, clock_wall_ms()) + wait_ms);
+	delivery_release(d, now_ms(d) + wait_ms);
 	d->wants = true;
 }
 
-static enum outcome
-outcome_of(const struct transport_end *end)
+/* A response that is no HTTP is CURLE_UNSUPPORTED_PROTOCOL: that may pass, and
+ * no event has another scheme. */
+static enum outcome_failure
+failure_of(const struct transport_end *end)
 {
-	/* A response that is no HTTP is CURLE_UNSUPPORTED_PROTOCOL: that may
-	 * pass, and no event has another scheme. */
-	enum outcome outcome = outcome_classify(end->code == CURLE_OK,
-	    end->code == CURLE_URL_MALFORMAT, end->status);
+	if (end->code == CURLE_OK)
+		return FAILURE_NONE;
+	if (end->code == CURLE_URL_MALFORMAT)
+		return FAILURE_FOR_GOOD;
+	if (!end->sent)
+		return FAILURE_CONNECT;
+	return end->code == CURLE_OPERATION_TIMEDOUT ? FAILURE_TIMEOUT
+						     : FAILURE_ANSWER;
+}
+
+static enum outcome
+outcome_of(const struct delivery *d, const struct transport_end *end)
+{
+	enum outcome outcome = outcome_classify(
+	    &d->options.retry.on, failure_of(end), end->status);
 
 	return outcome == OUTCOME_RETRY && end->refuses_retry ? OUTCOME_REJECTED
 							      : outcome;
@@ -319,7 +367,7 @@ on_end(void *arg, const struct transport_end *end)
 		break;
 	case FAULT_NONE:
 		d->result.code = end->status;
-		finish(d, outcome_of(end), end->retry_after_ms);
+		finish(d, outcome_of(d, end), end->retry_after_ms);
 	}
 	d->policy->ended(d->policy->arg, d);
 }
@@ -329,7 +377,8 @@ may_send(void *arg)
 {
 	const struct delivery *d = arg;
 
-	return d->policy->may_send(d->policy->arg, d);
+	/* Released then; found to be too late when it is begun again. */
+	return d->policy->may_send(d->policy->arg, d) && !is_too_late(d);
 }
 
 static bool
@@ -378,7 +427,11 @@ delivery_start(struct delivery *d)
 
 	d->state = DELIVERY_ON_WIRE;
 	d->started_ms = clock_mono_ms();
-	if (d->damaged) {
+	if (!d->refused && is_too_late(d)) {
+		d->refused = true;
+		set_error(d, "not sent: not-after has passed");
+	}
+	if (d->refused) {
 		finish(d, OUTCOME_REJECTED, 0);
 		d->policy->ended(d->policy->arg, d);
 		return;

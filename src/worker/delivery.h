@@ -36,7 +36,7 @@ struct delivery {
 	struct transfer *transfer;
 	struct curl_slist *headers;
 	struct event_options options;
-	bool damaged;        /* they are: see error */
+	bool refused;        /* not to be sent: see error */
 	bool own_connection; /* it is authenticated by this request */
 	struct buf response; /* first bytes of a refusal */
 	size_t n_read;       /* bytes of the response body */

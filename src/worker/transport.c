@@ -327,6 +327,7 @@ describe_end(
 	    .code = code,
 	    .status = status_of(transfer),
 	    .retry_after_ms = (int64_t)retry_after_s * 1000,
+	    .sent = transfer->sent,
 	    .refuses_retry = code == CURLE_OK && transfer->refuses_retry,
 	    .error = transfer->error,
 	    .fault = fault_of(transfer, code),

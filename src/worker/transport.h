@@ -54,6 +54,7 @@ struct transport_end {
 	CURLcode code;
 	int status; /* of the response, 0 for none */
 	int64_t retry_after_ms;
+	bool sent; /* a connection stood, the request went, or a part of it */
 	bool refuses_retry; /* a whole response with "Cassata-Retry: no" */
 	const char *error; /* of a code that is not CURLE_OK; until on_end */
 	enum transport_fault fault;

@@ -79,6 +79,7 @@ check_options(struct slice text)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const struct event_retry_limits limits = {.max_attempts = 50};
 	/* An allocation of the exact size, so that ASan sees its edges. */
 	char *body = malloc(size == 0 ? 1 : size);
 	struct field_errors errors = {0};
@@ -90,8 +91,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 0)
 		memcpy(body, data, size);
 	check_options(slice_of(body, size));
-	buf_init(&scratch, EVENT_HEADER_BYTES_MAX);
-	switch (event_from_json(body, size, &scratch, &ev, &err, &errors)) {
+	buf_init(&scratch, EVENT_SCRATCH_MAX);
+	switch (event_from_json(
+	    body, size, &limits, &scratch, &ev, &err, &errors)) {
 	case EVENT_JSON_OK:
 		event_resolve(&ev, 1);
 		CHECK(errors.total == 0);

@@ -61,6 +61,35 @@ START_TEST(test_duration)
 }
 END_TEST
 
+static const struct {
+	int64_t ms;
+	const char *text;
+} written[] = {
+    {0, "0s"},
+    {1, "1ms"},
+    {999, "999ms"},
+    {1000, "1s"},
+    {60000, "1m"},
+    {90000, "90s"},
+    {3600000, "1h"},
+    {86400000, "1d"},
+    {90000000, "25h"},
+    {INT64_MAX, "9223372036854775807ms"},
+};
+
+START_TEST(test_write)
+{
+	char text[DURATION_TEXT];
+	int64_t ms;
+
+	duration_write(written[_i].ms, text);
+	ck_assert_str_eq(text, written[_i].text);
+	ck_assert_int_eq(
+	    duration_parse(slice_from_string(text), INT64_MAX, &ms), 0);
+	ck_assert_int_eq(ms, written[_i].ms);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -70,6 +99,7 @@ main(void)
 	int failures;
 
 	tcase_add_loop_test(tc, test_duration, 0, COUNT(durations));
+	tcase_add_loop_test(tc, test_write, 0, COUNT(written));
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);

@@ -17,11 +17,13 @@ static struct buf scratch;
 static struct event ev;
 static struct err err;
 static struct field_errors errors;
+static const struct event_retry_limits limits = {
+    .max_attempts = 100, .min_delay_ms = 10};
 
 static void
 setup(void)
 {
-	buf_init(&scratch, EVENT_HEADER_BYTES_MAX + 1000);
+	buf_init(&scratch, EVENT_SCRATCH_MAX);
 }
 
 static void
@@ -35,7 +37,8 @@ read_bytes(struct slice json)
 {
 	ck_assert_uint_le(json.len, sizeof(text));
 	memmove(text, json.p, json.len);
-	return event_from_json(text, json.len, &scratch, &ev, &err, &errors);
+	return event_from_json(
+	    text, json.len, &limits, &scratch, &ev, &err, &errors);
 }
 
 /*
@@ -674,6 +677,93 @@ START_TEST(test_long_pointer)
 }
 END_TEST
 
+static const struct {
+	const char *value, *options;
+} retries[] = {
+    {"{}", ""},
+    {"{\"attempts\":100}", "{\"retry\":{\"attempts\":100}}"},
+    {"{\"delays\":[\"10ms\",\"30d\"]}",
+	"{\"retry\":{\"delays\":[\"10ms\",\"30d\"]}}"},
+    {"{\"jitter\":100, \"on\":[\"\\u0035xx\"]}",
+	"{\"retry\":{\"jitter\":100,\"on\":[\"5xx\"]}}"},
+};
+
+START_TEST(test_retry)
+{
+	ck_assert_int_eq(
+	    read_with("retry", retries[_i].value), EVENT_JSON_OK);
+	expect_slice(ev.options, retries[_i].options);
+	expect_slice(ev.headers, "Content-Type: application/json\n");
+}
+END_TEST
+
+static const struct {
+	const char *value, *pointer, *detail;
+} bad_retries[] = {
+    {"[]", "/retry", "must be an object"},
+    {"null", "/retry", "must be an object"},
+    {"{\"attempt\":1}", "/retry", "attempts, delays, jitter and on"},
+    {"{\"attempts\":0}", "/retry/attempts", "from 1 to 100"},
+    {"{\"attempts\":101}", "/retry/attempts", "from 1 to 100"},
+    {"{\"attempts\":1.5}", "/retry/attempts", "from 1 to 100"},
+    {"{\"attempts\":1,\"attempts\":1}", "/retry/attempts", "more than once"},
+    {"{\"delays\":\"1s\"}", "/retry/delays", "must be an array"},
+    {"{\"delays\":[]}", "/retry/delays", "must not be empty"},
+    {"{\"delays\":[\"1s\",\"9ms\"]}", "/retry/delays/1", "at least 10ms"},
+    {"{\"delays\":[\"31d\"]}", "/retry/delays/0", "at most 30d"},
+    {"{\"delays\":[10]}", "/retry/delays/0", "must be a duration"},
+    {"{\"delays\":[\"1s\",\"1s\",\"1s\",\"1s\",\"1s\",\"1s\",\"1s\",\"1s\","
+     "\"1s\",\"1s\",\"1s\",\"1s\",\"1s\",\"1s\",\"1s\",\"1s\",\"1s\",\"1s\","
+     "\"1s\",\"1s\",\"1s\",\"1s\",\"1s\",\"1s\",\"1s\",\"1s\",\"1s\",\"1s\","
+     "\"1s\",\"1s\",\"1s\",\"1s\",\"1s\"]}",
+	"/retry/delays/32", "beyond the 32"},
+    {"{\"jitter\":101}", "/retry/jitter", "from 0 to 100"},
+    {"{\"jitter\":-1}", "/retry/jitter", "from 0 to 100"},
+    {"{\"on\":[\"503\",\"2xx\"]}", "/retry/on/1", "must be a status"},
+    {"{\"on\":[503]}", "/retry/on/0", "must be a status"},
+    {"{\"on\":[\"a word that is longer than any of ours could ever be in"
+     " this place, by far\"]}",
+	"/retry/on/0", "must be a status"},
+};
+
+START_TEST(test_bad_retry)
+{
+	ck_assert_int_eq(
+	    read_with("retry", bad_retries[_i].value), EVENT_JSON_INVALID);
+	expect_error(bad_retries[_i].pointer, bad_retries[_i].detail);
+}
+END_TEST
+
+START_TEST(test_not_after)
+{
+	ck_assert_int_eq(
+	    read_with("not-after", "1524141245"), EVENT_JSON_OK);
+	expect_slice(ev.options, "{\"not-after-ms\":1524141245000}");
+	ck_assert_int_eq(
+	    read_with("not-after", "\"2018-04-19T12:34:05.5Z\""),
+	    EVENT_JSON_OK);
+	expect_slice(ev.options, "{\"not-after-ms\":1524141245500}");
+	ck_assert_int_eq(
+	    read_with("not-after", "1524141244.999"), EVENT_JSON_INVALID);
+	expect_error("/not-after", "is before expiry");
+	ck_assert_int_eq(read_with("not-after", "true"), EVENT_JSON_INVALID);
+	expect_error("/not-after", "must be a number");
+	ck_assert_int_eq(read_with("not-after", "0"), EVENT_JSON_INVALID);
+	expect_error("/not-after", "has long passed");
+}
+END_TEST
+
+/* They lie in one place, the one behind the other. */
+START_TEST(test_headers_and_options)
+{
+	ck_assert_int_eq(read_with("retry", "{\"attempts\":2},"
+					    "\"request-headers\":[\"A: b\"]"),
+	    EVENT_JSON_OK);
+	expect_slice(ev.headers, "A: b\n");
+	expect_slice(ev.options, "{\"retry\":{\"attempts\":2}}");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -699,6 +789,10 @@ main(void)
 	tcase_add_test(tc, test_more_errors_than_kept);
 	tcase_add_test(tc, test_time_of_unknown_members);
 	tcase_add_loop_test(tc, test_long_pointer, 0, 4);
+	tcase_add_loop_test(tc, test_retry, 0, COUNT(retries));
+	tcase_add_loop_test(tc, test_bad_retry, 0, COUNT(bad_retries));
+	tcase_add_test(tc, test_not_after);
+	tcase_add_test(tc, test_headers_and_options);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);

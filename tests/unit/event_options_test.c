@@ -21,6 +21,16 @@ static const struct {
 	SLICE_INIT("{\"forgiven\":1000000}")},
     {SLICE_INIT("{\"forgiven\":2,\"forgiven\":3}"), 3,
 	SLICE_INIT("{\"forgiven\":3}")},
+    {SLICE_INIT("{\"not-after-ms\":5}"), 0,
+	SLICE_INIT("{\"not-after-ms\":5}")},
+    {SLICE_INIT("{\"retry\":{}}"), 0, SLICE_INIT("")},
+    {SLICE_INIT("{\"retry\":{\"on\":[\"timeout\",\"503\",\"\\u0034xx\"],"
+		"\"jitter\":0,\"delays\":[\"0ms\",\"90s\",\"48h\"],"
+		"\"attempts\":1001},\"forgiven\":1}"),
+	1,
+	SLICE_INIT("{\"forgiven\":1,\"retry\":{\"attempts\":1001,"
+		   "\"delays\":[\"0s\",\"90s\",\"2d\"],\"jitter\":0,"
+		   "\"on\":[\"4xx\",\"503\",\"timeout\"]}}")},
     /* of a newer version */
     {SLICE_INIT("{\"later\":{\"a\":[1, 2]}}"), 0,
 	SLICE_INIT("{\"later\":{\"a\":[1, 2]}}")},
@@ -57,6 +67,12 @@ static const struct slice damaged[] = {
     SLICE_INIT("7"),
     SLICE_INIT("\"\""),
     SLICE_INIT("{\"forgiven\":0}"),
+    SLICE_INIT("{\"not-after-ms\":-1}"),
+    SLICE_INIT("{\"not-after-ms\":281474976710657}"),
+    SLICE_INIT("{\"not-after-ms\":\"5\"}"),
+    SLICE_INIT("{\"retry\":[]}"),
+    SLICE_INIT("{\"retry\":{\"attempts\":1002}}"),
+    SLICE_INIT("{\"retry\":{\"later\":1}}"),
     SLICE_INIT("{\"forgiven\":-1}"),
     SLICE_INIT("{\"forgiven\":1.5}"),
     SLICE_INIT("{\"forgiven\":1e3}"),
