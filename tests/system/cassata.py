@@ -205,6 +205,7 @@ class GaleraCluster:
 
     NODES = (1, 2, 3)
     SCRIPT = str(SOURCE / "contrib" / "galera" / "cluster")
+    SUSPECT = "PT2S"  # a busy machine may pause
 
     @classmethod
     def missing(cls):
@@ -229,7 +230,8 @@ class GaleraCluster:
             subprocess.run(
                 [self.SCRIPT, verb, self.directory, *map(str, words)],
                 stdin=subprocess.DEVNULL, stdout=output, timeout=seconds,
-                check=True)
+                check=True, env={"CASSATA_GALERA_SUSPECT": self.SUSPECT,
+                                 **os.environ})
             output.seek(0)
             return output.read().strip()
 
