@@ -81,26 +81,48 @@ announce_add(const struct intake *intake, const struct store_add *add)
 	}
 }
 
+void
+intake_commit(struct intake *intake)
+{
+	struct intake_item *item;
+
+	if (intake->busy || STAILQ_EMPTY(&intake->waiting))
+		return;
+	while (intake->n_running < intake->max &&
+	       (item = STAILQ_FIRST(&intake->waiting)) != NULL) {
+		STAILQ_REMOVE_HEAD(&intake->waiting, entry);
+		STAILQ_INSERT_TAIL(&intake->running, item, entry);
+		intake->adds[intake->n_running++] = &item->add;
+	}
+	intake->busy = true;
+	store_thread_submit(intake->store, &intake->job);
+}
+
 static void
 added_running(struct store_job *job)
 {
 	struct intake *intake = intake_of(job);
+	struct intake_items added = STAILQ_HEAD_INITIALIZER(added);
+	enum store_status status = intake->status;
+	struct err err = intake->err;
 	struct intake_item *item;
 
 	check(intake->busy);
 	intake->busy = false;
-	if (intake->status == STORE_OK) {
+	if (status == STORE_OK) {
 		metric_add(intake->child->score, METRIC_ADD_COMMITS, 1);
 		/* Workers first: answering takes longer than waking. */
 		STAILQ_FOREACH(item, &intake->running, entry)
 			announce_add(intake, &item->add);
 	}
-	while ((item = STAILQ_FIRST(&intake->running)) != NULL) {
-		STAILQ_REMOVE_HEAD(&intake->running, entry);
-		check(intake->n_running-- > 0);
-		item->done(item, intake->status, &intake->err);
+	STAILQ_CONCAT(&added, &intake->running);
+	intake->n_running = 0;
+	/* The next are written while these are answered. */
+	intake_commit(intake);
+	while ((item = STAILQ_FIRST(&added)) != NULL) {
+		STAILQ_REMOVE_HEAD(&added, entry);
+		item->done(item, status, &err);
 	}
-	check(intake->n_running == 0);
 }
 
 int
@@ -130,21 +152,4 @@ void
 intake_add(struct intake *intake, struct intake_item *item)
 {
 	STAILQ_INSERT_TAIL(&intake->waiting, item, entry);
-}
-
-void
-intake_commit(struct intake *intake)
-{
-	struct intake_item *item;
-
-	if (intake->busy || STAILQ_EMPTY(&intake->waiting))
-		return;
-	while (intake->n_running < intake->max &&
-	       (item = STAILQ_FIRST(&intake->waiting)) != NULL) {
-		STAILQ_REMOVE_HEAD(&intake->waiting, entry);
-		STAILQ_INSERT_TAIL(&intake->running, item, entry);
-		intake->adds[intake->n_running++] = &item->add;
-	}
-	intake->busy = true;
-	store_thread_submit(intake->store, &intake->job);
 }

@@ -56,7 +56,8 @@ void intake_fini(struct intake *intake);
  */
 void intake_add(struct intake *intake, struct intake_item *item);
 
-/* Before the loop sleeps: starts a transaction unless one is under way. */
+/* Before the loop sleeps: starts a transaction unless one is under way. What
+ * waits when that ends is written while its answers are. */
 void intake_commit(struct intake *intake);
 
 #endif

@@ -162,6 +162,31 @@ START_TEST(test_many_of_one_call)
 }
 END_TEST
 
+static bool wrote_meanwhile;
+
+static void
+first_done(
+    struct intake_item *item, enum store_status status, const struct err *err)
+{
+	wrote_meanwhile = intake.busy;
+	item_done(item, status, err);
+}
+
+/* Who waits for the next transaction does not wait for the answers of the one
+ * before. */
+START_TEST(test_next_before_answers)
+{
+	struct call call = {0};
+	struct intake_item items[BATCH + 1];
+
+	loop_before_sleep(loop, before_sleep, &intake);
+	add_many(&call, items, BATCH + 1, ADD_CREATED);
+	items[0].done = first_done;
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert(wrote_meanwhile);
+}
+END_TEST
+
 /* Those of a transaction that failed are told so, the others are not. */
 START_TEST(test_one_fails)
 {
@@ -236,6 +261,7 @@ main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_many_of_one_call);
+	tcase_add_test(tc, test_next_before_answers);
 	tcase_add_test(tc, test_one_fails);
 	tcase_add_test(tc, test_outcomes);
 	tcase_add_test(tc, test_later);
