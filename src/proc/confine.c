@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/zones.h"
 #include "proc/data_dir.h"
 #include "proc/privileges.h"
 #include "proc/sandbox.h"
@@ -139,6 +140,8 @@ restrict_to_role(enum role role, const struct config *cfg, struct err *err)
 	    .kills = SANITIZED,
 	};
 
+	if (is_worker || role == ROLE_SERVICE)
+		sandbox.zone_dir = zones_directory();
 	if (strcmp(cfg->log.destination, "syslog") == 0)
 		sandbox.needs |= NEED_SYSLOG;
 	if (role == ROLE_METRICS)

@@ -162,6 +162,10 @@ add_rules(int ruleset, const struct sandbox *sandbox,
 	    allow_path(ruleset, sandbox->report_dir, write, err) == -1 ||
 	    allow_paths(ruleset, sandbox->readable, FS_READ, err) == -1)
 		return -1;
+	if (sandbox->zone_dir != NULL &&
+	    access(sandbox->zone_dir, F_OK) == 0 &&
+	    allow_path(ruleset, sandbox->zone_dir, FS_READ, err) == -1)
+		return -1;
 	for (size_t i = 0; (sandbox->needs & NEED_NET) != 0 && i < n; i++)
 		if (access(resolver_paths[i], F_OK) == 0 &&
 		    allow_path(ruleset, resolver_paths[i], FS_READ, err) == -1)

@@ -20,6 +20,8 @@ struct sandbox {
 	const char *data_dir; /* files are made and written in it, or NULL */
 	const char
 	    *report_dir; /* the same, of sanitizers in a build with them */
+	/* Also what is put in it later; passed over where it is missing. */
+	const char *zone_dir;
 	const char *readable[SANDBOX_PATHS]; /* NULL entries are passed over */
 	bool connects;                 /* to any port; else only to these */
 	unsigned ports[SANDBOX_PORTS]; /* 0: none */

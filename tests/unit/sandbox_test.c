@@ -21,6 +21,7 @@
 
 #include <check.h>
 
+#include "base/zones.h"
 #include "proc/landlock.h"
 #include "proc/privileges.h"
 #include "proc/sanitized.h"
@@ -267,6 +268,34 @@ certificate(void)
 	return 0;
 }
 
+/* Time zones, and one that is put there later. */
+static int
+time_zones(void)
+{
+	struct sandbox sandbox = {
+	    .needs = NEED_LOOP, .zone_dir = "/usr/share/zoneinfo"};
+	struct zones *zones = zones_create(sandbox.zone_dir);
+	int status = enter(&sandbox);
+
+	if (status != 0)
+		return status;
+	if (zones_find(zones, SLICE_LITERAL("Europe/Berlin"), 0, &err) == NULL)
+		return 2;
+	zones_free(&zones);
+	return can_open("/usr/share/zoneinfo/UTC", O_WRONLY) ||
+		       can_open("/usr/bin/env", O_RDONLY) != SANITIZED
+		   ? 3
+		   : 0;
+}
+
+static int
+no_time_zones(void)
+{
+	struct sandbox sandbox = {.needs = NEED_LOOP, .zone_dir = "/nowhere"};
+
+	return enter(&sandbox);
+}
+
 static void
 remove_certificate(void)
 {
@@ -351,6 +380,8 @@ START_TEST(roles)
 	in_a_child(replaced_file);
 	in_a_child(worker);
 	in_a_child(certificate);
+	in_a_child(time_zones);
+	in_a_child(no_time_zones);
 	remove_certificate();
 	in_a_child(no_landlock);
 	in_a_child(landlock_of_debian_12);
