@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 int
@@ -51,21 +50,6 @@ fd_write_all(int fd, const void *bytes, size_t len)
 		len -= (size_t)n;
 	}
 	return 0;
-}
-
-int
-fd_find(const char *path)
-{
-	enum { FDS_MAX = 1024 };
-	struct stat wanted, st;
-
-	if (stat(path, &wanted) == -1)
-		return -1;
-	for (int fd = 0; fd < FDS_MAX; fd++)
-		if (fstat(fd, &st) == 0 && st.st_dev == wanted.st_dev &&
-		    st.st_ino == wanted.st_ino)
-			return fd;
-	return -1;
 }
 
 void

@@ -15,12 +15,6 @@ int fd_pipe(int fds[2]);
 /* Writes all of it to a blocking descriptor. 0, or -1 with errno. */
 int fd_write_all(int fd, const void *bytes, size_t len);
 
-/*
- * One of the first 1024 descriptors that is open on the file at path, whose
- * owner may close it at any time; or -1.
- */
-int fd_find(const char *path);
-
 /* Closes and sets *fd to -1; an fd below 0 is left alone. */
 void fd_close(int *fd);
 

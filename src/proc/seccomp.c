@@ -336,7 +336,6 @@ static const struct row rows[] = {
 
     CALL(fsync, NEED_FILES),
     CALL(fdatasync, NEED_FILES),
-    CALL(sync_file_range, NEED_FILES),
     CALL(ftruncate, NEED_FILES),
     CALL(fallocate, NEED_FILES),
     CALL(fchmod, NEED_FILES),

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include "sql/sqlite_checkpoint.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <time.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/log.h"
 #include "base/title.h"
 
@@ -18,8 +14,6 @@ enum {
 	LOG_PAGES_REST = 64, /* that a commit may find left */
 	BULK_ROUNDS_MAX = 6,
 	FLUSHED_ROUNDS = 2,
-	PIECE_PAGES = 300, /* of the log; a fifth of them, of the file */
-	PIECE_WAIT_MS = 3, /* for a commit */
 	COPY_NOW_MS = 2000,
 	PAUSE_MS = 1000,      /* after a failure */
 	SAY_AGAIN_MS = 60000, /* that it failed */
@@ -40,10 +34,9 @@ struct sqlite_checkpoint {
 
 	/* The rest under the mutex. */
 	pthread_mutex_t mutex;
-	pthread_cond_t changed; /* WANTED or STOPPED, or a commit */
+	pthread_cond_t changed; /* WANTED or STOPPED */
 	enum state state;
-	unsigned n_commits; /* wraps */
-	sqlite3 *copying;   /* the thread's, to be interrupted; or NULL */
+	sqlite3 *copying; /* the thread's, to be interrupted; or NULL */
 	/* Monotonic: not before is it tried, or said, again. */
 	int64_t retry_ms, say_ms;
 };
@@ -52,17 +45,13 @@ struct sqlite_checkpoint *
 sqlite_checkpoint_create(const char *path)
 {
 	struct sqlite_checkpoint *cp = calloc(1, sizeof(*cp));
-	pthread_condattr_t monotonic;
 
 	if (cp == NULL)
 		return NULL;
 	cp->path = path;
-	/* None fails on Linux. */
-	(void)pthread_condattr_init(&monotonic);
-	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	/* Neither fails with default attributes. */
 	(void)pthread_mutex_init(&cp->mutex, NULL);
-	(void)pthread_cond_init(&cp->changed, &monotonic);
-	(void)pthread_condattr_destroy(&monotonic);
+	(void)pthread_cond_init(&cp->changed, NULL);
 	return cp;
 }
 
@@ -152,52 +141,6 @@ await_work(struct sqlite_checkpoint *cp)
 	return wanted;
 }
 
-/* A moment at most. False when the thread should end. */
-static bool
-await_commit(struct sqlite_checkpoint *cp)
-{
-	struct timespec end;
-	unsigned seen;
-	bool go_on;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_nsec += PIECE_WAIT_MS * 1000000L;
-	end.tv_sec += end.tv_nsec / 1000000000L;
-	end.tv_nsec %= 1000000000L;
-	(void)pthread_mutex_lock(&cp->mutex);
-	seen = cp->n_commits;
-	while (cp->state != STOPPED && cp->n_commits == seen &&
-	       pthread_cond_timedwait(&cp->changed, &cp->mutex, &end) == 0)
-		;
-	go_on = cp->state != STOPPED;
-	(void)pthread_mutex_unlock(&cp->mutex);
-	return go_on;
-}
-
-/*
- * Lets the kernel begin to write what was copied, a piece after each commit: a
- * commit's own flush waits behind all that is being written when it comes.
- * Promises nothing, that is the flush's; nor need it be the thread's own
- * descriptor, which SQLite does not tell. False when the thread should end.
- */
-static bool
-write_pieces(struct sqlite_checkpoint *cp, int pages)
-{
-	int fd = fd_find(cp->path), n = pages / PIECE_PAGES;
-	struct stat st;
-	off_t len;
-
-	if (fd == -1 || n == 0 || fstat(fd, &st) == -1)
-		return true;
-	len = st.st_size / n + 1;
-	for (int i = 0; i < n; i++) {
-		if (!await_commit(cp))
-			return false;
-		(void)sync_file_range(fd, i * len, len, SYNC_FILE_RANGE_WRITE);
-	}
-	return true;
-}
-
 static int
 flush_file(sqlite3 *db)
 {
@@ -215,16 +158,14 @@ flush_file(sqlite3 *db)
  * not wait for all of it.
  */
 static int
-copy_rounds(struct sqlite_checkpoint *cp, sqlite3 *db)
+copy_rounds(sqlite3 *db)
 {
 	int before = 0, pages, rc;
 
 	for (int i = 0; i < BULK_ROUNDS_MAX; i++) {
 		rc = copy_log(db, &pages);
 		if (rc == SQLITE_OK && i < FLUSHED_ROUNDS)
-			rc = write_pieces(cp, pages - before)
-				 ? flush_file(db)
-				 : SQLITE_INTERRUPT;
+			rc = flush_file(db);
 		if (rc != SQLITE_OK || pages - before <= LOG_PAGES_REST)
 			return rc;
 		before = pages;
@@ -258,7 +199,7 @@ copy_bulk(struct sqlite_checkpoint *cp)
 		    "PRAGMA mmap_size = 0; PRAGMA synchronous = FULL", NULL,
 		    NULL, NULL);
 	if (rc == SQLITE_OK && set_copying(cp, db))
-		rc = copy_rounds(cp, db);
+		rc = copy_rounds(db);
 	(void)set_copying(cp, NULL);
 	(void)sqlite3_close(db);
 	return rc;
@@ -311,21 +252,11 @@ sqlite_checkpoint_watch(struct sqlite_checkpoint *cp, sqlite3 *db)
 	(void)sqlite3_wal_hook(db, note_log, cp);
 }
 
-static void
-note_commit(struct sqlite_checkpoint *cp)
-{
-	(void)pthread_mutex_lock(&cp->mutex);
-	cp->n_commits++;
-	(void)pthread_cond_signal(&cp->changed);
-	(void)pthread_mutex_unlock(&cp->mutex);
-}
-
 void
 sqlite_checkpoint_committed(struct sqlite_checkpoint *cp, sqlite3 *db)
 {
 	int pages;
 
-	note_commit(cp);
 	if (cp->log_pages < SQLITE_LOG_PAGES) {
 		/* Another process copied the rest: the next bulk is a new one.
 		 */

@@ -9,13 +9,13 @@
  * file, beside the commits instead of within them.
  *
  * A thread, started when the log first asks for it, copies the bulk over a
- * connection of its own while others go on writing, has it written in pieces,
- * and flushes the file. They never let the log come to an end, which it must to
- * begin at its start again; so the next commit after the bulk copies the rest,
- * while it still keeps others from writing. That is what came meanwhile, and
- * little. A log that has grown in spite of it is copied within the commit, as
- * SQLite would by itself. After a copy that failed, which the log says, it
- * grows for a second before the next.
+ * connection of its own while others go on writing, and flushes the file. They
+ * never let the log come to an end, which it must to begin at its start again;
+ * so the next commit after the bulk copies the rest, while it still keeps
+ * others from writing. That is what came meanwhile, and little. A log that has
+ * grown in spite of it is copied within the commit, as SQLite would by itself.
+ * After a copy that failed, which the log says, it grows for a second before
+ * the next.
  *
  * The longer the log, the fewer commits copy, and the fewer pages, since many
  * are in it more than once: of adds with their random keys a third of 2,000, a

@@ -131,20 +131,6 @@ START_TEST(test_pipe_and_flags)
 }
 END_TEST
 
-START_TEST(test_find)
-{
-	char path[] = "/tmp/fd_test.XXXXXX";
-	int fd = mkstemp(path);
-
-	ck_assert_int_ne(fd, -1);
-	ck_assert_int_eq(fd_find(path), fd);
-	ck_assert_int_eq(close(fd), 0);
-	ck_assert_int_eq(fd_find(path), -1);
-	ck_assert_int_eq(unlink(path), 0);
-	ck_assert_int_eq(fd_find(path), -1);
-}
-END_TEST
-
 START_TEST(test_errors)
 {
 	int fd = -1;
@@ -171,7 +157,6 @@ main(void)
 	tcase_add_loop_test(tc, test_close_others, 0,
 	    2 * (int)(sizeof(cases) / sizeof(cases[0])));
 	tcase_add_test(tc, test_pipe_and_flags);
-	tcase_add_test(tc, test_find);
 	tcase_add_test(tc, test_errors);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);

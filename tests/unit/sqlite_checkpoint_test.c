@@ -25,8 +25,6 @@ static char dir[64], path[80], log_path[84];
 static sqlite3 *db;
 static struct sqlite_checkpoint *cp;
 static _Atomic int file_flushes, failed_opens;
-static _Atomic int file_pieces;  /* written before the first flush */
-static _Atomic off_t pieces_end; /* one after the other */
 static _Atomic int64_t later_ms;
 
 static void
@@ -56,19 +54,6 @@ fdatasync(int fd)
 	if (readlink(link, name, sizeof(name) - 1) > 0 &&
 	    strcmp(name, path) == 0)
 		file_flushes++;
-	return 0;
-}
-
-/* In place of the C library's. */
-int
-sync_file_range(int fd, off_t at, off_t len, unsigned flags)
-{
-	(void)fd;
-	if (file_flushes > 0)
-		return 0;
-	if (flags == SYNC_FILE_RANGE_WRITE && at == pieces_end)
-		pieces_end = at + len;
-	file_pieces++;
 	return 0;
 }
 
@@ -205,11 +190,7 @@ file_is_flushed(long times)
 	return file_flushes >= times;
 }
 
-/*
- * Though there is more in the log than it may copy; else SQLite would flush.
- * Before that the kernel is told of one piece of the file after the other, so
- * that no commit's flush waits behind all of it.
- */
+/* Though there is more in the log than it may copy. */
 START_TEST(the_bulk_is_flushed_without_a_commit)
 {
 	sqlite3 *reader = open_db();
@@ -220,8 +201,6 @@ START_TEST(the_bulk_is_flushed_without_a_commit)
 	commit(20);
 	await(file_is_flushed, 1);
 	ck_assert_int_ge(pages_of(path), SQLITE_LOG_PAGES - 10);
-	ck_assert_int_ge(file_pieces, 20);
-	ck_assert_int_ge(pieces_end, pages_of(path) * PAGE);
 	ck_assert_int_eq(sqlite3_close(reader), SQLITE_OK);
 }
 END_TEST
