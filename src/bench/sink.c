@@ -102,6 +102,7 @@ read_requests(struct peer *p)
 		switch (http_parse(&p->parser, p->in.p, p->in.len, &req)) {
 		case HTTP_BAD:
 			return -1;
+		case HTTP_HEAD:
 		case HTTP_MORE:
 			return 0;
 		case HTTP_DONE:

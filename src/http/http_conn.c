@@ -14,9 +14,11 @@ enum {
 	ANSWERS_PER_TURN = 16,        /* to pipelined requests; then others */
 	LINGER_MS = 2000,
 	STALLED_MS = 1000,
-	PIECES_PER_TURN = 16, /* of a body that is streamed */
+	PIECES_PER_TURN = 16,     /* of a body that is streamed */
+	STREAM_BYTES = 64 * 1024, /* of a request's body, read at once */
 };
 
+#define DRAINING  "the server stops or reloads: send the rest again"
 #define NO_MEMORY "too much memory is held by unanswered requests"
 
 static void run_conn(struct http_conn *c);
@@ -144,9 +146,26 @@ linger(struct http_conn *c)
 	set_deadline(c, LINGER_MS);
 }
 
+/* The client is gone; who is busy with its request finishes that. */
+static void
+lose(struct http_conn *c)
+{
+	struct http_exchange *x = c->x;
+
+	if (x == NULL || !x->sink.busy) {
+		http_conn_close(c);
+		return;
+	}
+	c->lost = true;
+	loop_io_want(c->io, 0);
+	clear_deadline(c);
+	set_place(c, CONN_NOWHERE);
+	x->sink.stop(x->sink.arg, 0, NULL);
+}
+
 /*
  * Writes what it can. 1 when all is out, 0 when the rest waits for the socket,
- * -1 when the connection is gone (closed and freed).
+ * -1 when the connection is gone (closed and freed, or lost).
  */
 static int
 flush_out(struct http_conn *c)
@@ -166,7 +185,7 @@ flush_out(struct http_conn *c)
 			loop_io_want(c->io, LOOP_WRITE);
 			return 0;
 		} else {
-			http_conn_close(c);
+			lose(c);
 			return -1;
 		}
 	}
@@ -214,16 +233,22 @@ count_status(struct http_conns *conns, int status)
 	conns->counts.answered[status / 100]++;
 }
 
+/* An answer begins: is it the last one? */
+static void
+decide_closing(struct http_conn *c)
+{
+	if (c->conns->draining || c->reserve || !c->x->req.keep_alive ||
+	    ++c->n_requests == c->conns->settings->max_requests)
+		c->closing = true;
+}
+
 /* The answer is complete: puts it on the wire. The caller goes on with run. */
 static void
 answer(struct http_conn *c)
 {
 	struct http_exchange *x = c->x;
-	const struct http_settings *settings = c->conns->settings;
 
-	if (c->conns->draining || c->reserve || !x->req.keep_alive ||
-	    ++c->n_requests == settings->max_requests)
-		c->closing = true;
+	decide_closing(c);
 	if (write_answer(c) == -1) {
 		c->closing = true; /* which says so, when there is no room */
 		buf_free(&x->body);
@@ -235,7 +260,7 @@ answer(struct http_conn *c)
 	x->in_at += x->parser.consumed;
 	check(x->in_at <= x->in.len);
 	c->state = CONN_WRITING;
-	begin(c, settings->write_timeout_ms);
+	begin(c, c->conns->settings->write_timeout_ms);
 }
 
 void
@@ -280,16 +305,203 @@ refuse_request(struct http_conn *c, int status, const char *reason)
  * at the least rate.
  */
 static void
-set_body_deadline(struct http_conn *c)
+set_body_deadline(struct http_conn *c, int64_t since_ms, int64_t bytes)
 {
 	const struct http_settings *settings = c->conns->settings;
-	int64_t bytes = (int64_t)(c->x->in.len - c->x->in_at);
 	int64_t ms = settings->body_timeout_ms, least = settings->min_body_rate;
 
 	if (least > 0 &&
 	    bytes * 1000 / least < ms - settings->header_timeout_ms)
 		ms = settings->header_timeout_ms + bytes * 1000 / least;
-	set_deadline(c, c->since_ms + ms - clock_mono_ms());
+	set_deadline(c, since_ms + ms - clock_mono_ms());
+}
+
+/* Nothing more of the body is read. */
+static void
+stop_stream(struct http_conn *c, int status, const char *reason)
+{
+	struct http_sink *sink = &c->x->sink;
+
+	if (c->input_over)
+		return;
+	c->closing = c->input_over = true;
+	if (!sink->done)
+		sink->stop(sink->arg, status, reason);
+}
+
+static void
+go_on_after(struct http_conn *c)
+{
+	if (c->x->req.expect_continue && !c->continued) {
+		c->continued = true;
+		buf_append_string(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
+	}
+}
+
+static void
+enter_stream(struct http_conn *c)
+{
+	c->state = CONN_STREAMING;
+	c->answering = c->held = c->input_over = c->lost = false;
+	c->unfed = true;
+	c->n_whole = 0;
+	c->stream_bytes = 0;
+	begin(c, c->conns->settings->body_timeout_ms);
+	c->unit_ms = c->since_ms;
+}
+
+/* Whether the body whose head has come goes to a sink. */
+static bool
+open_stream(struct http_conn *c)
+{
+	const struct http_handler *handler = c->conns->handler;
+	struct http_exchange *x = c->x;
+
+	if (!handler->streams(handler->arg, x))
+		return false;
+	check(x->sink.take != NULL && x->sink.stop != NULL);
+	x->parser.streamed = true;
+	enter_stream(c);
+	if (c->conns->draining) {
+		stop_stream(c, 503, DRAINING);
+		return true;
+	}
+	go_on_after(c);
+	(void)buf_reserve(&x->in, STREAM_BYTES); /* less will do */
+	return true;
+}
+
+/* The first or next piece of the sink's answer goes to out. 0 or -1. */
+static int
+move_piece(struct http_conn *c)
+{
+	struct http_exchange *x = c->x;
+
+	if (!c->answering) {
+		(void)look(x); /* room for more may have been made since */
+		c->answering = true;
+		decide_closing(c);
+		x->res.streamed = !x->sink.done;
+		x->res.length = -1;
+		if (write_answer(c) == -1)
+			return -1;
+		count_status(c->conns, x->res.status);
+	}
+	if (x->res.streamed && !http_response_is_chunked(&x->res)) {
+		buf_append_slice(&c->out, buf_slice(&x->body));
+	} else if (x->res.streamed) {
+		if (x->body.len > 0)
+			http_chunk_append(&c->out, buf_slice(&x->body));
+		if (x->sink.done)
+			http_chunk_append(&c->out, slice_of(NULL, 0));
+	}
+	if (x->body.failed || c->out.failed)
+		return -1;
+	buf_reset(&x->body);
+	begin(c, c->conns->settings->write_timeout_ms);
+	c->stream_bytes = 0;
+	return 0;
+}
+
+/* Offers the sink what has come. */
+static void
+feed(struct http_conn *c)
+{
+	struct http_exchange *x = c->x;
+	enum http_result result = look(x);
+	size_t had, n, len = x->in.len - x->in_at;
+
+	if (result == HTTP_BAD) {
+		stop_stream(c, x->parser.status, x->parser.reason);
+		return;
+	}
+	had = x->req.body.len;
+	n = x->sink.take(x->sink.arg, x->req.body, result == HTTP_DONE);
+	http_parser_drop(&x->parser, x->in.p + x->in_at, &len, n);
+	x->in.len = x->in_at + len;
+	c->held = n < had;
+	c->input_over = result == HTTP_DONE && n == had;
+	if (c->n_whole != x->sink.n_whole) {
+		c->n_whole = x->sink.n_whole;
+		c->unit_ms = clock_mono_ms();
+	}
+}
+
+/*
+ * Each unit has the time of a body, and there may be as much between two. A
+ * sink without room, or with an answer that is not read, is nobody's fault.
+ */
+static void
+await_stream(struct http_conn *c)
+{
+	const struct http_sink *sink = &c->x->sink;
+	bool reads = !c->held && !c->input_over;
+
+	loop_io_want(c->io, reads ? LOOP_READ : 0);
+	set_place(c, sink->busy ? CONN_NOWHERE : CONN_BUSY);
+	if (!reads)
+		clear_deadline(c);
+	else if (sink->pending > 0)
+		set_body_deadline(c, c->unit_ms, (int64_t)sink->pending);
+	else
+		set_deadline(c, c->conns->settings->body_timeout_ms);
+}
+
+/* 1 when there is more to do now, 0 when something must be waited for, or it is
+ * gone. out is empty. */
+static int
+run_stream(struct http_conn *c)
+{
+	struct http_exchange *x = c->x;
+
+	if (x->sink.done && !c->input_over)
+		c->closing = true;
+	if ((x->body.len > 0 || x->body.failed || x->sink.done) &&
+	    move_piece(c) == -1) {
+		lose(c);
+		return 0;
+	}
+	if (x->sink.done) {
+		check(!x->sink.busy);
+		if (!c->closing)
+			x->in_at += x->parser.consumed;
+		set_place(c, CONN_BUSY);
+		c->state = CONN_WRITING;
+		return 1;
+	}
+	if (c->out.len > 0)
+		return 1;
+	if (c->unfed) {
+		if (c->input_over)
+			x->sink.more(x->sink.arg);
+		else
+			feed(c);
+		c->unfed = !x->sink.busy &&
+			   (x->body.len > 0 || c->held || c->input_over);
+		return 1;
+	}
+	await_stream(c);
+	return 0;
+}
+
+void
+http_conn_pushed(struct http_exchange *x)
+{
+	struct http_conn *c = x->conn;
+
+	check(c->x == x);
+	check(c->state == CONN_STREAMING);
+	if (c->lost) {
+		buf_reset(&x->body);
+		if (!x->sink.busy)
+			http_conn_close(c);
+		return;
+	}
+	if (c->held)
+		c->unit_ms = clock_mono_ms();
+	c->unfed = true;
+	if (c->out.len == 0)
+		run_conn(c);
 }
 
 static void
@@ -309,6 +521,10 @@ serve_request(struct http_conn *c)
 		 * their answer, and need no calls of epoll then. */
 		set_place(c, CONN_NOWHERE);
 		break;
+	case BY_PIECE:
+		enter_stream(c);
+		c->input_over = true;
+		break;
 	default:
 		check(false);
 	}
@@ -322,8 +538,14 @@ static void
 parse(struct http_conn *c)
 {
 	struct http_exchange *x = c->x;
+	enum http_result result = look(x);
 
-	switch (look(x)) {
+	if (result == HTTP_HEAD) {
+		if (open_stream(c))
+			return;
+		result = look(x);
+	}
+	switch (result) {
 	case HTTP_BAD:
 		refuse_request(c, x->parser.status, x->parser.reason);
 		return;
@@ -332,6 +554,9 @@ parse(struct http_conn *c)
 		return;
 	case HTTP_MORE:
 		break;
+	case HTTP_HEAD:
+	default:
+		check(false);
 	}
 	if (!x->parser.head_done)
 		return;
@@ -339,11 +564,8 @@ parse(struct http_conn *c)
 		c->head_seen = true;
 		c->since_ms = clock_mono_ms();
 	}
-	set_body_deadline(c);
-	if (x->req.expect_continue && !c->continued) {
-		c->continued = true;
-		buf_append_string(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
-	}
+	set_body_deadline(c, c->since_ms, (int64_t)(x->in.len - x->in_at));
+	go_on_after(c);
 }
 
 /*
@@ -376,6 +598,13 @@ next_piece(struct http_conn *c)
 	return c->out.len > 0;
 }
 
+static void
+begin_exchange(struct http_conn *c)
+{
+	http_exchange_begin(c->x, &c->conns->settings->limits);
+	c->x->parser.ask_stream = c->conns->handler->streams != NULL;
+}
+
 /* Goes on with what came behind this request, or waits for more. */
 static void
 next_request(struct http_conn *c)
@@ -390,7 +619,7 @@ next_request(struct http_conn *c)
 	c->state = CONN_READING;
 	loop_io_want(c->io, LOOP_READ);
 	begin(c, c->conns->settings->header_timeout_ms);
-	http_exchange_begin(x, &c->conns->settings->limits);
+	begin_exchange(c);
 }
 
 /* Its share of the turn is over. */
@@ -461,6 +690,10 @@ run_conn(struct http_conn *c)
 			if (c->state == CONN_READING && c->out.len == before)
 				return;
 			break;
+		case CONN_STREAMING:
+			if (run_stream(c) == 0)
+				return;
+			break;
 		case CONN_WAITING:
 		case CONN_LINGERING:
 			return;
@@ -502,7 +735,7 @@ ensure_exchange(struct http_conn *c)
 	http_exchange_move(c->x, &c->peer->memory);
 	c->x->conn = c;
 	c->x->reserve = c->reserve;
-	http_exchange_begin(c->x, &c->conns->settings->limits);
+	begin_exchange(c);
 	return 0;
 }
 
@@ -522,7 +755,10 @@ read_request(struct http_conn *c)
 		if (!http_conns_free_memory(c->conns))
 			break;
 	if (rc == -1) {
-		refuse_request(c, 503, NO_MEMORY);
+		if (c->state == CONN_STREAMING)
+			stop_stream(c, 503, NO_MEMORY);
+		else
+			refuse_request(c, 503, NO_MEMORY);
 		run_conn(c);
 		return;
 	}
@@ -535,10 +771,12 @@ read_request(struct http_conn *c)
 		return;
 	}
 	if (n <= 0) {
-		http_conn_close(c);
+		lose(c);
 		return;
 	}
 	x->in.len += (size_t)n;
+	c->unfed = true;
+	c->stream_bytes += n;
 	if (first)
 		begin(c, c->conns->settings->header_timeout_ms);
 	else
@@ -564,13 +802,14 @@ on_conn_io(int fd, unsigned events, void *arg)
 	(void)fd;
 	/* Its handler holds the exchange; the answer watches it anew. */
 	if ((events & LOOP_FAILED) != 0 && c->state != CONN_WAITING) {
-		http_conn_close(c);
+		lose(c);
 		return;
 	}
 	switch (c->state) {
 	case CONN_READING:
-		if (c->out.len > 0)
-			run_conn(c); /* the rest of a 100 Continue */
+	case CONN_STREAMING:
+		if (c->out.len > 0) /* as the rest of a 100 Continue */
+			run_conn(c);
 		else
 			read_request(c);
 		break;
@@ -593,7 +832,8 @@ on_conn_io(int fd, unsigned events, void *arg)
 bool
 http_conn_has_input(const struct http_conn *c)
 {
-	return c->state == CONN_READING &&
+	return (c->state == CONN_READING || (c->state == CONN_STREAMING &&
+						!c->held && !c->input_over)) &&
 	       c->stream.kind->has_input(&c->stream);
 }
 
@@ -613,10 +853,17 @@ on_deadline(void *arg)
 	if (c->state == CONN_READING && c->x != NULL) {
 		refuse_request(c, 408, "the request did not arrive in time");
 		run_conn(c);
+	} else if (c->state == CONN_STREAMING && c->out.len > 0) {
+		lose(c); /* it does not read its answer */
+	} else if (c->state == CONN_STREAMING && c->input_over) {
+		run_conn(c);
 	} else if (http_conn_has_input(c)) {
 		read_request(c);
+	} else if (c->state == CONN_STREAMING) {
+		stop_stream(c, 408, "the rest did not arrive in time");
+		run_conn(c);
 	} else {
-		http_conn_close(c);
+		lose(c);
 	}
 }
 
@@ -637,6 +884,8 @@ http_conn_progress(const struct http_conn *c, int64_t now_ms)
 		return (INT64_MAX - 1) / c->peer->n_conns;
 	if (c->state == CONN_READING && c->x != NULL)
 		bytes = c->x->in.len - c->x->in_at;
+	else if (c->state == CONN_STREAMING)
+		bytes = (size_t)c->stream_bytes;
 	else if (c->state == CONN_WRITING)
 		bytes = c->out_at;
 	/* A second more, or the first bytes would seem to be very fast. */
@@ -677,6 +926,11 @@ http_conn_open(
 void
 http_conn_drain(struct http_conn *c)
 {
-	if (c->place == CONN_IDLE)
+	if (c->state == CONN_STREAMING && !c->lost) {
+		stop_stream(c, 503, DRAINING);
+		if (c->out.len == 0 && !c->x->sink.busy)
+			set_deadline(c, 0); /* its last piece */
+	} else if (c->place == CONN_IDLE) {
 		set_deadline(c, c->conns->idle_timeout_ms);
+	}
 }

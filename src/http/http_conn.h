@@ -16,6 +16,7 @@
 enum http_conn_state {
 	CONN_READING,   /* a request, or idle when there is no exchange */
 	CONN_WAITING,   /* for the handler: nothing is read meanwhile */
+	CONN_STREAMING, /* a body to its sink, and the sink's answer */
 	CONN_WRITING,   /* the rest of an answer */
 	CONN_LINGERING, /* closed by us: reads and drops until the peer closes,
 			   so that it sees our answer and no reset */
@@ -46,8 +47,17 @@ struct http_conn {
 	int64_t n_requests; /* answered */
 	bool continued;     /* 100 Continue was sent for this request */
 	bool head_seen;     /* the deadline is that of the body */
-	bool yields;        /* waits for its turn, not for the socket */
-	bool closing;       /* linger, then close, when out is written */
+	/* While it streams. */
+	bool answering;       /* the head of the answer is out */
+	bool input_over;      /* the body has ended, or is not read any more */
+	bool held;            /* the sink has no room */
+	bool unfed;           /* the sink is to be asked */
+	bool lost;            /* the client is gone, the sink still busy */
+	uint64_t n_whole;     /* units of the body that have come */
+	int64_t unit_ms;      /* monotonic: since when the next one comes */
+	int64_t stream_bytes; /* that have come since since_ms */
+	bool yields;          /* waits for its turn, not for the socket */
+	bool closing;         /* linger, then close, when out is written */
 	bool reserve; /* beyond the limit: one answer, and none but of health */
 	enum http_conn_place place;
 	LIST_ENTRY(http_conn) entry;
@@ -68,6 +78,13 @@ void http_conn_close(struct http_conn *c); /* and frees it */
  * exchange may be another's on return.
  */
 void http_conn_answered(struct http_exchange *x);
+
+/*
+ * The sink of the exchange has done something: made a piece of the answer, has
+ * room again, is not busy any more, or is done. The exchange may be another's
+ * on return.
+ */
+void http_conn_pushed(struct http_exchange *x);
 
 /* Whether bytes came that were not read: closing it would cut a request. */
 bool http_conn_has_input(const struct http_conn *c);

@@ -29,6 +29,9 @@ struct http_settings {
 /* What is done with requests: by the user of the server. */
 struct http_handler {
 	enum verdict (*handle)(void *arg, struct http_exchange *x);
+	/* Whether the body that follows this head is taken as it comes: then
+	 * x->sink is filled in, and handle is not called. May be NULL. */
+	bool (*streams)(void *arg, struct http_exchange *x);
 	/* Makes the answer to a request that is not served, and says why. */
 	void (*refuse)(
 	    void *arg, struct http_exchange *x, int status, const char *reason);

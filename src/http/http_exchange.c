@@ -35,12 +35,21 @@ end_reader(struct http_exchange *x)
 	x->reader = (struct http_reader){0};
 }
 
+static void
+end_sink(struct http_exchange *x)
+{
+	if (x->sink.end != NULL)
+		x->sink.end(x->sink.arg);
+	x->sink = (struct http_sink){0};
+}
+
 void
 http_exchange_free(struct http_exchange *x)
 {
 	if (x == NULL)
 		return;
 	end_reader(x);
+	end_sink(x);
 	buf_free(&x->in);
 	buf_free(&x->arena);
 	buf_free(&x->fields);
@@ -60,6 +69,7 @@ void
 http_exchange_begin(struct http_exchange *x, const struct http_limits *limits)
 {
 	end_reader(x);
+	end_sink(x);
 	http_parser_init(&x->parser, limits);
 	buf_reset(&x->fields);
 	buf_reset(&x->body);
@@ -79,6 +89,7 @@ void
 http_exchange_reset(struct http_exchange *x)
 {
 	end_reader(x);
+	end_sink(x);
 	x->conn = NULL;
 	x->in_at = 0;
 	reset_buf(&x->in);

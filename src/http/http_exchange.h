@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
 #include "base/buf.h"
@@ -17,6 +18,7 @@ struct call; /* what a handler makes of it; http/ knows no more of it */
 enum verdict {
 	ANSWERED, /* res and body are complete */
 	LATER,    /* http_conn_answered will tell, after the handler */
+	BY_PIECE, /* x->sink answers */
 };
 
 /* Gives a body piece by piece, as fast as the client takes it. */
@@ -26,6 +28,32 @@ struct http_reader {
 	int (*read)(void *arg, struct buf *out);
 	void (*end)(void *arg); /* once, wherever it stopped; or NULL */
 	void *arg;
+};
+
+/*
+ * Who takes the body of a request as it comes, and may answer meanwhile: what
+ * it puts into x->body, after http_exchange_answer, is the next piece of the
+ * answer. Or, with take NULL, who answers a whole request by the piece. It
+ * changes its members and x->body within these functions, or calls
+ * http_conn_pushed after it did. Unless it is busy or done, each call of take
+ * or more takes or makes something.
+ */
+struct http_sink {
+	/* Takes of the bytes as many as it has room for; it is asked again for
+	 * the rest when the answer so far is out, if it is busy after
+	 * http_conn_pushed. last: behind these the body ends. */
+	size_t (*take)(void *arg, struct slice bytes, bool last);
+	/* The answer so far is out, and there is nothing more to take. */
+	void (*more)(void *arg);
+	/* Nothing more comes, and why; it is to answer what it has and be done.
+	 * 0, which may also come later: nobody is there to read an answer. */
+	void (*stop)(void *arg, int status, const char *reason);
+	void (*end)(void *arg); /* once, at last, when it is not busy */
+	void *arg;
+	bool busy;        /* others use what it has: it must stay */
+	bool done;        /* the answer is complete */
+	size_t pending;   /* bytes of the unit, a line say, that is not whole */
+	uint64_t n_whole; /* units that were */
 };
 
 /*
@@ -48,6 +76,7 @@ struct http_exchange {
 	struct buf fields; /* more header lines, by http_field_append */
 	struct buf body;
 	struct http_reader reader; /* read is NULL: the body is there */
+	struct http_sink sink;     /* stop is NULL: there is none */
 	struct buf arena;          /* for what lives as long as the request */
 
 	STAILQ_ENTRY(http_exchange) entry; /* in the pool */

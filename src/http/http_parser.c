@@ -31,6 +31,7 @@ enum state {
 	VALUE,
 	VALUE_LF,
 	HEAD_LF,
+	HEAD_DONE,
 	CHUNK_SIZE,
 	CHUNK_EXTENSION,
 	CHUNK_SIZE_LF,
@@ -38,6 +39,7 @@ enum state {
 	CHUNK_DATA_CR,
 	CHUNK_DATA_LF,
 	BODY,
+	STREAMED_BODY,
 	COMPLETE,
 };
 
@@ -599,11 +601,49 @@ on_head_lf(struct http_parser *p, char *buf, size_t end)
 		return fail(p, 400, "the last transfer coding is not chunked");
 	if (p->other_coding)
 		return fail(p, 501, "unknown transfer coding");
-	if (p->body_len > p->limits->max_body_bytes)
-		return fail(p, 413, "the body is too large");
 	p->head_done = true;
 	p->head_len = p->mark = p->part = p->at;
-	p->state = p->chunked ? CHUNK_SIZE : p->body_len > 0 ? BODY : COMPLETE;
+	p->state = HEAD_DONE;
+	return 0;
+}
+
+static bool
+has_body(const struct http_parser *p)
+{
+	return p->chunked || p->body_len > 0;
+}
+
+/* The way of the body is known now; no byte of it is looked at. */
+static void
+begin_body(struct http_parser *p)
+{
+	if (!p->streamed && p->body_len > p->limits->max_body_bytes) {
+		p->head_done = false;
+		fail(p, 413, "the body is too large");
+	} else if (p->chunked) {
+		p->state = CHUNK_SIZE;
+	} else if (p->streamed) {
+		p->chunk_left = p->body_len;
+		p->body_len = 0;
+		p->state = STREAMED_BODY;
+	} else {
+		p->state = p->body_len > 0 ? BODY : COMPLETE;
+	}
+}
+
+static int
+on_streamed_body(struct http_parser *p, char *buf, size_t end)
+{
+	size_t n = end - p->at;
+
+	(void)buf;
+	if (n > p->chunk_left)
+		n = p->chunk_left;
+	p->at += n;
+	p->body_len += n;
+	p->chunk_left -= n;
+	if (p->chunk_left == 0)
+		p->state = COMPLETE;
 	return 0;
 }
 
@@ -698,7 +738,8 @@ may_end(unsigned extension)
 static int
 on_chunk_size(struct http_parser *p, char *buf, size_t end)
 {
-	size_t room = p->limits->max_body_bytes - p->body_len;
+	size_t room =
+	    p->streamed ? SIZE_MAX : p->limits->max_body_bytes - p->body_len;
 
 	for (; p->at < end; p->at++) {
 		int digit = hex_value(buf[p->at]);
@@ -759,10 +800,11 @@ on_chunk_data(struct http_parser *p, char *buf, size_t end)
 
 	if (n > p->chunk_left)
 		n = p->chunk_left;
-	check(p->head_len + p->body_len < p->at);
+	check(p->head_len + p->body_len <= p->at);
 	memmove(buf + p->head_len + p->body_len, buf + p->at, n);
 	p->at += n;
-	p->part += n; /* data is no overhead */
+	/* Data is no overhead, and what was before that of a stream is over. */
+	p->part = p->streamed ? p->at : p->part + n;
 	p->body_len += n;
 	p->chunk_left -= n;
 	if (p->chunk_left == 0)
@@ -810,6 +852,7 @@ static int (*const steps[])(struct http_parser *, char *, size_t) = {
     [CHUNK_DATA_CR] = on_chunk_data_cr,
     [CHUNK_DATA_LF] = on_chunk_data_lf,
     [BODY] = on_body,
+    [STREAMED_BODY] = on_streamed_body,
 };
 
 static int
@@ -826,8 +869,8 @@ over_limit(struct http_parser *p)
 static size_t
 bound(const struct http_parser *p, size_t len)
 {
-	if (p->state == BODY || p->state == CHUNK_DATA ||
-	    len - p->part <= p->part_max)
+	if (p->state == BODY || p->state == STREAMED_BODY ||
+	    p->state == CHUNK_DATA || len - p->part <= p->part_max)
 		return len;
 	return p->part + p->part_max;
 }
@@ -838,7 +881,13 @@ advance(struct http_parser *p, char *buf, size_t len)
 	while (p->status == 0 && p->state != COMPLETE) {
 		size_t end = bound(p, len);
 
-		if (p->at < end)
+		if (p->state == HEAD_DONE && p->ask_stream && has_body(p)) {
+			p->ask_stream = false;
+			return HTTP_HEAD;
+		}
+		if (p->state == HEAD_DONE)
+			begin_body(p);
+		else if (p->at < end)
 			steps[p->state](p, buf, end);
 		else if (end < len)
 			over_limit(p);
@@ -876,7 +925,7 @@ fill_request(
 	req->keep_alive = !p->close && (p->minor == 1 || p->keep_alive);
 	req->expect_continue = p->expect_continue && p->minor == 1;
 	req->encoded = p->encoded;
-	req->has_body = p->chunked || p->body_len > 0;
+	req->has_body = p->streamed || has_body(p);
 	req->n_headers = p->n_headers;
 	for (size_t i = 0; i < p->n_headers; i++) {
 		req->headers[i].name =
@@ -891,7 +940,7 @@ fill_request(
 	req->origin = value_of(req, p->origin);
 	req->fetch_site = value_of(req, p->fetch_site);
 	req->body = slice_of(buf + p->head_len, 0);
-	if (p->state == COMPLETE)
+	if (p->state == COMPLETE || (p->streamed && p->state != HEAD_DONE))
 		req->body.len = p->body_len;
 }
 
@@ -913,6 +962,30 @@ http_parse(
 	if (parser->head_done)
 		fill_request(parser, buf, req);
 	return result;
+}
+
+void
+http_parser_drop(struct http_parser *parser, char *buf, size_t *len, size_t n)
+{
+	struct http_parser *p = parser;
+	bool trailer = p->state < HEAD_DONE;
+	/* Behind the data: framing, of which only a trailer's is looked at
+	 * again. */
+	size_t keep = trailer ? p->mark : p->at, at = p->head_len + p->body_len;
+	size_t gone = keep - at;
+
+	check(p->streamed && n <= p->body_len && at <= keep && keep <= *len);
+	p->body_len -= n;
+	memmove(buf + p->head_len, buf + p->head_len + n, p->body_len);
+	gone += n;
+	memmove(buf + keep - gone, buf + keep, *len - keep);
+	*len -= gone;
+	/* The latter two may wrap: only distances from them are used. */
+	p->at -= gone;
+	p->mark -= gone;
+	p->part -= gone;
+	if (p->state == COMPLETE)
+		p->consumed = p->at;
 }
 
 const struct http_header *

@@ -20,7 +20,7 @@ struct http_limits {
 	size_t max_header_bytes; /* header lines to the empty one -> 431; and
 				    all of a chunked body but its data */
 	size_t max_headers;      /* at most HTTP_HEADERS_MAX -> 431 */
-	size_t max_body_bytes;   /* decoded body -> 413 */
+	size_t max_body_bytes;   /* decoded body, unless streamed -> 413 */
 };
 
 struct http_header {
@@ -48,15 +48,19 @@ struct http_request {
 
 enum http_result {
 	HTTP_MORE, /* read on */
+	HTTP_HEAD, /* a body follows: once, with ask_stream; then as ever */
 	HTTP_DONE, /* a whole request: parser->consumed bytes of buf */
 	HTTP_BAD,  /* answer parser->status, then close */
 };
 
 struct http_parser {
 	const struct http_limits *limits; /* borrowed */
-	bool head_done;                   /* *req is valid but for its body */
-	size_t consumed;    /* after HTTP_DONE: bytes of the request in buf */
-	int status;         /* of HTTP_BAD: 400 413 414 417 431 501 505; or 0 */
+	bool ask_stream; /* set after init: HTTP_HEAD tells of bodies */
+	bool streamed;   /* set at HTTP_HEAD: the body may be of any length, */
+			 /* and http_parser_drop is to be called for it */
+	bool head_done;  /* *req is valid but for its body */
+	size_t consumed; /* after HTTP_DONE: bytes of the request in buf */
+	int status;      /* of HTTP_BAD: 400 413 414 417 431 501 505; or 0 */
 	const char *reason; /* after HTTP_BAD: static text for the client */
 
 	/* Private: where to go on. Offsets, since buf may move. */
@@ -97,6 +101,14 @@ void http_parser_init(
  */
 enum http_result http_parse(struct http_parser *parser, char *buf, size_t len,
     struct http_request *req);
+
+/*
+ * Of a streamed body: the first n bytes of req->body, which holds what has come
+ * and was not dropped, are not needed any more. *len bytes of buf become fewer.
+ * Lines around chunks are bounded between bytes of data, not in all.
+ */
+void http_parser_drop(
+    struct http_parser *parser, char *buf, size_t *len, size_t n);
 
 /* The first header of that name (any case), or NULL. */
 const struct http_header *http_request_header(

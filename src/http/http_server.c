@@ -120,8 +120,8 @@ find_deaf(const struct http_server *server)
 	TAILQ_FOREACH(c, &server->conns.busy, place_entry) {
 		if (tried++ == DEAF_TRIED)
 			break;
-		if (c->state == CONN_WRITING &&
-		    http_conn_progress(c, now_ms) == 0 &&
+		if ((c->state == CONN_WRITING || c->state == CONN_STREAMING) &&
+		    c->out.len > 0 && http_conn_progress(c, now_ms) == 0 &&
 		    (deaf == NULL ||
 			http_conn_memory(c) > http_conn_memory(deaf)))
 			deaf = c;

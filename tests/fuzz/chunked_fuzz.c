@@ -50,6 +50,52 @@ decode(struct http_parser *parser, struct http_request *req, char **buf,
 	return result;
 }
 
+/*
+ * The same as a stream, of which as much as it is long modulo `keep` stays
+ * behind at each step. What was dropped goes to out: its length, and how much
+ * of the message it was.
+ */
+static enum http_result
+decode_stream(struct slice message, size_t piece, size_t keep, char *out,
+    size_t *n_out, size_t *consumed)
+{
+	struct http_parser parser;
+	struct http_request req;
+	enum http_result result = HTTP_MORE;
+	char *buf = malloc(message.len);
+	size_t at = 0, len = 0;
+
+	CHECK(buf != NULL);
+	http_parser_init(&parser, &limits);
+	parser.ask_stream = true;
+	*n_out = 0;
+	while (result == HTTP_MORE && at < message.len) {
+		size_t n = message.len - at < piece ? message.len - at : piece;
+
+		memcpy(buf + len, message.p + at, n);
+		len += n;
+		at += n;
+		result = http_parse(&parser, buf, len, &req);
+		if (result == HTTP_HEAD) {
+			parser.streamed = true;
+			result = http_parse(&parser, buf, len, &req);
+		}
+		if (!parser.streamed || result == HTTP_BAD)
+			continue;
+		n = result == HTTP_DONE ? req.body.len
+					: req.body.len - req.body.len % keep;
+		memcpy(out + *n_out, req.body.p, n);
+		*n_out += n;
+		http_parser_drop(&parser, buf, &len, n);
+	}
+	*consumed = at - (len - parser.consumed);
+	CHECK(result != HTTP_DONE ||
+	      memcmp(buf + parser.consumed, message.p + *consumed,
+		  at - *consumed) == 0);
+	free(buf);
+	return result;
+}
+
 static const char *
 skip_word(const char *p)
 {
@@ -126,6 +172,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	enum http_result result;
 	char *message, *out, *whole_buf, *pieces_buf;
 	struct slice text;
+	size_t n, consumed;
 
 	if (size < 1)
 		return 0;
@@ -152,6 +199,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(decode_simply(body, out) == a.body.len);
 		CHECK(
 		    a.body.len == 0 || memcmp(out, a.body.p, a.body.len) == 0);
+		CHECK(decode_stream(text, (size_t)data[0] % 16 + 1,
+			  (size_t)data[0] / 16 + 1, out, &n,
+			  &consumed) == HTTP_DONE);
+		CHECK(consumed == whole.consumed && n == a.body.len);
+		CHECK(n == 0 || memcmp(out, a.body.p, n) == 0);
 	}
 	free(whole_buf);
 	free(pieces_buf);

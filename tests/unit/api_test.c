@@ -201,8 +201,10 @@ setup(void)
 	store = (struct store){.status = STORE_OK};
 	bed_init(&bed);
 	bed.settings.sizes.call_bytes = sizeof(struct call);
-	bed.handler = (struct http_handler){
-	    handle_call, refuse_call, bed_drained, &service};
+	bed.handler = (struct http_handler){.handle = handle_call,
+	    .refuse = refuse_call,
+	    .drained = bed_drained,
+	    .arg = &service};
 	http_conns_init(
 	    &conns, bed.loop, &bed.settings, &bed.handler, &owner, NULL);
 	cfg.service.listen = (char[]){"127.0.0.1"};

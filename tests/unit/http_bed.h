@@ -58,6 +58,18 @@ bed_handle(void *arg, struct http_exchange *x)
 	return ANSWERED;
 }
 
+/* /sink: the body goes to the test's. */
+static bool
+bed_streams(void *arg, struct http_exchange *x)
+{
+	struct bed *bed = arg;
+
+	if (!slice_eq(x->req.path, SLICE_LITERAL("/sink")))
+		return false;
+	bed->stream(x);
+	return true;
+}
+
 static void
 bed_refuse(void *arg, struct http_exchange *x, int status, const char *reason)
 {
@@ -99,7 +111,11 @@ bed_init(struct bed *bed)
 		    .write_timeout_ms = 20000,
 		    .max_memory_bytes = 1 << 23,
 		},
-	    .handler = {bed_handle, bed_refuse, bed_drained, bed},
+	    .handler = {.handle = bed_handle,
+		.streams = bed_streams,
+		.refuse = bed_refuse,
+		.drained = bed_drained,
+		.arg = bed},
 	};
 	ck_assert_ptr_nonnull(bed->loop);
 	bed->patience = loop_timer_create(bed->loop, bed_lost_patience, NULL);

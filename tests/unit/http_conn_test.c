@@ -419,6 +419,196 @@ START_TEST(test_stream_to_a_slow_client)
 }
 END_TEST
 
+/* ---- a body that is taken as it comes ---- */
+
+#define SINK "POST /sink HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
+
+static struct {
+	struct http_exchange *x;
+	size_t room; /* bytes that it takes at once */
+	size_t n_taken;
+	int n_more, n_ended;
+	int stopped; /* the status; -1 for 0, -2 for none */
+	bool stays_busy;
+} sink;
+
+static void
+echo(struct slice bytes)
+{
+	if (sink.n_taken == 0)
+		http_exchange_answer(sink.x, 200, "text/plain");
+	buf_append_slice(&sink.x->body, bytes);
+	sink.n_taken += bytes.len;
+}
+
+static size_t
+sink_take(void *arg, struct slice bytes, bool last)
+{
+	struct slice taken = bytes;
+
+	(void)arg;
+	if (sink.x->sink.busy)
+		return 0;
+	if (taken.len > sink.room)
+		taken.len = sink.room;
+	echo(taken);
+	sink.x->sink.busy = sink.stays_busy;
+	if (last && taken.len == bytes.len && !sink.stays_busy)
+		sink.x->sink.done = true;
+	if (sink.stays_busy)
+		loop_stop(bed.loop);
+	return taken.len;
+}
+
+static void
+sink_more(void *arg)
+{
+	(void)arg;
+	sink.n_more++;
+	sink.x->sink.done = true;
+}
+
+static void
+sink_stop(void *arg, int status, const char *reason)
+{
+	(void)arg;
+	sink.stopped = status == 0 ? -1 : status;
+	if (status != 0)
+		buf_append_string(&sink.x->body, reason);
+	sink.x->sink.done = !sink.x->sink.busy;
+	loop_stop(bed.loop);
+}
+
+static void
+sink_end(void *arg)
+{
+	(void)arg;
+	sink.n_ended++;
+	loop_stop(bed.loop);
+}
+
+static void
+open_sink(struct http_exchange *x)
+{
+	sink.x = x;
+	x->sink = (struct http_sink){.take = sink_take,
+	    .more = sink_more,
+	    .stop = sink_stop,
+	    .end = sink_end};
+}
+
+static void
+setup_sink(void)
+{
+	setup();
+	memset(&sink, 0, sizeof(sink));
+	sink.room = 1000;
+	sink.stopped = -2;
+	bed.stream = open_sink;
+}
+
+/* Both ways at once, and the next request after it. */
+START_TEST(test_sink)
+{
+	client_send(&client, SINK "3\r\nabc\r\n");
+	client_expect(&client, "\r\n3\r\nabc\r\n");
+	client_send(&client, "2\r\nde\r\n");
+	client_expect(&client, "2\r\nde\r\n");
+	client_send(&client, "0\r\nTrailer: x\r\n\r\n" GET);
+	client_expect(&client, "0\r\n\r\nHTTP/1.1 200 OK\r\n");
+	ck_assert_int_eq(sink.n_ended, 1);
+	ck_assert_int_eq(sink.stopped, -2);
+	ck_assert_int_eq(bed.n_handled, 1);
+}
+END_TEST
+
+/* What is complete with its first piece has a length. */
+START_TEST(test_sink_at_once)
+{
+	client_send(&client,
+	    "POST /sink HTTP/1.1\r\n" HOST "Content-Length: 4\r\n\r\nabcd" GET);
+	client_expect(&client, "\r\n\r\nabcdHTTP/1.1 200 OK\r\n");
+	ck_assert_int_eq(sink.n_ended, 1);
+}
+END_TEST
+
+/* A sink with little room is asked until it has all; one that is busy, when it
+ * says that it is not. */
+START_TEST(test_sink_with_little_room)
+{
+	sink.room = 2;
+	client_send(&client,
+	    "POST /sink HTTP/1.1\r\n" HOST "Content-Length: 7\r\n\r\nabcdefg");
+	client_expect(&client, "\r\n2\r\nab\r\n2\r\ncd\r\n"
+			       "2\r\nef\r\n1\r\ng\r\n0\r\n\r\n");
+	sink.n_taken = 0;
+	sink.stays_busy = true;
+	client_send(&client,
+	    "POST /sink HTTP/1.1\r\n" HOST "Content-Length: 4\r\n\r\nABCD");
+	client_expect(&client, "2\r\nAB\r\n");
+	ck_assert_uint_eq(sink.n_taken, 2);
+	ck_assert_int_eq(LIST_FIRST(&conns.all)->place, CONN_NOWHERE);
+	sink.x->sink.busy = sink.stays_busy = false;
+	http_conn_pushed(sink.x);
+	client_expect(&client, "2\r\nCD\r\n0\r\n\r\n");
+	ck_assert_int_eq(sink.n_ended, 2);
+}
+END_TEST
+
+/* Whose framing breaks hears it behind what was answered. */
+START_TEST(test_sink_of_bad_framing)
+{
+	client_send(&client, SINK "3\r\nabc\r\n");
+	client_expect(&client, "3\r\nabc\r\n");
+	client_send(&client, "x\r\n");
+	client_expect(&client, "malformed chunk size\r\n0\r\n\r\n");
+	client_expect_end(&client);
+	ck_assert_int_eq(sink.stopped, 400);
+	ck_assert_int_eq(sink.n_ended, 1);
+}
+END_TEST
+
+/* Who leaves stays for the sink until that is not busy. */
+START_TEST(test_sink_of_a_lost_client)
+{
+	sink.stays_busy = true;
+	client_send(&client, SINK "3\r\nabc\r\n");
+	client_expect(&client, "3\r\nabc\r\n");
+	ck_assert_int_eq(shutdown(client.fd, SHUT_RDWR), 0);
+	while (sink.stopped != -1)
+		bed_run(&bed);
+	ck_assert_int_eq(conns.n, 1);
+	ck_assert_int_eq(sink.n_ended, 0);
+	sink.x->sink.busy = false;
+	http_conn_pushed(sink.x);
+	ck_assert_int_eq(sink.n_ended, 1);
+	ck_assert_int_eq(conns.n, 0);
+}
+END_TEST
+
+/* A server that stops lets it end. */
+START_TEST(test_sink_of_a_drain)
+{
+	client_send(&client, SINK "3\r\nabc\r\n");
+	client_expect(&client, "3\r\nabc\r\n");
+	conns.draining = true;
+	http_conn_drain(LIST_FIRST(&conns.all));
+	client_expect(&client, "send the rest again\r\n0\r\n\r\n");
+	client_expect_end(&client);
+	ck_assert_int_eq(sink.stopped, 503);
+}
+END_TEST
+
+/* Between two bytes, not for the whole. */
+START_TEST(test_sink_of_silence)
+{
+	bed.settings.body_timeout_ms = 50;
+	client_send(&client, SINK "3\r\nabc\r\n");
+	client_expect(&client, "did not arrive in time\r\n0\r\n\r\n");
+	ck_assert_int_eq(sink.stopped, 408);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -446,6 +636,17 @@ main(void)
 	tcase_add_loop_test(tc, test_waits_for_its_turn, 0,
 	    (int)(sizeof(shares) / sizeof(shares[0])));
 	tcase_add_test(tc, test_stream_to_a_slow_client);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("sink");
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, setup_sink, teardown);
+	tcase_add_test(tc, test_sink);
+	tcase_add_test(tc, test_sink_at_once);
+	tcase_add_test(tc, test_sink_with_little_room);
+	tcase_add_test(tc, test_sink_of_bad_framing);
+	tcase_add_test(tc, test_sink_of_a_lost_client);
+	tcase_add_test(tc, test_sink_of_a_drain);
+	tcase_add_test(tc, test_sink_of_silence);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);
