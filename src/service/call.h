@@ -5,11 +5,10 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
-#include "base/uuid.h"
 #include "event/event.h"
 #include "http/http_exchange.h"
 #include "http/route.h"
-#include "service/intake.h"
+#include "service/incoming.h"
 #include "store/store.h"
 #include "store/store_thread.h"
 
@@ -28,11 +27,7 @@ struct call {
 	enum store_status status;
 	struct err err;
 	union {
-		struct {
-			struct event event;
-			char made_id[UUID_TEXT_BYTES]; /* it had none */
-			struct intake_item item;
-		} add;
+		struct incoming add;
 		struct {
 			enum store_find what;
 			struct store_record *record;

@@ -5,6 +5,15 @@
 
 #include "http/http_conn.h"
 
+void
+problem_write(struct json_writer *w, int status, const char *detail)
+{
+	json_string(w, "type", "about:blank");
+	json_string(w, "title", http_reason(status));
+	json_number(w, "status", status);
+	json_string(w, "detail", detail);
+}
+
 struct json_writer
 problem_begin(struct http_exchange *x, int status, const char *detail)
 {
@@ -12,10 +21,7 @@ problem_begin(struct http_exchange *x, int status, const char *detail)
 
 	http_exchange_answer(x, status, "application/problem+json");
 	json_object(&w, NULL);
-	json_string(&w, "type", "about:blank");
-	json_string(&w, "title", http_reason(status));
-	json_number(&w, "status", status);
-	json_string(&w, "detail", detail);
+	problem_write(&w, status, detail);
 	return w;
 }
 

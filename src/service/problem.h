@@ -20,6 +20,9 @@ enum verdict problem_for_now(struct http_exchange *x, int status,
 /* 503: no memory for it; somebody who does not read makes some. */
 enum verdict problem_no_memory(struct http_exchange *x);
 
+/* Its members, wherever they go. */
+void problem_write(struct json_writer *w, int status, const char *detail);
+
 /* One with more members, written between the two. */
 struct json_writer problem_begin(
     struct http_exchange *x, int status, const char *detail);

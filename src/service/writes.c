@@ -18,13 +18,11 @@ count_writing(const struct call *call, int more)
 enum verdict
 writes_refuse(struct http_exchange *x)
 {
-	return problem_for_now(x, 503,
-	    "the service is frozen for maintenance: it takes no changes",
-	    FROZEN_RETRY_S);
+	return problem_for_now(x, 503, WRITES_FROZEN, FROZEN_RETRY_S);
 }
 
 bool
-writes_begin(struct call *call)
+writes_may_begin(const struct call *call)
 {
 	const struct scoreboard *sb = call->service->child->sb;
 
@@ -34,6 +32,14 @@ writes_begin(struct call *call)
 	if (!atomic_load(&sb->shared->master.frozen))
 		return true;
 	count_writing(call, -1);
+	return false;
+}
+
+bool
+writes_begin(struct call *call)
+{
+	if (writes_may_begin(call))
+		return true;
 	(void)writes_refuse(call->x);
 	return false;
 }

@@ -11,7 +11,13 @@
  * waits for those that have begun.
  */
 
-/* False: frozen, and the answer is made. */
+#define WRITES_FROZEN                                                          \
+	"the service is frozen for maintenance: it takes no changes"
+
+/* False: frozen. */
+bool writes_may_begin(const struct call *call);
+
+/* The same; then the answer is made. */
 bool writes_begin(struct call *call);
 
 /* The datastore has done its part. */

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: ISC */
+#include "service/incoming.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+
+int
+incoming_prepare(struct incoming *incoming, const char **reason)
+{
+	struct event *ev = &incoming->event;
+	struct store_add *add = &incoming->item.add;
+
+	*reason = "no random bytes for an id";
+	if (ev->id.p == NULL) {
+		if (uuid_make_v7(clock_wall_ms(), incoming->made_id) == -1)
+			return -1;
+		ev->id = slice_from_string(incoming->made_id);
+	}
+	event_resolve(ev, clock_wall_ms());
+	*reason = "out of memory";
+	add->event = ev;
+	return event_key_make(ev->app, ev->id, &add->key) == -1 ||
+		       event_fingerprint(ev, add->fingerprint) == -1
+		   ? -1
+		   : 0;
+}
+
+const char *
+incoming_refusal(const struct store_add *add, int *status)
+{
+	switch (add->outcome) {
+	case ADD_CREATED:
+		*status = 201;
+		return NULL;
+	case ADD_SAME:
+		*status = 200;
+		return NULL;
+	case ADD_CONFLICT:
+		*status = 409;
+		return "an event with these ids and other content exists";
+	case ADD_NO_ROOM:
+		*status = 507;
+		return "the datastore has no room for more events";
+	case ADD_TOO_LARGE:
+		*status = 413;
+		return "the database server takes no event of this size";
+	default:
+		check(false);
+	}
+}
+
+static void
+write_ids(struct json_writer *w, const struct store_add *add)
+{
+	json_text(w, "application-id", add->event->app);
+	json_text(w, "event-id", add->event->id);
+}
+
+void
+incoming_write(struct json_writer *w, const struct store_add *add)
+{
+	enum event_state state =
+	    add->outcome == ADD_CREATED ? EVENT_PENDING : add->state;
+
+	write_ids(w, add);
+	json_string(w, "status", event_state_name(state));
+	json_seconds(w, "expiry", add->expiry_ms);
+}
+
+void
+incoming_write_conflict(struct json_writer *w, const struct store_add *add)
+{
+	write_ids(w, add);
+	json_string(w, "event-status", event_state_name(add->state));
+}
+
+void
+incoming_write_errors(struct json_writer *w, const struct field_errors *errors)
+{
+	json_array(w, "errors");
+	for (size_t i = 0; i < errors->len; i++) {
+		json_object(w, NULL);
+		json_string(w, "pointer", errors->list[i].pointer);
+		json_string(w, "detail", errors->list[i].detail);
+		json_end_object(w);
+	}
+	json_end_array(w);
+}
