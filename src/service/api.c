@@ -6,18 +6,23 @@
 #include "base/check.h"
 #include "http/route.h"
 #include "service/api_add.h"
+#include "service/api_batch.h"
 #include "service/api_delete.h"
 #include "service/api_event.h"
 #include "service/api_ops.h"
 #include "service/problem.h"
 #include "service/state.h"
 
-/* Answered even when all connections are being served. */
-enum { HEALTH = ROUTE_OWN };
+enum {
+	HEALTH = ROUTE_OWN, /* answered even when all connections are served */
+	STREAM = ROUTE_OWN << 1, /* its body may be taken as it comes */
+};
 
 static const struct route routes[] = {
     {"POST", "/cassata/add", 0, api_add},
     {"POST", "/cassata/add/", 0, api_add},
+    {"POST", "/cassata/add-batch", STREAM, api_batch},
+    {"POST", "/cassata/add-batch/", STREAM, api_batch},
     {"GET", "/cassata/status/{app}/{id}", 0, api_status},
     {"GET", "/cassata/event/{app}/{id}", 0, api_event},
     {"GET", "/cassata/delete/{app}/{id}", ROUTE_NO_HEAD, api_delete},
@@ -110,4 +115,18 @@ api_handle(struct service *service, struct http_exchange *x)
 		return problem_for_now(x, 503,
 		    "all connections are being served", PROBLEM_RETRY_S);
 	return follow_route(service, x, result, &match);
+}
+
+bool
+api_streams(struct service *service, struct http_exchange *x)
+{
+	struct route_match match;
+	const char *reason;
+
+	if (x->reserve ||
+	    refuse_foreign(&service->hosts, &x->req, &reason) != 0)
+		return false;
+	return route_find(&table, &x->req, &x->arena, &match) == ROUTE_FOUND &&
+	       (match.route->policy & STREAM) != 0 &&
+	       api_batch_stream(call_begin(service, x));
 }

@@ -10,4 +10,7 @@ struct service;
  */
 enum verdict api_handle(struct service *service, struct http_exchange *x);
 
+/* Whether the body that follows is taken as it comes: then its sink is set. */
+bool api_streams(struct service *service, struct http_exchange *x);
+
 #endif

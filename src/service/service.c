@@ -12,7 +12,8 @@
 
 enum {
 	METRICS_TEXT_MAX = 1024 * 1024,
-	ARENA_BYTES = 64 * 1024, /* headers and options of an event, with room */
+	ARENA_BYTES =
+	    64 * 1024, /* headers and options of an event, with room */
 	/* An idle client may be sending right now. */
 	STOP_IDLE_MS = 1000,
 	DRAIN_IDLE_MS = 5000, /* others serve new ones: there is no hurry */
@@ -29,6 +30,12 @@ static enum verdict
 handle_request(void *arg, struct http_exchange *x)
 {
 	return api_handle(arg, x);
+}
+
+static bool
+takes_stream(void *arg, struct http_exchange *x)
+{
+	return api_streams(arg, x);
 }
 
 static void
@@ -128,6 +135,7 @@ open_server(struct entry *entry, struct err *err)
 
 	make_settings(&child->cfg->service, &entry->settings);
 	entry->handler = (struct http_handler){.handle = handle_request,
+	    .streams = takes_stream,
 	    .refuse = answer_refused,
 	    .drained = service_drained,
 	    .arg = service};

@@ -52,8 +52,12 @@ static int
 compare_adds(const void *a, const void *b)
 {
 	const struct store_add *const *x = a, *const *y = b;
+	int order = memcmp((*x)->key.bytes, (*y)->key.bytes, EVENT_KEY_BYTES);
 
-	return memcmp((*x)->key.bytes, (*y)->key.bytes, EVENT_KEY_BYTES);
+	/* The first of one key is the one that is new. */
+	if (order == 0)
+		order = (*x)->place < (*y)->place ? -1 : 1;
+	return order;
 }
 
 /* How many of the first adds go into one statement. */
@@ -363,6 +367,8 @@ add_new_events(
 	    .adds = adds + n_fit, .n = n - n_fit, .refusal = ADD_TOO_LARGE};
 	enum store_status status;
 
+	for (size_t i = 0; i < n_fit; i++)
+		adds[i]->place = i;
 	/* Neighbours in the index of keys are written together. */
 	qsort(adds, n_fit, sizeof(struct store_add *), compare_adds);
 	status = write_in_parts(sql, &batch, err);

@@ -32,6 +32,7 @@ struct store_add {
 	enum add_outcome outcome;
 	enum event_state state;	 /* present state, for ADD_SAME and ADD_CONFLICT */
 	int64_t expiry_ms;	 /* of what is there now */
+	size_t place;		 /* private: among those of its call */
 };
 
 struct store_attempt {

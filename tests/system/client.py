@@ -85,7 +85,17 @@ class Connection:
         except ConnectionResetError:
             return True
 
-    def read_response(self, head=False):
+    def read_chunk(self):
+        """Of a body in chunks; b"" is the end."""
+        size = self._stream.readline()
+        if not size.endswith(b"\r\n"):
+            raise ConnectionError("answer ended between chunks")
+        chunk = self._stream.read(int(size, 16))
+        if len(chunk) != int(size, 16) or self._stream.read(2) != b"\r\n":
+            raise ConnectionError("answer ended in a chunk")
+        return chunk
+
+    def read_response(self, head=False, whole=True):
         line = self._stream.readline()
         if not line:
             raise ConnectionError("no answer")
@@ -97,7 +107,12 @@ class Connection:
             name, _, value = line.decode("latin-1").rstrip("\r\n").partition(":")
             headers.append((name, value.strip()))
         response = Response(version, int(status), headers, b"")
-        if response.status >= 200 and response.status != 204 and not head:
+        if response.header("Transfer-Encoding") is not None:
+            assert response.header("Transfer-Encoding") == "chunked"
+            assert response.header("Content-Length") is None
+            if whole:
+                response.body = b"".join(iter(self.read_chunk, b""))
+        elif response.status >= 200 and response.status != 204 and not head:
             length = int(response.header("Content-Length"))
             response.body = self._stream.read(length)
             if len(response.body) != length:

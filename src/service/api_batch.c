@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: ISC */
+#include "service/api_batch.h"
+
+#include "base/json_scan.h"
+#include "service/batch.h"
+#include "service/body.h"
+#include "service/problem.h"
+
+#define TYPES "Content-Type must be application/json or application/x-ndjson"
+
+static bool
+has_lines(const struct http_request *req)
+{
+	return body_has_type(req, SLICE_LITERAL("application/x-ndjson"));
+}
+
+bool
+api_batch_stream(struct call *call)
+{
+	const struct http_request *req = &call->x->req;
+
+	return has_lines(req) && !req->encoded && req->query.len == 0 &&
+	       batch_open_lines(call);
+}
+
+enum verdict
+api_batch(struct call *call)
+{
+	struct http_exchange *x = call->x;
+	bool lines = has_lines(&x->req);
+	struct json_value value;
+
+	if (body_is_refused(x,
+		lines ||
+		    body_has_type(&x->req, SLICE_LITERAL("application/json")),
+		TYPES))
+		return ANSWERED;
+	if (x->req.query.len > 0)
+		return problem(x, 400, "the query has an unknown parameter");
+	if (lines) /* there was not even enough to take the first of them */
+		return problem_no_memory(x);
+	if (json_scan(x->req.body, &value, &call->err) == -1)
+		return problem(x, 400, call->err.text);
+	if (value.type != JSON_ARRAY)
+		return problem(x, 422, "the body must be an array of events");
+	return batch_run_array(call, &value);
+}
