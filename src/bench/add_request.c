@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "bench/add_request.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -33,6 +34,7 @@ add_request_init(struct add_request *request, const char *host, const char *tag,
 	struct buf body;
 	size_t head_len;
 
+	(void)snprintf(request->host, sizeof(request->host), "%s", host);
 	buf_init(&body, payload_bytes + EXTRA_BYTES);
 	buf_init(&request->text, payload_bytes + 2 * (size_t)EXTRA_BYTES);
 	write_body(request, &body, tag, destination, payload_bytes);
@@ -40,7 +42,7 @@ add_request_init(struct add_request *request, const char *host, const char *tag,
 	    "POST /cassata/add/ HTTP/1.1\r\nHost: %s\r\n"
 	    "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
 	    host, body.len);
-	head_len = request->text.len;
+	head_len = request->head_len = request->text.len;
 	buf_append_slice(&request->text, buf_slice(&body));
 	request->number_at += head_len;
 	request->expiry_at += head_len;
@@ -65,9 +67,8 @@ put_digits(char *to, unsigned digits, uint64_t value)
 	}
 }
 
-int
-add_request_append(struct add_request *request, struct buf *out,
-    uint64_t number, int64_t due_ms)
+static void
+put_event(struct add_request *request, uint64_t number, int64_t due_ms)
 {
 	char *text = request->text.p;
 
@@ -76,5 +77,39 @@ add_request_append(struct add_request *request, struct buf *out,
 	    text + request->expiry_at, SECONDS_DIGITS, (uint64_t)due_ms / 1000);
 	put_digits(text + request->expiry_at + SECONDS_DIGITS + 1, MS_DIGITS,
 	    (uint64_t)due_ms % 1000);
+}
+
+int
+add_request_append(struct add_request *request, struct buf *out,
+    uint64_t number, int64_t due_ms)
+{
+	put_event(request, number, due_ms);
 	return buf_append_slice(out, buf_slice(&request->text));
+}
+
+static struct slice
+body_of(const struct add_request *request)
+{
+	return slice_of(request->text.p + request->head_len,
+	    request->text.len - request->head_len);
+}
+
+int
+add_request_append_batch(
+    const struct add_request *request, struct buf *out, size_t n)
+{
+	return buf_printf(out,
+	    "POST /cassata/add-batch/ HTTP/1.1\r\nHost: %s\r\n"
+	    "Content-Type: application/x-ndjson\r\n"
+	    "Content-Length: %zu\r\n\r\n",
+	    request->host, n * (body_of(request).len + 1));
+}
+
+int
+add_request_append_line(struct add_request *request, struct buf *out,
+    uint64_t number, int64_t due_ms)
+{
+	put_event(request, number, due_ms);
+	buf_append_slice(out, body_of(request));
+	return buf_append_char(out, '\n');
 }

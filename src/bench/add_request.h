@@ -13,6 +13,8 @@
  */
 struct add_request {
 	struct buf text;
+	char host[300];
+	size_t head_len;
 	size_t number_at, expiry_at; /* of their digits */
 };
 
@@ -27,6 +29,12 @@ void add_request_fini(struct add_request *request);
 
 /* Appends the request for an event; due_ms since 1970. 0 or -1. */
 int add_request_append(struct add_request *request, struct buf *out,
+    uint64_t number, int64_t due_ms);
+
+/* The same for a batch: the head of one of n, then its events. 0 or -1. */
+int add_request_append_batch(
+    const struct add_request *request, struct buf *out, size_t n);
+int add_request_append_line(struct add_request *request, struct buf *out,
     uint64_t number, int64_t due_ms);
 
 #endif

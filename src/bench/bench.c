@@ -31,6 +31,7 @@ static const char usage[] =
     "  -n, --connections N     -p, --pipeline N     -r, --rate R\n"
     "  -b, --payload BYTES     -t, --duration S     -N, --count N\n"
     "      --due-in S              --url URL            --pid PID\n"
+    "      --batch N\n"
     "      --sink-port PORT        --sink-status CODE   --sink-delay S\n"
     "      --slow-share PERCENT    --slow-delay S       --patience S\n"
     "      --json                  --version            --help\n";
@@ -76,6 +77,7 @@ static const struct mode modes[] = {
 
 enum {
 	OPTION_DUE_IN = 256,
+	OPTION_BATCH,
 	OPTION_URL,
 	OPTION_PID,
 	OPTION_SINK_PORT,
@@ -97,6 +99,7 @@ static const struct option long_options[] = {
     {"payload", required_argument, NULL, 'b'},
     {"duration", required_argument, NULL, 't'},
     {"count", required_argument, NULL, 'N'},
+    {"batch", required_argument, NULL, OPTION_BATCH},
     {"due-in", required_argument, NULL, OPTION_DUE_IN},
     {"url", required_argument, NULL, OPTION_URL},
     {"pid", required_argument, NULL, OPTION_PID},
@@ -126,6 +129,7 @@ struct number_option {
 static const struct number_option numbers[] = {
     {AT(connections), 1, 20000, 1, 'n', false, false},
     {AT(pipeline), 1, 1000, 1, 'p', false, false},
+    {AT(batch), 0, 10000, 1, OPTION_BATCH, false, false},
     {AT(rate), 0, 1e6, 1, 'r', true, true},
     {AT(payload_bytes), 0, 64e6, 1, 'b', false, false},
     {AT(duration_ms), 0, 1e6, 1000, 't', true, false},

@@ -14,7 +14,7 @@
 #include "base/fd.h"
 
 enum {
-	ANSWER_MAX_BYTES = 1024 * 1024,
+	ANSWER_MAX_BYTES = 16 * 1024 * 1024,
 	OUT_MAX_BYTES = 256 * 1024 * 1024,
 };
 
@@ -172,7 +172,7 @@ fill(struct load_conn *c, int64_t now_us)
 }
 
 static void
-count_answer(struct load_conn *c, int status, int64_t now_us)
+count_answer(struct load_conn *c, int status, struct slice body, int64_t now_us)
 {
 	struct load *load = c->load;
 	struct request r = c->ring[c->first];
@@ -184,61 +184,115 @@ count_answer(struct load_conn *c, int status, int64_t now_us)
 	load->n_answered++;
 	load->last_us = now_us;
 	histogram_add(&load->latency, now_us - r.start_us);
-	load->config.answered(load->config.arg, r.number, status);
+	load->config.answered(load->config.arg, r.number, status, body);
 }
 
 /* ---- answers ---- */
 
-static size_t
-content_length(const char *head, const char *end)
+/* The value of a header, up to the end of the head; or NULL. */
+static const char *
+header_value(const char *head, const char *end, const char *name)
 {
-	static const char name[] = "\r\ncontent-length:";
+	size_t len = strlen(name);
 
-	for (const char *p = head; p + sizeof(name) < end; p++) {
+	for (const char *p = head; p + len < end; p++) {
 		p = memchr(p, '\r', (size_t)(end - p));
-		if (p == NULL || p + sizeof(name) >= end)
+		if (p == NULL || p + len >= end)
 			break;
-		if (strncasecmp(p, name, sizeof(name) - 1) == 0)
-			return strtoul(p + sizeof(name) - 1, NULL, 10);
+		if (strncasecmp(p, name, len) == 0)
+			return p + len;
 	}
-	return 0;
+	return NULL;
 }
 
-/* Bytes of the first answer in the buffer, 0 when it is not whole; -1. */
-static ssize_t
-parse_answer(const struct buf *in, size_t at, int *status)
-{
-	const char *head = in->p + at, *end;
-	size_t len = in->len - at, total;
+struct answer {
+	int status;
+	char *body;
+	size_t body_len, len; /* of what came, framing included */
+};
 
-	end = memmem(head, len, "\r\n\r\n", 4);
+/*
+ * Takes the framing out of a body in chunks, if all of it is there: 1, 0 when
+ * it is not, -1 when it is none.
+ */
+static int
+join_chunks(struct answer *answer, const char *end)
+{
+	for (int pass = 0; pass < 2; pass++) {
+		char *at = answer->body, *to = answer->body, *line_end;
+		size_t size;
+
+		do {
+			line_end = memmem(at, (size_t)(end - at), "\r\n", 2);
+			if (line_end == NULL)
+				return 0;
+			size = strtoul(at, &at, 16);
+			if (at != line_end || size > ANSWER_MAX_BYTES)
+				return -1;
+			at += 2;
+			if ((size_t)(end - at) < size + 2)
+				return 0;
+			if (pass == 1)
+				memmove(to, at, size);
+			to += size;
+			at += size + 2;
+		} while (size > 0);
+		answer->body_len = (size_t)(to - answer->body);
+		answer->len = (size_t)(at - answer->body);
+	}
+	return 1;
+}
+
+/* 1 with the first answer in the buffer, 0 when it is not whole; -1. */
+static int
+parse_answer(const struct buf *in, size_t at, struct answer *answer)
+{
+	char *head = in->p + at, *end, *in_end = in->p + in->len;
+	size_t head_len;
+	const char *length;
+	int rc = 1;
+
+	end = memmem(head, in->len - at, "\r\n\r\n", 4);
 	if (end == NULL)
 		return 0;
 	if (end - head < 12 || memcmp(head, "HTTP/1.1 ", 9) != 0)
 		return -1;
-	*status =
-	    (head[9] - '0') * 100 + (head[10] - '0') * 10 + (head[11] - '0');
-	total = content_length(head, end + 2);
-	if (total > ANSWER_MAX_BYTES)
-		return -1;
-	total += (size_t)(end - head) + 4;
-	return total <= len ? (ssize_t)total : 0;
+	head_len = (size_t)(end - head) + 4;
+	*answer = (struct answer){
+	    .status = (head[9] - '0') * 100 + (head[10] - '0') * 10 +
+		      (head[11] - '0'),
+	    .body = head + head_len,
+	};
+	if (header_value(head, end + 2, "\r\ntransfer-encoding:") != NULL) {
+		rc = join_chunks(answer, in_end);
+	} else {
+		length = header_value(head, end + 2, "\r\ncontent-length:");
+		if (length != NULL)
+			answer->len = strtoul(length, NULL, 10);
+		if (answer->len > ANSWER_MAX_BYTES)
+			return -1;
+		answer->body_len = answer->len;
+		rc = answer->len <= (size_t)(in_end - answer->body);
+	}
+	answer->len += head_len;
+	return rc;
 }
 
 /* 0, or -1 when the connection is of no more use. */
 static int
 take_answers(struct load_conn *c, int64_t now_us)
 {
+	struct answer answer;
 	size_t at = 0;
-	ssize_t len = 0;
-	int status;
+	int rc = 0;
 
-	while (c->n > 0 && (len = parse_answer(&c->in, at, &status)) > 0) {
-		at += (size_t)len;
-		count_answer(c, status, now_us);
+	while (c->n > 0 && (rc = parse_answer(&c->in, at, &answer)) == 1) {
+		at += answer.len;
+		count_answer(c, answer.status,
+		    slice_of(answer.body, answer.body_len), now_us);
 	}
 	buf_consume(&c->in, at);
-	return len == -1 ? -1 : 0;
+	return rc == -1 ? -1 : 0;
 }
 
 static int

@@ -23,7 +23,8 @@ struct load_config {
 	/* Appends the next request. 0, or -1 to end the run. */
 	int (*build)(void *arg, struct buf *out);
 	/* The answer to the request built as number (from 0 on). */
-	void (*answered)(void *arg, uint64_t number, int status);
+	void (*answered)(
+	    void *arg, uint64_t number, int status, struct slice body);
 	void *arg;
 };
 

@@ -43,17 +43,75 @@ build_add(void *arg, struct buf *out)
 	    b->ledger.n - 1, due_ms);
 }
 
-static void
-answered(void *arg, uint64_t number, int status)
+static size_t
+batch_of(const struct bench *b)
+{
+	return b->options.batch == 0 ? 1 : (size_t)b->options.batch;
+}
+
+static int
+build_batch(void *arg, struct buf *out)
 {
 	struct bench *b = arg;
+	size_t n = batch_of(b), count = (size_t)b->options.count;
 
+	if (count > 0 && count - b->ledger.n < n)
+		n = count - b->ledger.n;
+	add_request_append_batch(&b->request, out, n);
+	for (size_t i = 0; i < n; i++) {
+		int64_t due_ms = b->options.at_once
+				     ? b->drain_at_ms
+				     : wall_us() / 1000 + b->options.due_in_ms;
+
+		if (ledger_sent(&b->ledger, due_ms, false) == -1 ||
+		    add_request_append_line(
+			&b->request, out, b->ledger.n - 1, due_ms) == -1)
+			return err_set(&b->load.err, "out of memory");
+	}
+	return 0;
+}
+
+static void
+count_event(struct bench *b, uint64_t number, int status)
+{
 	if (status == 200 || status == 201) {
 		ledger_acknowledged(&b->ledger, number);
 		return;
 	}
 	b->n_refused++;
 	b->refusal = status;
+}
+
+static void
+answered(void *arg, uint64_t number, int status, struct slice body)
+{
+	(void)body;
+	count_event(arg, number, status);
+}
+
+/* Each line of the answer is that of an event, and begins with its status. */
+static void
+batch_answered(void *arg, uint64_t number, int status, struct slice body)
+{
+	static const char start[] = "{\"response-code\":";
+	struct bench *b = arg;
+	uint64_t event = number * batch_of(b);
+	const char *at = body.p, *end = body.p + body.len, *lf;
+
+	while (at < end && event < b->ledger.n &&
+	       (lf = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+		int code = status;
+
+		if ((size_t)(lf - at) > sizeof(start) + 3 &&
+		    memcmp(at, start, sizeof(start) - 1) == 0) {
+			const char *digits = at + sizeof(start) - 1;
+
+			code = (digits[0] - '0') * 100 +
+			       (digits[1] - '0') * 10 + (digits[2] - '0');
+		}
+		count_event(b, event++, code);
+		at = lf + 1;
+	}
 }
 
 static void
@@ -209,6 +267,9 @@ prepare_run(struct bench *b, struct err *err)
 {
 	const struct bench_options *options = &b->options;
 
+	if (options->batch > 0 && options->slow_share > 0)
+		return err_set(err, "--batch and --slow-share do not go "
+				    "together");
 	if (poller_init(&b->poller) == -1)
 		return err_errno(err, "epoll");
 	if (ledger_init(&b->ledger) == -1)
@@ -234,10 +295,10 @@ add_events(struct bench *b, struct err *err)
 	    .connections = (unsigned)options->connections,
 	    .pipeline = (unsigned)options->pipeline,
 	    .rate = options->rate,
-	    .count = (uint64_t)options->count,
+	    .count = ((uint64_t)options->count + batch_of(b) - 1) / batch_of(b),
 	    .duration_ms = options->duration_ms,
-	    .build = build_add,
-	    .answered = answered,
+	    .build = options->batch > 0 ? build_batch : build_add,
+	    .answered = options->batch > 0 ? batch_answered : answered,
 	    .arg = b,
 	};
 

@@ -21,7 +21,8 @@
 struct bench_options {
 	const char *mode;
 	int64_t connections, pipeline;
-	double rate; /* per second, 0: as fast as they are answered */
+	int64_t batch; /* events of a request; 0: one, by itself */
+	double rate;   /* per second, 0: as fast as they are answered */
 	int64_t payload_bytes;
 	int64_t duration_ms; /* of adding */
 	int64_t count;       /* events at most, 0: no limit */

@@ -75,6 +75,15 @@ def test_pipelining(daemon):
     assert report["pipeline"] == 10
 
 
+def test_batch(daemon):
+    """The last request has what is left; one answer comes in chunks, another
+    in one."""
+    report = bench(daemon, "drain", "-N", "1234", "-n", "2", "--batch", "600")
+    assert report["add"]["count"] == 1234
+    assert report["add"]["refused"] == report["add"]["failed"] == 0
+    assert_delivered(report, 1234)
+
+
 def test_duration_and_rate(daemon):
     report = bench(daemon, "add", "-t", "1", "-r", "100")
     assert 90 <= report["add"]["count"] <= 100
