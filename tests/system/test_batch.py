@@ -330,7 +330,7 @@ def test_long_stream(launch, store):
 def test_back_pressure(launch):
     """Who does not read the answers is not read any more; then all goes on."""
     c = launch(service={"processes": 1})
-    n = 150000
+    n = 60000
     lines = (b"{}" + b" " * 200 + b"\n") * n
     out = memoryview(b"%x\r\n%s\r\n" % (len(lines), lines))
     sent, since = 0, time.monotonic()
