@@ -81,8 +81,10 @@ read_type(const struct block *b, size_t i, int32_t *offset_s, struct err *err)
 {
 	const unsigned char *type =
 	    b->data + b->time * (b->time_bytes + 1) + i * TYPE_BYTES;
-	int64_t offset = get_time(type, 4);
+	int64_t offset = 0;
 
+	if (i < b->type) /* or it is not in the file */
+		offset = get_time(type, 4);
 	if (i >= b->type || type[4] > 1 || type[5] >= b->chars ||
 	    offset > TZ_OFFSET_MAX_S || offset < -TZ_OFFSET_MAX_S)
 		return err_set(err, "damaged: a local time type");

@@ -288,6 +288,7 @@ static const struct {
     {offsetof(struct made, is_dst), 2, NULL, "local time type"},
     {offsetof(struct made, name), 4, NULL, "local time type"},
     {offsetof(struct made, last_index), 2, NULL, "local time type"},
+    {offsetof(struct made, last_index), 255, NULL, "local time type"},
     {0, 0, "ABC0\n", "cut off"},
     {0, 0, "\nABC0", "cut off"},
     {0, 0, "", "cut off"},
