@@ -56,8 +56,10 @@ civil_weekday(int64_t days)
 int64_t
 civil_seconds(const struct civil *c)
 {
-	return civil_days(c->year, c->month, c->day) * DAY_S + c->hour * 3600 +
-	       c->minute * 60 + c->second;
+	int64_t minutes = c->hour * INT64_C(60) + c->minute;
+
+	return civil_days(c->year, c->month, c->day) * DAY_S + minutes * 60 +
+	       c->second;
 }
 
 struct civil

@@ -172,7 +172,7 @@ tz_rule_span(const struct tz_rule *rule, int64_t utc_s)
 {
 	/* A change may be a week from its year. */
 	enum { YEARS_ROUND = 2, CHANGES = 2 * (2 * YEARS_ROUND + 1) };
-	struct change list[CHANGES];
+	struct change list[CHANGES] = {{0, 0}};
 	int n = 0, i = 1;
 	int64_t year = civil_of_seconds(utc_s).year;
 

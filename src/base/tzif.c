@@ -164,8 +164,8 @@ find_block(
 struct tzif *
 tzif_parse(struct slice file, struct err *err)
 {
-	struct slice rest;
-	struct block block;
+	struct slice rest = {NULL, 0};
+	struct block block = {0};
 	struct tzif *tz;
 
 	if (file.len > TZIF_BYTES_MAX) {
