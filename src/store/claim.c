@@ -13,6 +13,10 @@
 /* Rows that somebody has locked are looked for again. */
 enum { LOCKED_AGAIN_MS = 20 };
 
+/* Of servers that pass over a row which somebody is just adding. */
+#define UNCOMMITTED(FROM_VERSION)                                              \
+	" " FROM_VERSION ", ISOLATION LEVEL READ UNCOMMITTED */"
+
 /* A call under way: rows that were due when it looked. */
 struct claiming {
 	const struct claim_request *request;
@@ -108,6 +112,14 @@ note_due(struct claim_reply *reply, int64_t due_ms)
 		reply->next_due_ms = due_ms;
 }
 
+/* Who has a row locked may leave it as it is, and tells nobody. */
+static void
+look_again(const struct claim_request *request, struct claim_reply *reply)
+{
+	if (request->horizon_ms < STORE_QUARANTINE_MS)
+		note_due(reply, request->horizon_ms + LOCKED_AGAIN_MS);
+}
+
 static enum store_status
 take_waiting(const struct store_row *row, const struct claim_request *request,
     struct claim_reply *reply, struct err *err)
@@ -152,9 +164,8 @@ read_waiting(struct sql *sql, const struct claiming *c,
 			     : sql_nonsense(
 				   sql, "a row that was not asked for", err);
 	}
-	/* Who has locked one may leave it as it is, and tells nobody. */
 	if (n_asked > 0 && sql->driver->remote)
-		note_due(c->reply, c->request->horizon_ms + LOCKED_AGAIN_MS);
+		look_again(c->request, c->reply);
 	return sql_done(sql, status, err);
 }
 
@@ -264,6 +275,21 @@ claim_only(struct sql *sql, struct claiming *c, struct err *err)
 }
 
 /*
+ * In a backlog the index is full of what was changed just now, and rows of it
+ * would be looked up one by one to see whether that is committed. What is read
+ * with a lock, and all that is written, is no other for it: only the look sees
+ * what is not committed. Who was just deleting one may leave it, so look again.
+ */
+static enum store_status
+look_at_uncommitted(struct sql *sql, struct err *err)
+{
+	return sql->driver->run(sql,
+	    "SET TRANSACTION READ WRITE" UNCOMMITTED("/*M!100600")
+		UNCOMMITTED("/*!80001"),
+	    err);
+}
+
+/*
  * A row goes into the transaction as it was and as it is, the last one may be
  * of any size that was accepted, and there are results beside them.
  */
@@ -283,16 +309,22 @@ settle_and_claim(struct sql *sql, const struct claim_request *request,
 {
 	struct claim_request bounded = *request;
 	struct claiming c = {.request = &bounded, .reply = reply};
-	enum store_status status;
+	bool uncommitted =
+	    sql->driver->remote && request->backlog && request->claim_max > 0;
+	enum store_status status = STORE_OK;
 
 	bounded.claim_bytes = most_bytes(sql, request);
 	*reply = (struct claim_reply){
 	    .claims = request->claims, .next_due_ms = INT64_MAX};
-	if (sql->driver->remote && request->n_results == 0 &&
-	    request->claim_max > 0 && !request->alone)
-		status = claim_only(sql, &c, err);
-	else
-		status = sql_transact(sql, turn_body, &c, err);
+	if (uncommitted)
+		status = look_at_uncommitted(sql, err);
+	if (status == STORE_OK)
+		status = sql->driver->remote && request->n_results == 0 &&
+				 request->claim_max > 0 && !request->alone
+			     ? claim_only(sql, &c, err)
+			     : sql_transact(sql, turn_body, &c, err);
+	if (uncommitted)
+		look_again(request, reply);
 	look_free(&c.look);
 	/* What was read before the failure was not claimed. */
 	if (status != STORE_OK)

@@ -610,8 +610,8 @@ START_TEST(test_renewal_before_all)
 	struct lease_reply reply;
 
 	ck_assert_int_eq(OPS->open(brief, &err), STORE_OK);
-	ck_assert_int_eq(OPS->run(brief,
-			     "SET SESSION innodb_lock_wait_timeout = 1", &err),
+	ck_assert_int_eq(
+	    OPS->run(brief, "SET SESSION innodb_lock_wait_timeout = 1", &err),
 	    STORE_OK);
 	brief->timeout_ms = 0; /* once */
 	ck_assert_int_eq(lease(brief, 1, &reply), STORE_OK);
@@ -867,6 +867,16 @@ START_TEST(test_cost_of_a_claim)
 END_TEST
 
 /* Somebody deletes it, or adds it again, and is stopped meanwhile. */
+static const struct {
+	const char *head, *tail;
+	bool backlog;
+} lock_cases[] = {
+    {"SELECT * FROM event", " FOR UPDATE", false},
+    {"SELECT * FROM event", " FOR UPDATE", true},
+    {"DELETE FROM event", "", false},
+    {"DELETE FROM event", "", true},
+};
+
 START_TEST(test_locked_row_delays_no_other)
 {
 	struct store_claim *claims[EVENTS_MAX];
@@ -884,12 +894,12 @@ START_TEST(test_locked_row_delays_no_other)
 	    add_new_events(backend, add_list, EVENTS_MAX, &err), STORE_OK);
 	ck_assert_int_eq(lease(backend, 1, &leased), STORE_OK);
 	run_sql("START TRANSACTION");
-	(void)snprintf(text, sizeof(text),
-	    "SELECT * FROM event WHERE id = %lld FOR UPDATE",
-	    (long long)adds[1].row_id);
+	(void)snprintf(text, sizeof(text), "%s WHERE id = %lld%s",
+	    lock_cases[_i].head, (long long)adds[1].row_id,
+	    lock_cases[_i].tail);
 	run_sql(text);
 	mysql_free_result(mysql_store_result(admin));
-	turn = claim(1, claims);
+	turn = claim_in(1, lock_cases[_i].backlog, claims);
 	ck_assert_uint_eq(turn.n_claims, 2);
 	/* It is looked for again before long. */
 	ck_assert_int_le(turn.next_due_ms, now_ms + 100);
@@ -1031,7 +1041,8 @@ main(void)
 	tcase_add_test(tc, test_idle_transaction_ends);
 	tcase_add_loop_test(tc, test_taken_row_id, 1, EVENTS_MAX + 1);
 	tcase_add_test(tc, test_too_large);
-	tcase_add_test(tc, test_locked_row_delays_no_other);
+	tcase_add_loop_test(tc, test_locked_row_delays_no_other, 0,
+	    (int)(sizeof(lock_cases) / sizeof(lock_cases[0])));
 	tcase_add_loop_test(tc, test_cost_of_a_claim, 0,
 	    (int)(sizeof(cost_cases) / sizeof(cost_cases[0])));
 	tcase_add_test(tc, test_long_columns);
