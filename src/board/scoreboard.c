@@ -252,6 +252,7 @@ scoreboard_slot_release(struct scoreboard *sb, int slot)
 	scoreboard_tell_trouble(s, "");
 	atomic_store(&s->server, 0);
 	atomic_store(&s->n_writing, 0);
+	atomic_store(&s->adding_ms, 0);
 	atomic_store(&s->asking_ms, 0);
 	atomic_store(&s->shards, 0);
 	atomic_store(&s->sees_quarantine, false);

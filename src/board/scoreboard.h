@@ -108,6 +108,9 @@ struct scoreboard_slot {
 	/* Of a service: calls under way that change the datastore. It counts
 	 * one here before it looks whether the daemon is frozen. */
 	_Atomic int n_writing;
+	/* Of a service: since when (wall clock, as in row ids) it adds events of
+	 * which it is still to tell; or 0. */
+	_Atomic int64_t adding_ms;
 
 	/* The rest is a worker's. The shards that it holds, a bit each, and
 	 * until when (monotonic) others can have none of them: one that was

@@ -311,6 +311,51 @@ shardboard_wake_at_ms(const struct scoreboard *sb, int worker_slot)
 	return at_ms < 0 ? 0 : at_ms;
 }
 
+int64_t
+shardboard_adding_since_ms(const struct scoreboard *sb)
+{
+	int64_t since_ms = INT64_MAX;
+
+	for (int i = 0; (i = scoreboard_next_used(sb, i)) < SCOREBOARD_SLOTS;
+	     i++) {
+		int64_t adding_ms =
+		    atomic_load(&scoreboard_slot(sb, i)->adding_ms);
+
+		if (adding_ms != 0)
+			since_ms = min_ms(since_ms, adding_ms);
+	}
+	return since_ms;
+}
+
+/* No number is that high. */
+#define IS_LOOKING UINT64_MAX
+
+void
+shardboard_note_looks(
+    const struct scoreboard *sb, uint64_t looks[SCOREBOARD_WORKER_SLOTS])
+{
+	for (int i = 0; i < SCOREBOARD_WORKER_SLOTS; i++) {
+		const struct scoreboard_slot *slot = scoreboard_slot(sb, i);
+
+		looks[i] = i != sb->self && atomic_load(&slot->asking_ms) != 0
+			       ? IS_LOOKING
+			       : atomic_load(&slot->look);
+	}
+}
+
+bool
+shardboard_looked_since(const struct scoreboard *sb, unsigned shard,
+    const uint64_t looks[SCOREBOARD_WORKER_SLOTS])
+{
+	check(shard < EVENT_SHARDS);
+	for (int i = 0; i < n_workers(sb); i++) {
+		if ((held_by(sb, i) >> shard & 1) != 0 &&
+		    atomic_load(&scoreboard_slot(sb, i)->look) != looks[i])
+			return true;
+	}
+	return false;
+}
+
 bool
 shardboard_sleeps_over(
     const struct scoreboard *sb, unsigned shard, int64_t due_ms)

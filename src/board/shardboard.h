@@ -70,6 +70,19 @@ size_t shardboard_held(
 /* The first slot of a worker that holds shards, or -1. */
 int shardboard_first_holder(const struct scoreboard *sb);
 
+/* An event that a service of this host adds, and is still to tell of, was not
+ * made before that (wall clock); INT64_MAX: there is none. */
+int64_t shardboard_adding_since_ms(const struct scoreboard *sb);
+
+/* Notes which looks the workers of this host are at; */
+void shardboard_note_looks(
+    const struct scoreboard *sb, uint64_t looks[SCOREBOARD_WORKER_SLOTS]);
+
+/* whether one that holds the shard has looked since, or was just at it: what
+ * somebody else has read of the shard meanwhile may be older. */
+bool shardboard_looked_since(const struct scoreboard *sb, unsigned shard,
+    const uint64_t looks[SCOREBOARD_WORKER_SLOTS]);
+
 /* Until when the worker of the slot may sleep, or 0 or more, or INT64_MAX. */
 int64_t shardboard_wake_at_ms(const struct scoreboard *sb, int worker_slot);
 

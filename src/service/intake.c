@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/container_of.h"
 #include "board/placement.h"
 #include "board/shardboard.h"
@@ -95,6 +96,7 @@ intake_commit(struct intake *intake)
 		intake->adds[intake->n_running++] = &item->add;
 	}
 	intake->busy = true;
+	atomic_store(&intake->child->score->adding_ms, clock_wall_ms());
 	store_thread_submit(intake->store, &intake->job);
 }
 
@@ -115,6 +117,7 @@ added_running(struct store_job *job)
 		STAILQ_FOREACH(item, &intake->running, entry)
 			announce_add(intake, &item->add);
 	}
+	atomic_store(&intake->child->score->adding_ms, 0);
 	STAILQ_CONCAT(&added, &intake->running);
 	intake->n_running = 0;
 	/* The next are written while these are answered. */

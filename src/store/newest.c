@@ -34,8 +34,8 @@ find_newest(struct sql *sql, int64_t from_ms, int64_t to_ms,
 		    store_due_row(&row, due_ms, id, sql_read_i64(sql), err);
 		if (status == STORE_OK && sql_read_i64(sql) == ROW_WAITING &&
 		    *n < max)
-			news[(*n)++] =
-			    (struct store_news){row.shard, row.due_ms};
+			news[(*n)++] = (struct store_news){
+			    row.shard, row.due_ms, row_id_made_ms(id)};
 	}
 	return sql_done(sql, status, err);
 }

@@ -208,6 +208,7 @@ void store_claim_free(struct store_claim *claim);
 struct store_news {
 	unsigned shard;
 	int64_t due_ms;
+	int64_t made_ms; /* by the clock of its service */
 };
 
 struct claim_request {

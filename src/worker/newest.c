@@ -78,6 +78,7 @@ newest_submit(struct newest *n, int64_t mono_ms)
 	n->from_ms = wall_ms + (offset_ms < 0 ? offset_ms : 0) - OVERLAP_MS;
 	n->to_ms = wall_ms + (offset_ms > 0 ? offset_ms : 0) + OVERLAP_MS;
 	n->n = 0;
+	shardboard_note_looks(n->child->sb, n->looks);
 	return &n->job;
 }
 
@@ -97,6 +98,8 @@ void
 newest_done(struct newest *n, int64_t mono_ms)
 {
 	int64_t now_ms = dbclock_now_ms(n->clock, clock_wall_ms());
+	/* Before the others are asked: who tells of an event ends this then. */
+	int64_t own_ms = shardboard_adding_since_ms(n->child->sb);
 
 	check(n->status == STORE_OK && n->n <= NEWEST_MAX);
 	for (size_t i = 0; i < n->n; i++) {
@@ -107,6 +110,10 @@ newest_done(struct newest *n, int64_t mono_ms)
 			n->child->sb, ring.what, ring.due_ms))
 			continue;
 		shardboard_hear(n->child->sb, &ring);
-		hurry(n, ring.due_ms <= now_ms, mono_ms);
+		/* Else it may be of a service here, which is about to tell, or
+		 * claimed by now. */
+		if (n->news[i].made_ms < own_ms &&
+		    !shardboard_looked_since(n->child->sb, ring.what, n->looks))
+			hurry(n, ring.due_ms <= now_ms, mono_ms);
 	}
 }

@@ -21,6 +21,10 @@ enum { NEWEST_MAX = 500 }; /* rows of a look */
  * already it does so only after ten minutes, and looks twice as often for some
  * seconds: those wait for the look, all others for their time.
  *
+ * What a service of this host may be adding at that moment is told to its
+ * worker, but is no such news: it was seen before the service could tell of it.
+ * Nor is what a worker may have claimed since it was seen.
+ *
  * Rows have their ids from the clock of the service, before they are
  * committed. So each look goes back by more than clocks should differ and a
  * commit takes, and sees a row many times: whoever has looked for it knows it,
@@ -32,6 +36,9 @@ struct newest {
 	int64_t asked_ms;   /* monotonic: last */
 	int64_t hurried_ms; /* monotonic: asks often up to here, */
 	int64_t pressed_ms; /* twice as often up to here */
+
+	/* Of the workers here, when it asked. */
+	uint64_t looks[SCOREBOARD_WORKER_SLOTS];
 
 	/* The call to the datastore: until it is done the thread's. */
 	struct store_job job;

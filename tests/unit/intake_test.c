@@ -36,6 +36,7 @@ store_add_events(
     struct store *s, struct store_add **adds, size_t n, struct err *err)
 {
 	s->batches[s->n_calls++] = n;
+	ck_assert_int_ne(score.adding_ms, 0);
 	if (s->fails) {
 		s->fails = false;
 		(void)err_set(err, "away");
@@ -98,6 +99,7 @@ setup(void)
 static void
 teardown(void)
 {
+	ck_assert_int_eq(score.adding_ms, 0);
 	store_thread_free(&thread);
 	intake_fini(&intake);
 	loop_free(loop);

@@ -10,6 +10,7 @@ enum { INTERVAL = 25, OVERLAP = 2000, SHARD = 9 };
 static struct newest newest;
 static struct dbclock db;
 static int other;
+static int64_t made_ms; /* an event that is found */
 
 static struct scoreboard_slot *
 slot_of(int slot)
@@ -24,6 +25,7 @@ begin(void)
 	struct err err;
 
 	parts_begin();
+	made_ms = 0;
 	now = clock_read();
 	parts_cfg.worker.new_event_interval_ms = INTERVAL;
 	parts_cfg.datastore.place.kind = SQL_MYSQL;
@@ -88,14 +90,23 @@ START_TEST(test_next)
 }
 END_TEST
 
+/* While its worker asks the datastore. */
+static void
+found_beside(unsigned shard, int64_t due_ms, int64_t asking_ms)
+{
+	newest.status = STORE_OK;
+	newest.news[0] = (struct store_news){shard, due_ms, made_ms};
+	newest.n = 1;
+	slot_of(other)->asking_ms = asking_ms;
+	newest_done(&newest, parts_now_ms);
+	slot_of(other)->asking_ms = 0;
+}
+
 static void
 found(unsigned shard, int64_t due_ms)
 {
 	(void)newest_submit(&newest, parts_now_ms);
-	newest.status = STORE_OK;
-	newest.news[0] = (struct store_news){shard, due_ms};
-	newest.n = 1;
-	newest_done(&newest, parts_now_ms);
+	found_beside(shard, due_ms, 0);
 }
 
 /* Finds nothing after so long; what it waits for the next one. */
@@ -114,11 +125,10 @@ START_TEST(test_hurry)
 
 	found(SHARD + 1, due_ms); /* to nobody here */
 	ck_assert_int_eq(wait_ms(), 8 * INTERVAL);
-	slot_of(other)->asking_ms = parts_now_ms; /* it may see it itself */
-	found(SHARD, due_ms);
+	(void)newest_submit(&newest, parts_now_ms);
+	found_beside(SHARD, due_ms, parts_now_ms); /* it may see it itself */
 	ck_assert_int_eq(wait_ms(), 8 * INTERVAL);
 	ck_assert_int_eq(shardboard_wake_at_ms(&parts_sb, other), INT64_MAX);
-	slot_of(other)->asking_ms = 0;
 	found(SHARD, due_ms);
 	ck_assert_int_eq(wait_ms(), INTERVAL);
 	parts_now_ms += 30000;
@@ -153,6 +163,43 @@ START_TEST(test_pressed)
 	/* Another one that is not takes nothing away. */
 	found(SHARD + 1, due_ms);
 	ck_assert_int_eq(wait_after(599999), INTERVAL);
+}
+END_TEST
+
+/* An event that a service here is adding is told, and no reason to hurry. */
+START_TEST(test_being_added)
+{
+	struct err err;
+	int slot = scoreboard_slot_claim(&parts_sb, ROLE_SERVICE, &err);
+
+	ck_assert_int_ge(slot, 0);
+	slot_of(slot)->adding_ms = made_ms = parts_wall();
+	found(SHARD, 77);
+	ck_assert_int_eq(shardboard_wake_at_ms(&parts_sb, other), 77);
+	ck_assert_int_eq(wait_ms(), 8 * INTERVAL);
+	/* One of before it would have been told by now, were it ours. */
+	made_ms--;
+	found(SHARD, 76);
+	ck_assert_int_eq(wait_ms(), (INTERVAL + 1) / 2);
+}
+END_TEST
+
+/* Nor is one whose worker has looked since it was seen, or was just at it. */
+START_TEST(test_claimed_since)
+{
+	(void)newest_submit(&newest, parts_now_ms);
+	slot_of(other)->look++;
+	found_beside(SHARD, 77, 0);
+	ck_assert_int_eq(shardboard_wake_at_ms(&parts_sb, other), 77);
+	ck_assert_int_eq(wait_ms(), 8 * INTERVAL);
+	slot_of(other)->asking_ms = parts_now_ms;
+	(void)newest_submit(&newest, parts_now_ms);
+	found_beside(SHARD, 76, 0);
+	ck_assert_int_eq(wait_ms(), 8 * INTERVAL);
+	(void)newest_submit(&newest, parts_now_ms);
+	slot_of(0)->look++; /* of another one */
+	found_beside(SHARD, 75, 0);
+	ck_assert_int_eq(wait_ms(), (INTERVAL + 1) / 2);
 }
 END_TEST
 
@@ -193,9 +240,9 @@ START_TEST(test_found)
 
 	(void)newest_submit(&newest, parts_now_ms);
 	newest.status = STORE_OK;
-	newest.news[0] = (struct store_news){SHARD, 77};
-	newest.news[1] = (struct store_news){SHARD, 99};
-	newest.news[2] = (struct store_news){SHARD + 1, 55};
+	newest.news[0] = (struct store_news){SHARD, 77, 0};
+	newest.news[1] = (struct store_news){SHARD, 99, 0};
+	newest.news[2] = (struct store_news){SHARD + 1, 55, 0};
 	newest.n = 3;
 	newest_done(&newest, parts_now_ms);
 	ck_assert_int_eq(shardboard_wake_at_ms(&parts_sb, other), 77);
@@ -233,6 +280,8 @@ main(void)
 	tcase_add_test(tc, test_next);
 	tcase_add_test(tc, test_hurry);
 	tcase_add_test(tc, test_pressed);
+	tcase_add_test(tc, test_being_added);
+	tcase_add_test(tc, test_claimed_since);
 	tcase_add_test(tc, test_interval);
 	tcase_add_test(tc, test_clocks);
 	tcase_add_test(tc, test_found);

@@ -1022,6 +1022,8 @@ START_TEST(newest_events)
 	ck_assert_int_eq(news[0].due_ms, 700);
 	ck_assert_uint_eq(news[1].shard, first.shard);
 	ck_assert_int_eq(news[1].due_ms, 500);
+	ck_assert_int_gt(news[0].made_ms, from_ms);
+	ck_assert_int_lt(news[0].made_ms, from_ms + 60000);
 	/* No more than asked for, the last first. */
 	ok(store_newest(store, from_ms, from_ms + 60000, news, 1, &n, &err));
 	ck_assert_uint_eq(n, 1);
