@@ -111,16 +111,23 @@ claim_wait_ms(const struct claims *c, int64_t mono_ms)
 	return not_before(clock_sooner_ms(wait_ms, c->poll_due_ms - mono_ms));
 }
 
+/* As long again where a claim is due by then, whose commit takes them along. */
 static int64_t
 result_wait_ms(const struct claims *c, int64_t mono_ms)
 {
 	const struct holdings *h = c->holdings;
+	int64_t wait_ms = h->oldest_ms + RESULT_DELAY_MS - mono_ms;
+	int64_t claim_ms;
 
 	if (h->n_finished == 0)
 		return INT64_MAX;
 	if (h->n_finished >= RESULTS_ENOUGH || c->child->draining)
 		return 0;
-	return not_before(h->oldest_ms + RESULT_DELAY_MS - mono_ms);
+	claim_ms = claim_wait_ms(c, mono_ms);
+	return not_before(
+	    claim_ms > wait_ms && claim_ms <= wait_ms + RESULT_DELAY_MS
+		? claim_ms
+		: wait_ms);
 }
 
 static int64_t

@@ -154,6 +154,31 @@ START_TEST(test_wait_for_results)
 }
 END_TEST
 
+/* As long again where a claim comes by then: one commit is enough. */
+START_TEST(test_results_wait_for_a_claim)
+{
+	claim(1, 2);
+	finish_ready(RESULT_COMPLETED);
+	parts_child.score->wake_at_ms = parts_wall() + PARTS_AHEAD / 2 + 21;
+	ck_assert_int_eq(wait_ms(), 10);
+	parts_child.score->wake_at_ms--;
+	ck_assert_int_eq(wait_ms(), 20);
+	parts_now_ms += 12;
+	ck_assert_int_eq(wait_ms(), 8);
+	/* It was put off: they wait no longer for it. */
+	parts_child.score->wake_at_ms += 1;
+	ck_assert_int_eq(wait_ms(), 0);
+	parts_child.score->wake_at_ms -= 1;
+	parts_now_ms += 8;
+	ck_assert_int_eq(wait_ms(), 0);
+	submit();
+	ck_assert_uint_eq(claims.request.n_results, 2);
+	ck_assert_uint_eq(claims.request.claim_max, 5);
+	(void)done(STORE_OK);
+	ck_assert_uint_eq(held.n, 0);
+}
+END_TEST
+
 /* No more events than there is memory for. */
 START_TEST(test_memory)
 {
@@ -469,6 +494,7 @@ main(void)
 	tcase_add_test(tc, test_wait_for_events);
 	tcase_add_test(tc, test_claim);
 	tcase_add_test(tc, test_wait_for_results);
+	tcase_add_test(tc, test_results_wait_for_a_claim);
 	tcase_add_test(tc, test_memory);
 	tcase_add_loop_test(tc, test_announce, 0, COUNT(announce_rows));
 	tcase_add_test(tc, test_unavailable);
