@@ -39,6 +39,7 @@ struct config_service {
 	int64_t max_header_bytes;
 	int max_headers;
 	int64_t max_body_bytes;
+	int max_atomic_events;
 	struct event_retry_limits retry_limits; /* maxAttempts, minRetryDelay */
 	int64_t header_timeout_ms;
 	int64_t body_timeout_ms;

@@ -134,6 +134,7 @@ http_reason(int status)
 	    {417, "Expectation Failed"},
 	    {421, "Misdirected Request"},
 	    {422, "Unprocessable Content"},
+	    {424, "Failed Dependency"},
 	    {429, "Too Many Requests"},
 	    {431, "Request Header Fields Too Large"},
 	    {500, "Internal Server Error"},

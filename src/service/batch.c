@@ -447,7 +447,7 @@ batch_create(struct call *call)
 	b->call = call;
 	b->line_max = line_max;
 	for (unsigned i = 0; i < GROUPS; i++)
-		group_init(&b->groups[i], budget, line_max);
+		group_init(&b->groups[i], budget, line_max, GROUP_EVENTS);
 	buf_init_within(&b->partial, line_max, budget);
 	buf_init_within(&b->scratch, 2 * (size_t)EVENT_SCRATCH_MAX, budget);
 	/* Now: later a lack of it would look like a fault of an event. */

@@ -9,14 +9,14 @@
 enum { TEXT_MAX = 256 * 1024 * 1024 };
 
 void
-group_init(struct group *group, struct buf_budget *budget, size_t max)
+group_init(
+    struct group *group, struct buf_budget *budget, size_t line_max, size_t max)
 {
-	*group = (struct group){.base = NULL};
-	buf_init_within(&group->text, max + GROUP_BYTES, budget);
+	*group = (struct group){.max = max, .bounded = line_max > 0};
+	buf_init_within(&group->text, line_max + GROUP_BYTES, budget);
 	buf_init_within(
-	    &group->entries, GROUP_EVENTS * sizeof(struct group_entry), budget);
-	buf_init_within(
-	    &group->kept, GROUP_EVENTS * (size_t)EVENT_SCRATCH_MAX, budget);
+	    &group->entries, max * sizeof(struct group_entry), budget);
+	buf_init_within(&group->kept, max * (size_t)EVENT_SCRATCH_MAX, budget);
 	buf_init_within(&group->refusals, TEXT_MAX, budget);
 }
 
@@ -53,13 +53,14 @@ group_reset(struct group *group)
 bool
 group_is_full(const struct group *group)
 {
-	return group->n == GROUP_EVENTS || group->n_bytes >= GROUP_BYTES;
+	return group->n == group->max ||
+	       (group->bounded && group->n_bytes >= GROUP_BYTES);
 }
 
 struct group_entry *
 group_entry(const struct group *group, size_t i)
 {
-	check(i < GROUP_EVENTS);
+	check(i < group->max);
 	return (struct group_entry *)(void *)group->entries.p + i;
 }
 

@@ -30,14 +30,19 @@ struct group {
 	struct buf entries;      /* struct group_entry: stay from read on */
 	struct buf kept;         /* of the events, what was in the scratch */
 	struct buf refusals;     /* JSON objects */
-	size_t n;                /* entries */
+	size_t n, max;           /* entries */
 	size_t n_bytes;          /* of text */
+	bool bounded;            /* by GROUP_BYTES, too */
 	size_t n_left;           /* that the datastore has not answered */
 	enum store_status worst; /* of those that it has */
 };
 
-/* Their memory counts in the budget. max: of the text of one event. */
-void group_init(struct group *group, struct buf_budget *budget, size_t max);
+/*
+ * Their memory counts in the budget. line_max: of the text of a line; 0: an
+ * array's, bounded by max alone.
+ */
+void group_init(struct group *group, struct buf_budget *budget, size_t line_max,
+    size_t max);
 void group_fini(struct group *group);
 
 /* Forgets the events; large buffers are given back. */

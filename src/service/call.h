@@ -13,6 +13,7 @@
 #include "store/store_thread.h"
 
 struct service;
+struct batch_atomic;
 
 /* One call of the API: what is asked for, and the datastore's part in it. */
 struct call {
@@ -28,6 +29,7 @@ struct call {
 	struct err err;
 	union {
 		struct incoming add;
+		struct batch_atomic *atomic;
 		struct {
 			enum store_find what;
 			struct store_record *record;

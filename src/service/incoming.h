@@ -21,6 +21,8 @@ struct incoming {
  */
 int incoming_prepare(struct incoming *incoming, const char **reason);
 
+enum { INCOMING_UNDONE = 424 }; /* for another one's sake */
+
 /*
  * Why the datastore did not take it, for the client, and the status of that; or
  * NULL: it is there, and was made (201) or is the same (200).

@@ -19,22 +19,22 @@ intake_of(struct store_job *job)
 	return container_of(job, struct intake, job);
 }
 
-/* Chooses the shard of each. 0, or -1 when there are no lots. */
-static int
-place_running(struct intake *intake)
+int
+intake_place(const struct child *child, struct store_add **adds, size_t n,
+    int64_t *soon_ms, struct err *err)
 {
-	const struct config_worker *cfg = &intake->child->cfg->worker;
+	const struct config_worker *cfg = &child->cfg->worker;
 	struct placement placement;
 	uint32_t lots[LOTS];
 
-	placement_read(&placement, intake->child->sb,
+	placement_read(&placement, child->sb,
 	    cfg->polling_interval_ms + cfg->claim_ahead_ms);
-	intake->soon_ms = placement.soon_ms;
-	for (size_t i = 0; i < intake->n_running; i++) {
-		struct store_add *add = intake->adds[i];
+	*soon_ms = placement.soon_ms;
+	for (size_t i = 0; i < n; i++) {
+		struct store_add *add = adds[i];
 
 		if (i % LOTS == 0 && getrandom(lots, sizeof(lots), 0) == -1)
-			return err_errno(&intake->err, "getrandom");
+			return err_errno(err, "getrandom");
 		add->shard = placement_shard(
 		    &placement, add->event->expiry_ms, lots[i % LOTS]);
 	}
@@ -48,22 +48,20 @@ add_running(struct store *store, struct store_job *job)
 	struct intake *intake = intake_of(job);
 
 	intake->status = STORE_UNAVAILABLE;
-	if (place_running(intake) == 0)
+	if (intake_place(intake->child, intake->adds, intake->n_running,
+		&intake->soon_ms, &intake->err) == 0)
 		intake->status = store_add_events(
 		    store, intake->adds, intake->n_running, &intake->err);
 }
 
-/* An event that is due earlier than its worker would wake wakes it: only one
- * that is due soon can be. */
-static void
-announce_add(const struct intake *intake, const struct store_add *add)
+void
+intake_announce(
+    const struct child *child, const struct store_add *add, int64_t soon_ms)
 {
-	const struct child *child = intake->child;
-
 	switch (add->outcome) {
 	case ADD_CREATED:
 		metric_add(child->score, METRIC_EVENTS_ADDED, 1);
-		if (add->event->expiry_ms < intake->soon_ms)
+		if (add->event->expiry_ms < soon_ms)
 			shardboard_event_added(
 			    child->sb, add->shard, add->event->expiry_ms);
 		break;
@@ -76,6 +74,8 @@ announce_add(const struct intake *intake, const struct store_add *add)
 	case ADD_NO_ROOM:
 	case ADD_TOO_LARGE:
 		metric_add(child->score, METRIC_EVENTS_REFUSED, 1);
+		break;
+	case ADD_UNDONE:
 		break;
 	default:
 		check(false);
@@ -115,7 +115,8 @@ added_running(struct store_job *job)
 		metric_add(intake->child->score, METRIC_ADD_COMMITS, 1);
 		/* Workers first: answering takes longer than waking. */
 		STAILQ_FOREACH(item, &intake->running, entry)
-			announce_add(intake, &item->add);
+			intake_announce(
+			    intake->child, &item->add, intake->soon_ms);
 	}
 	atomic_store(&intake->child->score->adding_ms, 0);
 	STAILQ_CONCAT(&added, &intake->running);

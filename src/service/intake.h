@@ -60,4 +60,15 @@ void intake_add(struct intake *intake, struct intake_item *item);
  * waits when that ends is written while its answers are. */
 void intake_commit(struct intake *intake);
 
+/*
+ * For who adds without it: chooses the shard of each. An event that is due from
+ * soon_ms on needs no announcement. 0, or -1 when there are no lots.
+ */
+int intake_place(const struct child *child, struct store_add **adds, size_t n,
+    int64_t *soon_ms, struct err *err);
+
+/* Counts an add, and wakes its worker when that would wake later. */
+void intake_announce(
+    const struct child *child, const struct store_add *add, int64_t soon_ms);
+
 #endif

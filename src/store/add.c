@@ -16,6 +16,7 @@ struct add_batch {
 	size_t n;
 	int64_t now_ms;
 	enum add_outcome refusal; /* of those that are not there */
+	bool undone;              /* one was refused: no other is to stay */
 };
 
 #define INSERT_HEAD                                                            \
@@ -351,6 +352,15 @@ write_in_parts(struct sql *sql, const struct add_batch *batch, struct err *err)
 	return status;
 }
 
+/* Neighbours in the index of keys are written together. */
+static void
+sort_adds(struct store_add **adds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		adds[i]->place = i;
+	qsort(adds, n, sizeof(struct store_add *), compare_adds);
+}
+
 /* Events too large for the server's setting do not keep the others out. */
 enum store_status
 add_new_events(
@@ -367,12 +377,70 @@ add_new_events(
 	    .adds = adds + n_fit, .n = n - n_fit, .refusal = ADD_TOO_LARGE};
 	enum store_status status;
 
-	for (size_t i = 0; i < n_fit; i++)
-		adds[i]->place = i;
-	/* Neighbours in the index of keys are written together. */
-	qsort(adds, n_fit, sizeof(struct store_add *), compare_adds);
+	sort_adds(adds, n_fit);
 	status = write_in_parts(sql, &batch, err);
 	if (status == STORE_OK && large.n > 0)
 		status = sql_repeat(sql, refuse_body, &large, err);
 	return status;
+}
+
+static bool
+is_added(const struct store_add *add)
+{
+	return add->outcome == ADD_CREATED || add->outcome == ADD_SAME;
+}
+
+static enum store_status
+add_all_body(struct sql *sql, void *arg, struct err *err)
+{
+	struct add_batch *batch = arg;
+	enum store_status status = add_body(sql, arg, err);
+
+	batch->undone = false;
+	if (status != STORE_OK)
+		return status;
+	for (size_t i = 0; i < batch->n; i++)
+		batch->undone |= !is_added(batch->adds[i]);
+	/* For the driver, which rolls it back. */
+	return batch->undone ? STORE_BROKEN : STORE_OK;
+}
+
+static void
+blame(struct store_add **adds, size_t n, enum add_outcome outcome)
+{
+	for (size_t i = 0; i < n; i++)
+		adds[i]->outcome = outcome;
+}
+
+enum store_status
+add_all_events(struct sql *sql, struct store_add **adds, size_t n, bool *added,
+    struct err *err)
+{
+	size_t n_fit = count_fitting(sql, adds, n);
+	struct add_batch batch = {.adds = adds,
+	    .n = n,
+	    .now_ms = clock_wall_ms(),
+	    .refusal = ADD_NO_ROOM};
+	enum store_status status;
+
+	*added = false;
+	blame(adds, n, ADD_UNDONE);
+	if (n_fit == n)
+		n_fit = part_of_adds(sql, adds, n);
+	blame(adds + n_fit, n - n_fit, ADD_TOO_LARGE);
+	if (n_fit < n)
+		return STORE_OK;
+	sort_adds(adds, n);
+	status = sql_transact(sql, add_all_body, &batch, err);
+	*added = status == STORE_OK;
+	if (status == STORE_UNAVAILABLE && sql->full && sql->connected)
+		blame(adds, n, ADD_NO_ROOM);
+	else if (status != STORE_OK && sql->too_large)
+		blame(adds, n, ADD_TOO_LARGE);
+	else if (!batch.undone)
+		return status;
+	for (size_t i = 0; i < n; i++)
+		if (adds[i]->outcome == ADD_CREATED)
+			adds[i]->outcome = ADD_UNDONE;
+	return STORE_OK;
 }

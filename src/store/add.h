@@ -22,4 +22,8 @@ enum {
 enum store_status add_new_events(
     struct sql *sql, struct store_add **adds, size_t n, struct err *err);
 
+/* See store_add_all. */
+enum store_status add_all_events(struct sql *sql, struct store_add **adds,
+    size_t n, bool *added, struct err *err);
+
 #endif

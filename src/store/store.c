@@ -308,6 +308,25 @@ store_add_events(
 }
 
 enum store_status
+store_add_all(struct store *store, struct store_add **adds, size_t n,
+    bool *added, struct err *err)
+{
+	enum store_status status;
+
+	check(adds != NULL && n > 0);
+	for (size_t i = 0; i < n; i++)
+		check(adds[i]->shard < EVENT_SHARDS);
+	*added = false;
+	status = begin(store);
+	if (status == STORE_OK)
+		status =
+		    add_all_events(store->sql, adds, n, added, &store->err);
+	if (status == STORE_OK)
+		note_room(store, adds, n);
+	return end(store, status, err);
+}
+
+enum store_status
 store_find_event(struct store *store, const struct event_key *key,
     enum store_find what, struct store_record **record, struct err *err)
 {

@@ -85,6 +85,14 @@ enum store_status store_registrations(struct store *store,
 enum store_status store_add_events(
     struct store *store, struct store_add **adds, size_t n, struct err *err);
 
+/*
+ * Adds all of them, in one transaction, or none: *added. All are then
+ * ADD_CREATED or ADD_SAME; else those that are to blame have another outcome,
+ * and the others ADD_SAME or ADD_UNDONE.
+ */
+enum store_status store_add_all(struct store *store, struct store_add **adds,
+    size_t n, bool *added, struct err *err);
+
 /* *record is NULL when there is no such event. */
 enum store_status store_find_event(struct store *store,
     const struct event_key *key, enum store_find what,

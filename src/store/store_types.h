@@ -20,6 +20,7 @@ enum add_outcome {
 	ADD_CONFLICT, /* there already, other content */
 	ADD_NO_ROOM,  /* not there, and no room for it; later perhaps */
 	ADD_TOO_LARGE, /* not there, and more than the database server takes */
+	ADD_UNDONE,    /* of store_add_all: because of another one */
 };
 
 struct store_add {

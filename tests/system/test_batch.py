@@ -208,6 +208,71 @@ def test_methods(daemon):
     assert response.header("Allow") == "POST, OPTIONS"
 
 
+# ---- all or none ----
+
+def add_all(c, events):
+    return c.request("POST", ADD_BATCH + "?atomic=true",
+                     json.dumps(events).encode())
+
+
+def test_all(daemon, name):
+    events = [an_event("%s-%d" % (name, i),
+                       request_headers=["X-N: %d" % i]) for i in range(700)]
+    assert codes(results_of(add_all(daemon, events))) == [201] * 700
+    assert daemon.event(name + "-699", app="batch")["request-headers"] == [
+        "X-N: 699"]
+    # Repeated, and with one more, which is there twice.
+    events += [an_event(name + "-more")] * 2
+    assert codes(results_of(add_all(daemon, events))) == [200] * 700 + [201, 200]
+    assert results_of(add_all(daemon, [])) == []
+
+
+def test_delivered_all(launch, sink):
+    c = launch()
+    url = sink.url("/all")
+    assert codes(results_of(add_all(c, [
+        an_event("e%d" % i, url=url, expiry=time.time()) for i in range(5)
+    ]))) == [201] * 5
+    for i in range(5):
+        c.wait_state("e%d" % i, "COMPLETED", app="batch")
+
+
+@pytest.mark.parametrize("bad, status, refused", [
+    ({"url": "ftp://x"}, 422, [424, 200, 422, 424]),
+    ({"event": "other"}, 409, [424, 200, 409, 424])])
+def test_none(daemon, name, bad, status, refused):
+    """One is refused, and nothing of the others is left."""
+    there = an_event(name + "-there")
+    assert codes(add_array(daemon, [there, an_event(name + "-bad")])) == [201] * 2
+    response = add_all(daemon, [
+        an_event(name + "-a"), there, an_event(name + "-bad", **bad),
+        an_event(name + "-z")])
+    assert response.status == status, response
+    problem = response.json()
+    assert problem["status"] == status and "none" in problem["detail"]
+    if status == 422:  # the datastore was not asked
+        refused = [424, 424, 422, 424]
+    assert codes(problem["results"]) == refused
+    for i in "az":
+        assert daemon.state("%s-%s" % (name, i), app="batch") is None
+    assert daemon.event(name + "-bad", app="batch")["event"] == {"n": 1}
+
+
+def test_too_many_for_all(launch):
+    c = launch(service={"maxAtomicEvents": 3})
+    events = [an_event("e%d" % i) for i in range(4)]
+    assert add_all(c, events).status == 413
+    assert c.state("e0", app="batch") is None
+    assert codes(results_of(add_all(c, events[:3]))) == [201] * 3
+
+
+@pytest.mark.parametrize("query, headers", [
+    ("?atomic=true", [LINES]), ("?atomic=yes", []), ("?x", [LINES])])
+def test_bad_query(daemon, query, headers):
+    assert daemon.request(
+        "POST", ADD_BATCH + query, b"[]", headers).status == 400
+
+
 # ---- the stream ----
 
 def test_as_they_come(daemon, name):

@@ -80,6 +80,14 @@ store_add_events(
 }
 
 enum store_status
+store_add_all(struct store *s, struct store_add **adds, size_t n, bool *added,
+    struct err *err)
+{
+	*added = s->outcome == ADD_CREATED || s->outcome == ADD_SAME;
+	return store_add_events(s, adds, n, err);
+}
+
+enum store_status
 store_find_event(struct store *s, const struct event_key *key,
     enum store_find what, struct store_record **found, struct err *err)
 {

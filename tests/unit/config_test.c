@@ -58,6 +58,8 @@ static const struct field {
     {NUMBER(service, "maxHeaders", INT, max_headers, 64, "1", 1, "128", 128)},
     {NUMBER(service, "maxBodyBytes", INT64, max_body_bytes, 4194304, "1KiB",
 	1024, "256MiB", 268435456)},
+    {NUMBER(service, "maxAtomicEvents", INT, max_atomic_events, 1000, "1", 1,
+	"10000", 10000)},
     {NUMBER(service, "maxAttempts", UNSIGNED, retry_limits.max_attempts, 100,
 	"1", 1, "1001", 1001)},
     {NUMBER(service, "minRetryDelay", INT64, retry_limits.min_delay_ms, 0, "0",
