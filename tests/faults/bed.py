@@ -144,8 +144,11 @@ class Bed:
             self.store = SqliteStore(str(self.data_disk.path))
         self.fast = Receiver()
         self.slow = Receiver(delay=(0.2, SLOW_S))
-        self.rude = Receiver()
-        self.busy = Receiver(busy=True)  # for events that will be deleted
+        # Hosts of their own: what is beyond the share of a host that answers
+        # nothing waits, and is tried again only after a while.
+        self.rude = Receiver(host="127.0.0.2")
+        # For events that will be deleted.
+        self.busy = Receiver(busy=True, host="127.0.0.3")
         self.tame = [self.fast, self.slow]
         self.receivers = [*self.tame, self.rude, self.busy]
         self.port = free_port()

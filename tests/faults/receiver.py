@@ -45,7 +45,7 @@ class Line:
 
 
 class Receiver(Sink):
-    def __init__(self, delay=(0, 0), busy=False):
+    def __init__(self, delay=(0, 0), busy=False, host="127.0.0.1"):
         self._delay = delay
         self._busy = busy
         self._deaf = []
@@ -53,11 +53,11 @@ class Receiver(Sink):
         self._mode_over = threading.Event()
         self._lines = weakref.WeakKeyDictionary()
         self.records = []
-        super().__init__()
+        super().__init__(host=host)
         # Bound and never listening: it keeps the port while that is refused.
         self._holder = socket.socket()
         self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        self._holder.bind(("127.0.0.1", self.port))
+        self._holder.bind((self.host, self.port))
 
     def misbehave(self, mode):
         """One of MODES until behave, or "deaf": connections hang."""
@@ -72,13 +72,13 @@ class Receiver(Sink):
 
     def _fill_backlog(self):
         listener = socket.create_server(
-            ("127.0.0.1", self.port), backlog=0, reuse_port=True)
+            (self.host, self.port), backlog=0, reuse_port=True)
         self._deaf = [listener]
         for _ in range(3):
             sock = socket.socket()
             self._deaf.append(sock)
             sock.setblocking(False)
-            sock.connect_ex(("127.0.0.1", self.port))
+            sock.connect_ex((self.host, self.port))
 
     def behave(self):
         mode, self._mode = self._mode, None
@@ -87,7 +87,7 @@ class Receiver(Sink):
             self._deaf.pop().close()
         if mode in ("refuse", "deaf"):
             self._listener = socket.create_server(
-                ("127.0.0.1", self.port), backlog=1024, reuse_port=True)
+                (self.host, self.port), backlog=1024, reuse_port=True)
             threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):

@@ -58,7 +58,7 @@ def half_closed():
 
 
 class Sink:
-    def __init__(self, certificate=None):
+    def __init__(self, certificate=None, host="127.0.0.1"):
         self._lock = threading.Condition()
         self._arrivals = []
         self._replies = {}
@@ -71,14 +71,15 @@ class Sink:
         if certificate:
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._tls.load_cert_chain(certificate)
+        self.host = host
         self._listener = socket.create_server(
-            ("127.0.0.1", 0), backlog=1024, reuse_port=True)
+            (host, 0), backlog=1024, reuse_port=True)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
     def url(self, path="/"):
         scheme = "https" if self._tls else "http"
-        return "%s://127.0.0.1:%d%s" % (scheme, self.port, path)
+        return "%s://%s:%d%s" % (scheme, self.host, self.port, path)
 
     def on(self, path, *replies):
         """Answers the first request for path with the first reply and so on;
