@@ -22,6 +22,8 @@ struct leasing {
 	const struct lease_request *request;
 	struct lease_reply *reply;
 	uint64_t leases[EVENT_SHARDS]; /* whose each is; 0: nobody's */
+	size_t lost_max; /* rows that are put back in a transaction, and */
+	struct lost_room room;
 	bool any_lost; /* rows in our shards of owners that do not live */
 	bool settled;  /* nothing but the renewal was to do */
 };
@@ -31,7 +33,8 @@ start_over(struct leasing *l)
 {
 	*l->reply = (struct lease_reply){
 	    .lapsed = l->reply->lapsed, .renewed = l->reply->renewed};
-	*l = (struct leasing){.request = l->request, .reply = l->reply};
+	*l = (struct leasing){
+	    .request = l->request, .reply = l->reply, .lost_max = l->lost_max};
 }
 
 /* ---- our registration ---- */
@@ -346,13 +349,19 @@ lock_instance(
 	return sql_done(sql, status, err);
 }
 
-/* On other hosts nobody knows what it died of. */
+/* Its rows go back, then its registration: others find what is left of one that
+ * is not registered, and do not know what it died of. */
 static enum store_status
 bury(struct sql *sql, struct leasing *l, uint64_t owner, struct err *err)
 {
+	bool rest;
+	enum store_status status = lost_put_back_of(
+	    sql, l->request, owner, &l->room, &rest, l->reply, err);
+
 	l->reply->buried = true;
-	return lost_put_back_of(
-	    sql, l->request, owner, l->reply->now_ms, l->reply, err);
+	return status == STORE_OK && (!rest || l->lost_max == 0)
+		   ? unregister(sql, owner, NULL, err)
+		   : status;
 }
 
 static enum store_status
@@ -385,10 +394,8 @@ end_instance(struct sql *sql, struct leasing *l,
 	if (end == END_AWAY)
 		return keep_away(sql, now.owner, err);
 	instance->sign.owner = 0;
-	status = unregister(sql, now.owner, NULL, err);
-	return status == STORE_OK && end == END_DEAD
-		   ? bury(sql, l, now.owner, err)
-		   : status;
+	return end == END_DEAD ? bury(sql, l, now.owner, err)
+			       : unregister(sql, now.owner, NULL, err);
 }
 
 static enum store_status
@@ -623,7 +630,7 @@ look_after_rows(struct sql *sql, struct leasing *l, struct err *err)
 		status = lost_find(sql, shards, &l->any_lost, err);
 	if (status == STORE_OK && shards != 0 && l->any_lost)
 		status = lost_put_back(
-		    sql, l->request, shards, reply->now_ms, reply, err);
+		    sql, l->request, shards, &l->room, reply, err);
 	if (reply->buried)
 		shards = UINT64_MAX;
 	return status == STORE_OK && shards != 0
@@ -640,6 +647,7 @@ lease_body(struct sql *sql, void *arg, struct err *err)
 	enum store_status status;
 
 	start_over(l);
+	l->room = lost_room_of(sql, l->lost_max);
 	status = show_life(sql, l, err);
 	if (status == STORE_OK)
 		status = look_around(sql, l, err);
@@ -694,7 +702,8 @@ enum store_status
 lease_shards(struct sql *sql, const struct lease_request *request,
     struct lease_reply *reply, struct err *err)
 {
-	struct leasing l = {.request = request, .reply = reply};
+	struct leasing l = {
+	    .request = request, .reply = reply, .lost_max = STORE_LOST_MAX};
 	enum store_status status = STORE_OK;
 
 	*reply = (struct lease_reply){.renewed = false};
@@ -703,7 +712,13 @@ lease_shards(struct sql *sql, const struct lease_request *request,
 	if (status != STORE_OK || l.settled)
 		return status;
 	status = sql_transact(sql, lease_body, &l, err);
+	/* Whatever rows do not go into a transaction, we keep our leases. */
+	while (sql->too_large && l.lost_max > 0) {
+		l.lost_max /= 2;
+		status = sql_transact(sql, lease_body, &l, err);
+	}
 	if (status == STORE_OK)
 		reply->renewed = true;
+	reply->rest = reply->rest && l.lost_max > 0;
 	return status;
 }

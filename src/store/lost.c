@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include "store/lost.h"
 
-#include <assert.h>
 #include <string.h>
 
+#include "base/check.h"
+#include "store/add.h"
+#include "store/columns.h"
 #include "store/lease_plan.h"
 #include "store/shard_text.h"
 
@@ -14,16 +16,22 @@
 	"status = 1 AND owner NOT IN (SELECT owner FROM instance) AND "
 #define OF_ONE    "status = 1 AND owner = ? AND "
 #define FIND_LOST "SELECT id FROM event WHERE " OF_NOBODY
-/* As many as STORE_LOST_MAX. */
-#define READ(WHOSE)                                                            \
-	"SELECT id, owner, CAST(attempts AS SIGNED), CAST(suspect AS SIGNED)"  \
-	" FROM event WHERE " WHOSE
+/* What goes into a transaction with the row, where that has a largest size. */
+#define LENGTH_i(name)
+#define LENGTH_f(name)
+#define LENGTH_b(name)                            " + LENGTH(" #name ")"
+#define COLUMN_LENGTH(name, letter, member, most) LENGTH_##letter(name)
+#define BYTES_MYSQL                               "0" EVENT_WHOLE(COLUMN_LENGTH)
+#define BYTES_SQLITE                              "0"
+#define READ(BYTES, WHOSE)                                                     \
+	"SELECT id, owner, CAST(attempts AS SIGNED), CAST(suspect AS SIGNED)," \
+	" " BYTES " FROM event WHERE " WHOSE
 #define READ_TEXTS(WHOSE)                                                      \
 	{                                                                      \
 		[SQL_MYSQL] = SHARDS_MYSQL(                                    \
-		    READ(WHOSE), " LIMIT 512 FOR UPDATE", "iuii"),             \
-		[SQL_SQLITE] =                                                 \
-		    SHARDS_SQLITE(READ(WHOSE), " LIMIT 512", "iuii"),          \
+		    READ(BYTES_MYSQL, WHOSE), " LIMIT ? FOR UPDATE", "iuiii"), \
+		[SQL_SQLITE] = SHARDS_SQLITE(                                  \
+		    READ(BYTES_SQLITE, WHOSE), " LIMIT ?", "iuiii"),           \
 	}
 
 enum store_status
@@ -56,32 +64,64 @@ read_count(struct sql *sql, unsigned max)
 	return count < max ? (unsigned)count : max;
 }
 
+/* What is to be judged at a time, and whether there may be more. */
+struct lost {
+	struct lost_row rows[STORE_LOST_MAX];
+	size_t n;
+	bool rest;
+};
+
+struct lost_room
+lost_room_of(const struct sql *sql, size_t rows)
+{
+	/* A row goes into the transaction as it was and as it is, and the last
+	 * one may be of any size that was accepted. */
+	return (struct lost_room){.rows = rows,
+	    .bytes = sql->transaction_max / 2 / ADD_TRANSACTION_PART};
+}
+
+static bool
+is_used_up(const struct lost_room *room)
+{
+	return room->rows == 0 || room->bytes == 0;
+}
+
+static void
+use_up(struct lost_room *room, size_t bytes)
+{
+	room->rows--;
+	room->bytes -= bytes < room->bytes ? bytes : room->bytes;
+}
+
 /* Of one owner, or of all that do not live (0). */
 static enum store_status
 read_lost(struct sql *sql, uint64_t owner, uint64_t shards,
-    struct lost_row rows[STORE_LOST_MAX], size_t *n, struct err *err)
+    struct lost_room *room, struct lost *lost, struct err *err)
 {
 	static const struct sql_text of_nobody[] = READ_TEXTS(OF_NOBODY);
 	static const struct sql_text of_one[] = READ_TEXTS(OF_ONE);
 	enum store_status status;
 	unsigned arity;
 
-	static_assert(STORE_LOST_MAX == 512, "as the statement says");
-	*n = 0;
+	check(room->rows <= STORE_LOST_MAX);
+	lost->n = 0;
 	if (owner != 0)
 		sql_u64(sql, owner);
 	arity = shard_args(sql, shards);
+	sql_i64(sql, (int64_t)room->rows);
 	status = sql_select(sql,
 	    owner == 0 ? sql_pick(sql, of_nobody) : sql_pick(sql, of_one),
 	    arity, err);
-	while (*n < STORE_LOST_MAX && sql_next(sql, &status, err)) {
-		struct lost_row *row = &rows[(*n)++];
+	while (!is_used_up(room) && sql_next(sql, &status, err)) {
+		struct lost_row *row = &lost->rows[lost->n++];
 
 		row->id = sql_read_i64(sql);
 		row->owner = sql_read_u64(sql);
 		row->attempts = read_count(sql, STORE_ATTEMPTS_MAX);
 		row->suspect = read_count(sql, SUSPECT_QUARANTINED);
+		use_up(room, read_count(sql, SQL_BYTES_MAX));
 	}
+	lost->rest = is_used_up(room);
 	return sql_done(sql, status, err);
 }
 
@@ -243,41 +283,46 @@ give_back(struct sql *sql, enum verdict verdict, int64_t now_ms,
 }
 
 static enum store_status
-put_back(struct sql *sql, const struct lease_request *request, uint64_t owner,
-    uint64_t shards, int64_t now_ms, struct lease_reply *reply, struct err *err)
+put_back(struct sql *sql, const struct lease_request *request,
+    const struct lost *lost, struct lease_reply *reply, struct err *err)
 {
-	struct lost_row rows[STORE_LOST_MAX];
 	int64_t ids[STORE_LOST_MAX];
-	enum store_status status;
-	size_t n_rows, n_ids, n_all = 0;
+	enum store_status status = STORE_OK;
 
-	do {
-		status = read_lost(sql, owner, shards, rows, &n_rows, err);
-		for (int v = 0; v < VERDICTS && status == STORE_OK; v++) {
-			n_ids = store_judged(
-			    request, rows, n_rows, (enum verdict)v, ids);
-			status = give_back(sql, (enum verdict)v, now_ms, ids,
-			    n_ids, reply, err);
-		}
-		n_all += n_rows;
-		/* A server may go on for ever; the rest is for the next call.
-		 */
-	} while (status == STORE_OK && n_rows == STORE_LOST_MAX &&
-		 n_all < SQL_RESULT_ROWS_MAX);
-	reply->n_interrupted += n_all;
+	for (int v = 0; v < VERDICTS && status == STORE_OK; v++) {
+		size_t n = store_judged(
+		    request, lost->rows, lost->n, (enum verdict)v, ids);
+
+		status = give_back(
+		    sql, (enum verdict)v, reply->now_ms, ids, n, reply, err);
+	}
+	reply->n_interrupted += lost->n;
+	reply->rest = reply->rest || lost->rest;
 	return status;
 }
 
 enum store_status
 lost_put_back(struct sql *sql, const struct lease_request *request,
-    uint64_t shards, int64_t now_ms, struct lease_reply *reply, struct err *err)
+    uint64_t shards, struct lost_room *room, struct lease_reply *reply,
+    struct err *err)
 {
-	return put_back(sql, request, 0, shards, now_ms, reply, err);
+	struct lost lost;
+	enum store_status status = read_lost(sql, 0, shards, room, &lost, err);
+
+	return status == STORE_OK ? put_back(sql, request, &lost, reply, err)
+				  : status;
 }
 
 enum store_status
 lost_put_back_of(struct sql *sql, const struct lease_request *request,
-    uint64_t owner, int64_t now_ms, struct lease_reply *reply, struct err *err)
+    uint64_t owner, struct lost_room *room, bool *rest,
+    struct lease_reply *reply, struct err *err)
 {
-	return put_back(sql, request, owner, UINT64_MAX, now_ms, reply, err);
+	struct lost lost;
+	enum store_status status =
+	    read_lost(sql, owner, UINT64_MAX, room, &lost, err);
+
+	*rest = lost.rest;
+	return status == STORE_OK ? put_back(sql, request, &lost, reply, err)
+				  : status;
 }

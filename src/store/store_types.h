@@ -145,6 +145,7 @@ struct lease_reply {
 	unsigned n_living;	 /* workers that take a share */
 	int64_t clock_offset_ms; /* database's clock minus ours */
 	size_t n_interrupted;	 /* rows put back whose worker was lost */
+	bool rest;		 /* there may be more: to be called again */
 	size_t n_given_up;	 /* of them; the first ones are told: */
 	struct store_given_up given_up[STORE_GIVEN_UP_MAX];
 	bool buried;		 /* some of them in shards of others */

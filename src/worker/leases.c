@@ -483,6 +483,8 @@ leases_done(struct leases *l)
 	note_others(l);
 	if (reply->n_strays == STORE_STRAYS_MAX)
 		leases_doubt(l);
+	if (reply->rest)
+		leases_hurry(l);
 	tell_host(l, &change, first);
 	return change;
 }

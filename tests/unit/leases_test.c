@@ -87,8 +87,7 @@ START_TEST(test_first)
 	ck_assert(leases_hold(&leases, 1) && leases_hold(&leases, 2));
 	ck_assert(!leases_hold(&leases, 0) && !leases_hold(&leases, 63));
 	ck_assert_uint_eq(parts_child.score->shards, 6);
-	ck_assert_int_eq(
-	    parts_child.score->held_until_ms, PARTS_MONO + OPEN);
+	ck_assert_int_eq(parts_child.score->held_until_ms, PARTS_MONO + OPEN);
 	/* Services wake us for any event of these. */
 	ck_assert_int_eq(parts_child.score->wake_at_ms, 0);
 }
@@ -629,6 +628,10 @@ START_TEST(test_interrupted)
 	    parts_child.score->metric[METRIC_EVENTS_INTERRUPTED], 3);
 	ck_assert_uint_gt(parts_sb.shared->master.news.changes, changes);
 	ck_assert(parts_child.score->sees_quarantine);
+	ask();
+	(void)answer((struct lease_reply){
+	    .shards = ALL, .n_interrupted = 512, .rest = true});
+	ck_assert_int_eq(wait_ms(), 0);
 }
 END_TEST
 

@@ -737,6 +737,35 @@ START_TEST(more_than_a_transaction)
 }
 END_TEST
 
+/* The rows that a dead worker had: by the note of its death (even), or in its
+ * shards. */
+START_TEST(put_back_more_than_a_transaction)
+{
+	struct store_claim *claims[BIG];
+	struct lease_reply reply;
+	size_t n = 0;
+
+	add_big(0);
+	(void)lease(0, A, 0);
+	while (n < BIG)
+		n += claim(0, A, claims + n, BIG - n).n_claims;
+	for (size_t i = 0; i < BIG; i++)
+		store_claim_free(claims[i]);
+	if (_i % 2 != 0)
+		run_sql(0, "DELETE FROM instance");
+	set_transaction_max(0, _i < 2);
+	for (n = 0; n < BIG; n += reply.n_interrupted) {
+		reply = lease(0, B, _i % 2 == 0 ? A : 0);
+		ck_assert_uint_gt(reply.n_interrupted, 0);
+		ck_assert_uint_lt(reply.n_interrupted, BIG);
+		ck_assert(reply.rest || n + reply.n_interrupted == BIG);
+	}
+	ck_assert(!lease(0, B, _i % 2 == 0 ? A : 0).rest);
+	ck_assert_int_eq(
+	    read_number(0, "SELECT COUNT(*) FROM event WHERE status = 1"), 0);
+}
+END_TEST
+
 START_TEST(an_event_more_than_a_transaction)
 {
 	static const size_t sizes[] = {200000, 300000, 2000000};
@@ -854,6 +883,7 @@ make_suite(void)
 	tcase_add_test(tc, completed_and_put_back);
 	tcase_add_loop_test(tc, schema_made_twice, 0, 5);
 	tcase_add_loop_test(tc, more_than_a_transaction, 0, 2);
+	tcase_add_loop_test(tc, put_back_more_than_a_transaction, 0, 4);
 	tcase_add_test(tc, an_event_more_than_a_transaction);
 	tcase_add_test(tc, tables_have_primary_keys);
 	tcase_add_test(tc, node_leaves_before_the_commit);

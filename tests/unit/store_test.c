@@ -1995,6 +1995,36 @@ START_TEST(rows_in_shards_of_others_are_put_back_after_a_death)
 }
 END_TEST
 
+/* No call writes more than so many rows, whatever a death leaves. */
+START_TEST(put_back_in_parts)
+{
+	enum { N = 600, PART = 512 };
+	bool by_a_note = _i == 0;
+	struct lease_reply b;
+
+	add_many("x", 200, 1000);
+	add_many("y", 200, 1000);
+	add_many("z", 200, 1000);
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), N);
+	b = by_a_note ? lease_after(B, A) : lose(B, A);
+	ck_assert_uint_eq(b.shards, ALL);
+	ck_assert(b.rest);
+	ck_assert_uint_eq(b.n_interrupted, PART);
+	/* Who does not know of the note leaves the rest to others. */
+	if (by_a_note)
+		ck_assert_uint_eq(see(C, A).owner, A);
+	(void)lease_with((struct lease_request){.owner = C, .leaving = true});
+	b = by_a_note ? lease_after(B, A) : lease(B);
+	ck_assert(!b.rest);
+	ck_assert_uint_eq(b.n_interrupted, N - PART);
+	b = by_a_note ? lease_after(B, A) : lease(B);
+	ck_assert(!b.buried);
+	ck_assert_uint_eq(b.n_interrupted, 0);
+	ck_assert_uint_eq(claim_all(B), N);
+}
+END_TEST
+
 /* One that cannot be reached loses its leases, but not what it has begun. */
 START_TEST(away)
 {
@@ -3161,6 +3191,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, leases_are_shared_evenly);
 	tcase_add_test(tc, rows_outlive_the_lease_of_their_shard);
 	tcase_add_test(tc, rows_in_shards_of_others_are_put_back_after_a_death);
+	tcase_add_loop_test(tc, put_back_in_parts, 0, 2);
 	tcase_add_test(tc, away);
 	tcase_add_test(tc, lapse);
 	tcase_add_test(tc, leaving);
