@@ -125,6 +125,34 @@ read_lost(struct sql *sql, uint64_t owner, uint64_t shards,
 	return sql_done(sql, status, err);
 }
 
+static void
+spare(struct lost *lost, uint64_t owner)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < lost->n; i++)
+		if (lost->rows[i].owner != owner)
+			lost->rows[n++] = lost->rows[i];
+	lost->n = n;
+}
+
+/*
+ * Whoever was registered after the rows began to be read, and has claimed some
+ * of them before they were locked, lives: they were found as they are now, but
+ * it was not.
+ */
+static enum store_status
+spare_living(struct sql *sql, struct lost *lost, struct err *err)
+{
+	static const struct sql_text text = {
+	    .head = "SELECT owner FROM instance", .columns = "u"};
+	enum store_status status = sql_select(sql, &text, 0, err);
+
+	while (sql_next(sql, &status, err))
+		spare(lost, sql_read_u64(sql));
+	return sql_done(sql, status, err);
+}
+
 /* As if it had not been claimed, but for the suspicion. */
 static enum store_status
 uncount(struct sql *sql, enum verdict verdict, const int64_t *ids, size_t n,
@@ -309,6 +337,8 @@ lost_put_back(struct sql *sql, const struct lease_request *request,
 	struct lost lost;
 	enum store_status status = read_lost(sql, 0, shards, room, &lost, err);
 
+	if (status == STORE_OK)
+		status = spare_living(sql, &lost, err);
 	return status == STORE_OK ? put_back(sql, request, &lost, reply, err)
 				  : status;
 }

@@ -6,6 +6,7 @@
 #include "sql/sql_mysql.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,8 @@ enum { BODY_BYTES = 300000, SKIPPED = 77, EVENTS_MAX = 3 };
 static const int64_t now_ms = INT64_C(1900000000000);
 
 static const char *test_url;
-static int64_t return_after_ms; /* of connections to be */
+static int64_t return_after_ms;   /* of connections to be */
+static int64_t timeout_ms = 1000; /* the same */
 static struct sql_place parsed;
 static MYSQL *admin; /* a connection of the test's own */
 static struct sql *backend;
@@ -77,7 +79,7 @@ open_backend(const char *url, const char *password)
 	    .password = password,
 	    .connect_timeout_ms = 2000,
 	    .return_after_ms = return_after_ms,
-	    .timeout_ms = 1000,
+	    .timeout_ms = timeout_ms,
 	};
 	struct sql *made;
 
@@ -628,6 +630,82 @@ START_TEST(test_renewal_before_all)
 }
 END_TEST
 
+/* The reader of the rows of the dead has seen who is registered and waits for
+ * the second row: one registers and claims what is behind that. */
+static void *
+claim_meanwhile(void *arg)
+{
+	struct sql *other = arg;
+	struct store_claim *claims[1];
+	struct lease_request leasing = {.owner = 2,
+	    .alone = true,
+	    .lease_ms = 60000,
+	    .max_attempts = 1,
+	    .instances = calloc(STORE_INSTANCES_MAX, sizeof(*instances))};
+	const struct claim_request claiming = {.owner = 2,
+	    .alone = true,
+	    .claim_max = 1,
+	    .horizon_ms = now_ms + 1000,
+	    .claims = claims};
+	struct claim_reply turn;
+	struct lease_reply leased;
+	struct err e;
+
+	ck_assert_ptr_nonnull(leasing.instances);
+	ck_assert_msg(await_lock_wait(other, &e) == STORE_OK, "%s", e.text);
+	ck_assert_msg(lease_shards(other, &leasing, &leased, &e) == STORE_OK,
+	    "%s", e.text);
+	ck_assert_msg(settle_and_claim(other, &claiming, &turn, &e) == STORE_OK,
+	    "%s", e.text);
+	ck_assert_uint_eq(turn.n_claims, 1);
+	store_claim_free(claims[0]);
+	free(leasing.instances);
+	run_sql("ROLLBACK");
+	return NULL;
+}
+
+START_TEST(test_registered_meanwhile)
+{
+	struct sql *patient, *other;
+	struct lease_reply reply;
+	pthread_t thread;
+
+	timeout_ms = 20000;
+	patient = open_backend(test_url, NULL);
+	other = open_backend(test_url, NULL);
+	timeout_ms = 1000;
+	ck_assert_int_eq(OPS->open(patient, &err), STORE_OK);
+	ck_assert_int_eq(OPS->open(other, &err), STORE_OK);
+	ck_assert_int_eq(lease(patient, 1, &reply), STORE_OK);
+	make_add(0, "a", SLICE_LITERAL(""));
+	make_add(1, "b", SLICE_LITERAL(""));
+	make_add(2, "c", SLICE_LITERAL(""));
+	ck_assert_int_eq(
+	    add_new_events(backend, add_list, EVENTS_MAX, &err), STORE_OK);
+	/* By their ids, and by the index: two of the dead, one in quarantine. */
+	run_sql("SET @id = (SELECT MAX(id) FROM event)");
+	run_sql("UPDATE event SET suspect = 2, due_ms = due_ms + (1 << 48)"
+		" WHERE id = @id");
+	run_sql("UPDATE event SET status = 1, owner = 99,"
+		" due_ms = due_ms - @id + id WHERE id < @id");
+	run_sql("SET @id = (SELECT MAX(id) FROM event WHERE status = 1)");
+	run_sql("START TRANSACTION");
+	run_sql("SELECT id FROM event WHERE id = @id FOR UPDATE");
+	mysql_free_result(mysql_store_result(admin));
+
+	ck_assert_int_eq(
+	    pthread_create(&thread, NULL, claim_meanwhile, other), 0);
+	ck_assert_msg(lease(patient, 1, &reply) == STORE_OK, "%s", err.text);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_uint_eq(reply.n_interrupted, 2);
+	run_sql("SELECT id FROM event WHERE status = 1 AND owner = 2");
+	mysql_free_result(mysql_store_result(admin));
+	ck_assert_uint_eq(mysql_affected_rows(admin), 1);
+	OPS->destroy(patient);
+	OPS->destroy(other);
+}
+END_TEST
+
 START_TEST(test_durability)
 {
 	static const struct {
@@ -1037,6 +1115,7 @@ main(void)
 	tcase_add_test(tc, test_renewal_waits_for_nobody);
 	tcase_add_test(tc, test_taking_waits_for_nobody);
 	tcase_add_test(tc, test_renewal_before_all);
+	tcase_add_test(tc, test_registered_meanwhile);
 	tcase_add_test(tc, test_durability);
 	tcase_add_test(tc, test_idle_transaction_ends);
 	tcase_add_loop_test(tc, test_taken_row_id, 1, EVENTS_MAX + 1);
