@@ -764,7 +764,7 @@ START_TEST(test_taken_row_id)
 	for (int i = 1; i <= _i; i++) {
 		(void)snprintf(insert, sizeof(insert),
 		    "INSERT INTO event VALUES (%lld, 'x%d', 0, 0, 0, 0, 0, 0,"
-		    " 0, '', '', '', '', '', '', '', 0, 0, '', 0)",
+		    " 0, '', '', '', '', '', '', '', 0, 0, '', 0, '')",
 		    id + i, i);
 		run_sql(insert);
 	}
@@ -885,7 +885,7 @@ add_very_many(unsigned shard, int64_t first_id, int64_t due_ms)
 	(void)snprintf(insert, sizeof(insert),
 	    "INSERT INTO event SELECT @id := @id + 1, CONCAT(@id), %u, 0, 0, 0,"
 	    " %lld, 0, 0, '', 'a', CONCAT(@id), 'POST', 'http://a/', '', '', 0,"
-	    " 0, '', 0 FROM %s a, %s b, %s c, %s d, (SELECT @id := %lld) e",
+	    " 0, '', 0, '' FROM %s a, %s b, %s c, %s d, (SELECT @id := %lld) e",
 	    shard, (long long)due_ms, digits, digits, digits, digits,
 	    (long long)first_id);
 	run_sql(insert);
