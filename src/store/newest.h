@@ -7,6 +7,7 @@
 
 /* See store_newest. */
 enum store_status find_newest(struct sql *sql, int64_t from_ms, int64_t to_ms,
-    struct store_news *news, size_t max, size_t *n, struct err *err);
+    struct store_news *news, size_t max, struct newest_reply *reply,
+    struct err *err);
 
 #endif

@@ -147,12 +147,11 @@ enum store_status store_settle_and_claim(struct store *store,
 
 /*
  * Of the newest max events that were added from from_ms to before to_ms, by the
- * clocks of the services that did, those that wait: the last first. *n is how
- * many.
+ * clocks of the services that did, those that wait: the last first.
  */
 enum store_status store_newest(struct store *store, int64_t from_ms,
-    int64_t to_ms, struct store_news *news, size_t max, size_t *n,
-    struct err *err);
+    int64_t to_ms, struct store_news *news, size_t max,
+    struct newest_reply *reply, struct err *err);
 
 /*
  * Deletes up to limit events that ended before before_ms, with their attempt

@@ -213,6 +213,12 @@ struct store_news {
 	int64_t made_ms; /* by the clock of its service */
 };
 
+struct newest_reply {
+	size_t n;	 /* of the news */
+	bool more;	 /* there may be older ones behind them */
+	int64_t damaged; /* a row that was left out, as nonsense, or 0 */
+};
+
 struct claim_request {
 	uint64_t owner;
 	/* Claims what is in quarantine, of whatever shard, and nothing else: for

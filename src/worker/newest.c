@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/container_of.h"
+#include "base/log.h"
 #include "board/shardboard.h"
 
 enum {
@@ -12,6 +13,8 @@ enum {
 	HURRIED_MS = 60000,
 	HURRIED_LATE_MS = 600000,
 	IDLE_INTERVALS = 8,
+	SWEEP_GAP_MS = 200,
+	SAY_GAP_MS = 60000,
 };
 
 /* On the datastore's thread. */
@@ -20,8 +23,8 @@ newest_run(struct store *store, struct store_job *job)
 {
 	struct newest *n = container_of(job, struct newest, job);
 
-	n->status = store_newest(
-	    store, n->from_ms, n->to_ms, n->news, NEWEST_MAX, &n->n, &n->err);
+	n->status = store_newest(store, n->from_ms, n->to_ms, n->news,
+	    NEWEST_MAX, &n->reply, &n->err);
 }
 
 void
@@ -32,6 +35,8 @@ newest_init(struct newest *n, const struct child *child,
 	    .child = child,
 	    .clock = clock,
 	    .asked_ms = INT64_MIN / 2,
+	    .swept_ms = INT64_MIN / 2,
+	    .said_ms = INT64_MIN / 2,
 	    .job = {.run = newest_run, .done = done},
 	};
 }
@@ -77,7 +82,7 @@ newest_submit(struct newest *n, int64_t mono_ms)
 	n->asked_ms = mono_ms;
 	n->from_ms = wall_ms + (offset_ms < 0 ? offset_ms : 0) - OVERLAP_MS;
 	n->to_ms = wall_ms + (offset_ms > 0 ? offset_ms : 0) + OVERLAP_MS;
-	n->n = 0;
+	n->reply = (struct newest_reply){0};
 	shardboard_note_looks(n->child->sb, n->looks);
 	return &n->job;
 }
@@ -94,6 +99,27 @@ hurry(struct newest *n, bool is_late, int64_t mono_ms)
 		n->hurried_ms = until_ms;
 }
 
+static void
+note_hidden(struct newest *n, int64_t mono_ms)
+{
+	const struct ring ring = {.what = RING_ALL};
+
+	if (!n->reply.more || mono_ms - n->swept_ms < SWEEP_GAP_MS)
+		return;
+	n->swept_ms = mono_ms;
+	shardboard_hear(n->child->sb, &ring);
+}
+
+static void
+note_damaged(struct newest *n, int64_t mono_ms)
+{
+	if (n->reply.damaged == 0 || mono_ms - n->said_ms < SAY_GAP_MS)
+		return;
+	n->said_ms = mono_ms;
+	log_warnx("event %lld is damaged: it is not looked for",
+	    (long long)n->reply.damaged);
+}
+
 void
 newest_done(struct newest *n, int64_t mono_ms)
 {
@@ -101,8 +127,10 @@ newest_done(struct newest *n, int64_t mono_ms)
 	/* Before the others are asked: who tells of an event ends this then. */
 	int64_t own_ms = shardboard_adding_since_ms(n->child->sb);
 
-	check(n->status == STORE_OK && n->n <= NEWEST_MAX);
-	for (size_t i = 0; i < n->n; i++) {
+	check(n->status == STORE_OK && n->reply.n <= NEWEST_MAX);
+	note_hidden(n, mono_ms);
+	note_damaged(n, mono_ms);
+	for (size_t i = 0; i < n->reply.n; i++) {
 		const struct ring ring = {
 		    .what = n->news[i].shard, .due_ms = n->news[i].due_ms};
 

@@ -25,6 +25,10 @@ enum { NEWEST_MAX = 500 }; /* rows of a look */
  * worker, but is no such news: it was seen before the service could tell of it.
  * Nor is what a worker may have claimed since it was seen.
  *
+ * Where more are new than a look reads, the others may be hidden behind them
+ * for as long as that lasts: then all workers of the host look for themselves,
+ * some times a second.
+ *
  * Rows have their ids from the clock of the service, before they are
  * committed. So each look goes back by more than clocks should differ and a
  * commit takes, and sees a row many times: whoever has looked for it knows it,
@@ -36,6 +40,8 @@ struct newest {
 	int64_t asked_ms;   /* monotonic: last */
 	int64_t hurried_ms; /* monotonic: asks often up to here, */
 	int64_t pressed_ms; /* twice as often up to here */
+	int64_t swept_ms;   /* the host was told to look at everything; and */
+	int64_t said_ms;    /* that a row is damaged; both monotonic: last */
 
 	/* Of the workers here, when it asked. */
 	uint64_t looks[SCOREBOARD_WORKER_SLOTS];
@@ -46,7 +52,7 @@ struct newest {
 	enum store_status status;
 	struct err err;
 	struct store_news news[NEWEST_MAX];
-	size_t n;
+	struct newest_reply reply;
 };
 
 /* done(job) is called after a call, on the loop. */

@@ -726,6 +726,7 @@ operate(struct sql *backend, unsigned which)
 	enum cancel_outcome outcome;
 	enum event_state state;
 	struct store_news news[NEWS_MAX];
+	struct newest_reply newest;
 	struct err err;
 	size_t n = 0;
 
@@ -760,9 +761,9 @@ operate(struct sql *backend, unsigned which)
 	case 9:
 		(void)purge_ended(backend, UINT64_MAX, 1000, 8, &n, &err);
 		(void)find_newest(
-		    backend, 0, INT64_MAX, news, NEWS_MAX, &n, &err);
-		CHECK(n <= NEWS_MAX);
-		for (size_t i = 0; i < n; i++)
+		    backend, 0, INT64_MAX, news, NEWS_MAX, &newest, &err);
+		CHECK(newest.n <= NEWS_MAX);
+		for (size_t i = 0; i < newest.n; i++)
 			CHECK(news[i].shard < EVENT_SHARDS);
 		break;
 	default:

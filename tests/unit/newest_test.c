@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include "worker/newest.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
 #include "board/shardboard.h"
 
 #include "worker_parts.h"
@@ -96,7 +102,7 @@ found_beside(unsigned shard, int64_t due_ms, int64_t asking_ms)
 {
 	newest.status = STORE_OK;
 	newest.news[0] = (struct store_news){shard, due_ms, made_ms};
-	newest.n = 1;
+	newest.reply.n = 1;
 	slot_of(other)->asking_ms = asking_ms;
 	newest_done(&newest, parts_now_ms);
 	slot_of(other)->asking_ms = 0;
@@ -243,7 +249,7 @@ START_TEST(test_found)
 	newest.news[0] = (struct store_news){SHARD, 77, 0};
 	newest.news[1] = (struct store_news){SHARD, 99, 0};
 	newest.news[2] = (struct store_news){SHARD + 1, 55, 0};
-	newest.n = 3;
+	newest.reply.n = 3;
 	newest_done(&newest, parts_now_ms);
 	ck_assert_int_eq(shardboard_wake_at_ms(&parts_sb, other), 77);
 	ck_assert_int_eq(shardboard_wake_at_ms(&parts_sb, 0), INT64_MAX);
@@ -267,6 +273,53 @@ START_TEST(test_found)
 }
 END_TEST
 
+/* All look, for what is hidden behind as many as were read; some times a
+ * second. */
+START_TEST(test_hidden)
+{
+	uint64_t changes = parts_sb.shared->master.news.changes;
+
+	for (int i = 0; i < 4; i++) {
+		(void)newest_submit(&newest, parts_now_ms);
+		newest.status = STORE_OK;
+		newest.reply.more = i != 1;
+		newest_done(&newest, parts_now_ms);
+		parts_now_ms += 150;
+	}
+	ck_assert_uint_eq(parts_sb.shared->master.news.changes, changes + 2);
+}
+END_TEST
+
+/* One that makes no sense keeps nobody from the others, and is named, now and
+ * then. */
+START_TEST(test_damaged)
+{
+	char log_path[] = "/tmp/cassata-newest-XXXXXX", line[2048];
+	int fd = mkstemp(log_path), n = 0;
+	struct err err;
+	FILE *f;
+
+	ck_assert_int_ne(fd, -1);
+	ck_assert_int_eq(close(fd), 0);
+	ck_assert_int_eq(log_open(log_path, LOG_LEVEL_INFO, 2048, &err), 0);
+	for (int i = 0; i < 100; i++) {
+		(void)newest_submit(&newest, parts_now_ms);
+		newest.status = STORE_OK;
+		newest.reply.damaged = 4711;
+		newest_done(&newest, parts_now_ms);
+		parts_now_ms += 1000;
+	}
+	ck_assert_int_eq(log_open("stderr", LOG_LEVEL_INFO, 2048, &err), 0);
+	f = fopen(log_path, "r");
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof(line), f) != NULL)
+		n += strstr(line, "event 4711 is damaged") != NULL;
+	ck_assert_int_eq(fclose(f), 0);
+	ck_assert_int_eq(unlink(log_path), 0);
+	ck_assert_int_eq(n, 2);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -285,6 +338,8 @@ main(void)
 	tcase_add_test(tc, test_interval);
 	tcase_add_test(tc, test_clocks);
 	tcase_add_test(tc, test_found);
+	tcase_add_test(tc, test_hidden);
+	tcase_add_test(tc, test_damaged);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);

@@ -26,6 +26,7 @@
 #include "store/durability.h"
 #include "store/find.h"
 #include "store/lease.h"
+#include "store/newest.h"
 #include "store/row_id.h"
 #include "store/schema.h"
 
@@ -706,6 +707,26 @@ START_TEST(test_registered_meanwhile)
 }
 END_TEST
 
+/* What makes no sense is left out, the others are there. */
+START_TEST(test_damaged_among_the_newest)
+{
+	struct store_news news[EVENTS_MAX];
+	struct newest_reply reply;
+
+	make_add(0, "a", SLICE_LITERAL(""));
+	make_add(1, "b", SLICE_LITERAL(""));
+	make_add(2, "c", SLICE_LITERAL(""));
+	ck_assert_int_eq(
+	    add_new_events(backend, add_list, EVENTS_MAX, &err), STORE_OK);
+	run_sql("UPDATE event SET due_ms = -1 WHERE event_id = 'b'");
+	ck_assert_msg(find_newest(backend, now_ms - 1000, now_ms + 1000, news,
+			  EVENTS_MAX, &reply, &err) == STORE_OK,
+	    "%s", err.text);
+	ck_assert_uint_eq(reply.n, 2);
+	ck_assert_int_eq(reply.damaged, adds[1].row_id);
+}
+END_TEST
+
 START_TEST(test_durability)
 {
 	static const struct {
@@ -1116,6 +1137,7 @@ main(void)
 	tcase_add_test(tc, test_taking_waits_for_nobody);
 	tcase_add_test(tc, test_renewal_before_all);
 	tcase_add_test(tc, test_registered_meanwhile);
+	tcase_add_test(tc, test_damaged_among_the_newest);
 	tcase_add_test(tc, test_durability);
 	tcase_add_test(tc, test_idle_transaction_ends);
 	tcase_add_loop_test(tc, test_taken_row_id, 1, EVENTS_MAX + 1);

@@ -1010,29 +1010,31 @@ START_TEST(newest_events)
 	struct store_add first, last;
 	const struct event a = event_of("a", 500), b = event_of("b", 700);
 	int64_t from_ms = clock_wall_ms() - 1000;
-	size_t n;
+	struct newest_reply reply;
 
-	ok(store_newest(store, from_ms, from_ms + 60000, news, 4, &n, &err));
-	ck_assert_uint_eq(n, 0);
+	ok(store_newest(store, from_ms, from_ms + 60000, news, 4, &reply, &err));
+	ck_assert_uint_eq(reply.n, 0);
 	first = add_event(&a);
 	last = add_event(&b);
-	ok(store_newest(store, from_ms, from_ms + 60000, news, 4, &n, &err));
-	ck_assert_uint_eq(n, 2);
+	ok(store_newest(store, from_ms, from_ms + 60000, news, 4, &reply, &err));
+	ck_assert_uint_eq(reply.n, 2);
 	ck_assert_uint_eq(news[0].shard, last.shard);
 	ck_assert_int_eq(news[0].due_ms, 700);
 	ck_assert_uint_eq(news[1].shard, first.shard);
 	ck_assert_int_eq(news[1].due_ms, 500);
 	ck_assert_int_gt(news[0].made_ms, from_ms);
 	ck_assert_int_lt(news[0].made_ms, from_ms + 60000);
+	ck_assert(!reply.more);
 	/* No more than asked for, the last first. */
-	ok(store_newest(store, from_ms, from_ms + 60000, news, 1, &n, &err));
-	ck_assert_uint_eq(n, 1);
+	ok(store_newest(store, from_ms, from_ms + 60000, news, 1, &reply, &err));
+	ck_assert_uint_eq(reply.n, 1);
 	ck_assert_int_eq(news[0].due_ms, 700);
+	ck_assert(reply.more);
 	/* Before, and after. */
-	ok(store_newest(store, 0, from_ms, news, 4, &n, &err));
-	ck_assert_uint_eq(n, 0);
-	ok(store_newest(store, from_ms + 60000, INT64_MAX, news, 4, &n, &err));
-	ck_assert_uint_eq(n, 0);
+	ok(store_newest(store, 0, from_ms, news, 4, &reply, &err));
+	ck_assert_uint_eq(reply.n, 0);
+	ok(store_newest(store, from_ms + 60000, INT64_MAX, news, 4, &reply, &err));
+	ck_assert_uint_eq(reply.n, 0);
 	/* One that a worker has is no news. */
 	(void)lease(A);
 	{
@@ -1041,8 +1043,8 @@ START_TEST(newest_events)
 		ck_assert_uint_eq(turn.n_claims, 1);
 		free_claims(&turn);
 	}
-	ok(store_newest(store, from_ms, from_ms + 60000, news, 4, &n, &err));
-	ck_assert_uint_eq(n, 1);
+	ok(store_newest(store, from_ms, from_ms + 60000, news, 4, &reply, &err));
+	ck_assert_uint_eq(reply.n, 1);
 	ck_assert_int_eq(news[0].due_ms, 700);
 }
 END_TEST
