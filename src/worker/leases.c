@@ -213,13 +213,16 @@ is_past(int64_t ms, int64_t mono_ms)
 
 /*
  * Workers of this host that have not renewed for a while, and still try to. One
- * that is stopped tries no more.
+ * that is stopped tries no more; one that has tried for longer than a lease and
+ * what it would have to finish when it is stopped gets nowhere.
  */
 static size_t
 list_away(struct leases *l, int64_t mono_ms)
 {
 	const struct scoreboard *sb = l->child->sb;
 	int64_t patience_ms = call_ms(l->child) + AWAY_SLACK_MS;
+	int64_t hope_ms =
+	    wanted_lease_ms(l) + l->child->cfg->master.shutdown_timeout_ms;
 	size_t n = 0;
 
 	for (int i = 0;
@@ -232,6 +235,7 @@ list_away(struct leases *l, int64_t mono_ms)
 		if (i != l->child->slot && owner != 0 &&
 		    is_past(asking_ms, mono_ms) && is_past(tried_ms, mono_ms) &&
 		    mono_ms - tried_ms < patience_ms &&
+		    mono_ms - asking_ms < hope_ms &&
 		    liveness_is_quiet(&l->others->seen, owner, &l->away[n]))
 			n++;
 	}

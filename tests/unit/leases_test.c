@@ -533,6 +533,8 @@ struct away_row {
 	bool quiet, away;
 };
 
+enum { STOP = 20000 };
+
 static const struct away_row away_rows[] = {
     {-1, -1, true, false},
     {1000, 0, true, true},
@@ -541,6 +543,9 @@ static const struct away_row away_rows[] = {
     {PARTS_LEASE, PARTS_CALL + 1999, true, true},
     /* it is stopped, and tries no more */
     {PARTS_LEASE, PARTS_CALL + 2000, true, false},
+    /* it tries in vain for too long */
+    {PARTS_LEASE + STOP - 1, 0, true, true},
+    {PARTS_LEASE + STOP, 0, true, false},
     /* who was taken over may tell anything */
     {-2, 0, true, false},
     {PARTS_LEASE, -2, true, false},
@@ -570,6 +575,7 @@ START_TEST(test_away)
 		pass(PARTS_LEASE / 5);
 	}
 	other = &parts_sb.writable->children[slot].slot;
+	parts_cfg.master.shutdown_timeout_ms = STOP;
 	other->asking_ms = ago(row->asking);
 	other->tried_ms = ago(row->tried);
 	ask();
