@@ -351,13 +351,21 @@ note_clock(struct leases *l)
 		    (long long)l->clock->offset_ms);
 }
 
+/* One of the host says it: the first that holds shards, unless it only just
+ * does, as when all of them come. */
 static void
 note_hosts(struct leases *l)
 {
+	bool was_spokesman = l->is_spokesman;
 	struct clock_reading now = clock_read();
-	const struct store_instance *ahead = hostclock_saw(&l->hostclock, &now,
-	    l->others->instances, l->reply.n_instances, l->owner);
+	const struct store_instance *ahead;
 
+	l->is_spokesman =
+	    shardboard_first_holder(l->child->sb) == l->child->slot;
+	if (!l->is_spokesman || !was_spokesman)
+		return;
+	ahead = hostclock_saw(&l->hostclock, &now, l->others->instances,
+	    l->reply.n_instances, l->owner);
 	if (ahead != NULL)
 		log_warnx("the clock of host %.*s is %lld ms ahead of ours",
 		    STORE_HOST_MAX, ahead->host,
@@ -483,12 +491,12 @@ leases_done(struct leases *l)
 	change.lapsed = note_lapse(l, first);
 	l->due_ms = clock_sooner_ms(l->due_ms, l->sent_ms + renew_ms(l));
 	note_clock(l);
-	note_hosts(l);
 	note_others(l);
 	if (reply->n_strays == STORE_STRAYS_MAX)
 		leases_doubt(l);
 	if (reply->rest)
 		leases_hurry(l);
 	tell_host(l, &change, first);
+	note_hosts(l);
 	return change;
 }

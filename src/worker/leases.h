@@ -38,6 +38,8 @@ struct leases {
 	bool lapsed;   /* the epoch will rise, once a call has gone well */
 	bool has_strangers; /* workers of other masters are registered */
 	struct hostclock hostclock;
+	bool is_spokesman; /* since a call at least, of the workers of the host
+			    */
 
 	/* Monotonic milliseconds. */
 	int64_t until_ms; /* nothing is started beyond it */

@@ -443,6 +443,7 @@ START_TEST(test_names_who_is_ahead)
 	struct err err;
 
 	catch_log();
+	see_clock("db1", 5000); /* others of us may be here in a moment */
 	see_clock("db1", 1000);
 	see_clock("db1", -5000);
 	see_clock("db1", INT64_MIN / 2);
@@ -466,6 +467,31 @@ START_TEST(test_names_who_is_ahead)
 	see_clock("db2", 7000);
 	ck_assert_int_eq(count_log("host db2 is 7000 ms"), 1);
 	ck_assert_int_eq(count_log("the clock of host"), 3);
+	ck_assert_int_eq(log_open("stderr", LOG_LEVEL_INFO, 2048, &err), 0);
+	ck_assert_int_eq(unlink(log_path), 0);
+}
+END_TEST
+
+/* The first worker of the host that holds shards. */
+START_TEST(test_names_once_per_host)
+{
+	struct err err;
+	int slot = scoreboard_slot_claim(&parts_sb, ROLE_WORKER, &err);
+	struct scoreboard_slot *other = &parts_sb.writable->children[slot].slot;
+	int ours = parts_child.slot;
+
+	catch_log();
+	atomic_store(&other->shards, 8);
+	atomic_store(&other->held_until_ms, INT64_MAX);
+	ck_assert_int_eq(ours, 0);
+	parts_child.slot = slot; /* as if we came behind it */
+	for (int i = 0; i < 3; i++)
+		see_clock("db1", 5000);
+	ck_assert_int_eq(count_log("the clock of host"), 0);
+	parts_child.slot = ours;
+	for (int i = 0; i < 3; i++)
+		see_clock("db1", 5000);
+	ck_assert_int_eq(count_log("the clock of host"), 1);
 	ck_assert_int_eq(log_open("stderr", LOG_LEVEL_INFO, 2048, &err), 0);
 	ck_assert_int_eq(unlink(log_path), 0);
 }
@@ -713,6 +739,7 @@ main(void)
 	tcase_add_test(tc, test_renewed_and_failed);
 	tcase_add_test(tc, test_names_who_is_lost);
 	tcase_add_test(tc, test_names_who_is_ahead);
+	tcase_add_test(tc, test_names_once_per_host);
 	tcase_add_test(tc, test_lease_among_strangers);
 	tcase_add_test(tc, test_nobody_is_lost_in_an_outage);
 	tcase_add_loop_test(tc, test_away, 0, COUNT(away_rows));
