@@ -96,23 +96,28 @@ first_sign(void)
 	return FAR_MS + random;
 }
 
-#define REGISTER(NOW)                                                          \
-	"INSERT INTO instance (owner, until_ms, host, pid, started_ms,"        \
-	" active, lease_ms, wall_ms, seen_ms, node)"                           \
-	" VALUES (?, ?, ?, ?, " NOW ", ?, ?, ?, " NOW ", ?)"
+#define REGISTER(NOW, AGAIN)                                                   \
+	{                                                                      \
+		.head =                                                        \
+		    "INSERT INTO instance (owner, until_ms, host, pid,"        \
+		    " started_ms, active, lease_ms, wall_ms, seen_ms, node)"   \
+		    " VALUES (?, ?, ?, ?, " NOW ", ?, ?, ?, " NOW ", ?)" AGAIN \
+	}
+#define AGAIN_MYSQL                                                            \
+	" ON DUPLICATE KEY UPDATE until_ms = until_ms + 1,"                    \
+	" lease_ms = VALUES(lease_ms), active = VALUES(active)"
+#define AGAIN_SQLITE                                                           \
+	" ON CONFLICT (owner) DO UPDATE SET until_ms = until_ms + 1,"          \
+	" lease_ms = excluded.lease_ms, active = excluded.active"
 
-/* A call whose answer was lost may have done so. */
+/* A call whose answer was lost may have done so, with another lease. */
 static enum store_status
 register_self(
     struct sql *sql, const struct lease_request *request, struct err *err)
 {
 	static const struct sql_text text[] = {
-	    [SQL_MYSQL] = {.head =
-			       REGISTER(NOW_MYSQL) " ON DUPLICATE KEY UPDATE"
-						   " until_ms = until_ms + 1"},
-	    [SQL_SQLITE] = {.head = REGISTER(
-				NOW_SQLITE) " ON CONFLICT (owner) DO UPDATE"
-					    " SET until_ms = until_ms + 1"},
+	    [SQL_MYSQL] = REGISTER(NOW_MYSQL, AGAIN_MYSQL),
+	    [SQL_SQLITE] = REGISTER(NOW_SQLITE, AGAIN_SQLITE),
 	};
 	char host[HOST_NAME_MAX + 1] = "";
 
@@ -544,6 +549,8 @@ follow_plan(struct sql *sql, struct leasing *l, struct err *err)
 		status = write_leases(sql, plan.drop, 0, err);
 	if (status == STORE_OK)
 		status = write_leases(sql, plan.take, l->request->owner, err);
+	/* What is kept is not locked: who takes it meanwhile, after a word for
+	 * us, is seen by the next claim, which locks it. */
 	l->reply->shards = plan.keep | plan.take;
 	l->reply->dropped = plan.drop;
 	return status;
