@@ -205,7 +205,7 @@ answer_freeze(struct client *client)
 static void
 answer_thaw(struct client *client)
 {
-	answer_at_once(client, client->control->ops->thaw);
+	answer_change(client, client->control->ops->thaw);
 }
 
 static void

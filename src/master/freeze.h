@@ -13,7 +13,7 @@
  * services refuse adds and deletes and still tell of events; workers have left,
  * after the results of what they had on the wire. A file in the state directory
  * marks it: it stays frozen through reloads, upgrades and restarts until it is
- * thawed.
+ * thawed, which is a reload.
  */
 
 /* At the start, before any child: takes the mark for what it says. 0 or -1. */

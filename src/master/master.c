@@ -58,6 +58,7 @@ log_reasons(const char *what, struct slice reasons)
 static void
 not_reloaded(struct master *m, struct slice reasons)
 {
+	m->thawing = false;
 	log_reasons("reload", reasons);
 	log_warnx("not reloaded: the old configuration stays");
 	notify_ready();
@@ -108,14 +109,25 @@ listen_to_others(struct master *m)
 }
 
 static void
+on_reloaded(struct master *m)
+{
+	struct err err = {.text = ""};
+
+	log_info("reloaded");
+	notify_ready();
+	if (m->thawing && freeze_end(m, &err) == -1)
+		log_errorx("not thawed: %s", err.text);
+	m->thawing = false;
+	control_answer_waiting(m->control, slice_from_string(err.text));
+}
+
+static void
 on_generation_ready(struct master *m, enum phase was)
 {
 	reload_commit(m);
 	listen_to_others(m);
 	if (was == PHASE_RELOADING) {
-		log_info("reloaded");
-		notify_ready();
-		control_answer_waiting(m->control, slice_of("", 0));
+		on_reloaded(m);
 		return;
 	}
 	log_info("ready");
@@ -291,12 +303,23 @@ master_freeze(void *arg, struct err *refused)
 		   : freeze_begin(arg, refused);
 }
 
+/*
+ * By a reload: its preflight looks at the datastore, which may be another one
+ * by now, have another schema, or be the target of a migrate that is under way.
+ */
 static int
 master_thaw(void *arg, struct err *refused)
 {
-	return refuse_but_serving(arg, refused) == -1
-		   ? -1
-		   : freeze_end(arg, refused);
+	struct master *m = arg;
+
+	if (refuse_but_serving(m, refused) == -1)
+		return -1;
+	if (!m->frozen) {
+		control_answer_waiting(m->control, slice_of("", 0));
+		return 0;
+	}
+	m->thawing = true;
+	return master_reload(m, refused);
 }
 
 static void
@@ -507,8 +530,8 @@ is_own_worker(const void *arg, uint64_t owner)
 
 /*
  * Workers that were killed with the master before this one, or left while the
- * datastore was away: their leases are free. Who still lives may be dying, or an
- * orphan that finishes.
+ * datastore was away: their leases are free. Who still lives may be dying, or
+ * an orphan that finishes.
  */
 static void
 bury_killed(void *arg)

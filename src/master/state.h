@@ -48,13 +48,14 @@ struct master {
 	struct loop_timer *owners_timer;
 	int64_t owners_until_ms; /* monotonic: the last look at others */
 	bool frozen;             /* see freeze.h */
-	bool is_quiet;           /* so, and nothing is under way any more */
-	char *frozen_file;       /* its mark */
+	bool thawing;      /* once the reload that is under way has gone well */
+	bool is_quiet;     /* so, and nothing is under way any more */
+	char *frozen_file; /* its mark */
 	struct loop *loop;
 	struct loop_io *signal_io;
 	struct loop_timer *timer;
 	struct control *control;
-	struct ear *ear; /* or NULL: it hears no other master */
+	struct ear *ear;                 /* or NULL: it hears no other master */
 	struct generations generations;  /* the draining ones too */
 	struct generation *current;      /* NULL until the first one is ready */
 	struct generation *next;         /* being started, or NULL */

@@ -100,6 +100,21 @@ def test_changes_are_refused(launch, store, sink):
     assert c.ctl("thaw").returncode == 0
 
 
+def test_thaw_looks_at_the_datastore(launch, store, sink):
+    """It may have become the target of a migrate that is under way."""
+    c = launch()
+    freeze(c)
+    store.sql("CREATE TABLE moving (id INTEGER PRIMARY KEY)")
+    done = c.ctl("thaw")
+    assert done.returncode == 1, done
+    assert "migrate" in done.stderr
+    assert c.status()["freeze-state"] == "frozen"
+    assert_refused(c.post(event("new", sink.url("/new"))))
+    store.sql("DROP TABLE moving")
+    thaw(c)
+    assert_works(c, sink, "after")
+
+
 def test_what_is_on_the_wire_ends(launch, sink):
     c = launch()
     gate = sink.gate()
