@@ -14,7 +14,8 @@
  * The master's ear for the bell that it shares with other masters of its host
  * (board/bell.h): what they ring goes to its own workers. However often they
  * do, it listens a few hundred times a second at most, and what it cannot
- * follow makes its workers look at everything once.
+ * follow makes its workers look at everything once. Where somebody removes the
+ * file it is made again, and heard beside that of before.
  */
 struct ear;
 

@@ -269,6 +269,48 @@ START_TEST(test_replaced)
 }
 END_TEST
 
+/* Somebody removes it: it is made again, and both are heard; what our children
+ * ring at the old one is passed on, once. */
+START_TEST(test_removed)
+{
+	struct bell ours = {other.fd, sb.bell.ringer}, new = {-1, 0};
+	struct stat st;
+
+	ck_assert_int_eq(unlink(bell_file), 0);
+	run_loop();
+	ck_assert_int_eq(shardboard_wake_at_ms(&sb, 0), 0);
+	ck_assert_int_eq(stat(bell_file, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0640);
+	ck_assert(ear_is_of(ear, &cfg));
+	ck_assert_int_eq(bell_open(&new, &cfg.datastore.place, &err), 0);
+	new.ringer = other.ringer;
+
+	sleep_again();
+	bell_ring(&new, HELD, 8);
+	run_loop();
+	ck_assert_int_eq(shardboard_wake_at_ms(&sb, 0), 8);
+	sleep_again();
+	bell_ring(&other, HELD, 9);
+	run_loop();
+	ck_assert_int_eq(shardboard_wake_at_ms(&sb, 0), 9);
+
+	sleep_again();
+	bell_ring(&ours, HELD, 7);
+	run_loop();
+	run_loop();
+	ck_assert_int_eq(shardboard_wake_at_ms(&sb, 0), SLEEPS_UNTIL);
+	ck_assert_int_eq(stat(bell_file, &st), 0);
+	ck_assert_int_eq(st.st_size, 2 * sizeof(struct ring));
+	/* Not for ever. */
+	for (int i = 0; i < 10; i++) {
+		(void)unlink(bell_file);
+		run_loop();
+	}
+	ck_assert_int_eq(access(bell_file, F_OK), -1);
+	ck_assert_int_eq(close(new.fd), 0);
+}
+END_TEST
+
 /* Rights of the file that it is beside; what is not a file of the children is
  * left alone. */
 START_TEST(test_file)
@@ -345,6 +387,7 @@ main(void)
 	tcase_add_test(tc, test_emptied_by_us);
 	tcase_add_test(tc, test_nobody_listens);
 	tcase_add_test(tc, test_replaced);
+	tcase_add_test(tc, test_removed);
 	tcase_add_test(tc, test_file);
 	tcase_add_test(tc, test_path);
 	suite_add_tcase(suite, tc);
