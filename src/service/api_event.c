@@ -1,76 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include "service/api_event.h"
 
-#include <string.h>
-
 #include "base/check.h"
-#include "event/event_options.h"
 #include "http/http_conn.h"
 #include "service/event_answer.h"
+#include "service/event_member.h"
 #include "service/state.h"
-
-static void
-write_progress(struct json_writer *w, const struct store_record *record)
-{
-	json_seconds(w, "expiry", record->event.expiry_ms);
-	json_seconds(w, "created", record->created_ms);
-	json_number(w, "attempts", record->attempts);
-	if (record->first_attempt_ms != 0)
-		json_seconds(w, "first-attempt", record->first_attempt_ms);
-	if (record->state == EVENT_PENDING ||
-	    record->state == EVENT_SERVICE_UNAVAILABLE)
-		json_seconds(w, "next-attempt", record->due_ms);
-	if (record->state == EVENT_COMPLETED || record->state == EVENT_FAILED)
-		json_seconds(w, "finished", record->due_ms);
-	if (record->last_code != 0)
-		json_number(w, "last-response-code", record->last_code);
-	if (record->last_error.len > 0)
-		json_text(w, "last-error", record->last_error);
-}
-
-/* Each header line, with its LF, as an element. */
-static void
-write_header_lines(struct json_writer *w, struct slice lines)
-{
-	const char *lf;
-
-	json_array(w, "request-headers");
-	while (
-	    lines.len > 0 && (lf = memchr(lines.p, '\n', lines.len)) != NULL) {
-		size_t len = (size_t)(lf - lines.p);
-
-		json_text(w, NULL, slice_of(lines.p, len));
-		lines = slice_of(lf + 1, lines.len - len - 1);
-	}
-	json_end_array(w);
-}
-
-/* What is damaged is not shown; the worker says it. */
-static void
-write_more(struct json_writer *w, struct slice text)
-{
-	struct event_options options;
-	struct err ignored;
-
-	if (event_options_parse(text, &options, &ignored) == -1)
-		return;
-	if (options.not_after_ms != 0)
-		json_seconds(w, "not-after", options.not_after_ms);
-	event_retry_write(w, "retry", &options.retry);
-}
-
-static void
-write_request(struct json_writer *w, const struct event *ev)
-{
-	json_text(w, "url", ev->url);
-	json_text(w, "method", ev->method);
-	write_header_lines(w, ev->headers);
-	write_more(w, ev->options);
-	if (ev->body_is_text)
-		json_text(w, "event", ev->body);
-	else
-		json_raw(w, "event", ev->body);
-}
 
 static void
 write_attempts(struct json_writer *w, const struct store_record *record)
@@ -106,11 +41,11 @@ answer_found(struct call *call)
 		return;
 	}
 	w = event_answer_begin(call, 200, record->state);
-	write_progress(&w, record);
-	if (call->u.find.what == FIND_WHOLE) {
-		write_request(&w, &record->event);
+	for (unsigned m = MEMBER_STATUS + 1; m < EVENT_MEMBERS; m++)
+		if (m < MEMBER_URL || call->u.find.what == FIND_WHOLE)
+			event_member_write(&w, (enum event_member)m, record);
+	if (call->u.find.what == FIND_WHOLE)
 		write_attempts(&w, record);
-	}
 	event_answer_end(call, &w);
 	store_record_free(record);
 }

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: ISC */
+#include "service/event_member.h"
+
+#include <string.h>
+
+#include "event/event_options.h"
+
+/* Each header line, with its LF, as an element. */
+static void
+write_header_lines(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	struct slice lines = record->event.headers;
+	const char *lf;
+
+	json_array(w, name);
+	while (
+	    lines.len > 0 && (lf = memchr(lines.p, '\n', lines.len)) != NULL) {
+		size_t len = (size_t)(lf - lines.p);
+
+		json_text(w, NULL, slice_of(lines.p, len));
+		lines = slice_of(lf + 1, lines.len - len - 1);
+	}
+	json_end_array(w);
+}
+
+static void
+write_app(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	json_text(w, name, record->event.app);
+}
+
+static void
+write_id(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	json_text(w, name, record->event.id);
+}
+
+static void
+write_status(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	json_string(w, name, event_state_name(record->state));
+}
+
+static void
+write_expiry(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	json_seconds(w, name, record->event.expiry_ms);
+}
+
+static void
+write_created(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	json_seconds(w, name, record->created_ms);
+}
+
+static void
+write_attempt_count(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	json_number(w, name, record->attempts);
+}
+
+static void
+write_first_attempt(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	if (record->first_attempt_ms != 0)
+		json_seconds(w, name, record->first_attempt_ms);
+}
+
+static void
+write_next_attempt(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	if (record->state == EVENT_PENDING ||
+	    record->state == EVENT_SERVICE_UNAVAILABLE)
+		json_seconds(w, name, record->due_ms);
+}
+
+static void
+write_finished(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	if (record->state == EVENT_COMPLETED || record->state == EVENT_FAILED)
+		json_seconds(w, name, record->due_ms);
+}
+
+static void
+write_last_code(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	if (record->last_code != 0)
+		json_number(w, name, record->last_code);
+}
+
+static void
+write_last_error(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	if (record->last_error.len > 0)
+		json_text(w, name, record->last_error);
+}
+
+static void
+write_url(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	json_text(w, name, record->event.url);
+}
+
+static void
+write_method(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	json_text(w, name, record->event.method);
+}
+
+/* What is damaged is not shown; the worker says it. */
+static bool
+options_of_record(
+    const struct store_record *record, struct event_options *options)
+{
+	struct err ignored;
+
+	return event_options_parse(record->event.options, options, &ignored) ==
+	       0;
+}
+
+static void
+write_not_after_member(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	struct event_options options;
+
+	if (options_of_record(record, &options) && options.not_after_ms != 0)
+		json_seconds(w, name, options.not_after_ms);
+}
+
+static void
+write_retry_member(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	struct event_options options;
+
+	if (options_of_record(record, &options))
+		event_retry_write(w, name, &options.retry);
+}
+
+static void
+write_event(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	if (record->event.body_is_text)
+		json_text(w, name, record->event.body);
+	else
+		json_raw(w, name, record->event.body);
+}
+
+static const struct {
+	struct slice name;
+	void (*write)(struct json_writer *w, const char *name,
+	    const struct store_record *record);
+} members[EVENT_MEMBERS] = {
+    [MEMBER_APP] = {SLICE_INIT("application-id"), write_app},
+    [MEMBER_ID] = {SLICE_INIT("event-id"), write_id},
+    [MEMBER_STATUS] = {SLICE_INIT("status"), write_status},
+    [MEMBER_EXPIRY] = {SLICE_INIT("expiry"), write_expiry},
+    [MEMBER_CREATED] = {SLICE_INIT("created"), write_created},
+    [MEMBER_ATTEMPTS] = {SLICE_INIT("attempts"), write_attempt_count},
+    [MEMBER_FIRST_ATTEMPT] = {SLICE_INIT("first-attempt"), write_first_attempt},
+    [MEMBER_NEXT_ATTEMPT] = {SLICE_INIT("next-attempt"), write_next_attempt},
+    [MEMBER_FINISHED] = {SLICE_INIT("finished"), write_finished},
+    [MEMBER_LAST_CODE] = {SLICE_INIT("last-response-code"), write_last_code},
+    [MEMBER_LAST_ERROR] = {SLICE_INIT("last-error"), write_last_error},
+    [MEMBER_URL] = {SLICE_INIT("url"), write_url},
+    [MEMBER_METHOD] = {SLICE_INIT("method"), write_method},
+    [MEMBER_HEADERS] = {SLICE_INIT("request-headers"), write_header_lines},
+    [MEMBER_NOT_AFTER] = {SLICE_INIT("not-after"), write_not_after_member},
+    [MEMBER_RETRY] = {SLICE_INIT("retry"), write_retry_member},
+    [MEMBER_EVENT] = {SLICE_INIT("event"), write_event},
+};
+
+struct slice
+event_member_name(enum event_member member)
+{
+	return members[member].name;
+}
+
+enum event_member
+event_member_find(struct slice name)
+{
+	unsigned i = 0;
+
+	while (i < EVENT_MEMBERS && !slice_eq(name, members[i].name))
+		i++;
+	return (enum event_member)i;
+}
+
+void
+event_member_write(struct json_writer *w, enum event_member member,
+    const struct store_record *record)
+{
+	members[member].write(w, members[member].name.p, record);
+}
