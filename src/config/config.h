@@ -41,6 +41,10 @@ struct config_service {
 	int64_t max_body_bytes;
 	int max_atomic_events;
 	struct event_retry_limits retry_limits; /* maxAttempts, minRetryDelay */
+	int max_lists;		     /* under way, per process */
+	int max_list_page;	     /* events in a page */
+	int max_list_scan;	     /* rows looked at for one */
+	int64_t max_list_bytes;	     /* of one, but for its last event */
 	int64_t header_timeout_ms;
 	int64_t body_timeout_ms;
 	int64_t min_body_rate;	     /* bytes per second; 0: none */

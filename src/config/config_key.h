@@ -30,7 +30,7 @@ enum config_kind {
 	KIND_DESTINATION, /* stderr, syslog, or such a path */
 };
 
-enum { CONFIG_KEYS_MAX = 72, CONFIG_FIELDS_MAX = 16 };
+enum { CONFIG_KEYS_MAX = 96, CONFIG_FIELDS_MAX = 16 };
 
 struct config_key {
 	const char *section, *name;

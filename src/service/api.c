@@ -9,6 +9,7 @@
 #include "service/api_batch.h"
 #include "service/api_delete.h"
 #include "service/api_event.h"
+#include "service/api_list.h"
 #include "service/api_ops.h"
 #include "service/problem.h"
 #include "service/state.h"
@@ -25,6 +26,7 @@ static const struct route routes[] = {
     {"POST", "/cassata/add-batch/", STREAM, api_batch},
     {"GET", "/cassata/status/{app}/{id}", 0, api_status},
     {"GET", "/cassata/event/{app}/{id}", 0, api_event},
+    {"GET", "/cassata/events/{app}", 0, api_list},
     {"GET", "/cassata/delete/{app}/{id}", ROUTE_NO_HEAD, api_delete},
     {"DELETE", "/cassata/delete/{app}/{id}", 0, api_delete},
     {"GET", "/livez", HEALTH, api_livez},

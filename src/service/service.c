@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "service/api.h"
+#include "service/api_list.h"
 #include "service/call.h"
 #include "service/counts.h"
 #include "service/problem.h"
@@ -151,6 +152,7 @@ service_init(struct entry *entry, struct child *child, struct err *err)
 
 	*entry = (struct entry){.service = {.child = child, .cfg = child->cfg}};
 	STAILQ_INIT(&service->documents);
+	TAILQ_INIT(&service->lists);
 	buf_init(&service->metrics, METRICS_TEXT_MAX);
 	if (hosts_init(&service->hosts, &child->cfg->service, child->listen_fds,
 		child->n_listen) == -1)
@@ -171,6 +173,7 @@ static void
 service_fini(struct service *service)
 {
 	counts_publish(service);
+	api_list_fini(service);
 	store_thread_free(&service->store);
 	http_server_free(&service->server);
 	intake_fini(&service->intake);

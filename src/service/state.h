@@ -15,6 +15,7 @@
 #include "store/store_thread.h"
 
 STAILQ_HEAD(call_list, call);
+TAILQ_HEAD(list_list, list);
 
 /* What the calls of a service process have in common. */
 struct service {
@@ -25,7 +26,10 @@ struct service {
 	struct intake intake;
 	struct hosts hosts;
 	struct call_list documents; /* wait for their event to be read */
-	int n_documents;    /* being read, or read and not yet answered */
+	int n_documents; /* being read, or read and not yet answered */
+	struct store_thread *list_store; /* NULL before the first list */
+	struct list_list lists;          /* under way */
+	int n_lists;
 	int n_pings;        /* /readyz that wait for the datastore */
 	struct buf metrics; /* their text, and when it may be made again */
 	int64_t metrics_due_ms;

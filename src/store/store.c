@@ -15,6 +15,7 @@
 #include "store/durability.h"
 #include "store/find.h"
 #include "store/lease.h"
+#include "store/list.h"
 #include "store/move_mark.h"
 #include "store/newest.h"
 #include "store/purge.h"
@@ -335,6 +336,25 @@ store_find_event(struct store *store, const struct event_key *key,
 	*record = NULL;
 	if (status == STORE_OK)
 		status = find_event(store->sql, key, what, record, &store->err);
+	return end(store, status, err);
+}
+
+struct list_place
+store_list_begin(const struct list_query *query)
+{
+	return list_begin(query);
+}
+
+enum store_status
+store_list(struct store *store, struct list_step *step, struct err *err)
+{
+	enum store_status status;
+
+	check(step->query->states != 0 && step->n_wanted > 0);
+	step->n_looked = step->n_damaged = 0;
+	status = begin(store);
+	if (status == STORE_OK)
+		status = list_go_on(store->sql, step, &store->err);
 	return end(store, status, err);
 }
 

@@ -98,6 +98,16 @@ enum store_status store_find_event(struct store *store,
     const struct event_key *key, enum store_find what,
     struct store_record **record, struct err *err);
 
+/*
+ * The place before the first event of a list; of what is between two places
+ * each event that has not changed meanwhile is told once.
+ */
+struct list_place store_list_begin(const struct list_query *query);
+
+/* Goes on with a list, by a bounded number of rows whatever it is of. */
+enum store_status store_list(
+    struct store *store, struct list_step *step, struct err *err);
+
 /* Deletes an event that waits, and its attempt log. *state when refused. */
 enum store_status store_cancel_event(struct store *store,
     const struct event_key *key, enum cancel_outcome *outcome,

@@ -66,6 +66,46 @@ enum store_find { FIND_STATUS, FIND_WHOLE };
 
 void store_record_free(struct store_record *record);
 
+/* Where a list is: behind the event with that value of the column due_ms, and
+ * that row id. */
+struct list_place {
+	int64_t due_ms, row_id;
+};
+
+/* No event is due at that time or later. */
+#define STORE_LIST_END_MS ((INT64_C(1) << 48) - 1)
+
+/* Which events, in the order of their due times, or in the opposite one. */
+struct list_query {
+	struct slice app;
+	unsigned states; /* a bit per enum event_state, one at least */
+	/* Their next attempt, or when they finished: from 0 or later to
+	 * before STORE_LIST_END_MS or earlier. */
+	int64_t from_ms, before_ms;
+	struct slice destination; /* HOST[:PORT] of the URL; empty: any */
+	bool descending;
+	bool bodies; /* records come with them */
+};
+
+/* A part of a list, and what it told. */
+struct list_step {
+	const struct list_query *query;
+	size_t n_wanted;	 /* events of it, at most; 1 or more */
+	size_t n_look;		 /* rows to look at, about */
+	struct list_place place; /* changed to how far it came */
+	/* Zero before the first step of a page: what the last ones found
+	 * empty. */
+	bool begun;
+	uint64_t live[4];
+	/* Takes a record, to be freed; false: no more of them. */
+	bool (*take)(void *arg, struct store_record *record);
+	void *arg;
+
+	bool end;		 /* there is nothing behind place */
+	size_t n_looked;	 /* rows that were looked at */
+	size_t n_damaged;	 /* events that cannot be read: left out */
+};
+
 enum cancel_outcome { CANCEL_DELETED, CANCEL_UNKNOWN, CANCEL_REFUSED };
 
 /* ---- worker ---- */

@@ -5,6 +5,7 @@
 
 #include "board/scoreboard.h"
 #include "http_bed.h"
+#include "service/api_list.h"
 #include "service/call.h"
 #include "service/problem.h"
 #include "service/state.h"
@@ -137,6 +138,34 @@ store_cancel_event(struct store *s, const struct event_key *key,
 	return fake_call(err);
 }
 
+struct list_place
+store_list_begin(const struct list_query *query)
+{
+	return (struct list_place){query->from_ms, 0};
+}
+
+/* One event, or none, in two steps. */
+enum store_status
+store_list(struct store *s, struct list_step *step, struct err *err)
+{
+	record = (struct store_record){
+	    .state = s->state, .event.url = SLICE_INIT("http://h/")};
+	if (s->is_there && step->begun)
+		(void)step->take(step->arg, &record);
+	step->end = step->begun;
+	step->begun = true;
+	return fake_call(err);
+}
+
+int
+store_open(
+    const struct store_params *params, struct store **opened, struct err *err)
+{
+	(void)params;
+	*opened = NULL;
+	return err_set(err, "the test has opened it");
+}
+
 void
 store_close(struct store **closed)
 {
@@ -223,6 +252,12 @@ setup(void)
 	child.score = &sb.writable->children[child.slot].slot;
 	service = (struct service){.child = &child, .cfg = &cfg};
 	STAILQ_INIT(&service.documents);
+	TAILQ_INIT(&service.lists);
+	cfg.service.max_lists = 1;
+	cfg.service.max_list_page = cfg.service.max_list_scan = 10;
+	cfg.service.max_list_bytes = 1000;
+	service.list_store = store_thread_create(&store, bed.loop, &err);
+	ck_assert_ptr_nonnull(service.list_store);
 	service.store = store_thread_create(&store, bed.loop, &err);
 	ck_assert_ptr_nonnull(service.store);
 	ck_assert_int_eq(
@@ -235,6 +270,7 @@ setup(void)
 static void
 teardown(void)
 {
+	api_list_fini(&service);
 	store_thread_free(&service.store);
 	if (!LIST_EMPTY(&conns.all))
 		http_conn_close(LIST_FIRST(&conns.all));
@@ -287,6 +323,18 @@ static const struct {
     {{0}, ADD("8", ""), "{\"x\": 1}", "422 Unprocessable Content", PROBLEM,
 	"\"errors\":[{\"pointer\":\"/x\",\"detail\":"},
     {{0}, ADD("1", ""), "{", "400 Bad Request", PROBLEM, "\"detail\":\"line 1"},
+
+    {{.is_there = true, .state = EVENT_FAILED, .n_calls = 2, .n_freed = 1},
+	GET("/cassata/events/a?fields=url,status"), "", "200 OK",
+	"Content-Type: application/json\r\n",
+	"{\"events\":[{\"status\":\"FAILED\",\"url\":\"http://h/\"}]}\n"},
+    {{.n_calls = 2}, GET("/cassata/events/a"), "", "200 OK",
+	"Content-Type: application/json\r\n", "{\"events\":[]}\n"},
+    {{.status = STORE_UNAVAILABLE, .n_calls = 1}, GET("/cassata/events/a"), "",
+	"503 Service Unavailable", "Retry-After: 2\r\n",
+	"the datastore is not available\"}\n"},
+    {{0}, GET("/cassata/events/a?limit=11"), "", "400 Bad Request", PROBLEM,
+	"\"detail\":\"limit must be 1 to 10\"}\n"},
 
     {{.is_there = true,
 	 .state = EVENT_SERVICE_UNAVAILABLE,

@@ -64,6 +64,13 @@ static const struct field {
 	"1", 1, "1001", 1001)},
     {NUMBER(service, "minRetryDelay", INT64, retry_limits.min_delay_ms, 0, "0",
 	0, "1h", 3600000)},
+    {NUMBER(service, "maxLists", INT, max_lists, 8, "1", 1, "1000", 1000)},
+    {NUMBER(service, "maxListPage", INT, max_list_page, 1000, "1", 1, "10000",
+	10000)},
+    {NUMBER(service, "maxListScan", INT, max_list_scan, 10000, "1", 1,
+	"1000000", 1000000)},
+    {NUMBER(service, "maxListBytes", INT64, max_list_bytes, 1048576, "1KiB",
+	1024, "64MiB", 67108864)},
     {NUMBER(service, "headerTimeout", INT64, header_timeout_ms, 10000, "100ms",
 	100, "1h", 3600000)},
     {NUMBER(service, "bodyTimeout", INT64, body_timeout_ms, 30000, "100ms", 100,
@@ -110,8 +117,7 @@ static const struct field {
 	0, "10s", 10000)},
     {NUMBER(
 	worker, "claimAhead", INT64, claim_ahead_ms, 50, "0", 0, "10s", 10000)},
-    {NUMBER(
-	worker, "lease", INT64, lease_ms, 0, "0", 0, "1h", 3600000)},
+    {NUMBER(worker, "lease", INT64, lease_ms, 0, "0", 0, "1h", 3600000)},
     {NUMBER(worker, "maxResponseBytes", INT64, max_response_bytes, 65536, "0",
 	0, "1GiB", 1073741824)},
     {NUMBER(worker, "maxResponseHeaderBytes", INT64, max_response_header_bytes,

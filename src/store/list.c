@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/list.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/url.h"
+#include "store/list_look.h"
+#include "store/record.h"
+#include "store/shard_text.h"
+
+/*
+ * A step is three statements: the next rows, of any application, from the index
+ * (list_look); which of them the list is of; those, whole. No transaction is
+ * around them: a row that has changed in between is not where it was, and is
+ * left out.
+ */
+
+enum {
+	READ_MAX = 64,
+	READ_WITH_BODIES_MAX = 4, /* the database may sort them by file */
+};
+
+struct match {
+	struct list_place place;
+	int64_t status;
+};
+
+struct walk {
+	struct list_step *step;
+	struct list_place upto; /* of the rows that were looked at */
+	struct list_look look;
+	size_t n; /* of matches */
+	struct match matches[LIST_ROWS_MAX];
+	bool full; /* no more are wanted */
+};
+
+/* ---- the ends of a list ---- */
+
+static unsigned
+statuses_of(unsigned states)
+{
+	static const enum row_status all[] = {
+	    [EVENT_PENDING] = ROW_WAITING,
+	    [EVENT_PROCESSING] = ROW_PROCESSING,
+	    [EVENT_COMPLETED] = ROW_COMPLETED,
+	    [EVENT_FAILED] = ROW_FAILED,
+	    [EVENT_SERVICE_UNAVAILABLE] = ROW_WAITING,
+	};
+	unsigned statuses = 0;
+
+	for (unsigned s = 0; s < sizeof(all) / sizeof(all[0]); s++)
+		if ((states >> s & 1) != 0)
+			statuses |= 1U << all[s];
+	return statuses;
+}
+
+/*
+ * Events in quarantine lie behind all others: a span of their own, the second,
+ * or in the opposite order the first.
+ */
+static int64_t
+second_ms(int64_t due_ms)
+{
+	return due_ms + STORE_QUARANTINE_MS;
+}
+
+/* Only what waits is in quarantine. */
+static bool
+has_second(const struct list_query *query)
+{
+	return (statuses_of(query->states) & 1U << ROW_WAITING) != 0;
+}
+
+static bool
+is_second(const struct list_place *place)
+{
+	return place->due_ms >= STORE_QUARANTINE_MS;
+}
+
+/* Before all rows that are due then, and on the way down behind all. */
+static struct list_place
+place_at(int64_t due_ms)
+{
+	return (struct list_place){due_ms, INT64_MIN};
+}
+
+struct list_place
+list_begin(const struct list_query *query)
+{
+	if (!query->descending)
+		return place_at(query->from_ms);
+	return place_at(
+	    has_second(query) ? second_ms(query->before_ms) : query->before_ms);
+}
+
+static struct list_span
+span_of(const struct list_step *step)
+{
+	const struct list_query *query = step->query;
+	struct list_span span = {
+	    .after = step->place,
+	    .from_ms = query->from_ms,
+	    .before_ms = query->before_ms,
+	    .ranges = list_ranges_of(statuses_of(query->states)),
+	    .descending = query->descending,
+	};
+
+	if (is_second(&step->place)) {
+		span.from_ms = second_ms(query->from_ms);
+		span.before_ms = second_ms(query->before_ms);
+		span.ranges = list_ranges_of(1U << ROW_WAITING);
+	}
+	if (step->begun)
+		memcpy(span.ranges.shards, step->live, sizeof(step->live));
+	return span;
+}
+
+/* The span was read to its end: what comes next? */
+static void
+end_span(struct list_step *step)
+{
+	bool second = is_second(&step->place);
+	const struct list_query *query = step->query;
+
+	step->end = !has_second(query) || second == !query->descending;
+	step->begun = false;
+	if (!step->end)
+		step->place = query->descending
+				  ? place_at(query->before_ms)
+				  : place_at(second_ms(query->from_ms));
+}
+
+/* ---- which of the rows ---- */
+
+bool
+list_leads_to(struct slice text, struct slice destination)
+{
+	struct url url;
+
+	if (destination.len == 0)
+		return true;
+	return url_split(text, URL_WITH_FRAGMENT, &url) == 0 &&
+	       (slice_ieq(url.host, destination) ||
+		   slice_ieq(url.server, destination));
+}
+
+#define MATCHES(URL)                                                           \
+	{                                                                      \
+		.head = "SELECT id, due_ms, status, last_code,"                \
+			" LENGTH(last_error), " URL                            \
+			" FROM event WHERE app = ? AND id IN (",               \
+		.item = "?", .sep = ", ", .tail = ")", .columns = "iiiiib"     \
+	}
+
+/* The present row, when it still is among those that were looked at. */
+static void
+note_match(struct sql *sql, struct walk *walk)
+{
+	const struct list_step *step = walk->step;
+	const struct list_query *query = step->query;
+	struct match match;
+	bool has_code, has_error;
+	enum event_state state;
+
+	match.place.row_id = sql_read_i64(sql);
+	match.place.due_ms = sql_read_i64(sql);
+	match.status = sql_read_i64(sql);
+	has_code = sql_read_i64(sql) != 0;
+	has_error = sql_read_i64(sql) != 0;
+	state =
+	    store_row_state((enum row_status)match.status, has_code, has_error);
+	if ((query->states >> state & 1) != 0 &&
+	    list_leads_to(sql_read_bytes(sql), query->destination) &&
+	    list_compare(&match.place, &step->place, query->descending) > 0 &&
+	    list_compare(&match.place, &walk->upto, query->descending) <= 0 &&
+	    walk->n < LIST_ROWS_MAX)
+		walk->matches[walk->n++] = match;
+}
+
+static enum store_status
+find_matches(struct sql *sql, struct walk *walk, const int64_t *ids, size_t n,
+    struct err *err)
+{
+	static const struct sql_text anywhere = MATCHES("''");
+	static const struct sql_text somewhere = MATCHES("url");
+	const struct list_query *query = walk->step->query;
+	enum store_status status;
+	unsigned arity;
+
+	sql_bytes(sql, query->app);
+	arity = id_args(sql, ids, n);
+	status = sql_select(sql,
+	    query->destination.len == 0 ? &anywhere : &somewhere, arity, err);
+	while (sql_next(sql, &status, err))
+		note_match(sql, walk);
+	return sql_done(sql, status, err);
+}
+
+/* One that cannot be read at all is no match. */
+static enum store_status
+find_matches_apart(struct sql *sql, struct walk *walk, const int64_t *ids,
+    size_t n, struct err *err)
+{
+	size_t n_before = walk->n, half = n / 2;
+	enum store_status status = find_matches(sql, walk, ids, n, err);
+
+	if (status != STORE_BROKEN)
+		return status;
+	walk->n = n_before;
+	if (n == 1)
+		return STORE_OK;
+	status = find_matches_apart(sql, walk, ids, half, err);
+	if (status == STORE_OK)
+		status =
+		    find_matches_apart(sql, walk, ids + half, n - half, err);
+	return status;
+}
+
+/* ---- the rows ---- */
+
+#define FIRST_ATTEMPT                                                          \
+	", COALESCE((SELECT at_ms FROM attempt"                                \
+	" WHERE attempt.event = event.id AND attempt.number = 1), 0)"
+#define RECORDS(MORE, LETTERS)                                                 \
+	{                                                                      \
+		.head = "SELECT " EVENT_STATE_NAMES FIRST_ATTEMPT              \
+			", method, url, headers, options" MORE                 \
+			" FROM event WHERE id IN (",                           \
+		.item = "?", .sep = ", ", .tail = ")",                         \
+		.columns = EVENT_STATE_LETTERS "ibbbb" LETTERS                 \
+	}
+
+static struct store_row
+read_list_row(struct sql *sql, bool bodies)
+{
+	struct store_row row;
+
+	store_row_read(sql, false, &row);
+	row.first_ms = sql_read_i64(sql);
+	row.event.method = sql_read_bytes(sql);
+	row.event.url = sql_read_bytes(sql);
+	row.event.headers = sql_read_bytes(sql);
+	row.event.options = sql_read_bytes(sql);
+	if (bodies) {
+		row.event.body_is_text = sql_read_i64(sql) != 0;
+		row.event.body = sql_read_bytes(sql);
+	}
+	return row;
+}
+
+/* Its place among those that are read, or n. */
+static size_t
+match_of_row(const struct match *matches, size_t n, const struct store_row *row)
+{
+	for (size_t i = 0; i < n; i++)
+		if (matches[i].place.row_id == row->id)
+			return matches[i].place.due_ms == row->due_ms &&
+				       matches[i].status == row->status
+				   ? i
+				   : n;
+	return n;
+}
+
+/* A damaged one is left out. */
+static enum store_status
+keep_row(struct walk *walk, const struct store_row *row,
+    struct store_record **record, struct err *err)
+{
+	enum store_status status;
+
+	store_record_free(*record);
+	status = store_record_create(row, record, err);
+	if (status != STORE_BROKEN)
+		return status;
+	walk->step->n_damaged++;
+	return STORE_OK;
+}
+
+static enum store_status
+read_matches(struct sql *sql, struct walk *walk, const struct match *matches,
+    size_t n, struct store_record **records, struct err *err)
+{
+	static const struct sql_text texts[] = {
+	    RECORDS("", ""), RECORDS(", body_is_text, body", "ib")};
+	bool bodies = walk->step->query->bodies;
+	enum store_status status;
+	unsigned arity;
+
+	for (size_t i = 0; i < n; i++)
+		sql_i64(sql, matches[i].place.row_id);
+	arity = sql_pad(sql, n);
+	status = sql_select(sql, &texts[bodies], arity, err);
+	while (sql_next(sql, &status, err)) {
+		struct store_row row = read_list_row(sql, bodies);
+		size_t at = match_of_row(matches, n, &row);
+
+		if (at < n)
+			status = keep_row(walk, &row, &records[at], err);
+	}
+	return sql_done(sql, status, err);
+}
+
+static void
+free_records(struct store_record **records, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		store_record_free(records[i]);
+		records[i] = NULL;
+	}
+}
+
+/* Where one cannot be read, the others are. */
+static enum store_status
+read_matches_apart(struct sql *sql, struct walk *walk,
+    const struct match *matches, size_t n, struct store_record **records,
+    struct err *err)
+{
+	size_t n_damaged = walk->step->n_damaged, half = n / 2;
+	enum store_status status =
+	    read_matches(sql, walk, matches, n, records, err);
+
+	if (status != STORE_BROKEN)
+		return status;
+	free_records(records, n);
+	walk->step->n_damaged = n_damaged + (n == 1);
+	if (n == 1)
+		return STORE_OK;
+	status = read_matches_apart(sql, walk, matches, half, records, err);
+	if (status == STORE_OK)
+		status = read_matches_apart(
+		    sql, walk, matches + half, n - half, records + half, err);
+	return status;
+}
+
+static void
+take_records(struct walk *walk, const struct match *matches, size_t n,
+    struct store_record **records)
+{
+	struct list_step *step = walk->step;
+
+	for (size_t i = 0; i < n && !walk->full; i++) {
+		struct store_record *record = records[i];
+
+		step->place = matches[i].place;
+		records[i] = NULL;
+		if (record == NULL)
+			continue;
+		walk->full =
+		    !step->take(step->arg, record) || --step->n_wanted == 0;
+	}
+}
+
+/* ---- a step ---- */
+
+static int
+compare_matches(const void *a, const void *b)
+{
+	const struct match *x = a, *y = b;
+
+	return list_compare(&x->place, &y->place, false);
+}
+
+static int
+compare_matches_down(const void *a, const void *b)
+{
+	return compare_matches(b, a);
+}
+
+static enum store_status
+match_rows(struct sql *sql, struct walk *walk, struct err *err)
+{
+	size_t max = sql->driver->ids_max, len;
+	enum store_status status = STORE_OK;
+	int64_t ids[SQL_IDS_MAX];
+
+	for (size_t at = 0; at < walk->look.n && status == STORE_OK;
+	     at += len) {
+		len = walk->look.n - at < max ? walk->look.n - at : max;
+		for (size_t i = 0; i < len; i++)
+			ids[i] = walk->look.rows[at + i].row_id;
+		status = find_matches_apart(sql, walk, ids, len, err);
+	}
+	qsort(walk->matches, walk->n, sizeof(walk->matches[0]),
+	    walk->step->query->descending ? compare_matches_down
+					  : compare_matches);
+	return status;
+}
+
+static enum store_status
+tell_matches(struct sql *sql, struct walk *walk, struct err *err)
+{
+	struct store_record *records[READ_MAX] = {NULL};
+	size_t max =
+	    walk->step->query->bodies ? READ_WITH_BODIES_MAX : READ_MAX;
+	enum store_status status = STORE_OK;
+	size_t len;
+
+	for (size_t at = 0; at < walk->n && !walk->full; at += len) {
+		len = walk->n - at < max ? walk->n - at : max;
+		if (len > walk->step->n_wanted)
+			len = walk->step->n_wanted;
+		status = read_matches_apart(
+		    sql, walk, &walk->matches[at], len, records, err);
+		if (status == STORE_OK)
+			take_records(walk, &walk->matches[at], len, records);
+		free_records(records, len);
+		if (status != STORE_OK)
+			break;
+	}
+	return status;
+}
+
+/* What is certain of the rows that were looked at. */
+static enum store_status
+tell_rows(struct sql *sql, struct walk *walk, struct err *err)
+{
+	const struct list_look *look = &walk->look;
+	enum store_status status;
+
+	if (look->n == 0)
+		return STORE_OK;
+	walk->upto = (struct list_place){
+	    look->rows[look->n - 1].due_ms, look->rows[look->n - 1].row_id};
+	status = match_rows(sql, walk, err);
+	if (status == STORE_OK)
+		status = tell_matches(sql, walk, err);
+	if (status == STORE_OK && !walk->full)
+		walk->step->place = walk->upto;
+	return status;
+}
+
+static enum store_status
+look_and_go_on(struct sql *sql, struct walk *walk, struct err *err)
+{
+	struct list_step *step = walk->step;
+	struct list_span span = span_of(step);
+	enum store_status status = STORE_OK;
+
+	walk->look.end = true;
+	if (span.from_ms < span.before_ms &&
+	    list_ranges_count(&span.ranges) > 0)
+		status =
+		    list_look_at(sql, &span, step->n_look, &walk->look, err);
+	if (status != STORE_OK)
+		return status;
+	step->begun = true;
+	memcpy(step->live, span.ranges.shards, sizeof(step->live));
+	step->n_looked = walk->look.n_read;
+	status = tell_rows(sql, walk, err);
+	if (status == STORE_OK && !walk->full && walk->look.end)
+		end_span(step);
+	return status;
+}
+
+enum store_status
+list_go_on(struct sql *sql, struct list_step *step, struct err *err)
+{
+	struct walk *walk = calloc(1, sizeof(*walk));
+	enum store_status status = STORE_OK;
+
+	if (walk == NULL)
+		return sql_no_memory(err);
+	walk->step = step;
+	step->end = false;
+	if (!step->begun)
+		status = sql_catch_up(sql, err);
+	if (status == STORE_OK)
+		status = look_and_go_on(sql, walk, err);
+	free(walk);
+	return status;
+}
