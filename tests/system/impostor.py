@@ -17,7 +17,7 @@ LONGLONG, BLOB = 8, 252
 OK = b"\0\0\0\2\0\0\0"
 END = b"\xfe\0\0\2\0"
 BYTES = {"k", "fingerprint", "last_error", "app", "event_id", "method", "url",
-         "headers", "body", "error", "response"}
+         "headers", "body", "options", "error", "response"}
 
 
 def length_of(n):

@@ -371,7 +371,7 @@ def number(value):
 def event_row(kinds, n_log=1, log_bytes=2, body=b"{}", **columns):
     """An event with what the statement asks for at its end."""
     values = [b"x" if kind == BLOB else 1 for kind in kinds]
-    values[-6:] = [b"", 0, body, 0, n_log, log_bytes]
+    values[-7:] = [b"", 0, body, b"", 0, n_log, log_bytes]
     for place, value in columns.items():
         values[int(place[1:])] = value
     return rows(kinds, row(*values))
@@ -395,8 +395,8 @@ LIES = {
     "a count": (lambda k: event_row(k, n_log=1 << 59), log_row),
     "a negative sum": (lambda k: event_row(k, log_bytes=-(1 << 63)), log_row),
     "a sum": (lambda k: event_row(k, log_bytes=(1 << 63) - 1), log_row),
-    "a status": (lambda k: event_row(k, _6=7), log_row),
-    "a time": (lambda k: event_row(k, _7=-(1 << 63)), log_row),
+    "a status": (lambda k: event_row(k, _8=7), log_row),
+    "a time": (lambda k: event_row(k, _9=-(1 << 63)), log_row),
     "a url": (lambda k: event_row(k, _12=9000 * b"u"), log_row),
     "no column": (lambda k: rows([]), log_row),
     "3000 columns": (lambda k: rows(3000 * [BLOB], row(*3000 * [b""])), log_row),
