@@ -32,13 +32,19 @@ struct list {
 static void
 free_list(struct list *list)
 {
+	buf_free(&list->text);
+	buf_free(&list->page);
+	free(list);
+}
+
+static void
+end_list(struct list *list)
+{
 	struct service *service = list->call->service;
 
 	TAILQ_REMOVE(&service->lists, list, entry);
 	service->n_lists--;
-	buf_free(&list->text);
-	buf_free(&list->page);
-	free(list);
+	free_list(list);
 }
 
 /* ---- on the thread ---- */
@@ -152,7 +158,7 @@ list_done(struct store_job *job)
 	struct call *call = list->call;
 
 	answer_list(call, list);
-	free_list(list);
+	end_list(list);
 	http_conn_answered(call->x);
 }
 
@@ -209,12 +215,12 @@ api_list(struct call *call)
 		return problem_no_memory(call->x);
 	if (list_query_read(app, call->x->req.query, cfg->max_list_page,
 		&list->text, &list->asked, &err) == -1) {
-		free_list(list);
+		end_list(list);
 		return problem(call->x, 400, err.text);
 	}
 	if (open_thread(service, &err) == -1) {
 		log_warnx("cannot list events: %s", err.text);
-		free_list(list);
+		end_list(list);
 		return problem_no_memory(call->x);
 	}
 	list->job.run = run_list;
@@ -226,9 +232,13 @@ api_list(struct call *call)
 void
 api_list_fini(struct service *service)
 {
-	struct list *list;
+	struct list *list, *next;
 
 	store_thread_free(&service->list_store);
-	while ((list = TAILQ_FIRST(&service->lists)) != NULL)
+	for (list = TAILQ_FIRST(&service->lists); list != NULL; list = next) {
+		next = TAILQ_NEXT(list, entry);
 		free_list(list);
+	}
+	TAILQ_INIT(&service->lists);
+	service->n_lists = 0;
 }
