@@ -27,11 +27,14 @@ enum {
 };
 
 static const char usage[] =
-    "usage: cassatactl event add [-S url] [-a application] [-i id] [-m method]\n"
+    "usage: cassatactl event add [-S url] [-a application] [-i id] [-m "
+    "method]\n"
     "                            [-H 'Name: value'] [-t delay | -T expiry]\n"
     "                            url [body | @file | -]\n"
     "       cassatactl event show [-S url] application id\n"
-    "       cassatactl event delete [-S url] application id\n";
+    "       cassatactl event delete [-S url] application id\n"
+    "       cassatactl event retry [-S url] application id\n"
+    "       cassatactl event run [-S url] application id\n";
 
 struct event_options {
 	const char *server; /* http://host:port, or NULL: from the daemon */
@@ -143,7 +146,7 @@ take_answer(char *bytes, size_t size, size_t n, void *arg)
 static unsigned
 code_of(const char *p, size_t len)
 {
-	unsigned code = (unsigned char)p[0] & (len == 1   ? 0x7fu
+	unsigned code = (unsigned char)p[0] & (len == 1      ? 0x7fu
 						  : len == 2 ? 0x1fu
 							     : 0x0fu);
 
@@ -189,8 +192,8 @@ set_server(CURL *easy, const char *url)
 #if LIBCURL_VERSION_NUM >= 0x075500 /* 7.85 */
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 #else
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS,
-	    (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+	curl_easy_setopt(
+	    easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
 }
 
@@ -289,13 +292,13 @@ add_expiry(struct json_object *event, const struct event_options *options)
 
 	if (options->expiry != NULL && strchr(options->expiry, ':') != NULL) {
 		/* A date-time: the server reads it. */
-		json_object_object_add(event, "expiry",
-		    json_object_new_string(options->expiry));
+		json_object_object_add(
+		    event, "expiry", json_object_new_string(options->expiry));
 		return 0;
 	}
 	if (options->delay != NULL &&
-	    duration_parse(slice_from_string(options->delay), INT64_MAX,
-		&ms) == 0) {
+	    duration_parse(slice_from_string(options->delay), INT64_MAX, &ms) ==
+		0) {
 		json_object_object_add(
 		    event, "in", json_object_new_string(options->delay));
 		return 0;
@@ -337,8 +340,8 @@ event_add(struct ctl *ctl, struct event_options *options)
 	json_object_object_add(
 	    event, "url", json_object_new_string(ctl->argv[0]));
 	if (options->method != NULL)
-		json_object_object_add(event, "method",
-		    json_object_new_string(options->method));
+		json_object_object_add(
+		    event, "method", json_object_new_string(options->method));
 	if (options->headers != NULL)
 		json_object_object_add(event, "request-headers",
 		    json_object_get(options->headers));
@@ -366,7 +369,7 @@ event_add(struct ctl *ctl, struct event_options *options)
 	return status;
 }
 
-/* show and delete. */
+/* All but add. */
 static int
 event_by_ids(struct ctl *ctl, const struct event_options *options,
     const char *method, const char *path)
@@ -402,11 +405,14 @@ ctl_event(struct ctl *ctl)
 	else if (strcmp(verb, "add") == 0)
 		status = event_add(ctl, &options);
 	else if (strcmp(verb, "show") == 0)
-		status =
-		    event_by_ids(ctl, &options, "GET", "/cassata/event/");
+		status = event_by_ids(ctl, &options, "GET", "/cassata/event/");
 	else if (strcmp(verb, "delete") == 0)
 		status =
 		    event_by_ids(ctl, &options, "DELETE", "/cassata/delete/");
+	else if (strcmp(verb, "retry") == 0)
+		status = event_by_ids(ctl, &options, "POST", "/cassata/retry/");
+	else if (strcmp(verb, "run") == 0)
+		status = event_by_ids(ctl, &options, "POST", "/cassata/run/");
 	else
 		status = bad_usage();
 	json_object_put(options.headers);

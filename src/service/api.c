@@ -7,6 +7,7 @@
 #include "http/route.h"
 #include "service/api_add.h"
 #include "service/api_batch.h"
+#include "service/api_change.h"
 #include "service/api_delete.h"
 #include "service/api_event.h"
 #include "service/api_list.h"
@@ -29,6 +30,8 @@ static const struct route routes[] = {
     {"GET", "/cassata/events/{app}", 0, api_list},
     {"GET", "/cassata/delete/{app}/{id}", ROUTE_NO_HEAD, api_delete},
     {"DELETE", "/cassata/delete/{app}/{id}", 0, api_delete},
+    {"POST", "/cassata/run/{app}/{id}", 0, api_run},
+    {"POST", "/cassata/retry/{app}/{id}", 0, api_retry},
     {"GET", "/livez", HEALTH, api_livez},
     {"GET", "/readyz", HEALTH, api_readyz},
     {"GET", "/healthz", HEALTH, api_readyz},

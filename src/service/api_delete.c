@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "service/api_delete.h"
 
-#include <string.h>
-
 #include "base/check.h"
 #include "http/http_conn.h"
+#include "service/browser.h"
 #include "service/event_answer.h"
 #include "service/problem.h"
 #include "service/state.h"
@@ -31,7 +30,7 @@ answer_cancelled(struct call *call)
 		return event_answer_unknown(call);
 	case CANCEL_REFUSED:
 		return event_answer_conflict(call, call->u.cancel.state,
-		    "only an event that waits can be deleted");
+		    "an event that is under way cannot be deleted");
 	case CANCEL_DELETED:
 		break;
 	default:
@@ -39,6 +38,7 @@ answer_cancelled(struct call *call)
 	}
 	metric_add(call->service->child->score, METRIC_EVENTS_DELETED, 1);
 	w = event_answer_begin(call, 200, EVENT_DELETED);
+	json_string(&w, "event-status", event_state_name(call->u.cancel.state));
 	event_answer_end(call, &w);
 	return ANSWERED;
 }
@@ -53,21 +53,6 @@ cancelled(struct store_job *job)
 	http_conn_answered(call->x);
 }
 
-/* One that says so in any of the ways in which browsers do. */
-static bool
-is_browser(const struct http_request *req)
-{
-	const struct http_header *agent;
-
-	if (req->fetch_site.p != NULL || req->origin.p != NULL ||
-	    http_request_header(req, "Sec-Fetch-Mode") != NULL ||
-	    http_request_header(req, "Referer") != NULL)
-		return true;
-	agent = http_request_header(req, "User-Agent");
-	return agent != NULL && agent->value.len >= 8 &&
-	       memcmp(agent->value.p, "Mozilla/", 8) == 0;
-}
-
 enum verdict
 api_delete(struct call *call)
 {
@@ -76,7 +61,7 @@ api_delete(struct call *call)
 	if (!event_answer_take_ids(call))
 		return event_answer_unknown(call);
 	/* A link or an image of any page is a GET. */
-	if (slice_eq(req->method, SLICE_LITERAL("GET")) && is_browser(req))
+	if (slice_eq(req->method, SLICE_LITERAL("GET")) && browser_asks(req))
 		return problem(call->x, 403, "a browser must use DELETE");
 	if (!writes_begin(call))
 		return ANSWERED;

@@ -38,6 +38,7 @@ struct call {
 			enum cancel_outcome outcome;
 			enum event_state state;
 		} cancel;
+		struct store_change change;
 	} u;
 	STAILQ_ENTRY(call) entry; /* in the documents that wait */
 };

@@ -55,7 +55,7 @@ cancel_body(struct sql *sql, void *arg, struct err *err)
 		cancel->outcome = CANCEL_REFUSED;
 	}
 	/* One that was deleted meanwhile is in the way of this commit. */
-	if (!there || found.status != ROW_WAITING)
+	if (!there || found.status == ROW_PROCESSING)
 		return sql_be_current(sql, err);
 	cancel->outcome = CANCEL_DELETED;
 	sql_i64(sql, found.row_id);

@@ -28,7 +28,7 @@ const struct store_death *store_death_of(
 struct lost_row {
 	int64_t id;
 	uint64_t owner;
-	unsigned attempts;
+	unsigned attempts; /* those that count: not forgiven */
 	unsigned suspect;
 };
 

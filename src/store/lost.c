@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "event/event_options.h"
 #include "store/add.h"
 #include "store/columns.h"
 #include "store/lease_plan.h"
@@ -23,15 +24,17 @@
 #define COLUMN_LENGTH(name, letter, member, most) LENGTH_##letter(name)
 #define BYTES_MYSQL                               "0" EVENT_WHOLE(COLUMN_LENGTH)
 #define BYTES_SQLITE                              "0"
-#define READ(BYTES, WHOSE)                                                     \
+#define READ(BYTES, OPTIONS, WHOSE)                                            \
 	"SELECT id, owner, CAST(attempts AS SIGNED), CAST(suspect AS SIGNED)," \
-	" " BYTES " FROM event WHERE " WHOSE
+	" " BYTES ", " OPTIONS " FROM event WHERE " WHOSE
 #define READ_TEXTS(WHOSE)                                                      \
 	{                                                                      \
-		[SQL_MYSQL] = SHARDS_MYSQL(                                    \
-		    READ(BYTES_MYSQL, WHOSE), " LIMIT ? FOR UPDATE", "iuiii"), \
+		[SQL_MYSQL] =                                                  \
+		    SHARDS_MYSQL(READ(BYTES_MYSQL, "options", WHOSE),          \
+			" LIMIT ? FOR UPDATE", "iuiiib"),                      \
 		[SQL_SQLITE] = SHARDS_SQLITE(                                  \
-		    READ(BYTES_SQLITE, WHOSE), " LIMIT ?", "iuiii"),           \
+		    READ(BYTES_SQLITE, "CAST(options AS BLOB)", WHOSE),        \
+		    " LIMIT ?", "iuiiib"),                                     \
 	}
 
 enum store_status
@@ -93,6 +96,16 @@ use_up(struct lost_room *room, size_t bytes)
 	room->bytes -= bytes < room->bytes ? bytes : room->bytes;
 }
 
+static void
+forgive(struct lost_row *row, struct slice text)
+{
+	struct event_options options;
+
+	if (event_options_parse(text, &options, NULL) == 0 &&
+	    options.forgiven < row->attempts)
+		row->attempts -= options.forgiven;
+}
+
 /* Of one owner, or of all that do not live (0). */
 static enum store_status
 read_lost(struct sql *sql, uint64_t owner, uint64_t shards,
@@ -120,6 +133,7 @@ read_lost(struct sql *sql, uint64_t owner, uint64_t shards,
 		row->attempts = read_count(sql, STORE_ATTEMPTS_MAX);
 		row->suspect = read_count(sql, SUSPECT_QUARANTINED);
 		use_up(room, read_count(sql, SQL_BYTES_MAX));
+		forgive(row, sql_read_bytes(sql));
 	}
 	lost->rest = is_used_up(room);
 	return sql_done(sql, status, err);

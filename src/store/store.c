@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "store/add.h"
 #include "store/cancel.h"
+#include "store/change.h"
 #include "store/claim.h"
 #include "store/durability.h"
 #include "store/find.h"
@@ -367,6 +368,17 @@ store_cancel_event(struct store *store, const struct event_key *key,
 	if (status == STORE_OK)
 		status =
 		    cancel_event(store->sql, key, outcome, state, &store->err);
+	return end(store, status, err);
+}
+
+enum store_status
+store_change_event(
+    struct store *store, struct store_change *change, struct err *err)
+{
+	enum store_status status = begin(store);
+
+	if (status == STORE_OK)
+		status = change_event(store->sql, change, &store->err);
 	return end(store, status, err);
 }
 

@@ -108,10 +108,18 @@ struct list_place store_list_begin(const struct list_query *query);
 enum store_status store_list(
     struct store *store, struct list_step *step, struct err *err);
 
-/* Deletes an event that waits, and its attempt log. *state when refused. */
+/*
+ * Deletes an event that is not under way, and its attempt log. *state is what
+ * it was in, when it was there.
+ */
 enum store_status store_cancel_event(struct store *store,
     const struct event_key *key, enum cancel_outcome *outcome,
     enum event_state *state, struct err *err);
+
+/* Changes an event, where its state is one for that; on failure nothing is
+ * known. */
+enum store_status store_change_event(
+    struct store *store, struct store_change *change, struct err *err);
 
 /* ---- worker ---- */
 

@@ -108,6 +108,32 @@ struct list_step {
 
 enum cancel_outcome { CANCEL_DELETED, CANCEL_UNKNOWN, CANCEL_REFUSED };
 
+enum change_verb {
+	CHANGE_RUN,   /* one that waits: due now */
+	CHANGE_RETRY, /* one that ended: again, due now, with a fresh count */
+};
+
+enum change_outcome {
+	CHANGE_MADE,
+	CHANGE_UNKNOWN,
+	CHANGE_REFUSED,	 /* its state is none for that */
+	CHANGE_WORN_OUT, /* it had CHANGE_ATTEMPTS_MAX attempts */
+};
+
+/* Beyond that nothing is begun again: its log is to stay readable. */
+enum { CHANGE_ATTEMPTS_MAX = 5000 };
+
+struct store_change {
+	struct event_key key;
+	enum change_verb verb;
+	unsigned shard; /* into which it goes: see board/placement.h */
+	int64_t now_ms;
+	/* Written by store_change_event. */
+	enum change_outcome outcome;
+	enum event_state state;	   /* as it is now */
+	int64_t due_ms, expiry_ms; /* the same, unless it is unknown */
+};
+
 /* ---- worker ---- */
 
 enum {

@@ -418,7 +418,8 @@ def test_delete(daemon, name, method):
     response = daemon.request(method, path)
     assert response.status == 200
     assert response.json() == {"application-id": "api", "event-id": name,
-                               "status": "DELETED"}
+                               "status": "DELETED",
+                               "event-status": "PENDING"}
     assert_problem(daemon.request(method, path), 404)
     assert daemon.state(name, "api") is None
     assert daemon.post(an_event(name, event="new")).status == 201
@@ -578,6 +579,8 @@ def test_configured_names(launch):
     ("PATCH", "/cassata/delete/a/b", {"GET", "DELETE", "OPTIONS"}),
     ("HEAD", "/cassata/delete/a/b", {"GET", "DELETE", "OPTIONS"}),
     ("DELETE", "/cassata/event/a/b", {"GET", "HEAD", "OPTIONS"}),
+    ("GET", "/cassata/run/a/b", {"POST", "OPTIONS"}),
+    ("DELETE", "/cassata/retry/a/b", {"POST", "OPTIONS"}),
     ("POST", "/livez", {"GET", "HEAD", "OPTIONS"}),
     ("POST", "/readyz", {"GET", "HEAD", "OPTIONS"}),
     ("DELETE", "/metrics", {"GET", "HEAD", "OPTIONS"}),

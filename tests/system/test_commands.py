@@ -275,7 +275,7 @@ def test_help_has_a_word_for_each_command(prepare):
     text = assert_ok(c.ctl("--help")).stdout
     for word in ("start", "stop", "restart", "reload", "upgrade", "reopen",
                  "status", "check-config", "init-db", "event add",
-                 "event show", "event delete"):
+                 "event show", "event delete", "event retry", "event run"):
         assert re.search(r"^  %s +\w+ \w+" % word, text, re.M), word
 
 
@@ -431,8 +431,14 @@ def test_event_commands(launch, sink):
         c.ctl("event", "show", app, event_id)).stdout)
     assert (shown["event"], shown["status"]) == (
         "text of the event", "COMPLETED")
-    done = c.ctl("event", "delete", app, event_id)
+    done = c.ctl("event", "run", app, event_id)
     assert done.returncode == FAILED and "COMPLETED" in done.stderr
+    again = assert_ok(c.ctl("event", "retry", app, event_id))
+    assert json.loads(again.stdout)["status"] == "PENDING"
+    sink.wait("/e", 2)
+    c.wait_state(event_id, "COMPLETED", app=app)
+    done = assert_ok(c.ctl("event", "delete", app, event_id))
+    assert json.loads(done.stdout)["event-status"] == "COMPLETED"
 
     assert_ok(c.ctl("event", "add", "-a", "a", "-i", "later", "-t", "3600",
                     sink.url("/later")))
@@ -447,6 +453,8 @@ def test_event_commands(launch, sink):
     assert 7190 < shown["expiry"] - shown["created"] < 7210
     done = c.ctl("event", "add", "-t", "2x", sink.url("/delayed"))
     assert done.returncode == FAILED and "30m" in done.stderr
+    assert_ok(c.ctl("event", "run", "a", "delayed"))
+    sink.wait("/delayed")
     assert_ok(c.ctl("event", "delete", "a", "later"))
     assert c.ctl("event", "show", "a", "later").returncode == FAILED
     assert c.get(path_of("status", "a", "later")).status == 404

@@ -679,20 +679,24 @@ def test_delete_during_and_after(daemon, sink, name):
     assert response.json()["event-status"] == "PROCESSING"
     gate.set()
     daemon.wait_state(name, "COMPLETED")
-    for method in ("GET", "DELETE"):
-        response = daemon.delete(name, method=method)
-        assert response.status == 409
-        assert response.json()["event-status"] == "COMPLETED"
-    assert daemon.state(name) == "COMPLETED"
+    response = daemon.delete(name)
+    assert response.status == 200
+    assert response.json()["event-status"] == "COMPLETED"
+    assert daemon.state(name) is None
 
 
-def test_delete_failed(daemon, sink, name):
-    sink.on("/" + name, 404)
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_delete_failed(daemon, sink, name, method):
+    """Its ids are free for another one then."""
+    sink.on("/" + name, 404, 200)
     daemon.schedule(name, sink.url("/" + name))
     daemon.wait_state(name, "FAILED")
-    response = daemon.delete(name)
-    assert response.status == 409
+    response = daemon.delete(name, method=method)
+    assert response.status == 200
     assert response.json()["event-status"] == "FAILED"
+    assert daemon.delete(name, method=method).status == 404
+    daemon.schedule(name, sink.url("/" + name))
+    assert daemon.wait_state(name, "COMPLETED")["attempts"] == 1
 
 
 def test_add_again_after_delivery(daemon, sink, name):

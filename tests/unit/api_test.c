@@ -22,6 +22,8 @@
 	"\r\n\r\n"
 #define GET(path)    "GET " path " HTTP/1.1\r\n" HOST "\r\n"
 #define DELETE(path) "DELETE " path " HTTP/1.1\r\n" HOST "\r\n"
+#define VERB(verb, more)                                                       \
+	"POST /cassata/" verb "/a/e HTTP/1.1\r\n" HOST more "\r\n"
 #define PROBLEM      "Content-Type: application/problem+json\r\n"
 
 /* What the datastore does next, in the place of ours. */
@@ -29,6 +31,7 @@ struct store {
 	enum store_status status;
 	enum add_outcome outcome;
 	enum cancel_outcome cancelled;
+	enum change_outcome changed;
 	enum event_state state;
 	bool is_there;
 	int n_calls, n_freed;
@@ -164,6 +167,17 @@ store_open(
 	(void)params;
 	*opened = NULL;
 	return err_set(err, "the test has opened it");
+}
+
+enum store_status
+store_change_event(
+    struct store *s, struct store_change *change, struct err *err)
+{
+	change->outcome = s->changed;
+	change->state = s->state;
+	change->due_ms = 3250;
+	change->expiry_ms = 1250;
+	return fake_call(err);
 }
 
 void
@@ -368,7 +382,7 @@ static const struct {
 
     {{.cancelled = CANCEL_DELETED, .n_calls = 1}, DELETE("/cassata/delete/a/e"),
 	"", "200 OK", "Content-Type: application/json\r\n",
-	"\"status\":\"DELETED\"}\n"},
+	"\"status\":\"DELETED\",\"event-status\":\"PENDING\"}\n"},
     {{.cancelled = CANCEL_UNKNOWN, .n_calls = 1}, DELETE("/cassata/delete/a/e"),
 	"", "404 Not Found", PROBLEM, "no event with these ids\"}\n"},
     {{.cancelled = CANCEL_REFUSED, .state = EVENT_PROCESSING, .n_calls = 1},
@@ -378,6 +392,39 @@ static const struct {
 	"GET /cassata/delete/a/e HTTP/1.1\r\n" HOST
 	"User-Agent: Mozilla/5.0\r\n\r\n",
 	"", "403 Forbidden", PROBLEM, "a browser must use DELETE\"}\n"},
+
+    {{.changed = CHANGE_MADE, .n_calls = 1}, VERB("run", ""), "", "200 OK",
+	"Content-Type: application/json\r\n",
+	"\"status\":\"PENDING\",\"expiry\":1.25,\"next-attempt\":3.25}\n"},
+    {{.changed = CHANGE_MADE, .n_calls = 1},
+	VERB("retry", "Origin: http://localhost\r\n"
+		      "Content-Type: application/json; a=b\r\n"),
+	"", "200 OK", "Content-Type: application/json\r\n",
+	"\"next-attempt\":3.25}\n"},
+    {{.changed = CHANGE_UNKNOWN, .n_calls = 1}, VERB("retry", ""), "",
+	"404 Not Found", PROBLEM, "no event with these ids\"}\n"},
+    {{.changed = CHANGE_REFUSED, .state = EVENT_PENDING, .n_calls = 1},
+	VERB("retry", ""), "", "409 Conflict", PROBLEM,
+	"\"event-status\":\"PENDING\"}\n"},
+    {{.changed = CHANGE_WORN_OUT, .state = EVENT_FAILED, .n_calls = 1},
+	VERB("retry", ""), "", "409 Conflict", PROBLEM,
+	"\"event-status\":\"FAILED\"}\n"},
+    {{.status = STORE_BROKEN, .n_calls = 1}, VERB("run", ""), "",
+	"500 Internal Server Error", PROBLEM, "see the log\"}\n"},
+    /* A form of a page, by browsers of any age. */
+    {{0}, VERB("run", "Origin: http://localhost\r\n"), "",
+	"415 Unsupported Media Type", PROBLEM,
+	"a browser must send Content-Type: application/json\"}\n"},
+    {{0},
+	VERB("retry", "User-Agent: Mozilla/5.0\r\n"
+		      "Content-Type: text/plain\r\n"),
+	"", "415 Unsupported Media Type", PROBLEM, "application/json\"}\n"},
+    {{0},
+	VERB("run", "Sec-Fetch-Site: cross-site\r\n"
+		    "Content-Type: application/json\r\n"),
+	"", "403 Forbidden", PROBLEM, "says Sec-Fetch-Site\"}\n"},
+    {{0}, VERB("run", "Content-Length: 2\r\n") "{}", "", "400 Bad Request",
+	PROBLEM, "takes no body\"}\n"},
 
     {{0}, GET("/livez"), "", "200 OK", "Content-Type: application/json\r\n",
 	"{\"status\":\"ok\"}\n"},

@@ -27,6 +27,7 @@
 #include "store/find.h"
 #include "store/lease.h"
 #include "store/newest.h"
+#include "store/purge.h"
 #include "store/row_id.h"
 #include "store/schema.h"
 
@@ -461,6 +462,57 @@ START_TEST(test_lock_wait_ends)
 	    cancel_event(backend, &adds[0].key, &outcome, &state, &err),
 	    STORE_OK);
 	ck_assert_int_eq(outcome, CANCEL_DELETED);
+}
+END_TEST
+
+/* Begun again by somebody while the purge waits for its row. */
+static void *
+purge_it(void *arg)
+{
+	size_t *n = arg;
+	struct err reason;
+
+	ck_assert_int_eq(
+	    purge_ended(backend, UINT64_MAX, INT64_MAX, 10, n, &reason),
+	    STORE_OK);
+	return NULL;
+}
+
+static bool
+somebody_waits(void)
+{
+	MYSQL_RES *rows;
+	bool waits;
+
+	(void)poll(NULL, 0, 150);
+	run_sql("SELECT 1 FROM information_schema.INNODB_TRX"
+		" WHERE trx_state = 'LOCK WAIT'");
+	rows = mysql_store_result(admin);
+	ck_assert_ptr_nonnull(rows);
+	waits = mysql_num_rows(rows) > 0;
+	mysql_free_result(rows);
+	return waits;
+}
+
+START_TEST(test_purge_of_what_begins_again)
+{
+	pthread_t thread;
+	size_t n = 0;
+
+	ck_assert_int_eq(add_one("a"), STORE_OK);
+	run_sql("UPDATE event SET status = 3");
+	run_sql("START TRANSACTION");
+	run_sql("UPDATE event SET status = 0");
+	ck_assert_int_eq(pthread_create(&thread, NULL, purge_it, &n), 0);
+	while (!somebody_waits())
+		;
+	run_sql("COMMIT");
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_uint_eq(n, 0);
+	run_sql("UPDATE event SET status = 3");
+	ck_assert_uint_eq(mysql_affected_rows(admin), 1);
+	(void)purge_it(&n);
+	ck_assert_uint_eq(n, 1);
 }
 END_TEST
 
@@ -1131,6 +1183,7 @@ main(void)
 	tcase_add_test(tc, test_refuses_writes);
 	tcase_add_test(tc, test_small_packets);
 	tcase_add_test(tc, test_lock_wait_ends);
+	tcase_add_test(tc, test_purge_of_what_begins_again);
 	tcase_add_test(tc, test_deadlock_amid_rows);
 	tcase_add_test(tc, test_older_version);
 	tcase_add_test(tc, test_renewal_waits_for_nobody);

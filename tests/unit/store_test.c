@@ -803,7 +803,7 @@ START_TEST(cancel_between_attempts)
 }
 END_TEST
 
-START_TEST(cancel_refused)
+START_TEST(cancel_under_way)
 {
 	enum event_state state;
 	int64_t row_id[2] = {add("c", 1000), add("f", 1000)};
@@ -814,14 +814,169 @@ START_TEST(cancel_refused)
 	ck_assert_int_eq(state, EVENT_PROCESSING);
 	ck_assert_uint_eq(give_one(A, row_id[0], 1, RESULT_COMPLETED, 200), 0);
 	ck_assert_uint_eq(give_one(A, row_id[1], 1, RESULT_FAILED, 404), 0);
-	ck_assert_int_eq(cancel("c", &state), CANCEL_REFUSED);
-	ck_assert_int_eq(state, EVENT_COMPLETED);
-	ck_assert_int_eq(cancel("f", &state), CANCEL_REFUSED);
-	ck_assert_int_eq(state, EVENT_FAILED);
-	expect("c", EVENT_COMPLETED, 1, 0);
 	expect("f", EVENT_FAILED, 1, 1);
+	ck_assert_int_eq(cancel("c", &state), CANCEL_DELETED);
+	ck_assert_int_eq(state, EVENT_COMPLETED);
+	ck_assert_int_eq(cancel("f", &state), CANCEL_DELETED);
+	ck_assert_int_eq(state, EVENT_FAILED);
+	expect_gone("c");
+	expect_gone("f");
+	/* What its worker says once more is of nothing. */
+	ck_assert_uint_eq(give_one(A, row_id[0], 1, RESULT_COMPLETED, 200), 1);
+	expect_gone("c");
 }
 END_TEST
+
+/* ---- changes ---- */
+
+static struct store_change
+change(const char *id, enum change_verb verb, unsigned shard, int64_t now_ms)
+{
+	struct store_change change = {.key = key_of(id),
+	    .verb = verb,
+	    .shard = shard,
+	    .now_ms = now_ms};
+
+	ok(store_change_event(store, &change, &err));
+	return change;
+}
+
+static enum change_outcome
+retry(const char *id, int64_t now_ms)
+{
+	return change(id, CHANGE_RETRY, 5, now_ms).outcome;
+}
+
+START_TEST(retry_what_failed)
+{
+	int64_t row_id = add("f", 1000);
+	struct claim_reply turn;
+	struct store_record *record;
+	struct store_change made;
+
+	ck_assert_int_eq(retry("none", 1), CHANGE_UNKNOWN);
+	ck_assert_int_eq(retry("f", 1), CHANGE_REFUSED);
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	made = change("f", CHANGE_RETRY, 5, 1);
+	ck_assert_int_eq(made.outcome, CHANGE_REFUSED);
+	ck_assert_int_eq(made.state, EVENT_PROCESSING);
+	ck_assert_uint_eq(give_one(A, row_id, 1, RESULT_FAILED, 404), 0);
+
+	made = change("f", CHANGE_RETRY, 5, 7000);
+	ck_assert_int_eq(made.outcome, CHANGE_MADE);
+	ck_assert_int_eq(made.state, EVENT_PENDING);
+	ck_assert_int_eq(made.due_ms, 7000);
+	ck_assert_int_eq(made.expiry_ms, 1000);
+	expect("f", EVENT_PENDING, 1, 1);
+	ck_assert_int_eq(retry("f", 1), CHANGE_REFUSED);
+	/* Its worker gives the result again: it knows of no answer. */
+	ck_assert_uint_eq(give_one(A, row_id, 1, RESULT_FAILED, 404), 1);
+	expect("f", EVENT_PENDING, 1, 1);
+
+	turn = claim(A, ALL, 5, 7000);
+	ck_assert_uint_eq(turn.n_claims, 1);
+	ck_assert_uint_eq(claims[0]->attempt, 2);
+	ck_assert_uint_eq(claims[0]->shard, 5);
+	ck_assert(slice_eq(
+	    claims[0]->event.options, SLICE_LITERAL("{\"forgiven\":1}")));
+	free_claims(&turn);
+	/* And again, now that it is claimed by the same worker. */
+	ck_assert_uint_eq(give_one(A, row_id, 1, RESULT_FAILED, 404), 1);
+	expect("f", EVENT_PROCESSING, 2, 1);
+	ck_assert_uint_eq(give_one(A, row_id, 2, RESULT_COMPLETED, 200), 0);
+	record = find("f");
+	ck_assert_int_eq(record->state, EVENT_COMPLETED);
+	ck_assert_uint_eq(record->n_log, 1);
+	ck_assert_int_eq(record->log[0].code, 404);
+	store_record_free(record);
+}
+END_TEST
+
+/* What it did is in no log until then. */
+START_TEST(retry_what_was_delivered)
+{
+	int64_t row_id = add("d", 1000);
+	struct store_record *record;
+
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(give_one(A, row_id, 1, RESULT_COMPLETED, 204), 0);
+	ck_assert_int_eq(retry("d", 7000), CHANGE_MADE);
+	record = find("d");
+	ck_assert_int_eq(record->state, EVENT_PENDING);
+	ck_assert_int_eq(record->first_attempt_ms, 5000);
+	ck_assert_uint_eq(record->n_log, 1);
+	ck_assert_int_eq(record->log[0].code, 204);
+	ck_assert_int_eq(record->log[0].at_ms, 5000);
+	store_record_free(record);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(give_one(A, row_id, 2, RESULT_FAILED, 410), 0);
+	expect("d", EVENT_FAILED, 2, 2);
+	ck_assert_int_eq(retry("d", 8000), CHANGE_MADE);
+	ck_assert_uint_eq(claim_all(A), 1);
+	expect("d", EVENT_PROCESSING, 3, 2);
+}
+END_TEST
+
+/* A worker that dies of it: only attempts since then count. */
+START_TEST(retry_is_a_fresh_count)
+{
+	int64_t row_id = add("c", 1000);
+	struct store_death death = {.owner = A, .culprit = row_id};
+
+	(void)lease(A);
+	for (unsigned n = 1; n <= MAX_ATTEMPTS; n++) {
+		ck_assert_uint_eq(claim_all(A), 1);
+		ck_assert_uint_eq(
+		    give_one(A, row_id, n, RESULT_RETRY, 503), 0);
+	}
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(
+	    give_one(A, row_id, MAX_ATTEMPTS + 1, RESULT_FAILED, 503), 0);
+	ck_assert_int_eq(retry("c", 7000), CHANGE_MADE);
+	ck_assert_uint_eq(claim_all(A), 1);
+	(void)bury(B, &death);
+	expect("c", EVENT_SERVICE_UNAVAILABLE, MAX_ATTEMPTS + 2,
+	    MAX_ATTEMPTS + 2);
+}
+END_TEST
+
+START_TEST(run_what_waits)
+{
+	int64_t later = clock_wall_ms() + 3600 * 1000, row_id;
+	struct store_change made;
+	struct claim_reply turn;
+
+	ck_assert_int_eq(
+	    change("none", CHANGE_RUN, 5, 1).outcome, CHANGE_UNKNOWN);
+	row_id = add("r", later);
+	(void)lease(A);
+	turn = claim(A, ALL, 5, 7000);
+	ck_assert_uint_eq(turn.n_claims, 0);
+	made = change("r", CHANGE_RUN, 5, 7000);
+	ck_assert_int_eq(made.outcome, CHANGE_MADE);
+	ck_assert_int_eq(made.state, EVENT_PENDING);
+	ck_assert_int_eq(made.due_ms, 7000);
+	ck_assert_int_eq(made.expiry_ms, later);
+	/* Never later than it was. */
+	made = change("r", CHANGE_RUN, 6, 8000);
+	ck_assert_int_eq(made.outcome, CHANGE_MADE);
+	ck_assert_int_eq(made.due_ms, 7000);
+	turn = claim(A, UINT64_C(1) << 6, 5, 7000);
+	ck_assert_uint_eq(turn.n_claims, 1);
+	ck_assert_uint_eq(claims[0]->attempt, 1);
+	free_claims(&turn);
+	made = change("r", CHANGE_RUN, 5, 7000);
+	ck_assert_int_eq(made.outcome, CHANGE_REFUSED);
+	ck_assert_int_eq(made.state, EVENT_PROCESSING);
+	ck_assert_uint_eq(give_one(A, row_id, 1, RESULT_FAILED, 404), 0);
+	made = change("r", CHANGE_RUN, 5, 7000);
+	ck_assert_int_eq(made.outcome, CHANGE_REFUSED);
+	ck_assert_int_eq(made.state, EVENT_FAILED);
+}
+END_TEST
+
 
 /* ---- claiming ---- */
 
@@ -3154,7 +3309,11 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, large_batch);
 	tcase_add_test(tc, cancel_waiting_or_unknown);
 	tcase_add_test(tc, cancel_between_attempts);
-	tcase_add_test(tc, cancel_refused);
+	tcase_add_test(tc, cancel_under_way);
+	tcase_add_test(tc, retry_what_failed);
+	tcase_add_test(tc, retry_what_was_delivered);
+	tcase_add_test(tc, retry_is_a_fresh_count);
+	tcase_add_test(tc, run_what_waits);
 	tcase_add_loop_test(tc, claims_come_in_order_of_due_and_id, 0, 2);
 	tcase_add_loop_test(tc, claims_stop_at_the_horizon, 0, 2);
 	tcase_add_loop_test(tc, next_behind_those_of_a_shard, 0, 2);

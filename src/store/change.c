@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/change.h"
+
+#include "store/record.h"
+
+/* A change under way: the row as it was found, locked. */
+struct changing {
+	struct store_change *change;
+	struct store_record *record; /* NULL: there is none */
+	int64_t row_id;
+	enum row_status status;
+	bool quarantined;
+};
+
+#define WHOLE_EVENT "SELECT " EVENT_NAMES " FROM event WHERE k = ?"
+
+static enum store_status
+lock_row(struct sql *sql, struct changing *c, struct err *err)
+{
+	static const struct sql_text lock[] = {
+	    [SQL_MYSQL] = {.head = WHOLE_EVENT " FOR UPDATE",
+		.columns = EVENT_LETTERS},
+	    [SQL_SQLITE] = {.head = WHOLE_EVENT, .columns = EVENT_LETTERS},
+	};
+	struct store_row row;
+	enum store_status status;
+
+	store_record_free(c->record); /* of a try that failed */
+	c->record = NULL;
+	sql_bytes(sql, store_key_slice(c->change->key.bytes));
+	status = sql_select(sql, sql_pick(sql, lock), 0, err);
+	if (status != STORE_OK || !sql_next(sql, &status, err))
+		return status;
+	store_row_read(sql, true, &row);
+	c->row_id = row.id;
+	c->status = (enum row_status)row.status;
+	c->quarantined = row.due_ms >= STORE_QUARANTINE_MS;
+	return sql_done(sql, store_record_create(&row, &c->record, err), err);
+}
+
+/* What ended it is an attempt like those before: only successes are not in the
+ * log. */
+static enum store_status
+log_last(struct sql *sql, const struct changing *c, struct err *err)
+{
+#define LOG_LAST                                                               \
+	"INSERT INTO attempt (event, number, at_ms, code, error, response)"    \
+	" SELECT id, attempts, due_ms, last_code, last_error, x''"             \
+	" FROM event WHERE id = ? AND attempts > 0"
+	static const struct sql_text text[] = {
+	    [SQL_MYSQL] = {.head = LOG_LAST
+			   " ON DUPLICATE KEY UPDATE number = number"},
+	    [SQL_SQLITE] = {.head = LOG_LAST " ON CONFLICT DO NOTHING"},
+	};
+#undef LOG_LAST
+
+	sql_i64(sql, c->row_id);
+	return sql_exec(sql, sql_pick(sql, text), 0, NULL, err);
+}
+
+/* Those that are damaged are what it may have failed of. */
+static int
+write_options(const struct changing *c, struct buf *text)
+{
+	struct event_options options;
+	struct slice before = c->record->event.options;
+
+	if (event_options_parse(before, &options, NULL) == -1) {
+		options = (struct event_options){0};
+		before = SLICE_LITERAL("");
+	}
+	options.forgiven = c->record->attempts;
+	return event_options_write(text, &options, before);
+}
+
+/*
+ * The count of attempts goes on, since it is a part of the fence of results:
+ * what one of before still has to say is of another attempt than any to come.
+ */
+static enum store_status
+begin_again(struct sql *sql, const struct changing *c, struct err *err)
+{
+	static const struct sql_text text = {
+	    .head = "UPDATE event SET status = 0, owner = 0, suspect = 0,"
+		    " last_code = 0, last_error = ?, shard = ?, due_ms = ?,"
+		    " options = ? WHERE id = ? AND status = ?"};
+	struct store_change *change = c->change;
+	enum store_status status = log_last(sql, c, err);
+	struct buf options;
+
+	if (status != STORE_OK)
+		return status;
+	buf_init(&options, 2 * EVENT_OPTIONS_MAX);
+	if (write_options(c, &options) == -1) {
+		buf_free(&options);
+		return sql_no_memory(err);
+	}
+	change->state = EVENT_PENDING;
+	change->due_ms = change->now_ms;
+	sql_bytes(sql, SLICE_LITERAL(""));
+	sql_i64(sql, change->shard);
+	sql_i64(sql, change->due_ms);
+	sql_bytes(sql, buf_slice(&options));
+	sql_i64(sql, c->row_id);
+	sql_i64(sql, c->status);
+	status = sql_exec(sql, &text, 0, NULL, err);
+	buf_free(&options);
+	return status;
+}
+
+static enum store_status
+put_forward(struct sql *sql, const struct changing *c, struct err *err)
+{
+	static const struct sql_text text = {
+	    .head = "UPDATE event SET shard = ?, due_ms = ?"
+		    " WHERE id = ? AND status = 0"};
+	struct store_change *change = c->change;
+
+	if (change->now_ms < change->due_ms)
+		change->due_ms = change->now_ms;
+	sql_i64(sql, change->shard);
+	sql_i64(
+	    sql, change->due_ms + (c->quarantined ? STORE_QUARANTINE_MS : 0));
+	sql_i64(sql, c->row_id);
+	return sql_exec(sql, &text, 0, NULL, err);
+}
+
+/* Whether the state of the row is one for the verb. */
+static enum change_outcome
+judge(const struct changing *c)
+{
+	bool ended = c->status == ROW_COMPLETED || c->status == ROW_FAILED;
+
+	if (c->record == NULL)
+		return CHANGE_UNKNOWN;
+	if (c->change->verb == CHANGE_RUN)
+		return c->status == ROW_WAITING ? CHANGE_MADE : CHANGE_REFUSED;
+	if (!ended)
+		return CHANGE_REFUSED;
+	return c->record->attempts <= CHANGE_ATTEMPTS_MAX ? CHANGE_MADE
+							  : CHANGE_WORN_OUT;
+}
+
+static enum store_status
+change_body(struct sql *sql, void *arg, struct err *err)
+{
+	struct changing *c = arg;
+	struct store_change *change = c->change;
+	enum store_status status = lock_row(sql, c, err);
+
+	if (status != STORE_OK)
+		return status;
+	change->outcome = judge(c);
+	if (c->record != NULL) {
+		change->state = c->record->state;
+		change->due_ms = c->record->due_ms;
+		change->expiry_ms = c->record->event.expiry_ms;
+	}
+	/* What was changed meanwhile is in the way of this commit. */
+	if (change->outcome != CHANGE_MADE)
+		return sql_be_current(sql, err);
+	return change->verb == CHANGE_RUN ? put_forward(sql, c, err)
+					  : begin_again(sql, c, err);
+}
+
+enum store_status
+change_event(struct sql *sql, struct store_change *change, struct err *err)
+{
+	struct changing c = {.change = change};
+	enum store_status status = sql_transact(sql, change_body, &c, err);
+
+	store_record_free(c.record);
+	return status;
+}

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: ISC
+"""One event changed by its clients: run now, again."""
+
+import itertools
+import threading
+import time
+
+import pytest
+
+from cassata import wait_for
+from client import path_of
+from sink import Reply
+
+
+def ask(c, verb, name, method="POST", **kwargs):
+    return c.request(method, path_of(verb, "app", name), **kwargs)
+
+
+def assert_conflict(response, state):
+    assert response.status == 409, response
+    assert response.json()["event-status"] == state
+
+
+# ---- run ----
+
+def test_run(daemon, sink, name):
+    expiry = int(time.time()) + 3600.5
+    daemon.schedule(name, sink.url("/" + name), expiry=expiry)
+    response = ask(daemon, "run", name)
+    assert response.status == 200
+    answer = response.json()
+    assert time.time() - 60 < answer.pop("next-attempt") <= time.time()
+    assert answer == {"application-id": "app", "event-id": name,
+                      "status": "PENDING", "expiry": expiry}
+    event = daemon.wait_state(name, "COMPLETED")
+    assert event["expiry"] == expiry and event["attempts"] == 1
+    assert len(sink.arrivals("/" + name)) == 1
+    assert_conflict(ask(daemon, "run", name), "COMPLETED")
+
+
+def test_run_wakes_a_worker(launch, sink):
+    """It does not wait for the poll."""
+    c = launch(worker={"workerThreadPollingInterval": "10m"})
+    c.schedule("e", sink.url("/e"), expiry=time.time() + 3600)
+    assert ask(c, "run", "e").status == 200
+    c.wait_state("e", "COMPLETED")
+
+
+def test_run_the_next_attempt(launch, sink):
+    c = launch(worker={"retryDelays": ["1h"], "retryJitter": 0})
+    sink.on("/e", 503, Reply(200, gate=sink.gate()))
+    c.schedule("e", sink.url("/e"))
+    c.wait_state("e", "SERVICE_UNAVAILABLE")
+    assert ask(c, "run", "e").json()["status"] == "SERVICE_UNAVAILABLE"
+    sink.wait("/e", 2)
+    assert_conflict(ask(c, "run", "e"), "PROCESSING")
+
+
+def test_run_what_is_due(daemon, sink, name):
+    """Nothing changes, whoever is first."""
+    for n in range(20):
+        daemon.schedule("%s-%d" % (name, n), sink.url("/" + name),
+                        expiry=time.time() + 0.01 * n)
+    states = set()
+    for n in range(20):
+        response = ask(daemon, "run", "%s-%d" % (name, n))
+        states.add((response.status, response.json().get("event-status")))
+    assert states <= {(200, None), (409, "PROCESSING"), (409, "COMPLETED")}
+    for n in range(20):
+        daemon.wait_state("%s-%d" % (name, n), "COMPLETED")
+    assert len(sink.arrivals("/" + name)) == 20
+
+
+# ---- retry ----
+
+def test_retry(launch, sink):
+    """With a fresh count of attempts, and the log that it has."""
+    c = launch(worker={"httpRetryCount": 1, "retryDelays": ["0"]})
+    gate = sink.gate()
+    sink.on("/e", Reply(503, gate=gate), 500, 502, 200)
+    c.schedule("e", sink.url("/e"))
+    sink.wait("/e", 1)
+    assert_conflict(ask(c, "retry", "e"), "PROCESSING")
+    gate.set()
+    c.wait_state("e", "FAILED")
+    response = ask(c, "retry", "e")
+    assert response.status == 200
+    assert response.json()["status"] == "PENDING"
+    event = c.wait_state("e", "COMPLETED")
+    assert event["attempts"] == 4
+    assert [(a["attempt"], a["response-code"]) for a in event["attempt-log"]] \
+        == [(1, 503), (2, 500), (3, 502)]
+    assert [a.header("Cassata-Attempt") for a in sink.arrivals("/e")] == [
+        "1", "2", "3", "4"]
+
+
+def test_retry_what_was_delivered(daemon, sink, name):
+    daemon.schedule(name, sink.url("/" + name))
+    first = daemon.wait_state(name, "COMPLETED")
+    assert ask(daemon, "retry", name).status == 200
+    event = daemon.wait_state(name, "COMPLETED")
+    assert event["attempts"] == 2
+    # The first one was in no log: now something came after it.
+    assert event["attempt-log"] == [{"attempt": 1, "time": first["finished"],
+                                     "response-code": 200}]
+    assert event["first-attempt"] == first["finished"]
+    assert len(sink.arrivals("/" + name)) == 2
+
+
+def test_retry_of_damaged_options(daemon, sink, name):
+    daemon.schedule(name, sink.url("/" + name), expiry=time.time() + 3600)
+    daemon.store.sql("UPDATE event SET options = X'00', due_ms = 1"
+                     " WHERE event_id = X'%s'" % name.encode().hex())
+    daemon.wait_state(name, "FAILED")
+    assert ask(daemon, "retry", name).status == 200
+    daemon.wait_state(name, "COMPLETED")
+
+
+def test_retry_has_an_end(daemon, sink, name):
+    """Or nobody could read the log."""
+    sink.on("/" + name, 404)
+    daemon.schedule(name, sink.url("/" + name))
+    daemon.wait_state(name, "FAILED")
+    daemon.store.sql("UPDATE event SET attempts = 5001 WHERE event_id = X'%s'"
+                     % name.encode().hex())
+    response = ask(daemon, "retry", name)
+    assert_conflict(response, "FAILED")
+    assert "too many attempts" in response.json()["detail"]
+
+
+def test_add_of_a_failed_one(daemon, sink, name):
+    """The same again tells its state, and sends nothing."""
+    event = {"event-id": name, "application-id": "app", "event": 1,
+             "expiry": 0, "url": sink.url("/" + name)}
+    sink.on("/" + name, 404)
+    assert daemon.post(event).status == 201
+    daemon.wait_state(name, "FAILED")
+    response = daemon.post(event)
+    assert (response.status, response.json()["status"]) == (200, "FAILED")
+    assert ask(daemon, "retry", name).status == 200
+    wait_for(lambda: len(sink.arrivals("/" + name)) == 2)
+
+
+def test_retries_at_the_same_time(daemon, sink, name):
+    """One of them begins it again."""
+    sink.on("/" + name, 404, Reply(200, gate=sink.gate()))
+    daemon.schedule(name, sink.url("/" + name))
+    daemon.wait_state(name, "FAILED")
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(
+        ask(daemon, "retry", name).status)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [200] + [409] * 7
+    sink.wait("/" + name, 2)
+    assert daemon.event(name)["attempts"] == 2
+
+
+# ---- all of them ----
+
+@pytest.mark.parametrize("verb", ["run", "retry"])
+def test_unknown(daemon, name, verb):
+    assert ask(daemon, verb, name).status == 404
+    assert daemon.request("POST", "/cassata/%s/a/%%ff" % verb).status == 404
+
+
+@pytest.mark.parametrize("verb", ["run", "retry"])
+def test_frozen(launch, sink, verb):
+    c = launch()
+    c.schedule("e", sink.url("/e"), expiry=time.time() + 3600)
+    assert c.ctl("freeze").returncode == 0
+    response = ask(c, verb, "e")
+    assert response.status == 503 and response.header("Retry-After")
+    assert c.ctl("thaw").returncode == 0
+
+
+PAGES = {
+    "form": ([("Origin", "http://evil.example")], 403),
+    "fetched": ([("Sec-Fetch-Site", "cross-site"),
+                 ("Content-Type", "application/json")], 403),
+    "old-form": ([("User-Agent", "Mozilla/5.0"),
+                  ("Referer", "http://evil.example/")], 415),
+    "rebound": ([("Host", "evil.example")], 421),
+}
+
+
+@pytest.mark.parametrize("verb, page", list(itertools.product(
+    ["run", "retry"], PAGES)))
+def test_web_pages(daemon, sink, name, verb, page):
+    """None of another origin changes anything."""
+    headers, status = PAGES[page]
+    daemon.schedule(name, sink.url("/" + name), expiry=time.time() + 3600)
+    assert ask(daemon, verb, name, headers=headers).status == status
+    assert daemon.state(name) == "PENDING"
+    assert sink.arrivals("/" + name) == []
