@@ -613,14 +613,15 @@ append_options(struct reader *r)
 	    slice_of(r->scratch->p + begin, r->scratch->len - begin);
 }
 
+static const struct slice
+    json_type = SLICE_INIT("Content-Type: application/json\n"),
+    text_type = SLICE_INIT("Content-Type: text/plain; charset=utf-8\n");
+
 enum event_json_result
 event_from_json(char *body, size_t len,
     const struct event_retry_limits *limits, struct buf *scratch,
     struct event *ev, struct err *err, struct field_errors *errors)
 {
-	static const struct slice
-	    json_type = SLICE_INIT("Content-Type: application/json\n"),
-	    text_type = SLICE_INIT("Content-Type: text/plain; charset=utf-8\n");
 	/* cppcheck-suppress ctuuninitvar ; errors is ours to initialise */
 	struct reader r = {
 	    .ev = ev, .scratch = scratch, .errors = errors, .limits = limits};
@@ -644,5 +645,78 @@ event_from_json(char *body, size_t len,
 		ev->headers = text_type;
 	if (errors->total == 0)
 		append_options(&r);
+	return errors->total == 0 ? EVENT_JSON_OK : EVENT_JSON_INVALID;
+}
+
+/* ---- changes ---- */
+
+static void
+remove_member(
+    struct reader *r, const struct member *member, struct event_patch *patch)
+{
+	if (member->read == read_method) {
+		patch->has_method = true;
+		patch->values.method = SLICE_LITERAL("POST");
+	} else if (member->read == read_headers) {
+		patch->has_headers = true;
+		patch->values.headers = json_type;
+	} else
+		bad(r->errors, member->pointer, "cannot be removed");
+}
+
+static void
+change_member(struct reader *r, const struct member *member,
+    const struct json_value *value, struct event_patch *patch)
+{
+	bool *has = member->need == TIME		    ? &patch->has_time
+		    : member->read == read_url		    ? &patch->has_url
+		    : member->read == read_method	    ? &patch->has_method
+		    : member->read == read_headers	    ? &patch->has_headers
+		    : member->read == read_event_body	    ? &patch->has_body
+							    : NULL;
+
+	if (has == NULL)
+		bad(r->errors, member->pointer, "cannot be changed");
+	else if (*has)
+		bad(r->errors, member->pointer, "is there a second time");
+	else if (value->type == JSON_NULL)
+		remove_member(r, member, patch);
+	else {
+		*has = true;
+		if (has == &patch->has_body)
+			patch->body = *value;
+		member->read(r, member->pointer, value);
+	}
+}
+
+enum event_json_result
+event_patch_from_json(char *body, size_t len, struct buf *scratch,
+    struct event_patch *patch, struct err *err, struct field_errors *errors)
+{
+	struct reader r = {
+	    .ev = &patch->values, .scratch = scratch, .errors = errors};
+	struct json_value object, value;
+	struct slice key;
+	const char *at = NULL;
+
+	errors->len = errors->total = 0;
+	buf_reset(scratch);
+	if (json_scan(slice_of(body, len), &object, err) == -1)
+		return EVENT_JSON_MALFORMED;
+	*patch = (struct event_patch){0};
+	if (object.type != JSON_OBJECT)
+		bad(errors, "", "must be an object");
+	while (object.type == JSON_OBJECT &&
+	       json_next_member(&object, &at, &key, &value)) {
+		struct slice name = json_unescape(key);
+		size_t i = 0;
+
+		while (i < COUNT(members) && !slice_eq(name, members[i].name))
+			i++;
+		if (i == COUNT(members))
+			unknown_member(&r, name);
+		else
+			change_member(&r, &members[i], &value, patch);
+	}
 	return errors->total == 0 ? EVENT_JSON_OK : EVENT_JSON_INVALID;
 }

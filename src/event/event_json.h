@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "event/event.h"
 #include "event/event_options.h"
+#include "event/event_patch.h"
 
 /* One bad field: an RFC 6901 pointer and what is wrong with it. */
 struct field_error {
@@ -41,5 +42,10 @@ enum event_json_result {
 enum event_json_result event_from_json(char *body, size_t len,
     const struct event_retry_limits *limits, struct buf *scratch,
     struct event *ev, struct err *err, struct field_errors *errors);
+
+/* The same of a change; the time of values is as it was given, too. */
+enum event_json_result event_patch_from_json(char *body, size_t len,
+    struct buf *scratch, struct event_patch *patch, struct err *err,
+    struct field_errors *errors);
 
 #endif

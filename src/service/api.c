@@ -27,6 +27,7 @@ static const struct route routes[] = {
     {"POST", "/cassata/add-batch/", STREAM, api_batch},
     {"GET", "/cassata/status/{app}/{id}", 0, api_status},
     {"GET", "/cassata/event/{app}/{id}", 0, api_event},
+    {"PATCH", "/cassata/event/{app}/{id}", 0, api_patch},
     {"GET", "/cassata/events/{app}", 0, api_list},
     {"GET", "/cassata/delete/{app}/{id}", ROUTE_NO_HEAD, api_delete},
     {"DELETE", "/cassata/delete/{app}/{id}", 0, api_delete},

@@ -12,16 +12,6 @@
 
 enum { NO_ROOM_RETRY_S = 30 }; /* deletes and the purge make room */
 
-static enum verdict
-answer_bad_fields(struct http_exchange *x, const struct field_errors *errors)
-{
-	struct json_writer w =
-	    problem_begin(x, 422, "the event has bad fields");
-
-	incoming_write_errors(&w, errors);
-	return problem_end(x, &w);
-}
-
 static void
 set_location(struct call *call)
 {
@@ -132,7 +122,7 @@ api_add(struct call *call)
 	case EVENT_JSON_MALFORMED:
 		return problem(x, 400, call->err.text);
 	case EVENT_JSON_INVALID:
-		return answer_bad_fields(x, &errors);
+		return event_answer_bad_fields(x, &errors);
 	case EVENT_JSON_OK:
 		break;
 	}

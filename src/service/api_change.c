@@ -3,23 +3,26 @@
 
 #include <sys/random.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "board/placement.h"
 #include "board/shardboard.h"
+#include "event/event_json.h"
 #include "http/http_conn.h"
+#include "service/body.h"
 #include "service/browser.h"
 #include "service/event_answer.h"
 #include "service/problem.h"
 #include "service/state.h"
 #include "service/writes.h"
 
-/* It is due now: like a new one it goes to whose worker can be woken. */
+/* When it is due anew it goes, like a new one, to whose worker can be woken. */
 static int
 choose_shard(struct call *call)
 {
 	struct child *child = call->service->child;
 	const struct config_worker *cfg = &child->cfg->worker;
-	struct store_change *change = &call->u.change;
+	struct store_change *change = &call->u.change.change;
 	struct placement placement;
 	uint32_t lot;
 
@@ -28,7 +31,10 @@ choose_shard(struct call *call)
 	placement_read(&placement, child->sb,
 	    cfg->polling_interval_ms + cfg->claim_ahead_ms);
 	change->now_ms = clock_wall_ms();
-	change->shard = placement_shard(&placement, change->now_ms, lot);
+	change->shard = placement_shard(&placement,
+	    change->verb == CHANGE_PATCH ? change->patch->values.expiry_ms
+					 : change->now_ms,
+	    lot);
 	return 0;
 }
 
@@ -40,8 +46,8 @@ run_change(struct store *store, struct store_job *job)
 
 	call->status = STORE_UNAVAILABLE;
 	if (choose_shard(call) == 0)
-		call->status =
-		    store_change_event(store, &call->u.change, &call->err);
+		call->status = store_change_event(
+		    store, &call->u.change.change, &call->err);
 }
 
 static const char *
@@ -49,27 +55,39 @@ why_not(const struct store_change *change)
 {
 	if (change->outcome == CHANGE_WORN_OUT)
 		return "it has had too many attempts";
-	return change->verb == CHANGE_RUN
-		   ? "only an event that waits can be run"
-		   : "only an event that has ended can be retried";
+	return change->verb == CHANGE_RETRY
+		   ? "only an event that has ended can be retried"
+		   : "only an event that waits can be run or changed";
 }
 
 static void
 answer_changed(struct call *call)
 {
-	const struct store_change *change = &call->u.change;
+	const struct store_change *change = &call->u.change.change;
 	struct json_writer w;
 
 	if (!call_store_ok(call))
 		return;
-	if (change->outcome == CHANGE_UNKNOWN) {
+	switch (change->outcome) {
+	case CHANGE_UNKNOWN:
 		(void)event_answer_unknown(call);
 		return;
-	}
-	if (change->outcome != CHANGE_MADE) {
+	case CHANGE_REFUSED:
+	case CHANGE_WORN_OUT:
 		(void)event_answer_conflict(
 		    call, change->state, why_not(change));
 		return;
+	case CHANGE_OTHER:
+		(void)problem(call->x, 412,
+		    "the event is another one than If-Match says");
+		return;
+	case CHANGE_TOO_LARGE:
+		(void)problem(call->x, 413, "the event would become too large");
+		return;
+	case CHANGE_MADE:
+		break;
+	default:
+		check(false);
 	}
 	/* Workers first: answering takes longer than waking. */
 	shardboard_event_added(
@@ -78,6 +96,9 @@ answer_changed(struct call *call)
 	json_seconds(&w, "expiry", change->expiry_ms);
 	json_seconds(&w, "next-attempt", change->due_ms);
 	event_answer_end(call, &w);
+	if (change->verb == CHANGE_PATCH)
+		http_exchange_field(
+		    call->x, "ETag", slice_from_string(change->tag));
 }
 
 static void
@@ -90,6 +111,26 @@ changed(struct store_job *job)
 	http_conn_answered(call->x);
 }
 
+/* With the key of the call, and the patch that is there. */
+static enum verdict
+submit_change(struct call *call, enum change_verb verb)
+{
+	const struct http_header *if_match =
+	    http_request_header(&call->x->req, "If-Match");
+
+	if (!writes_begin(call))
+		return ANSWERED;
+	call->u.change.change = (struct store_change){
+	    .key = call->key,
+	    .verb = verb,
+	    .patch = &call->u.change.patch,
+	    .body_max = (size_t)call->service->cfg->service.max_body_bytes,
+	};
+	if (if_match != NULL)
+		call->u.change.change.if_match = if_match->value;
+	return call_submit(call, run_change, changed);
+}
+
 static enum verdict
 begin_change(struct call *call, enum change_verb verb)
 {
@@ -98,15 +139,13 @@ begin_change(struct call *call, enum change_verb verb)
 	if (!event_answer_take_ids(call))
 		return event_answer_unknown(call);
 	/* A form of any page may send a POST. */
-	if (browser_asks(req) && !browser_was_asked(req))
+	if (browser_asks(req) &&
+	    !body_has_type(req, SLICE_LITERAL("application/json")))
 		return problem(call->x, 415,
 		    "a browser must send Content-Type: application/json");
 	if (req->body.len > 0)
 		return problem(call->x, 400, "this request takes no body");
-	if (!writes_begin(call))
-		return ANSWERED;
-	call->u.change = (struct store_change){.key = call->key, .verb = verb};
-	return call_submit(call, run_change, changed);
+	return submit_change(call, verb);
 }
 
 enum verdict
@@ -119,4 +158,45 @@ enum verdict
 api_retry(struct call *call)
 {
 	return begin_change(call, CHANGE_RETRY);
+}
+
+enum verdict
+api_patch(struct call *call)
+{
+	static const struct slice merge_patch =
+	    SLICE_INIT("application/merge-patch+json");
+	struct http_exchange *x = call->x;
+	struct event_patch *patch = &call->u.change.patch;
+	struct field_errors errors;
+	struct slice body = x->req.body;
+	bool known = body_has_type(&x->req, merge_patch) ||
+		     body_has_type(&x->req, SLICE_LITERAL("application/json"));
+
+	if (!event_answer_take_ids(call))
+		return event_answer_unknown(call);
+	if (body_is_refused(x, known,
+		"Content-Type must be application/merge-patch+json")) {
+		if (!known)
+			http_exchange_field(x, "Accept-Patch", merge_patch);
+		return ANSWERED;
+	}
+	/* Now: later a lack of it would look like a fault of the request. */
+	if (buf_reserve(&x->body, body.len < EVENT_HEADER_BYTES_MAX
+				      ? body.len
+				      : EVENT_HEADER_BYTES_MAX) == -1)
+		return problem_no_memory(x);
+	/* The answer comes after what is kept in its place; the ids are in the
+	 * arena. */
+	switch (event_patch_from_json(x->in.p + (body.p - x->in.p), body.len,
+	    &x->body, patch, &call->err, &errors)) {
+	case EVENT_JSON_MALFORMED:
+		return problem(x, 400, call->err.text);
+	case EVENT_JSON_INVALID:
+		return event_answer_bad_fields(x, &errors);
+	case EVENT_JSON_OK:
+		break;
+	}
+	if (patch->has_time)
+		event_resolve(&patch->values, clock_wall_ms());
+	return submit_change(call, CHANGE_PATCH);
 }

@@ -32,6 +32,7 @@ static void
 answer_found(struct call *call)
 {
 	struct store_record *record = call->u.find.record;
+	char tag[STORE_TAG_BYTES];
 	struct json_writer w;
 
 	if (!call_store_ok(call))
@@ -47,6 +48,9 @@ answer_found(struct call *call)
 	if (call->u.find.what == FIND_WHOLE)
 		write_attempts(&w, record);
 	event_answer_end(call, &w);
+	if (call->u.find.what == FIND_WHOLE &&
+	    store_record_tag(record, tag) == 0)
+		http_exchange_field(call->x, "ETag", slice_from_string(tag));
 	store_record_free(record);
 }
 

@@ -16,14 +16,3 @@ browser_asks(const struct http_request *req)
 	return agent != NULL && agent->value.len >= 8 &&
 	       memcmp(agent->value.p, "Mozilla/", 8) == 0;
 }
-
-bool
-browser_was_asked(const struct http_request *req)
-{
-	struct slice type = req->content_type;
-	const char *end = type.len == 0 ? NULL : memchr(type.p, ';', type.len);
-
-	if (end != NULL)
-		type.len = (size_t)(end - type.p);
-	return slice_ieq(slice_trim(type), SLICE_LITERAL("application/json"));
-}

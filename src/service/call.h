@@ -38,7 +38,10 @@ struct call {
 			enum cancel_outcome outcome;
 			enum event_state state;
 		} cancel;
-		struct store_change change;
+		struct {
+			struct store_change change;
+			struct event_patch patch;
+		} change;
 	} u;
 	STAILQ_ENTRY(call) entry; /* in the documents that wait */
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "service/event_answer.h"
 
+#include "service/incoming.h"
 #include "service/problem.h"
 
 struct json_writer
@@ -60,4 +61,15 @@ enum verdict
 event_answer_unknown(struct call *call)
 {
 	return problem(call->x, 404, "no event with these ids");
+}
+
+enum verdict
+event_answer_bad_fields(
+    struct http_exchange *x, const struct field_errors *errors)
+{
+	struct json_writer w =
+	    problem_begin(x, 422, "the event has bad fields");
+
+	incoming_write_errors(&w, errors);
+	return problem_end(x, &w);
 }

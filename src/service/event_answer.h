@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "base/json_write.h"
+#include "event/event_json.h"
 #include "service/call.h"
 
 /* What the answers about an event have in common. */
@@ -26,5 +27,9 @@ enum verdict event_answer_unknown(struct call *call);
 /* 409: the event is in a state in which this cannot be done. */
 enum verdict event_answer_conflict(
     struct call *call, enum event_state state, const char *detail);
+
+/* 422, with all of them. */
+enum verdict event_answer_bad_fields(
+    struct http_exchange *x, const struct field_errors *errors);
 
 #endif

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "store/change.h"
 
+#include <string.h>
+
+#include "base/check.h"
+#include "store/add.h"
 #include "store/record.h"
 
 /* A change under way: the row as it was found, locked. */
@@ -10,6 +14,7 @@ struct changing {
 	int64_t row_id;
 	enum row_status status;
 	bool quarantined;
+	unsigned shard;
 };
 
 #define WHOLE_EVENT "SELECT " EVENT_NAMES " FROM event WHERE k = ?"
@@ -34,6 +39,7 @@ lock_row(struct sql *sql, struct changing *c, struct err *err)
 	store_row_read(sql, true, &row);
 	c->row_id = row.id;
 	c->status = (enum row_status)row.status;
+	c->shard = (unsigned)row.shard;
 	c->quarantined = row.due_ms >= STORE_QUARANTINE_MS;
 	return sql_done(sql, store_record_create(&row, &c->record, err), err);
 }
@@ -125,6 +131,86 @@ put_forward(struct sql *sql, const struct changing *c, struct err *err)
 	return sql_exec(sql, &text, 0, NULL, err);
 }
 
+#define SET_EVENT                                                              \
+	"UPDATE event SET shard = ?, due_ms = ?, expiry_ms = ?, method = ?,"   \
+	" url = ?, headers = ?, body_is_text = ?, body = ?"                    \
+	" WHERE id = ? AND status = 0"
+
+static enum store_status
+write_patched(struct sql *sql, const struct changing *c, const struct event *ev,
+    struct err *err)
+{
+	static const struct sql_text text = {.head = SET_EVENT};
+	struct store_change *change = c->change;
+
+	sql_i64(sql, change->shard);
+	sql_i64(
+	    sql, change->due_ms + (c->quarantined ? STORE_QUARANTINE_MS : 0));
+	sql_i64(sql, ev->expiry_ms);
+	sql_bytes(sql, ev->method);
+	sql_bytes(sql, ev->url);
+	sql_bytes(sql, ev->headers);
+	sql_i64(sql, ev->body_is_text);
+	sql_bytes(sql, ev->body);
+	sql_i64(sql, c->row_id);
+	return sql_exec(sql, &text, 0, NULL, err);
+}
+
+/* An add of that size would be refused, too. */
+static bool
+would_be_refused(const struct sql *sql, const struct event *ev)
+{
+	size_t bytes = store_event_bytes(ev) + ADD_ROW_BYTES;
+
+	return bytes > sql->statement_max ||
+	       bytes > sql->transaction_max / ADD_TRANSACTION_PART;
+}
+
+/* The fingerprint stays that of the add, which may be repeated. */
+static enum store_status
+patch_event(struct sql *sql, const struct changing *c, struct err *err)
+{
+	struct store_change *change = c->change;
+	struct store_record now = *c->record;
+	enum store_status status = STORE_OK;
+	struct buf body;
+
+	buf_init(&body, change->body_max);
+	if (event_patch_apply(change->patch, &now.event, &body) == -1 ||
+	    would_be_refused(sql, &now.event))
+		change->outcome = CHANGE_TOO_LARGE;
+	if (change->patch->has_time)
+		now.due_ms = now.event.expiry_ms;
+	else
+		change->shard = c->shard;
+	change->due_ms = now.due_ms;
+	change->expiry_ms = now.event.expiry_ms;
+	if (change->outcome == CHANGE_MADE)
+		status = store_record_tag(&now, change->tag) == -1
+			     ? sql_no_memory(err)
+			     : write_patched(sql, c, &now.event, err);
+	buf_free(&body);
+	return status;
+}
+
+/* Whether the event is one of those in If-Match (RFC 9110, 13.1.1). */
+static bool
+is_asked_for(const struct changing *c)
+{
+	struct slice list = c->change->if_match;
+	char tag[STORE_TAG_BYTES];
+	size_t len = sizeof(tag) - 1;
+
+	if (list.p == NULL || slice_eq(list, SLICE_LITERAL("*")))
+		return true;
+	if (store_record_tag(c->record, tag) == -1)
+		return false;
+	for (size_t i = 0; i + len <= list.len; i++)
+		if (memcmp(list.p + i, tag, len) == 0)
+			return i < 2 || memcmp(list.p + i - 2, "W/", 2) != 0;
+	return false;
+}
+
 /* Whether the state of the row is one for the verb. */
 static enum change_outcome
 judge(const struct changing *c)
@@ -133,7 +219,9 @@ judge(const struct changing *c)
 
 	if (c->record == NULL)
 		return CHANGE_UNKNOWN;
-	if (c->change->verb == CHANGE_RUN)
+	if (!is_asked_for(c))
+		return CHANGE_OTHER;
+	if (c->change->verb != CHANGE_RETRY)
 		return c->status == ROW_WAITING ? CHANGE_MADE : CHANGE_REFUSED;
 	if (!ended)
 		return CHANGE_REFUSED;
@@ -159,8 +247,15 @@ change_body(struct sql *sql, void *arg, struct err *err)
 	/* What was changed meanwhile is in the way of this commit. */
 	if (change->outcome != CHANGE_MADE)
 		return sql_be_current(sql, err);
-	return change->verb == CHANGE_RUN ? put_forward(sql, c, err)
-					  : begin_again(sql, c, err);
+	switch (change->verb) {
+	case CHANGE_RUN:
+		return put_forward(sql, c, err);
+	case CHANGE_RETRY:
+		return begin_again(sql, c, err);
+	case CHANGE_PATCH:
+		return patch_event(sql, c, err);
+	}
+	check_never("a verb");
 }
 
 enum store_status

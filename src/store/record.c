@@ -117,6 +117,35 @@ check_row(const struct store_row *row, struct err *err)
 	return STORE_OK;
 }
 
+int
+store_record_tag(const struct store_record *record, char tag[STORE_TAG_BYTES])
+{
+	uint8_t print[EVENT_KEY_BYTES];
+	struct event ev = record->event;
+	struct buf state;
+	int result;
+
+	/* All that an event may change in, beside what it was added with. */
+	buf_init(&state, 2 * EVENT_OPTIONS_MAX + STORE_ERROR_MAX);
+	buf_printf(&state, "%d %u %" PRId64 " %" PRId64 " %d ",
+	    (int)record->state, record->attempts, record->due_ms,
+	    record->created_ms, record->last_code);
+	buf_append_slice(&state, record->last_error);
+	buf_append_char(&state, '\0');
+	buf_append_slice(&state, ev.options);
+	ev.options = buf_slice(&state);
+	ev.time = EVENT_AT;
+	result = state.failed ? -1 : event_fingerprint(&ev, print);
+	buf_free(&state);
+	tag[0] = tag[STORE_TAG_BYTES - 2] = '"';
+	tag[STORE_TAG_BYTES - 1] = '\0';
+	for (size_t i = 0; result == 0 && i < sizeof(print); i++)
+		for (size_t j = 0; j < 2; j++)
+			tag[1 + 2 * i + j] = "0123456789abcdef"[print[i] >>
+				    (j == 0 ? 4 : 0) & 15];
+	return result;
+}
+
 static struct slice
 move_in(char **at, struct slice s)
 {

@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "event/event.h"
+#include "event/event_patch.h"
 #include "sql/datastore.h"
 
 /* What goes into the operations of store.h, and what comes out. */
@@ -111,6 +112,7 @@ enum cancel_outcome { CANCEL_DELETED, CANCEL_UNKNOWN, CANCEL_REFUSED };
 enum change_verb {
 	CHANGE_RUN,   /* one that waits: due now */
 	CHANGE_RETRY, /* one that ended: again, due now, with a fresh count */
+	CHANGE_PATCH, /* one that waits: as the patch says */
 };
 
 enum change_outcome {
@@ -118,7 +120,16 @@ enum change_outcome {
 	CHANGE_UNKNOWN,
 	CHANGE_REFUSED,	 /* its state is none for that */
 	CHANGE_WORN_OUT, /* it had CHANGE_ATTEMPTS_MAX attempts */
+	CHANGE_OTHER,	 /* it is not the one that was asked for */
+	CHANGE_TOO_LARGE,
 };
+
+/* Of a whole record, the same as long as nothing of it changes: a string. */
+enum { STORE_TAG_BYTES = 2 * EVENT_KEY_BYTES + 3 };
+
+/* With its quotes, as of RFC 9110, 8.8.3. 0, or -1 when memory is short. */
+int store_record_tag(
+    const struct store_record *record, char tag[STORE_TAG_BYTES]);
 
 /* Beyond that nothing is begun again: its log is to stay readable. */
 enum { CHANGE_ATTEMPTS_MAX = 5000 };
@@ -128,8 +139,12 @@ struct store_change {
 	enum change_verb verb;
 	unsigned shard; /* into which it goes: see board/placement.h */
 	int64_t now_ms;
+	const struct event_patch *patch; /* CHANGE_PATCH */
+	size_t body_max;		 /* of one that is merged */
+	struct slice if_match;		 /* a list of tags, or p is NULL */
 	/* Written by store_change_event. */
 	enum change_outcome outcome;
+	char tag[STORE_TAG_BYTES]; /* of one that was patched */
 	enum event_state state;	   /* as it is now */
 	int64_t due_ms, expiry_ms; /* the same, unless it is unknown */
 };

@@ -76,6 +76,33 @@ check_options(struct slice text)
 	buf_free(&out);
 }
 
+/* As a change: of an event that is there, whatever it is. */
+static void
+check_patch(char *text, size_t len)
+{
+	static const struct slice present = SLICE_INIT(
+	    "{\"a\":1,\"b\":{\"a\":[2],\"c\":null},\"event\":\"x\"}");
+	struct event ev = {.body = present};
+	struct field_errors errors;
+	struct event_patch patch;
+	struct json_value value;
+	struct err err = {""};
+	struct buf scratch, body;
+
+	buf_init(&scratch, EVENT_SCRATCH_MAX);
+	buf_init(&body, EVENT_SCRATCH_MAX);
+	if (event_patch_from_json(text, len, &scratch, &patch, &err, &errors) ==
+		EVENT_JSON_OK &&
+	    event_patch_apply(&patch, &ev, &body) == 0) {
+		if (ev.body_is_text)
+			CHECK(slice_is_utf8(ev.body));
+		else
+			CHECK(json_scan(ev.body, &value, NULL) == 0);
+	}
+	buf_free(&body);
+	buf_free(&scratch);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -107,6 +134,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	}
 	buf_free(&scratch);
+	if (size > 0)
+		memcpy(body, data, size);
+	check_patch(body, size);
 	free(body);
 	return 0;
 }

@@ -578,7 +578,7 @@ def test_configured_names(launch):
     ("POST", "/cassata/status/a/b", {"GET", "HEAD", "OPTIONS"}),
     ("PATCH", "/cassata/delete/a/b", {"GET", "DELETE", "OPTIONS"}),
     ("HEAD", "/cassata/delete/a/b", {"GET", "DELETE", "OPTIONS"}),
-    ("DELETE", "/cassata/event/a/b", {"GET", "HEAD", "OPTIONS"}),
+    ("DELETE", "/cassata/event/a/b", {"GET", "HEAD", "PATCH", "OPTIONS"}),
     ("GET", "/cassata/run/a/b", {"POST", "OPTIONS"}),
     ("DELETE", "/cassata/retry/a/b", {"POST", "OPTIONS"}),
     ("POST", "/livez", {"GET", "HEAD", "OPTIONS"}),
@@ -596,7 +596,7 @@ def test_method_not_allowed(daemon, method, path, allow):
 
 
 @pytest.mark.parametrize("path, allow", [
-    ("*", {"GET", "HEAD", "POST", "DELETE", "OPTIONS"}),
+    ("*", {"GET", "HEAD", "PATCH", "POST", "DELETE", "OPTIONS"}),
     ("/cassata/add/", {"POST", "OPTIONS"}),
     ("/cassata/delete/a/none", {"GET", "DELETE", "OPTIONS"}),
     ("/cassata/status/a/none", {"GET", "HEAD", "OPTIONS"}),

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: ISC
-"""One event changed by its clients: run now, again."""
+"""One event changed by its clients: run now, again, otherwise."""
 
 import itertools
+import json
 import threading
 import time
 
@@ -195,3 +196,153 @@ def test_web_pages(daemon, sink, name, verb, page):
     assert ask(daemon, verb, name, headers=headers).status == status
     assert daemon.state(name) == "PENDING"
     assert sink.arrivals("/" + name) == []
+
+
+# ---- change ----
+
+MERGE_PATCH = ("Content-Type", "application/merge-patch+json")
+
+
+def patch(c, name, change, *headers):
+    return ask(c, "event", name, "PATCH", body=json.dumps(change).encode(),
+               headers=[MERGE_PATCH, *headers])
+
+
+def test_patch(daemon, sink, name):
+    later = int(time.time()) + 3600
+    daemon.schedule(name, sink.url("/wrong"), expiry=later,
+                    event={"a": 1, "b": {"c": 2, "d": [3]}, "e": None})
+    tag = ask(daemon, "event", name, "GET").header("ETag")
+    response = patch(daemon, name, {
+        "url": sink.url("/" + name), "method": "PUT",
+        "request-headers": ["X-A: b"], "expiry": later + 0.5,
+        "event": {"a": None, "b": {"c": {"f": None, "g": 4}}, "h": "i"}})
+    assert response.status == 200, response
+    assert response.json() == {
+        "application-id": "app", "event-id": name, "status": "PENDING",
+        "expiry": later + 0.5, "next-attempt": later + 0.5}
+    shown = ask(daemon, "event", name, "GET")
+    assert shown.header("ETag") == response.header("ETag") != tag
+    assert shown.json()["event"] == {
+        "b": {"c": {"g": 4}, "d": [3]}, "e": None, "h": "i"}
+    assert patch(daemon, name, {"in": "0s"}).status == 200
+    [arrived] = sink.wait("/" + name)
+    assert arrived.method == "PUT" and arrived.header("X-A") == "b"
+    assert json.loads(arrived.body) == shown.json()["event"]
+    daemon.wait_state(name, "COMPLETED")
+    assert_conflict(patch(daemon, name, {"method": "POST"}), "COMPLETED")
+    assert sink.arrivals("/wrong") == []
+
+
+def test_patch_of_nothing(daemon, sink, name):
+    """What it does not name stays, and no member means the default."""
+    daemon.schedule(name, sink.url("/" + name), expiry=time.time() + 3600,
+                    method="PUT", request_headers=["X-A: b"], event="text")
+    before = daemon.event(name)
+    assert patch(daemon, name, {}).status == 200
+    assert daemon.event(name) == before
+    assert patch(daemon, name, {
+        "method": None, "request-headers": None, "event": {"a": 1}
+    }).status == 200
+    after = daemon.event(name)
+    assert after == dict(before, method="POST", event={"a": 1},
+                         **{"request-headers":
+                            ["Content-Type: application/json"]})
+
+
+def test_add_repeated_after_a_patch(daemon, sink, name):
+    """The add stays the one that it was."""
+    event = {"event-id": name, "application-id": "app", "event": 1,
+             "expiry": int(time.time()) + 3600, "url": sink.url("/" + name)}
+    assert daemon.post(event).status == 201
+    assert patch(daemon, name, {"event": 2}).status == 200
+    assert daemon.post(event).status == 200
+    assert daemon.post(dict(event, event=2)).status == 409
+    assert daemon.event(name)["event"] == 2
+
+
+def test_if_match(daemon, sink, name):
+    daemon.schedule(name, sink.url("/" + name), expiry=time.time() + 3600)
+    tag = ask(daemon, "event", name, "GET").header("ETag")
+    assert tag == ask(daemon, "event", name, "GET").header("ETag")
+    for wrong in '"other"', "W/" + tag, tag[:-2] + '"', "x":
+        assert patch(daemon, name, {"method": "PUT"},
+                     ("If-Match", wrong)).status == 412
+    response = patch(daemon, name, {"method": "PUT"},
+                     ("If-Match", '"other", ' + tag))
+    assert response.status == 200
+    assert patch(daemon, name, {"method": "GET"},
+                 ("If-Match", tag)).status == 412
+    assert patch(daemon, name, {"method": "GET"},
+                 ("If-Match", response.header("ETag"))).status == 200
+    assert patch(daemon, name, {"method": "GET"},
+                 ("If-Match", "*")).status == 200
+    assert ask(daemon, "run", name, headers=[("If-Match", tag)]).status == 412
+    assert daemon.state(name) == "PENDING"
+
+
+@pytest.mark.parametrize("change, pointer", [
+    ({"expirey": 1}, "/expirey"),
+    ({"expiry": None}, "/expiry"),
+    ({"url": None}, "/url"),
+    ({"event": None}, "/event"),
+    ({"event-id": "other"}, "/event-id"),
+    ({"application-id": "other"}, "/application-id"),
+    ({"expiry": 1, "in": "1h"}, "/in"),
+    ({"url": "ftp://a/"}, "/url"),
+    ({"method": 5}, "/method"),
+    ({"request-headers": ["Host: a"]}, "/request-headers/0"),
+    ([], ""),
+])
+def test_bad_patch(daemon, sink, name, change, pointer):
+    daemon.schedule(name, sink.url("/" + name), expiry=time.time() + 3600)
+    before = daemon.event(name)
+    response = patch(daemon, name, change)
+    assert response.status == 422, response
+    assert [e["pointer"] for e in response.json()["errors"]] == [pointer]
+    assert daemon.event(name) == before
+
+
+def test_patch_types(daemon, sink, name):
+    daemon.schedule(name, sink.url("/" + name), expiry=time.time() + 3600)
+    for kind in "text/plain", "application/json-patch+json":
+        response = ask(daemon, "event", name, "PATCH", body=b"{}",
+                       headers=[("Content-Type", kind)])
+        assert response.status == 415
+        assert response.header("Accept-Patch") == MERGE_PATCH[1]
+    assert ask(daemon, "event", name, "PATCH", body=b"{",
+               headers=[MERGE_PATCH]).status == 400
+    assert ask(daemon, "event", name, "PATCH", body=b"",
+               headers=[MERGE_PATCH]).status == 400
+    assert patch(daemon, "none", {}).status == 404
+
+
+def test_patch_has_its_bounds(launch, sink):
+    """Neither the event grows for ever, nor is it held against much."""
+    c = launch(service={"maxBodyBytes": "4KiB"})
+    c.schedule("e", sink.url("/e"), expiry=time.time() + 3600)
+    assert patch(c, "e", {"event": {"a": "x" * 3000}}).status == 200
+    assert patch(c, "e", {"event": {"b": "x" * 3000}}).status == 413
+    assert patch(c, "e", {"event": {str(n): n for n in range(65)}}
+                 ).status == 413
+    assert c.event("e")["event"] == {"a": "x" * 3000}
+
+
+def test_patch_races_with_delivery(launch, sink):
+    """It was changed, or delivered as it was: never both, nor by halves."""
+    c = launch()
+    answers = {}
+    for n in range(60):
+        name = "e%d" % n
+        c.schedule(name, sink.url("/a/" + name), event="a",
+                   expiry=time.time() + 0.03)
+        time.sleep(0.001 * (n % 60))
+        answers[name] = patch(c, name, {
+            "url": sink.url("/b/" + name), "event": "b"}).status
+    assert set(answers.values()) <= {200, 409}
+    for name, status in answers.items():
+        c.wait_state(name, "COMPLETED")
+        went = "b" if status == 200 else "a"
+        [arrived] = sink.arrivals("/%s/%s" % (went, name))
+        assert arrived.body == went.encode()
+        assert not sink.arrivals("/%s/%s" % ("ab"[went == "a"], name))

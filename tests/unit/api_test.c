@@ -24,6 +24,10 @@
 #define DELETE(path) "DELETE " path " HTTP/1.1\r\n" HOST "\r\n"
 #define VERB(verb, more)                                                       \
 	"POST /cassata/" verb "/a/e HTTP/1.1\r\n" HOST more "\r\n"
+#define PATCH(length, body)                                                    \
+	"PATCH /cassata/event/a/e HTTP/1.1\r\n" HOST                           \
+	"Content-Type: application/merge-patch+json\r\n"                       \
+	"Content-Length: " length "\r\n\r\n" body
 #define PROBLEM      "Content-Type: application/problem+json\r\n"
 
 /* What the datastore does next, in the place of ours. */
@@ -131,6 +135,15 @@ store_record_free(struct store_record *freed)
 	store.n_freed += freed != NULL;
 }
 
+int
+store_record_tag(
+    const struct store_record *tagged, char tag[STORE_TAG_BYTES])
+{
+	(void)tagged;
+	(void)snprintf(tag, STORE_TAG_BYTES, "\"a tag\"");
+	return 0;
+}
+
 enum store_status
 store_cancel_event(struct store *s, const struct event_key *key,
     enum cancel_outcome *outcome, enum event_state *state, struct err *err)
@@ -177,6 +190,7 @@ store_change_event(
 	change->state = s->state;
 	change->due_ms = 3250;
 	change->expiry_ms = 1250;
+	(void)snprintf(change->tag, sizeof(change->tag), "\"new\"");
 	return fake_call(err);
 }
 
@@ -411,6 +425,19 @@ static const struct {
 	"\"event-status\":\"FAILED\"}\n"},
     {{.status = STORE_BROKEN, .n_calls = 1}, VERB("run", ""), "",
 	"500 Internal Server Error", PROBLEM, "see the log\"}\n"},
+    {{.is_there = true, .n_calls = 1, .n_freed = 1},
+	GET("/cassata/event/a/e"), "", "200 OK", "ETag: \"a tag\"\r\n", "]}\n"},
+    {{.changed = CHANGE_MADE, .n_calls = 1}, PATCH("2", "{}"), "", "200 OK",
+	"ETag: \"new\"\r\n", "\"next-attempt\":3.25}\n"},
+    {{.changed = CHANGE_OTHER, .n_calls = 1}, PATCH("2", "{}"), "",
+	"412 Precondition Failed", PROBLEM, "If-Match says\"}\n"},
+    {{.changed = CHANGE_TOO_LARGE, .n_calls = 1}, PATCH("2", "{}"), "",
+	"413 Content Too Large", PROBLEM, "too large\"}\n"},
+    {{.changed = CHANGE_REFUSED, .state = EVENT_PROCESSING, .n_calls = 1},
+	PATCH("2", "{}"), "", "409 Conflict", PROBLEM,
+	"\"event-status\":\"PROCESSING\"}\n"},
+    {{0}, PATCH("10", "{\"urls\":1}"), "", "422 Unprocessable Content",
+	PROBLEM, "did you mean url?\"}]}\n"},
     /* A form of a page, by browsers of any age. */
     {{0}, VERB("run", "Origin: http://localhost\r\n"), "",
 	"415 Unsupported Media Type", PROBLEM,
@@ -443,7 +470,7 @@ static const struct {
     {{0}, DELETE("/livez"), "", "405 Method Not Allowed",
 	"Allow: GET, HEAD, OPTIONS\r\n", "has no such method\"}\n"},
     {{0}, "OPTIONS * HTTP/1.1\r\n" HOST "\r\n", "", "204 No Content",
-	"Allow: GET, HEAD, POST, DELETE, OPTIONS\r\n", "\r\n\r\n"},
+	"Allow: GET, HEAD, POST, PATCH, DELETE, OPTIONS\r\n", "\r\n\r\n"},
     {{0}, "GET /livez HTTP/1.1\r\nHost: evil.example\r\n\r\n", "",
 	"421 Misdirected Request", PROBLEM, "this server has another name"},
     {{0}, "GET /livez HTTP/1.1\r\n" HOST "Sec-Fetch-Site: cross-site\r\n\r\n",

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CASSATA_EVENT_EVENT_PATCH_H
+#define CASSATA_EVENT_EVENT_PATCH_H
+
+#include "base/buf.h"
+#include "base/json_scan.h"
+#include "event/event.h"
+
+enum { EVENT_PATCH_MEMBERS_MAX = 64 }; /* of an object of a patch */
+
+/*
+ * What of an event is to change (JSON Merge Patch, RFC 7396): those members of
+ * values that are set. A body that is an object is merged into the one that is
+ * there, where that is one, too; anything else takes its place.
+ */
+struct event_patch {
+	struct event values;
+	bool has_time, has_url, has_method, has_headers, has_body;
+	struct json_value body; /* as it was written, unless it is a string */
+};
+
+/*
+ * The event as it is to be: *ev is the present one, and then the other. A body
+ * that is merged comes into *body, which is empty. 0, or -1 when that has no
+ * room for it.
+ */
+int event_patch_apply(
+    const struct event_patch *patch, struct event *ev, struct buf *body);
+
+#endif
