@@ -32,7 +32,7 @@ group_fini(struct group *group)
 static void
 empty_buf(struct buf *buf)
 {
-	if (buf->cap > 2 * GROUP_BYTES)
+	if (buf->cap > 2 * (size_t)GROUP_BYTES)
 		buf_free(buf);
 	else
 		buf_reset(buf);
