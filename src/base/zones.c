@@ -13,8 +13,8 @@
 #include "base/file.h"
 
 struct zone {
-	char name[ZONE_NAME_MAX + 1]; /* "": none is here */
 	struct tzif *tz;
+	char name[ZONE_NAME_MAX + 1]; /* "": none is here */
 	struct stat st;     /* of its file when it was read */
 	int64_t checked_ms; /* when that was looked at last */
 	uint64_t used;
