@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import time
 
@@ -35,7 +36,9 @@ def test_all_killed_at_once(prepare, store, sink):
     for name in "held", "later", "new":
         c.wait_state(name, "COMPLETED")
     assert len(sink.arrivals("/held")) == 2
-    assert "3 workers had not given their leases back" in c.log_text()
+    # Some of them may still have been on their way out.
+    assert sum(map(int, re.findall(
+        r"(\d+) workers had not given their leases back", c.log_text()))) == 3
     c.stop()
     assert os.listdir(c.state_dir / "owners") == []
 
@@ -180,7 +183,7 @@ def test_node_with_another_clock(prepare, store, sink, ahead_s):
     none: two hosts at two nodes of a cluster."""
     if isinstance(store, SqliteStore):
         pytest.skip("its clock is ours")
-    settings = {"numWorkerThreads": 1, "lease": "2s",
+    settings = {"numWorkerThreads": 1, "lease": "5s",
                 "workerThreadPollingInterval": "1s"}
     one = prepare(worker=settings).start()
     wait_for(lambda: metric(one, "shards_held") == 64, what="all shards")
@@ -195,7 +198,7 @@ def test_node_with_another_clock(prepare, store, sink, ahead_s):
         wait_for(lambda: metric(one, "shards_held") == 32, what="the other")
         # For as long as a lease and more, by what they do.
         beats = "SELECT MIN(until_ms) - %d FROM instance" % (1 << 48)
-        wait_for(lambda: int(store.sql(beats)[0][0]) >= 12, 20, "renewals")
+        wait_for(lambda: int(store.sql(beats)[0][0]) >= 7, 30, "renewals")
         for c in (one, two):
             assert metric(c, "shards_held") == 32
             assert "lost the lease" not in c.log_text()
