@@ -472,10 +472,14 @@ run_stream(struct http_conn *c)
 	if (c->out.len > 0)
 		return 1;
 	if (c->unfed) {
+		/* What it submits must not lose its connection meanwhile. */
+		set_place(c, CONN_NOWHERE);
 		if (c->input_over)
 			x->sink.more(x->sink.arg);
 		else
 			feed(c);
+		if (!x->sink.busy)
+			set_place(c, CONN_BUSY);
 		c->unfed = !x->sink.busy &&
 			   (x->body.len > 0 || c->held || c->input_over);
 		return 1;

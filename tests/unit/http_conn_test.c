@@ -430,6 +430,7 @@ static struct {
 	int n_more, n_ended;
 	int stopped; /* the status; -1 for 0, -2 for none */
 	bool stays_busy;
+	size_t n_more_bytes; /* of an answer, more than its socket takes */
 } sink;
 
 static void
@@ -439,6 +440,8 @@ echo(struct slice bytes)
 		http_exchange_answer(sink.x, 200, "text/plain");
 	buf_append_slice(&sink.x->body, bytes);
 	sink.n_taken += bytes.len;
+	for (; sink.n_more_bytes > 0; sink.n_more_bytes--)
+		buf_append_char(&sink.x->body, '.');
 }
 
 static size_t
@@ -586,6 +589,22 @@ START_TEST(test_sink_of_a_lost_client)
 }
 END_TEST
 
+/* While it is busy nobody else's need ends it, nor an answer that is not read. */
+START_TEST(test_sink_that_is_not_read)
+{
+	sink.stays_busy = true;
+	sink.n_more_bytes = 1 << 20;
+	client_send(&client, SINK "3\r\nabc\r\n");
+	while (sink.n_taken == 0)
+		bed_run(&bed);
+	ck_assert_uint_gt(LIST_FIRST(&conns.all)->out.len, 0);
+	ck_assert_int_eq(LIST_FIRST(&conns.all)->place, CONN_NOWHERE);
+	sink.x->sink.busy = false;
+	http_conn_close(LIST_FIRST(&conns.all));
+	ck_assert_int_eq(sink.n_ended, 1);
+}
+END_TEST
+
 /* A server that stops lets it end. */
 START_TEST(test_sink_of_a_drain)
 {
@@ -645,6 +664,7 @@ main(void)
 	tcase_add_test(tc, test_sink_with_little_room);
 	tcase_add_test(tc, test_sink_of_bad_framing);
 	tcase_add_test(tc, test_sink_of_a_lost_client);
+	tcase_add_test(tc, test_sink_that_is_not_read);
 	tcase_add_test(tc, test_sink_of_a_drain);
 	tcase_add_test(tc, test_sink_of_silence);
 	suite_add_tcase(suite, tc);
