@@ -482,7 +482,7 @@ leases_done(struct leases *l)
 	    .n_strays = reply->n_strays,
 	    .strays = reply->strays,
 	    .left = l->request.leaving && !l->request.in_doubt &&
-		    l->request.n_known == 0,
+		    l->request.n_known == 0 && !reply->rest,
 	};
 
 	check(l->status == STORE_OK && reply->n_strays <= STORE_STRAYS_MAX);

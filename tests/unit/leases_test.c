@@ -280,6 +280,18 @@ START_TEST(test_leave)
 }
 END_TEST
 
+/* What the death of another one has left is put back by whoever is there. */
+START_TEST(test_leave_when_all_is_put_back)
+{
+	(void)lease(ALL);
+	parts_child.draining = true;
+	(void)leases_submit(&leases, NULL, 0);
+	ck_assert(!answer((struct lease_reply){.rest = true}).left);
+	(void)leases_submit(&leases, NULL, 0);
+	ck_assert(answer((struct lease_reply){0}).left);
+}
+END_TEST
+
 /* The others' shares are larger then, also where nothing was set free. */
 START_TEST(test_tells_that_it_leaves)
 {
@@ -733,6 +745,7 @@ main(void)
 	tcase_add_test(tc, test_doubt);
 	tcase_add_test(tc, test_sweep);
 	tcase_add_loop_test(tc, test_leave, 0, COUNT(leave_rows));
+	tcase_add_test(tc, test_leave_when_all_is_put_back);
 	tcase_add_test(tc, test_tells_that_it_leaves);
 	tcase_add_test(tc, test_hurry_during_a_call);
 	tcase_add_test(tc, test_leap);
