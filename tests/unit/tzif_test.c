@@ -83,7 +83,7 @@ static const struct {
     {"AAA0BBB,59/0,60/0", 1709164800, 3600, 1709164800, 1709247600},
     /* RFC 9636, 3.3.1: daylight saving all year, and times before the day and
      * beyond it. */
-    {"XXX3EDT4,0/0,J365/23", 1800000000, -14400, 1767240000, 1798776000},
+    {"EST3EDT4,0/0,J365/23", 1800000000, -14400, 1798772400, 1830308400},
     {"<-02>2<-01>,M3.5.0/-1,M10.5.0/0", 1806195599, -7200, 1792890000,
 	1806195600},
     {"IST-2IDT,M3.4.4/26,M10.5.0", 1806019200, 10800, 1806019200, 1824937200},
@@ -101,7 +101,7 @@ START_TEST(test_rule)
 	if (rules[_i].to_s == 0) {
 		ck_assert_int_eq(span.from_s, INT64_MIN);
 		ck_assert_int_eq(span.to_s, INT64_MAX);
-	} else if (strstr(rules[_i].text, "XXX") == NULL) {
+	} else {
 		ck_assert_int_eq(span.from_s, rules[_i].from_s);
 		ck_assert_int_eq(span.to_s, rules[_i].to_s);
 	}
