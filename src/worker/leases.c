@@ -214,7 +214,7 @@ is_past(int64_t ms, int64_t mono_ms)
 /*
  * Workers of this host that have not renewed for a while, and still try to. One
  * that is stopped tries no more; one that has tried for longer than a lease and
- * what it would have to finish when it is stopped gets nowhere.
+ * what it would have to finish when it is stopped will not succeed.
  */
 static size_t
 list_away(struct leases *l, int64_t mono_ms)
