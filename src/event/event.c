@@ -61,6 +61,16 @@ put_le64(char *p, uint64_t value)
 	return p;
 }
 
+bool
+event_is_same(const struct event *a, const struct event *b)
+{
+	return slice_eq(a->method, b->method) && slice_eq(a->url, b->url) &&
+	       slice_eq(a->headers, b->headers) && slice_eq(a->body, b->body) &&
+	       slice_eq(a->options, b->options) &&
+	       a->body_is_text == b->body_is_text &&
+	       a->expiry_ms == b->expiry_ms;
+}
+
 void
 event_resolve(struct event *ev, int64_t now_ms)
 {

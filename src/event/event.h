@@ -60,6 +60,9 @@ struct event {
 	int64_t in_ms; /* EVENT_IN: from the add */
 };
 
+/* Whether both are the same request at the same time, of the same settings. */
+bool event_is_same(const struct event *a, const struct event *b);
+
 /* Makes expiry_ms of an event that is added now, by the wall clock. */
 void event_resolve(struct event *ev, int64_t now_ms);
 

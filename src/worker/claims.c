@@ -369,7 +369,8 @@ claims_drain(struct claims *c)
 /*
  * We claim the row of a delivery that we had begun before we lapsed, as the
  * same attempt: then that is its delivery, and to the datastore the result is,
- * too.
+ * too. What a client has changed meanwhile is another one, and the result of
+ * the first is of no row.
  */
 static bool
 adopt(struct claims *c, struct store_claim *claim)
@@ -379,6 +380,10 @@ adopt(struct claims *c, struct store_claim *claim)
 
 	if (d == NULL)
 		return false;
+	if (!event_is_same(&d->claim->event, &claim->event)) {
+		d->result.row_id = 0;
+		return false;
+	}
 	d->epoch = c->leases->epoch;
 	store_claim_free(claim);
 	return true;

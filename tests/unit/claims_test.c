@@ -302,6 +302,30 @@ START_TEST(test_adopt)
 }
 END_TEST
 
+/* Unless a client has changed it meanwhile. */
+START_TEST(test_changed_since)
+{
+	struct delivery *d;
+
+	claim(1, 1);
+	d = holdings_take_ready(&held);
+	d->state = DELIVERY_ON_WIRE;
+	leases.epoch++;
+	parts_child.score->wake_at_ms = 0;
+	submit();
+	claims.request.claims[0] = parts_claim(1, 1, parts_wall());
+	claims.request.claims[0]->event.body = slice_from_string("changed");
+	claims.reply.n_claims = 1;
+	(void)done(STORE_OK);
+	ck_assert_uint_eq(held.n, 2);
+	ck_assert_uint_ne(d->epoch, leases.epoch);
+	/* The result of the old one is of no row. */
+	ck_assert_ptr_ne(holdings_find(&held, 1, 1), d);
+	ck_assert_ptr_nonnull(holdings_find(&held, 1, 1));
+	d->state = DELIVERY_FINISHED;
+}
+END_TEST
+
 /* ---- alone ---- */
 
 START_TEST(test_alone)
@@ -501,6 +525,7 @@ main(void)
 	tcase_add_test(tc, test_stale_result);
 	tcase_add_test(tc, test_lost_leases);
 	tcase_add_test(tc, test_adopt);
+	tcase_add_test(tc, test_changed_since);
 	tcase_add_test(tc, test_alone);
 	tcase_add_test(tc, test_refused_result);
 	tcase_add_test(tc, test_refused_result_is_tried_again);
