@@ -49,10 +49,11 @@ store_judge(const struct lease_request *request, const struct lost_row *row)
 {
 	const struct store_death *death = store_death_of(request, row->owner);
 	bool quarantined = row->suspect >= SUSPECT_QUARANTINED;
+	unsigned max_attempts =
+	    row->max_attempts > 0 ? row->max_attempts : request->max_attempts;
 
 	if (death != NULL ? death->culprit == row->id : quarantined)
-		return row->attempts > 1 &&
-			       row->attempts >= request->max_attempts
+		return row->attempts > 1 && row->attempts >= max_attempts
 			   ? VERDICT_GIVEN_UP
 			   : VERDICT_COUNTED;
 	if (quarantined || (death != NULL && death->culprit != 0) ||

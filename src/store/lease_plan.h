@@ -29,6 +29,7 @@ struct lost_row {
 	int64_t id;
 	uint64_t owner;
 	unsigned attempts; /* those that count: not forgiven */
+	unsigned max_attempts; /* the event's own; 0: the request's */
 	unsigned suspect;
 };
 

@@ -97,12 +97,15 @@ use_up(struct lost_room *room, size_t bytes)
 }
 
 static void
-forgive(struct lost_row *row, struct slice text)
+note_options(struct lost_row *row, struct slice text)
 {
 	struct event_options options;
 
-	if (event_options_parse(text, &options, NULL) == 0 &&
-	    options.forgiven < row->attempts)
+	row->max_attempts = 0;
+	if (event_options_parse(text, &options, NULL) == -1)
+		return;
+	row->max_attempts = options.retry.attempts;
+	if (options.forgiven < row->attempts)
 		row->attempts -= options.forgiven;
 }
 
@@ -133,7 +136,7 @@ read_lost(struct sql *sql, uint64_t owner, uint64_t shards,
 		row->attempts = read_count(sql, STORE_ATTEMPTS_MAX);
 		row->suspect = read_count(sql, SUSPECT_QUARANTINED);
 		use_up(room, read_count(sql, SQL_BYTES_MAX));
-		forgive(row, sql_read_bytes(sql));
+		note_options(row, sql_read_bytes(sql));
 	}
 	lost->rest = is_used_up(room);
 	return sql_done(sql, status, err);

@@ -388,6 +388,7 @@ START_TEST(judge)
 	    .attempts = judge_cases[_i].attempts,
 	    .suspect = judge_cases[_i].suspect};
 	struct lease_request once = turn;
+	struct lost_row own = row;
 	enum verdict verdict = store_judge(&turn, &row);
 	int64_t id = 0;
 
@@ -397,6 +398,12 @@ START_TEST(judge)
 		    store_judged(&turn, &row, 1, (enum verdict)v, &id),
 		    v == (int)verdict ? 1 : 0);
 	ck_assert_int_eq(id, ROW);
+	/* The event's own limit goes before. */
+	own.max_attempts = 1001;
+	ck_assert_int_ne(store_judge(&turn, &own), VERDICT_GIVEN_UP);
+	own.max_attempts = 2;
+	if (verdict == VERDICT_COUNTED && row.attempts == 2)
+		ck_assert_int_eq(store_judge(&turn, &own), VERDICT_GIVEN_UP);
 	/* Never by the first, whatever is allowed. */
 	once.max_attempts = 1;
 	if (row.attempts == 1)
