@@ -84,6 +84,10 @@ answer_changed(struct call *call)
 	case CHANGE_TOO_LARGE:
 		(void)problem(call->x, 413, "the event would become too large");
 		return;
+	case CHANGE_TOO_LATE:
+		(void)problem(
+		    call->x, 422, "the time is after the event's not-after");
+		return;
 	case CHANGE_MADE:
 		break;
 	default:

@@ -172,6 +172,7 @@ patch_event(struct sql *sql, const struct changing *c, struct err *err)
 {
 	struct store_change *change = c->change;
 	struct store_record now = *c->record;
+	struct event_options options;
 	enum store_status status = STORE_OK;
 	struct buf body;
 
@@ -179,6 +180,11 @@ patch_event(struct sql *sql, const struct changing *c, struct err *err)
 	if (event_patch_apply(change->patch, &now.event, &body) == -1 ||
 	    would_be_refused(sql, &now.event))
 		change->outcome = CHANGE_TOO_LARGE;
+	else if (change->patch->has_time &&
+		 event_options_parse(now.event.options, &options, NULL) == 0 &&
+		 options.not_after_ms > 0 &&
+		 now.event.expiry_ms > options.not_after_ms)
+		change->outcome = CHANGE_TOO_LATE;
 	if (change->patch->has_time)
 		now.due_ms = now.event.expiry_ms;
 	else

@@ -122,6 +122,7 @@ enum change_outcome {
 	CHANGE_WORN_OUT, /* it had CHANGE_ATTEMPTS_MAX attempts */
 	CHANGE_OTHER,	 /* it is not the one that was asked for */
 	CHANGE_TOO_LARGE,
+	CHANGE_TOO_LATE, /* after its not-after */
 };
 
 /* Of a whole record, the same as long as nothing of it changes: a string. */

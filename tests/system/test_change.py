@@ -303,6 +303,16 @@ def test_bad_patch(daemon, sink, name, change, pointer):
     assert daemon.event(name) == before
 
 
+def test_patch_to_after_its_end(daemon, sink, name):
+    end = int(time.time()) + 3600
+    daemon.schedule(name, sink.url("/" + name), expiry=end - 60,
+                    **{"not-after": end})
+    before = daemon.event(name)
+    assert patch(daemon, name, {"expiry": end + 1}).status == 422
+    assert daemon.event(name) == before
+    assert patch(daemon, name, {"expiry": end}).status == 200
+
+
 def test_patch_types(daemon, sink, name):
     daemon.schedule(name, sink.url("/" + name), expiry=time.time() + 3600)
     for kind in "text/plain", "application/json-patch+json":
