@@ -81,8 +81,15 @@ sqlite_room_for(struct sql *sql, const char *path, int64_t min_free,
 	if (disk.f_bavail < INT64_MAX / 2 / disk.f_frsize)
 		space.disk = (int64_t)(disk.f_bavail * disk.f_frsize);
 	space.file = file.st_size;
-	space.log = log_bytes(path);
 	*room = sqlite_space_holds(&space, min_free, bytes);
+	/*
+	 * The log only makes room. Its time stamps, once looked at, change with
+	 * the next write, and are one more flush of its commit.
+	 */
+	if (!*room) {
+		space.log = log_bytes(path);
+		*room = sqlite_space_holds(&space, min_free, bytes);
+	}
 	if (!*room)
 		(void)err_set(err,
 		    "%s: of %" PRId64 " free bytes of the disk the log needs "
