@@ -127,6 +127,9 @@ struct scoreboard_slot {
 	/* Monotonic: since when it waits for the datastore, failures included,
 	 * or 0; and when it last did something about that. */
 	_Atomic int64_t asking_ms, tried_ms;
+	/* Of the deaths that the master's part tells, the first ones: the
+	 * datastore knows them. */
+	_Atomic uint64_t n_dead_told;
 	/* The row whose answer is being parsed, or 0; and those on the wire, in
 	 * any order, 0 for none, and how many more. */
 	_Atomic int64_t note;

@@ -423,6 +423,34 @@ conclude_all(struct master *m, int64_t now_ms)
 	}
 }
 
+static uint64_t
+owner_of_death(const struct master *m, uint64_t n)
+{
+	return atomic_load(
+	    &m->sb.shared->master.dead[n % SCOREBOARD_DEAD].owner);
+}
+
+/* What the datastore knows of need not be told by the next master. */
+static void
+forget_told(struct master *m)
+{
+	const struct scoreboard_master *shared = &m->sb.shared->master;
+	uint64_t n_dead = atomic_load(&shared->n_dead), n_told = 0;
+
+	for (int i = 0; i < atomic_load(&shared->n_worker_slots); i++) {
+		uint64_t n =
+		    atomic_load(&scoreboard_slot(&m->sb, i)->n_dead_told);
+
+		if (n > n_told && n <= n_dead)
+			n_told = n;
+	}
+	/* Of more than there is room for the others are told of again. */
+	if (n_dead - m->n_forgotten > SCOREBOARD_DEAD)
+		m->n_forgotten = n_dead - SCOREBOARD_DEAD;
+	for (; m->n_forgotten < n_told; m->n_forgotten++)
+		owners_forget(&m->owners, owner_of_death(m, m->n_forgotten));
+}
+
 /* The one place where time passes and generations change or end. */
 static void
 before_sleep(void *arg)
@@ -432,6 +460,7 @@ before_sleep(void *arg)
 	int64_t now_ms = clock_mono_ms(), next_ms, ms;
 
 	conclude_all(m, now_ms);
+	forget_told(m);
 	next_ms = children_deadline(m, now_ms);
 	ms = successor_deadline(m->successor);
 	if (ms < next_ms)
@@ -516,11 +545,16 @@ enum {
 	OWNERS_DYING_MS = 10000, /* for the kernel to end one */
 };
 
+/* A worker of ours, or one that we told the others of. */
 static bool
-is_own_worker(const void *arg, uint64_t owner)
+is_known_owner(const void *arg, uint64_t owner)
 {
 	const struct master *m = arg;
 
+	for (uint64_t i = 0; i < SCOREBOARD_DEAD; i++) {
+		if (owner == owner_of_death(m, i))
+			return true;
+	}
 	for (int i = 0; i < SCOREBOARD_WORKER_SLOTS; i++) {
 		if (owner == atomic_load(&scoreboard_place(&m->sb, i)->owner))
 			return true;
@@ -538,8 +572,8 @@ bury_killed(void *arg)
 {
 	struct master *m = arg;
 	uint64_t dead[SCOREBOARD_DEAD];
-	size_t n_living, n = owners_take_dead(&m->owners, dead, SCOREBOARD_DEAD,
-			     is_own_worker, m, &n_living);
+	size_t n_living, n = owners_find_dead(&m->owners, dead, SCOREBOARD_DEAD,
+			     is_known_owner, m, &n_living);
 
 	for (size_t i = 0; i < n; i++)
 		shardboard_owner_gone(&m->sb, dead[i]);

@@ -159,8 +159,8 @@ list_files(const struct owners *o)
 }
 
 size_t
-owners_take_dead(const struct owners *o, uint64_t *dead, size_t max,
-    bool (*is_own)(const void *arg, uint64_t owner), const void *arg,
+owners_find_dead(const struct owners *o, uint64_t *dead, size_t max,
+    bool (*is_known)(const void *arg, uint64_t owner), const void *arg,
     size_t *n_living)
 {
 	DIR *dir = o->dir_fd == -1 ? NULL : list_files(o);
@@ -175,16 +175,15 @@ owners_take_dead(const struct owners *o, uint64_t *dead, size_t max,
 		enum life life;
 
 		if (entry->d_name[0] == '.' ||
-		    (owner != 0 && is_own(arg, owner)))
+		    (owner != 0 && is_known(arg, owner)))
 			continue;
 		life = life_of(o, entry->d_name);
-		if (life == LIVING) {
+		if (life == LIVING)
 			++*n_living;
-			continue;
-		}
-		if (life == DEAD && owner != 0)
+		else if (life == DEAD && owner != 0)
 			dead[n++] = owner;
-		(void)unlinkat(o->dir_fd, entry->d_name, 0);
+		else
+			(void)unlinkat(o->dir_fd, entry->d_name, 0);
 	}
 	if (dir != NULL)
 		(void)closedir(dir);

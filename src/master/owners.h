@@ -35,16 +35,17 @@ void owners_close(struct owners *owners);
  */
 int owners_hold(const struct owners *owners, uint64_t owner);
 
-/* Its end is known: the file is gone. */
+/* Its end is known to whom it concerns: the file goes. */
 void owners_forget(const struct owners *owners, uint64_t owner);
 
 /*
- * The tokens of up to max owners that died with their master, and whose files
- * are gone now; those of another boot go, too. Those that is_own(arg, owner)
- * are passed over. Returns how many, and in *n_living how many others live.
+ * The tokens of up to max owners that died with their master, each to be
+ * forgotten when it has been dealt with; the files of another boot go. Those
+ * that is_known(arg, owner) are passed over. Returns how many, and in *n_living
+ * how many others live.
  */
-size_t owners_take_dead(const struct owners *owners, uint64_t *dead, size_t max,
-    bool (*is_own)(const void *arg, uint64_t owner), const void *arg,
+size_t owners_find_dead(const struct owners *owners, uint64_t *dead, size_t max,
+    bool (*is_known)(const void *arg, uint64_t owner), const void *arg,
     size_t *n_living);
 
 #endif

@@ -67,14 +67,13 @@ hold_owner(const struct master *m, int slot)
 	return owner == 0 ? -1 : owners_hold(&m->owners, owner);
 }
 
-/* Whether its leases are given back, or somebody is here to take them: its last
- * call of the datastore went well. */
+/* Whether its leases are given back: its last call of the datastore went
+ * well. */
 static bool
 leaves_nothing(const struct master *m, int slot, enum shardboard_end end)
 {
-	return !atomic_load(&m->sb.shared->master.stopping) ||
-	       (end == END_EXIT &&
-		   atomic_load(&scoreboard_slot(&m->sb, slot)->asking_ms) == 0);
+	return end == END_EXIT &&
+	       atomic_load(&scoreboard_slot(&m->sb, slot)->asking_ms) == 0;
 }
 
 static void
@@ -84,7 +83,9 @@ release_slot(struct master *m, int slot, enum shardboard_end end)
 	bool forget = leaves_nothing(m, slot, end);
 
 	shardboard_bury(&m->sb, slot, end);
-	/* Else the next start finds its file, and nobody has locked it. */
+	/* Else it is until the datastore knows of the death: if all of us are
+	 * gone before that, the next start finds the file, and nobody has
+	 * locked it. */
 	if (owner != 0 && forget)
 		owners_forget(&m->owners, owner);
 }

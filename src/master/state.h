@@ -45,6 +45,7 @@ struct master {
 	int life_fds[2]; /* children read its end when we are gone */
 	struct scoreboard sb;
 	struct owners owners;
+	uint64_t n_forgotten; /* deaths whose files are gone */
 	struct loop_timer *owners_timer;
 	int64_t owners_until_ms; /* monotonic: the last look at others */
 	bool frozen;             /* see freeze.h */

@@ -182,6 +182,7 @@ list_dead(struct leases *l)
 	const int64_t *wire;
 	size_t n = 0;
 
+	l->n_dead_listed = n_dead;
 	if (n_dead > SCOREBOARD_DEAD)
 		n_dead = SCOREBOARD_DEAD;
 	l->n_dead_wire = 0;
@@ -449,6 +450,8 @@ tell_host(const struct leases *l, const struct lease_change *change, bool first)
 	int n_taken = __builtin_popcountll(change->lost & ~reply->dropped);
 
 	publish(l, l->shards);
+	if (!reply->rest && !l->request.leaving && !l->request.alone)
+		atomic_store(&score->n_dead_told, l->n_dead_listed);
 	atomic_store(&score->sees_quarantine, reply->quarantined);
 	if (n_taken > 0)
 		log_warnx("lost the lease of %d shards", n_taken);

@@ -57,6 +57,7 @@ struct leases {
 	struct store_death dead[SCOREBOARD_DEAD];
 	int64_t *dead_wire; /* the rows of all of these */
 	size_t n_dead_wire, cap_dead_wire;
+	uint64_t n_dead_listed; /* of the master's, ever */
 	struct store_sign away[SCOREBOARD_WORKER_SLOTS];
 	struct leases_others *others;
 };

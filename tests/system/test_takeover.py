@@ -43,6 +43,27 @@ def test_all_killed_at_once(prepare, store, sink):
     assert os.listdir(c.state_dir / "owners") == []
 
 
+def test_killed_again(prepare, store, sink):
+    """Who dies before its workers could tell the datastore leaves it to the next
+    one."""
+    c = prepare(worker={"numWorkerThreads": 2, **LONG},
+                datastore={"timeout": "1s", "connectTimeout": "1s"}).start()
+    gate = sink.gate()
+    sink.on("/held", Reply(200, gate=gate), 200)
+    c.schedule("held", sink.url("/held"))
+    sink.wait("/held")
+    c.abandon()
+    gate.set()
+    with store.locked():
+        c.spawn()
+        wait_for(lambda: "had not given their leases back" in c.log_text())
+        c.abandon()
+    c.start()
+    c.wait_state("held", "COMPLETED")
+    c.stop()
+    assert os.listdir(c.state_dir / "owners") == []
+
+
 def test_stopped_in_an_outage(prepare, store, sink):
     """Nobody could give the leases back: the next start knows."""
     c = prepare(master={"shutdownTimeout": "4s"},

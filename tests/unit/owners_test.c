@@ -52,7 +52,12 @@ static size_t n_living;
 static size_t
 take(uint64_t *dead, size_t max)
 {
-	return owners_take_dead(&owners, dead, max, is_own, NULL, &n_living);
+	size_t n =
+	    owners_find_dead(&owners, dead, max, is_own, NULL, &n_living);
+
+	for (size_t i = 0; i < n; i++)
+		owners_forget(&owners, dead[i]);
+	return n;
 }
 
 static size_t
@@ -158,8 +163,13 @@ START_TEST(test_own)
 
 	end_by(spawn(), SIGKILL);
 	ck_assert_uint_eq(
-	    owners_take_dead(&owners, dead, MAX, is_own, &own, &n_living), 0);
+	    owners_find_dead(&owners, dead, MAX, is_own, &own, &n_living), 0);
 	ck_assert_uint_eq(n_living, 0);
+	/* And until it is forgotten. */
+	for (int i = 0; i < 2; i++)
+		ck_assert_uint_eq(owners_find_dead(&owners, dead, MAX, is_own,
+				      NULL, &n_living),
+		    1);
 	ck_assert_uint_eq(n_dead(), 1);
 }
 END_TEST
@@ -246,7 +256,7 @@ START_TEST(test_no_directory)
 	ck_assert_int_eq(owners_hold(&none, OWNER), -1);
 	owners_forget(&none, OWNER);
 	ck_assert_uint_eq(
-	    owners_take_dead(&none, dead, MAX, is_own, NULL, &n_living), 0);
+	    owners_find_dead(&none, dead, MAX, is_own, NULL, &n_living), 0);
 	owners_close(&none);
 }
 END_TEST
