@@ -35,8 +35,11 @@ copy_printable(char *to, size_t size, struct slice from)
 {
 	size_t i;
 
-	for (i = 0; i < from.len && i < size - 1; i++)
-		to[i] = from.p[i] >= ' ' && from.p[i] <= '~' ? from.p[i] : '?';
+	for (i = 0; i < from.len && i < size - 1; i++) {
+		to[i] = from.p[i];
+		if (to[i] < ' ' || to[i] > '~')
+			to[i] = '?';
+	}
 	to[i] = '\0';
 }
 
