@@ -91,31 +91,57 @@ read_offset(struct cursor *c)
 	return sign * (hours * 60 + minutes);
 }
 
+/* full-date, "T" and time of day without a fraction. */
+static struct tm
+read_civil(struct cursor *c)
+{
+	struct tm tm = {0};
+
+	tm.tm_year = read_digits(c, 4) - 1900;
+	expect_mark(c, '-');
+	tm.tm_mon = read_digits(c, 2) - 1;
+	expect_mark(c, '-');
+	tm.tm_mday = read_digits(c, 2);
+	expect_mark(c, 't');
+	tm.tm_hour = read_digits(c, 2);
+	expect_mark(c, ':');
+	tm.tm_min = read_digits(c, 2);
+	expect_mark(c, ':');
+	tm.tm_sec = read_digits(c, 2);
+	return tm;
+}
+
+static bool
+is_civil(const struct tm *tm, int sec_max)
+{
+	return tm->tm_mon >= 0 && tm->tm_mon <= 11 && tm->tm_mday >= 1 &&
+	       tm->tm_mday <= days_of(tm->tm_year + 1900, tm->tm_mon + 1) &&
+	       tm->tm_hour <= 23 && tm->tm_min <= 59 && tm->tm_sec <= sec_max;
+}
+
+int
+rfc3339_parse_local(struct slice text, int64_t *local_s)
+{
+	struct cursor c = {text.p, text.p + text.len};
+	struct tm tm = read_civil(&c);
+
+	if (c.p != c.end || !is_civil(&tm, 59))
+		return -1;
+	*local_s = timegm(&tm);
+	return 0;
+}
+
 int
 rfc3339_parse(struct slice text, int64_t *ms)
 {
 	struct cursor c = {text.p, text.p + text.len};
-	struct tm tm = {0};
-	int fraction_ms, offset_min;
+	struct tm tm = read_civil(&c);
+	int fraction_ms = read_fraction(&c);
+	int offset_min = read_offset(&c);
 	int64_t seconds;
 	bool leap; /* only where UTC may have one: at the end of a day */
 
-	tm.tm_year = read_digits(&c, 4) - 1900;
-	expect_mark(&c, '-');
-	tm.tm_mon = read_digits(&c, 2) - 1;
-	expect_mark(&c, '-');
-	tm.tm_mday = read_digits(&c, 2);
-	expect_mark(&c, 't');
-	tm.tm_hour = read_digits(&c, 2);
-	expect_mark(&c, ':');
-	tm.tm_min = read_digits(&c, 2);
-	expect_mark(&c, ':');
-	tm.tm_sec = read_digits(&c, 2);
-	fraction_ms = read_fraction(&c);
-	offset_min = read_offset(&c);
-	if (c.p != c.end || tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 ||
-	    tm.tm_mday > days_of(tm.tm_year + 1900, tm.tm_mon + 1) ||
-	    tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
+	if (c.p != c.end || !is_civil(&tm, 60))
 		return -1;
 	leap = tm.tm_sec == 60;
 	seconds = (int64_t)timegm(&tm) - (int64_t)offset_min * 60;

@@ -13,4 +13,11 @@
  */
 int rfc3339_parse(struct slice text, int64_t *ms);
 
+/*
+ * A date and a time of day without an offset, "2027-03-28T09:00:00", as wall
+ * clocks show them, whole seconds and no leap second: *local_s since 1970-01-01
+ * as if it were UTC, which base/tzif takes. 0, or -1 when text is none.
+ */
+int rfc3339_parse_local(struct slice text, int64_t *local_s);
+
 #endif

@@ -71,6 +71,12 @@ event_is_same(const struct event *a, const struct event *b)
 	       a->expiry_ms == b->expiry_ms;
 }
 
+int64_t
+event_due_ms(const struct event *ev)
+{
+	return ev->time == EVENT_AT_LOCAL ? ev->look_ms : ev->expiry_ms;
+}
+
 void
 event_resolve(struct event *ev, int64_t now_ms)
 {
@@ -82,6 +88,9 @@ int
 event_fingerprint(const struct event *ev, uint8_t out[EVENT_KEY_BYTES])
 {
 	char numbers[7 * 8], *p = numbers;
+	int64_t time = ev->time == EVENT_AT   ? ev->expiry_ms
+		       : ev->time == EVENT_IN ? ev->in_ms
+					      : 0;
 	struct slice parts[] = {{numbers, 0}, ev->method, ev->url, ev->headers,
 	    ev->body, ev->options};
 	size_t n = sizeof(parts) / sizeof(parts[0]);
@@ -89,8 +98,7 @@ event_fingerprint(const struct event *ev, uint8_t out[EVENT_KEY_BYTES])
 	if (ev->options.len == 0)
 		n--;
 
-	p = put_le64(
-	    p, (uint64_t)(ev->time == EVENT_IN ? ev->in_ms : ev->expiry_ms));
+	p = put_le64(p, (uint64_t)time);
 	p = put_le64(p, (uint64_t)ev->body_is_text | (uint64_t)ev->time << 1);
 	for (size_t i = 1; i < n; i++)
 		p = put_le64(p, parts[i].len);

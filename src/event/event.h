@@ -36,8 +36,9 @@ enum event_state {
 const char *event_state_name(enum event_state state);
 
 enum event_time {
-	EVENT_AT, /* expiry */
-	EVENT_IN, /* in */
+	EVENT_AT,       /* expiry */
+	EVENT_IN,       /* in */
+	EVENT_AT_LOCAL, /* at-local, in a time zone: of options */
 };
 
 /*
@@ -52,18 +53,26 @@ struct event {
 	struct slice headers; /* each "Name: value" followed by LF */
 	struct slice body;    /* the bytes to deliver */
 	struct slice options; /* text of event_options.h, "" for none */
+	struct slice zone;    /* EVENT_AT_LOCAL, until it is resolved */
 	bool body_is_text; /* the client gave a JSON string, body is its text */
 	int64_t expiry_ms; /* wall clock */
 	/* How a client gave the time of one that is to be added; unless it was
 	 * EVENT_AT there is no expiry_ms before event_resolve. */
 	enum event_time time;
-	int64_t in_ms; /* EVENT_IN: from the add */
+	int64_t in_ms;   /* EVENT_IN: from the add */
+	int64_t local_s; /* EVENT_AT_LOCAL: see base/tzif.h */
+	int64_t look_ms; /* the same, resolved: see event_due_ms */
 };
 
 /* Whether both are the same request at the same time, of the same settings. */
 bool event_is_same(const struct event *a, const struct event *b);
 
-/* Makes expiry_ms of an event that is added now, by the wall clock. */
+/* When the datastore is to have it first: at its time, or a while before, to
+ * see whether that is still its time. */
+int64_t event_due_ms(const struct event *ev);
+
+/* Makes expiry_ms of an event that is added now, by the wall clock; not of
+ * EVENT_AT_LOCAL, see event_local.h. */
 void event_resolve(struct event *ev, int64_t now_ms);
 
 /*

@@ -6,11 +6,14 @@
 #include <string.h>
 
 #include "base/ascii.h"
+#include "base/clock.h"
 #include "base/duration.h"
 #include "base/json_scan.h"
 #include "base/rfc3339.h"
 #include "base/url.h"
 #include "base/words.h"
+#include "base/zones.h"
+#include "event/event_local.h"
 #include "event/event_options.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -19,7 +22,7 @@ struct reader {
 	struct event *ev;
 	struct buf *scratch;
 	struct field_errors *errors;
-	const struct event_retry_limits *limits;
+	const struct event_context *context;
 	struct event_options options;
 };
 
@@ -233,8 +236,7 @@ time_of_text(struct slice text, const char **reason)
 }
 
 static int64_t
-read_time(
-    struct reader *r, const char *pointer, const struct json_value *value)
+read_time(struct reader *r, const char *pointer, const struct json_value *value)
 {
 	const char *reason = "must be a number, seconds since 1970-01-01 UTC, "
 			     "or a date-time of RFC 3339";
@@ -279,6 +281,32 @@ read_in(struct reader *r, const char *pointer, const struct json_value *value)
 		bad(r->errors, pointer,
 		    "must be a duration such as 250ms, 10s, 30m, 2h or 7d, at "
 		    "most 36500d");
+}
+
+static void
+read_at_local(
+    struct reader *r, const char *pointer, const struct json_value *value)
+{
+	struct slice text;
+
+	r->ev->time = EVENT_AT_LOCAL;
+	if (read_string(r, pointer, value, &text) == -1)
+		return;
+	if (rfc3339_parse_local(text, &r->options.local_s) == -1)
+		bad(r->errors, pointer,
+		    "is no date and time without an offset, such as "
+		    "2027-03-28T09:00:00");
+	else if (r->options.local_s < 0)
+		bad(r->errors, pointer, "must not be before 1970");
+}
+
+static void
+read_zone(struct reader *r, const char *pointer, const struct json_value *value)
+{
+	if (read_string(r, pointer, value, &r->options.zone) == 0 &&
+	    !zones_is_name(r->options.zone))
+		bad(r->errors, pointer,
+		    "must be the name of a time zone, such as Europe/Berlin");
 }
 
 static bool
@@ -470,7 +498,8 @@ read_own_retry(
 	struct event_retry_error error;
 	char where[64];
 
-	if (event_retry_read(value, r->limits, &r->options.retry, &error) == 0)
+	if (event_retry_read(value, r->context->retry_limits, &r->options.retry,
+		&error) == 0)
 		return;
 	(void)snprintf(where, sizeof(where), "%s%s", pointer, error.where);
 	bad(r->errors, where, "%s", error.reason);
@@ -492,6 +521,8 @@ static const struct member {
     {SLICE_INIT("event"), "/event", REQUIRED, read_event_body},
     {SLICE_INIT("expiry"), "/expiry", TIME, read_expiry},
     {SLICE_INIT("in"), "/in", TIME, read_in},
+    {SLICE_INIT("at-local"), "/at-local", TIME, read_at_local},
+    {SLICE_INIT("time-zone"), "/time-zone", OPTIONAL, read_zone},
     {SLICE_INIT("url"), "/url", REQUIRED, read_url},
     {SLICE_INIT("method"), "/method", OPTIONAL, read_method},
     {SLICE_INIT("request-headers"), "/request-headers", OPTIONAL, read_headers},
@@ -550,19 +581,26 @@ static void
 check_seen(struct reader *r, const bool seen[COUNT(members)])
 {
 	bool has_time = false;
+	bool is_local = r->ev->time == EVENT_AT_LOCAL;
 
 	for (size_t i = 0; i < COUNT(members); i++) {
+		if (members[i].read == read_zone && seen[i] != is_local)
+			bad(r->errors, members[i].pointer,
+			    is_local ? "required member is missing: at-local "
+				       "is the time of a zone"
+				     : "goes with at-local only");
 		if (members[i].need == REQUIRED && !seen[i])
 			bad(r->errors, members[i].pointer,
 			    "required member is missing");
 		if (members[i].need == TIME && seen[i] && has_time)
 			bad(r->errors, members[i].pointer,
-			    "a second time: give one of expiry and in");
+			    "a second time: give one of expiry, in and "
+			    "at-local");
 		has_time |= members[i].need == TIME && seen[i];
 	}
 	if (!has_time)
 		bad(r->errors, "/expiry",
-		    "required member is missing: give expiry or in");
+		    "required member is missing: give expiry, in or at-local");
 }
 
 static void
@@ -594,6 +632,20 @@ read_members(struct reader *r, const struct json_value *object)
 	check_seen(r, seen);
 }
 
+static void
+resolve_local(struct reader *r)
+{
+	struct err err;
+
+	r->ev->zone = r->options.zone;
+	r->ev->local_s = r->options.local_s;
+	if (r->context->zones == NULL)
+		bad(r->errors, "/at-local", "is not taken here");
+	else if (event_local_resolve(r->ev, r->context->zones, clock_wall_ms(),
+		     clock_mono_ms(), &err) == -1)
+		bad(r->errors, "/time-zone", "%s", err.text);
+}
+
 /* Behind the headers, which may move. */
 static void
 append_options(struct reader *r)
@@ -605,26 +657,28 @@ append_options(struct reader *r)
 	if (ev->time == EVENT_AT && r->options.not_after_ms > 0 &&
 	    r->options.not_after_ms < ev->expiry_ms)
 		bad(r->errors, "/not-after", "is before expiry");
+	if (ev->time == EVENT_AT_LOCAL)
+		resolve_local(r);
 	if (event_options_write(r->scratch, &r->options, slice_of("", 0)) == -1)
 		bad(r->errors, "", "is too large");
 	if (in_scratch)
 		ev->headers = slice_of(r->scratch->p, begin);
-	ev->options =
-	    slice_of(r->scratch->p + begin, r->scratch->len - begin);
+	ev->options = slice_of(r->scratch->p + begin, r->scratch->len - begin);
 }
 
-static const struct slice
-    json_type = SLICE_INIT("Content-Type: application/json\n"),
-    text_type = SLICE_INIT("Content-Type: text/plain; charset=utf-8\n");
+static const struct slice json_type =
+			      SLICE_INIT("Content-Type: application/json\n"),
+			  text_type = SLICE_INIT(
+			      "Content-Type: text/plain; charset=utf-8\n");
 
 enum event_json_result
-event_from_json(char *body, size_t len,
-    const struct event_retry_limits *limits, struct buf *scratch,
-    struct event *ev, struct err *err, struct field_errors *errors)
+event_from_json(char *body, size_t len, const struct event_context *context,
+    struct buf *scratch, struct event *ev, struct err *err,
+    struct field_errors *errors)
 {
 	/* cppcheck-suppress ctuuninitvar ; errors is ours to initialise */
 	struct reader r = {
-	    .ev = ev, .scratch = scratch, .errors = errors, .limits = limits};
+	    .ev = ev, .scratch = scratch, .errors = errors, .context = context};
 	struct json_value value;
 
 	errors->len = errors->total = 0;
@@ -668,14 +722,14 @@ static void
 change_member(struct reader *r, const struct member *member,
     const struct json_value *value, struct event_patch *patch)
 {
-	bool *has = member->need == TIME		    ? &patch->has_time
-		    : member->read == read_url		    ? &patch->has_url
-		    : member->read == read_method	    ? &patch->has_method
-		    : member->read == read_headers	    ? &patch->has_headers
-		    : member->read == read_event_body	    ? &patch->has_body
-							    : NULL;
+	bool *has = member->need == TIME              ? &patch->has_time
+		    : member->read == read_url        ? &patch->has_url
+		    : member->read == read_method     ? &patch->has_method
+		    : member->read == read_headers    ? &patch->has_headers
+		    : member->read == read_event_body ? &patch->has_body
+						      : NULL;
 
-	if (has == NULL)
+	if (has == NULL || member->read == read_at_local)
 		bad(r->errors, member->pointer, "cannot be changed");
 	else if (*has)
 		bad(r->errors, member->pointer, "is there a second time");

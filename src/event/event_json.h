@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/zones.h"
 #include "event/event.h"
 #include "event/event_options.h"
 #include "event/event_patch.h"
@@ -32,16 +33,22 @@ enum event_json_result {
 	EVENT_JSON_INVALID,   /* JSON, but no valid event: fields in errors */
 };
 
+/* What an event is read by beside its own text. */
+struct event_context {
+	const struct event_retry_limits *retry_limits; /* of the operator's */
+	struct zones *zones; /* NULL: no event of local time */
+};
+
 /*
  * Reads the body of an add request (doc/api.md, "The event").
  * body is overwritten where strings have escapes; the event's slices point into
- * it, and its headers and options into *scratch, which is reset first: both must live as
- * long as the event. An event without an id has none yet, and its time is as it
- * was given: event_resolve. limits: of the operator's.
+ * it, and its headers and options into *scratch, which is reset first: both
+ * must live as long as the event. An event without an id has none yet, and its
+ * time is as it was given (event_resolve) unless that is a local one.
  */
 enum event_json_result event_from_json(char *body, size_t len,
-    const struct event_retry_limits *limits, struct buf *scratch,
-    struct event *ev, struct err *err, struct field_errors *errors);
+    const struct event_context *context, struct buf *scratch, struct event *ev,
+    struct err *err, struct field_errors *errors);
 
 /* The same of a change; the time of values is as it was given, too. */
 enum event_json_result event_patch_from_json(char *body, size_t len,

@@ -3,9 +3,11 @@
 
 #include "base/json_scan.h"
 #include "base/json_write.h"
+#include "base/zones.h"
 
 /* The year 9999 has less. */
 #define EVENT_TIME_MAX_MS (INT64_C(1) << 48)
+#define EVENT_TIME_MAX_S  (INT64_C(1) << 38)
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
@@ -57,6 +59,44 @@ write_not_after(struct json_writer *w, const char *name,
 }
 
 static bool
+read_local(struct event_options *options, const struct json_value *value)
+{
+	uint64_t s;
+
+	if (value->type != JSON_NUMBER ||
+	    slice_to_u64(value->raw, EVENT_TIME_MAX_S, &s) == -1)
+		return false;
+	options->local_s = (int64_t)s;
+	return true;
+}
+
+static void
+write_local(struct json_writer *w, const char *name,
+    const struct event_options *options)
+{
+	if (options->zone.len > 0)
+		json_number(w, name, options->local_s);
+}
+
+static bool
+read_zone(struct event_options *options, const struct json_value *value)
+{
+	if (value->type != JSON_STRING)
+		return false;
+	/* A name has nothing that is escaped. */
+	options->zone = slice_of(value->raw.p + 1, value->raw.len - 2);
+	return zones_is_name(options->zone);
+}
+
+static void
+write_zone(struct json_writer *w, const char *name,
+    const struct event_options *options)
+{
+	if (options->zone.len > 0)
+		json_text(w, name, options->zone);
+}
+
+static bool
 read_retry(struct event_options *options, const struct json_value *value)
 {
 	static const struct event_retry_limits limits = {
@@ -81,9 +121,11 @@ static const struct member {
 	void (*write)(struct json_writer *w, const char *name,
 	    const struct event_options *options);
 } members[] = {
+    {SLICE_INIT("at-local-s"), read_local, write_local},
     {SLICE_INIT("forgiven"), read_forgiven, write_forgiven},
     {SLICE_INIT("not-after-ms"), read_not_after, write_not_after},
     {SLICE_INIT("retry"), read_retry, write_retry},
+    {SLICE_INIT("time-zone"), read_zone, write_zone},
 };
 
 static const struct member *

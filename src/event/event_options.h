@@ -17,16 +17,19 @@ enum {
  * know; all 0 where it has none. The text is a JSON object, or "" for none.
  */
 struct event_options {
-	unsigned forgiven; /* of the attempts, that retries do not count */
+	unsigned forgiven;    /* of the attempts, that retries do not count */
 	int64_t not_after_ms; /* not delivered later; wall clock; 0: ever */
 	struct event_retry retry;
+	/* Due when wall clocks of the zone show local_s, see base/tzif.h; zone
+	 * is empty where the time is a moment. */
+	int64_t local_s;
+	struct slice zone;
 };
 
 /*
  * Reads the text of an event. What a newer version wrote is passed over; a
  * known member that is no such value, or no JSON, is -1 with the reason: the
- * text may come from a datastore, and nothing is believed. Texts borrow from
- * it; it is overwritten where they have escapes.
+ * text may come from a datastore, and nothing is believed. Texts borrow from it.
  */
 int event_options_parse(
     struct slice text, struct event_options *options, struct err *err);

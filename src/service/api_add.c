@@ -112,13 +112,14 @@ api_add(struct call *call)
 		"Content-Type must be application/json"))
 		return ANSWERED;
 	/* Now: later a lack of it would look like a fault of the request. */
-	if (buf_reserve(&x->arena, body.len < EVENT_SCRATCH_MAX
-				       ? body.len
-				       : EVENT_SCRATCH_MAX) == -1)
+	if (buf_reserve(&x->arena,
+		body.len < EVENT_SCRATCH_MAX ? body.len : EVENT_SCRATCH_MAX) ==
+	    -1)
 		return problem_no_memory(x);
 	/* The body is in x->in, which is ours to write to. */
 	switch (event_from_json(x->in.p + (body.p - x->in.p), body.len,
-	    &call->service->child->cfg->service.retry_limits, &x->arena, &call->u.add.event, &call->err, &errors)) {
+	    &call->service->context, &x->arena, &call->u.add.event, &call->err,
+	    &errors)) {
 	case EVENT_JSON_MALFORMED:
 		return problem(x, 400, call->err.text);
 	case EVENT_JSON_INVALID:

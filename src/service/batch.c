@@ -174,7 +174,7 @@ submit(struct batch *b)
 	struct group *group = filling(b);
 
 	group_read(group, is_array(b) ? exchange_of(b)->in.p : NULL,
-	    &b->scratch, &b->call->service->cfg->service.retry_limits);
+	    &b->scratch, &b->call->service->context);
 	b->n_busy++;
 	if (!writes_may_begin(b->call)) {
 		group_refuse(group, 503, WRITES_FROZEN);

@@ -167,8 +167,7 @@ read_events(
 			return -1;
 		}
 	}
-	group_read(group, base, &a->scratch,
-	    &call->service->cfg->service.retry_limits);
+	group_read(group, base, &a->scratch, &call->service->context);
 	a->adds = calloc(group->n + 1, sizeof(struct store_add *));
 	if (a->adds == NULL) {
 		(void)problem_no_memory(call->x);

@@ -180,7 +180,7 @@ find_kept(const struct group *group, struct group_entry *entry)
 
 static void
 read_entry(struct group *group, struct group_entry *entry, struct buf *scratch,
-    const struct event_retry_limits *limits)
+    const struct event_context *context)
 {
 	struct event *ev = &entry->incoming.event;
 	const char *reason = NO_MEMORY;
@@ -188,7 +188,7 @@ read_entry(struct group *group, struct group_entry *entry, struct buf *scratch,
 	struct json_writer w;
 	struct err err;
 
-	switch (event_from_json(group->base + entry->at, entry->len, limits,
+	switch (event_from_json(group->base + entry->at, entry->len, context,
 	    scratch, ev, &err, &errors)) {
 	case EVENT_JSON_MALFORMED:
 		refuse_plainly(group, entry, 400, err.text);
@@ -209,14 +209,14 @@ read_entry(struct group *group, struct group_entry *entry, struct buf *scratch,
 
 void
 group_read(struct group *group, char *base, struct buf *scratch,
-    const struct event_retry_limits *limits)
+    const struct event_context *context)
 {
 	group->base = base == NULL ? group->text.p : base;
 	for (size_t i = 0; i < group->n; i++) {
 		struct group_entry *entry = group_entry(group, i);
 
 		if (entry->status == 0)
-			read_entry(group, entry, scratch, limits);
+			read_entry(group, entry, scratch, context);
 	}
 	for (size_t i = 0; i < group->n; i++) {
 		struct group_entry *entry = group_entry(group, i);

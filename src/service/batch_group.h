@@ -67,7 +67,7 @@ int group_add_refused(struct group *group, int status, const char *detail);
  * room for one. base: of parts; NULL for lines.
  */
 void group_read(struct group *group, char *base, struct buf *scratch,
-    const struct event_retry_limits *limits);
+    const struct event_context *context);
 
 /* Refuses those that were not. */
 void group_refuse(struct group *group, int status, const char *detail);

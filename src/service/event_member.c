@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include "service/event_member.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/civil.h"
+#include "event/event_local.h"
 #include "event/event_options.h"
 
 /* Each header line, with its LF, as an element. */
@@ -78,9 +82,14 @@ static void
 write_next_attempt(
     struct json_writer *w, const char *name, const struct store_record *record)
 {
+	int64_t next_ms = record->due_ms;
+
+	if (record->attempts == 0 &&
+	    event_local_is_look(next_ms, record->event.expiry_ms))
+		next_ms = record->event.expiry_ms;
 	if (record->state == EVENT_PENDING ||
 	    record->state == EVENT_SERVICE_UNAVAILABLE)
-		json_seconds(w, name, record->due_ms);
+		json_seconds(w, name, next_ms);
 }
 
 static void
@@ -143,6 +152,33 @@ write_not_after_member(
 }
 
 static void
+write_at_local(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	struct event_options options;
+	struct civil c;
+	char text[64];
+
+	if (!options_of_record(record, &options) || options.zone.len == 0)
+		return;
+	c = civil_of_seconds(options.local_s);
+	(void)snprintf(text, sizeof(text),
+	    "%04" PRId64 "-%02d-%02dT%02d:%02d:%02d", c.year, c.month, c.day,
+	    c.hour, c.minute, c.second);
+	json_string(w, name, text);
+}
+
+static void
+write_time_zone(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	struct event_options options;
+
+	if (options_of_record(record, &options) && options.zone.len > 0)
+		json_text(w, name, options.zone);
+}
+
+static void
 write_retry_member(
     struct json_writer *w, const char *name, const struct store_record *record)
 {
@@ -181,6 +217,8 @@ static const struct {
     [MEMBER_URL] = {SLICE_INIT("url"), write_url},
     [MEMBER_METHOD] = {SLICE_INIT("method"), write_method},
     [MEMBER_HEADERS] = {SLICE_INIT("request-headers"), write_header_lines},
+    [MEMBER_AT_LOCAL] = {SLICE_INIT("at-local"), write_at_local},
+    [MEMBER_TIME_ZONE] = {SLICE_INIT("time-zone"), write_time_zone},
     [MEMBER_NOT_AFTER] = {SLICE_INIT("not-after"), write_not_after_member},
     [MEMBER_RETRY] = {SLICE_INIT("retry"), write_retry_member},
     [MEMBER_EVENT] = {SLICE_INIT("event"), write_event},

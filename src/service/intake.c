@@ -36,7 +36,7 @@ intake_place(const struct child *child, struct store_add **adds, size_t n,
 		if (i % LOTS == 0 && getrandom(lots, sizeof(lots), 0) == -1)
 			return err_errno(err, "getrandom");
 		add->shard = placement_shard(
-		    &placement, add->event->expiry_ms, lots[i % LOTS]);
+		    &placement, event_due_ms(add->event), lots[i % LOTS]);
 	}
 	return 0;
 }
@@ -61,9 +61,9 @@ intake_announce(
 	switch (add->outcome) {
 	case ADD_CREATED:
 		metric_add(child->score, METRIC_EVENTS_ADDED, 1);
-		if (add->event->expiry_ms < soon_ms)
+		if (event_due_ms(add->event) < soon_ms)
 			shardboard_event_added(
-			    child->sb, add->shard, add->event->expiry_ms);
+			    child->sb, add->shard, event_due_ms(add->event));
 		break;
 	case ADD_SAME:
 		metric_add(child->score, METRIC_EVENTS_REPEATED, 1);

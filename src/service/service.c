@@ -163,6 +163,11 @@ service_init(struct entry *entry, struct child *child, struct err *err)
 	if (intake_init(&service->intake, child, service->store,
 		(size_t)child->cfg->service.commit_batch) == -1)
 		return err_set(err, "out of memory");
+	service->context = (struct event_context){
+	    .retry_limits = &child->cfg->service.retry_limits,
+	    .zones = zones_create(zones_directory())};
+	if (service->context.zones == NULL)
+		return err_set(err, "out of memory");
 	if (open_server(entry, err) == -1)
 		return -1;
 	loop_before_sleep(child->loop, before_service_sleeps, service);
@@ -177,6 +182,7 @@ service_fini(struct service *service)
 	store_thread_free(&service->store);
 	http_server_free(&service->server);
 	intake_fini(&service->intake);
+	zones_free(&service->context.zones);
 	hosts_free(&service->hosts);
 	buf_free(&service->metrics);
 	child_fini(service->child);

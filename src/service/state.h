@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "config/config.h"
+#include "event/event_json.h"
 #include "http/http_server.h"
 #include "proc/child.h"
 #include "service/hosts.h"
@@ -24,6 +25,7 @@ struct service {
 	struct http_server *server;
 	struct store_thread *store;
 	struct intake intake;
+	struct event_context context;
 	struct hosts hosts;
 	struct call_list documents; /* wait for their event to be read */
 	int n_documents; /* being read, or read and not yet answered */

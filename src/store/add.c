@@ -85,7 +85,7 @@ insert_chunk(struct sql *sql, const struct add_batch *chunk, uint64_t *affected,
 		    .id = add->row_id,
 		    .shard = add->shard,
 		    .status = ROW_WAITING,
-		    .due_ms = add->event->expiry_ms,
+		    .due_ms = event_due_ms(add->event),
 		    .created_ms = chunk->now_ms,
 		    .event = *add->event,
 		};

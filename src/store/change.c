@@ -96,7 +96,7 @@ begin_again(struct sql *sql, const struct changing *c, struct err *err)
 
 	if (status != STORE_OK)
 		return status;
-	buf_init(&options, 2 * EVENT_OPTIONS_MAX);
+	buf_init(&options, (size_t)2 * EVENT_OPTIONS_MAX);
 	if (write_options(c, &options) == -1) {
 		buf_free(&options);
 		return sql_no_memory(err);
@@ -133,7 +133,7 @@ put_forward(struct sql *sql, const struct changing *c, struct err *err)
 
 #define SET_EVENT                                                              \
 	"UPDATE event SET shard = ?, due_ms = ?, expiry_ms = ?, method = ?,"   \
-	" url = ?, headers = ?, body_is_text = ?, body = ?"                    \
+	" url = ?, headers = ?, body_is_text = ?, body = ?, options = ?"       \
 	" WHERE id = ? AND status = 0"
 
 static enum store_status
@@ -152,6 +152,7 @@ write_patched(struct sql *sql, const struct changing *c, const struct event *ev,
 	sql_bytes(sql, ev->headers);
 	sql_i64(sql, ev->body_is_text);
 	sql_bytes(sql, ev->body);
+	sql_bytes(sql, ev->options);
 	sql_i64(sql, c->row_id);
 	return sql_exec(sql, &text, 0, NULL, err);
 }
@@ -166,36 +167,55 @@ would_be_refused(const struct sql *sql, const struct event *ev)
 	       bytes > sql->transaction_max / ADD_TRANSACTION_PART;
 }
 
+/* A time that is given now is a moment, and no local time any more. */
+static int
+patch_options(struct changing *c, struct event *ev, struct buf *text)
+{
+	const struct event_patch *patch = c->change->patch;
+	struct event_options options;
+
+	if (event_options_parse(ev->options, &options, NULL) == -1)
+		return 0;
+	if (patch->has_time && options.not_after_ms > 0 &&
+	    ev->expiry_ms > options.not_after_ms)
+		c->change->outcome = CHANGE_TOO_LATE;
+	if (!patch->has_time || options.zone.len == 0)
+		return 0;
+	options.zone.len = 0;
+	if (event_options_write(text, &options, ev->options) == -1)
+		return -1;
+	ev->options = buf_slice(text);
+	return 0;
+}
+
 /* The fingerprint stays that of the add, which may be repeated. */
 static enum store_status
-patch_event(struct sql *sql, const struct changing *c, struct err *err)
+patch_event(struct sql *sql, struct changing *c, struct err *err)
 {
 	struct store_change *change = c->change;
 	struct store_record now = *c->record;
-	struct event_options options;
 	enum store_status status = STORE_OK;
-	struct buf body;
+	struct buf body, options;
 
 	buf_init(&body, change->body_max);
+	buf_init(&options, (size_t)2 * EVENT_OPTIONS_MAX);
 	if (event_patch_apply(change->patch, &now.event, &body) == -1 ||
 	    would_be_refused(sql, &now.event))
 		change->outcome = CHANGE_TOO_LARGE;
-	else if (change->patch->has_time &&
-		 event_options_parse(now.event.options, &options, NULL) == 0 &&
-		 options.not_after_ms > 0 &&
-		 now.event.expiry_ms > options.not_after_ms)
-		change->outcome = CHANGE_TOO_LATE;
+	else if (patch_options(c, &now.event, &options) == -1)
+		status = sql_no_memory(err);
 	if (change->patch->has_time)
 		now.due_ms = now.event.expiry_ms;
 	else
 		change->shard = c->shard;
 	change->due_ms = now.due_ms;
 	change->expiry_ms = now.event.expiry_ms;
-	if (change->outcome == CHANGE_MADE)
+	if (status == STORE_OK && change->outcome == CHANGE_MADE)
 		status = store_record_tag(&now, change->tag) == -1
 			     ? sql_no_memory(err)
 			     : write_patched(sql, c, &now.event, err);
 	buf_free(&body);
+	buf_free(&options);
 	return status;
 }
 

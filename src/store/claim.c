@@ -5,6 +5,7 @@
 
 #include "store/add.h"
 #include "store/due_pick.h"
+#include "store/local_time.h"
 #include "store/look.h"
 #include "store/record.h"
 #include "store/settle.h"
@@ -22,6 +23,8 @@ struct claiming {
 	const struct claim_request *request;
 	struct claim_reply *reply;
 	struct look look;
+	struct local_move moves[SQL_IDS_MAX]; /* of a statement's rows */
+	size_t n_moves;
 };
 
 static void
@@ -121,9 +124,11 @@ look_again(const struct claim_request *request, struct claim_reply *reply)
 }
 
 static enum store_status
-take_waiting(const struct store_row *row, const struct claim_request *request,
-    struct claim_reply *reply, struct err *err)
+take_waiting(const struct store_row *row, struct claiming *c, struct err *err)
 {
+	const struct claim_request *request = c->request;
+	struct claim_reply *reply = c->reply;
+	struct local_move *move = &c->moves[c->n_moves];
 	int64_t due_ms = store_plain_due_ms(row->due_ms);
 	struct store_claim *claim;
 	enum store_status status;
@@ -137,15 +142,21 @@ take_waiting(const struct store_row *row, const struct claim_request *request,
 	if (due_ms > request->horizon_ms || store_leave(request, reply, due_ms))
 		return STORE_OK;
 	status = store_claim_create(row, &claim, err);
-	if (status == STORE_OK)
+	if (status != STORE_OK)
+		return status;
+	if (!request->alone && local_time_moved(claim, request, move)) {
+		c->n_moves++;
+		note_due(reply, move->due_ms);
+		store_claim_free(claim);
+	} else
 		store_take(reply, claim);
-	return status;
+	return STORE_OK;
 }
 
 /* Those of the rows that still wait, into the reply. */
 static enum store_status
-read_waiting(struct sql *sql, const struct claiming *c,
-    const struct due_row *rows, size_t n, struct err *err)
+read_waiting(struct sql *sql, struct claiming *c, const struct due_row *rows,
+    size_t n, struct err *err)
 {
 	int64_t asked[SQL_IDS_MAX];
 	size_t n_asked = n;
@@ -155,12 +166,13 @@ read_waiting(struct sql *sql, const struct claiming *c,
 
 	for (size_t i = 0; i < n; i++)
 		asked[i] = rows[i].row_id;
+	c->n_moves = 0;
 	arity = id_args(sql, asked, n);
 	status = sql_select(sql, sql_pick(sql, waiting_rows), arity, err);
 	while (sql_next(sql, &status, err)) {
 		store_row_read_delivery(sql, &row);
 		status = strike_off(asked, &n_asked, row.id)
-			     ? take_waiting(&row, c->request, c->reply, err)
+			     ? take_waiting(&row, c, err)
 			     : sql_nonsense(
 				   sql, "a row that was not asked for", err);
 	}
@@ -206,7 +218,7 @@ compare_claims(const void *a, const void *b)
 }
 
 static enum store_status
-take_rows(struct sql *sql, const struct claiming *c, struct err *err)
+take_rows(struct sql *sql, struct claiming *c, struct err *err)
 {
 	const struct due_row *rows = c->look.rows;
 	enum store_status status = STORE_OK;
@@ -220,6 +232,9 @@ take_rows(struct sql *sql, const struct claiming *c, struct err *err)
 		len = n - at < sql->driver->ids_max ? n - at
 						    : sql->driver->ids_max;
 		status = read_waiting(sql, c, rows + at, len, err);
+		if (status == STORE_OK)
+			status =
+			    local_time_write(sql, c->moves, c->n_moves, err);
 		if (status == STORE_OK && c->reply->n_claims > before)
 			status = mark_claims(sql, c->request->owner,
 			    c->reply->claims + before,

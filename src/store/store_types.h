@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/zones.h"
 #include "event/event.h"
 #include "event/event_patch.h"
 #include "sql/datastore.h"
@@ -315,6 +316,7 @@ struct claim_request {
 	size_t claim_bytes;	/* that are there claim no further; 0: any */
 	int64_t horizon_ms;	/* claim rows due up to here, database's clock */
 	struct store_claim **claims; /* room for claim_max */
+	struct zones *zones;	/* the call's; NULL: local times stay as they are */
 };
 
 struct claim_reply {

@@ -60,13 +60,15 @@ claims_init(struct claims *c, struct child *child, struct holdings *holdings,
 	    &c->size, (size_t)cfg->claim_min, (size_t)cfg->claim_max);
 	c->request.claims =
 	    calloc((size_t)cfg->claim_max, sizeof(struct store_claim *));
-	return c->request.claims == NULL ? -1 : 0;
+	c->request.zones = zones_create(zones_directory());
+	return c->request.claims == NULL || c->request.zones == NULL ? -1 : 0;
 }
 
 void
 claims_fini(struct claims *c)
 {
 	free(c->request.claims);
+	zones_free(&c->request.zones);
 	free(c->results);
 }
 

@@ -107,6 +107,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct event_retry_limits limits = {.max_attempts = 50};
+	static const struct event_context context = {.retry_limits = &limits};
 	/* An allocation of the exact size, so that ASan sees its edges. */
 	char *body = malloc(size == 0 ? 1 : size);
 	struct field_errors errors = {0};
@@ -120,7 +121,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_options(slice_of(body, size));
 	buf_init(&scratch, EVENT_SCRATCH_MAX);
 	switch (event_from_json(
-	    body, size, &limits, &scratch, &ev, &err, &errors)) {
+	    body, size, &context, &scratch, &ev, &err, &errors)) {
 	case EVENT_JSON_OK:
 		event_resolve(&ev, 1);
 		CHECK(errors.total == 0);

@@ -20,16 +20,21 @@ static struct field_errors errors;
 static const struct event_retry_limits limits = {
     .max_attempts = 100, .min_delay_ms = 10};
 
+static struct event_context context = {.retry_limits = &limits};
+
 static void
 setup(void)
 {
 	buf_init(&scratch, EVENT_SCRATCH_MAX);
+	context.zones = zones_create("/usr/share/zoneinfo");
+	ck_assert_ptr_nonnull(context.zones);
 }
 
 static void
 teardown(void)
 {
 	buf_free(&scratch);
+	zones_free(&context.zones);
 }
 
 static enum event_json_result
@@ -38,7 +43,7 @@ read_bytes(struct slice json)
 	ck_assert_uint_le(json.len, sizeof(text));
 	memmove(text, json.p, json.len);
 	return event_from_json(
-	    text, json.len, &limits, &scratch, &ev, &err, &errors);
+	    text, json.len, &context, &scratch, &ev, &err, &errors);
 }
 
 /*
@@ -278,6 +283,75 @@ START_TEST(test_times)
 		ck_assert_int_eq(result, EVENT_JSON_INVALID);
 		expect_error(times[_i].pointer, times[_i].detail);
 	}
+}
+END_TEST
+
+static const struct {
+	const char *json;
+	int64_t ms; /* -1: refused */
+	const char *pointer, *detail;
+} locals[] = {
+#define BERLIN ",\"time-zone\":\"Europe/Berlin\""
+    {"\"at-local\":\"2027-07-01T09:00:00\"" BERLIN, INT64_C(1814425200000),
+	NULL, NULL},
+    {"\"at-local\":\"2027-01-04t09:00:00\"" BERLIN, INT64_C(1799049600000),
+	NULL, NULL},
+    /* Clocks go from two to three, and from three to two. */
+    {"\"at-local\":\"2027-03-28T02:30:00\"" BERLIN, INT64_C(1806195600000),
+	NULL, NULL},
+    {"\"at-local\":\"2027-10-31T02:30:00\"" BERLIN, INT64_C(1824942600000),
+	NULL, NULL},
+    {"\"time-zone\":\"UTC\",\"at-local\":\"1970-01-01T00:00:01\"", 1000, NULL,
+	NULL},
+    {"\"at-local\":\"1970-01-01T00:00:01\"" BERLIN, -1, "/time-zone",
+	"is not between"},
+    {"\"at-local\":\"9999-12-31T23:59:59\",\"time-zone\":\"Etc/GMT+1\"", -1,
+	"/time-zone", "is not between"},
+    {"\"at-local\":\"1969-12-31T23:59:59\"" BERLIN, -1, "/at-local",
+	"before 1970"},
+    {"\"at-local\":\"2027-07-01T09:00:00Z\"" BERLIN, -1, "/at-local",
+	"without an offset"},
+    {"\"at-local\":\"2027-07-01T09:00:60\"" BERLIN, -1, "/at-local",
+	"without an offset"},
+    {"\"at-local\":\"2027-07-01T09:00:00.5\"" BERLIN, -1, "/at-local",
+	"without an offset"},
+    {"\"at-local\":\"2027-02-29T09:00:00\"" BERLIN, -1, "/at-local",
+	"without an offset"},
+    {"\"at-local\":1" BERLIN, -1, "/at-local", "must be a string"},
+    {"\"at-local\":\"2027-07-01T09:00:00\"", -1, "/time-zone",
+	"required member is missing"},
+    {"\"in\":\"1s\"" BERLIN, -1, "/time-zone", "goes with at-local only"},
+    {"\"in\":\"1s\",\"at-local\":\"2027-07-01T09:00:00\"" BERLIN, -1,
+	"/at-local", "give one of"},
+    {"\"at-local\":\"2027-07-01T09:00:00\",\"time-zone\":\"Europe/Bonn\"", -1,
+	"/time-zone", "Bonn"},
+    {"\"at-local\":\"2027-07-01T09:00:00\",\"time-zone\":\"../etc/x\"", -1,
+	"/time-zone", "name of a time zone"},
+    {"\"at-local\":\"2027-07-01T09:00:00\",\"time-zone\":1", -1, "/time-zone",
+	"must be a string"},
+#undef BERLIN
+};
+
+START_TEST(test_local_times)
+{
+	uint8_t print[EVENT_KEY_BYTES];
+	enum event_json_result result;
+	char json[300];
+	int n = snprintf(json, sizeof(json),
+	    "{\"application-id\":\"a\",\"event\":1,\"url\":\"http://a/\",%s}",
+	    locals[_i].json);
+
+	result = read_bytes(slice_of(json, (size_t)n));
+	if (locals[_i].ms == -1) {
+		ck_assert_int_eq(result, EVENT_JSON_INVALID);
+		expect_error(locals[_i].pointer, locals[_i].detail);
+		return;
+	}
+	ck_assert_int_eq(result, EVENT_JSON_OK);
+	ck_assert_int_eq(ev.time, EVENT_AT_LOCAL);
+	event_resolve(&ev, 1000);
+	ck_assert_int_eq(ev.expiry_ms, locals[_i].ms);
+	ck_assert_int_eq(event_fingerprint(&ev, print), 0);
 }
 END_TEST
 
@@ -690,8 +764,7 @@ static const struct {
 
 START_TEST(test_retry)
 {
-	ck_assert_int_eq(
-	    read_with("retry", retries[_i].value), EVENT_JSON_OK);
+	ck_assert_int_eq(read_with("retry", retries[_i].value), EVENT_JSON_OK);
 	expect_slice(ev.options, retries[_i].options);
 	expect_slice(ev.headers, "Content-Type: application/json\n");
 }
@@ -736,11 +809,9 @@ END_TEST
 
 START_TEST(test_not_after)
 {
-	ck_assert_int_eq(
-	    read_with("not-after", "1524141245"), EVENT_JSON_OK);
+	ck_assert_int_eq(read_with("not-after", "1524141245"), EVENT_JSON_OK);
 	expect_slice(ev.options, "{\"not-after-ms\":1524141245000}");
-	ck_assert_int_eq(
-	    read_with("not-after", "\"2018-04-19T12:34:05.5Z\""),
+	ck_assert_int_eq(read_with("not-after", "\"2018-04-19T12:34:05.5Z\""),
 	    EVENT_JSON_OK);
 	expect_slice(ev.options, "{\"not-after-ms\":1524141245500}");
 	ck_assert_int_eq(
@@ -779,6 +850,7 @@ main(void)
 	tcase_add_loop_test(tc, test_body, 0, COUNT(bodies));
 	tcase_add_loop_test(tc, test_expiry, 0, COUNT(expiries));
 	tcase_add_loop_test(tc, test_times, 0, COUNT(times));
+	tcase_add_loop_test(tc, test_local_times, 0, COUNT(locals));
 	tcase_add_loop_test(tc, test_field, 0, COUNT(fields));
 	tcase_add_loop_test(tc, test_length, 0, COUNT(lengths));
 	tcase_add_test(tc, test_header_limits);

@@ -31,6 +31,9 @@ static const struct {
 	SLICE_INIT("{\"forgiven\":1,\"retry\":{\"attempts\":1001,"
 		   "\"delays\":[\"0s\",\"90s\",\"2d\"],\"jitter\":0,"
 		   "\"on\":[\"4xx\",\"503\",\"timeout\"]}}")},
+    {SLICE_INIT("{\"time-zone\":\"Europe/Berlin\",\"at-local-s\":7}"), 0,
+	SLICE_INIT("{\"at-local-s\":7,\"time-zone\":\"Europe/Berlin\"}")},
+    {SLICE_INIT("{\"at-local-s\":7}"), 0, SLICE_INIT("")},
     /* of a newer version */
     {SLICE_INIT("{\"later\":{\"a\":[1, 2]}}"), 0,
 	SLICE_INIT("{\"later\":{\"a\":[1, 2]}}")},
@@ -73,6 +76,12 @@ static const struct slice damaged[] = {
     SLICE_INIT("{\"retry\":[]}"),
     SLICE_INIT("{\"retry\":{\"attempts\":1002}}"),
     SLICE_INIT("{\"retry\":{\"later\":1}}"),
+    SLICE_INIT("{\"time-zone\":7}"),
+    SLICE_INIT("{\"time-zone\":\"\"}"),
+    SLICE_INIT("{\"time-zone\":\"Europe\\/Berlin\"}"),
+    SLICE_INIT("{\"time-zone\":\"../passwd\"}"),
+    SLICE_INIT("{\"at-local-s\":-1}"),
+    SLICE_INIT("{\"at-local-s\":274877906945}"),
     SLICE_INIT("{\"forgiven\":-1}"),
     SLICE_INIT("{\"forgiven\":1.5}"),
     SLICE_INIT("{\"forgiven\":1e3}"),
