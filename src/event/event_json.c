@@ -301,7 +301,8 @@ read_at_local(
 }
 
 static void
-read_zone(struct reader *r, const char *pointer, const struct json_value *value)
+read_time_zone(
+    struct reader *r, const char *pointer, const struct json_value *value)
 {
 	if (read_string(r, pointer, value, &r->options.zone) == 0 &&
 	    !zones_is_name(r->options.zone))
@@ -522,7 +523,7 @@ static const struct member {
     {SLICE_INIT("expiry"), "/expiry", TIME, read_expiry},
     {SLICE_INIT("in"), "/in", TIME, read_in},
     {SLICE_INIT("at-local"), "/at-local", TIME, read_at_local},
-    {SLICE_INIT("time-zone"), "/time-zone", OPTIONAL, read_zone},
+    {SLICE_INIT("time-zone"), "/time-zone", OPTIONAL, read_time_zone},
     {SLICE_INIT("url"), "/url", REQUIRED, read_url},
     {SLICE_INIT("method"), "/method", OPTIONAL, read_method},
     {SLICE_INIT("request-headers"), "/request-headers", OPTIONAL, read_headers},
@@ -584,7 +585,7 @@ check_seen(struct reader *r, const bool seen[COUNT(members)])
 	bool is_local = r->ev->time == EVENT_AT_LOCAL;
 
 	for (size_t i = 0; i < COUNT(members); i++) {
-		if (members[i].read == read_zone && seen[i] != is_local)
+		if (members[i].read == read_time_zone && seen[i] != is_local)
 			bad(r->errors, members[i].pointer,
 			    is_local ? "required member is missing: at-local "
 				       "is the time of a zone"

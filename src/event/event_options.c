@@ -79,7 +79,7 @@ write_local(struct json_writer *w, const char *name,
 }
 
 static bool
-read_zone(struct event_options *options, const struct json_value *value)
+read_zone_name(struct event_options *options, const struct json_value *value)
 {
 	if (value->type != JSON_STRING)
 		return false;
@@ -89,7 +89,7 @@ read_zone(struct event_options *options, const struct json_value *value)
 }
 
 static void
-write_zone(struct json_writer *w, const char *name,
+write_zone_name(struct json_writer *w, const char *name,
     const struct event_options *options)
 {
 	if (options->zone.len > 0)
@@ -125,7 +125,7 @@ static const struct member {
     {SLICE_INIT("forgiven"), read_forgiven, write_forgiven},
     {SLICE_INIT("not-after-ms"), read_not_after, write_not_after},
     {SLICE_INIT("retry"), read_retry, write_retry},
-    {SLICE_INIT("time-zone"), read_zone, write_zone},
+    {SLICE_INIT("time-zone"), read_zone_name, write_zone_name},
 };
 
 static const struct member *
