@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What only a cluster can meet: several stores, each at another node. Run by
- * tests/galera, skipped without. Where it matters what a node has not applied
- * yet, its applier (it must be one, or another begins what is next) waits for a
- * table that the test has locked.
+ * make check-galera, skipped without nodes. Where it matters what a node has
+ * not applied yet, its applier (it must be one, or another begins what is next)
+ * waits for a table that the test has locked.
  */
 #include "store/store.h"
 
@@ -110,6 +110,9 @@ setup(void)
 {
 	for (int i = 0; i < N_NODES; i++) {
 		admins[i] = connect_to(urls[i]);
+		ck_assert_msg(
+		    read_number(i, "SELECT @@GLOBAL.wsrep_slave_threads") == 1,
+		    "a node has several appliers: see make check-galera");
 		run_sql(i, "SET GLOBAL wsrep_max_ws_size = 2147483647");
 	}
 	run_sql(0, "DROP DATABASE IF EXISTS cassata");
@@ -293,6 +296,16 @@ cancel(int node, const char *id)
 	eventually(
 	    store_cancel_event(stores[node], &key, &outcome, &state, &err));
 	return outcome;
+}
+
+static struct store_change
+change(int node, const char *id, enum change_verb verb)
+{
+	struct store_change change = {
+	    .key = key_of(id), .verb = verb, .shard = 1, .now_ms = 1000};
+
+	eventually(store_change_event(stores[node], &change, &err));
+	return change;
 }
 
 static bool
@@ -551,6 +564,65 @@ START_TEST(claimed_and_deleted)
 	release_end_defeated(&release);
 	ck_assert_int_eq(outcome, CANCEL_REFUSED);
 	ck_assert_int_eq(status_of_row(), 1);
+}
+END_TEST
+
+/* A change is one of the row as it is, wherever it came from. */
+START_TEST(claimed_and_run)
+{
+	struct release release;
+	struct store_change made;
+
+	(void)add_for_a();
+	hold_back(1);
+	ck_assert(claims_it(0, A));
+	release_begin(&release, 1, COMMITS);
+	made = change(1, "a", CHANGE_RUN);
+	release_end_defeated(&release);
+	ck_assert_int_eq(made.outcome, CHANGE_REFUSED);
+	ck_assert_int_eq(made.state, EVENT_PROCESSING);
+	ck_assert_int_eq(status_of_row(), 1);
+}
+END_TEST
+
+/* Of two that begin it again one did. */
+START_TEST(retried_twice)
+{
+	struct release release;
+	struct store_change made;
+	int64_t row_id = add_for_a();
+
+	ck_assert(claims_it(0, A));
+	ck_assert(completes(0, A, row_id, 200));
+	ck_assert(is_there(1, "a", FIND_STATUS));
+	hold_back(1);
+	ck_assert_int_eq(change(0, "a", CHANGE_RETRY).outcome, CHANGE_MADE);
+	release_begin(&release, 1, COMMITS);
+	made = change(1, "a", CHANGE_RETRY);
+	release_end_defeated(&release);
+	ck_assert_int_eq(made.outcome, CHANGE_REFUSED);
+	ck_assert_int_eq(made.state, EVENT_PENDING);
+	ck_assert_int_eq(status_of_row(), 0);
+}
+END_TEST
+
+/* What was begun again is not purged by who has yet to see it. */
+START_TEST(retried_and_purged)
+{
+	struct release release;
+	int64_t row_id = add_for_a();
+	size_t n;
+
+	ck_assert(claims_it(0, A));
+	ck_assert(completes(0, A, row_id, 200));
+	ck_assert(is_there(1, "a", FIND_STATUS));
+	hold_back(1);
+	ck_assert_int_eq(change(0, "a", CHANGE_RETRY).outcome, CHANGE_MADE);
+	release_begin(&release, 1, COMMITS);
+	ok(store_purge(stores[1], UINT64_MAX, 3000, 10, &n, &err));
+	release_end_defeated(&release);
+	ck_assert_uint_eq(n, 0);
+	ck_assert_int_eq(status_of_row(), 0);
 }
 END_TEST
 
@@ -878,6 +950,9 @@ make_suite(void)
 	tcase_add_test(tc, two_mark_one_row);
 	tcase_add_test(tc, lease_taken_over);
 	tcase_add_test(tc, claimed_and_deleted);
+	tcase_add_test(tc, claimed_and_run);
+	tcase_add_test(tc, retried_twice);
+	tcase_add_test(tc, retried_and_purged);
 	tcase_add_test(tc, deleted_and_claimed);
 	tcase_add_test(tc, put_back_and_completed);
 	tcase_add_test(tc, completed_and_put_back);
