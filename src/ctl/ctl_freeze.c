@@ -89,10 +89,10 @@ wait_until_quiet(const struct ctl *ctl, int64_t timeout_ms)
 int
 ctl_freeze(struct ctl *ctl)
 {
-	int64_t timeout_ms =
-	    ctl->timeout_ms != 0
-		? ctl->timeout_ms
-		: ctl->cfg.master.shutdown_timeout_ms + GRACE_MS;
+	int64_t timeout_ms = ctl->timeout_ms != 0
+				 ? ctl->timeout_ms
+				 : ctl->cfg.master.shutdown_timeout_ms +
+				       ctl->cfg.datastore.timeout_ms + GRACE_MS;
 	int status = ctl_request_change(ctl, CONTROL_FREEZE);
 
 	if (status == CTL_OK)

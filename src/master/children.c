@@ -151,6 +151,26 @@ may_leave(
 	       (place->alone && wait_status == 0);
 }
 
+/* A service says that it writes, a worker that it waits, or that its last call
+ * failed. */
+static bool
+may_have_sent(const struct master *m, int slot)
+{
+	const struct scoreboard_slot *score = scoreboard_slot(&m->sb, slot);
+
+	return atomic_load(&score->n_writing) != 0 ||
+	       atomic_load(&score->asking_ms) != 0;
+}
+
+/* Of a child that has ended: nothing more comes into a file, but a server may
+ * be at it as long as the child would have waited. */
+static void
+note_commit(struct master *m, const struct config_datastore *cfg)
+{
+	if (cfg->place.kind == SQL_MYSQL)
+		m->may_commit_until_ms = clock_mono_ms() + cfg->timeout_ms;
+}
+
 void
 children_reaped(
     struct master *m, pid_t pid, int wait_status, struct finding *finding)
@@ -165,6 +185,8 @@ children_reaped(
 	while (read_report(place) == 1)
 		;
 	place_describe_end(place, wait_status, &description);
+	if (may_have_sent(m, place->slot))
+		note_commit(m, &gen->cfg.datastore);
 	spawn_vacate(m, place, wait_status);
 	if (place == &gen->preflight)
 		on_preflight_end(

@@ -7,9 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "master/children.h"
 #include "master/predecessor.h"
 
 enum { LOOK_MS = 20 };
@@ -58,6 +60,7 @@ set_frozen(struct master *m, bool frozen)
 {
 	m->frozen = frozen;
 	m->is_quiet = false;
+	m->frozen_ms = clock_mono_ms();
 	/* Before the counts of writes are read: see service/writes.c. */
 	atomic_store(&m->sb.writable->master.frozen, frozen);
 }
@@ -128,7 +131,26 @@ freeze_rest_of(const struct master *m)
 		if (n > 0)
 			rest.n_writes += (size_t)n;
 	}
+	if (clock_mono_ms() < m->may_commit_until_ms)
+		rest.n_writes++;
 	return rest;
+}
+
+/* It stands still, or says for ever that it writes. */
+static void
+kill_writers(struct master *m, int64_t now_ms)
+{
+	if (m->current == NULL ||
+	    now_ms - m->frozen_ms < m->current->cfg.master.shutdown_timeout_ms)
+		return;
+	for (int i = scoreboard_next_used(&m->sb, 0); i < SCOREBOARD_SLOTS;
+	     i = scoreboard_next_used(&m->sb, i + 1)) {
+		pid_t pid = atomic_load(&scoreboard_place(&m->sb, i)->pid);
+
+		if (atomic_load(&scoreboard_slot(&m->sb, i)->n_writing) > 0)
+			(void)children_kill(
+			    m, pid, "killed: a freeze waited for it");
+	}
 }
 
 int64_t
@@ -140,8 +162,10 @@ freeze_look(struct master *m, int64_t now_ms)
 		return INT64_MAX;
 	rest = freeze_rest_of(m);
 	m->is_quiet = rest.n_workers == 0 && rest.n_writes == 0;
-	if (!m->is_quiet)
+	if (!m->is_quiet) {
+		kill_writers(m, now_ms);
 		return now_ms + LOOK_MS;
+	}
 	log_info("frozen: adds and deletes are refused, nothing is delivered");
 	return INT64_MAX;
 }

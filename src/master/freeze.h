@@ -33,7 +33,9 @@ struct freeze_rest {
 
 struct freeze_rest freeze_rest_of(const struct master *m);
 
-/* Finds whether it is quiet. When to look again, monotonic, or INT64_MAX. */
+/* Finds whether it is quiet; a service that still writes when
+ * master.shutdownTimeout has passed is killed. When to look again, monotonic,
+ * or INT64_MAX. */
 int64_t freeze_look(struct master *m, int64_t now_ms);
 
 #endif

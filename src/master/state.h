@@ -51,6 +51,10 @@ struct master {
 	bool frozen;             /* see freeze.h */
 	bool thawing;      /* once the reload that is under way has gone well */
 	bool is_quiet;     /* so, and nothing is under way any more */
+	int64_t frozen_ms; /* monotonic: since when it is frozen */
+	/* Monotonic: until then a server may still commit what a child that has
+	 * ended had sent to it. */
+	int64_t may_commit_until_ms;
 	char *frozen_file; /* its mark */
 	struct loop *loop;
 	struct loop_io *signal_io;

@@ -171,6 +171,64 @@ def test_worker_that_stands_still(launch, sink):
     assert len(sink.arrivals("/e")) == 2
 
 
+WRITES = "SELECT COUNT(*) FROM information_schema.processlist WHERE " \
+    "db = '%s' AND state LIKE 'Waiting for %%lock%%' AND " \
+    "info LIKE '%%INTO event%%'"
+
+
+@contextlib.contextmanager
+def add_under_way(c, store, sink):
+    """The server of the datastore, which is locked, has an add of it."""
+    with Connection(c.port) as connection, store.locked():
+        connection.send_request(
+            "POST", "/cassata/add/",
+            json.dumps(event("new", sink.url("/new"), 3600)).encode())
+        query = WRITES % store.url.rpartition("/")[2]
+        wait_for(lambda: store.sql(query) == [("1",)], 30, "an add")
+        yield
+
+
+def assert_freezing(c, n_writes):
+    done = c.ctl("freeze", "--timeout", "1")
+    assert done.returncode == 1, done
+    status = c.status()
+    assert status["freeze-state"] == "freezing"
+    assert status["freeze-writes"] == n_writes
+
+
+def test_service_killed_amid_a_commit(launch, store, sink):
+    """A server may commit it yet: for as long as the service would have
+    waited, it is not quiet."""
+    if store.kind != "mysql":
+        pytest.skip("what a killed process would write to a file is not there")
+    c = launch(roles="service", datastore={"timeout": "60s"})
+    with add_under_way(c, store, sink):
+        service = c.children("service")[0]["pid"]
+        os.kill(service, signal.SIGKILL)
+        wait_for(lambda: [s for s in c.children("service")
+                          if s["pid"] != service])
+        assert_freezing(c, 1)
+    thaw(c)
+
+
+def test_service_that_stands_still(launch, store, sink):
+    """Or says for ever that it writes."""
+    if store.kind != "mysql":
+        pytest.skip("nobody tells that it waits for a file")
+    c = launch(roles="service", datastore={"timeout": "5s"},
+               master={"shutdownTimeout": "3s"})
+    with add_under_way(c, store, sink):
+        service = c.children("service")[0]["pid"]
+        os.kill(service, signal.SIGSTOP)
+        assert_freezing(c, 1)
+    freeze(c, "--timeout", "60")
+    assert "killed: a freeze waited for it" in c.log_text()
+    before = tables(store)
+    thaw(c)
+    freeze(c)
+    assert tables(store) == before
+
+
 def test_amid_an_upgrade(launch, sink):
     """The daemon before it delivers to the end, and is waited for."""
     c = launch()
