@@ -318,6 +318,41 @@ most_bytes(const struct sql *sql, const struct claim_request *request)
 		   : request->claim_bytes;
 }
 
+static enum store_status
+claim_in_turn(struct sql *sql, struct claiming *c, struct err *err)
+{
+	const struct claim_request *request = c->request;
+
+	return sql->driver->remote && request->n_results == 0 &&
+		       request->claim_max > 0 && !request->alone
+		   ? claim_only(sql, c, err)
+		   : sql_transact(sql, turn_body, c, err);
+}
+
+/*
+ * All that the look saw may be what others are just adding, and stay so for as
+ * long as some are: what is committed behind that is seen without it. Results
+ * are written by now, so with them a failure is left to the next call.
+ */
+static enum store_status
+claim_committed(struct sql *sql, struct claim_request *request,
+    struct claiming *c, struct err *err)
+{
+	const struct claim_reply before = *c->reply;
+	bool wrote = request->n_results > 0;
+	enum store_status status;
+
+	request->backlog = false;
+	request->n_results = 0;
+	look_free(&c->look);
+	status = claim_in_turn(sql, c, err);
+	if (status == STORE_OK || !wrote)
+		return status;
+	forget_claims(c->reply);
+	*c->reply = before;
+	return STORE_OK;
+}
+
 enum store_status
 settle_and_claim(struct sql *sql, const struct claim_request *request,
     struct claim_reply *reply, struct err *err)
@@ -334,10 +369,10 @@ settle_and_claim(struct sql *sql, const struct claim_request *request,
 	if (uncommitted)
 		status = look_at_uncommitted(sql, err);
 	if (status == STORE_OK)
-		status = sql->driver->remote && request->n_results == 0 &&
-				 request->claim_max > 0 && !request->alone
-			     ? claim_only(sql, &c, err)
-			     : sql_transact(sql, turn_body, &c, err);
+		status = claim_in_turn(sql, &c, err);
+	if (status == STORE_OK && uncommitted && c.look.n > 0 &&
+	    reply->n_claims == 0)
+		status = claim_committed(sql, &bounded, &c, err);
 	if (uncommitted)
 		look_again(request, reply);
 	look_free(&c.look);

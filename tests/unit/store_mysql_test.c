@@ -735,7 +735,8 @@ START_TEST(test_registered_meanwhile)
 	make_add(2, "c", SLICE_LITERAL(""));
 	ck_assert_int_eq(
 	    add_new_events(backend, add_list, EVENTS_MAX, &err), STORE_OK);
-	/* By their ids, and by the index: two of the dead, one in quarantine. */
+	/* By their ids, and by the index: two of the dead, one in quarantine.
+	 */
 	run_sql("SET @id = (SELECT MAX(id) FROM event)");
 	run_sql("UPDATE event SET suspect = 2, due_ms = due_ms + (1 << 48)"
 		" WHERE id = @id");
@@ -921,7 +922,8 @@ server_count(const char *name)
 }
 
 static struct claim_reply
-claim_in(uint64_t owner, bool backlog, struct store_claim *claims[EVENTS_MAX])
+claim_with(uint64_t owner, bool backlog, const struct store_result *results,
+    size_t n_results, struct store_claim *claims[EVENTS_MAX])
 {
 	const struct claim_request request = {
 	    .owner = owner,
@@ -930,6 +932,8 @@ claim_in(uint64_t owner, bool backlog, struct store_claim *claims[EVENTS_MAX])
 	    .claim_max = EVENTS_MAX,
 	    .horizon_ms = now_ms,
 	    .claims = claims,
+	    .results = results,
+	    .n_results = n_results,
 	};
 	struct claim_reply turn;
 
@@ -937,6 +941,12 @@ claim_in(uint64_t owner, bool backlog, struct store_claim *claims[EVENTS_MAX])
 	    settle_and_claim(backend, &request, &turn, &err) == STORE_OK, "%s",
 	    err.text);
 	return turn;
+}
+
+static struct claim_reply
+claim_in(uint64_t owner, bool backlog, struct store_claim *claims[EVENTS_MAX])
+{
+	return claim_with(owner, backlog, NULL, 0, claims);
 }
 
 static struct claim_reply
@@ -1063,6 +1073,43 @@ START_TEST(test_locked_row_delays_no_other)
 	ck_assert_uint_eq(turn.n_claims, 1);
 	ck_assert_int_eq(claims[0]->event.id.p[0], 'b');
 	store_claim_free(claims[0]);
+}
+END_TEST
+
+/* Whoever adds very many keeps nobody from what is there already. */
+START_TEST(test_rows_of_open_adds_hide_none)
+{
+	struct store_claim *claims[EVENTS_MAX];
+	struct lease_reply leased;
+	struct claim_reply turn;
+	struct store_result result;
+
+	add_very_many(4, 200000, now_ms);
+	ck_assert_int_eq(lease(backend, 1, &leased), STORE_OK);
+	turn = claim(1, claims);
+	ck_assert_uint_eq(turn.n_claims, EVENTS_MAX);
+	result = (struct store_result){.row_id = claims[0]->row_id,
+	    .kind = RESULT_COMPLETED,
+	    .attempt = 1,
+	    .at_ms = now_ms,
+	    .code = 200};
+	for (size_t i = 0; i < turn.n_claims; i++)
+		store_claim_free(claims[i]);
+
+	run_sql("START TRANSACTION");
+	add_very_many(4, 100000, now_ms - 1000);
+	/* With a result to write, and without. */
+	for (size_t n = 2; n-- > 0;) {
+		turn = claim_with(1, true, &result, n, claims);
+		ck_assert_uint_eq(turn.n_stale, 0);
+		ck_assert_uint_eq(turn.n_claims, EVENTS_MAX);
+		ck_assert(turn.more);
+		for (size_t i = 0; i < turn.n_claims; i++) {
+			ck_assert_int_gt(claims[i]->row_id, 200000);
+			store_claim_free(claims[i]);
+		}
+	}
+	run_sql("ROLLBACK");
 }
 END_TEST
 
@@ -1197,6 +1244,7 @@ main(void)
 	tcase_add_test(tc, test_too_large);
 	tcase_add_loop_test(tc, test_locked_row_delays_no_other, 0,
 	    (int)(sizeof(lock_cases) / sizeof(lock_cases[0])));
+	tcase_add_test(tc, test_rows_of_open_adds_hide_none);
 	tcase_add_loop_test(tc, test_cost_of_a_claim, 0,
 	    (int)(sizeof(cost_cases) / sizeof(cost_cases[0])));
 	tcase_add_test(tc, test_long_columns);
