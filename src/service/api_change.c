@@ -111,27 +111,60 @@ changed(struct store_job *job)
 	struct call *call = call_of_job(job);
 
 	writes_end(call);
+	buf_free(&call->u.change.if_match);
 	answer_changed(call);
 	http_conn_answered(call->x);
+}
+
+/*
+ * A list may be in several lines, which are then one with commas in between
+ * (RFC 9110, 5.3). 0, or -1 when memory is short.
+ */
+static int
+take_if_match(struct call *call)
+{
+	const struct http_request *req = &call->x->req;
+	struct slice *list = &call->u.change.change.if_match;
+	struct buf *lines = &call->u.change.if_match;
+	size_t n = 0;
+
+	buf_init_within(lines, call->x->in.len * 2, call->x->body.budget);
+	for (size_t i = 0; i < req->n_headers; i++) {
+		if (!slice_ieq(req->headers[i].name, SLICE_LITERAL("If-Match")))
+			continue;
+		if (n++ == 0) {
+			*list = req->headers[i].value;
+			continue;
+		}
+		if (n == 2)
+			(void)buf_append_slice(lines, *list);
+		(void)buf_append_string(lines, ", ");
+		(void)buf_append_slice(lines, req->headers[i].value);
+	}
+	if (n > 1)
+		*list = buf_slice(lines);
+	if (!lines->failed)
+		return 0;
+	buf_free(lines);
+	return -1;
 }
 
 /* With the key of the call, and the patch that is there. */
 static enum verdict
 submit_change(struct call *call, enum change_verb verb)
 {
-	const struct http_header *if_match =
-	    http_request_header(&call->x->req, "If-Match");
-
-	if (!writes_begin(call))
-		return ANSWERED;
 	call->u.change.change = (struct store_change){
 	    .key = call->key,
 	    .verb = verb,
 	    .patch = &call->u.change.patch,
 	    .body_max = (size_t)call->service->cfg->service.max_body_bytes,
 	};
-	if (if_match != NULL)
-		call->u.change.change.if_match = if_match->value;
+	if (take_if_match(call) == -1)
+		return problem_no_memory(call->x);
+	if (!writes_begin(call)) {
+		buf_free(&call->u.change.if_match);
+		return ANSWERED;
+	}
 	return call_submit(call, run_change, changed);
 }
 

@@ -41,6 +41,7 @@ struct call {
 		struct {
 			struct store_change change;
 			struct event_patch patch;
+			struct buf if_match; /* lines of it, or empty */
 		} change;
 	} u;
 	STAILQ_ENTRY(call) entry; /* in the documents that wait */

@@ -275,6 +275,14 @@ def test_if_match(daemon, sink, name):
                  ("If-Match", tag)).status == 412
     assert patch(daemon, name, {"method": "GET"},
                  ("If-Match", response.header("ETag"))).status == 200
+    now = ask(daemon, "event", name, "GET").header("ETag")
+    response = patch(daemon, name, {"method": "PUT"}, ("If-Match", '"other"'),
+                     ("If-Match", '"one more"'), ("If-Match", now))
+    assert response.status == 200
+    assert patch(daemon, name, {"method": "GET"}, ("If-Match", '"other"'),
+                 ("If-Match", "W/" + response.header("ETag"))).status == 412
+    assert patch(daemon, name, {"method": "GET"}, ("If-Match", '"other"'),
+                 ("If-Match", now)).status == 412
     assert patch(daemon, name, {"method": "GET"},
                  ("If-Match", "*")).status == 200
     assert ask(daemon, "run", name, headers=[("If-Match", tag)]).status == 412
