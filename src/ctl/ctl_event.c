@@ -36,7 +36,7 @@ static const char usage[] =
     "       cassatactl event retry [-S url] application id\n"
     "       cassatactl event run [-S url] application id\n";
 
-struct event_options {
+struct event_flags {
 	const char *server; /* http://host:port, or NULL: from the daemon */
 	const char *app, *id, *method;
 	const char *delay, *expiry;
@@ -51,7 +51,7 @@ bad_usage(void)
 }
 
 static int
-parse_options(struct ctl *ctl, struct event_options *options)
+parse_options(struct ctl *ctl, struct event_flags *options)
 {
 	int c;
 
@@ -118,7 +118,7 @@ ask_server(const struct ctl *ctl, struct buf *url)
 /* The daemon is asked first, since port 0 is no address; -S asks nobody. */
 static void
 begin_url(
-    const struct ctl *ctl, const struct event_options *options, struct buf *url)
+    const struct ctl *ctl, const struct event_flags *options, struct buf *url)
 {
 	const struct config_service *cfg = &ctl->cfg.service;
 	size_t len;
@@ -284,7 +284,7 @@ to_seconds(const char *text)
 }
 
 static int
-add_expiry(struct json_object *event, const struct event_options *options)
+add_expiry(struct json_object *event, const struct event_flags *options)
 {
 	double seconds = 0;
 	int64_t ms;
@@ -319,7 +319,7 @@ add_expiry(struct json_object *event, const struct event_options *options)
 }
 
 static int
-event_add(struct ctl *ctl, struct event_options *options)
+event_add(struct ctl *ctl, struct event_flags *options)
 {
 	struct json_object *event;
 	struct buf url, body;
@@ -371,7 +371,7 @@ event_add(struct ctl *ctl, struct event_options *options)
 
 /* All but add. */
 static int
-event_by_ids(struct ctl *ctl, const struct event_options *options,
+event_by_ids(struct ctl *ctl, const struct event_flags *options,
     const char *method, const char *path)
 {
 	struct buf url;
@@ -396,7 +396,7 @@ event_by_ids(struct ctl *ctl, const struct event_options *options,
 int
 ctl_event(struct ctl *ctl)
 {
-	struct event_options options = {0};
+	struct event_flags options = {0};
 	const char *verb = ctl->argc > 0 ? ctl->argv[0] : "";
 	int status;
 

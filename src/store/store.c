@@ -292,15 +292,21 @@ note_room(struct store *store, struct store_add *const *adds, size_t n)
 	}
 }
 
+static void
+check_placed(struct store_add *const *adds, size_t n)
+{
+	check(adds != NULL && n > 0);
+	for (size_t i = 0; i < n; i++)
+		check(adds[i]->shard < EVENT_SHARDS);
+}
+
 enum store_status
 store_add_events(
     struct store *store, struct store_add **adds, size_t n, struct err *err)
 {
 	enum store_status status;
 
-	check(adds != NULL && n > 0);
-	for (size_t i = 0; i < n; i++)
-		check(adds[i]->shard < EVENT_SHARDS);
+	check_placed(adds, n);
 	status = begin(store);
 	if (status == STORE_OK)
 		status = add_new_events(store->sql, adds, n, &store->err);
@@ -315,9 +321,7 @@ store_add_all(struct store *store, struct store_add **adds, size_t n,
 {
 	enum store_status status;
 
-	check(adds != NULL && n > 0);
-	for (size_t i = 0; i < n; i++)
-		check(adds[i]->shard < EVENT_SHARDS);
+	check_placed(adds, n);
 	*added = false;
 	status = begin(store);
 	if (status == STORE_OK)
