@@ -109,15 +109,16 @@ judge_adds(const struct add_batch *chunk, const struct found *found,
 	for (size_t i = 0; i < chunk->n; i++) {
 		struct store_add *add = chunk->adds[i];
 
-		if (!slice_eq(found->key, store_key_slice(add->key.bytes)))
+		if (memcmp(found->key.bytes, add->key.bytes,
+			EVENT_KEY_BYTES) != 0)
 			continue;
 		ids[i] = found->row_id;
 		add->state = found->state;
 		add->expiry_ms = found->expiry_ms;
 		if (found->row_id == add->row_id)
 			add->outcome = ADD_CREATED;
-		else if (slice_eq(found->fingerprint,
-			     store_key_slice(add->fingerprint)))
+		else if (memcmp(found->fingerprint, add->fingerprint,
+			     EVENT_KEY_BYTES) == 0)
 			add->outcome = ADD_SAME;
 		else
 			add->outcome = ADD_CONFLICT;

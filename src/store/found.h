@@ -11,16 +11,27 @@ struct found {
 	int64_t row_id;
 	enum row_status status;
 	enum event_state state;
-	int64_t expiry_ms;
-	struct slice key, fingerprint; /* borrowed from the row */
+	int64_t expiry_ms, created_ms;
+	struct event_key key;
+	uint8_t fingerprint[EVENT_KEY_BYTES];
 };
 
 #define FOUND_NAMES                                                            \
-	"id, status, last_code, LENGTH(last_error), expiry_ms, k, fingerprint"
-#define FOUND_LETTERS "iiiiibb"
+	"id, status, last_code, LENGTH(last_error), expiry_ms, created_ms, k," \
+	" fingerprint"
+#define FOUND_LETTERS "iiiiiibb"
 
 /* Reads the present row, of FOUND_NAMES. */
 enum store_status found_read(
     struct sql *sql, struct found *found, struct err *err);
+
+/* The event of the key, locked until the transaction ends; *there: whether there
+ * is one. */
+enum store_status found_lock(struct sql *sql, const struct event_key *key,
+    struct found *found, bool *there, struct err *err);
+
+/* Deletes a locked event with all that belongs to it. */
+enum store_status found_delete(
+    struct sql *sql, const struct found *found, struct err *err);
 
 #endif
