@@ -327,7 +327,7 @@ void
 leases_failed(struct leases *l, bool ours)
 {
 	if (ours) {
-		liveness_forget(&l->others->seen);
+		liveness_failed(&l->others->seen);
 		/* It may have done that before it failed. */
 		l->lapsed = l->lapsed || l->reply.lapsed;
 		if (l->reply.renewed) {

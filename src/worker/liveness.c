@@ -18,9 +18,9 @@ enum {
 };
 
 void
-liveness_forget(struct liveness *liveness)
+liveness_failed(struct liveness *liveness)
 {
-	liveness->n = 0;
+	liveness->failed = true;
 }
 
 static int
@@ -69,10 +69,11 @@ shown_since_ms(const struct liveness *liveness,
 
 	if (before == NULL || before->sign.sign != instance->sign.sign)
 		return answered_ms;
-	if (gap_ms > before->lease_ms / GAPS)
-		return before->since_ms + gap_ms -
-		       before->lease_ms / GAP_COUNTS;
-	return before->since_ms;
+	if (gap_ms <= before->lease_ms / GAPS)
+		return before->since_ms;
+	if (liveness->failed)
+		return answered_ms;
+	return before->since_ms + gap_ms - before->lease_ms / GAP_COUNTS;
 }
 
 void
@@ -94,6 +95,7 @@ liveness_saw(struct liveness *liveness, int64_t asked_ms, int64_t answered_ms,
 		    .silent_ms = asked_ms - since_ms[i],
 		};
 	liveness->n = n;
+	liveness->failed = false;
 	liveness->looked_ms = answered_ms;
 }
 

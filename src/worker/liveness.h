@@ -14,9 +14,9 @@
  * for its owner's lease, while looks at the datastore went well and close to
  * each other, tells that the owner is lost; it has stopped to send by its own
  * clock, which began when it asked for its last renewal. No clock is compared
- * with another one. After a look that failed all begins anew, and of a long
- * time between two looks little counts: a datastore that stood still has kept
- * everybody from renewing.
+ * with another one. Of a long time between two looks little counts, and nothing
+ * where one between them failed: a datastore that stood still has kept everybody
+ * from renewing.
  */
 struct liveness {
 	struct sighting {
@@ -28,14 +28,15 @@ struct liveness {
 	} seen[STORE_INSTANCES_MAX]; /* by owner */
 	size_t n;
 	int64_t looked_ms; /* when the last look was answered */
+	bool failed;       /* one since then */
 };
 
 /* A look was asked for and answered: these are registered. Sorts them. */
 void liveness_saw(struct liveness *liveness, int64_t asked_ms,
     int64_t answered_ms, struct store_instance *instances, size_t n);
 
-/* At the begin, and when a look failed. */
-void liveness_forget(struct liveness *liveness);
+/* A look failed. */
+void liveness_failed(struct liveness *liveness);
 
 /* Those of others than self that are lost, up to max; their number. */
 size_t liveness_lost(const struct liveness *liveness, uint64_t self,

@@ -402,6 +402,33 @@ START_TEST(test_names_who_is_lost)
 }
 END_TEST
 
+/* A call that fails in between, and the next one does not, keeps nobody
+ * registered for longer. */
+START_TEST(test_names_who_is_lost_after_a_failure)
+{
+	int64_t begun_ms = parts_now_ms;
+
+	see(3, 7);
+	while (parts_now_ms < begun_ms + PARTS_LEASE) {
+		pass(wait_ms());
+		ask();
+		leases.reply = (struct lease_reply){.renewed = true};
+		leases.status = STORE_UNAVAILABLE;
+		leases_failed(&leases, true);
+		ck_assert_uint_eq(leases.request.n_lost, 0);
+		see(3, 7);
+	}
+	ck_assert_int_eq(parts_now_ms, begun_ms + PARTS_LEASE);
+	ask();
+	ck_assert_uint_eq(leases.request.n_lost, 1);
+	/* That one failed, too. */
+	leases.reply = (struct lease_reply){.renewed = true};
+	leases_failed(&leases, true);
+	ask();
+	ck_assert_uint_eq(leases.request.n_lost, 1);
+}
+END_TEST
+
 static void
 see_clock(const char *host, int64_t ahead_ms)
 {
@@ -751,6 +778,7 @@ main(void)
 	tcase_add_test(tc, test_leap);
 	tcase_add_test(tc, test_renewed_and_failed);
 	tcase_add_test(tc, test_names_who_is_lost);
+	tcase_add_test(tc, test_names_who_is_lost_after_a_failure);
 	tcase_add_test(tc, test_names_who_is_ahead);
 	tcase_add_test(tc, test_names_once_per_host);
 	tcase_add_test(tc, test_lease_among_strangers);

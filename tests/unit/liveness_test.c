@@ -15,7 +15,7 @@ static struct store_instance seen[STORE_INSTANCES_MAX];
 static void
 begin(void)
 {
-	liveness_forget(&liveness);
+	liveness = (struct liveness){0};
 }
 
 /* Ourselves, and one that shows this sign (0: it is not there). */
@@ -73,9 +73,25 @@ static const struct {
 	true},
     {"a sign may be of any order",
 	{{0, 5, 9}, {1500, 1505, 3}, {3000, 3005, 9}, {4500, 4505, 3}}, false},
-    {"a look that failed is none",
+    {"a look that failed is none, as if it had been slow",
 	{{0, 5, 3}, {1500, 1505, 3}, {2000, 2005, -1}, {3000, 3005, 3},
-	    {4005, 4010, 3}, {5505, 5510, 3}},
+	    {4005, 4010, 3}},
+	true},
+    {"where that lasted, others have a lease from then on",
+	{{0, 5, 3}, {1500, 1505, 3}, {2000, 2005, -1}, {3500, 3506, 3},
+	    {5000, 5005, 3}, {6500, 6505, 3}, {7505, 7510, 3}},
+	false},
+    {"and no more",
+	{{0, 5, 3}, {1500, 1505, 3}, {2000, 2005, -1}, {3500, 3506, 3},
+	    {5000, 5005, 3}, {6500, 6505, 3}, {7506, 7511, 3}},
+	true},
+    {"that a look failed is over with the next",
+	{{0, 5, 3}, {500, 505, -1}, {1500, 1505, 3}, {3600, 3606, 3},
+	    {5107, 5112, 3}},
+	true},
+    {"who renews beside a look that failed lives",
+	{{0, 5, 3}, {1500, 1505, 3}, {2000, 2005, -1}, {3000, 3005, 4},
+	    {4005, 4010, 4}},
 	false},
     {"nor are looks that were far apart: everybody may have stood still",
 	{{0, 5, 3}, {1500, 1505, 3}, {3600, 3606, 3}, {4500, 4505, 3}}, false},
@@ -102,7 +118,7 @@ START_TEST(test_lost)
 		bool last = i == 7 || cases[_i].sights[i + 1].answered_ms == 0;
 
 		if (s->sign == -1)
-			liveness_forget(&liveness);
+			liveness_failed(&liveness);
 		else
 			look(s->asked_ms, s->answered_ms, s->sign, LEASE);
 		ck_assert_msg(is_lost() == (last && cases[_i].lost), "%s, %d",
