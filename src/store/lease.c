@@ -396,6 +396,7 @@ end_instance(struct sql *sql, struct leasing *l,
 	if (end != END_DEAD && now.sign != instance->sign.sign)
 		return STORE_OK;
 	instance->active = false;
+	l->reply->ended = true;
 	if (end == END_AWAY)
 		return keep_away(sql, now.owner, err);
 	instance->sign.owner = 0;

@@ -307,6 +307,20 @@ START_TEST(test_tells_that_it_leaves)
 }
 END_TEST
 
+/* Nor does who has ended the registration of a host that is lost set anything
+ * free itself: the others would look for their part at their next renewal. */
+START_TEST(test_tells_that_others_are_gone)
+{
+	uint64_t told;
+
+	(void)lease(7);
+	told = parts_sb.shared->master.news.changes;
+	ask();
+	(void)answer((struct lease_reply){.shards = 31, .ended = true});
+	ck_assert_uint_gt(parts_sb.shared->master.news.changes, told);
+}
+END_TEST
+
 /* What comes up while a call is under way, which says nothing of it: the next
  * one is made at once. */
 START_TEST(test_hurry_during_a_call)
@@ -774,6 +788,7 @@ main(void)
 	tcase_add_loop_test(tc, test_leave, 0, COUNT(leave_rows));
 	tcase_add_test(tc, test_leave_when_all_is_put_back);
 	tcase_add_test(tc, test_tells_that_it_leaves);
+	tcase_add_test(tc, test_tells_that_others_are_gone);
 	tcase_add_test(tc, test_hurry_during_a_call);
 	tcase_add_test(tc, test_leap);
 	tcase_add_test(tc, test_renewed_and_failed);

@@ -1975,12 +1975,15 @@ START_TEST(renewed_before_it_was_lost)
 	b = lease_with(
 	    (struct lease_request){.owner = B, .lost = &sign, .n_lost = 1});
 	ck_assert_uint_eq(b.n_living, 2);
+	ck_assert(!b.ended);
 	ck_assert(!lease(A).lapsed);
 	sign = see(B, A);
 	b = lease_with(
 	    (struct lease_request){.owner = B, .lost = &sign, .n_lost = 1});
 	ck_assert_uint_eq(b.shards, ALL);
 	ck_assert_uint_eq(b.n_living, 1);
+	ck_assert(b.ended);
+	ck_assert(!lease(B).ended);
 	ck_assert(lease(A).lapsed);
 }
 END_TEST
@@ -2199,6 +2202,7 @@ START_TEST(away)
 	ck_assert_uint_eq(b.n_interrupted, 0);
 	ck_assert_uint_eq(b.n_living, 1);
 	ck_assert_uint_eq(b.shards, ALL);
+	ck_assert(b.ended);
 	/* It shows life, to other hosts, too. */
 	ck_assert_int_ne(see(C, A).sign, sign.sign);
 	(void)lease_with((struct lease_request){.owner = C, .leaving = true});
