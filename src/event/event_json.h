@@ -8,20 +8,7 @@
 #include "event/event.h"
 #include "event/event_options.h"
 #include "event/event_patch.h"
-
-/* One bad field: an RFC 6901 pointer and what is wrong with it. */
-struct field_error {
-	char pointer[160]; /* "/expiry", "/request-headers/2"; truncated */
-	char detail[240];
-};
-
-enum { FIELD_ERRORS_MAX = 32 };
-
-struct field_errors {
-	size_t len; /* at most FIELD_ERRORS_MAX; more are counted, not kept */
-	size_t total;
-	struct field_error list[FIELD_ERRORS_MAX];
-};
+#include "event/field_errors.h"
 
 /* Of *scratch: headers and options, which are never longer than the body by
  * more than a few bytes. */
