@@ -11,6 +11,7 @@
 #include "service/api_delete.h"
 #include "service/api_event.h"
 #include "service/api_list.h"
+#include "service/api_openapi.h"
 #include "service/api_ops.h"
 #include "service/problem.h"
 #include "service/state.h"
@@ -33,12 +34,13 @@ static const struct route routes[] = {
     {"DELETE", "/cassata/delete/{app}/{id}", 0, api_delete},
     {"POST", "/cassata/run/{app}/{id}", 0, api_run},
     {"POST", "/cassata/retry/{app}/{id}", 0, api_retry},
+    {"GET", "/cassata/openapi.json", 0, api_openapi},
     {"GET", "/livez", HEALTH, api_livez},
     {"GET", "/readyz", HEALTH, api_readyz},
     {"GET", "/healthz", HEALTH, api_readyz},
     {"GET", "/metrics", HEALTH, api_metrics},
 };
-static const struct route_table table = {
+const struct route_table api_routes = {
     routes, sizeof(routes) / sizeof(routes[0])};
 
 /*
@@ -70,7 +72,7 @@ static enum verdict
 add_allow(struct http_exchange *x)
 {
 	buf_reset(&x->arena);
-	route_allow(&table, x->req.path, &x->arena);
+	route_allow(&api_routes, x->req.path, &x->arena);
 	if (x->arena.failed)
 		return problem_no_memory(x);
 	http_exchange_field(x, "Allow", buf_slice(&x->arena));
@@ -115,10 +117,10 @@ api_handle(struct service *service, struct http_exchange *x)
 
 	if (status != 0)
 		return problem(x, status, reason);
-	result = route_find(&table, &x->req, &x->arena, &match);
+	result = route_find(&api_routes, &x->req, &x->arena, &match);
 	if (x->reserve && result != ROUTE_UNKNOWN &&
 	    (match.route == NULL || !(match.route->policy & HEALTH)))
-		return problem_for_now(x, 503,
+		return problem_for_now(x, PROBLEM_BUSY,
 		    "all connections are being served", PROBLEM_RETRY_S);
 	return follow_route(service, x, result, &match);
 }
@@ -132,7 +134,8 @@ api_streams(struct service *service, struct http_exchange *x)
 	if (x->reserve ||
 	    refuse_foreign(&service->hosts, &x->req, &reason) != 0)
 		return false;
-	return route_find(&table, &x->req, &x->arena, &match) == ROUTE_FOUND &&
+	return route_find(&api_routes, &x->req, &x->arena, &match) ==
+		   ROUTE_FOUND &&
 	       (match.route->policy & STREAM) != 0 &&
 	       api_batch_stream(call_begin(service, x));
 }

@@ -3,8 +3,12 @@
 #define CASSATA_SERVICE_API_H
 
 #include "http/http_exchange.h"
+#include "http/route.h"
 
 struct service;
+
+/* What there is; doc/openapi.yaml describes each. */
+extern const struct route_table api_routes;
 
 /* The HTTP API (doc/api.md): finds the handler of a request and has it do it.
  */

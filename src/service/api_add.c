@@ -88,7 +88,7 @@ take_in(struct call *call)
 	const char *reason;
 
 	if (incoming_prepare(&call->u.add, &reason) == -1)
-		return problem(call->x, 503, reason);
+		return problem(call->x, PROBLEM_BUSY, reason);
 	call->app = call->u.add.event.app;
 	call->id = call->u.add.event.id;
 	if (!writes_begin(call))

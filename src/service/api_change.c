@@ -53,8 +53,6 @@ run_change(struct store *store, struct store_job *job)
 static const char *
 why_not(const struct store_change *change)
 {
-	if (change->outcome == CHANGE_WORN_OUT)
-		return "it has had too many attempts";
 	return change->verb == CHANGE_RETRY
 		   ? "only an event that has ended can be retried"
 		   : "only an event that waits can be run or changed";
@@ -73,9 +71,12 @@ answer_changed(struct call *call)
 		(void)event_answer_unknown(call);
 		return;
 	case CHANGE_REFUSED:
-	case CHANGE_WORN_OUT:
 		(void)event_answer_conflict(
-		    call, change->state, why_not(change));
+		    call, PROBLEM_WRONG_STATE, change->state, why_not(change));
+		return;
+	case CHANGE_WORN_OUT:
+		(void)event_answer_conflict(call, PROBLEM_WORN_OUT,
+		    change->state, "it has had too many attempts");
 		return;
 	case CHANGE_OTHER:
 		(void)problem(call->x, 412,
@@ -85,8 +86,8 @@ answer_changed(struct call *call)
 		(void)problem(call->x, 413, "the event would become too large");
 		return;
 	case CHANGE_TOO_LATE:
-		(void)problem(
-		    call->x, 422, "the time is after the event's not-after");
+		(void)problem(call->x, PROBLEM_TOO_LATE,
+		    "the time is after the event's not-after");
 		return;
 	case CHANGE_MADE:
 		break;

@@ -29,7 +29,8 @@ answer_cancelled(struct call *call)
 	case CANCEL_UNKNOWN:
 		return event_answer_unknown(call);
 	case CANCEL_REFUSED:
-		return event_answer_conflict(call, call->u.cancel.state,
+		return event_answer_conflict(call, PROBLEM_WRONG_STATE,
+		    call->u.cancel.state,
 		    "an event that is under way cannot be deleted");
 	case CANCEL_DELETED:
 		break;

@@ -208,7 +208,7 @@ api_list(struct call *call)
 	if (app.len > EVENT_APP_MAX)
 		return problem(call->x, 404, "no application has that name");
 	if (service->n_lists >= cfg->max_lists)
-		return problem_for_now(call->x, 503,
+		return problem_for_now(call->x, PROBLEM_BUSY,
 		    "too many lists are under way", PROBLEM_RETRY_S);
 	list = make_list(call);
 	if (list == NULL)

@@ -55,7 +55,8 @@ pinged(struct store_job *job)
 		(void)answer_ok(
 		    call->x, store_thread_server(call->service->store));
 	else
-		(void)problem(call->x, 503, "the datastore cannot be reached");
+		(void)problem(call->x, PROBLEM_DATASTORE_AWAY,
+		    "the datastore cannot be reached");
 	http_conn_answered(call->x);
 }
 
@@ -66,12 +67,13 @@ api_readyz(struct call *call)
 
 	/* A child that drains after a reload has successors which are ready. */
 	if (atomic_load(&service->child->sb->shared->master.stopping))
-		return problem(call->x, 503, "draining");
+		return problem(call->x, PROBLEM_DRAINING, "draining");
 	if (atomic_load(&service->child->sb->shared->master.frozen))
 		return writes_refuse(call->x);
 	/* The reserve is not for waiting: one does. */
 	if (call->x->reserve && service->n_pings > 0)
-		return problem(call->x, 503, "the datastore has yet to answer");
+		return problem(call->x, PROBLEM_DATASTORE_AWAY,
+		    "the datastore has yet to answer");
 	service->n_pings++;
 	return call_submit(call, run_ping, pinged);
 }

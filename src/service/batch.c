@@ -36,7 +36,7 @@ struct batch {
 	const char *at;
 	bool over;   /* nothing more is taken in */
 	bool gone;   /* nobody reads the answer */
-	int stopped; /* by that status, and why; or 0 */
+	int stopped; /* by that status or kind, and why; or 0 */
 	const char *reason;
 	bool started;       /* the answer */
 	int64_t n_answered; /* events */
@@ -104,13 +104,14 @@ answer_stopped(struct batch *b)
 	struct http_exchange *x = exchange_of(b);
 	struct json_writer w = {.out = &x->body};
 
-	if (!b->started && b->stopped == 503) {
-		(void)problem_for_now(x, 503, b->reason, PROBLEM_RETRY_S);
+	if (!b->started && problem_status(b->stopped) == 503) {
+		(void)problem_for_now(
+		    x, b->stopped, b->reason, PROBLEM_RETRY_S);
 	} else if (!b->started) {
 		(void)problem(x, b->stopped, b->reason);
 	} else {
 		json_object(&w, NULL);
-		json_number(&w, "response-code", b->stopped);
+		json_number(&w, "response-code", problem_status(b->stopped));
 		problem_write(&w, b->stopped, b->reason);
 		json_number(&w, "events", b->n_answered);
 		json_end_object(&w);
@@ -177,7 +178,7 @@ submit(struct batch *b)
 	    &b->scratch, &b->call->service->context);
 	b->n_busy++;
 	if (!writes_may_begin(b->call)) {
-		group_refuse(group, 503, WRITES_FROZEN);
+		group_refuse(group, PROBLEM_FROZEN, WRITES_FROZEN);
 		return;
 	}
 	for (size_t i = 0; i < group->n; i++) {
@@ -292,7 +293,7 @@ lack_memory(struct batch *b)
 	if (http_conns_free_memory(exchange_of(b)->conn->conns))
 		return;
 	b->over = true;
-	b->stopped = 503;
+	b->stopped = PROBLEM_BUSY;
 	b->reason = NO_MEMORY;
 }
 

@@ -84,9 +84,9 @@ write_results(
 static void
 answer_none(struct call *call, const struct batch_atomic *a)
 {
-	struct json_writer w =
-	    problem_begin(call->x, status_of_first_refused(&a->group),
-		"none of the events was added: see the results");
+	struct json_writer w = problem_begin(call->x,
+	    problem_status(status_of_first_refused(&a->group)),
+	    "none of the events was added: see the results");
 
 	write_results(a, &w, "results");
 	(void)problem_end(call->x, &w);

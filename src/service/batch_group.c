@@ -117,7 +117,7 @@ begin_refusal(struct group *group, struct group_entry *entry, int status,
 	entry->status = status;
 	entry->refusal_at = group->refusals.len;
 	json_object(&w, NULL);
-	json_number(&w, "response-code", status);
+	json_number(&w, "response-code", problem_status(status));
 	problem_write(&w, status, detail);
 	return w;
 }
@@ -194,8 +194,8 @@ read_entry(struct group *group, struct group_entry *entry, struct buf *scratch,
 		refuse_plainly(group, entry, 400, err.text);
 		return;
 	case EVENT_JSON_INVALID:
-		w = begin_refusal(
-		    group, entry, 422, "the event has bad fields");
+		w = begin_refusal(group, entry, PROBLEM_INVALID_EVENT,
+		    "the event has bad fields");
 		incoming_write_errors(&w, &errors);
 		end_refusal(group, entry, &w);
 		return;
@@ -204,7 +204,7 @@ read_entry(struct group *group, struct group_entry *entry, struct buf *scratch,
 	}
 	if (keep_scratch(group, entry, scratch) == -1 ||
 	    incoming_prepare(&entry->incoming, &reason) == -1)
-		refuse_plainly(group, entry, 503, reason);
+		refuse_plainly(group, entry, PROBLEM_BUSY, reason);
 }
 
 void
@@ -240,9 +240,9 @@ group_refuse(struct group *group, int status, const char *detail)
 static void
 write_failure(enum store_status worst, struct json_writer *w)
 {
-	int status = worst == STORE_UNAVAILABLE ? 503 : 500;
+	int status = worst == STORE_UNAVAILABLE ? PROBLEM_DATASTORE_AWAY : 500;
 
-	json_number(w, "response-code", status);
+	json_number(w, "response-code", problem_status(status));
 	problem_write(w, status,
 	    worst == STORE_UNAVAILABLE ? "the datastore is not available"
 				       : "the datastore refused; see the log");
@@ -267,7 +267,7 @@ group_write_answer(const struct group *group, const struct group_entry *entry,
 		write_failure(group->worst, w);
 	} else {
 		refusal = incoming_refusal(add, &status);
-		json_number(w, "response-code", status);
+		json_number(w, "response-code", problem_status(status));
 		if (refusal == NULL)
 			incoming_write(w, add);
 		else

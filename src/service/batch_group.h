@@ -19,7 +19,8 @@ struct group_entry {
 	size_t at, len;      /* of its text */
 	size_t kept_at;      /* of what is its in kept: headers, options */
 	bool keeps_headers;  /* else they are static text */
-	int status; /* of a refused one, which the datastore never saw; 0 */
+	int status; /* of a refused one, or its kind; 0: the datastore is asked
+		     */
 	size_t refusal_at, refusal_len; /* its answer, in refusals */
 	bool failed;                    /* the datastore did not do its part */
 };

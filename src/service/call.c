@@ -75,8 +75,8 @@ call_store_ok(struct call *call)
 		return true;
 	metric_add(call->service->child->score, METRIC_STORE_FAILURES, 1);
 	if (call->status == STORE_UNAVAILABLE)
-		problem_for_now(call->x, 503, "the datastore is not available",
-		    PROBLEM_RETRY_S);
+		problem_for_now(call->x, PROBLEM_DATASTORE_AWAY,
+		    "the datastore is not available", PROBLEM_RETRY_S);
 	else
 		problem(call->x, 500, "the datastore refused; see the log");
 	return false;

@@ -26,9 +26,9 @@ event_answer_end(struct call *call, struct json_writer *w)
 
 enum verdict
 event_answer_conflict(
-    struct call *call, enum event_state state, const char *detail)
+    struct call *call, int kind, enum event_state state, const char *detail)
 {
-	struct json_writer w = problem_begin(call->x, 409, detail);
+	struct json_writer w = problem_begin(call->x, kind, detail);
 
 	json_text(&w, "application-id", call->app);
 	json_text(&w, "event-id", call->id);
@@ -60,7 +60,8 @@ event_answer_take_ids(struct call *call)
 enum verdict
 event_answer_unknown(struct call *call)
 {
-	return problem(call->x, 404, "no event with these ids");
+	return problem(
+	    call->x, PROBLEM_UNKNOWN_EVENT, "no event with these ids");
 }
 
 enum verdict
@@ -68,7 +69,7 @@ event_answer_bad_fields(
     struct http_exchange *x, const struct field_errors *errors)
 {
 	struct json_writer w =
-	    problem_begin(x, 422, "the event has bad fields");
+	    problem_begin(x, PROBLEM_INVALID_EVENT, "the event has bad fields");
 
 	incoming_write_errors(&w, errors);
 	return problem_end(x, &w);

@@ -24,9 +24,9 @@ void event_answer_end(struct call *call, struct json_writer *w);
 /* 404 */
 enum verdict event_answer_unknown(struct call *call);
 
-/* 409: the event is in a state in which this cannot be done. */
+/* 409 of a kind (service/problem.h): in this state it cannot be done. */
 enum verdict event_answer_conflict(
-    struct call *call, enum event_state state, const char *detail);
+    struct call *call, int kind, enum event_state state, const char *detail);
 
 /* 422, with all of them. */
 enum verdict event_answer_bad_fields(

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "service/problem.h"
 
 int
 incoming_prepare(struct incoming *incoming, const char **reason)
@@ -36,7 +37,7 @@ incoming_refusal(const struct store_add *add, int *status)
 		*status = 200;
 		return NULL;
 	case ADD_CONFLICT:
-		*status = 409;
+		*status = PROBLEM_CONFLICT;
 		return "an event with these ids and other content exists";
 	case ADD_NO_ROOM:
 		*status = 507;

@@ -24,8 +24,9 @@ int incoming_prepare(struct incoming *incoming, const char **reason);
 enum { INCOMING_UNDONE = 424 }; /* for another one's sake */
 
 /*
- * Why the datastore did not take it, for the client, and the status of that; or
- * NULL: it is there, and was made (201) or is the same (200).
+ * Why the datastore did not take it, for the client, and the status of that or
+ * its kind (service/problem.h); or NULL: it is there, and was made (201) or is
+ * the same (200).
  */
 const char *incoming_refusal(const struct store_add *add, int *status);
 

@@ -3,14 +3,49 @@
 
 #include <stdio.h>
 
+#include "base/check.h"
 #include "http/http_conn.h"
+
+#define URN "urn:cassata:problem:"
+
+static const struct {
+	int status;
+	const char *type;
+} kinds[PROBLEM_END - PROBLEM_FIRST] = {
+    [PROBLEM_UNKNOWN_EVENT - PROBLEM_FIRST] = {404, URN "unknown-event"},
+    [PROBLEM_CONFLICT - PROBLEM_FIRST] = {409, URN "conflict"},
+    [PROBLEM_WRONG_STATE - PROBLEM_FIRST] = {409, URN "wrong-state"},
+    [PROBLEM_WORN_OUT - PROBLEM_FIRST] = {409, URN "worn-out"},
+    [PROBLEM_INVALID_EVENT - PROBLEM_FIRST] = {422, URN "invalid-event"},
+    [PROBLEM_TOO_LATE - PROBLEM_FIRST] = {422, URN "too-late"},
+    [PROBLEM_DATASTORE_AWAY - PROBLEM_FIRST] = {503, URN "datastore-away"},
+    [PROBLEM_FROZEN - PROBLEM_FIRST] = {503, URN "frozen"},
+    [PROBLEM_BUSY - PROBLEM_FIRST] = {503, URN "busy"},
+    [PROBLEM_DRAINING - PROBLEM_FIRST] = {503, URN "draining"},
+};
+
+int
+problem_status(int status)
+{
+	check(status < PROBLEM_END);
+	return status < PROBLEM_FIRST ? status
+				      : kinds[status - PROBLEM_FIRST].status;
+}
+
+const char *
+problem_type(int status)
+{
+	check(status < PROBLEM_END);
+	return status < PROBLEM_FIRST ? "about:blank"
+				      : kinds[status - PROBLEM_FIRST].type;
+}
 
 void
 problem_write(struct json_writer *w, int status, const char *detail)
 {
-	json_string(w, "type", "about:blank");
-	json_string(w, "title", http_reason(status));
-	json_number(w, "status", status);
+	json_string(w, "type", problem_type(status));
+	json_string(w, "title", http_reason(problem_status(status)));
+	json_number(w, "status", problem_status(status));
 	json_string(w, "detail", detail);
 }
 
@@ -19,7 +54,8 @@ problem_begin(struct http_exchange *x, int status, const char *detail)
 {
 	struct json_writer w = {.out = &x->body};
 
-	http_exchange_answer(x, status, "application/problem+json");
+	http_exchange_answer(
+	    x, problem_status(status), "application/problem+json");
 	json_object(&w, NULL);
 	problem_write(&w, status, detail);
 	return w;
@@ -57,6 +93,6 @@ enum verdict
 problem_no_memory(struct http_exchange *x)
 {
 	(void)http_conns_free_memory(x->conn->conns); /* for the next time */
-	return problem_for_now(x, 503,
+	return problem_for_now(x, PROBLEM_BUSY,
 	    "too much memory is held by unanswered requests", PROBLEM_RETRY_S);
 }

@@ -7,6 +7,32 @@
 
 /* RFC 9457: what an answer is when it is not what was asked for. */
 
+/*
+ * What clients tell apart that have one status: may stand wherever a status
+ * does here. doc/openapi.yaml and doc/api.md list their types. All others are
+ * "about:blank", which says no more than the status (RFC 9457, 4.2.1).
+ */
+enum problem_kind {
+	PROBLEM_FIRST = 1000, /* no status */
+	PROBLEM_UNKNOWN_EVENT = PROBLEM_FIRST,
+	PROBLEM_CONFLICT,
+	PROBLEM_WRONG_STATE,
+	PROBLEM_WORN_OUT,
+	PROBLEM_INVALID_EVENT,
+	PROBLEM_TOO_LATE,
+	PROBLEM_DATASTORE_AWAY,
+	PROBLEM_FROZEN,
+	PROBLEM_BUSY,
+	PROBLEM_DRAINING,
+	PROBLEM_END,
+};
+
+/* The status of a kind, or of a status itself. */
+int problem_status(int status);
+
+/* The type of a kind, or of a status itself. */
+const char *problem_type(int status);
+
 /* When a lack that passes by itself may have passed. */
 enum { PROBLEM_RETRY_S = 2 };
 

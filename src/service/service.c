@@ -45,7 +45,7 @@ answer_refused(
 {
 	(void)arg;
 	if (status == 503)
-		(void)problem_for_now(x, status, reason, PROBLEM_RETRY_S);
+		(void)problem_for_now(x, PROBLEM_BUSY, reason, PROBLEM_RETRY_S);
 	else
 		(void)problem(x, status, reason);
 }

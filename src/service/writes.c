@@ -18,7 +18,8 @@ count_writing(const struct call *call, int more)
 enum verdict
 writes_refuse(struct http_exchange *x)
 {
-	return problem_for_now(x, 503, WRITES_FROZEN, FROZEN_RETRY_S);
+	return problem_for_now(
+	    x, PROBLEM_FROZEN, WRITES_FROZEN, FROZEN_RETRY_S);
 }
 
 bool
