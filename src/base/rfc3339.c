@@ -2,9 +2,12 @@
 #include "base/rfc3339.h"
 
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/ascii.h"
+#include "base/civil.h"
 
 /* What is left of the text; p is NULL once something did not fit. */
 struct cursor {
@@ -149,4 +152,25 @@ rfc3339_parse(struct slice text, int64_t *ms)
 		return -1;
 	*ms = seconds * 1000 + fraction_ms;
 	return 0;
+}
+
+void
+rfc3339_write(int64_t ms, int32_t offset_s, char text[RFC3339_TEXT])
+{
+	int fraction_ms = (int)(ms % 1000 + (ms % 1000 < 0 ? 1000 : 0));
+	int32_t east_s = offset_s % 60 == 0 ? offset_s : 0;
+	struct civil c = civil_of_seconds((ms - fraction_ms) / 1000 + east_s);
+	size_t n = (size_t)snprintf(text, RFC3339_TEXT,
+	    "%04d-%02d-%02dT%02d:%02d:%02d", (int)c.year, c.month, c.day,
+	    c.hour, c.minute, c.second);
+
+	if (fraction_ms != 0)
+		n += (size_t)snprintf(
+		    text + n, RFC3339_TEXT - n, ".%03d", fraction_ms);
+	if (east_s == 0)
+		(void)snprintf(text + n, RFC3339_TEXT - n, "Z");
+	else
+		(void)snprintf(text + n, RFC3339_TEXT - n, "%c%02d:%02d",
+		    east_s < 0 ? '-' : '+', abs(east_s) / 3600,
+		    abs(east_s) / 60 % 60);
 }

@@ -20,4 +20,13 @@ int rfc3339_parse(struct slice text, int64_t *ms);
  */
 int rfc3339_parse_local(struct slice text, int64_t *local_s);
 
+enum { RFC3339_TEXT = 40 };
+
+/*
+ * A moment of the years 0 to 9999 as clocks offset_s east of UTC show it,
+ * "2027-03-28T09:00:00+02:00", with three decimals where it is no whole second;
+ * as of UTC, with a Z, where the offset is 0 or none of minutes.
+ */
+void rfc3339_write(int64_t ms, int32_t offset_s, char text[RFC3339_TEXT]);
+
 #endif

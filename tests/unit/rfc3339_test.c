@@ -79,6 +79,33 @@ START_TEST(test_none)
 }
 END_TEST
 
+static const struct {
+	int64_t ms;
+	int32_t offset_s;
+	const char *text;
+} written[] = {
+    {0, 0, "1970-01-01T00:00:00Z"},
+    {1806210000000, 7200, "2027-03-28T07:00:00+02:00"},
+    {1806210000250, -12600, "2027-03-28T01:30:00.250-03:30"},
+    {1806210000005, 2700, "2027-03-28T05:45:00.005+00:45"},
+    {-1, 0, "1969-12-31T23:59:59.999Z"},
+    /* Mean time of a place, of which there is no such text. */
+    {0, 3208, "1970-01-01T00:00:00Z"},
+    {253402300799999, 0, "9999-12-31T23:59:59.999Z"},
+};
+
+START_TEST(test_write)
+{
+	char text[RFC3339_TEXT];
+	int64_t ms;
+
+	rfc3339_write(written[_i].ms, written[_i].offset_s, text);
+	ck_assert_str_eq(text, written[_i].text);
+	ck_assert_int_eq(parse(text, &ms), 0);
+	ck_assert_int_eq(ms, written[_i].ms);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -89,6 +116,7 @@ main(void)
 
 	tcase_add_loop_test(tc, test_time, 0, COUNT(times));
 	tcase_add_loop_test(tc, test_none, 0, COUNT(none));
+	tcase_add_loop_test(tc, test_write, 0, COUNT(written));
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);
