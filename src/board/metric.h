@@ -31,7 +31,9 @@
 	X(EVENTS_ADDED, "counter", "cassata_events_added_total", "",           \
 	    "Events accepted and committed.")                                  \
 	X(EVENTS_REPEATED, "counter", "cassata_events_repeated_total", "",     \
-	    "Add requests for an event that was there, same content.")         \
+	    "Add requests for an event that was there, and stays.")            \
+	X(EVENTS_REPLACED, "counter", "cassata_events_replaced_total", "",     \
+	    "Events that took the place of others with their ids.")            \
 	X(EVENTS_CONFLICTING, "counter", "cassata_events_conflicting_total",   \
 	    "", "Add requests for an event that was there, other content.")    \
 	X(EVENTS_REFUSED, "counter", "cassata_events_refused_total", "",       \

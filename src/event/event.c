@@ -77,6 +77,13 @@ event_due_ms(const struct event *ev)
 	return ev->time == EVENT_AT_LOCAL ? ev->look_ms : ev->expiry_ms;
 }
 
+bool
+event_replaces(const struct event *ev)
+{
+	return ev->on_conflict == ON_CONFLICT_REPLACE ||
+	       ev->on_conflict == ON_CONFLICT_DEBOUNCE;
+}
+
 void
 event_resolve(struct event *ev, int64_t now_ms)
 {

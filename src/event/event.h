@@ -41,6 +41,15 @@ enum event_time {
 	EVENT_AT_LOCAL, /* at-local, in a time zone: of options */
 };
 
+/* What the add of one does where another has its ids and is not the same. */
+enum event_on_conflict {
+	ON_CONFLICT_REJECT,
+	ON_CONFLICT_IGNORE,   /* leaves that as it is */
+	ON_CONFLICT_REPLACE,  /* takes its place, unless it is under way */
+	ON_CONFLICT_DEBOUNCE, /* the same, also with the same content: "in" from
+				 now on */
+};
+
 /*
  * An HTTP request due at a time, as accepted. All bytes are borrowed from the
  * buffer that the event was read into.
@@ -62,6 +71,9 @@ struct event {
 	int64_t in_ms;   /* EVENT_IN: from the add */
 	int64_t local_s; /* EVENT_AT_LOCAL: see base/tzif.h */
 	int64_t look_ms; /* the same, resolved: see event_due_ms */
+	/* Of the add, not of the event. */
+	enum event_on_conflict on_conflict;
+	int64_t debounce_max_ms; /* after the first add it is due; 0: any */
 };
 
 /* Whether both are the same request at the same time, of the same settings. */
@@ -74,6 +86,9 @@ int64_t event_due_ms(const struct event *ev);
 /* Makes expiry_ms of an event that is added now, by the wall clock; not of
  * EVENT_AT_LOCAL, see event_local.h. */
 void event_resolve(struct event *ev, int64_t now_ms);
+
+/* Whether it may take the place of another one. */
+bool event_replaces(const struct event *ev);
 
 /*
  * The key that events are found and deduplicated by: the first 16 bytes of

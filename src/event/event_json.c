@@ -150,17 +150,26 @@ read_too_late(
 /* Longer ones would end beyond what is kept as a time. */
 static const int64_t in_max_ms = INT64_C(36500) * 86400000;
 
+/* *ms is -1 where it is none. */
 static void
-read_in(struct reader *r, const char *pointer, const struct json_value *value)
+read_how_long(struct reader *r, const char *pointer,
+    const struct json_value *value, int64_t *ms)
 {
 	struct slice text;
 
-	r->ev->time = EVENT_IN;
+	*ms = -1;
 	if (read_string(r, pointer, value, &text) == 0 &&
-	    duration_parse(text, in_max_ms, &r->ev->in_ms) == -1)
+	    duration_parse(text, in_max_ms, ms) == -1)
 		bad(r->errors, pointer,
 		    "must be a duration such as 250ms, 10s, 30m, 2h or 7d, at "
 		    "most 36500d");
+}
+
+static void
+read_in(struct reader *r, const char *pointer, const struct json_value *value)
+{
+	r->ev->time = EVENT_IN;
+	read_how_long(r, pointer, value, &r->ev->in_ms);
 }
 
 static void
@@ -188,6 +197,39 @@ read_time_zone(
 	    !zones_is_name(r->options.zone))
 		bad(r->errors, pointer,
 		    "must be the name of a time zone, such as Europe/Berlin");
+}
+
+static void
+read_on_conflict(
+    struct reader *r, const char *pointer, const struct json_value *value)
+{
+	static const struct slice words[] = {
+	    [ON_CONFLICT_REJECT] = SLICE_INIT("reject"),
+	    [ON_CONFLICT_IGNORE] = SLICE_INIT("ignore"),
+	    [ON_CONFLICT_REPLACE] = SLICE_INIT("replace"),
+	    [ON_CONFLICT_DEBOUNCE] = SLICE_INIT("debounce"),
+	};
+	struct slice word;
+
+	if (read_string(r, pointer, value, &word) == -1)
+		return;
+	for (size_t i = 0; i < COUNT(words); i++) {
+		if (slice_eq(word, words[i])) {
+			r->ev->on_conflict = (enum event_on_conflict)i;
+			return;
+		}
+	}
+	bad(r->errors, pointer,
+	    "must be reject, ignore, replace or debounce");
+}
+
+static void
+read_debounce_max(
+    struct reader *r, const char *pointer, const struct json_value *value)
+{
+	read_how_long(r, pointer, value, &r->ev->debounce_max_ms);
+	if (r->ev->debounce_max_ms == 0)
+		bad(r->errors, pointer, "must be longer than 0");
 }
 
 static bool
@@ -409,6 +451,8 @@ static const struct member {
     {SLICE_INIT("request-headers"), "/request-headers", OPTIONAL, read_headers},
     {SLICE_INIT("not-after"), "/not-after", OPTIONAL, read_too_late},
     {SLICE_INIT("retry"), "/retry", OPTIONAL, read_own_retry},
+    {SLICE_INIT("on-conflict"), "/on-conflict", OPTIONAL, read_on_conflict},
+    {SLICE_INIT("debounce-max"), "/debounce-max", OPTIONAL, read_debounce_max},
 };
 
 static void
@@ -431,6 +475,23 @@ unknown_member(struct reader *r, struct slice name)
 	else
 		bad(r->errors, pointer, "unknown member; did you mean %s?",
 		    guess.meant);
+}
+
+static void
+check_on_conflict(struct reader *r)
+{
+	const struct event *ev = r->ev;
+	bool debounces = ev->on_conflict == ON_CONFLICT_DEBOUNCE;
+
+	if (ev->on_conflict != ON_CONFLICT_REJECT && ev->id.p == NULL)
+		bad(r->errors, "/on-conflict",
+		    "goes with an event-id only: one that is made is new");
+	if (debounces && ev->time == EVENT_AT_LOCAL)
+		bad(r->errors, "/on-conflict",
+		    "debounce goes with in or expiry only");
+	if (ev->debounce_max_ms != 0 && !debounces)
+		bad(r->errors, "/debounce-max",
+		    "goes with on-conflict debounce only");
 }
 
 static void
@@ -457,6 +518,7 @@ check_seen(struct reader *r, const bool seen[COUNT(members)])
 	if (!has_time)
 		bad(r->errors, "/expiry",
 		    "required member is missing: give expiry, in or at-local");
+	check_on_conflict(r);
 }
 
 static void

@@ -34,9 +34,15 @@ incoming_refusal(const struct store_add *add, int *status)
 		*status = 201;
 		return NULL;
 	case ADD_SAME:
+	case ADD_KEPT:
+	case ADD_REPLACED:
 		*status = 200;
 		return NULL;
 	case ADD_CONFLICT:
+		if (event_replaces(add->event)) {
+			*status = PROBLEM_WRONG_STATE;
+			return "an event with these ids is under way";
+		}
 		*status = PROBLEM_CONFLICT;
 		return "an event with these ids and other content exists";
 	case ADD_NO_ROOM:
@@ -63,12 +69,16 @@ write_ids(struct json_writer *w, const struct store_add *add)
 void
 incoming_write(struct json_writer *w, const struct store_add *add)
 {
-	enum event_state state =
-	    add->outcome == ADD_CREATED ? EVENT_PENDING : add->state;
+	bool replaced = add->outcome == ADD_REPLACED;
+	enum event_state state = add->outcome == ADD_CREATED || replaced
+				     ? EVENT_PENDING
+				     : add->state;
 
 	write_ids(w, add);
 	json_string(w, "status", event_state_name(state));
 	json_seconds(w, "expiry", add->expiry_ms);
+	if (replaced)
+		json_string(w, "replaced", event_state_name(add->state));
 }
 
 void

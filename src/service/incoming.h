@@ -25,12 +25,12 @@ enum { INCOMING_UNDONE = 424 }; /* for another one's sake */
 
 /*
  * Why the datastore did not take it, for the client, and the status of that or
- * its kind (service/problem.h); or NULL: it is there, and was made (201) or is
- * the same (200).
+ * its kind (service/problem.h); or NULL: it is there, and was made (201), is the
+ * same, is what is to stay, or has taken the place of another (200).
  */
 const char *incoming_refusal(const struct store_add *add, int *status);
 
-/* The members of its answer: ids, status, expiry. */
+/* The members of its answer: ids, status, expiry, what was replaced. */
 void incoming_write(struct json_writer *w, const struct store_add *add);
 
 /* The members of a conflict: ids, event-status. */

@@ -35,8 +35,11 @@ intake_place(const struct child *child, struct store_add **adds, size_t n,
 
 		if (i % LOTS == 0 && getrandom(lots, sizeof(lots), 0) == -1)
 			return err_errno(err, "getrandom");
-		add->shard = placement_shard(
-		    &placement, event_due_ms(add->event), lots[i % LOTS]);
+		/* One that is put off may be due at once, after all. */
+		add->shard = placement_shard(&placement,
+		    add->event->debounce_max_ms > 0 ? 0
+						    : event_due_ms(add->event),
+		    lots[i % LOTS]);
 	}
 	return 0;
 }
@@ -54,6 +57,19 @@ add_running(struct store *store, struct store_job *job)
 		    store, intake->adds, intake->n_running, &intake->err);
 }
 
+static void
+wake_worker(
+    const struct child *child, const struct store_add *add, int64_t soon_ms)
+{
+	int64_t due_ms = event_due_ms(add->event);
+
+	/* One that was put off for too long. */
+	if (add->outcome == ADD_REPLACED && add->expiry_ms < due_ms)
+		due_ms = add->expiry_ms;
+	if (due_ms < soon_ms)
+		shardboard_event_added(child->sb, add->shard, due_ms);
+}
+
 void
 intake_announce(
     const struct child *child, const struct store_add *add, int64_t soon_ms)
@@ -61,10 +77,13 @@ intake_announce(
 	switch (add->outcome) {
 	case ADD_CREATED:
 		metric_add(child->score, METRIC_EVENTS_ADDED, 1);
-		if (event_due_ms(add->event) < soon_ms)
-			shardboard_event_added(
-			    child->sb, add->shard, event_due_ms(add->event));
+		wake_worker(child, add, soon_ms);
 		break;
+	case ADD_REPLACED:
+		metric_add(child->score, METRIC_EVENTS_REPLACED, 1);
+		wake_worker(child, add, soon_ms);
+		break;
+	case ADD_KEPT:
 	case ADD_SAME:
 		metric_add(child->score, METRIC_EVENTS_REPEATED, 1);
 		break;

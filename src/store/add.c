@@ -6,7 +6,9 @@
 
 #include "base/clock.h"
 #include "store/found.h"
+#include "store/insert.h"
 #include "store/record.h"
+#include "store/replace.h"
 #include "store/row_id.h"
 
 enum { ADD_ROUNDS_MAX = 10 };
@@ -17,22 +19,6 @@ struct add_batch {
 	int64_t now_ms;
 	enum add_outcome refusal; /* of those that are not there */
 	bool undone;              /* one was refused: no other is to stay */
-};
-
-#define INSERT_HEAD                                                            \
-	"INSERT INTO event (k, fingerprint, owner, " EVENT_NAMES ") VALUES "
-#define INSERT_ITEM "(?, ?, 0, " EVENT_PLACES ")"
-
-/* A row that is there stays, whichever of its keys it is. */
-static const struct sql_text insert_events[] = {
-    [SQL_MYSQL] = {.head = INSERT_HEAD,
-	.item = INSERT_ITEM,
-	.sep = ", ",
-	.tail = " ON DUPLICATE KEY UPDATE id = id"},
-    [SQL_SQLITE] = {.head = INSERT_HEAD,
-	.item = INSERT_ITEM,
-	.sep = ", ",
-	.tail = " ON CONFLICT DO NOTHING"},
 };
 
 static const struct sql_text select_keys = {
@@ -75,29 +61,6 @@ chunk_of_adds(const struct sql *sql, struct store_add *const *adds, size_t n)
 	return len;
 }
 
-static enum store_status
-insert_chunk(struct sql *sql, const struct add_batch *chunk, uint64_t *affected,
-    struct err *err)
-{
-	for (size_t i = 0; i < chunk->n; i++) {
-		const struct store_add *add = chunk->adds[i];
-		const struct store_row row = {
-		    .id = add->row_id,
-		    .shard = add->shard,
-		    .status = ROW_WAITING,
-		    .due_ms = event_due_ms(add->event),
-		    .created_ms = chunk->now_ms,
-		    .event = *add->event,
-		};
-
-		sql_bytes(sql, store_key_slice(add->key.bytes));
-		sql_bytes(sql, store_key_slice(add->fingerprint));
-		store_row_bind(sql, &row);
-	}
-	return sql_exec(sql, sql_pick(sql, insert_events), (unsigned)chunk->n,
-	    affected, err);
-}
-
 /*
  * Fills in those of the chunk that have the key of what was found; its id goes
  * to ids[].
@@ -113,15 +76,9 @@ judge_adds(const struct add_batch *chunk, const struct found *found,
 			EVENT_KEY_BYTES) != 0)
 			continue;
 		ids[i] = found->row_id;
-		add->state = found->state;
-		add->expiry_ms = found->expiry_ms;
+		replace_judge(add, found);
 		if (found->row_id == add->row_id)
 			add->outcome = ADD_CREATED;
-		else if (memcmp(found->fingerprint, add->fingerprint,
-			     EVENT_KEY_BYTES) == 0)
-			add->outcome = ADD_SAME;
-		else
-			add->outcome = ADD_CONFLICT;
 	}
 }
 
@@ -174,7 +131,8 @@ add_chunk(struct sql *sql, const struct add_batch *chunk, struct err *err)
 		bool complete = false;
 		enum store_status status;
 
-		status = insert_chunk(sql, chunk, &affected, err);
+		status = insert_events(sql, chunk->adds, chunk->n,
+		    chunk->now_ms, &affected, err);
 		if (status != STORE_OK)
 			return status;
 		if (affected == chunk->n) {
@@ -191,7 +149,10 @@ add_chunk(struct sql *sql, const struct add_batch *chunk, struct err *err)
 		status = sql_be_current(sql, err);
 		if (status == STORE_OK)
 			status = resolve_chunk(sql, chunk, &complete, err);
-		if (status != STORE_OK || complete)
+		if (status == STORE_OK && complete)
+			return replace_events(
+			    sql, chunk->adds, chunk->n, chunk->now_ms, err);
+		if (status != STORE_OK)
 			return status;
 	}
 	/* The row ids are not to blame, which are drawn anew. */
@@ -210,9 +171,14 @@ refuse_chunk(struct sql *sql, const struct add_batch *chunk, struct err *err)
 	status = sql_be_current(sql, err);
 	if (status == STORE_OK)
 		status = find_chunk(sql, chunk, ids, err);
-	for (size_t i = 0; i < chunk->n; i++)
+	for (size_t i = 0; i < chunk->n; i++) {
+		struct store_add *add = chunk->adds[i];
+
 		if (ids[i] != 0)
-			chunk->adds[i]->row_id = ids[i];
+			add->row_id = ids[i];
+		if (replace_is_due(add))
+			add->outcome = chunk->refusal;
+	}
 	return status;
 }
 
@@ -294,9 +260,10 @@ write_adds(struct sql *sql, struct add_batch *batch, struct err *err)
 {
 	enum store_status status = STORE_OK;
 
-	if (batch->n == 1) /* one statement commits itself */
+	/* One statement commits itself. */
+	if (batch->n == 1 && !event_replaces(batch->adds[0]->event))
 		status = sql_repeat(sql, add_body, batch, err);
-	else if (batch->n > 1)
+	else if (batch->n > 0)
 		status = sql_transact(sql, add_body, batch, err);
 	if (status == STORE_UNAVAILABLE && sql->full && sql->connected)
 		status = sql_repeat(sql, refuse_body, batch, err);
@@ -388,7 +355,8 @@ add_new_events(
 static bool
 is_added(const struct store_add *add)
 {
-	return add->outcome == ADD_CREATED || add->outcome == ADD_SAME;
+	return add->outcome == ADD_CREATED || add->outcome == ADD_SAME ||
+	       add->outcome == ADD_KEPT || add->outcome == ADD_REPLACED;
 }
 
 static enum store_status
@@ -441,7 +409,8 @@ add_all_events(struct sql *sql, struct store_add **adds, size_t n, bool *added,
 	else if (!batch.undone)
 		return status;
 	for (size_t i = 0; i < n; i++)
-		if (adds[i]->outcome == ADD_CREATED)
+		if (adds[i]->outcome == ADD_CREATED ||
+		    adds[i]->outcome == ADD_REPLACED)
 			adds[i]->outcome = ADD_UNDONE;
 	return STORE_OK;
 }

@@ -23,6 +23,8 @@ enum add_outcome {
 	ADD_NO_ROOM,  /* not there, and no room for it; later perhaps */
 	ADD_TOO_LARGE, /* not there, and more than the database server takes */
 	ADD_UNDONE,    /* of store_add_all: because of another one */
+	ADD_KEPT,      /* there already, other content, which is to stay */
+	ADD_REPLACED,  /* there already, other content: now it is this one */
 };
 
 struct store_add {
@@ -33,7 +35,7 @@ struct store_add {
 	/* Written by store_add_events. */
 	int64_t row_id;
 	enum add_outcome outcome;
-	enum event_state state;	 /* present state, for ADD_SAME and ADD_CONFLICT */
+	enum event_state state;	 /* of what was there already */
 	int64_t expiry_ms;	 /* of what is there now */
 	size_t place;		 /* private: among those of its call */
 };

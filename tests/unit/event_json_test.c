@@ -824,6 +824,64 @@ START_TEST(test_not_after)
 }
 END_TEST
 
+START_TEST(test_on_conflict)
+{
+	ck_assert_int_eq(read_with("on-conflict", "\"replace\""), EVENT_JSON_OK);
+	ck_assert_int_eq(ev.on_conflict, ON_CONFLICT_REPLACE);
+	expect_slice(ev.options, "");
+	ck_assert_int_eq(read_with("on-conflict",
+			     "\"debounce\",\"debounce-max\":\"5m\""),
+	    EVENT_JSON_OK);
+	ck_assert_int_eq(ev.on_conflict, ON_CONFLICT_DEBOUNCE);
+	ck_assert_int_eq(ev.debounce_max_ms, 300000);
+}
+END_TEST
+
+static const struct {
+	const char *value, *pointer, *detail;
+} bad_on_conflict[] = {
+    {"1", "/on-conflict", "must be a string"},
+    {"\"update\"", "/on-conflict", "must be reject, ignore"},
+    {"\"replace\",\"debounce-max\":\"5m\"", "/debounce-max",
+	"debounce only"},
+    {"\"debounce\",\"debounce-max\":\"0s\"", "/debounce-max",
+	"longer than 0"},
+    {"\"debounce\",\"debounce-max\":\"5 m\"", "/debounce-max",
+	"must be a duration"},
+};
+
+START_TEST(test_bad_on_conflict)
+{
+	ck_assert_int_eq(read_with("on-conflict", bad_on_conflict[_i].value),
+	    EVENT_JSON_INVALID);
+	expect_error(bad_on_conflict[_i].pointer, bad_on_conflict[_i].detail);
+}
+END_TEST
+
+START_TEST(test_on_conflict_without_id)
+{
+	ck_assert_int_eq(
+	    read_bytes(SLICE_LITERAL(
+		"{\"application-id\":\"a\",\"event\":1,\"in\":\"1s\","
+		"\"url\":\"http://h/\",\"on-conflict\":\"ignore\"}")),
+	    EVENT_JSON_INVALID);
+	expect_error("/on-conflict", "goes with an event-id only");
+}
+END_TEST
+
+START_TEST(test_debounce_of_local_time)
+{
+	ck_assert_int_eq(
+	    read_bytes(SLICE_LITERAL(
+		"{\"application-id\":\"a\",\"event-id\":\"e\",\"event\":1,"
+		"\"at-local\":\"2027-03-28T09:00:00\","
+		"\"time-zone\":\"Europe/Berlin\",\"url\":\"http://h/\","
+		"\"on-conflict\":\"debounce\"}")),
+	    EVENT_JSON_INVALID);
+	expect_error("/on-conflict", "in or expiry only");
+}
+END_TEST
+
 /* They lie in one place, the one behind the other. */
 START_TEST(test_headers_and_options)
 {
@@ -864,6 +922,11 @@ main(void)
 	tcase_add_loop_test(tc, test_retry, 0, COUNT(retries));
 	tcase_add_loop_test(tc, test_bad_retry, 0, COUNT(bad_retries));
 	tcase_add_test(tc, test_not_after);
+	tcase_add_test(tc, test_on_conflict);
+	tcase_add_loop_test(
+	    tc, test_bad_on_conflict, 0, COUNT(bad_on_conflict));
+	tcase_add_test(tc, test_on_conflict_without_id);
+	tcase_add_test(tc, test_debounce_of_local_time);
 	tcase_add_test(tc, test_headers_and_options);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);

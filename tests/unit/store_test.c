@@ -733,6 +733,191 @@ START_TEST(same_and_conflict_within_a_batch)
 }
 END_TEST
 
+static struct store_add
+add_on_conflict(const char *id, enum event_on_conflict how, int64_t due_ms)
+{
+	struct event ev = event_of(id, due_ms);
+	struct store_add added;
+
+	ev.on_conflict = how;
+	added = add_event(&ev);
+	added.event = NULL;
+	return added;
+}
+
+START_TEST(kept_on_conflict)
+{
+	struct store_add added;
+
+	added = add_on_conflict("kept", ON_CONFLICT_IGNORE, 1000);
+	ck_assert_int_eq(added.outcome, ADD_CREATED);
+	added = add_on_conflict("kept", ON_CONFLICT_IGNORE, 1000);
+	ck_assert_int_eq(added.outcome, ADD_SAME);
+	added = add_on_conflict("kept", ON_CONFLICT_IGNORE, 2000);
+	ck_assert_int_eq(added.outcome, ADD_KEPT);
+	ck_assert_int_eq(added.expiry_ms, 1000);
+	ck_assert_int_eq(added.state, EVENT_PENDING);
+}
+END_TEST
+
+START_TEST(replaced_on_conflict)
+{
+	struct store_add first, second, third;
+	struct store_record *record;
+
+	first = add_on_conflict("r", ON_CONFLICT_REPLACE, 1000);
+	ck_assert_int_eq(first.outcome, ADD_CREATED);
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	/* What is under way stays, and its result is written. */
+	second = add_on_conflict("r", ON_CONFLICT_REPLACE, 2000);
+	ck_assert_int_eq(second.outcome, ADD_CONFLICT);
+	ck_assert_int_eq(second.state, EVENT_PROCESSING);
+	ck_assert_uint_eq(give_one(A, first.row_id, 1, RESULT_RETRY, 503), 0);
+	second = add_on_conflict("r", ON_CONFLICT_REPLACE, 2000);
+	ck_assert_int_eq(second.outcome, ADD_REPLACED);
+	ck_assert_int_eq(second.state, EVENT_SERVICE_UNAVAILABLE);
+	ck_assert_int_ne(second.row_id, first.row_id);
+	record = find("r");
+	ck_assert_int_eq(record->event.expiry_ms, 2000);
+	ck_assert_uint_eq(record->attempts, 0);
+	ck_assert_uint_eq(record->n_log, 0);
+	store_record_free(record);
+	/* The one that was is nobody's any more. */
+	ck_assert_uint_eq(give_one(A, first.row_id, 2, RESULT_COMPLETED, 200), 1);
+	ck_assert_int_eq(
+	    add_on_conflict("r", ON_CONFLICT_REPLACE, 2000).outcome, ADD_SAME);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(
+	    give_one(A, second.row_id, 1, RESULT_COMPLETED, 200), 0);
+	third = add_on_conflict("r", ON_CONFLICT_REPLACE, 3000);
+	ck_assert_int_eq(third.outcome, ADD_REPLACED);
+	ck_assert_int_eq(third.state, EVENT_COMPLETED);
+	ck_assert_uint_eq(claim_all(A), 1);
+}
+END_TEST
+
+/* Each finds what the one before it has left. */
+START_TEST(replaced_within_a_batch)
+{
+	struct event events[5];
+	struct store_add list[5], *adds[5];
+	const int64_t due_ms[5] = {2000, 3000, 3000, 4000, 1000};
+	const enum event_on_conflict how[5] = {ON_CONFLICT_REPLACE,
+	    ON_CONFLICT_REPLACE, ON_CONFLICT_REJECT, ON_CONFLICT_IGNORE,
+	    ON_CONFLICT_REJECT};
+	struct store_record *record;
+
+	(void)add("many", 1000);
+	for (size_t i = 0; i < 5; i++) {
+		events[i] = event_of("many", due_ms[i]);
+		events[i].on_conflict = how[i];
+		list[i] = add_of(&events[i]);
+		adds[i] = &list[i];
+	}
+	ok(store_add_events(store, adds, 5, &err));
+	ck_assert_int_eq(list[0].outcome, ADD_REPLACED);
+	ck_assert_int_eq(list[1].outcome, ADD_REPLACED);
+	ck_assert_int_eq(list[2].outcome, ADD_SAME);
+	ck_assert_int_eq(list[3].outcome, ADD_KEPT);
+	ck_assert_int_eq(list[3].expiry_ms, 3000);
+	ck_assert_int_eq(list[4].outcome, ADD_CONFLICT);
+	record = find("many");
+	ck_assert_int_eq(record->event.expiry_ms, 3000);
+	store_record_free(record);
+}
+END_TEST
+
+/* One that is refused takes them back, and what they replaced is there again. */
+START_TEST(replaced_all_or_none)
+{
+	struct event events[2] = {event_of("all", 2000), event_of("in", 2000)};
+	struct store_add list[2], *adds[2] = {&list[0], &list[1]};
+	struct store_record *record;
+	bool added;
+
+	(void)add("all", 1000);
+	(void)add("in", 1000);
+	events[0].on_conflict = ON_CONFLICT_REPLACE;
+	for (size_t i = 0; i < 2; i++)
+		list[i] = add_of(&events[i]);
+	ok(store_add_all(store, adds, 2, &added, &err));
+	ck_assert(!added);
+	ck_assert_int_eq(list[0].outcome, ADD_UNDONE);
+	ck_assert_int_eq(list[1].outcome, ADD_CONFLICT);
+	record = find("all");
+	ck_assert_int_eq(record->event.expiry_ms, 1000);
+	store_record_free(record);
+	events[1].on_conflict = ON_CONFLICT_IGNORE;
+	adds[0] = &list[0];
+	adds[1] = &list[1];
+	ok(store_add_all(store, adds, 2, &added, &err));
+	ck_assert(added);
+	ck_assert_int_eq(list[0].outcome, ADD_REPLACED);
+	ck_assert_int_eq(list[1].outcome, ADD_KEPT);
+}
+END_TEST
+
+static struct store_add
+debounce(const char *id, int64_t in_ms, int64_t max_ms)
+{
+	struct event ev = event_of(id, clock_wall_ms() + in_ms);
+	struct store_add added;
+
+	ev.time = EVENT_IN;
+	ev.in_ms = in_ms;
+	ev.on_conflict = ON_CONFLICT_DEBOUNCE;
+	ev.debounce_max_ms = max_ms;
+	added = add_event(&ev);
+	added.event = NULL;
+	return added;
+}
+
+START_TEST(debounced)
+{
+	enum { HOUR = 3600000 };
+	int64_t created_ms;
+	struct store_record *record;
+	struct store_add first = debounce("d", HOUR, 0);
+	struct store_add again;
+
+	ck_assert_int_eq(first.outcome, ADD_CREATED);
+	record = find("d");
+	created_ms = record->created_ms;
+	store_record_free(record);
+	again = debounce("d", HOUR, 0); /* the same, from now on */
+	ck_assert_int_eq(again.outcome, ADD_REPLACED);
+	ck_assert_int_ge(again.expiry_ms, first.expiry_ms);
+	/* However often, not for longer than that since the first. */
+	again = debounce("d", 2 * HOUR, HOUR);
+	ck_assert_int_eq(again.outcome, ADD_REPLACED);
+	ck_assert_int_eq(again.expiry_ms, created_ms + HOUR);
+	record = find("d");
+	ck_assert_int_eq(record->event.expiry_ms, again.expiry_ms);
+	ck_assert_int_eq(record->due_ms, again.expiry_ms);
+	ck_assert_int_eq(record->created_ms, created_ms);
+	store_record_free(record);
+}
+END_TEST
+
+/* One that has ended pushes nothing away. */
+START_TEST(debounced_anew)
+{
+	struct store_add first = debounce("d", 0, 1), again;
+
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	again = debounce("d", 0, 1);
+	ck_assert_int_eq(again.outcome, ADD_CONFLICT);
+	ck_assert_int_eq(again.state, EVENT_PROCESSING);
+	ck_assert_uint_eq(give_one(A, first.row_id, 1, RESULT_FAILED, 500), 0);
+	again = debounce("d", 3600000, 1);
+	ck_assert_int_eq(again.outcome, ADD_REPLACED);
+	ck_assert_int_eq(again.state, EVENT_FAILED);
+	ck_assert_int_ge(again.expiry_ms, first.expiry_ms + 3500000);
+}
+END_TEST
+
 /* More than one statement of a backend holds, every third row known. */
 START_TEST(large_batch)
 {
@@ -3310,6 +3495,12 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, ids_are_compared_byte_for_byte);
 	tcase_add_test(tc, same_and_conflict_across_batches);
 	tcase_add_test(tc, same_and_conflict_within_a_batch);
+	tcase_add_test(tc, kept_on_conflict);
+	tcase_add_test(tc, replaced_on_conflict);
+	tcase_add_test(tc, replaced_within_a_batch);
+	tcase_add_test(tc, replaced_all_or_none);
+	tcase_add_test(tc, debounced);
+	tcase_add_test(tc, debounced_anew);
 	tcase_add_test(tc, large_batch);
 	tcase_add_test(tc, cancel_waiting_or_unknown);
 	tcase_add_test(tc, cancel_between_attempts);
