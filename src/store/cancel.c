@@ -33,6 +33,18 @@ cancel_body(struct sql *sql, void *arg, struct err *err)
 }
 
 enum store_status
+cancel_row(struct sql *sql, const struct event_key *key,
+    enum cancel_outcome *outcome, enum event_state *state, struct err *err)
+{
+	struct cancel cancel = {.key = key};
+	enum store_status status = cancel_body(sql, &cancel, err);
+
+	*outcome = cancel.outcome;
+	*state = cancel.state;
+	return status;
+}
+
+enum store_status
 cancel_event(struct sql *sql, const struct event_key *key,
     enum cancel_outcome *outcome, enum event_state *state, struct err *err)
 {

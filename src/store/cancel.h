@@ -9,4 +9,9 @@
 enum store_status cancel_event(struct sql *sql, const struct event_key *key,
     enum cancel_outcome *outcome, enum event_state *state, struct err *err);
 
+/* The same within a transaction that is under way, and is repeated as a whole.
+ */
+enum store_status cancel_row(struct sql *sql, const struct event_key *key,
+    enum cancel_outcome *outcome, enum event_state *state, struct err *err);
+
 #endif

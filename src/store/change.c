@@ -264,6 +264,8 @@ change_body(struct sql *sql, void *arg, struct err *err)
 
 	if (status != STORE_OK)
 		return status;
+	if (change->stays)
+		change->shard = c->shard;
 	change->outcome = judge(c);
 	if (c->record != NULL) {
 		change->state = c->record->state;
@@ -282,6 +284,16 @@ change_body(struct sql *sql, void *arg, struct err *err)
 		return patch_event(sql, c, err);
 	}
 	check_never("a verb");
+}
+
+enum store_status
+change_row(struct sql *sql, struct store_change *change, struct err *err)
+{
+	struct changing c = {.change = change};
+	enum store_status status = change_body(sql, &c, err);
+
+	store_record_free(c.record);
+	return status;
 }
 
 enum store_status

@@ -9,4 +9,9 @@
 enum store_status change_event(
     struct sql *sql, struct store_change *change, struct err *err);
 
+/* The same within a transaction that is under way, and is repeated as a whole.
+ */
+enum store_status change_row(
+    struct sql *sql, struct store_change *change, struct err *err);
+
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "store/columns.h"
+#include "store/job_row.h"
 
 /* Those of columns.h, and those that are nobody else's to read. */
 #define WHOLE_NAMES   EVENT_NAMES ", k, fingerprint, owner, suspect"
@@ -15,6 +16,8 @@
 #define ATTEMPT_NAMES   "event, number, at_ms, code, error, response"
 #define ATTEMPT_LETTERS "iiiibb"
 #define ATTEMPT_PLACES  "?, ?, ?, ?, ?, ?"
+
+#define JOB_PLACES "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
 
 const struct move_table move_tables[MOVE_TABLES] = {
     {
@@ -46,6 +49,20 @@ const struct move_table move_tables[MOVE_TABLES] = {
 	    .columns = ATTEMPT_LETTERS},
 	.insert = {.head = "INSERT INTO attempt (" ATTEMPT_NAMES ") VALUES ",
 	    .item = "(" ATTEMPT_PLACES ")",
+	    .sep = ", "},
+    },
+    {
+	.name = "job",
+	.n_keys = 1,
+	.letters = JOB_ROW_LETTERS,
+	.count = {.head = "SELECT COUNT(*) FROM job", .columns = "i"},
+	.last = {.head = "SELECT id FROM job ORDER BY id DESC LIMIT 1",
+	    .columns = "i"},
+	.read = {.head = "SELECT " JOB_ROW_NAMES " FROM job WHERE id > ?"
+			 " ORDER BY id LIMIT ?",
+	    .columns = JOB_ROW_LETTERS},
+	.insert = {.head = "INSERT INTO job (" JOB_ROW_NAMES ") VALUES ",
+	    .item = "(" JOB_PLACES ")",
 	    .sep = ", "},
     },
 };

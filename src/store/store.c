@@ -15,6 +15,8 @@
 #include "store/claim.h"
 #include "store/durability.h"
 #include "store/find.h"
+#include "store/job.h"
+#include "store/job_step.h"
 #include "store/lease.h"
 #include "store/list.h"
 #include "store/move_mark.h"
@@ -452,5 +454,67 @@ store_purge(struct store *store, uint64_t shards, int64_t before_ms,
 	if (status == STORE_OK)
 		status = purge_ended(
 		    store->sql, shards, before_ms, limit, n, &store->err);
+	return end(store, status, err);
+}
+
+enum store_status
+store_job_make(struct store *store, const struct job_new *new,
+    enum job_outcome *outcome, struct err *err)
+{
+	enum store_status status;
+
+	check(new->max_active > 0);
+	status = begin(store);
+	if (status == STORE_OK)
+		status = job_make(store->sql, new, outcome, &store->err);
+	return end(store, status, err);
+}
+
+enum store_status
+store_jobs(struct store *store, struct slice app, const struct job_id *id,
+    job_taker take, void *arg, struct err *err)
+{
+	enum store_status status = begin(store);
+
+	if (status == STORE_OK)
+		status = job_list(store->sql, app, id, take, arg, &store->err);
+	return end(store, status, err);
+}
+
+enum store_status
+store_job_order(struct store *store, struct slice app, const struct job_id *id,
+    enum job_order order, int64_t now_ms, job_taker take, void *arg,
+    enum job_outcome *outcome, struct err *err)
+{
+	enum store_status status = begin(store);
+
+	if (status == STORE_OK)
+		status = job_order(store->sql, app, id, order, now_ms, take,
+		    arg, outcome, &store->err);
+	return end(store, status, err);
+}
+
+enum store_status
+store_jobs_due(struct store *store, int64_t forget_ms, struct job_id *list,
+    size_t *n, struct err *err)
+{
+	enum store_status status = begin(store);
+
+	if (status == STORE_OK)
+		status = jobs_due(store->sql, forget_ms, list, n, &store->err);
+	return end(store, status, err);
+}
+
+enum store_status
+store_job_step(struct store *store, struct job_step *step, struct err *err)
+{
+	enum store_status status;
+
+	check(step->max > 0 && step->max <= JOB_STEP_MAX && step->n_look > 0);
+	step->idle = step->ended = false;
+	step->n_looked = step->n_listed = step->n_news = 0;
+	status = begin(store);
+	if (status == STORE_OK)
+		status = job_step(store->sql, step, &store->err);
 	return end(store, status, err);
 }

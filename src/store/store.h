@@ -2,6 +2,7 @@
 #ifndef CASSATA_STORE_STORE_H
 #define CASSATA_STORE_STORE_H
 
+#include "store/job_types.h"
 #include "store/store_types.h"
 
 /*
@@ -121,6 +122,23 @@ enum store_status store_cancel_event(struct store *store,
 enum store_status store_change_event(
     struct store *store, struct store_change *change, struct err *err);
 
+/*
+ * Makes a job for the events of its application that are there; none where
+ * *outcome is JOB_TOO_MANY. Of those that ended, the oldest make room.
+ */
+enum store_status store_job_make(struct store *store,
+    const struct job_new *new, enum job_outcome *outcome, struct err *err);
+
+/* The job of that id, or with id NULL all of the application, the latest
+ * first. */
+enum store_status store_jobs(struct store *store, struct slice app,
+    const struct job_id *id, job_taker take, void *arg, struct err *err);
+
+/* What becomes of a job is taken, unless it is unknown. */
+enum store_status store_job_order(struct store *store, struct slice app,
+    const struct job_id *id, enum job_order order, int64_t now_ms,
+    job_taker take, void *arg, enum job_outcome *outcome, struct err *err);
+
 /* ---- worker ---- */
 
 /*
@@ -177,5 +195,20 @@ enum store_status store_newest(struct store *store, int64_t from_ms,
  */
 enum store_status store_purge(struct store *store, uint64_t shards,
     int64_t before_ms, size_t limit, size_t *n, struct err *err);
+
+/*
+ * The jobs that are to be worked on, of the first JOBS_DUE_MAX of them: *n.
+ * Before that deletes some that ended before forget_ms.
+ */
+enum store_status store_jobs_due(struct store *store, int64_t forget_ms,
+    struct job_id *list, size_t *n, struct err *err);
+
+/*
+ * A step of a job: counts some of the events, or changes some in one
+ * transaction with its place among them. Of two who take the same step one does
+ * nothing.
+ */
+enum store_status store_job_step(
+    struct store *store, struct job_step *step, struct err *err);
 
 #endif

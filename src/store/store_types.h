@@ -142,6 +142,7 @@ struct store_change {
 	struct event_key key;
 	enum change_verb verb;
 	unsigned shard; /* into which it goes: see board/placement.h */
+	bool stays;	/* where it is: shard is written, too */
 	int64_t now_ms;
 	const struct event_patch *patch; /* CHANGE_PATCH */
 	size_t body_max;		 /* of one that is merged */

@@ -19,6 +19,7 @@ import pytest
 from cassata import wait_for
 from sink import Reply
 
+TABLES = ("event", "attempt", "job")
 NUMBERS = {"bigint", "int", "tinyint", "integer"}
 ODD = "ümläut ☃ '\"`"
 MANY = 12000  # more than can be copied at once
@@ -58,7 +59,7 @@ def dump(store, table):
 
 
 def dump_all(store):
-    return [dump(store, table) for table in ("event", "attempt")]
+    return [dump(store, table) for table in TABLES]
 
 
 def n_events(store):
@@ -74,7 +75,7 @@ def assert_moved(done, source, target):
     sums = re.findall(r"^(\w+): (\d+) rows, SHA-256 [0-9a-f]{64} at both$",
                       done.stdout, re.M)
     assert [(name, int(n)) for name, n in sums] == [
-        (name, len(dump(source, name)[1])) for name in ("event", "attempt")]
+        (name, len(dump(source, name)[1])) for name in TABLES]
     assert dump_all(target) == dump_all(source)
 
 

@@ -99,7 +99,13 @@ END_TEST
 
 /* ---- from file to file ---- */
 
-enum { SMALL = 10000, LARGE = 7, LARGE_BYTES = 2 * 1024 * 1024, TRIES = 10000 };
+enum {
+	SMALL = 10000,
+	LARGE = 7,
+	LARGE_BYTES = 2 * 1024 * 1024,
+	TRIES = 10000,
+	JOBS = 150
+};
 
 static char source_url[128], target_url[128];
 static const struct store_params source = {
@@ -134,7 +140,8 @@ add_events(struct sql *sql, int from, int n, const char *body)
 	    " UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
 	    " INSERT INTO event (id, k, shard, due_ms, expiry_ms, created_ms,"
 	    " fingerprint, app, event_id, method, url, headers, body_is_text,"
-	    " options, body) SELECT i, randomblob(16), abs(i) %% 64, abs(i), 1, 2,"
+	    " options, body) SELECT i, randomblob(16), abs(i) %% 64, abs(i), "
+	    "1, 2,"
 	    " randomblob(16), x'61', CAST(i AS BLOB), x'50', x'75', x'', 1,"
 	    " CAST(i AS BLOB), %s"
 	    " FROM n",
@@ -156,6 +163,14 @@ fill_source(void)
 	    " UNION ALL SELECT i + 1 FROM n WHERE i < 10000)"
 	    " INSERT INTO attempt (event, number, at_ms, code, error, response)"
 	    " SELECT i / 9000 * 7, i, i, 500, x'', CAST(i AS BLOB) FROM n");
+	run(sql,
+	    "WITH RECURSIVE n (i) AS (SELECT 1"
+	    " UNION ALL SELECT i + 1 FROM n WHERE i < 150)"
+	    " INSERT INTO job (id, uuid, app, spec, state, paused, created_ms,"
+	    " since_ms, counted_ms, ended_ms, before_id, due_ms, row_id, steps,"
+	    " matched, done, skipped, error) SELECT i, randomblob(36), x'61',"
+	    " randomblob(i), 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, x''"
+	    " FROM n");
 	sql_sqlite.destroy(sql);
 }
 
@@ -186,7 +201,7 @@ teardown(void)
 /* Each row once, in little memory. */
 START_TEST(test_chunks)
 {
-	static const int64_t wanted[MOVE_TABLES] = {SMALL + LARGE, TRIES};
+	static const int64_t wanted[MOVE_TABLES] = {SMALL + LARGE, TRIES, JOBS};
 	struct sql *sql = open_file(&source);
 	struct move_chunk chunk;
 
@@ -270,6 +285,7 @@ end_move(struct move *move, bool wanted_same)
 	ck_assert(same == wanted_same);
 	ck_assert_int_eq(results[0].n_source, SMALL + LARGE);
 	ck_assert_int_eq(results[1].n_source, TRIES);
+	ck_assert_int_eq(results[2].n_source, JOBS);
 	if (same)
 		ck_assert_int_eq(move_end(move, &err), 0);
 	move_close(&move);
@@ -319,7 +335,8 @@ START_TEST(test_differs)
 {
 	static const char *const changes[] = {"DELETE FROM event WHERE id = -5",
 	    "UPDATE event SET suspect = 1 WHERE id = 2",
-	    "UPDATE attempt SET response = x'00' WHERE number = 3"};
+	    "UPDATE attempt SET response = x'00' WHERE number = 3",
+	    "UPDATE job SET done = 11 WHERE id = 7"};
 	struct move *move = begin_move(false);
 	struct sql *sql;
 
@@ -350,7 +367,7 @@ main(void)
 	tcase_add_test(files, test_chunks);
 	tcase_add_test(files, test_whole);
 	tcase_add_test(files, test_resumed);
-	tcase_add_loop_test(files, test_differs, 0, 3);
+	tcase_add_loop_test(files, test_differs, 0, 4);
 	suite_add_tcase(suite, files);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);

@@ -254,6 +254,16 @@ expect(const char *id, enum event_state state, unsigned attempts, size_t n_log)
 	store_record_free(record);
 }
 
+static int64_t
+due_of(const char *id)
+{
+	struct store_record *record = find(id);
+	int64_t due_ms = record->due_ms;
+
+	store_record_free(record);
+	return due_ms;
+}
+
 static void
 expect_gone(const char *id)
 {
@@ -454,6 +464,58 @@ purge(uint64_t shards, int64_t before_ms, size_t limit)
 	return n;
 }
 
+enum { JOBS_MAX = 256 };
+
+struct jobs {
+	size_t n;
+	struct job_record list[JOBS_MAX]; /* without bytes */
+};
+
+static bool
+take_job(void *arg, const struct job_record *record)
+{
+	struct jobs *jobs = arg;
+
+	ck_assert_uint_lt(jobs->n, JOBS_MAX);
+	jobs->list[jobs->n++] = *record;
+	return true;
+}
+
+/* Those of the application "app", the latest first. */
+static struct jobs
+list_jobs(void)
+{
+	struct jobs jobs = {0};
+
+	ok(store_jobs(
+	    store, SLICE_LITERAL("app"), NULL, take_job, &jobs, &err));
+	return jobs;
+}
+
+static enum job_outcome
+give_order(const struct job_id *id, enum job_order order)
+{
+	struct jobs jobs = {0};
+	enum job_outcome outcome;
+
+	ok(store_job_order(store, SLICE_LITERAL("app"), id, order, 9000,
+	    take_job, &jobs, &outcome, &err));
+	ck_assert_uint_eq(jobs.n, outcome == JOB_UNKNOWN ? 0 : 1);
+	return outcome;
+}
+
+static void
+sweep_jobs(void)
+{
+	struct jobs jobs = list_jobs();
+
+	for (size_t i = 0; i < jobs.n; i++) {
+		(void)give_order(&jobs.list[i].id, JOB_CANCEL);
+		ck_assert_int_eq(
+		    give_order(&jobs.list[i].id, JOB_REMOVE), JOB_MADE);
+	}
+}
+
 /* Ends and deletes every event, whoever left it, and every lease of ours. */
 static void
 sweep(void)
@@ -476,6 +538,7 @@ sweep(void)
 	}
 	while (purge(ALL, INT64_MAX, 1000) > 0)
 		;
+	sweep_jobs();
 	(void)lease_with(
 	    (struct lease_request){.owner = SWEEPER, .leaving = true});
 }
@@ -1162,6 +1225,423 @@ START_TEST(run_what_waits)
 }
 END_TEST
 
+/* ---- jobs ---- */
+
+#define STATES_WAITING                                                         \
+	(1U << EVENT_PENDING | 1U << EVENT_SERVICE_UNAVAILABLE |               \
+	    1U << EVENT_PROCESSING)
+
+enum { HOUR_MS = 3600000 };
+
+static struct job_spec
+spec_of(enum job_verb verb)
+{
+	return (struct job_spec){.verb = verb,
+	    .states =
+		verb == JOB_RETRY ? 1U << EVENT_FAILED
+		: verb == JOB_DELETE
+		    ? STATES_WAITING | 1U << EVENT_COMPLETED | 1U << EVENT_FAILED
+		    : STATES_WAITING,
+	    .before_ms = INT64_MAX,
+	    .rate = 100};
+}
+
+static enum job_outcome
+try_job(struct job_id *id, const struct job_spec *spec, unsigned max_active)
+{
+	struct job_new new = {.app = SLICE_LITERAL("app"),
+	    .spec = spec,
+	    .now_ms = 1000,
+	    .max_active = max_active};
+	enum job_outcome outcome;
+
+	ck_assert_int_eq(uuid_make_v7(1000, new.id.text), 0);
+	*id = new.id;
+	ok(store_job_make(store, &new, &outcome, &err));
+	return outcome;
+}
+
+static struct job_id
+make_job(struct job_spec spec)
+{
+	struct job_id id;
+
+	ck_assert_int_eq(try_job(&id, &spec, 8), JOB_MADE);
+	return id;
+}
+
+static struct job_step
+step_job(const struct job_id *id, size_t max, int64_t now_ms)
+{
+	struct job_step step = {
+	    .id = *id, .now_ms = now_ms, .max = max, .n_look = 512};
+
+	ok(store_job_step(store, &step, &err));
+	ck_assert_uint_le(step.n_news, max);
+	return step;
+}
+
+static struct job_record
+job_of(const struct job_id *id)
+{
+	struct jobs jobs = {0};
+
+	ok(store_jobs(store, SLICE_LITERAL("app"), id, take_job, &jobs, &err));
+	ck_assert_uint_eq(jobs.n, 1);
+	return jobs.list[0];
+}
+
+/* Until all are counted. */
+static void
+count_job(const struct job_id *id, int64_t now_ms)
+{
+	while (job_of(id).state == JOB_COUNTING)
+		(void)step_job(id, JOB_STEP_MAX, now_ms);
+}
+
+static struct job_record
+run_job(const struct job_id *id, size_t max, int64_t now_ms)
+{
+	struct job_step step;
+
+	do {
+		step = step_job(id, max, now_ms);
+		ck_assert(!step.idle);
+	} while (!step.ended);
+	step = step_job(id, max, now_ms);
+	ck_assert(step.idle);
+	return job_of(id);
+}
+
+static void
+expect_job(const struct job_record *job, enum job_state state, int64_t matched,
+    int64_t done, int64_t skipped)
+{
+	ck_assert_int_eq(job->state, state);
+	ck_assert_int_eq(job->matched, matched);
+	ck_assert_int_eq(job->done, done);
+	ck_assert_int_eq(job->skipped, skipped);
+}
+
+/* Those that are there, of the application, and no others. */
+START_TEST(job_deletes)
+{
+	struct event other = event_of("other", 1000);
+	struct job_record job;
+	struct job_step step;
+	struct job_id id;
+
+	other.app = SLICE_LITERAL("apps");
+	(void)add_event(&other);
+	add_many("a", 60, 1000);
+	add_many("b", 60, 2000);
+	id = make_job(spec_of(JOB_DELETE));
+	(void)add("later", 1500);
+	count_job(&id, 5000);
+	job = job_of(&id);
+	expect_job(&job, JOB_RUNNING, 120, 0, 0);
+	ck_assert_int_eq(job.since_ms, 5000);
+	ck_assert_int_eq(job.counted_ms, 5000);
+	expect("a0", EVENT_PENDING, 0, 0);
+
+	step = step_job(&id, 7, 5000);
+	ck_assert_uint_eq(step.n_listed, 7);
+	ck_assert_uint_eq(step.n_news, 0);
+	ck_assert_int_eq(step.job.done, 7);
+	job = run_job(&id, JOB_STEP_MAX, 6000);
+	expect_job(&job, JOB_DONE, 120, 120, 0);
+	ck_assert_int_eq(job.ended_ms, 6000);
+	expect_gone("a0");
+	expect_gone("b59");
+	expect("later", EVENT_PENDING, 0, 0);
+	ck_assert_int_eq(store_find_event(store, &(struct event_key){{0}},
+			     FIND_STATUS, &(struct store_record *){NULL}, &err),
+	    STORE_OK);
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 2);
+}
+END_TEST
+
+START_TEST(job_is_dry)
+{
+	struct job_spec spec = spec_of(JOB_DELETE);
+	struct job_record job;
+	struct job_id id;
+
+	add_many("a", 20, 1000);
+	spec.dry_run = true;
+	id = make_job(spec);
+	job = run_job(&id, 5, 5000);
+	expect_job(&job, JOB_DONE, 20, 0, 0);
+	ck_assert(job.spec.dry_run);
+	expect("a0", EVENT_PENDING, 0, 0);
+	/* Nothing to do is done, too. */
+	spec = spec_of(JOB_RETRY);
+	id = make_job(spec);
+	job = run_job(&id, 5, 5000);
+	expect_job(&job, JOB_DONE, 0, 0, 0);
+}
+END_TEST
+
+/* Each once, also those that fail again before it is done. */
+START_TEST(job_retries)
+{
+	int64_t row_ids[3];
+	struct job_record job;
+	struct job_id id;
+
+	(void)lease(A);
+	for (int i = 0; i < 3; i++)
+		row_ids[i] = add((const char *const[]){"x", "y", "z"}[i], 1000);
+	(void)add("w", INT64_C(1) << 40);
+	{
+		struct claim_reply turn = claim(A, ALL, 5, 2000);
+
+		ck_assert_uint_eq(turn.n_claims, 3);
+		free_claims(&turn);
+	}
+	for (int i = 0; i < 3; i++)
+		ck_assert_uint_eq(
+		    give_one(A, row_ids[i], 1, RESULT_FAILED, 404), 0);
+	id = make_job(spec_of(JOB_RETRY));
+	count_job(&id, 5001);
+	for (int i = 0; i < 3; i++) {
+		struct job_step step = step_job(&id, 1, 5001);
+		struct claim_reply turn;
+		struct store_result result;
+
+		ck_assert_uint_eq(step.n_news, 1);
+		ck_assert_int_eq(step.news[0].due_ms, 5001);
+		turn = claim(A, UINT64_C(1) << step.news[0].shard, 5, 5001);
+		ck_assert_uint_eq(turn.n_claims, 1);
+		ck_assert_uint_eq(turn.claims[0]->attempt, 2);
+		result = (struct store_result){
+		    .row_id = turn.claims[0]->row_id,
+		    .kind = RESULT_FAILED,
+		    .attempt = 2,
+		    .at_ms = 5002,
+		    .code = 404,
+		};
+		ck_assert_uint_eq(give(A, &result, 1), 0);
+		free_claims(&turn);
+	}
+	job = run_job(&id, 1, 5003);
+	expect_job(&job, JOB_DONE, 3, 3, 0);
+	expect("x", EVENT_FAILED, 2, 2);
+	expect("w", EVENT_PENDING, 0, 0);
+}
+END_TEST
+
+/* What it ran, and waits for its next attempt, it does not run again. */
+START_TEST(job_runs)
+{
+	int64_t later = INT64_C(1) << 40;
+	struct job_spec spec = spec_of(JOB_RUN);
+	struct store_result result = {.kind = RESULT_RETRY,
+	    .attempt = 1,
+	    .at_ms = 5002,
+	    .due_ms = later + 2,
+	    .code = 503};
+	struct job_record job;
+	struct job_id id;
+
+	result.row_id = add("x", later);
+	(void)add("y", later + 1);
+	(void)add("far", later + 1000);
+	(void)lease(A);
+	spec.before_ms = later + 1000;
+	id = make_job(spec);
+	count_job(&id, 5000);
+	(void)step_job(&id, 1, 5000);
+	ck_assert_int_eq(due_of("x"), 5000);
+	ck_assert_int_eq(due_of("y"), later + 1);
+	ck_assert_uint_eq(claim_all(A), 3);
+	for (unsigned i = 0; i < 2; i++) {
+		const struct event_key key = key_of(i == 0 ? "y" : "far");
+		struct store_record *record;
+
+		ok(store_find_event(store, &key, FIND_STATUS, &record, &err));
+		ck_assert_int_eq(record->state, EVENT_PROCESSING);
+		store_record_free(record);
+	}
+	ck_assert_uint_eq(give(A, &result, 1), 0);
+	/* y is under way, x has had its run. */
+	job = run_job(&id, 1, 5003);
+	expect_job(&job, JOB_DONE, 2, 1, 2);
+	ck_assert_int_eq(due_of("x"), later + 2);
+}
+END_TEST
+
+static void
+expect_due(int n, int64_t due_ms, int64_t apart_ms)
+{
+	char name[16];
+
+	for (int i = 0; i < n; i++) {
+		(void)snprintf(name, sizeof(name), "e%d", i);
+		ck_assert_int_eq(due_of(name), due_ms + i * apart_ms);
+	}
+}
+
+/* Each once, wherever it comes to lie in the order in which they are met. */
+START_TEST(job_reschedules)
+{
+	static const int64_t shifts[] = {HOUR_MS, -HOUR_MS, 3, -3};
+	static const size_t sizes[] = {1, 5, 50};
+	enum { N = 12 };
+	int64_t base = INT64_C(10) * HOUR_MS;
+	struct job_spec spec = spec_of(JOB_RESCHEDULE);
+	struct job_record job;
+	struct job_id id;
+	char name[16];
+
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(name, sizeof(name), "e%d", i);
+		(void)add(name, base + i);
+	}
+	spec.by_ms = shifts[_i];
+	for (size_t s = 0; s < 3; s++) {
+		id = make_job(spec);
+		job = run_job(&id, sizes[s], 5000);
+		expect_job(&job, JOB_DONE, N, N, 0);
+		base += spec.by_ms;
+		expect_due(N, base, 1);
+	}
+	/* To one time, at which they are met again; one is there already. */
+	spec.by_ms = 0;
+	spec.to_ms = base + 4;
+	id = make_job(spec);
+	job = run_job(&id, 2, 5000);
+	expect_job(&job, JOB_DONE, N - 1, N - 1, 0);
+	expect_due(N, base + 4, 0);
+	/* Before 1970 is 1970. */
+	spec.by_ms = -100 * HOUR_MS;
+	id = make_job(spec);
+	job = run_job(&id, 5, 5000);
+	expect_job(&job, JOB_DONE, N, N, 0);
+	expect_due(N, 0, 0);
+}
+END_TEST
+
+START_TEST(job_obeys)
+{
+	struct job_id id, other, none = {"00000000-0000-7000-8000-000000000000"};
+	struct job_record job;
+	enum job_outcome outcome;
+	struct jobs jobs = {0};
+
+	add_many("a", 10, 1000);
+	id = make_job(spec_of(JOB_DELETE));
+	count_job(&id, 5000);
+	(void)step_job(&id, 3, 5000);
+	ck_assert_int_eq(give_order(&none, JOB_PAUSE), JOB_UNKNOWN);
+	ok(store_job_order(store, SLICE_LITERAL("apps"), &id, JOB_PAUSE, 9000,
+	    take_job, &jobs, &outcome, &err));
+	ck_assert_int_eq(outcome, JOB_UNKNOWN);
+	ck_assert_int_eq(give_order(&id, JOB_PAUSE), JOB_MADE);
+	ck_assert_int_eq(give_order(&id, JOB_PAUSE), JOB_MADE);
+	ck_assert(step_job(&id, 3, 5000).idle);
+	job = job_of(&id);
+	expect_job(&job, JOB_RUNNING, 10, 3, 0);
+	ck_assert(job.paused);
+	ck_assert_int_eq(give_order(&id, JOB_RESUME), JOB_MADE);
+	ck_assert(!step_job(&id, 3, 5000).idle);
+	ck_assert_int_eq(give_order(&id, JOB_CANCEL), JOB_MADE);
+	ck_assert_int_eq(give_order(&id, JOB_CANCEL), JOB_MADE);
+	ck_assert_int_eq(give_order(&id, JOB_RESUME), JOB_OVER);
+	ck_assert(step_job(&id, 3, 5000).idle);
+	job = job_of(&id);
+	expect_job(&job, JOB_CANCELLED, 10, 6, 0);
+	ck_assert_int_eq(job.ended_ms, 9000);
+
+	other = make_job(spec_of(JOB_DELETE));
+	(void)run_job(&other, 50, 5000);
+	ck_assert_int_eq(give_order(&other, JOB_CANCEL), JOB_OVER);
+	ck_assert_int_eq(give_order(&other, JOB_REMOVE), JOB_MADE);
+	ck_assert_int_eq(give_order(&other, JOB_REMOVE), JOB_UNKNOWN);
+	other = make_job(spec_of(JOB_DELETE));
+	ck_assert_int_eq(give_order(&other, JOB_REMOVE), JOB_MADE);
+	expect_job(
+	    &(struct job_record){.state = job_of(&other).state},
+	    JOB_CANCELLED, 0, 0, 0);
+}
+END_TEST
+
+/* As many as may be, and of those that ended the last ones. */
+START_TEST(jobs_are_bounded)
+{
+	struct job_spec spec = spec_of(JOB_RUN);
+	struct job_id ids[3], due[JOBS_DUE_MAX], id;
+	struct jobs jobs;
+	size_t n;
+
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(try_job(&ids[i], &spec, 3), JOB_MADE);
+	ck_assert_int_eq(try_job(&id, &spec, 3), JOB_TOO_MANY);
+	(void)give_order(&ids[1], JOB_PAUSE);
+	ck_assert_int_eq(try_job(&id, &spec, 3), JOB_TOO_MANY);
+	ok(store_jobs_due(store, 0, due, &n, &err));
+	ck_assert_uint_eq(n, 2);
+	ck_assert_str_eq(due[0].text, ids[0].text);
+	ck_assert_str_eq(due[1].text, ids[2].text);
+	for (int i = 0; i < JOB_KEPT_MAX + 5; i++) {
+		ck_assert_int_eq(try_job(&id, &spec, 4), JOB_MADE);
+		ck_assert_int_eq(give_order(&id, JOB_CANCEL), JOB_MADE);
+	}
+	jobs = list_jobs();
+	ck_assert_uint_eq(jobs.n, JOB_KEPT_MAX + 3);
+	ck_assert_str_eq(jobs.list[0].id.text, id.text);
+	ck_assert_str_eq(jobs.list[jobs.n - 1].id.text, ids[0].text);
+	/* They ended at 9000. */
+	ok(store_jobs_due(store, 9000, due, &n, &err));
+	ck_assert_uint_eq(list_jobs().n, JOB_KEPT_MAX + 3);
+	ok(store_jobs_due(store, 9001, due, &n, &err));
+	ck_assert_uint_eq(n, 2);
+	ck_assert_uint_eq(list_jobs().n, 3);
+}
+END_TEST
+
+/* Steps of two workers at the same time: each is taken once. */
+START_TEST(two_processes_take_each_step_once)
+{
+	enum { N = 200 };
+	struct job_spec spec = spec_of(JOB_RESCHEDULE);
+	int64_t later = INT64_C(1) << 40;
+	struct job_record job;
+	struct job_id id;
+	pid_t pids[2];
+	int wait_status;
+	char name[16];
+
+	add_many("e", N, later);
+	spec.by_ms = HOUR_MS;
+	id = make_job(spec);
+	close_stores();
+	for (int i = 0; i < 2; i++) {
+		pids[i] = fork();
+		ck_assert_int_ne(pids[i], -1);
+		if (pids[i] != 0)
+			continue;
+		open_stores(NULL);
+		while (!step_job(&id, 3, 5000).idle)
+			;
+		close_stores();
+		_exit(0);
+	}
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(waitpid(pids[i], &wait_status, 0), pids[i]);
+		ck_assert_int_eq(wait_status, 0);
+	}
+	open_stores(NULL);
+	job = job_of(&id);
+	expect_job(&job, JOB_DONE, N, N, 0);
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(name, sizeof(name), "e%d", i);
+		ck_assert_int_eq(due_of(name), later + HOUR_MS);
+	}
+}
+END_TEST
+
 
 /* ---- claiming ---- */
 
@@ -1827,16 +2307,6 @@ END_TEST
 
 /* The row's due time, and nothing but the number of its attempts has changed.
  */
-static int64_t
-due_of(const char *id)
-{
-	struct store_record *record = find(id);
-	int64_t due_ms = record->due_ms;
-
-	store_record_free(record);
-	return due_ms;
-}
-
 /* Only the culprit has lost anything. */
 START_TEST(death_of_a_culprit)
 {
@@ -3509,6 +3979,14 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, retry_what_was_delivered);
 	tcase_add_test(tc, retry_is_a_fresh_count);
 	tcase_add_test(tc, run_what_waits);
+	tcase_add_test(tc, job_deletes);
+	tcase_add_test(tc, job_is_dry);
+	tcase_add_test(tc, job_retries);
+	tcase_add_test(tc, job_runs);
+	tcase_add_loop_test(tc, job_reschedules, 0, 4);
+	tcase_add_test(tc, job_obeys);
+	tcase_add_test(tc, jobs_are_bounded);
+	tcase_add_test(tc, two_processes_take_each_step_once);
 	tcase_add_loop_test(tc, claims_come_in_order_of_due_and_id, 0, 2);
 	tcase_add_loop_test(tc, claims_stop_at_the_horizon, 0, 2);
 	tcase_add_loop_test(tc, next_behind_those_of_a_shard, 0, 2);
