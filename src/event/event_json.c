@@ -632,6 +632,10 @@ remove_member(
 	} else if (member->read == read_headers) {
 		patch->has_headers = true;
 		patch->values.headers = json_type;
+	} else if (member->read == read_own_retry) {
+		patch->has_retry = true;
+	} else if (member->read == read_too_late) {
+		patch->has_not_after = true;
 	} else
 		bad(r->errors, member->pointer, "cannot be removed");
 }
@@ -645,6 +649,8 @@ change_member(struct reader *r, const struct member *member,
 		    : member->read == read_method     ? &patch->has_method
 		    : member->read == read_headers    ? &patch->has_headers
 		    : member->read == read_event_body ? &patch->has_body
+		    : member->read == read_own_retry  ? &patch->has_retry
+		    : member->read == read_too_late   ? &patch->has_not_after
 						      : NULL;
 
 	if (has == NULL || member->read == read_at_local)
@@ -662,11 +668,14 @@ change_member(struct reader *r, const struct member *member,
 }
 
 enum event_json_result
-event_patch_from_json(char *body, size_t len, struct buf *scratch,
+event_patch_from_json(char *body, size_t len,
+    const struct event_context *context, struct buf *scratch,
     struct event_patch *patch, struct err *err, struct field_errors *errors)
 {
-	struct reader r = {
-	    .ev = &patch->values, .scratch = scratch, .errors = errors};
+	struct reader r = {.ev = &patch->values,
+	    .scratch = scratch,
+	    .errors = errors,
+	    .context = context};
 	struct json_value object, value;
 	struct slice key;
 	const char *at = NULL;
@@ -690,5 +699,7 @@ event_patch_from_json(char *body, size_t len, struct buf *scratch,
 		else
 			change_member(&r, &members[i], &value, patch);
 	}
+	patch->retry = r.options.retry;
+	patch->not_after_ms = r.options.not_after_ms;
 	return errors->total == 0 ? EVENT_JSON_OK : EVENT_JSON_INVALID;
 }

@@ -143,3 +143,21 @@ event_patch_apply(
 	ev->body_is_text = patch->values.body_is_text;
 	return 0;
 }
+
+bool
+event_patch_has_options(const struct event_patch *patch)
+{
+	return patch->has_retry || patch->has_not_after;
+}
+
+void
+event_patch_options(
+    const struct event_patch *patch, struct event_options *options)
+{
+	if (patch->has_time)
+		options->zone.len = 0;
+	if (patch->has_retry)
+		options->retry = patch->retry;
+	if (patch->has_not_after)
+		options->not_after_ms = patch->not_after_ms;
+}

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/json_scan.h"
 #include "event/event.h"
+#include "event/event_options.h"
 
 enum { EVENT_PATCH_MEMBERS_MAX = 64 }; /* of an object of a patch */
 
@@ -17,7 +18,18 @@ struct event_patch {
 	struct event values;
 	bool has_time, has_url, has_method, has_headers, has_body;
 	struct json_value body; /* as it was written, unless it is a string */
+	bool has_retry, has_not_after;
+	struct event_retry retry; /* all 0: none of its own */
+	int64_t not_after_ms;     /* 0: ever */
 };
+
+/* Whether anything of the event's options is to change. */
+bool event_patch_has_options(const struct event_patch *patch);
+
+/* The options as they are to be; a time that is given is a moment, and no local
+ * time any more. */
+void event_patch_options(
+    const struct event_patch *patch, struct event_options *options);
 
 /*
  * The event as it is to be: *ev is the present one, and then the other. A body

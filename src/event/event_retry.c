@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/duration.h"
+#include "base/json_write.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 

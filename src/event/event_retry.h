@@ -6,9 +6,10 @@
 #include <stdint.h>
 
 #include "base/json_scan.h"
-#include "base/json_write.h"
 #include "event/outcome.h"
 #include "event/retry.h"
+
+struct json_writer;
 
 enum {
 	EVENT_ATTEMPTS_MAX = 1001, /* httpRetryCount has 1000 */

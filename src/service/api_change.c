@@ -226,7 +226,7 @@ api_patch(struct call *call)
 	/* The answer comes after what is kept in its place; the ids are in the
 	 * arena. */
 	switch (event_patch_from_json(x->in.p + (body.p - x->in.p), body.len,
-	    &x->body, patch, &call->err, &errors)) {
+	    &call->service->context, &x->body, patch, &call->err, &errors)) {
 	case EVENT_JSON_MALFORMED:
 		return problem(x, 400, call->err.text);
 	case EVENT_JSON_INVALID:

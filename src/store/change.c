@@ -167,24 +167,32 @@ would_be_refused(const struct sql *sql, const struct event *ev)
 	       bytes > sql->transaction_max / ADD_TRANSACTION_PART;
 }
 
-/* A time that is given now is a moment, and no local time any more. */
+/* Those that are damaged stay, unless others are given. */
 static int
 patch_options(struct changing *c, struct event *ev, struct buf *text)
 {
 	const struct event_patch *patch = c->change->patch;
 	struct event_options options;
+	struct slice before = ev->options;
 
-	if (event_options_parse(ev->options, &options, NULL) == -1)
-		return 0;
-	if (patch->has_time && options.not_after_ms > 0 &&
-	    ev->expiry_ms > options.not_after_ms)
+	if (event_options_parse(before, &options, NULL) == -1) {
+		if (!event_patch_has_options(patch))
+			return 0;
+		options = (struct event_options){0};
+		before = SLICE_LITERAL("");
+	}
+	event_patch_options(patch, &options);
+	if ((patch->has_time || patch->has_not_after) &&
+	    options.not_after_ms > 0 && ev->expiry_ms > options.not_after_ms)
 		c->change->outcome = CHANGE_TOO_LATE;
-	if (!patch->has_time || options.zone.len == 0)
+	if (!patch->has_time && !event_patch_has_options(patch))
 		return 0;
-	options.zone.len = 0;
-	if (event_options_write(text, &options, ev->options) == -1)
+	if (event_options_write(text, &options, before) == 0)
+		ev->options = buf_slice(text);
+	else if (text->failed)
 		return -1;
-	ev->options = buf_slice(text);
+	else
+		c->change->outcome = CHANGE_TOO_LARGE;
 	return 0;
 }
 

@@ -77,6 +77,9 @@ check_options(struct slice text)
 }
 
 /* As a change: of an event that is there, whatever it is. */
+static const struct event_retry_limits limits = {.max_attempts = 50};
+static const struct event_context context = {.retry_limits = &limits};
+
 static void
 check_patch(char *text, size_t len)
 {
@@ -91,8 +94,8 @@ check_patch(char *text, size_t len)
 
 	buf_init(&scratch, EVENT_SCRATCH_MAX);
 	buf_init(&body, EVENT_SCRATCH_MAX);
-	if (event_patch_from_json(text, len, &scratch, &patch, &err, &errors) ==
-		EVENT_JSON_OK &&
+	if (event_patch_from_json(text, len, &context, &scratch, &patch, &err,
+		&errors) == EVENT_JSON_OK &&
 	    event_patch_apply(&patch, &ev, &body) == 0) {
 		if (ev.body_is_text)
 			CHECK(slice_is_utf8(ev.body));
@@ -106,8 +109,6 @@ check_patch(char *text, size_t len)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct event_retry_limits limits = {.max_attempts = 50};
-	static const struct event_context context = {.retry_limits = &limits};
 	/* An allocation of the exact size, so that ASan sees its edges. */
 	char *body = malloc(size == 0 ? 1 : size);
 	struct field_errors errors = {0};

@@ -311,6 +311,44 @@ def test_bad_patch(daemon, sink, name, change, pointer):
     assert daemon.event(name) == before
 
 
+def test_patch_of_its_retries(daemon, sink, name):
+    end = int(time.time()) + 7200
+    daemon.schedule(name, sink.url("/" + name), expiry=end - 3600,
+                    retry={"attempts": 9, "on": ["404"]})
+    before = daemon.event(name)
+    retry = {"attempts": 2, "delays": ["0s"], "on": ["5xx", "404"]}
+    assert patch(daemon, name, {"retry": retry, "not-after": end}).status == 200
+    after = daemon.event(name)
+    assert after == dict(before, **{"retry": retry, "not-after": end})
+    for bad, pointer in (({"retry": {"attempts": 0}}, "/retry/attempts"),
+                         ({"retry": 1}, "/retry"), ({"not-after": 0},
+                                                    "/not-after")):
+        response = patch(daemon, name, bad)
+        assert response.status == 422
+        assert response.json()["errors"][0]["pointer"] == pointer
+    assert patch(daemon, name, {"not-after": end - 3601}).status == 422
+    assert patch(daemon, name, {"not-after": None}).status == 200
+    assert daemon.event(name) == dict(before, retry=retry)
+    sink.on("/" + name, 404)
+    assert patch(daemon, name, {"in": "0s"}).status == 200
+    event = daemon.wait_state(name, "FAILED")
+    assert event["attempts"] == 2
+    daemon.schedule(name + "-2", sink.url("/2"), expiry=end, retry=retry)
+    assert patch(daemon, name + "-2", {"retry": None}).status == 200
+    assert "retry" not in daemon.event(name + "-2")
+
+
+def test_patch_of_damaged_options(daemon, sink, name):
+    """They stay, unless others are given."""
+    daemon.schedule(name, sink.url("/" + name), expiry=time.time() + 3600)
+    daemon.store.sql("UPDATE event SET options = X'00' WHERE event_id = X'%s'"
+                     % name.encode().hex())
+    assert patch(daemon, name, {"method": "PUT"}).status == 200
+    retry = {"attempts": 3}
+    assert patch(daemon, name, {"retry": retry}).status == 200
+    assert daemon.event(name)["retry"] == retry
+
+
 def test_patch_to_after_its_end(daemon, sink, name):
     end = int(time.time()) + 3600
     daemon.schedule(name, sink.url("/" + name), expiry=end - 60,
