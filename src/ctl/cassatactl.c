@@ -40,6 +40,7 @@ static const char help[] =
     "  init-db       create the tables, or bring them up to date\n"
     "  migrate       move all events into another datastore: --to\n"
     "  event add     schedule a request\n"
+    "  event list    print the events of an application; --json\n"
     "  event show    print an event with its attempts\n"
     "  event delete  delete an event that is not under way\n"
     "  event retry   deliver one again that has ended\n"

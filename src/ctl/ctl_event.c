@@ -13,6 +13,7 @@
 #include "base/duration.h"
 #include "base/percent.h"
 #include "ctl/ctl_http.h"
+#include "ctl/ctl_list.h"
 
 enum {
 	FILE_MAX_BYTES = 256 * 1024 * 1024,
@@ -24,6 +25,7 @@ static const char usage[] =
     "method]\n"
     "                            [-H 'Name: value'] [-t delay | -T expiry]\n"
     "                            url [body | @file | -]\n"
+    "       cassatactl event list [-S url] [option ...] application\n"
     "       cassatactl event show [-S url] application id\n"
     "       cassatactl event delete [-S url] application id\n"
     "       cassatactl event retry [-S url] application id\n"
@@ -247,6 +249,8 @@ ctl_event(struct ctl *ctl)
 	const char *verb = ctl->argc > 0 ? ctl->argv[0] : "";
 	int status;
 
+	if (strcmp(verb, "list") == 0)
+		return ctl_list(ctl);
 	if (ctl->argc == 0 || parse_options(ctl, &options) == -1)
 		status = bad_usage();
 	else if (strcmp(verb, "add") == 0)

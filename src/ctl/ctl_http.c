@@ -78,27 +78,26 @@ code_of(const char *p, size_t len)
 	return code;
 }
 
-/*
- * The answer is JSON that holds what clients and destinations wrote. What a
- * terminal would take for a command (C0, DEL, C1), what turns the direction of
- * a line, and what is no UTF-8 is printed as JSON's escape.
- */
-static void
-print_answer(FILE *out, struct slice text)
+size_t
+ctl_http_print(FILE *out, struct slice text, bool lines)
 {
-	while (text.len > 0) {
+	size_t n = 0;
+
+	for (; text.len > 0; n++) {
 		unsigned char c = (unsigned char)text.p[0];
 		size_t len = slice_utf8_len(text);
 
-		if (len == 0)
-			fputs("\\ufffd", out);
-		else if (slice_plain_len(text) > 0 || c == '\n' || c == '\t')
+		if (len > 0 && (slice_plain_len(text) > 0 ||
+				   (lines && (c == '\n' || c == '\t'))))
 			fwrite(text.p, 1, len, out);
 		else
-			fprintf(out, "\\u%04x", code_of(text.p, len));
+			n += (size_t)fprintf(out, "\\u%04x",
+				 len == 0 ? 0xfffd : code_of(text.p, len)) -
+			     1;
 		len = len == 0 ? 1 : len;
 		text = slice_of(text.p + len, text.len - len);
 	}
+	return n;
 }
 
 /*
@@ -121,17 +120,16 @@ set_server(CURL *easy, const char *url)
 }
 
 int
-ctl_http_perform(const struct ctl *ctl, const char *method, const char *url,
-    const char *body)
+ctl_http_ask(const struct ctl *ctl, const char *method, const char *url,
+    const char *body, struct buf *answer)
 {
 	struct curl_slist *headers =
 	    curl_slist_append(NULL, "Content-Type: application/json");
 	CURL *easy = curl_easy_init();
-	struct buf answer;
 	long status = 0;
 	CURLcode code;
 
-	buf_init(&answer, ANSWER_MAX_BYTES);
+	buf_init(answer, ANSWER_MAX_BYTES);
 	if (easy == NULL || headers == NULL) {
 		curl_slist_free_all(headers);
 		curl_easy_cleanup(easy);
@@ -145,16 +143,28 @@ ctl_http_perform(const struct ctl *ctl, const char *method, const char *url,
 	}
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)HTTP_TIMEOUT_S);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, &answer);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, answer);
 	code = curl_easy_perform(easy);
 	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_cleanup(easy);
 	curl_slist_free_all(headers);
 	if (code != CURLE_OK)
-		ctl_fail(ctl, "%s: %s", url, curl_easy_strerror(code));
-	else
-		print_answer(
-		    status / 100 == 2 ? stdout : stderr, buf_slice(&answer));
+		return ctl_fail(ctl, "%s: %s", url, curl_easy_strerror(code));
+	if (status / 100 == 2)
+		return CTL_OK;
+	ctl_http_print(stderr, buf_slice(answer), true);
+	return CTL_FAILED;
+}
+
+int
+ctl_http_perform(const struct ctl *ctl, const char *method, const char *url,
+    const char *body)
+{
+	struct buf answer;
+	int status = ctl_http_ask(ctl, method, url, body, &answer);
+
+	if (status == CTL_OK)
+		ctl_http_print(stdout, buf_slice(&answer), true);
 	buf_free(&answer);
-	return code == CURLE_OK && status / 100 == 2 ? CTL_OK : CTL_FAILED;
+	return status;
 }

@@ -239,6 +239,7 @@ def test_a_second_master_is_refused(launch):
 @pytest.mark.parametrize("words", [
     [], ["begin"], ["start", "stop"], ["start", "service", "worker"],
     ["start", "everything"], ["event"], ["event", "list"],
+    ["event", "list", "one", "two"], ["event", "list", "one", "--limit", "x"],
     ["event", "show", "one"], ["--wrong"],
 ])
 def test_usage(prepare, words):
@@ -275,7 +276,7 @@ def test_help_has_a_word_for_each_command(prepare):
     text = assert_ok(c.ctl("--help")).stdout
     for word in ("start", "stop", "restart", "reload", "upgrade", "reopen",
                  "status", "check-config", "init-db", "event add",
-                 "event show", "event delete", "event retry", "event run"):
+                 "event list", "event show", "event delete", "event retry", "event run"):
         assert re.search(r"^  %s +\w+ \w+" % word, text, re.M), word
 
 

@@ -352,6 +352,88 @@ def test_cursor(service, store):
             assert_problem(service.get("/cassata/events/app?after=" + cut), 400)
 
 
+def ctl_list(c, *words, returncode=0):
+    done = c.ctl("service", "event", "list", *words)
+    assert done.returncode == returncode, done
+    return done
+
+
+def test_cassatactl(launch, store):
+    """Pages are followed, whatever their size, up to what is asked for."""
+    c = launch(roles="service", service={"maxListPage": 40})
+    rows(store, 250, status="CASE WHEN i % 50 = 0 THEN 3 ELSE 0 END",
+         due_ms="%d + i" % (FAR * 1000))
+
+    def listed(*words):
+        lines = ctl_list(c, "app", "--json", *words).stdout.splitlines()
+        return [json.loads(line)["event-id"] for line in lines]
+    assert listed() == names(*range(1, 101))
+    assert listed("--limit", "0") == names(*range(1, 251))
+    assert listed("--limit", "130", "--order", "-due") == names(
+        *range(250, 120, -1))
+    assert listed("--status", "FAILED,COMPLETED") == names(
+        50, 100, 150, 200, 250)
+    assert listed("--from", "%d.2" % FAR, "--to", "%d.203" % FAR,
+                  "--destination", "a.example") == names(200, 201, 202)
+    assert listed("--destination", "b.example") == []
+    assert json.loads(ctl_list(
+        c, "--fields", "event-id,event", "--limit", "1", "app", "--json"
+    ).stdout) == {"event-id": "e1", "event": {}}
+    assert json.loads(ctl_list(
+        c, "app", "--limit", "1", "--json").stdout) == page(
+            c, limit=1)["events"][0]
+
+
+def test_cassatactl_table(service, store):
+    rows(store, 3, status="CASE i WHEN 2 THEN 3 ELSE 0 END", attempts="i - 1",
+         last_code="CASE i WHEN 2 THEN 404 ELSE 0 END",
+         due_ms="86400000 + i * 1500")
+    # Ids of an earlier version forge no lines, and bodies none of JSON.
+    store.sql("UPDATE event SET event_id = X'%s', body = X'%s' WHERE id = 3" % (
+        b"o\n\r\x1b[2J".hex(), b'{"a":\n\t[1,\r\n2]}'.hex()))
+
+    def table(*words):
+        return [re.split("  +", line) for line in ctl_list(
+            service, "app", *words).stdout.splitlines()]
+    assert table() == [
+        ["status", "due", "attempts", "last-response-code", "event-id", "url"],
+        ["PENDING", "1970-01-02T00:00:01.500Z", "0", "-", "e1",
+         "http://a.example/x"],
+        ["FAILED", "1970-01-02T00:00:03.000Z", "1", "404", "e2",
+         "http://a.example/x"],
+        ["PENDING", "1970-01-02T00:00:04.500Z", "2", "-",
+         "o\\u000a\\u000d\\u001b[2J", "http://a.example/x"]]
+    assert table("--fields", "event-id,request-headers,finished",
+                 "--limit", "2") == [
+        ["event-id", "request-headers", "finished"],
+        ["e1", '["X: y"]', "-"],
+        ["e2", '["X: y"]', "1970-01-02T00:00:03.000Z"]]
+    assert ctl_list(service, "nobody").stdout.count("\n") == 1
+    lines = ctl_list(service, "app", "--json", "--fields", "event").stdout
+    assert [json.loads(line)["event"] for line in lines.splitlines()] == [
+        {}, {}, {"a": [1, 2]}]
+
+
+def test_cassatactl_refused(service, store):
+    done = ctl_list(service, "app", "--order", "id", returncode=1)
+    assert json.loads(done.stderr)["detail"] == "order must be due or -due"
+    assert done.stdout == ""
+    rows(store, 3)
+    damage(store, "created_ms", "-1", 2)
+    done = ctl_list(service, "app", "--fields", "event-id", returncode=1)
+    assert done.stdout == "event-id\ne1\ne3\n"
+    assert done.stderr == (
+        "cassatactl: events that cannot be read, and are left out: 1\n")
+    done = service.run(
+        "sh", "-c", "exec \"$@\" > /dev/full", "sh",
+        str(service.builddir / "cassatactl"), *service.options,
+        "service", "event", "list", "app")
+    assert done.returncode == 1 and "cannot write the list" in done.stderr
+    service.stop()
+    done = ctl_list(service, "app", returncode=1)
+    assert done.stderr.count("\n") == 1 and "127.0.0.1" in done.stderr
+
+
 def damage(store, column, value, row):
     """As one who writes into the table by hand can."""
     statement = "UPDATE event SET %s = %s WHERE id = %d" % (column, value, row)
