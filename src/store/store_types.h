@@ -227,10 +227,10 @@ struct lease_reply {
 	/* Also of a call that failed: we were not registered as living when it
 	 * came, so others may have had what was claimed before it. */
 	bool lapsed;
+	bool ended;		 /* registrations of others, or their share */
 	size_t n_instances;	 /* the request's: all of them, ourselves too */
 	unsigned n_living;	 /* workers that take a share */
 	int64_t clock_offset_ms; /* database's clock minus ours */
-	bool ended;		 /* registrations of others, or their share */
 	size_t n_interrupted;	 /* rows put back whose worker was lost */
 	bool rest;		 /* there may be more: to be called again */
 	size_t n_given_up;	 /* of them; the first ones are told: */

@@ -468,8 +468,8 @@ tell_host(const struct leases *l, const struct lease_change *change, bool first)
 	if (reply->n_strays > 0)
 		log_info("put %zu events back whose claim was in doubt",
 		    reply->n_strays);
-	/* Others may now find theirs: shards set free, also of one that is gone,
-	 * or what our arrival or our leaving makes their share. */
+	/* Others may now find theirs: shards set free, also of one that is
+	 * gone, or what our arrival or our leaving makes their share. */
 	if (first || change->left || change->lost != 0 || reply->ended)
 		shardboard_membership_changed(l->child->sb);
 }

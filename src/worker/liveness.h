@@ -15,8 +15,8 @@
  * each other, tells that the owner is lost; it has stopped to send by its own
  * clock, which began when it asked for its last renewal. No clock is compared
  * with another one. Of a long time between two looks little counts, and nothing
- * where one between them failed: a datastore that stood still has kept everybody
- * from renewing.
+ * where one between them failed: a datastore that stood still has kept
+ * everybody from renewing.
  */
 struct liveness {
 	struct sighting {
