@@ -632,7 +632,7 @@ master_open(struct master *m, struct config *cfg, struct err *err)
 	if (lock(&m->pidfile, cfg->master.pid_file, err) == -1 ||
 	    scoreboard_create(&m->sb, err) == -1 || open_loop(m, err) == -1 ||
 	    predecessor_open(m, err) == -1 ||
-	    freeze_open(m, cfg->master.frozen_file, err) == -1)
+	    freeze_open(m, cfg, err) == -1)
 		return -1;
 	look_after_owners(m, &cfg->master);
 	m->control = control_open(m->loop, cfg->master.control_socket,

@@ -107,6 +107,7 @@ pidfile_lock(struct pidfile *pidfile, const char *path, struct err *err)
 		return -1;
 	pidfile->fd = fd;
 	pidfile->ours = true;
+	pidfile->left = lseek(fd, 0, SEEK_END) > 0;
 	if (write_pid(fd) == -1) {
 		(void)err_errno(err, "cannot write %s", path);
 		pidfile_remove(pidfile);

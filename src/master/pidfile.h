@@ -18,6 +18,7 @@
 struct pidfile {
 	int fd;    /* -1: not locked */
 	bool ours; /* the first byte, and so the file */
+	bool left; /* it was there: its last holder was killed */
 	char path[PATH_MAX];
 };
 

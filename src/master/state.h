@@ -53,7 +53,8 @@ struct master {
 	bool is_quiet;     /* so, and nothing is under way any more */
 	int64_t frozen_ms; /* monotonic: since when it is frozen */
 	/* Monotonic: until then a server may still commit what a child that has
-	 * ended had sent to it. */
+	 * ended had sent to it, or the children of a master that was killed be
+	 * at it. */
 	int64_t may_commit_until_ms;
 	char *frozen_file; /* its mark */
 	struct loop *loop;

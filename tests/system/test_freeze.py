@@ -2,6 +2,7 @@
 """A frozen daemon: it changes nothing in its datastore, until it is thawed."""
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -229,6 +230,39 @@ def test_service_that_stands_still(launch, store, sink):
     assert tables(store) == before
 
 
+def test_service_stopped_amid_a_commit(launch, store, sink):
+    """Of a file: it keeps others from writing until it is killed, and nothing
+    of that commit is there."""
+    if store.kind != "sqlite":
+        pytest.skip("a server does not wait for who has sent something")
+    c = launch(service={"processes": 1}, datastore={"timeout": "5s"},
+               master={"shutdownTimeout": "1s"})
+    with adding(c, sink, may_break=True) as added:
+        service = c.children("service")[0]["pid"]
+
+        def stop():
+            os.kill(service, signal.SIGSTOP)
+            if not store.is_free():
+                return True
+            os.kill(service, signal.SIGCONT)
+            return False
+        wait_for(lambda: len(added) > 10)
+        wait_for(stop, 30, "a moment amid a commit")
+        freeze(c)
+        assert "killed: a freeze waited for it" in c.log_text()
+        assert store.is_free()
+        before = tables(store)
+        with Connection(c.port) as connection:
+            connection.send_request(
+                "POST", "/cassata/add/", json.dumps(
+                    event("x", sink.url("/x"))).encode())
+            assert_refused(connection.read_response())
+        assert tables(store) == before
+    thaw(c)
+    for event_id in added:
+        sink.wait("/" + event_id)
+
+
 def test_amid_an_upgrade(launch, sink):
     """The daemon before it delivers to the end, and is waited for."""
     c = launch()
@@ -286,6 +320,61 @@ def test_it_stays_frozen(launch, sink):
     assert_works(c, sink, "later")
 
 
+def kill_master(c):
+    """Its children go on to the end of what they have begun."""
+    os.kill(c.pid, signal.SIGKILL)
+    c.process.wait(10)
+    c.process = c.pid = None
+
+
+@pytest.mark.parametrize("kill", [kill_master, lambda c: c.abandon()],
+                         ids=["master", "all"])
+def test_killed_before_it_was_quiet(launch, sink, kill):
+    """What is left of it may still write, and is waited for: also what a
+    server was sent."""
+    c = launch(worker={"numWorkerThreads": 1, "lease": "1s",
+                       "retryDelays": ["1s"]},
+               datastore={"timeout": "1s"}, master={"shutdownTimeout": "3s"})
+    gate = sink.gate()
+    sink.on("/slow", Reply(gate=gate))
+    c.schedule("slow", sink.url("/slow"))
+    sink.wait("/slow")
+    assert c.control("freeze") == "ok\n"
+    kill(c)
+    c.start()
+    assert c.status()["freeze-state"] == "freezing"
+    assert_refused(c.post(event("new", sink.url("/new"))))
+    gate.set()
+    freeze(c)
+    before = tables(c.store)
+    if kill == kill_master:
+        # Delivered, or given back by who had to leave.
+        assert c.state("slow") != "PROCESSING"
+    # It was quiet then: the next start knows it.
+    c.abandon()
+    c.start()
+    assert c.status()["freeze-state"] == "frozen"
+    assert tables(c.store) == before
+    thaw(c)
+    c.wait_state("slow", "COMPLETED")
+
+
+def test_frozen_after_a_kill(launch, sink):
+    """Also those are waited for who never knew that they are frozen."""
+    c = launch(worker={"numWorkerThreads": 1},
+               datastore={"timeout": "1s"}, master={"shutdownTimeout": "3s"})
+    gate = sink.gate()
+    sink.on("/slow", Reply(gate=gate))
+    c.schedule("slow", sink.url("/slow"))
+    sink.wait("/slow")
+    kill_master(c)
+    c.start()
+    gate.set()
+    assert_freezing(c, 1)
+    freeze(c)
+    assert c.state("slow") != "PROCESSING"
+
+
 def test_the_mark_cannot_be_made(launch, sink):
     c = launch()
     mark = c.state_dir / "cassatad.frozen"
@@ -332,16 +421,17 @@ def test_roles_apart(prepare, store, sink):
     assert c.ctl("stop").returncode == 0
 
 
-def test_under_load(launch, sink):
-    """Adds meet all its moments: what was acknowledged arrives, once, on
-    time; nothing changes while it is frozen."""
-    c = launch()
+@contextlib.contextmanager
+def adding(c, sink, may_break=False):
+    """Clients that add without a pause: the expiry of each event that was
+    acknowledged, by id. A connection that may break is made anew."""
     port = c.port
     added, errors, stop = {}, [], threading.Event()
+    numbers = itertools.count()
 
-    def add_some(number, connection):
+    def add_some(connection):
         while not stop.wait(0.005):
-            event_id = "%d-%d" % (number, len(added))
+            event_id = str(next(numbers))
             e = event(event_id, sink.url("/" + event_id), 0.2)
             connection.send_request("POST", "/cassata/add/",
                                     json.dumps(e).encode())
@@ -353,31 +443,42 @@ def test_under_load(launch, sink):
             if response.header("Connection") == "close":
                 return
 
-    def client(number):
-        try:
-            while not stop.is_set():
+    def client():
+        while not stop.is_set():
+            try:
                 with Connection(port) as connection:
-                    add_some(number, connection)
-        except Exception as e:  # the test's, not the thread's
-            errors.append(e)
+                    add_some(connection)
+            except Exception as e:  # the test's, not the thread's
+                if not may_break or not isinstance(e, OSError):
+                    errors.append(e)
+                    return
+                time.sleep(0.02)
 
-    threads = [threading.Thread(target=client, args=(i,)) for i in range(3)]
+    threads = [threading.Thread(target=client) for _ in range(3)]
     for t in threads:
         t.start()
     try:
-        for _ in range(2):
-            n = len(added)
-            wait_for(lambda n=n: errors or len(added) >= n + 30)
-            freeze(c)
-            before = tables(c.store)
-            assert_refused(c.post(event("x", sink.url("/x"))))
-            assert tables(c.store) == before
-            thaw(c)
+        yield added
     finally:
         stop.set()
         for t in threads:
             t.join()
     assert errors == []
+
+
+def test_under_load(launch, sink):
+    """Adds meet all its moments: what was acknowledged arrives, once, on
+    time; nothing changes while it is frozen."""
+    c = launch()
+    with adding(c, sink) as added:
+        for _ in range(2):
+            n = len(added)
+            wait_for(lambda n=n: len(added) >= n + 30)
+            freeze(c)
+            before = tables(c.store)
+            assert_refused(c.post(event("x", sink.url("/x"))))
+            assert tables(c.store) == before
+            thaw(c)
     for event_id, due in added.items():
         arrivals = sink.wait("/" + event_id)
         assert len(arrivals) == 1

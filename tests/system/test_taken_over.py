@@ -66,6 +66,21 @@ def test_memory_and_locks(hostile, sink, role):
 
 
 @pytest.mark.parametrize("role", ["service", "worker"])
+def test_freeze(hostile, sink, role):
+    """It ends, whatever writes one of them says that it has under way."""
+    c = hostile
+    os.kill(c.children(role)[0]["pid"], signal.SIGRTMAX)
+    done = c.ctl("freeze", "--timeout", "30")
+    assert done.returncode == 0, done
+    assert c.status()["freeze-state"] == "frozen"
+    assert not c.children("worker")
+    c.configure(datastore={"timeout": "10s"})
+    done = c.ctl("thaw")
+    assert done.returncode == 0, done
+    assert_works(c, sink, "/a")
+
+
+@pytest.mark.parametrize("role", ["service", "worker"])
 def test_pipes(hostile, sink, role):
     """It ends at once, and makes one line in the log."""
     c = hostile

@@ -63,6 +63,7 @@ START_TEST(test_pidfile)
 	/* Left behind by a process that was killed. */
 	write_file("123456789\nand more\n");
 	ck_assert_msg(pidfile_lock(&pidfile, path, &err) == 0, "%s", err.text);
+	ck_assert(pidfile.left);
 	(void)snprintf(expected, sizeof(expected), "%ld\n", (long)getpid());
 	/* Reading it here would end the lock, which no one needs any more. */
 	assert_file_is(expected);
@@ -158,6 +159,7 @@ START_TEST(test_pidfile_follow)
 	ck_assert_int_eq(pipe(followed), 0);
 	ck_assert_int_eq(pipe(left), 0);
 	ck_assert_int_eq(pidfile_lock(&pidfile, path, &err), 0);
+	ck_assert(!pidfile.left);
 	pid = fork();
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
