@@ -69,8 +69,7 @@ wait_until_quiet(const struct ctl *ctl, int64_t timeout_ms)
 			break;
 		if (progress_is_due(&progress))
 			progress_show(&progress,
-			    "freezing: %lld workers and %lld writes have yet "
-			    "to end",
+			    "freezing; yet to end: workers %lld, writes %lld",
 			    (long long)rest.workers, (long long)rest.writes);
 		(void)poll(NULL, 0, LOOK_MS);
 	}
@@ -79,8 +78,8 @@ wait_until_quiet(const struct ctl *ctl, int64_t timeout_ms)
 		return ctl_fail(ctl, "%s", err.text);
 	if (found == 0)
 		return ctl_fail(ctl,
-		    "not quiet within %g s: %lld workers and %lld writes have "
-		    "yet to end; it goes on freezing, %s thaw ends that",
+		    "not quiet within %g s, yet to end: workers %lld, writes "
+		    "%lld; it goes on freezing, %s thaw ends that",
 		    (double)timeout_ms / 1000, (long long)rest.workers,
 		    (long long)rest.writes, ctl->program);
 	return CTL_OK;

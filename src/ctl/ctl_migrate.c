@@ -276,8 +276,8 @@ on_wait(void *arg, const char *where, int64_t n_workers, int64_t max_ms)
 {
 	(void)arg;
 	(void)fprintf(stderr,
-	    "%s: %lld workers are registered: looking for a sign of life, up "
-	    "to %lld s\n",
+	    "%s: workers that are registered: %lld; looking for a sign of "
+	    "life, up to %lld s\n",
 	    where, (long long)n_workers, (long long)((max_ms + 999) / 1000));
 }
 

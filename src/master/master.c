@@ -578,7 +578,7 @@ bury_killed(void *arg)
 	for (size_t i = 0; i < n; i++)
 		shardboard_owner_gone(&m->sb, dead[i]);
 	if (n > 0)
-		log_warnx("%zu workers had not given their leases back", n);
+		log_warnx("workers that had not given their leases back: %zu", n);
 	if ((n_living > 0 || n == SCOREBOARD_DEAD) &&
 	    clock_mono_ms() < m->owners_until_ms)
 		loop_timer_set(m->owners_timer, OWNERS_LOOK_MS);

@@ -63,8 +63,8 @@ move_refuse_living(
 	if (status != STORE_OK || now.n == 0 || now.sum == before.sum)
 		return status;
 	(void)err_set(err,
-	    "%s: %" PRId64 " workers live there: run cassatactl freeze, or "
-	    "stop, on each of its hosts",
+	    "%s: workers that live there: %" PRId64 "; run cassatactl freeze, "
+	    "or stop, on each of its hosts",
 	    sql->target, now.n);
 	return STORE_BROKEN;
 }

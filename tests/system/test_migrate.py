@@ -318,7 +318,7 @@ def test_another_meanwhile(prepare, store, other, new_sqlite):
             [str(second.builddir / "cassatactl"), *second.options, "migrate",
              "--to", other.url], stderr=subprocess.PIPE, text=True,
             stdout=subprocess.DEVNULL, env=second.environment()) as waits:
-        assert "1 workers are registered" in waits.stderr.readline()
+        assert "workers that are registered: 1;" in waits.stderr.readline()
         waits.send_signal(signal.SIGSTOP)
         other.sql("DELETE FROM instance")
         assert_moved(migrate(first, other), store, other)
@@ -363,7 +363,7 @@ def test_unfrozen_elsewhere(launch, prepare, store, other):
     c = launch(worker={"lease": "2s"})
     wait_for(lambda: len(registered(store)) == 2)
     elsewhere = prepare(worker={"lease": "4s"})
-    refuses(elsewhere, other, "2 workers live there", "freeze")
+    refuses(elsewhere, other, "workers that live there: 2", "freeze")
     c.abandon()
     assert registered(store)
     assert_moved(migrate(elsewhere, other), store, other)

@@ -38,7 +38,7 @@ def test_all_killed_at_once(prepare, store, sink):
     assert len(sink.arrivals("/held")) == 2
     # Some of them may still have been on their way out.
     assert sum(map(int, re.findall(
-        r"(\d+) workers had not given their leases back", c.log_text()))) == 3
+        r"had not given their leases back: (\d+)", c.log_text()))) == 3
     c.stop()
     assert os.listdir(c.state_dir / "owners") == []
 
