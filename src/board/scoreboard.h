@@ -234,11 +234,13 @@ int64_t scoreboard_trouble(
 static inline void
 metric_add(struct scoreboard_slot *slot, enum metric metric, int64_t n)
 {
-	/* Single writer: no read-modify-write is needed. */
+	/* Single writer: no read-modify-write is needed. It may have been one
+	 * before us who left any number there. */
+	int64_t value =
+	    atomic_load_explicit(&slot->metric[metric], memory_order_relaxed);
+
 	atomic_store_explicit(&slot->metric[metric],
-	    atomic_load_explicit(&slot->metric[metric], memory_order_relaxed) +
-		n,
-	    memory_order_relaxed);
+	    (int64_t)((uint64_t)value + (uint64_t)n), memory_order_relaxed);
 }
 
 static inline void

@@ -124,6 +124,19 @@ START_TEST(test_release_keeps_counters)
 }
 END_TEST
 
+/* One that had been taken over may have left any number: the next one counts
+ * on, and does not die of it. */
+START_TEST(test_counts_on_from_any_number)
+{
+	int slot = claim(ROLE_SERVICE);
+
+	slot_at(slot)->metric[METRIC_EVENTS_ADDED] = INT64_MAX;
+	metric_add(slot_at(slot), METRIC_EVENTS_ADDED, 2);
+	ck_assert_int_eq(
+	    slot_at(slot)->metric[METRIC_EVENTS_ADDED], INT64_MIN + 1);
+}
+END_TEST
+
 START_TEST(test_release_of_a_worker)
 {
 	int dead = claim(ROLE_WORKER), alive = claim(ROLE_WORKER);
@@ -622,6 +635,7 @@ main(void)
 	tcase_add_loop_test(
 	    tc, test_claim, 0, (int)(sizeof(ranges) / sizeof(ranges[0])));
 	tcase_add_test(tc, test_release_keeps_counters);
+	tcase_add_test(tc, test_counts_on_from_any_number);
 	tcase_add_test(tc, test_release_of_a_worker);
 	tcase_add_test(tc, test_ring_of_the_dead);
 	tcase_add_loop_test(tc, test_what_a_death_tells, 0,
