@@ -2,10 +2,13 @@
 """A client that sends exactly the bytes it is told to, and reads answers with
 the framing checked."""
 
+import collections
 import json
 import select
 import socket
 from urllib.parse import quote
+
+import contract
 
 
 class Response:
@@ -29,11 +32,15 @@ class Response:
 
 
 class Connection:
-    def __init__(self, port, timeout=20, source="127.0.0.1"):
+    def __init__(self, port, timeout=20, source="127.0.0.1", is_api=True):
         self._sock = socket.create_connection(
             ("127.0.0.1", port), timeout, (source, 0))
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._stream = self._sock.makefile("rb")
+        # Requests that are to be answered, of which the API's description
+        # tells; not where there are others.
+        self._asked = collections.deque()
+        self._is_api = is_api
 
     def __enter__(self):
         return self
@@ -46,6 +53,7 @@ class Connection:
         self._sock.close()
 
     def send(self, data):
+        self._is_api = False
         self._sock.sendall(data)
 
     def send_request(self, method, target, body=None, headers=()):
@@ -58,7 +66,10 @@ class Connection:
             if "Content-Type" not in names:
                 lines.append("Content-Type: application/json")
             lines.append("Content-Length: %d" % len(body))
-        self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + (body or b""))
+        self._asked.append((method, target, dict(headers).get(
+            "Content-Type", "application/json"), body or b""))
+        self._sock.sendall(
+            "\r\n".join(lines).encode() + b"\r\n\r\n" + (body or b""))
 
     def shrink(self):
         """Takes little before the server has to wait."""
@@ -112,18 +123,23 @@ class Connection:
             assert response.header("Content-Length") is None
             if whole:
                 response.body = b"".join(iter(self.read_chunk, b""))
-        elif response.status >= 200 and response.status != 204 and not head:
+        elif response.status >= 200 and response.status not in (204, 304) \
+                and not head:
             length = int(response.header("Content-Length"))
             response.body = self._stream.read(length)
             if len(response.body) != length:
                 raise ConnectionError("answer ended in its body")
+        if response.status >= 200:
+            asked = self._asked.popleft() if self._asked else None
+            if self._is_api and asked:
+                contract.check(asked, response, whole)
         return response
 
 
-def request(port, method, target, body=None, headers=()):
+def request(port, method, target, body=None, headers=(), is_api=True):
     """One request on a connection of its own, which must end after it."""
     headers = list(headers) + [("Connection", "close")]
-    with Connection(port) as connection:
+    with Connection(port, is_api=is_api) as connection:
         connection.send_request(method, target, body, headers)
         response = connection.read_response(head=method == "HEAD")
         assert connection.at_end(), "more than one answer"

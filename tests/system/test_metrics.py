@@ -87,7 +87,7 @@ def own_port(c):
 
 
 def scrape_own(c):
-    response = client.request(own_port(c), "GET", "/metrics")
+    response = client.request(own_port(c), "GET", "/metrics", is_api=False)
     assert response.status == 200
     return values(response.body.decode())
 
@@ -103,7 +103,8 @@ def test_worker_alone_can_be_scraped(launch, sink):
     for method, path, status in [
             ("HEAD", "/metrics", 200), ("POST", "/metrics", 405),
             ("GET", "/", 404), ("GET", "/livez", 404)]:
-        assert client.request(own_port(worker), method, path).status == status
+        answer = client.request(own_port(worker), method, path, is_api=False)
+        assert answer.status == status
 
 
 def another(c, old):
