@@ -74,7 +74,9 @@ event_is_same(const struct event *a, const struct event *b)
 int64_t
 event_due_ms(const struct event *ev)
 {
-	return ev->time == EVENT_AT_LOCAL ? ev->look_ms : ev->expiry_ms;
+	return ev->time == EVENT_AT_LOCAL || ev->time == EVENT_OF_SCHEDULE
+		   ? ev->look_ms
+		   : ev->expiry_ms;
 }
 
 bool

@@ -39,6 +39,7 @@ enum event_time {
 	EVENT_AT,       /* expiry */
 	EVENT_IN,       /* in */
 	EVENT_AT_LOCAL, /* at-local, in a time zone: of options */
+	EVENT_OF_SCHEDULE, /* expiry_ms, and wanted at look_ms: of options */
 };
 
 /* What the add of one does where another has its ids and is not the same. */

@@ -113,6 +113,44 @@ write_retry(struct json_writer *w, const char *name,
 	event_retry_write(w, name, &options->retry);
 }
 
+static bool
+read_run(struct event_options *options, const struct json_value *value)
+{
+	static const uint64_t most[] = {INT64_MAX, EVENT_TIME_MAX_S, 1};
+	uint64_t numbers[COUNT(most)];
+	struct json_value number;
+	const char *at = NULL;
+	size_t n = 0;
+
+	if (value->type != JSON_ARRAY)
+		return false;
+	while (json_next_element(value, &at, &number))
+		if (n == COUNT(most) || number.type != JSON_NUMBER ||
+		    slice_to_u64(number.raw, most[n], &numbers[n]) == -1)
+			return false;
+		else
+			n++;
+	if (n < COUNT(most) || numbers[0] == 0)
+		return false;
+	options->schedule = (int64_t)numbers[0];
+	options->run_s = (int64_t)numbers[1];
+	options->exact = numbers[2] != 0;
+	return true;
+}
+
+static void
+write_schedule(struct json_writer *w, const char *name,
+    const struct event_options *options)
+{
+	if (options->schedule == 0)
+		return;
+	json_array(w, name);
+	json_number(w, NULL, options->schedule);
+	json_number(w, NULL, options->run_s);
+	json_number(w, NULL, options->exact);
+	json_end_array(w);
+}
+
 /* In the order in which they are written. */
 static const struct member {
 	struct slice name;
@@ -125,6 +163,7 @@ static const struct member {
     {SLICE_INIT("forgiven"), read_forgiven, write_forgiven},
     {SLICE_INIT("not-after-ms"), read_not_after, write_not_after},
     {SLICE_INIT("retry"), read_retry, write_retry},
+    {SLICE_INIT("schedule"), read_run, write_schedule},
     {SLICE_INIT("time-zone"), read_zone_name, write_zone_name},
 };
 

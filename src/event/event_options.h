@@ -24,6 +24,10 @@ struct event_options {
 	 * is empty where the time is a moment. */
 	int64_t local_s;
 	struct slice zone;
+	/* A run of a schedule: of which row, and for which time, s; 0: none.
+	 * exact: it is not claimed before that. */
+	int64_t schedule, run_s;
+	bool exact;
 };
 
 /*

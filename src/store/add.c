@@ -72,8 +72,8 @@ judge_adds(const struct add_batch *chunk, const struct found *found,
 	for (size_t i = 0; i < chunk->n; i++) {
 		struct store_add *add = chunk->adds[i];
 
-		if (memcmp(found->key.bytes, add->key.bytes,
-			EVENT_KEY_BYTES) != 0)
+		if (memcmp(found->key.bytes, add->key.bytes, EVENT_KEY_BYTES) !=
+		    0)
 			continue;
 		ids[i] = found->row_id;
 		replace_judge(add, found);
@@ -215,6 +215,13 @@ ask_for_room(
 	return sql->driver->room(sql, bytes, room, err);
 }
 
+static void
+make_row_ids(const struct add_batch *batch)
+{
+	for (size_t i = 0; i < batch->n; i++)
+		batch->adds[i]->row_id = row_id_make(batch->now_ms);
+}
+
 static enum store_status
 add_body(struct sql *sql, void *arg, struct err *err)
 {
@@ -222,8 +229,7 @@ add_body(struct sql *sql, void *arg, struct err *err)
 	enum store_status status;
 	bool room;
 
-	for (size_t i = 0; i < batch->n; i++)
-		batch->adds[i]->row_id = row_id_make(batch->now_ms);
+	make_row_ids(batch);
 	status = ask_for_room(sql, batch, &room, err);
 	if (status != STORE_OK)
 		return status;
@@ -350,6 +356,17 @@ add_new_events(
 	if (status == STORE_OK && large.n > 0)
 		status = sql_repeat(sql, refuse_body, &large, err);
 	return status;
+}
+
+enum store_status
+add_within(struct sql *sql, struct store_add **adds, size_t n, struct err *err)
+{
+	struct add_batch batch = {
+	    .adds = adds, .n = n, .now_ms = clock_wall_ms()};
+
+	sort_adds(adds, n);
+	make_row_ids(&batch);
+	return each_chunk(sql, &batch, add_chunk, err);
 }
 
 static bool

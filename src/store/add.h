@@ -22,6 +22,11 @@ enum {
 enum store_status add_new_events(
     struct sql *sql, struct store_add **adds, size_t n, struct err *err);
 
+/* The same in the transaction that is under way, whether or not there is room
+ * for more. */
+enum store_status add_within(
+    struct sql *sql, struct store_add **adds, size_t n, struct err *err);
+
 /* See store_add_all. */
 enum store_status add_all_events(struct sql *sql, struct store_add **adds,
     size_t n, bool *added, struct err *err);

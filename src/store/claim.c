@@ -3,16 +3,20 @@
 
 #include <stdlib.h>
 
+#include "base/check.h"
 #include "store/add.h"
 #include "store/due_pick.h"
 #include "store/local_time.h"
 #include "store/look.h"
 #include "store/record.h"
+#include "store/schedule_run.h"
 #include "store/settle.h"
 #include "store/shard_text.h"
 
-/* Rows that somebody has locked are looked for again. */
-enum { LOCKED_AGAIN_MS = 20 };
+enum {
+	LOCKED_AGAIN_MS = 20, /* rows that somebody has locked */
+	RUNS_MAX = 64, /* of schedules, a transaction: a few statements each */
+};
 
 /* Of servers that pass over a row which somebody is just adding. */
 #define UNCOMMITTED(FROM_VERSION)                                              \
@@ -25,6 +29,8 @@ struct claiming {
 	struct look look;
 	struct local_move moves[SQL_IDS_MAX]; /* of a statement's rows */
 	size_t n_moves;
+	struct schedule_run runs[RUNS_MAX]; /* the same */
+	size_t n_runs, n_runs_in_all;
 };
 
 static void
@@ -123,6 +129,65 @@ look_again(const struct claim_request *request, struct claim_reply *reply)
 		note_due(reply, request->horizon_ms + LOCKED_AGAIN_MS);
 }
 
+/* Half of claimAhead before that time the worker claims again. */
+static void
+look_when_due(const struct claim_request *request, struct claim_reply *reply,
+    int64_t due_ms)
+{
+	note_due(reply, due_ms + (request->horizon_ms - request->now_ms) / 2);
+}
+
+/* Whether a run of a schedule is left for the next claim; else it is noted. */
+static bool
+leave_run(struct claiming *c, const struct schedule_run *run)
+{
+	int64_t due_ms = run->claim->due_ms;
+
+	if (run->exact && due_ms > c->request->now_ms)
+		look_when_due(c->request, c->reply, due_ms);
+	else if (c->n_runs_in_all == RUNS_MAX)
+		c->reply->more = true;
+	else {
+		c->n_runs_in_all++;
+		c->runs[c->n_runs++] = *run;
+		return false;
+	}
+	return true;
+}
+
+static void
+untake(struct claim_reply *reply, struct store_claim *claim)
+{
+	size_t i = reply->n_claims;
+
+	do
+		check(i-- > 0);
+	while (reply->claims[i] != claim);
+	reply->claims[i] = reply->claims[--reply->n_claims];
+	reply->n_bytes -= claim->bytes;
+	store_claim_free(claim);
+}
+
+/* Those that are not to be delivered now are claimed no more. */
+static enum store_status
+begin_runs(struct sql *sql, struct claiming *c, struct err *err)
+{
+	enum store_status status = STORE_OK;
+	int64_t due_ms;
+	bool begins;
+
+	for (size_t i = 0; status == STORE_OK && i < c->n_runs; i++) {
+		status = schedule_run_begin(
+		    sql, c->request, &c->runs[i], &begins, &due_ms, err);
+		if (status != STORE_OK)
+			break;
+		note_due(c->reply, due_ms);
+		if (!begins)
+			untake(c->reply, c->runs[i].claim);
+	}
+	return status;
+}
+
 static enum store_status
 take_waiting(const struct store_row *row, struct claiming *c, struct err *err)
 {
@@ -132,6 +197,7 @@ take_waiting(const struct store_row *row, struct claiming *c, struct err *err)
 	int64_t due_ms = store_plain_due_ms(row->due_ms);
 	struct store_claim *claim;
 	enum store_status status;
+	struct schedule_run run;
 
 	/* Another host may have put it into quarantine, or taken it out. */
 	if ((row->due_ms >= STORE_QUARANTINE_MS) != request->alone)
@@ -148,7 +214,10 @@ take_waiting(const struct store_row *row, struct claiming *c, struct err *err)
 		c->n_moves++;
 		note_due(reply, move->due_ms);
 		store_claim_free(claim);
-	} else
+	} else if (!request->alone && schedule_run_read(claim, &run) &&
+		   leave_run(c, &run))
+		store_claim_free(claim);
+	else
 		store_take(reply, claim);
 	return STORE_OK;
 }
@@ -166,7 +235,7 @@ read_waiting(struct sql *sql, struct claiming *c, const struct due_row *rows,
 
 	for (size_t i = 0; i < n; i++)
 		asked[i] = rows[i].row_id;
-	c->n_moves = 0;
+	c->n_moves = c->n_runs = 0;
 	arity = id_args(sql, asked, n);
 	status = sql_select(sql, sql_pick(sql, waiting_rows), arity, err);
 	while (sql_next(sql, &status, err)) {
@@ -224,6 +293,7 @@ take_rows(struct sql *sql, struct claiming *c, struct err *err)
 	enum store_status status = STORE_OK;
 	size_t n = c->look.n, len;
 
+	c->n_runs_in_all = 0;
 	for (size_t at = 0; status == STORE_OK && at < n; at += len) {
 		size_t before = c->reply->n_claims;
 
@@ -235,6 +305,8 @@ take_rows(struct sql *sql, struct claiming *c, struct err *err)
 		if (status == STORE_OK)
 			status =
 			    local_time_write(sql, c->moves, c->n_moves, err);
+		if (status == STORE_OK)
+			status = begin_runs(sql, c, err);
 		if (status == STORE_OK && c->reply->n_claims > before)
 			status = mark_claims(sql, c->request->owner,
 			    c->reply->claims + before,

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "store/columns.h"
 #include "store/job_row.h"
+#include "store/schedule.h"
 
 /* Those of columns.h, and those that are nobody else's to read. */
 #define WHOLE_NAMES   EVENT_NAMES ", k, fingerprint, owner, suspect"
@@ -63,6 +64,20 @@ const struct move_table move_tables[MOVE_TABLES] = {
 	    .columns = JOB_ROW_LETTERS},
 	.insert = {.head = "INSERT INTO job (" JOB_ROW_NAMES ") VALUES ",
 	    .item = "(" JOB_PLACES ")",
+	    .sep = ", "},
+    },
+    {
+	.name = "schedule",
+	.n_keys = 1,
+	.letters = SCHEDULE_LETTERS,
+	.count = {.head = "SELECT COUNT(*) FROM schedule", .columns = "i"},
+	.last = {.head = "SELECT id FROM schedule ORDER BY id DESC LIMIT 1",
+	    .columns = "i"},
+	.read = {.head = "SELECT " SCHEDULE_NAMES " FROM schedule"
+			 " WHERE id > ? ORDER BY id LIMIT ?",
+	    .columns = SCHEDULE_LETTERS},
+	.insert = {.head = "INSERT INTO schedule (" SCHEDULE_NAMES ") VALUES ",
+	    .item = "(" SCHEDULE_PLACES ")",
 	    .sep = ", "},
     },
 };

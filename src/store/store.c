@@ -23,6 +23,7 @@
 #include "store/newest.h"
 #include "store/purge.h"
 #include "store/registrations.h"
+#include "store/schedule_change.h"
 #include "store/schema.h"
 
 /* The pause after a failure doubles while failures follow one another. */
@@ -385,6 +386,56 @@ store_change_event(
 
 	if (status == STORE_OK)
 		status = change_event(store->sql, change, &store->err);
+	return end(store, status, err);
+}
+
+enum store_status
+store_put_schedule(
+    struct store *store, struct schedule_put *put, struct err *err)
+{
+	enum store_status status;
+
+	check(put->name.len > 0 && put->name.len <= SCHEDULE_ID_MAX);
+	status = begin(store);
+	if (status == STORE_OK)
+		status = put_schedule(store->sql, put, &store->err);
+	return end(store, status, err);
+}
+
+enum store_status
+store_change_schedule(
+    struct store *store, struct schedule_change *change, struct err *err)
+{
+	enum store_status status = begin(store);
+
+	if (status == STORE_OK)
+		status = change_schedule(store->sql, change, &store->err);
+	return end(store, status, err);
+}
+
+enum store_status
+store_find_schedule(struct store *store, struct slice app, struct slice name,
+    struct store_schedule **schedule, struct err *err)
+{
+	enum store_status status = begin(store);
+
+	*schedule = NULL;
+	if (status == STORE_OK)
+		status =
+		    find_schedule(store->sql, app, name, schedule, &store->err);
+	return end(store, status, err);
+}
+
+enum store_status
+store_list_schedules(
+    struct store *store, const struct schedule_list *list, struct err *err)
+{
+	enum store_status status;
+
+	check(list->max > 0);
+	status = begin(store);
+	if (status == STORE_OK)
+		status = list_schedules(store->sql, list, &store->err);
 	return end(store, status, err);
 }
 

@@ -139,6 +139,26 @@ enum store_status store_job_order(struct store *store, struct slice app,
     const struct job_id *id, enum job_order order, int64_t now_ms,
     job_taker take, void *arg, enum job_outcome *outcome, struct err *err);
 
+/*
+ * Makes a schedule, or replaces the one that has its name; one that says the
+ * same is left alone. With its next run, in one transaction. On failure nothing
+ * is known, and the whole may be repeated.
+ */
+enum store_status store_put_schedule(
+    struct store *store, struct schedule_put *put, struct err *err);
+
+/* Pauses, resumes, runs or deletes one; on failure nothing is known. */
+enum store_status store_change_schedule(
+    struct store *store, struct schedule_change *change, struct err *err);
+
+/* *schedule is NULL when there is none of that name. */
+enum store_status store_find_schedule(struct store *store, struct slice app,
+    struct slice name, struct store_schedule **schedule, struct err *err);
+
+/* Those of an application, in the order of their names' bytes. */
+enum store_status store_list_schedules(
+    struct store *store, const struct schedule_list *list, struct err *err);
+
 /* ---- worker ---- */
 
 /*

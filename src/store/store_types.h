@@ -154,6 +154,77 @@ struct store_change {
 	int64_t due_ms, expiry_ms; /* the same, unless it is unknown */
 };
 
+/* ---- schedules ---- */
+
+/* The ids of its runs have their time behind it. */
+enum { SCHEDULE_ID_MAX = EVENT_ID_MAX - 25 };
+
+/* A row as read; one allocation, freed by store_schedule_free. */
+struct store_schedule {
+	int64_t id; /* another one as soon as it is replaced */
+	int64_t created_ms;
+	int64_t since_s; /* as of struct recurring */
+	bool paused;
+	int64_t next_s;	   /* the time of the run that waits; 0: none */
+	int64_t next_row;  /* of the event that it is */
+	int64_t last_s;	   /* the time of the last one that was begun; 0: none */
+	int64_t runs, skipped;	/* begun; left out as the one before went on */
+	uint8_t fingerprint[EVENT_KEY_BYTES];
+	struct slice app, name;
+	struct slice spec;  /* JSON of event/recur_read.h */
+	struct event event; /* of each run, without id and time; of a list
+			       method and url only */
+};
+
+void store_schedule_free(struct store_schedule *schedule);
+
+enum schedule_outcome {
+	SCHEDULE_MADE,
+	SCHEDULE_REPLACED,
+	SCHEDULE_SAME, /* it is so already */
+	SCHEDULE_UNKNOWN,
+	SCHEDULE_NO_ROOM,
+	SCHEDULE_TOO_LARGE,
+};
+
+struct schedule_put {
+	struct slice app, name;
+	struct slice spec;	   /* it is one */
+	const struct event *event; /* as of struct store_schedule */
+	unsigned shard;		   /* of the first run */
+	struct zones *zones;	   /* the call's */
+	/* Written by store_put_schedule. */
+	enum schedule_outcome outcome;
+	int64_t due_ms; /* of the run that was added, or INT64_MAX */
+};
+
+enum schedule_verb {
+	SCHEDULE_DELETE,
+	SCHEDULE_PAUSE,
+	SCHEDULE_RESUME, /* goes on with the next time from now on */
+	SCHEDULE_RUN,	 /* beside its times */
+};
+
+struct schedule_change {
+	struct slice app, name;
+	enum schedule_verb verb;
+	unsigned shard;	     /* of what is added */
+	struct zones *zones; /* the call's */
+	/* Written by store_change_schedule. */
+	enum schedule_outcome outcome;
+	int64_t due_ms;		   /* as above */
+	char run_id[EVENT_ID_MAX + 1]; /* of SCHEDULE_RUN */
+};
+
+struct schedule_list {
+	struct slice app;
+	struct slice after; /* an id, or empty: those behind it */
+	size_t max;
+	/* Takes one, to be freed; false: no more of them. */
+	bool (*take)(void *arg, struct store_schedule *schedule);
+	void *arg;
+};
+
 /* ---- worker ---- */
 
 enum {
@@ -318,7 +389,8 @@ struct claim_request {
 	bool backlog;		/* much more is due, as the last reply told: only
 				   another order of looking for it */
 	size_t claim_bytes;	/* that are there claim no further; 0: any */
-	int64_t horizon_ms;	/* claim rows due up to here, database's clock */
+	int64_t now_ms;		/* the database's clock */
+	int64_t horizon_ms;	/* claim rows due up to here, by the same */
 	struct store_claim **claims; /* room for claim_max */
 	struct zones *zones;	/* the call's; NULL: local times stay as they are */
 };

@@ -233,8 +233,9 @@ claims_submit(struct claims *c, int64_t mono_ms)
 	c->request.shards = c->leases->shards;
 	c->request.n_results = c->request.claim_max = c->request.claim_bytes =
 	    0;
-	c->request.horizon_ms = dbclock_now_ms(c->clock, clock_wall_ms()) +
-				config_of(c)->claim_ahead_ms;
+	c->request.now_ms = dbclock_now_ms(c->clock, clock_wall_ms());
+	c->request.horizon_ms =
+	    c->request.now_ms + config_of(c)->claim_ahead_ms;
 	c->asking_refused = refused_wait_ms(c, mono_ms) == 0;
 	if (c->asking_refused) {
 		collect_refused(c, mono_ms);

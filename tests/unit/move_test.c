@@ -171,6 +171,9 @@ fill_source(void)
 	    " matched, done, skipped, error) SELECT i, randomblob(36), x'61',"
 	    " randomblob(i), 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, x''"
 	    " FROM n");
+	run(sql,
+	    "INSERT INTO schedule VALUES (7, 1, 2, 0, 3, 4, 5, 6, 7, x'61',"
+	    " x'62', zeroblob(16), x'7b7d', x'', x'', x'', 0, x'', x'')");
 	sql_sqlite.destroy(sql);
 }
 
@@ -201,7 +204,8 @@ teardown(void)
 /* Each row once, in little memory. */
 START_TEST(test_chunks)
 {
-	static const int64_t wanted[MOVE_TABLES] = {SMALL + LARGE, TRIES, JOBS};
+	static const int64_t wanted[MOVE_TABLES] = {SMALL + LARGE, TRIES, JOBS,
+	    1};
 	struct sql *sql = open_file(&source);
 	struct move_chunk chunk;
 

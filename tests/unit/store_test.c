@@ -22,6 +22,8 @@
 #include <sqlite3.h>
 
 #include "base/clock.h"
+#include "base/rfc3339.h"
+#include "base/zones.h"
 #ifdef TWIN
 #include "sql_twin.h"
 #endif
@@ -60,6 +62,7 @@ static const char *url;
 static struct store *store;
 static struct err err;
 static struct store_claim *claims[CLAIMS_MAX];
+static struct zones *zones;
 
 #define ok(call)                                                               \
 	do {                                                                   \
@@ -342,6 +345,7 @@ claim(uint64_t owner, uint64_t shards, size_t max, int64_t horizon_ms)
 	    .shards = shards,
 	    .claim_max = max,
 	    .backlog = has_backlog,
+	    .now_ms = horizon_ms,
 	    .horizon_ms = horizon_ms,
 	    .claims = claims};
 	struct claim_reply reply;
@@ -516,7 +520,36 @@ sweep_jobs(void)
 	}
 }
 
-/* Ends and deletes every event, whoever left it, and every lease of ours. */
+static bool
+delete_one(void *arg, struct store_schedule *s)
+{
+	struct schedule_change *change = arg;
+	static char name[SCHEDULE_ID_MAX];
+
+	memcpy(name, s->name.p, s->name.len);
+	change->name = slice_of(name, s->name.len);
+	store_schedule_free(s);
+	return true;
+}
+
+static void
+delete_schedules(void)
+{
+	struct schedule_change change = {
+	    .app = SLICE_LITERAL("app"), .verb = SCHEDULE_DELETE};
+	const struct schedule_list list = {
+	    .app = change.app, .max = 1, .take = delete_one, .arg = &change};
+
+	do {
+		change.name.len = 0;
+		ok(store_list_schedules(store, &list, &err));
+		if (change.name.len > 0)
+			ok(store_change_schedule(store, &change, &err));
+	} while (change.name.len > 0);
+}
+
+/* Ends and deletes every event and schedule, whoever left it, and every lease
+ * of ours. */
 static void
 sweep(void)
 {
@@ -527,6 +560,7 @@ sweep(void)
 
 	(void)lease_with((struct lease_request){
 	    .owner = SWEEPER, .dead = dead, .n_dead = 3});
+	delete_schedules();
 	do {
 		turn = claim(SWEEPER, ALL, 500, INT64_MAX);
 		complete_claims(SWEEPER, &turn);
@@ -571,6 +605,7 @@ setup(void)
 {
 	has_backlog = false;
 	empty_dir();
+	zones = zones_create(zones_directory());
 	open_stores(NULL);
 	ok(store_check(store, true, &err));
 	sweep();
@@ -598,6 +633,7 @@ teardown(void)
 {
 	sweep();
 	close_stores();
+	zones_free(&zones);
 #ifdef TWIN
 	ck_assert_uint_gt(twin.n_met, 0);
 #endif
@@ -3085,6 +3121,542 @@ START_TEST(check_and_ping)
 }
 END_TEST
 
+/* ---- schedules ---- */
+
+/* What it says beside its times is its name. */
+static struct schedule_put
+put(const char *name, const char *spec)
+{
+	struct event ev = event_of("", 0);
+	struct schedule_put p = {.app = ev.app,
+	    .name = slice_from_string(name),
+	    .spec = slice_from_string(spec),
+	    .event = &ev,
+	    .shard = 11,
+	    .zones = zones};
+
+	ev.body = p.name;
+	ev.options = SLICE_LITERAL("{\"later\":1}");
+	ok(store_put_schedule(store, &p, &err));
+	return p;
+}
+
+static struct schedule_change
+change_it(const char *name, enum schedule_verb verb)
+{
+	struct schedule_change change = {.app = SLICE_LITERAL("app"),
+	    .name = slice_from_string(name),
+	    .verb = verb,
+	    .shard = 12,
+	    .zones = zones};
+
+	ok(store_change_schedule(store, &change, &err));
+	return change;
+}
+
+/* A copy, without its texts; id is 0 where there is none. */
+static struct store_schedule
+schedule_named(const char *name)
+{
+	struct store_schedule *s, copy = {0};
+
+	ok(store_find_schedule(
+	    store, SLICE_LITERAL("app"), slice_from_string(name), &s, &err));
+	if (s == NULL)
+		return copy;
+	ck_assert(slice_eq(s->name, slice_from_string(name)));
+	ck_assert(slice_eq(s->event.body, s->name));
+	ck_assert(slice_eq(s->event.headers, event_of("", 0).headers));
+	copy = *s;
+	store_schedule_free(s);
+	return copy;
+}
+
+static const char *
+run_id_of(const char *name, int64_t run_s)
+{
+	static char text[64];
+	char time[RFC3339_TEXT];
+
+	rfc3339_write(run_s * 1000, 0, time);
+	(void)snprintf(text, sizeof(text), "%s@%s", name, time);
+	return text;
+}
+
+/* When the run is due, or 0: there is none. */
+static int64_t
+run_due_ms(const char *name, int64_t run_s)
+{
+	struct store_record *record = find(run_id_of(name, run_s));
+	int64_t due_ms = record == NULL ? 0 : record->due_ms;
+
+	if (record != NULL)
+		ck_assert_int_eq(record->event.expiry_ms, run_s * 1000);
+	store_record_free(record);
+	return due_ms;
+}
+
+/* All that is due at that time, by a worker that claims so long before. */
+static struct claim_reply
+claim_runs(int64_t now_ms, int64_t ahead_ms)
+{
+	const struct claim_request request = {.owner = A,
+	    .shards = ALL,
+	    .claim_max = CLAIMS_MAX,
+	    .now_ms = now_ms,
+	    .horizon_ms = now_ms + ahead_ms,
+	    .claims = claims,
+	    .zones = zones};
+	struct claim_reply reply;
+
+	ok(store_settle_and_claim(store, &request, &reply, &err));
+	return reply;
+}
+
+/* The row of the run, which alone is claimed at its time. */
+static int64_t
+claim_run(const char *name, int64_t run_s, int64_t now_s)
+{
+	struct claim_reply turn = claim_runs(now_s * 1000, 0);
+	int64_t row_id;
+
+	ck_assert_uint_eq(turn.n_claims, 1);
+	ck_assert(slice_eq(
+	    claims[0]->event.id, slice_from_string(run_id_of(name, run_s))));
+	ck_assert_int_eq(claims[0]->event.expiry_ms, run_s * 1000);
+	row_id = claims[0]->row_id;
+	free_claims(&turn);
+	return row_id;
+}
+
+static void
+claim_no_run(int64_t now_s)
+{
+	struct claim_reply turn = claim_runs(now_s * 1000, 0);
+
+	ck_assert_uint_eq(turn.n_claims, 0);
+}
+
+/* A period of ten seconds, at least, from a time that has no other. */
+#define EVERY_10S "{\"every\": \"10s\"}"
+
+START_TEST(schedule_is_made_and_replaced)
+{
+	int64_t now_ms = clock_wall_ms(), first_s;
+	struct schedule_put p = put("s", EVERY_10S);
+	struct store_schedule s = schedule_named("s"), later;
+
+	ck_assert_int_eq(p.outcome, SCHEDULE_MADE);
+	first_s = p.due_ms / 1000;
+	ck_assert_int_ge(first_s, now_ms / 1000 + 10);
+	ck_assert_int_eq(s.next_s, first_s);
+	ck_assert_int_eq(s.since_s, first_s - 10);
+	ck_assert_int_eq(s.runs + s.skipped + s.last_s + s.paused, 0);
+	ck_assert_int_eq(run_due_ms("s", first_s), p.due_ms);
+
+	ck_assert_int_eq(put("s", EVERY_10S).outcome, SCHEDULE_SAME);
+	ck_assert_int_eq(schedule_named("s").id, s.id);
+
+	p = put("s", "{\"every\": \"20s\"}");
+	ck_assert_int_eq(p.outcome, SCHEDULE_REPLACED);
+	later = schedule_named("s");
+	ck_assert_int_ne(later.id, s.id);
+	ck_assert_int_eq(later.created_ms, s.created_ms);
+	ck_assert_int_eq(later.next_s * 1000, p.due_ms);
+	ck_assert_int_eq(run_due_ms("s", first_s), 0);
+	ck_assert_int_eq(run_due_ms("s", later.next_s), p.due_ms);
+	ck_assert_int_eq(schedule_named("t").id, 0);
+}
+END_TEST
+
+START_TEST(schedule_goes_on)
+{
+	struct claim_reply turn;
+	int64_t t, row_id;
+
+	(void)lease(A);
+	t = put("s", EVERY_10S).due_ms / 1000;
+	turn = claim_runs(t * 1000 - 1, 0);
+	ck_assert_uint_eq(turn.n_claims, 0);
+	ck_assert_int_eq(turn.next_due_ms, t * 1000);
+	for (int i = 0; i < 3; i++, t += 10) {
+		turn = claim_runs(t * 1000, 0);
+		ck_assert_uint_eq(turn.n_claims, 1);
+		ck_assert(slice_eq(claims[0]->event.body, SLICE_LITERAL("s")));
+		ck_assert_int_eq(turn.next_due_ms, (t + 10) * 1000);
+		row_id = claims[0]->row_id;
+		free_claims(&turn);
+		ck_assert_int_eq(schedule_named("s").next_s, t + 10);
+		ck_assert_int_eq(schedule_named("s").last_s, t);
+		ck_assert_int_eq(schedule_named("s").runs, i + 1);
+		(void)give_one(A, row_id, 1, RESULT_COMPLETED, 200);
+	}
+}
+END_TEST
+
+/* What was claimed and given back was begun: it adds nothing, and goes with its
+ * schedule. */
+START_TEST(schedule_run_is_given_back)
+{
+	int64_t t, row_id;
+
+	(void)lease(A);
+	t = put("s", EVERY_10S).due_ms / 1000;
+	for (int i = 0; i < 2; i++) {
+		row_id = claim_run("s", t, t);
+		(void)give_one(A, row_id, 1, RESULT_RELEASED, 0);
+		ck_assert_int_eq(schedule_named("s").runs, 1);
+		ck_assert_int_eq(schedule_named("s").next_s, t + 10);
+	}
+	ck_assert_int_eq(
+	    change_it("s", SCHEDULE_DELETE).outcome, SCHEDULE_MADE);
+	ck_assert_int_ne(run_due_ms("s", t), 0);
+	ck_assert_int_eq(run_due_ms("s", t + 10), 0);
+	claim_no_run(t);
+	ck_assert_int_eq(run_due_ms("s", t), 0);
+}
+END_TEST
+
+/* A retry is one, whatever became of the schedule. */
+START_TEST(schedule_run_is_retried)
+{
+	int64_t t, row_id;
+	struct claim_reply turn;
+
+	(void)lease(A);
+	t = put("s", EVERY_10S).due_ms / 1000;
+	row_id = claim_run("s", t, t);
+	(void)give_one(A, row_id, 1, RESULT_RETRY, 503);
+	(void)change_it("s", SCHEDULE_DELETE);
+	turn = claim_runs(INT64_C(1) << 47, 0);
+	ck_assert_uint_eq(turn.n_claims, 1);
+	ck_assert_uint_eq(claims[0]->attempt, 2);
+	free_claims(&turn);
+}
+END_TEST
+
+/* Whether the one before has ended is known at the time, not before. */
+START_TEST(schedule_run_is_not_claimed_ahead)
+{
+	struct claim_reply turn;
+	int64_t t;
+
+	(void)lease(A);
+	t = put("s", EVERY_10S).due_ms;
+	turn = claim_runs(t - 300, 1000);
+	ck_assert_uint_eq(turn.n_claims, 0);
+	ck_assert(!turn.more);
+	ck_assert_int_eq(turn.next_due_ms, t + 500);
+	(void)change_it("s", SCHEDULE_DELETE);
+	t = put("s", "{\"every\": \"10s\", \"overlap\": \"allow\"}").due_ms;
+	turn = claim_runs(t - 300, 1000);
+	ck_assert_uint_eq(turn.n_claims, 1);
+	free_claims(&turn);
+}
+END_TEST
+
+START_TEST(schedule_skips)
+{
+	int64_t t, row_id;
+	struct claim_reply turn;
+
+	(void)lease(A);
+	t = put("s", EVERY_10S).due_ms / 1000;
+	row_id = claim_run("s", t, t);
+	claim_no_run(t + 10);
+	ck_assert_int_eq(run_due_ms("s", t + 10), 0);
+	ck_assert_int_eq(schedule_named("s").skipped, 1);
+	/* It is the next time from now on. */
+	claim_no_run(t + 45); /* t + 40 is wanted, and is left out, too */
+	claim_no_run(t + 45);
+	ck_assert_int_eq(schedule_named("s").skipped, 2);
+	ck_assert_int_eq(schedule_named("s").next_s, t + 50);
+	/* One that waits for a retry is under way. */
+	(void)give_one(A, row_id, 1, RESULT_RETRY, 503);
+	ck_assert_int_eq(schedule_named("s").runs, 1);
+	turn = claim_runs((t + 50) * 1000, 0);
+	ck_assert_uint_eq(turn.n_claims, 1);
+	ck_assert_uint_eq(claims[0]->attempt, 2);
+	free_claims(&turn);
+	(void)give_one(A, row_id, 2, RESULT_COMPLETED, 200);
+	(void)claim_run("s", t + 60, t + 60);
+	ck_assert_int_eq(schedule_named("s").runs, 2);
+}
+END_TEST
+
+START_TEST(schedule_queues)
+{
+	int64_t t, row_id;
+
+	(void)lease(A);
+	t = put("s", "{\"every\": \"10s\", \"overlap\": \"queue\","
+		     " \"catch-up\": \"all\"}")
+		.due_ms /
+	    1000;
+	row_id = claim_run("s", t, t);
+	claim_no_run(t + 10);
+	ck_assert_int_eq(run_due_ms("s", t + 10), (t + 11) * 1000);
+	claim_no_run(t + 90);
+	ck_assert_int_eq(run_due_ms("s", t + 10), (t + 100) * 1000);
+	ck_assert_int_eq(schedule_named("s").next_s, t + 10);
+	(void)give_one(A, row_id, 1, RESULT_FAILED, 404);
+	row_id = claim_run("s", t + 10, t + 100);
+	(void)give_one(A, row_id, 1, RESULT_COMPLETED, 200);
+	(void)claim_run("s", t + 20, t + 100);
+	ck_assert_int_eq(schedule_named("s").runs, 3);
+}
+END_TEST
+
+START_TEST(schedule_allows)
+{
+	int64_t t;
+
+	(void)lease(A);
+	t = put("s", "{\"every\": \"10s\", \"overlap\": \"allow\"}").due_ms /
+	    1000;
+	for (int i = 0; i < 3; i++)
+		(void)claim_run("s", t + 10 * i, t + 10 * i);
+	ck_assert_int_eq(schedule_named("s").runs, 3);
+}
+END_TEST
+
+/* The run that waits when nothing was claimed for 95 seconds, and the one after
+ * that; -1: none is claimed. */
+static const struct {
+	const char *catch_up;
+	int first, second;
+} caught_up[] = {
+    {"\"last\"", 90, 100},
+    {"\"last\", \"window\": \"4s\"", -1, 100},
+    {"\"none\"", 90, 100},
+    {"\"all\"", 0, 10},
+    {"\"all\", \"window\": \"20s\"", 80, 90},
+};
+
+START_TEST(schedule_catches_up)
+{
+	char spec[200];
+	int64_t t;
+
+	(void)snprintf(spec, sizeof(spec),
+	    "{\"every\": \"10s\", \"overlap\": \"allow\","
+	    " \"catch-up\": %s}",
+	    caught_up[_i].catch_up);
+	(void)lease(A);
+	t = put("s", spec).due_ms / 1000;
+	/* The one that is wanted is added, and comes with the next claim. */
+	if (caught_up[_i].first != 0)
+		claim_no_run(t + 95);
+	if (caught_up[_i].first != -1)
+		(void)claim_run("s", t + caught_up[_i].first, t + 95);
+	ck_assert_int_eq(schedule_named("s").next_s, t + caught_up[_i].second);
+	ck_assert_int_eq(schedule_named("s").runs, caught_up[_i].first != -1);
+}
+END_TEST
+
+START_TEST(schedule_is_paused)
+{
+	int64_t t;
+	struct schedule_change change;
+
+	(void)lease(A);
+	t = put("s", EVERY_10S).due_ms / 1000;
+	ck_assert_int_eq(change_it("s", SCHEDULE_PAUSE).outcome, SCHEDULE_MADE);
+	ck_assert_int_eq(change_it("s", SCHEDULE_PAUSE).outcome, SCHEDULE_SAME);
+	ck_assert(schedule_named("s").paused);
+	ck_assert_int_eq(schedule_named("s").next_s, 0);
+	ck_assert_int_eq(run_due_ms("s", t), 0);
+	claim_no_run(t + 1000);
+	/* Another content leaves it paused. */
+	ck_assert_int_eq(
+	    put("s", "{\"every\": \"30s\"}").outcome, SCHEDULE_REPLACED);
+	ck_assert(schedule_named("s").paused);
+	change = change_it("s", SCHEDULE_RESUME);
+	ck_assert_int_eq(change.outcome, SCHEDULE_MADE);
+	ck_assert_int_eq(schedule_named("s").next_s * 1000, change.due_ms);
+	ck_assert(!schedule_named("s").paused);
+	ck_assert_int_eq(
+	    change_it("s", SCHEDULE_RESUME).outcome, SCHEDULE_SAME);
+	(void)claim_run("s", change.due_ms / 1000, change.due_ms / 1000);
+}
+END_TEST
+
+START_TEST(schedule_ends)
+{
+	int64_t t, row_id;
+
+	(void)lease(A);
+	t = put("s", "{\"every\": \"10s\", \"count\": 2}").due_ms / 1000;
+	for (int i = 0; i < 2; i++) {
+		row_id = claim_run("s", t + 10 * i, t + 10 * i);
+		(void)give_one(A, row_id, 1, RESULT_COMPLETED, 200);
+	}
+	ck_assert_int_eq(schedule_named("s").next_s, 0);
+	claim_no_run(t + 1000);
+	/* Nothing begins it anew but another content. */
+	(void)change_it("s", SCHEDULE_PAUSE);
+	ck_assert_int_eq(change_it("s", SCHEDULE_RESUME).due_ms, INT64_MAX);
+	ck_assert_int_eq(put("s", EVERY_10S).outcome, SCHEDULE_REPLACED);
+	ck_assert_int_ne(schedule_named("s").next_s, 0);
+}
+END_TEST
+
+START_TEST(schedule_is_run_now)
+{
+	int64_t now_ms = clock_wall_ms(), next_s;
+	struct schedule_change change;
+	struct claim_reply turn;
+
+	(void)lease(A);
+	next_s = put("s", EVERY_10S).due_ms / 1000;
+	change = change_it("s", SCHEDULE_RUN);
+	ck_assert_int_eq(change.outcome, SCHEDULE_MADE);
+	ck_assert_int_ge(change.due_ms, now_ms);
+	turn = claim_runs(change.due_ms, 0);
+	ck_assert_uint_eq(turn.n_claims, 1);
+	ck_assert(
+	    slice_eq(claims[0]->event.id, slice_from_string(change.run_id)));
+	ck_assert(
+	    slice_eq(claims[0]->event.options, SLICE_LITERAL("{\"later\":1}")));
+	free_claims(&turn);
+	ck_assert_int_eq(schedule_named("s").next_s, next_s);
+	ck_assert_int_eq(schedule_named("s").runs, 0);
+	ck_assert_int_eq(
+	    change_it("t", SCHEDULE_RUN).outcome, SCHEDULE_UNKNOWN);
+}
+END_TEST
+
+/* An id that is there already is no run of it: that time is left out. */
+START_TEST(schedule_meets_an_event)
+{
+	int64_t t;
+
+	(void)lease(A);
+	t = put("s", "{\"every\": \"10s\", \"overlap\": \"allow\"}").due_ms /
+	    1000;
+	(void)add(run_id_of("s", t + 10), (t + 1000) * 1000);
+	(void)claim_run("s", t, t);
+	ck_assert_int_eq(schedule_named("s").next_s, t + 20);
+	(void)claim_run("s", t + 20, t + 20);
+}
+END_TEST
+
+START_TEST(schedule_of_a_zone)
+{
+	int64_t at_ms;
+	struct schedule_put p =
+	    put("s", "{\"cron\": \"0 9 1 1 *\", \"time-zone\": \"Asia/Tokyo\","
+		     " \"start\": \"2090-01-01T00:00:00Z\"}");
+
+	(void)lease(A);
+	ck_assert_int_eq(
+	    rfc3339_parse(SLICE_LITERAL("2090-01-01T00:00:00Z"), &at_ms), 0);
+	ck_assert_int_eq(p.due_ms, at_ms);
+	(void)claim_run("s", at_ms / 1000, at_ms / 1000);
+	ck_assert_int_eq(
+	    schedule_named("s").next_s, at_ms / 1000 + INT64_C(365) * 86400);
+}
+END_TEST
+
+/* As long as its zone is not there it waits. */
+START_TEST(schedule_waits_for_its_zone)
+{
+	int64_t t = put("s", "{\"cron\": \"* * * * *\"}").due_ms / 1000;
+	struct zones *kept = zones;
+
+	(void)lease(A);
+	zones = NULL;
+	claim_no_run(t);
+	zones = kept;
+	ck_assert_int_eq(run_due_ms("s", t), (t + 60) * 1000);
+	claim_no_run(t + 60);
+	(void)claim_run("s", t + 60, t + 60);
+}
+END_TEST
+
+START_TEST(schedule_jitter)
+{
+	struct schedule_put p =
+	    put("s", "{\"every\": \"10s\", \"jitter\": \"1h\"}");
+	int64_t t = schedule_named("s").next_s;
+
+	(void)lease(A);
+	ck_assert_int_ge(p.due_ms, t * 1000);
+	ck_assert_int_le(p.due_ms, (t + 3600) * 1000);
+	ck_assert_int_eq(run_due_ms("s", t), p.due_ms);
+	/* What comes late by its jitter is on time. */
+	(void)claim_run("s", t, p.due_ms / 1000 + 1);
+	ck_assert_int_eq(schedule_named("s").next_s, t + 10);
+}
+END_TEST
+
+static bool
+note_name(void *arg, struct store_schedule *s)
+{
+	char *names = arg;
+
+	ck_assert_uint_eq(s->event.body.len, 0);
+	(void)snprintf(names + strlen(names), 64 - strlen(names), "%.*s ",
+	    (int)s->name.len, s->name.p);
+	store_schedule_free(s);
+	return true;
+}
+
+START_TEST(schedules_are_listed)
+{
+	static const struct {
+		const char *after;
+		size_t max;
+		const char *names;
+	} cases[] = {
+	    {"", 10, "B a a1 \xc3\xa4 "},
+	    {"", 2, "B a "},
+	    {"a", 2, "a1 \xc3\xa4 "},
+	    {"a0", 9, "a1 \xc3\xa4 "},
+	    {"\xff", 9, ""},
+	};
+
+	(void)put("a1", EVERY_10S);
+	(void)put("\xc3\xa4", EVERY_10S);
+	(void)put("a", EVERY_10S);
+	(void)put("B", EVERY_10S);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char names[64] = "";
+		const struct schedule_list list = {.app = SLICE_LITERAL("app"),
+		    .after = slice_from_string(cases[i].after),
+		    .max = cases[i].max,
+		    .take = note_name,
+		    .arg = names};
+
+		ok(store_list_schedules(store, &list, &err));
+		ck_assert_str_eq(names, cases[i].names);
+	}
+}
+END_TEST
+
+/* More than a transaction begins. */
+START_TEST(many_schedules)
+{
+	enum { N = 70, FIRST = 64 };
+	char name[16];
+	int64_t last_ms = 0;
+	struct claim_reply turn;
+
+	(void)lease(A);
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(name, sizeof(name), "s%d", i);
+		last_ms = put(name, EVERY_10S).due_ms;
+	}
+	turn = claim_runs(last_ms, 0);
+	ck_assert_uint_eq(turn.n_claims, FIRST);
+	ck_assert(turn.more);
+	free_claims(&turn);
+	turn = claim_runs(last_ms, 0);
+	ck_assert_uint_eq(turn.n_claims, N - FIRST);
+	free_claims(&turn);
+}
+END_TEST
+
 START_TEST(bad_urls)
 {
 	static const char *const urls[] = {"", "cassata.db", "sqlite",
@@ -4033,6 +4605,25 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, clock_offset_is_small);
 	tcase_add_test(tc, strays);
 	tcase_add_test(tc, many_strays_are_told_in_parts);
+	tcase_add_test(tc, schedule_is_made_and_replaced);
+	tcase_add_test(tc, schedule_goes_on);
+	tcase_add_test(tc, schedule_run_is_given_back);
+	tcase_add_test(tc, schedule_run_is_retried);
+	tcase_add_test(tc, schedule_run_is_not_claimed_ahead);
+	tcase_add_test(tc, schedule_skips);
+	tcase_add_test(tc, schedule_queues);
+	tcase_add_test(tc, schedule_allows);
+	tcase_add_test(tc, schedule_is_paused);
+	tcase_add_test(tc, schedule_ends);
+	tcase_add_test(tc, schedule_is_run_now);
+	tcase_add_test(tc, schedule_meets_an_event);
+	tcase_add_test(tc, schedule_of_a_zone);
+	tcase_add_test(tc, schedule_waits_for_its_zone);
+	tcase_add_test(tc, schedule_jitter);
+	tcase_add_test(tc, schedules_are_listed);
+	tcase_add_test(tc, many_schedules);
+	tcase_add_loop_test(tc, schedule_catches_up, 0,
+	    sizeof(caught_up) / sizeof(caught_up[0]));
 	tcase_add_test(tc, purge_deletes_what_ended);
 	tcase_add_test(tc, purge_is_bounded);
 	tcase_add_test(tc, check_and_ping);

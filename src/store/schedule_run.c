@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/schedule_run.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/rfc3339.h"
+#include "store/add.h"
+#include "store/found.h"
+#include "store/local_time.h"
+#include "store/record.h"
+
+enum {
+	TAKEN_MAX = 100,    /* times in a row that have an event already */
+	PUT_OFF_MS = 60000, /* what cannot be judged now */
+	QUEUE_PART = 8,     /* of the wait up to now, until the next look */
+	QUEUE_MIN_MS = 1000,
+	QUEUE_MAX_MS = 60000,
+};
+
+/* ---- making them ---- */
+
+static void
+write_run_id(
+    const struct store_schedule *s, int64_t ms, char run_id[EVENT_ID_MAX + 1])
+{
+	char time[RFC3339_TEXT];
+
+	rfc3339_write(ms, 0, time);
+	(void)snprintf(run_id, EVENT_ID_MAX + 1, "%.*s@%s", (int)s->name.len,
+	    s->name.p, time);
+}
+
+static int
+make_key(const struct store_schedule *s, int64_t run_s, struct event_key *key)
+{
+	char run_id[EVENT_ID_MAX + 1];
+
+	write_run_id(s, run_s * 1000, run_id);
+	return event_key_make(s->app, slice_from_string(run_id), key);
+}
+
+/* *row_id is 0 where there is an event of its id. */
+static enum store_status
+add_one(struct sql *sql, const struct event *ev, unsigned shard,
+    int64_t *row_id, struct err *err)
+{
+	struct store_add add = {.event = ev, .shard = shard}, *adds = &add;
+	enum store_status status;
+
+	if (event_key_make(ev->app, ev->id, &add.key) == -1 ||
+	    event_fingerprint(ev, add.fingerprint) == -1)
+		return sql_no_memory(err);
+	status = add_within(sql, &adds, 1, err);
+	*row_id = add.outcome == ADD_CREATED ? add.row_id : 0;
+	return status;
+}
+
+/* Options that cannot be read stay as they are: the run fails of them. */
+static int
+write_run_options(const struct store_schedule *s,
+    const struct schedule_times *times, int64_t run_s, struct buf *text)
+{
+	struct event_options options;
+	struct slice before = s->event.options;
+
+	if (event_options_parse(before, &options, NULL) == -1)
+		return buf_append_slice(text, before);
+	options.schedule = s->id;
+	options.run_s = run_s;
+	options.exact = times->recur.overlap != RECUR_ALLOW;
+	return event_options_write(text, &options, before);
+}
+
+static enum store_status
+add_run_of(struct sql *sql, const struct store_schedule *s,
+    const struct schedule_times *times, unsigned shard, int64_t run_s,
+    int64_t *due_ms, int64_t *row_id, struct err *err)
+{
+	char run_id[EVENT_ID_MAX + 1];
+	struct event ev = s->event;
+	enum store_status status;
+	struct buf options;
+
+	*due_ms = run_s * 1000 +
+		  recur_jitter_ms(&times->recur, (uint64_t)s->id, run_s);
+	write_run_id(s, run_s * 1000, run_id);
+	buf_init(&options, (size_t)2 * EVENT_OPTIONS_MAX);
+	if (write_run_options(s, times, run_s, &options) == -1) {
+		buf_free(&options);
+		return sql_no_memory(err);
+	}
+	ev.app = s->app;
+	ev.id = slice_from_string(run_id);
+	ev.options = buf_slice(&options);
+	ev.time = EVENT_OF_SCHEDULE;
+	ev.expiry_ms = run_s * 1000;
+	ev.look_ms = *due_ms;
+	status = add_one(sql, &ev, shard, row_id, err);
+	buf_free(&options);
+	return status;
+}
+
+enum store_status
+schedule_run_add(struct sql *sql, struct store_schedule *schedule,
+    const struct schedule_times *times, unsigned shard, int64_t run_s,
+    int64_t *due_ms, struct err *err)
+{
+	enum store_status status = STORE_OK;
+	int64_t row_id = 0;
+	bool some = true;
+
+	for (int i = 0; row_id == 0 && some && i < TAKEN_MAX; i++) {
+		if (i > 0)
+			some = recur_next(&times->at, run_s, &run_s);
+		if (some)
+			status = add_run_of(sql, schedule, times, shard, run_s,
+			    due_ms, &row_id, err);
+		if (status != STORE_OK)
+			return status;
+	}
+	schedule->next_s = row_id != 0 ? run_s : 0;
+	schedule->next_row = row_id;
+	if (row_id == 0)
+		*due_ms = INT64_MAX;
+	return STORE_OK;
+}
+
+/* In whole seconds it would be one of its times. */
+enum store_status
+schedule_run_add_now(struct sql *sql, const struct store_schedule *schedule,
+    unsigned shard, char run_id[EVENT_ID_MAX + 1], int64_t *due_ms,
+    struct err *err)
+{
+	int64_t now_ms = clock_wall_ms();
+	struct event ev = schedule->event;
+	enum store_status status = STORE_OK;
+	int64_t row_id = 0;
+
+	*due_ms = now_ms;
+	ev.app = schedule->app;
+	ev.expiry_ms = now_ms;
+	for (int i = 0; status == STORE_OK && row_id == 0 && i < TAKEN_MAX;
+	     i++) {
+		now_ms += now_ms % 1000 == 0;
+		write_run_id(schedule, now_ms++, run_id);
+		ev.id = slice_from_string(run_id);
+		status = add_one(sql, &ev, shard, &row_id, err);
+	}
+	return status;
+}
+
+enum store_status
+schedule_run_drop(
+    struct sql *sql, struct store_schedule *schedule, struct err *err)
+{
+	struct event_key key;
+	struct found found;
+	enum store_status status;
+	bool there;
+
+	if (schedule->next_s == 0)
+		return STORE_OK;
+	if (make_key(schedule, schedule->next_s, &key) == -1)
+		return sql_no_memory(err);
+	schedule->next_s = schedule->next_row = 0;
+	status = found_lock(sql, &key, &found, &there, err);
+	return status == STORE_OK && there && found.state == EVENT_PENDING
+		   ? found_delete(sql, &found, err)
+		   : status;
+}
+
+/* ---- claiming them ---- */
+
+/* A run under its schedule's judgement. */
+struct judged {
+	const struct claim_request *request;
+	const struct schedule_run *run;
+	struct store_schedule *schedule;
+	struct schedule_times times;
+	int64_t now_s; /* less its jitter: when its time was on time */
+	int64_t *due_ms;
+};
+
+bool
+schedule_run_read(struct store_claim *claim, struct schedule_run *run)
+{
+	static const struct slice mark = SLICE_INIT("\"schedule\"");
+	const struct slice text = claim->event.options;
+	struct event_options options;
+
+	/* Few have it, and reading takes longer. */
+	if (claim->attempt > 1 || text.len == 0 ||
+	    memmem(text.p, text.len, mark.p, mark.len) == NULL ||
+	    event_options_parse(text, &options, NULL) == -1 ||
+	    options.schedule == 0)
+		return false;
+	*run = (struct schedule_run){
+	    claim, options.schedule, options.run_s, options.exact};
+	return true;
+}
+
+static enum store_status
+leave_out(struct sql *sql, const struct judged *j, struct err *err)
+{
+	const struct found found = {.row_id = j->run->claim->row_id};
+
+	return found_delete(sql, &found, err);
+}
+
+static enum store_status
+put_off(
+    struct sql *sql, const struct judged *j, int64_t wait_ms, struct err *err)
+{
+	const struct local_move move = {.row_id = j->run->claim->row_id,
+	    .due_ms = j->request->now_ms + wait_ms,
+	    .expiry_ms = j->run->claim->event.expiry_ms};
+
+	*j->due_ms = move.due_ms;
+	return local_time_write(sql, &move, 1, err);
+}
+
+/* Another run than that which waits; run_s is not read unless there is one. */
+static enum store_status
+add_another(struct sql *sql, const struct judged *j, bool some, int64_t run_s,
+    struct err *err)
+{
+	struct store_schedule *s = j->schedule;
+	enum store_status status = STORE_OK;
+
+	s->next_s = s->next_row = 0;
+	if (some)
+		status = schedule_run_add(sql, s, &j->times,
+		    j->run->claim->shard, run_s, j->due_ms, err);
+	return status == STORE_OK ? schedule_update(sql, s, err) : status;
+}
+
+/* Whether the one that was begun last has not ended. */
+static enum store_status
+is_under_way(struct sql *sql, const struct store_schedule *s, bool *under_way,
+    struct err *err)
+{
+	static const struct sql_text text = {
+	    .head = "SELECT status FROM event WHERE k = ?", .columns = "i"};
+	int64_t row_status = ROW_COMPLETED;
+	struct event_key key;
+	enum store_status status;
+
+	*under_way = false;
+	if (s->last_s == 0)
+		return STORE_OK;
+	if (make_key(s, s->last_s, &key) == -1)
+		return sql_no_memory(err);
+	sql_bytes(sql, store_key_slice(key.bytes));
+	status = sql_value(sql, &text, &row_status, err);
+	*under_way = row_status == ROW_WAITING || row_status == ROW_PROCESSING;
+	return status;
+}
+
+static enum store_status
+skip_run(struct sql *sql, const struct judged *j, struct err *err)
+{
+	enum store_status status = leave_out(sql, j, err);
+	int64_t after_s = j->run->run_s, next_s;
+	bool some;
+
+	if (j->now_s > after_s)
+		after_s = j->now_s;
+	j->schedule->skipped++;
+	some = recur_next(&j->times.at, after_s, &next_s);
+	return status == STORE_OK ? add_another(sql, j, some, next_s, err)
+				  : status;
+}
+
+static enum store_status
+queue_run(struct sql *sql, const struct judged *j, struct err *err)
+{
+	int64_t wait_ms =
+	    (j->request->now_ms - j->run->run_s * 1000) / QUEUE_PART;
+
+	if (wait_ms < QUEUE_MIN_MS)
+		wait_ms = QUEUE_MIN_MS;
+	return put_off(
+	    sql, j, wait_ms < QUEUE_MAX_MS ? wait_ms : QUEUE_MAX_MS, err);
+}
+
+static enum store_status
+begin_run(struct sql *sql, const struct judged *j, struct err *err)
+{
+	const struct recur *recur = &j->times.recur;
+	struct store_schedule *s = j->schedule;
+	int64_t next_s = 0;
+	bool some;
+
+	s->last_s = j->run->run_s;
+	s->runs++;
+	some = (recur->count == 0 || s->runs < recur->count) &&
+	       recur_next(&j->times.at, j->run->run_s, &next_s);
+	return add_another(sql, j, some, next_s, err);
+}
+
+/* The run that waits, whose time has come. */
+static enum store_status
+judge_run(
+    struct sql *sql, const struct judged *j, bool *begins, struct err *err)
+{
+	enum recur_overlap overlap = j->times.recur.overlap;
+	bool under_way = false, some;
+	enum store_status status = STORE_OK;
+	int64_t wanted_s;
+
+	some = recur_wanted(&j->times.at, j->run->run_s, j->now_s, &wanted_s);
+	if (!some || wanted_s != j->run->run_s) {
+		status = leave_out(sql, j, err);
+		return status == STORE_OK
+			   ? add_another(sql, j, some, wanted_s, err)
+			   : status;
+	}
+	if (overlap != RECUR_ALLOW)
+		status = is_under_way(sql, j->schedule, &under_way, err);
+	if (status != STORE_OK)
+		return status;
+	if (under_way)
+		return overlap == RECUR_SKIP ? skip_run(sql, j, err)
+					     : queue_run(sql, j, err);
+	*begins = true;
+	return begin_run(sql, j, err);
+}
+
+static enum store_status
+judge_claim(struct sql *sql, struct judged *j, bool *begins, struct err *err)
+{
+	const struct store_schedule *s = j->schedule;
+	struct err reason;
+
+	if (s == NULL)
+		return leave_out(sql, j, err);
+	/* It was begun before, and given back. */
+	*begins = j->run->run_s <= s->last_s;
+	if (*begins)
+		return STORE_OK;
+	if (j->run->run_s != s->next_s)
+		return leave_out(sql, j, err);
+	if (schedule_open(s, j->request->zones, &j->times, &reason) == -1) {
+		log_warnx("schedule %" PRId64 ", its run waits: %s", s->id,
+		    reason.text);
+		return put_off(sql, j, PUT_OFF_MS, err);
+	}
+	j->now_s = (j->request->now_ms - recur_jitter_ms(&j->times.recur,
+					     (uint64_t)s->id, j->run->run_s)) /
+		   1000;
+	return judge_run(sql, j, begins, err);
+}
+
+enum store_status
+schedule_run_begin(struct sql *sql, const struct claim_request *request,
+    const struct schedule_run *run, bool *begins, int64_t *due_ms,
+    struct err *err)
+{
+	struct judged j = {.request = request, .run = run, .due_ms = due_ms};
+	enum store_status status =
+	    schedule_lock(sql, run->schedule, &j.schedule, err);
+
+	*begins = false;
+	*due_ms = INT64_MAX;
+	if (status == STORE_OK)
+		status = judge_claim(sql, &j, begins, err);
+	store_schedule_free(j.schedule);
+	return status;
+}
