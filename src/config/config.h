@@ -40,6 +40,7 @@ struct config_service {
 	int max_headers;
 	int64_t max_body_bytes;
 	int max_atomic_events;
+	bool get_delete; /* GET deletes, too */
 	struct event_retry_limits retry_limits; /* maxAttempts, minRetryDelay */
 	int max_lists;		     /* under way, per process */
 	int max_list_page;	     /* events in a page */

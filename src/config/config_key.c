@@ -103,6 +103,8 @@ const struct config_key config_keys[] = {
 	"256MiB", "4MiB", NULL},
     {"service", "maxAtomicEvents", KIND_INT, AT(service.max_atomic_events),
 	"1", "10000", "1000", NULL},
+    {"service", "getDelete", KIND_BOOL, AT(service.get_delete), NULL, NULL,
+	"true", NULL},
     {"service", "maxAttempts", KIND_UNSIGNED,
 	AT(service.retry_limits.max_attempts), "1", "1001", "100", NULL},
     {"service", "minRetryDelay", KIND_DURATION,

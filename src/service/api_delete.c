@@ -44,6 +44,23 @@ answer_cancelled(struct call *call)
 	return ANSWERED;
 }
 
+static bool
+is_get(const struct call *call)
+{
+	return slice_eq(call->x->req.method, SLICE_LITERAL("GET"));
+}
+
+/* Against the meaning of GET (RFC 9110, 9.2.1): whoever uses it is told so, as of
+ * 2026-11-29 (RFC 9745). */
+static void
+deprecate(struct http_exchange *x)
+{
+	http_exchange_field(x, "Deprecation", SLICE_LITERAL("@1795910400"));
+	http_exchange_field(x, "Link",
+	    SLICE_LITERAL("</cassata/openapi.json>; rel=\"deprecation\"; "
+			  "type=\"application/json\""));
+}
+
 static void
 cancelled(struct store_job *job)
 {
@@ -51,19 +68,39 @@ cancelled(struct store_job *job)
 
 	writes_end(call);
 	(void)answer_cancelled(call);
+	if (is_get(call))
+		deprecate(call->x);
 	http_conn_answered(call->x);
+}
+
+/* Why it may not be a GET, or NULL; a link or an image of any page is one. */
+static const char *
+refuse_get(const struct call *call, int *status)
+{
+	*status = 405;
+	if (!call->service->cfg->service.get_delete)
+		return "service.getDelete is off: use DELETE";
+	*status = 403;
+	return browser_asks(&call->x->req) ? "a browser must use DELETE" : NULL;
 }
 
 enum verdict
 api_delete(struct call *call)
 {
-	const struct http_request *req = &call->x->req;
+	const char *reason = NULL;
+	int status = 0;
 
 	if (!event_answer_take_ids(call))
 		return event_answer_unknown(call);
-	/* A link or an image of any page is a GET. */
-	if (slice_eq(req->method, SLICE_LITERAL("GET")) && browser_asks(req))
-		return problem(call->x, 403, "a browser must use DELETE");
+	if (is_get(call))
+		reason = refuse_get(call, &status);
+	if (reason != NULL) {
+		(void)problem(call->x, status, reason);
+		if (status == 405)
+			http_exchange_field(call->x, "Allow",
+			    SLICE_LITERAL("DELETE, OPTIONS"));
+		return ANSWERED;
+	}
 	if (!writes_begin(call))
 		return ANSWERED;
 	return call_submit(call, run_cancel, cancelled);

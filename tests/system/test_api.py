@@ -425,6 +425,25 @@ def test_delete(daemon, name, method):
     assert daemon.post(an_event(name, event="new")).status == 201
 
 
+def test_delete_by_get(launch, daemon, name):
+    """It tells that it is of old, and can be switched off."""
+    path = path_of("delete", "api", name)
+    daemon.post(an_event(name))
+    for status in (200, 404):
+        response = daemon.request("GET", path)
+        assert response.status == status
+        assert response.header("Deprecation") == "@1795910400"
+        assert 'rel="deprecation"' in response.header("Link")
+    daemon.post(an_event(name))
+    assert daemon.request("DELETE", path).header("Deprecation") is None
+    c = launch(service={"getDelete": False})
+    c.post(an_event(name))
+    response = c.request("GET", path)
+    assert_problem(response, 405)
+    assert response.header("Allow") == "DELETE, OPTIONS"
+    assert c.request("DELETE", path).status == 200
+
+
 # ---- health and metrics ----
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])

@@ -274,6 +274,7 @@ setup(void)
 	    &conns, bed.loop, &bed.settings, &bed.handler, &owner, NULL);
 	cfg.service.listen = (char[]){"127.0.0.1"};
 	ck_assert_int_eq(scoreboard_create(&sb, &err), 0);
+	cfg.service.get_delete = true;
 	child = (struct child){.cfg = &cfg, .sb = &sb, .loop = bed.loop};
 	child.slot = scoreboard_slot_claim(&sb, ROLE_SERVICE, &err);
 	ck_assert_int_ge(child.slot, 0);

@@ -60,6 +60,7 @@ static const struct field {
 	1024, "256MiB", 268435456)},
     {NUMBER(service, "maxAtomicEvents", INT, max_atomic_events, 1000, "1", 1,
 	"10000", 10000)},
+    {OTHER(service, "getDelete", BOOL, get_delete, 1, NULL)},
     {NUMBER(service, "maxAttempts", UNSIGNED, retry_limits.max_attempts, 100,
 	"1", 1, "1001", 1001)},
     {NUMBER(service, "minRetryDelay", INT64, retry_limits.min_delay_ms, 0, "0",
