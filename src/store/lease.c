@@ -666,11 +666,23 @@ lease_body(struct sql *sql, void *arg, struct err *err)
 	return status == STORE_OK ? look_after_rows(sql, l, err) : status;
 }
 
-/* Whether there is more to do than to renew. */
+static bool
+is_registered(const struct leasing *l)
+{
+	for (size_t i = 0; i < l->reply->n_instances; i++)
+		if (l->request->instances[i].sign.owner == l->request->owner)
+			return true;
+	return false;
+}
+
+/* Whether there is no more to do than to renew. */
 static bool
 is_settled(struct leasing *l)
 {
 	struct lease_plan plan = plan_of(l);
+
+	if (!is_registered(l))
+		return false;
 
 	for (size_t i = 0; i < l->reply->n_instances; i++)
 		if (way_to_end(l->request, &l->request->instances[i].sign) !=
@@ -680,27 +692,38 @@ is_settled(struct leasing *l)
 	return !l->any_lost && plan.drop == 0 && plan.take == 0;
 }
 
+static enum store_status
+renew(struct sql *sql, struct leasing *l, struct err *err)
+{
+	uint64_t affected = 0;
+	enum store_status status = renew_self(sql, l->request, &affected, err);
+
+	if (status == STORE_OK) {
+		l->reply->renewed = affected > 0;
+		l->reply->lapsed = l->reply->lapsed || affected == 0;
+	}
+	return status;
+}
+
 /*
  * With a server two statements do while nobody comes or goes, and the first is
  * committed before anything can make the rest wait: a call that fails has
- * renewed.
+ * renewed. A look does without it: each renewal is a transaction, on all nodes
+ * of a cluster.
  */
 static enum store_status
 renew_body(struct sql *sql, void *arg, struct err *err)
 {
 	struct leasing *l = arg;
 	const struct lease_request *request = l->request;
-	uint64_t affected = 0;
-	enum store_status status;
+	enum store_status status = STORE_OK;
 
 	start_over(l);
-	status = renew_self(sql, request, &affected, err);
-	if (status != STORE_OK)
+	if (!request->look)
+		status = renew(sql, l, err);
+	if (status != STORE_OK || l->reply->lapsed || request->leaving ||
+	    request->in_doubt)
 		return status;
-	l->reply->renewed = affected > 0;
-	l->reply->lapsed = l->reply->lapsed || affected == 0;
-	if (l->reply->lapsed || request->leaving || request->in_doubt)
-		return STORE_OK;
 	status = look_around(sql, l, err);
 	l->settled = status == STORE_OK && is_settled(l);
 	return status;

@@ -263,6 +263,7 @@ struct lease_request {
 	bool leaving;		 /* give all up; take nothing */
 	bool alone;		 /* takes no share: see claim_request.alone */
 	bool in_doubt;		 /* a claim may be committed unseen: find strays */
+	bool look;		 /* a server: renew only if more is to do */
 	const struct store_death *dead; /* their leases are free */
 	size_t n_dead;
 	/* Whose sign has not changed for the length of their lease: they live no

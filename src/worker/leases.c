@@ -11,6 +11,7 @@
 
 enum {
 	RENEWALS = 5,     /* in the length of a lease */
+	LOOKS = 6,        /* or so many, of which every other one renews */
 	MARGIN_PART = 16, /* of it, in which nothing is begun any more */
 	SHORT_RENEW_MS = 1000,
 	AWAY_SLACK_MS = 2000,
@@ -37,6 +38,24 @@ wanted_lease_ms(const struct leases *l)
 	if (set_ms != 0)
 		return set_ms;
 	return l->has_strangers ? CONFIG_LEASE_MS : CONFIG_LEASE_ALONE_MS;
+}
+
+/* Among strangers a call is a look for those who are lost, too, and on a server
+ * that costs less than a renewal. */
+static bool
+looks_between(const struct leases *l)
+{
+	return l->has_strangers &&
+	       l->child->cfg->datastore.place.kind == SQL_MYSQL;
+}
+
+/* Whether the next call need not renew: the last one did, and so long. */
+static bool
+may_look(const struct leases *l)
+{
+	return looks_between(l) && l->reply.renewed && !l->request.look &&
+	       !l->in_doubt && !l->child->draining &&
+	       l->request.lease_ms == wanted_lease_ms(l);
 }
 
 /* Of the last request: nothing is begun beyond it. */
@@ -289,6 +308,7 @@ leases_submit(struct leases *l, const int64_t *known, size_t n_known)
 	    .leaving = l->child->draining,
 	    .alone = l->child->alone,
 	    .in_doubt = l->in_doubt,
+	    .look = may_look(l),
 	    .dead = l->dead,
 	    .n_dead = list_dead(l),
 	    .lost = l->others->lost,
@@ -415,13 +435,15 @@ note_others(struct leases *l)
 		    clock_sooner_ms(l->due_ms, l->sent_ms + LOOK_GAP_MS);
 }
 
-/* Who has less than its share looks often: others may set some free. */
+/* From call to call. Who has less than its share looks often: others may set
+ * some free. */
 static int64_t
-renew_ms(const struct leases *l)
+call_every_ms(const struct leases *l)
 {
 	unsigned n_living = l->reply.n_living == 0 ? 1 : l->reply.n_living;
 	unsigned n_held = (unsigned)__builtin_popcountll(l->shards);
-	int64_t ms = l->request.lease_ms / RENEWALS;
+	int64_t ms =
+	    l->request.lease_ms / (looks_between(l) ? LOOKS : RENEWALS);
 
 	return !l->child->alone && n_held < EVENT_SHARDS / n_living &&
 		       ms > SHORT_RENEW_MS
@@ -490,11 +512,12 @@ leases_done(struct leases *l)
 
 	check(l->status == STORE_OK && reply->n_strays <= STORE_STRAYS_MAX);
 	l->shards = reply->shards;
-	note_renewal(l);
+	if (reply->renewed)
+		note_renewal(l);
 	change.lapsed = note_lapse(l, first);
-	l->due_ms = clock_sooner_ms(l->due_ms, l->sent_ms + renew_ms(l));
 	note_clock(l);
 	note_others(l);
+	l->due_ms = clock_sooner_ms(l->due_ms, l->sent_ms + call_every_ms(l));
 	if (reply->n_strays == STORE_STRAYS_MAX)
 		leases_doubt(l);
 	if (reply->rest)

@@ -36,6 +36,7 @@ static struct lease_change
 answer(struct lease_reply reply)
 {
 	reply.now_ms = parts_wall();
+	reply.renewed = !leases.request.look;
 	if (reply.n_living == 0)
 		reply.n_living = 1;
 	leases.reply = reply;
@@ -550,6 +551,62 @@ START_TEST(test_names_once_per_host)
 }
 END_TEST
 
+/* Among strangers on a server every other call is a look alone, which prolongs
+ * nothing; they are closer to each other than renewals on a file are. */
+START_TEST(test_looks_between_renewals)
+{
+	int64_t begun_ms = parts_now_ms;
+
+	parts_cfg.datastore.place.kind = SQL_MYSQL;
+	see(3, 7);
+	ck_assert(!leases.request.look);
+	ck_assert_int_eq(wait_ms(), PARTS_LEASE / 6);
+	for (int i = 1; i < 6; i++) {
+		pass(wait_ms());
+		see(3, 7);
+		ck_assert(leases.request.look == (i % 2 == 1));
+		if (leases.request.look)
+			ck_assert_int_eq(leases.until_ms,
+			    parts_now_ms - PARTS_LEASE / 6 + OPEN);
+		else
+			ck_assert_int_eq(leases.until_ms, parts_now_ms + OPEN);
+	}
+	ck_assert_int_eq(parts_now_ms, begun_ms + PARTS_LEASE / 6 * 5);
+	/* What fails may have renewed, or not. */
+	see(3, 7);
+	ask();
+	ck_assert(leases.request.look);
+	leases.reply = (struct lease_reply){.renewed = false};
+	leases.status = STORE_UNAVAILABLE;
+	leases_failed(&leases, true);
+	ask();
+	ck_assert(!leases.request.look);
+	(void)answer((struct lease_reply){.shards = ALL, .n_instances = 1});
+	/* One found something to do, and renewed. */
+	ask();
+	ck_assert(leases.request.look);
+	leases.request.look = false;
+	pass(5);
+	(void)answer((struct lease_reply){.shards = 1});
+	ck_assert_int_eq(leases.until_ms, parts_now_ms - 5 + OPEN);
+	parts_child.draining = true;
+	ask();
+	ck_assert(!leases.request.look);
+}
+END_TEST
+
+/* Nor among ourselves, whose death is known otherwise. */
+START_TEST(test_no_looks_without_strangers)
+{
+	parts_cfg.datastore.place.kind = SQL_MYSQL;
+	for (int i = 0; i < 3; i++) {
+		see(leases.owner, i);
+		ck_assert(!leases.request.look);
+	}
+	ck_assert_int_eq(wait_ms(), PARTS_LEASE / 5);
+}
+END_TEST
+
 /* As long as it is not configured: long among ourselves, short with others. */
 START_TEST(test_lease_among_strangers)
 {
@@ -796,6 +853,8 @@ main(void)
 	tcase_add_test(tc, test_names_who_is_lost_after_a_failure);
 	tcase_add_test(tc, test_names_who_is_ahead);
 	tcase_add_test(tc, test_names_once_per_host);
+	tcase_add_test(tc, test_looks_between_renewals);
+	tcase_add_test(tc, test_no_looks_without_strangers);
 	tcase_add_test(tc, test_lease_among_strangers);
 	tcase_add_test(tc, test_nobody_is_lost_in_an_outage);
 	tcase_add_loop_test(tc, test_away, 0, COUNT(away_rows));

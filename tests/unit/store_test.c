@@ -2679,6 +2679,38 @@ START_TEST(renewed_before_it_was_lost)
 }
 END_TEST
 
+/* On a server no renewal, unless there is something to do; a file has no other
+ * call. */
+START_TEST(looks)
+{
+	const struct lease_request look = {.owner = A, .look = true};
+	bool renews = strcmp(store_kind(store), "sqlite") == 0;
+	struct store_sign sign;
+	struct lease_reply a;
+
+	/* Not registered. */
+	a = lease_with(look);
+	ck_assert(a.renewed && a.lapsed);
+	ck_assert_uint_eq(a.shards, ALL);
+	(void)lease(A);
+	sign = instances[0].sign;
+	a = lease_with(look);
+	ck_assert(a.renewed == renews && !a.lapsed);
+	ck_assert((instances[0].sign.sign == sign.sign) == !renews);
+	ck_assert_uint_eq(a.shards, ALL);
+	ck_assert_uint_eq(a.n_living, 1);
+	/* Another has come: half of them are to be set free. */
+	(void)lease(B);
+	a = lease_with(look);
+	ck_assert(a.renewed);
+	ck_assert_int_eq(__builtin_popcountll(a.shards), EVENT_SHARDS / 2);
+	/* It is gone. */
+	(void)lose(B, A);
+	a = lease_with(look);
+	ck_assert(a.renewed && a.lapsed);
+}
+END_TEST
+
 /* Who has seen it before it was lost knows nothing of it afterwards. */
 START_TEST(registered_anew)
 {
@@ -4591,6 +4623,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, death_by_expiry);
 	tcase_add_test(tc, quarantined_event_is_deleted);
 	tcase_add_test(tc, renewed_before_it_was_lost);
+	tcase_add_test(tc, looks);
 	tcase_add_test(tc, registered_anew);
 	tcase_add_test(tc, registration);
 	tcase_add_test(tc, registrations);
