@@ -6,6 +6,7 @@ arrived. Times are those of the wall clock, in seconds."""
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -241,8 +242,8 @@ KINDS = {
 }
 
 
-def inject(bed, dice, count, seconds, faults, say):
-    plan = Plan(KINDS, dice)
+def inject(bed, dice, only, count, seconds, faults, say):
+    plan = Plan({k: v for k, v in KINDS.items() if re.search(only, k)}, dice)
     deadline = time.monotonic() + seconds
     while len(faults) < count and time.monotonic() < deadline:
         time.sleep(dice.uniform(0.5, 2))
@@ -338,8 +339,8 @@ def run(args, say):
     try:
         bed.load.start()
         try:
-            inject(bed, random.Random(args.seed), args.count, args.seconds,
-                   faults, say)
+            inject(bed, random.Random(args.seed), args.only, args.count,
+                   args.seconds, faults, say)
         except (AssertionError, subprocess.SubprocessError) as error:
             trouble = "not recovered: %s" % error
             say(trouble)
