@@ -46,6 +46,9 @@ struct config_service {
 	int max_list_page;	     /* events in a page */
 	int max_list_scan;	     /* rows looked at for one */
 	int64_t max_list_bytes;	     /* of one, but for its last event */
+	int max_jobs;		     /* of an application, that have not ended */
+	int job_rate;		     /* events per second, unless asked for */
+	int max_job_rate;
 	int64_t header_timeout_ms;
 	int64_t body_timeout_ms;
 	int64_t min_body_rate;	     /* bytes per second; 0: none */

@@ -10,6 +10,7 @@
 #include "service/api_change.h"
 #include "service/api_delete.h"
 #include "service/api_event.h"
+#include "service/api_job.h"
 #include "service/api_list.h"
 #include "service/api_openapi.h"
 #include "service/api_ops.h"
@@ -30,6 +31,13 @@ static const struct route routes[] = {
     {"GET", "/cassata/event/{app}/{id}", 0, api_event},
     {"PATCH", "/cassata/event/{app}/{id}", 0, api_patch},
     {"GET", "/cassata/events/{app}", 0, api_list},
+    {"GET", "/cassata/jobs/{app}", 0, api_job_list},
+    {"POST", "/cassata/jobs/{app}", 0, api_job_make},
+    {"GET", "/cassata/jobs/{app}/{id}", 0, api_job_find},
+    {"DELETE", "/cassata/jobs/{app}/{id}", 0, api_job_remove},
+    {"POST", "/cassata/jobs/{app}/{id}/pause", 0, api_job_pause},
+    {"POST", "/cassata/jobs/{app}/{id}/resume", 0, api_job_resume},
+    {"POST", "/cassata/jobs/{app}/{id}/cancel", 0, api_job_cancel},
     {"GET", "/cassata/delete/{app}/{id}", ROUTE_NO_HEAD, api_delete},
     {"DELETE", "/cassata/delete/{app}/{id}", 0, api_delete},
     {"POST", "/cassata/run/{app}/{id}", 0, api_run},

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "base/json_write.h"
 #include "event/event.h"
 #include "http/http_exchange.h"
 #include "http/route.h"
@@ -43,6 +44,15 @@ struct call {
 			struct event_patch patch;
 			struct buf if_match; /* lines of it, or empty */
 		} change;
+		struct {
+			struct job_spec spec;
+			struct job_new new; /* or only the id of one */
+			enum job_order order;
+			enum job_outcome outcome;
+			size_t n;	/* of documents */
+			struct buf page;
+			struct json_writer writer;
+		} job;
 	} u;
 	STAILQ_ENTRY(call) entry; /* in the documents that wait */
 };

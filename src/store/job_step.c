@@ -25,6 +25,7 @@ struct listed {
 	enum event_state state;
 	int64_t due_ms;
 	bool is_local; /* due by wall clocks of a zone */
+	bool is_run;   /* of a schedule */
 	/* The row, locked. */
 	bool is_same;
 	int64_t tried_ms; /* its last attempt that is in the log, or 0 */
@@ -85,13 +86,15 @@ is_meant(const struct stepping *s, const struct store_record *record)
 	       record->event.expiry_ms != spec->to_ms;
 }
 
-static bool
-is_of_zone(struct slice text)
+static void
+read_listed_options(struct listed *listed, struct slice text)
 {
 	struct event_options options;
 
-	return event_options_parse(text, &options, NULL) == 0 &&
-	       options.zone.len > 0;
+	if (event_options_parse(text, &options, NULL) == -1)
+		return;
+	listed->is_local = options.zone.len > 0;
+	listed->is_run = options.schedule != 0;
 }
 
 static bool
@@ -105,8 +108,8 @@ take_listed(void *arg, struct store_record *record)
 		    .place = s->list.place,
 		    .state = record->state,
 		    .due_ms = record->due_ms,
-		    .is_local = is_of_zone(record->event.options),
 		};
+		read_listed_options(listed, record->event.options);
 		s->no_memory |= event_key_make(record->event.app,
 				    record->event.id, &listed->key) == -1;
 		s->n++;
@@ -143,6 +146,7 @@ look_for_events(struct sql *sql, struct stepping *s, struct err *err)
 	    .place = s->row.place,
 	};
 	status = list_go_on(sql, &s->list, err);
+	s->step->counted = counts;
 	s->step->n_looked = s->list.n_looked;
 	s->step->n_listed = counts ? (size_t)s->n_counted : s->n;
 	return status == STORE_OK && s->no_memory ? sql_no_memory(err) : status;
@@ -213,6 +217,10 @@ may_change(
 	const struct job_spec *spec = &s->row.record.spec;
 
 	if (!listed->is_same || s->passes || listed->state == EVENT_PROCESSING)
+		return false;
+	/* Its schedule goes on by it. */
+	if (spec->verb == JOB_DELETE && listed->is_run &&
+	    row_status_of(listed->state) == ROW_WAITING)
 		return false;
 	/* It was run since the job began, and waits for its next attempt. */
 	if ((spec->verb == JOB_RUN || spec->verb == JOB_RESCHEDULE) &&

@@ -83,6 +83,7 @@ struct job_step {
 	/* Written by store_job_step. */
 	bool idle;             /* there is nothing more to do for now */
 	bool ended;            /* this was its last step */
+	bool counted;          /* and changed nothing */
 	size_t n_looked;       /* rows */
 	size_t n_listed;       /* of them, events that it is for */
 	struct job_record job; /* without bytes; what it is now */

@@ -8,10 +8,12 @@
 #include "base/clock.h"
 #include "base/container_of.h"
 #include "base/log.h"
+#include "board/shardboard.h"
 #include "proc/child.h"
 #include "worker/claims.h"
 #include "worker/dispatch.h"
 #include "worker/given_up.h"
+#include "worker/jobs.h"
 #include "worker/leases.h"
 #include "worker/newest.h"
 #include "worker/purge.h"
@@ -45,6 +47,7 @@ struct worker {
 	struct claims claims;
 	struct newest newest;
 	struct purge purge;
+	struct jobs jobs;
 	struct holdings holdings;
 	struct dispatch dispatch;
 	bool busy;              /* a call is under way */
@@ -189,6 +192,7 @@ claimed(struct store_job *job)
 
 	(void)went_well(w, job, w->claims.status, &w->claims.err);
 	change = claims_done(&w->claims, clock_mono_ms());
+	jobs_hurry(&w->jobs);
 	if (change.in_doubt)
 		leases_doubt(&w->leases);
 	if (change.lost)
@@ -214,6 +218,23 @@ purged(struct store_job *job)
 	if (went_well(w, job, w->purge.status, &w->purge.err))
 		metric_add(w->child->score, METRIC_EVENTS_PURGED,
 		    (int64_t)purge_done(&w->purge, clock_mono_ms()));
+}
+
+static void
+job_stepped(struct store_job *job)
+{
+	struct worker *w = worker_of(job, jobs);
+	const struct job_step *step = &w->jobs.step;
+	size_t n;
+
+	if (!went_well(w, job, w->jobs.status, &w->jobs.err)) {
+		jobs_failed(&w->jobs, clock_mono_ms());
+		return;
+	}
+	n = jobs_done(&w->jobs, clock_mono_ms());
+	for (size_t i = 0; i < n; i++)
+		shardboard_event_added(
+		    w->child->sb, step->news[i].shard, step->news[i].due_ms);
 }
 
 /* ---- what is next, and when ---- */
@@ -279,6 +300,21 @@ next_purge(struct worker *w, int64_t mono_ms)
 	    dbclock_now_ms(&w->clock, clock_wall_ms()));
 }
 
+static int64_t
+jobs_in_ms(struct worker *w, int64_t mono_ms)
+{
+	return w->child->draining
+		   ? INT64_MAX
+		   : jobs_wait_ms(&w->jobs, w->leases.shards, mono_ms);
+}
+
+static struct store_job *
+next_job_step(struct worker *w, int64_t mono_ms)
+{
+	return jobs_submit(
+	    &w->jobs, mono_ms, dbclock_now_ms(&w->clock, clock_wall_ms()));
+}
+
 /* What the datastore is asked for, the first that is due before the others: in
  * how many milliseconds, and with which call (NULL when memory is short). */
 static const struct {
@@ -289,6 +325,7 @@ static const struct {
     {claim_in_ms, next_claim},
     {newest_in_ms, next_newest},
     {purge_in_ms, next_purge},
+    {jobs_in_ms, next_job_step},
 };
 
 /* Asks for the first that is due. Returns when to look again. */
@@ -469,6 +506,8 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	newest_init(&w->newest, child, &w->clock, found_newest);
 	purge_init(&w->purge, child->cfg->worker.retention_ms, clock_mono_ms(),
 	    purged);
+	jobs_init(&w->jobs, child->cfg->worker.retention_ms, clock_mono_ms(),
+	    job_stepped);
 	if (leases_init(&w->leases, child, &w->clock, leased) == -1 ||
 	    given_up_init(&w->given_up, child->loop,
 		child->cfg->log.max_failures_per_second) == -1 ||

@@ -29,6 +29,14 @@
 	"Content-Type: application/merge-patch+json\r\n"                       \
 	"Content-Length: " length "\r\n\r\n" body
 #define PROBLEM      "Content-Type: application/problem+json\r\n"
+#define JOB_ID       "01890000-0000-7000-8000-000000000000"
+#define JOBS(length, body)                                                     \
+	"POST /cassata/jobs/a HTTP/1.1\r\n" HOST                               \
+	"Content-Type: application/json\r\nContent-Length: " length            \
+	"\r\n\r\n" body
+#define ORDER(verb, more)                                                      \
+	"POST /cassata/jobs/a/" JOB_ID "/" verb " HTTP/1.1\r\n" HOST more      \
+	"\r\n"
 
 /* What the datastore does next, in the place of ours. */
 struct store {
@@ -36,6 +44,7 @@ struct store {
 	enum add_outcome outcome;
 	enum cancel_outcome cancelled;
 	enum change_outcome changed;
+	enum job_outcome job;
 	enum event_state state;
 	bool is_there;
 	int n_calls, n_freed;
@@ -194,6 +203,65 @@ store_change_event(
 	return fake_call(err);
 }
 
+enum store_status
+store_job_make(struct store *s, const struct job_new *new,
+    enum job_outcome *outcome, struct err *err)
+{
+	ck_assert_uint_eq(new->max_active, 3);
+	ck_assert_uint_eq(strlen(new->id.text), UUID_TEXT_BYTES - 1);
+	*outcome = s->job;
+	return fake_call(err);
+}
+
+/* One that is there runs, or is paused. */
+static void
+tell_job(bool paused, job_taker take, void *arg)
+{
+	const struct job_record running = {
+	    .id = {JOB_ID},
+	    .app = SLICE_LITERAL("a"),
+	    .spec = {.verb = JOB_RUN,
+		.states = 1U << EVENT_PENDING,
+		.before_ms = INT64_MAX,
+		.rate = 5},
+	    .state = JOB_RUNNING,
+	    .paused = paused,
+	    .created_ms = 1500,
+	    .counted_ms = 2000,
+	    .steps = 7,
+	    .matched = 10,
+	    .done = 8,
+	    .skipped = 1,
+	};
+
+	(void)take(arg, &running);
+}
+
+enum store_status
+store_jobs(struct store *s, struct slice app, const struct job_id *id,
+    job_taker take, void *arg, struct err *err)
+{
+	ck_assert(slice_eq(app, SLICE_LITERAL("a")));
+	ck_assert(id == NULL || strcmp(id->text, JOB_ID) == 0);
+	if (s->is_there && s->status == STORE_OK)
+		tell_job(false, take, arg);
+	return fake_call(err);
+}
+
+enum store_status
+store_job_order(struct store *s, struct slice app, const struct job_id *id,
+    enum job_order order, int64_t now_ms, job_taker take, void *arg,
+    enum job_outcome *outcome, struct err *err)
+{
+	(void)app;
+	(void)now_ms;
+	ck_assert_str_eq(id->text, JOB_ID);
+	*outcome = s->job;
+	if (s->job != JOB_UNKNOWN)
+		tell_job(order == JOB_PAUSE, take, arg);
+	return fake_call(err);
+}
+
 void
 store_close(struct store **closed)
 {
@@ -282,6 +350,9 @@ setup(void)
 	service = (struct service){.child = &child, .cfg = &cfg};
 	STAILQ_INIT(&service.documents);
 	TAILQ_INIT(&service.lists);
+	cfg.service.max_jobs = 3;
+	cfg.service.job_rate = 10;
+	cfg.service.max_job_rate = 20;
 	cfg.service.max_lists = 1;
 	cfg.service.max_list_page = cfg.service.max_list_scan = 10;
 	cfg.service.max_list_bytes = 1000;
@@ -452,6 +523,48 @@ static const struct {
 		    "Content-Type: application/json\r\n"),
 	"", "403 Forbidden", PROBLEM, "says Sec-Fetch-Site\"}\n"},
     {{0}, VERB("run", "Content-Length: 2\r\n") "{}", "", "400 Bad Request",
+	PROBLEM, "takes no body\"}\n"},
+
+    {{.n_calls = 1}, JOBS("26", "{\"verb\":\"run\",\"filter\":{}}"), "",
+	"202 Accepted", "Location: /cassata/jobs/a/0",
+	"\"matched\":0,\"done\":0,\"skipped\":0,\"steps\":0}\n"},
+    {{.job = JOB_TOO_MANY, .n_calls = 1},
+	JOBS("26", "{\"verb\":\"run\",\"filter\":{}}"), "", "409 Conflict",
+	PROBLEM, "that have not ended\"}\n"},
+    {{.status = STORE_UNAVAILABLE, .n_calls = 1},
+	JOBS("26", "{\"verb\":\"run\",\"filter\":{}}"), "",
+	"503 Service Unavailable", "Retry-After: 2\r\n", "available\"}\n"},
+    {{0}, JOBS("36", "{\"verb\":\"run\",\"filter\":{},\"rate\":21}"), "",
+	"422 Unprocessable Content", PROBLEM, "1 to 20\"}]}\n"},
+    {{0}, JOBS("1", "{"), "", "400 Bad Request", PROBLEM, "\"detail\":\"line"},
+    {{.n_calls = 1}, GET("/cassata/jobs/a"), "", "200 OK",
+	"Content-Type: application/json\r\n", "{\"jobs\":[]}\n"},
+    {{.is_there = true, .n_calls = 1}, GET("/cassata/jobs/a"), "", "200 OK",
+	"{\"jobs\":[{\"job\":\"" JOB_ID "\",\"application-id\":\"a\","
+	"\"state\":\"running\",\"verb\":\"run\",\"filter\":{\"status\":["
+	"\"PENDING\"]},\"rate\":5,\"created\":1.5,\"counted\":2,"
+	"\"matched\":10,\"done\":8,\"skipped\":1,\"steps\":7,\"eta\":",
+	"}]}\n"},
+    {{.is_there = true, .n_calls = 1}, GET("/cassata/jobs/a/" JOB_ID), "",
+	"200 OK", "\"state\":\"running\"", "}\n"},
+    {{.n_calls = 1}, GET("/cassata/jobs/a/" JOB_ID), "", "404 Not Found",
+	PROBLEM, "no job with this id\"}\n"},
+    {{0}, GET("/cassata/jobs/a/7"), "", "404 Not Found", PROBLEM,
+	"no job with this id\"}\n"},
+    {{.n_calls = 1}, ORDER("pause", ""), "", "200 OK",
+	"\"state\":\"paused\"", "\"steps\":7}\n"},
+    {{.n_calls = 1}, ORDER("resume", ""), "", "200 OK",
+	"\"state\":\"running\"", "}\n"},
+    {{.job = JOB_OVER, .n_calls = 1}, ORDER("cancel", ""), "",
+	"409 Conflict", PROBLEM, "the job has ended\"}\n"},
+    {{.job = JOB_UNKNOWN, .n_calls = 1}, ORDER("cancel", ""), "",
+	"404 Not Found", PROBLEM, "no job with this id\"}\n"},
+    {{.n_calls = 1}, DELETE("/cassata/jobs/a/" JOB_ID), "", "200 OK",
+	"Content-Type: application/json\r\n", "}\n"},
+    {{0}, ORDER("pause", "Origin: http://localhost\r\n"), "",
+	"415 Unsupported Media Type", PROBLEM,
+	"a browser must send Content-Type: application/json\"}\n"},
+    {{0}, ORDER("pause", "Content-Length: 2\r\n") "{}", "", "400 Bad Request",
 	PROBLEM, "takes no body\"}\n"},
 
     {{0}, GET("/livez"), "", "200 OK", "Content-Type: application/json\r\n",

@@ -1398,6 +1398,24 @@ START_TEST(job_deletes)
 }
 END_TEST
 
+/* A schedule goes on by the run that waits. */
+START_TEST(job_leaves_runs)
+{
+	struct event ev = event_of("run", 1000);
+	struct job_record job;
+	struct job_id id;
+
+	ev.options = SLICE_LITERAL("{\"schedule\":[5,7,0]}");
+	(void)add_event(&ev);
+	(void)add("other", 1000);
+	id = make_job(spec_of(JOB_DELETE));
+	job = run_job(&id, 5, 5000);
+	expect_job(&job, JOB_DONE, 2, 1, 1);
+	expect("run", EVENT_PENDING, 0, 0);
+	expect_gone("other");
+}
+END_TEST
+
 START_TEST(job_is_dry)
 {
 	struct job_spec spec = spec_of(JOB_DELETE);
@@ -4584,6 +4602,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, retry_is_a_fresh_count);
 	tcase_add_test(tc, run_what_waits);
 	tcase_add_test(tc, job_deletes);
+	tcase_add_test(tc, job_leaves_runs);
 	tcase_add_test(tc, job_is_dry);
 	tcase_add_test(tc, job_retries);
 	tcase_add_test(tc, job_runs);

@@ -1,0 +1,399 @@
+# SPDX-License-Identifier: ISC
+"""Jobs: many events changed, a few at a time."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from cassata import wait_for
+from sink import Reply
+from test_api import assert_problem
+
+FAR = int(time.time()) + 100000
+
+
+def add(c, app, n, url="http://127.0.0.1:9/", first=0, expiry=FAR):
+    """Events "e0", "e1" …, a second apart."""
+    events = [{"application-id": app, "event-id": "e%d" % i, "event": {},
+               "expiry": expiry + i, "url": url}
+              for i in range(first, first + n)]
+    response = c.request("POST", "/cassata/add-batch/",
+                         json.dumps(events).encode())
+    assert [r["response-code"] for r in response.json()] == [201] * n
+
+
+def post(c, app, job):
+    return c.request("POST", "/cassata/jobs/" + app, json.dumps(job).encode())
+
+
+def start(c, app, verb, filter=None, **members):
+    job = {"verb": verb, "filter": filter or {}}
+    job.update({k.replace("_", "-"): v for k, v in members.items()})
+    response = post(c, app, job)
+    assert response.status == 202, response
+    answer = response.json()
+    path = "/cassata/jobs/%s/%s" % (app, answer["job"])
+    assert response.header("Location") == path
+    assert answer["state"] == "counting"
+    assert (answer["matched"], answer["done"], answer["steps"]) == (0, 0, 0)
+    return path
+
+
+def look(c, path):
+    response = c.get(path)
+    assert response.status == 200, response
+    return response.json()
+
+
+def wait_job(c, path, fits):
+    def fitting():
+        response = c.get(path)
+        # A service may have yet to find the datastore again.
+        job = response.json() if response.status == 200 else None
+        return job if job and fits(job) else None
+    return wait_for(fitting, 40, path)
+
+
+def end(c, path, state="done"):
+    job = wait_job(c, path, lambda job: "ended" in job)
+    assert job["state"] == state
+    assert job["created"] - 60 < job["ended"] < job["created"] + 120
+    return job
+
+
+def counts(job):
+    return job["matched"], job["done"], job["skipped"]
+
+
+def order(c, path, verb):
+    return c.request("POST", "%s/%s" % (path, verb))
+
+
+def listed(c, app, fields="event-id,status,expiry,attempts"):
+    response = c.get("/cassata/events/%s?limit=1000&fields=%s" % (app, fields))
+    assert response.status == 200 and "next" not in response.json()
+    return response.json()["events"]
+
+
+def expiries(c, app):
+    return {e["event-id"]: e["expiry"] for e in listed(c, app)}
+
+
+# ---- what it does ----
+
+def test_delete(daemon, name):
+    add(daemon, name, 120)
+    add(daemon, name + "x", 2)
+    path = start(daemon, name, "delete", rate=1000)
+    add(daemon, name, 1, first=500)  # too late
+    job = end(daemon, path)
+    assert counts(job) == (120, 120, 0)
+    assert job["rate"] == 1000 and job["verb"] == "delete"
+    assert job["application-id"] == name
+    assert "eta" not in job and "dry-run" not in job
+    assert [e["event-id"] for e in listed(daemon, name)] == ["e500"]
+    assert len(listed(daemon, name + "x")) == 2
+
+
+def test_retry(daemon, sink, name):
+    sink.on("/", *[404] * 30 + [200] * 30)
+    add(daemon, name, 30, sink.url("/"), expiry=0)
+    add(daemon, name, 3, first=100)
+    wait_for(lambda: [e["status"] for e in listed(daemon, name)].count(
+        "FAILED") == 30)
+    job = end(daemon, start(daemon, name, "retry", rate=1000))
+    assert job["filter"] == {"status": ["FAILED"]}
+    assert counts(job) == (30, 30, 0)
+    wait_for(lambda: [e["status"] for e in listed(daemon, name)].count(
+        "COMPLETED") == 30)
+    assert {e["attempts"] for e in listed(daemon, name)} == {0, 2}
+    assert len(sink.arrivals("/")) == 60
+
+
+def test_retry_what_fails_again(daemon, sink, name):
+    """Each once."""
+    sink.on("/", *[404] * 20)
+    add(daemon, name, 10, sink.url("/"), expiry=0)
+    wait_for(lambda: [e["status"] for e in listed(daemon, name)].count(
+        "FAILED") == 10)
+    job = end(daemon, start(daemon, name, "retry", rate=30))
+    assert counts(job) == (10, 10, 0)
+    wait_for(lambda: len(sink.arrivals("/")) == 20)
+    wait_for(lambda: all(e["status"] == "FAILED"
+                         for e in listed(daemon, name)))
+    assert len(sink.arrivals("/")) == 20
+
+
+def test_run(daemon, sink, name):
+    add(daemon, name, 40, sink.url("/"))
+    path = start(daemon, name, "run", {"to": FAR + 30}, rate=1000)
+    assert counts(end(daemon, path)) == (30, 30, 0)
+    wait_for(lambda: len(sink.arrivals("/")) == 30)
+    wait_for(lambda: [e["status"] for e in listed(daemon, name)].count(
+        "COMPLETED") == 30)
+    assert expiries(daemon, name) == {
+        "e%d" % i: FAR + i for i in range(40)}
+
+
+def test_reschedule(daemon, name):
+    add(daemon, name, 25)
+    for by, seconds in ("1h", 3600), ("-30m", 1800), ("1s", 1801):
+        job = end(daemon, start(daemon, name, "reschedule", by=by, rate=1000))
+        assert counts(job) == (25, 25, 0) and job["by"] == by
+        assert expiries(daemon, name) == {
+            "e%d" % i: FAR + seconds + i for i in range(25)}
+    job = end(daemon, start(daemon, name, "reschedule", {"from": FAR + 1806},
+                            to="2100-01-01T00:00:00+01:00", rate=1000))
+    assert counts(job) == (20, 20, 0) and job["to"] == 4102441200
+    assert sorted(expiries(daemon, name).values()) == [
+        FAR + 1801 + i for i in range(5)] + [4102441200] * 20
+
+
+def test_filters(daemon, sink, name):
+    """A dry run counts, and changes nothing."""
+    sink.on("/", 404, 404, 200)
+    add(daemon, name, 3, sink.url("/"), expiry=0)
+    daemon.wait_state("e2", "COMPLETED", "FAILED", app=name)
+    wait_for(lambda: len(sink.arrivals("/")) == 3)
+    add(daemon, name, 5, "http://a.example/", first=10)
+    add(daemon, name, 7, "http://b.example:81/", first=20)
+    wait_for(lambda: {e["status"] for e in listed(daemon, name)} == {
+        "PENDING", "COMPLETED", "FAILED"})
+    before = listed(daemon, name)
+    cases = [
+        ("delete", {}, 15), ("delete", {"status": "COMPLETED"}, 1),
+        ("delete", {"status": ["FAILED", "COMPLETED"]}, 3),
+        ("retry", {}, 2), ("retry", {"status": "COMPLETED"}, 1),
+        ("retry", {"to": 1000}, 0), ("run", {}, 12),
+        ("run", {"destination": "A.example"}, 5),
+        ("run", {"destination": "b.example"}, 7),
+        ("run", {"destination": "b.example:82"}, 0),
+        ("run", {"from": FAR + 22, "to": FAR + 25.001}, 4),
+        ("run", {"status": "SERVICE_UNAVAILABLE"}, 0)]
+    for some in cases[:6], cases[6:]:
+        paths = [start(daemon, name, verb, filter, dry_run=True)
+                 for verb, filter, _ in some]
+        for (verb, filter, n), path in zip(some, paths):
+            job = end(daemon, path)
+            assert counts(job) == (n, 0, 0), (verb, filter)
+            assert job["dry-run"] is True
+    assert listed(daemon, name) == before
+
+
+def test_under_way(daemon, sink, name):
+    """It is passed over."""
+    gate = sink.gate()
+    sink.on("/", Reply(200, gate=gate))
+    add(daemon, name, 1, sink.url("/"), expiry=0)
+    sink.wait("/", 1)
+    add(daemon, name, 4, first=10)
+    job = end(daemon, start(daemon, name, "delete"))
+    assert counts(job) == (5, 4, 1)
+    gate.set()
+    daemon.wait_state("e0", "COMPLETED", app=name)
+    assert len(listed(daemon, name)) == 1
+
+
+# ---- orders ----
+
+def test_changed_meanwhile(daemon, name):
+    """A job is for what an event is when its turn comes."""
+    add(daemon, name, 6)
+    path = start(daemon, name, "reschedule", {"to": FAR + 6}, to=FAR + 1000,
+                 rate=1)
+    wait_job(daemon, path, lambda job: job["done"] >= 1)
+    assert order(daemon, path, "pause").json()["state"] == "paused"
+    done = look(daemon, path)["done"]
+    assert done < 4
+    patch = json.dumps({"expiry": FAR + 2000}).encode()
+    assert daemon.request("PATCH", "/cassata/event/%s/e5" % name,
+                          patch).status == 200
+    assert daemon.delete("e4", app=name).status == 200
+    assert order(daemon, path, "resume").status == 200
+    assert counts(end(daemon, path)) == (6, 4, 0)
+    assert expiries(daemon, name) == {
+        "e0": FAR + 1000, "e1": FAR + 1000, "e2": FAR + 1000,
+        "e3": FAR + 1000, "e5": FAR + 2000}
+
+
+def test_orders(daemon, name):
+    add(daemon, name, 10)
+    path = start(daemon, name, "delete", rate=2)
+    job = wait_job(daemon, path, lambda job: job["done"] >= 1)
+    assert job["state"] == "running"
+    assert time.time() - 1 < job["eta"] < time.time() + 10
+    response = order(daemon, path, "pause")
+    assert response.status == 200
+    paused = response.json()
+    assert paused["state"] == "paused" and "eta" not in paused
+    # Another one comes and goes.
+    end(daemon, start(daemon, name, "delete", dry_run=True))
+    assert look(daemon, path) == paused
+    assert len(listed(daemon, name)) == 10 - paused["done"]
+
+    assert order(daemon, path, "resume").json()["state"] == "running"
+    wait_job(daemon, path, lambda job: job["done"] > paused["done"])
+    cancelled = order(daemon, path, "cancel").json()
+    assert cancelled["state"] == "cancelled"
+    assert look(daemon, path) == cancelled
+    assert len(listed(daemon, name)) == 10 - cancelled["done"]
+    assert order(daemon, path, "cancel").json() == cancelled
+    for verb in "pause", "resume":
+        assert_problem(order(daemon, path, verb), 409)
+    assert order(daemon, end_path(daemon, name), "cancel").status == 409
+
+    jobs = daemon.get("/cassata/jobs/" + name).json()["jobs"]
+    assert [job["state"] for job in jobs] == ["done", "done", "cancelled"]
+    assert jobs[2] == cancelled
+    assert daemon.request("DELETE", path).json() == cancelled
+    assert_problem(daemon.request("DELETE", path), 404)
+    assert_problem(daemon.get(path), 404)
+
+
+def end_path(daemon, name):
+    path = start(daemon, name, "run", dry_run=True)
+    end(daemon, path)
+    return path
+
+
+def test_delete_cancels(daemon, name):
+    add(daemon, name, 5)
+    path = start(daemon, name, "delete", rate=1)
+    job = daemon.request("DELETE", path).json()
+    assert job["state"] == "cancelled"
+    assert len(listed(daemon, name)) == 5 - job["done"]
+    assert look(daemon, path) == job
+
+
+def test_rate(daemon, name):
+    """By the steps that it takes, whatever the clock does."""
+    add(daemon, name, 12)
+    job = end(daemon, start(daemon, name, "delete", rate=10))
+    assert counts(job) == (12, 12, 0)
+    assert job["steps"] >= 13
+    assert job["ended"] - job["counted"] >= 1.1
+
+
+def test_many_beside_each_other(daemon, name):
+    """None waits for another's end."""
+    paths = []
+    for i in range(5):
+        add(daemon, "%s-%d" % (name, i), 2)
+        paths.append(start(daemon, "%s-%d" % (name, i), "delete",
+                           rate=1 if i == 0 else 1000))
+    for path in paths[1:]:
+        end(daemon, path)
+    assert "ended" not in look(daemon, paths[0]) or \
+        look(daemon, paths[0])["ended"] >= look(daemon, paths[4])["ended"]
+    end(daemon, paths[0])
+
+
+# ---- what it survives ----
+
+def test_kills(launch, name):
+    """Of the worker that does it, and of everything: each event is moved
+    once."""
+    c = launch(worker={"numWorkerThreads": 1, "lease": "1s"})
+    add(c, "app", 200)
+    path = start(c, "app", "reschedule", by="1h", rate=100)
+    wait_job(c, path, lambda job: job["done"] > 20)
+    worker, = c.children("worker")
+    os.kill(worker["pid"], signal.SIGKILL)
+    done = look(c, path)["done"]
+    assert done < 150
+    wait_job(c, path, lambda job: job["done"] > done + 10)
+    c.abandon()
+    c.start()
+    done = look(c, path)["done"]
+    assert done < 200
+    assert counts(end(c, path)) == (200, 200, 0)
+    assert expiries(c, "app") == {
+        "e%d" % i: FAR + 3600 + i for i in range(200)}
+
+
+def test_restart(launch):
+    c = launch(worker={"numWorkerThreads": 2})
+    add(c, "app", 60)
+    path = start(c, "app", "delete", rate=30)
+    wait_job(c, path, lambda job: job["done"] > 5)
+    c.reload()
+    c.stop()
+    c.start()
+    job = look(c, path)
+    assert job["state"] == "running" and job["done"] < 60
+    assert counts(end(c, path)) == (60, 60, 0)
+    assert listed(c, "app") == []
+
+
+def test_damaged(daemon, name):
+    add(daemon, name, 2)
+    path = start(daemon, name, "delete", rate=1)
+    wait_job(daemon, path, lambda job: job["done"] == 1)
+    daemon.store.sql("UPDATE job SET spec = X'7b00' WHERE app = X'%s'"
+                     % name.encode().hex())
+    job = end(daemon, path, "failed")
+    assert job["error"] == "what it is to do cannot be read"
+    assert "verb" not in job
+    assert daemon.get("/cassata/jobs/" + name).json()["jobs"] == [job]
+    assert len(listed(daemon, name)) == 1
+
+
+# ---- what is refused ----
+
+def test_bounds(launch):
+    c = launch(service={"maxJobs": 2, "maxJobRate": 5, "jobRate": 50})
+    add(c, "app", 3)
+    paths = [start(c, "app", "delete") for _ in range(2)]
+    for path in paths:
+        assert order(c, path, "pause").json()["rate"] == 5
+    assert_problem(post(c, "app", {"verb": "run", "filter": {}}), 409)
+    start(c, "other", "run")
+    response = post(c, "other", {"verb": "run", "filter": {}, "rate": 6})
+    assert_problem(response, 422)
+    assert [e["pointer"] for e in response.json()["errors"]] == ["/rate"]
+    assert order(c, paths[0], "cancel").status == 200
+    end(c, start(c, "app", "run", dry_run=True))
+
+
+def test_bad_requests(daemon, name):
+    for job, pointers in [
+            ({}, ["/verb", "/filter"]),
+            ({"verb": "purge", "filter": {}}, ["/verb"]),
+            ({"verb": "run", "filter": {"state": "PENDING"}},
+             ["/filter/state"]),
+            ({"verb": "run", "filter": {"status": "FAILED"}},
+             ["/filter/status"]),
+            ({"verb": "run", "filter": {}, "to": 5}, ["/to"]),
+            ({"verb": "reschedule", "filter": {}}, ["/to"])]:
+        response = post(daemon, name, job)
+        assert_problem(response, 422)
+        assert [e["pointer"] for e in response.json()["errors"]] == pointers
+    jobs = "/cassata/jobs/" + name
+    assert_problem(daemon.request("POST", jobs, b"{"), 400)
+    assert_problem(daemon.request("POST", jobs, b"{}", headers=[
+        ("Content-Type", "text/plain")]), 415)
+    assert_problem(daemon.request("PUT", jobs, b"{}"), 405)
+    assert_problem(daemon.request("POST", "/cassata/jobs/" + "a" * 101,
+                                  b"{}"), 404)
+    for path in "/7", "/" + "0" * 36, "/" + "%00" * 36, "/" + "0" * 36 + "/pause":
+        method = "POST" if path.endswith("pause") else "GET"
+        assert_problem(daemon.request(method, jobs + path), 404)
+    # That of another application.
+    path = start(daemon, name, "run", dry_run=True)
+    other = path.replace("/%s/" % name, "/other/")
+    assert_problem(daemon.get(other), 404)
+    assert_problem(daemon.request("DELETE", other), 404)
+    assert daemon.get("/cassata/jobs/none").json() == {"jobs": []}
+
+
+def test_frozen(launch):
+    c = launch()
+    path = start(c, "app", "run", dry_run=True)
+    end(c, path)
+    assert c.ctl("freeze").returncode == 0
+    assert post(c, "app", {"verb": "run", "filter": {}}).status == 503
+    assert order(c, path, "cancel").status == 503
+    assert look(c, path)["state"] == "done"

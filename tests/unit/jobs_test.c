@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: ISC */
+#include "worker/jobs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <check.h>
+
+enum { MONO = 5000, DAY = 86400000, NOW = 2 * DAY };
+
+static struct jobs jobs;
+
+static void
+no_end(struct store_job *job)
+{
+	(void)job;
+}
+
+static void
+setup(void)
+{
+	jobs_init(&jobs, DAY, MONO, no_end);
+}
+
+static struct job_id
+id_of(int n)
+{
+	struct job_id id;
+
+	(void)snprintf(id.text, sizeof(id.text), "job-%d", n);
+	return id;
+}
+
+/* The next call is a look, which finds jobs from up to before to. */
+static void
+look(int64_t mono_ms, int from, int to)
+{
+	ck_assert_ptr_eq(jobs_submit(&jobs, mono_ms, NOW), &jobs.job);
+	ck_assert(!jobs.steps);
+	jobs.status = STORE_OK;
+	jobs.n_found = 0;
+	for (int n = from; n < to; n++)
+		jobs.found[jobs.n_found++] = id_of(n);
+	ck_assert_uint_eq(jobs_done(&jobs, mono_ms), 0);
+}
+
+/* The next call is a step of that job, of at most so many events. */
+static void
+begin_step(int64_t mono_ms, int n, size_t max)
+{
+	ck_assert_ptr_eq(jobs_submit(&jobs, mono_ms, NOW), &jobs.job);
+	ck_assert(jobs.steps);
+	ck_assert_str_eq(jobs.step.id.text, id_of(n).text);
+	ck_assert_uint_eq(jobs.step.max, max);
+	ck_assert_int_eq(jobs.step.now_ms, NOW);
+	jobs.status = STORE_OK;
+}
+
+static void
+end_step(int64_t mono_ms, bool counted, unsigned rate, size_t n_listed)
+{
+	jobs.step.counted = counted;
+	jobs.step.job.spec.rate = rate;
+	jobs.step.n_listed = n_listed;
+	(void)jobs_done(&jobs, mono_ms);
+}
+
+START_TEST(test_whose)
+{
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO), 0);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, UINT64_MAX, MONO), 0);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 0, MONO), INT64_MAX);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 2, MONO), INT64_MAX);
+	look(MONO, 0, 2);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO), 0);
+	/* Another's now; when it is ours again we know of none. */
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 2, MONO + 10), INT64_MAX);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 10), 0);
+	look(MONO + 10, 0, 0);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 10), 10000);
+}
+END_TEST
+
+/* Soon, and not too often. */
+START_TEST(test_hurry)
+{
+	jobs_hurry(&jobs);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO), 0);
+	look(MONO, 0, 0);
+	jobs_hurry(&jobs);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO), 500);
+	jobs_hurry(&jobs);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 400), 100);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 600), 0);
+	look(MONO + 600, 0, 0);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 5600), 5000);
+	jobs_hurry(&jobs);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 5600), 0);
+}
+END_TEST
+
+START_TEST(test_in_turn)
+{
+	look(MONO, 0, 2);
+	begin_step(MONO, 0, 1);
+	end_step(MONO + 4, true, 100, 20);
+	begin_step(MONO + 4, 1, 1);
+	end_step(MONO + 6, true, 20, 20);
+	/* Three times as long. */
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 6), 6);
+	begin_step(MONO + 12, 1, 2);
+	end_step(MONO + 12, false, 20, 2);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 12), 4);
+	begin_step(MONO + 16, 0, 8);
+	/* Two of 20 in a second, eight of 100. */
+	end_step(MONO + 16, false, 100, 8);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 16), 80);
+	begin_step(MONO + 96, 0, 9);
+	jobs.step.ended = true;
+	end_step(MONO + 96, false, 100, 3);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 96), 16);
+	begin_step(MONO + 112, 1, 2);
+	jobs.step.idle = true;
+	end_step(MONO + 112, false, 0, 0);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 112), 9888);
+}
+END_TEST
+
+/* One that is known goes on as it was; one that is not found goes. */
+START_TEST(test_look_again)
+{
+	look(MONO, 0, 2);
+	begin_step(MONO, 0, 1);
+	end_step(MONO, false, 1, 1);
+	jobs_hurry(&jobs);
+	look(MONO + 500, 0, 3);
+	ck_assert_uint_eq(jobs.n, 3);
+	begin_step(MONO + 500, 1, 1);
+	end_step(MONO + 500, false, 1, 1);
+	jobs_hurry(&jobs);
+	look(MONO + 1000, 2, 3);
+	ck_assert_uint_eq(jobs.n, 1);
+	begin_step(MONO + 1000, 2, 1);
+}
+END_TEST
+
+/* A step that takes long is followed by one of half its size. */
+START_TEST(test_size)
+{
+	int64_t mono_ms = MONO;
+
+	look(mono_ms, 0, 1);
+	begin_step(mono_ms, 0, 1);
+	end_step(mono_ms, true, 1000, 1);
+	begin_step(mono_ms, 0, 8);
+	ck_assert_uint_eq(jobs.step.n_look, 512);
+	end_step(mono_ms, false, 1000, 8);
+	for (size_t n = 9; n < JOB_STEP_MAX; n++) {
+		mono_ms += 50;
+		begin_step(mono_ms, 0, n);
+		ck_assert_uint_eq(jobs.step.n_look, 2 * (n - 1));
+		end_step(mono_ms, false, 1000, n);
+	}
+	mono_ms += 50;
+	begin_step(mono_ms, 0, JOB_STEP_MAX);
+	end_step(mono_ms, false, 1000, JOB_STEP_MAX);
+	begin_step(mono_ms + 50, 0, JOB_STEP_MAX);
+	end_step(mono_ms + 71, false, 1000, JOB_STEP_MAX - 1);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, mono_ms + 71), 63);
+	begin_step(mono_ms + 134, 0, 29);
+	ck_assert_uint_eq(jobs.step.n_look, 512);
+}
+END_TEST
+
+START_TEST(test_forgets)
+{
+	look(MONO, 0, 0);
+	ck_assert_int_eq(jobs.forget_before_ms, 0);
+	look(MONO + 60000, 0, 0);
+	ck_assert_int_eq(jobs.forget_before_ms, NOW - DAY);
+	jobs_hurry(&jobs);
+	look(MONO + 60500, 0, 0);
+	ck_assert_int_eq(jobs.forget_before_ms, 0);
+	jobs_init(&jobs, 0, MONO, no_end);
+	look(MONO + 60000, 0, 0);
+	ck_assert_int_eq(jobs.forget_before_ms, 0);
+}
+END_TEST
+
+/* Neither one that fails again and again, nor the look, keeps the others. */
+START_TEST(test_failed)
+{
+	look(MONO, 0, 2);
+	begin_step(MONO, 0, 1);
+	jobs.status = STORE_BROKEN;
+	jobs_failed(&jobs, MONO);
+	begin_step(MONO, 1, 1);
+	end_step(MONO, false, 1, 1);
+	jobs_hurry(&jobs);
+	(void)jobs_submit(&jobs, MONO + 500, NOW);
+	ck_assert(!jobs.steps);
+	jobs_failed(&jobs, MONO + 500);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 500), 500);
+	begin_step(MONO + 1000, 1, 1);
+	jobs_failed(&jobs, MONO + 1000);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 1000), 4000);
+	begin_step(MONO + 5000, 0, 1);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("jobs");
+	TCase *tc = tcase_create("core");
+	SRunner *sr;
+	int failures;
+
+	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_add_test(tc, test_whose);
+	tcase_add_test(tc, test_hurry);
+	tcase_add_test(tc, test_in_turn);
+	tcase_add_test(tc, test_look_again);
+	tcase_add_test(tc, test_size);
+	tcase_add_test(tc, test_forgets);
+	tcase_add_test(tc, test_failed);
+	suite_add_tcase(suite, tc);
+	sr = srunner_create(suite);
+	srunner_run_all(sr, CK_NORMAL);
+	failures = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
