@@ -13,6 +13,7 @@
 #include "ctl/ctl_event.h"
 #include "ctl/ctl_find.h"
 #include "ctl/ctl_freeze.h"
+#include "ctl/ctl_job.h"
 #include "ctl/ctl_migrate.h"
 #include "ctl/ctl_status.h"
 
@@ -45,6 +46,10 @@ static const char help[] =
     "  event delete  delete an event that is not under way\n"
     "  event retry   deliver one again that has ended\n"
     "  event run     deliver one now that waits\n"
+    "  job start     change many events: retry, run, delete, reschedule\n"
+    "  job list      print the jobs of an application\n"
+    "  job show      print how far one is; --watch\n"
+    "  job pause, resume, cancel, delete\n"
     "\n"
     "  -c, --config file          default: the state directory's, or the\n"
     "                             system's cassata.yaml\n"
@@ -74,6 +79,7 @@ static const struct command commands[] = {
     {"check-config", ctl_check_config, false, false, false},
     {"init-db", ctl_init_db, false, false, false},
     {"event", ctl_event, true, false, false},
+    {"job", ctl_job, true, false, false},
     {"migrate", ctl_migrate, true, false, false},
 };
 

@@ -11,7 +11,8 @@
  * cassatactl.c reads the command line, ctl_find.c finds the daemon and asks it,
  * ctl_daemon.c starts and stops it, ctl_freeze.c freezes it, ctl_status.c
  * prints what it says of itself, ctl_cluster.c what the datastore says of all
- * hosts; ctl_event.c, and ctl_list.c of many events, are clients of the HTTP API
+ * hosts; ctl_event.c, and ctl_list.c and ctl_job.c of many events, are clients of
+ * the HTTP API
  * by ctl_http.c.
  */
 

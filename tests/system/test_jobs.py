@@ -3,10 +3,10 @@
 
 import json
 import os
+import re
 import signal
+import subprocess
 import time
-
-import pytest
 
 from cassata import wait_for
 from sink import Reply
@@ -397,3 +397,74 @@ def test_frozen(launch):
     assert post(c, "app", {"verb": "run", "filter": {}}).status == 503
     assert order(c, path, "cancel").status == 503
     assert look(c, path)["state"] == "done"
+
+
+# ---- cassatactl ----
+
+def ctl(c, *words, code=0, **kwargs):
+    done = c.ctl("job", *words, **kwargs)
+    assert done.returncode == code, done
+    return done
+
+
+def line(done):
+    """The last one, without the titles."""
+    return done.stdout.splitlines()[-1].split()
+
+
+def test_ctl(daemon, name):
+    add(daemon, name, 12)
+    done = ctl(daemon, "start", name, "delete", "--dry-run", "--watch",
+               "--from", str(FAR + 2), "--status", "PENDING,PROCESSING")
+    assert done.stdout.splitlines()[0].split() == [
+        "job", "state", "verb", "matched", "done", "skipped"]
+    first, *rest = line(done)
+    assert rest == ["done", "delete", "10", "0", "0"]
+    started = json.loads(ctl(daemon, "start", "--json", "--rate=1", name,
+                             "reschedule", "--by", "-1m", "--to",
+                             "2100-01-01T00:00:00Z").stdout)
+    assert started["state"] == "counting" and started["by"] == "-1m"
+    assert started["filter"]["to"] == 4102444800
+    job = started["job"]
+    assert line(ctl(daemon, "pause", name, job))[1] == "paused"
+    assert line(ctl(daemon, "show", name, job))[1] == "paused"
+    assert [l.split()[:2] for l in ctl(
+        daemon, "list", name).stdout.splitlines()[1:]] == [
+            [job, "paused"], [first, "done"]]
+    jobs = json.loads(ctl(daemon, "list", "--json", name).stdout)["jobs"]
+    assert [j["job"] for j in jobs] == [job, first]
+    assert line(ctl(daemon, "resume", name, job))[1] in (
+        "counting", "running")
+    assert line(ctl(daemon, "cancel", name, job))[1] == "cancelled"
+    assert "ended" in ctl(daemon, "resume", name, job, code=1).stderr
+    ctl(daemon, "show", "--watch", name, job, code=1)  # it is not done
+    ctl(daemon, "delete", name, job)
+    assert "no job" in ctl(daemon, "show", name, job, code=1).stderr
+    moved = json.loads(ctl(
+        daemon, "start", name, "reschedule", "--move-to", str(FAR),
+        "--rate", "1000", "--watch", "--json").stdout)
+    assert moved["done"] == moved["matched"] >= 11 and moved["to"] == FAR
+    for words in ([], ["start", name], ["stop", name], ["list"],
+                  ["pause", "--watch", name, job],
+                  ["show", "--rate", "1", name, job]):
+        assert "usage" in ctl(daemon, *words, code=2).stderr
+
+
+def test_ctl_watch(daemon, name):
+    """On a terminal a bar, with the rate and the end."""
+    add(daemon, name, 6)
+    ours, theirs = os.openpty()
+    try:
+        with subprocess.Popen(
+                [str(daemon.builddir / "cassatactl"), *daemon.options, "job",
+                 "start", "--rate", "3", "--watch", name, "delete"],
+                stdout=subprocess.PIPE, stderr=theirs, text=True) as watching:
+            stdout = watching.communicate(timeout=40)[0]
+        shown = os.read(ours, 65536).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert watching.returncode == 0
+    assert stdout.split()[-5:] == ["done", "delete", "6", "6", "0"]
+    assert re.search(r"\[[#.]{20}\] [0-6] of 6 events, \d+/s,"
+                     r" ends at \d\d:\d\d:\d\d", shown)
