@@ -371,12 +371,14 @@ json_scan(struct slice text, struct json_value *value, struct err *err)
 	begin = s.p;
 	if (scan_value(&s) == -1)
 		return fail_at(err, &s, text);
-	*value = value_between(begin, s.p);
 	skip_space(&s);
 	if (s.p < s.end) {
 		stop_at(&s, "more after the end of the value");
 		return fail_at(err, &s, text);
 	}
+	while (is_space(s.p[-1]))
+		s.p--;
+	*value = value_between(begin, s.p);
 	return 0;
 }
 

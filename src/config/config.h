@@ -95,6 +95,7 @@ struct config_worker {
 	int64_t max_response_header_bytes; /* with trailers */
 	int64_t response_bytes_kept; /* of a failed attempt, in the log */
 	bool log_success;	     /* as an attempt of the event */
+	int64_t callback_bytes;	     /* of an answer, that a callback has */
 	int64_t retention_ms;	     /* of finished events; 0: keep for ever */
 	char *ca_file;		     /* NULL: the system's */
 };

@@ -189,6 +189,8 @@ const struct config_key config_keys[] = {
 	"0", "2000", "2000", NULL},
     {"worker", "logSuccess", KIND_BOOL, AT(worker.log_success), NULL, NULL,
 	"false", NULL},
+    {"worker", "callbackBytes", KIND_SIZE, AT(worker.callback_bytes), "0",
+	"64KiB", "8KiB", NULL},
     {"worker", "retention", KIND_DURATION, AT(worker.retention_ms), "0",
 	"3650d", "7d", NULL},
     {"worker", "caFile", KIND_PATH, AT(worker.ca_file), NULL, NULL, NULL, NULL},

@@ -10,12 +10,13 @@
 #include "base/duration.h"
 #include "base/json_scan.h"
 #include "base/rfc3339.h"
-#include "base/url.h"
 #include "base/words.h"
 #include "base/zones.h"
+#include "event/event_callback.h"
 #include "event/event_local.h"
 #include "event/event_options.h"
 #include "event/event_time.h"
+#include "event/request_check.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
@@ -42,25 +43,13 @@ bad(struct field_errors *errors, const char *pointer, const char *fmt, ...)
 }
 
 static bool
-is_control(char c)
-{
-	return (unsigned char)c < 0x20 || c == 0x7f;
-}
-
-/* Letters, digits and the given marks; never NUL, unlike strchr(3) alone. */
-static bool
-is_alnum_or(char c, const char *marks)
-{
-	return is_alnum(c) || (c != '\0' && strchr(marks, c) != NULL);
-}
-
-static bool
 is_plain(struct slice s)
 {
 	size_t len;
 
 	for (; s.len > 0; s = slice_of(s.p + len, s.len - len)) {
-		len = is_alnum_or(s.p[0], "-") ? 1 : slice_plain_len(s);
+		len =
+		    is_alnum(s.p[0]) || s.p[0] == '-' ? 1 : slice_plain_len(s);
 		if (len == 0)
 			return false;
 	}
@@ -219,8 +208,7 @@ read_on_conflict(
 			return;
 		}
 	}
-	bad(r->errors, pointer,
-	    "must be reject, ignore, replace or debounce");
+	bad(r->errors, pointer, "must be reject, ignore, replace or debounce");
 }
 
 static void
@@ -232,53 +220,6 @@ read_debounce_max(
 		bad(r->errors, pointer, "must be longer than 0");
 }
 
-static bool
-is_host_name(struct slice host)
-{
-	for (size_t i = 0; i < host.len; i++) {
-		if (!is_alnum_or(host.p[i], "-._~"))
-			return false;
-	}
-	return host.len > 0;
-}
-
-/* What is wrong with it, or NULL. */
-static const char *
-check_authority(const struct url *url)
-{
-	if (url->user.p != NULL)
-		return "must not have user information; put credentials in a "
-		       "header";
-	if (url->port.p != NULL && url_port(url->port) == 0)
-		return "must have a port from 1 to 65535";
-	if (url->host.len == 0 && !url->host_is_literal)
-		return "has no host";
-	if (url->host_is_literal ? !url_is_ipv6(url->host)
-				 : !is_host_name(url->host))
-		return "has a host that is no host name, IPv4 address or IPv6 "
-		       "address in brackets";
-	return NULL;
-}
-
-static const char *
-check_url(struct slice text)
-{
-	struct url url;
-
-	if (text.len > EVENT_URL_MAX)
-		return "is too long";
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.p[i] <= ' ' || text.p[i] > '~')
-			return "must not have spaces, control or non-ASCII "
-			       "characters; percent-encode them";
-	}
-	if (url_split(text, URL_WITH_FRAGMENT, &url) == -1 ||
-	    !(slice_ieq(url.scheme, SLICE_LITERAL("http")) ||
-		slice_ieq(url.scheme, SLICE_LITERAL("https"))))
-		return "must start with http:// or https://";
-	return check_authority(&url);
-}
-
 static void
 read_url(struct reader *r, const char *pointer, const struct json_value *value)
 {
@@ -286,7 +227,7 @@ read_url(struct reader *r, const char *pointer, const struct json_value *value)
 
 	if (read_string(r, pointer, value, &r->ev->url) == -1)
 		return;
-	reason = check_url(r->ev->url);
+	reason = request_check_url(r->ev->url);
 	if (reason != NULL)
 		bad(r->errors, pointer, "%s", reason);
 }
@@ -316,47 +257,6 @@ read_method(
 	    "must be GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS");
 }
 
-/* Names, or what they start with when there is a hyphen at the end. */
-static const struct slice refused_headers[] = {SLICE_INIT("Host"),
-    SLICE_INIT("Content-Length"), SLICE_INIT("Transfer-Encoding"),
-    SLICE_INIT("Connection"), SLICE_INIT("Keep-Alive"), SLICE_INIT("Proxy-"),
-    SLICE_INIT("TE"), SLICE_INIT("Trailer"), SLICE_INIT("Upgrade"),
-    SLICE_INIT("Expect"), SLICE_INIT("Cassata-")};
-
-static bool
-is_refused(struct slice name)
-{
-	for (size_t i = 0; i < COUNT(refused_headers); i++) {
-		struct slice refused = refused_headers[i], start = name;
-
-		if (refused.p[refused.len - 1] == '-' && name.len > refused.len)
-			start.len = refused.len;
-		if (slice_ieq(start, refused))
-			return true;
-	}
-	return false;
-}
-
-static const char *
-check_header(struct slice name, struct slice value)
-{
-	if (name.len == 0)
-		return "has no name";
-	for (size_t i = 0; i < name.len; i++) {
-		if (!is_alnum_or(name.p[i], "!#$%&'*+-.^_`|~"))
-			return "has a character in its name that is not "
-			       "allowed there";
-	}
-	for (size_t i = 0; i < value.len; i++) {
-		if (is_control(value.p[i]) && value.p[i] != '\t')
-			return "has a control character in its value";
-	}
-	if (is_refused(name))
-		return "must not be set: it belongs to the connection or to "
-		       "Cassata";
-	return NULL;
-}
-
 static void
 read_header(
     struct reader *r, const char *pointer, const struct json_value *value)
@@ -373,7 +273,7 @@ read_header(
 	}
 	name = slice_of(line.p, (size_t)(colon - line.p));
 	text = slice_trim(slice_of(colon + 1, line.len - name.len - 1));
-	reason = check_header(name, text);
+	reason = request_check_header(name, text);
 	if (reason != NULL) {
 		bad(r->errors, pointer, "%s", reason);
 		return;
@@ -428,6 +328,40 @@ read_own_retry(
 	bad(r->errors, where, "%s", error.reason);
 }
 
+/* Kept as it is written: what reads it takes a copy. */
+static void
+read_callback(struct reader *r, const char *pointer,
+    const struct json_value *value, struct slice *json)
+{
+	struct event_callback callback;
+	struct event_callback_error error;
+	size_t len = r->scratch->len;
+	char where[64];
+
+	*json = value->raw;
+	if (event_callback_read(value->raw, r->scratch, &callback, &error) ==
+	    -1) {
+		(void)snprintf(
+		    where, sizeof(where), "%s%s", pointer, error.where);
+		bad(r->errors, where, "%s", error.reason);
+	}
+	r->scratch->len = len;
+}
+
+static void
+read_on_complete_url(
+    struct reader *r, const char *pointer, const struct json_value *value)
+{
+	read_callback(r, pointer, value, &r->options.on_complete);
+}
+
+static void
+read_on_failure_url(
+    struct reader *r, const char *pointer, const struct json_value *value)
+{
+	read_callback(r, pointer, value, &r->options.on_failure);
+}
+
 static const struct member {
 	struct slice name;
 	const char *pointer;
@@ -453,6 +387,8 @@ static const struct member {
     {SLICE_INIT("retry"), "/retry", OPTIONAL, read_own_retry},
     {SLICE_INIT("on-conflict"), "/on-conflict", OPTIONAL, read_on_conflict},
     {SLICE_INIT("debounce-max"), "/debounce-max", OPTIONAL, read_debounce_max},
+    {SLICE_INIT("on-complete"), "/on-complete", OPTIONAL, read_on_complete_url},
+    {SLICE_INIT("on-failure"), "/on-failure", OPTIONAL, read_on_failure_url},
 };
 
 static void
@@ -636,6 +572,10 @@ remove_member(
 		patch->has_retry = true;
 	} else if (member->read == read_too_late) {
 		patch->has_not_after = true;
+	} else if (member->read == read_on_complete_url) {
+		patch->has_on_complete = true;
+	} else if (member->read == read_on_failure_url) {
+		patch->has_on_failure = true;
 	} else
 		bad(r->errors, member->pointer, "cannot be removed");
 }
@@ -644,14 +584,17 @@ static void
 change_member(struct reader *r, const struct member *member,
     const struct json_value *value, struct event_patch *patch)
 {
-	bool *has = member->need == TIME              ? &patch->has_time
-		    : member->read == read_url        ? &patch->has_url
-		    : member->read == read_method     ? &patch->has_method
-		    : member->read == read_headers    ? &patch->has_headers
-		    : member->read == read_event_body ? &patch->has_body
-		    : member->read == read_own_retry  ? &patch->has_retry
-		    : member->read == read_too_late   ? &patch->has_not_after
-						      : NULL;
+	bool *has =
+	    member->need == TIME                   ? &patch->has_time
+	    : member->read == read_url             ? &patch->has_url
+	    : member->read == read_method          ? &patch->has_method
+	    : member->read == read_headers         ? &patch->has_headers
+	    : member->read == read_event_body      ? &patch->has_body
+	    : member->read == read_own_retry       ? &patch->has_retry
+	    : member->read == read_too_late        ? &patch->has_not_after
+	    : member->read == read_on_complete_url ? &patch->has_on_complete
+	    : member->read == read_on_failure_url  ? &patch->has_on_failure
+						   : NULL;
 
 	if (has == NULL || member->read == read_at_local)
 		bad(r->errors, member->pointer, "cannot be changed");
@@ -701,5 +644,7 @@ event_patch_from_json(char *body, size_t len,
 	}
 	patch->retry = r.options.retry;
 	patch->not_after_ms = r.options.not_after_ms;
+	patch->on_complete = r.options.on_complete;
+	patch->on_failure = r.options.on_failure;
 	return errors->total == 0 ? EVENT_JSON_OK : EVENT_JSON_INVALID;
 }

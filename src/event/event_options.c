@@ -151,6 +151,42 @@ write_schedule(struct json_writer *w, const char *name,
 	json_end_array(w);
 }
 
+static bool
+is_callback(const struct json_value *value)
+{
+	return value->type == JSON_STRING || value->type == JSON_OBJECT;
+}
+
+static bool
+read_on_complete(struct event_options *options, const struct json_value *value)
+{
+	options->on_complete = value->raw;
+	return is_callback(value);
+}
+
+static void
+write_on_complete(struct json_writer *w, const char *name,
+    const struct event_options *options)
+{
+	if (options->on_complete.len > 0)
+		json_raw(w, name, options->on_complete);
+}
+
+static bool
+read_on_failure(struct event_options *options, const struct json_value *value)
+{
+	options->on_failure = value->raw;
+	return is_callback(value);
+}
+
+static void
+write_on_failure(struct json_writer *w, const char *name,
+    const struct event_options *options)
+{
+	if (options->on_failure.len > 0)
+		json_raw(w, name, options->on_failure);
+}
+
 /* In the order in which they are written. */
 static const struct member {
 	struct slice name;
@@ -162,6 +198,8 @@ static const struct member {
     {SLICE_INIT("at-local-s"), read_local, write_local},
     {SLICE_INIT("forgiven"), read_forgiven, write_forgiven},
     {SLICE_INIT("not-after-ms"), read_not_after, write_not_after},
+    {SLICE_INIT("on-complete"), read_on_complete, write_on_complete},
+    {SLICE_INIT("on-failure"), read_on_failure, write_on_failure},
     {SLICE_INIT("retry"), read_retry, write_retry},
     {SLICE_INIT("schedule"), read_run, write_schedule},
     {SLICE_INIT("time-zone"), read_zone_name, write_zone_name},

@@ -28,6 +28,9 @@ struct event_options {
 	 * exact: it is not claimed before that. */
 	int64_t schedule, run_s;
 	bool exact;
+	/* Who is told of its end, as it is written: see event_callback.h; empty
+	 * for nobody. */
+	struct slice on_complete, on_failure;
 };
 
 /*

@@ -147,7 +147,8 @@ event_patch_apply(
 bool
 event_patch_has_options(const struct event_patch *patch)
 {
-	return patch->has_retry || patch->has_not_after;
+	return patch->has_retry || patch->has_not_after ||
+	       patch->has_on_complete || patch->has_on_failure;
 }
 
 void
@@ -160,4 +161,8 @@ event_patch_options(
 		options->retry = patch->retry;
 	if (patch->has_not_after)
 		options->not_after_ms = patch->not_after_ms;
+	if (patch->has_on_complete)
+		options->on_complete = patch->on_complete;
+	if (patch->has_on_failure)
+		options->on_failure = patch->on_failure;
 }

@@ -17,6 +17,8 @@ enum { EVENT_PATCH_MEMBERS_MAX = 64 }; /* of an object of a patch */
 struct event_patch {
 	struct event values;
 	bool has_time, has_url, has_method, has_headers, has_body;
+	bool has_on_complete, has_on_failure;
+	struct slice on_complete, on_failure; /* as of the options; "": none */
 	struct json_value body; /* as it was written, unless it is a string */
 	bool has_retry, has_not_after;
 	struct event_retry retry; /* all 0: none of its own */

@@ -189,6 +189,26 @@ write_retry_member(
 }
 
 static void
+write_on_complete_member(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	struct event_options options;
+
+	if (options_of_record(record, &options) && options.on_complete.len > 0)
+		json_raw(w, name, options.on_complete);
+}
+
+static void
+write_on_failure_member(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	struct event_options options;
+
+	if (options_of_record(record, &options) && options.on_failure.len > 0)
+		json_raw(w, name, options.on_failure);
+}
+
+static void
 write_event(
     struct json_writer *w, const char *name, const struct store_record *record)
 {
@@ -221,6 +241,9 @@ static const struct {
     [MEMBER_TIME_ZONE] = {SLICE_INIT("time-zone"), write_time_zone},
     [MEMBER_NOT_AFTER] = {SLICE_INIT("not-after"), write_not_after_member},
     [MEMBER_RETRY] = {SLICE_INIT("retry"), write_retry_member},
+    [MEMBER_ON_COMPLETE] = {SLICE_INIT("on-complete"),
+	write_on_complete_member},
+    [MEMBER_ON_FAILURE] = {SLICE_INIT("on-failure"), write_on_failure_member},
     [MEMBER_EVENT] = {SLICE_INIT("event"), write_event},
 };
 

@@ -31,6 +31,7 @@ struct lost_row {
 	unsigned attempts; /* those that count: not forgiven */
 	unsigned max_attempts; /* the event's own; 0: the request's */
 	unsigned suspect;
+	bool has_callback; /* somebody is told when it is given up */
 };
 
 /* What becomes of it. All but the last wait again; in quarantine, who was. */

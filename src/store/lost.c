@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "event/event_options.h"
 #include "store/add.h"
+#include "store/callback.h"
 #include "store/columns.h"
 #include "store/lease_plan.h"
 #include "store/shard_text.h"
@@ -102,9 +103,11 @@ note_options(struct lost_row *row, struct slice text)
 	struct event_options options;
 
 	row->max_attempts = 0;
+	row->has_callback = false;
 	if (event_options_parse(text, &options, NULL) == -1)
 		return;
 	row->max_attempts = options.retry.attempts;
+	row->has_callback = options.on_failure.len > 0;
 	if (options.forgiven < row->attempts)
 		row->attempts -= options.forgiven;
 }
@@ -327,12 +330,28 @@ give_back(struct sql *sql, enum verdict verdict, int64_t now_ms,
 	return status;
 }
 
+/* While they still are what they were. */
+static enum store_status
+add_callbacks_of(struct sql *sql, const struct lease_request *request,
+    const struct lost *lost, int64_t now_ms, struct err *err)
+{
+	enum store_status status = STORE_OK;
+
+	for (size_t i = 0; i < lost->n && status == STORE_OK; i++)
+		if (lost->rows[i].has_callback &&
+		    store_judge(request, &lost->rows[i]) == VERDICT_GIVEN_UP)
+			status = callback_of_given_up(
+			    sql, lost->rows[i].id, now_ms, INTERRUPTED, err);
+	return status;
+}
+
 static enum store_status
 put_back(struct sql *sql, const struct lease_request *request,
     const struct lost *lost, struct lease_reply *reply, struct err *err)
 {
 	int64_t ids[STORE_LOST_MAX];
-	enum store_status status = STORE_OK;
+	enum store_status status =
+	    add_callbacks_of(sql, request, lost, reply->now_ms, err);
 
 	for (int v = 0; v < VERDICTS && status == STORE_OK; v++) {
 		size_t n = store_judged(

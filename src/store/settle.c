@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "store/callback.h"
 #include "store/record.h"
 
 enum {
@@ -277,6 +278,22 @@ write_attempted(struct sql *sql, uint64_t owner,
 	return sql_exec(sql, sql_pick(sql, text), (unsigned)n, NULL, err);
 }
 
+/* Who is told of the end of an event gets an event of its own with it. */
+static enum store_status
+add_callbacks(struct sql *sql, const struct store_result *const *results,
+    size_t n, struct err *err)
+{
+	struct store_add adds[SQL_ROWS_MAX];
+	size_t n_adds = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (results[i]->callback != NULL)
+			adds[n_adds++] =
+			    (struct store_add){.event = results[i]->callback,
+				.shard = results[i]->shard};
+	return n_adds > 0 ? callback_insert(sql, adds, n_adds, err) : STORE_OK;
+}
+
 /* The attempts whose rows are still ours, and their log. */
 static enum store_status
 write_with_log(struct sql *sql, uint64_t owner,
@@ -294,7 +311,8 @@ write_with_log(struct sql *sql, uint64_t owner,
 	status = log_attempts(sql, ours, n_ours, err);
 	if (status == STORE_OK)
 		status = write_attempted(sql, owner, ours, n_ours, err);
-	return status;
+	return status == STORE_OK ? add_callbacks(sql, ours, n_ours, err)
+				  : status;
 }
 
 static enum store_status

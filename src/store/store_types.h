@@ -350,6 +350,10 @@ struct store_result {
 	 * neither is, logged or not. */
 	struct slice error;
 	struct slice response;
+	/* COMPLETED and logged, or FAILED: an event to add with it, into that
+	 * shard, or NULL. */
+	const struct event *callback;
+	unsigned shard;
 };
 
 /* A claimed event; one allocation, freed by store_claim_free. */

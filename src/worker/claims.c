@@ -266,17 +266,31 @@ wake_at(struct claims *c, int64_t due_ms)
 		atomic_store(at_ms, due_ms);
 }
 
-/* The event waits again: who holds its shard must know when to look. */
-static void
-announce(struct claims *c, const struct delivery *d)
+/* Whether an event of the shard of the delivery waits: itself, or its callback.
+ */
+static bool
+leaves_waiting(const struct store_result *result, int64_t *due_ms)
 {
-	if (d->claim == NULL) /* a stray: whose shard is not known here */
+	bool waits =
+	    result->kind == RESULT_RETRY || result->kind == RESULT_RELEASED;
+
+	*due_ms = waits ? result->due_ms : result->at_ms;
+	return waits || result->callback != NULL;
+}
+
+/* Who holds its shard must know when to look. */
+static void
+announce(struct claims *c, const struct delivery *d, int64_t due_ms)
+{
+	if (d->claim == NULL) { /* a stray: whose shard is not known here */
 		shardboard_look_again(c->child->sb);
-	else if (leases_hold(c->leases, d->claim->shard))
-		wake_at(c, d->result.due_ms);
-	else
-		shardboard_event_added(
-		    c->child->sb, d->claim->shard, d->result.due_ms);
+		return;
+	}
+	if (leases_hold(c->leases, d->claim->shard))
+		wake_at(c, due_ms);
+	/* Who is alone looks at nothing but what is in quarantine. */
+	if (!leases_hold(c->leases, d->claim->shard) || c->child->alone)
+		shardboard_event_added(c->child->sb, d->claim->shard, due_ms);
 }
 
 static void
@@ -294,12 +308,12 @@ static void
 forget_written(struct claims *c)
 {
 	struct delivery *d;
+	int64_t due_ms;
 
 	while ((d = STAILQ_FIRST(&c->writing)) != NULL) {
 		STAILQ_REMOVE_HEAD(&c->writing, queue);
-		if (d->result.kind == RESULT_RETRY ||
-		    d->result.kind == RESULT_RELEASED)
-			announce(c, d);
+		if (leaves_waiting(&d->result, &due_ms))
+			announce(c, d, due_ms);
 		tell_if_given_up(c, d);
 		holdings_written(c->holdings, d);
 	}

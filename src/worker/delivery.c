@@ -19,18 +19,41 @@ enum {
 	PIECE_MIN_BYTES = 32,
 };
 
+static bool
+is_callback_sound(struct slice json, struct err *err)
+{
+	struct event_callback ignored;
+	struct event_callback_error error;
+	struct buf room;
+	bool sound;
+
+	buf_init(&room, 2 * (size_t)EVENT_CALLBACK_MAX);
+	/* Want of memory is found when it is needed. */
+	if (json.len == 0 || buf_reserve(&room, 2 * json.len) == -1)
+		return true;
+	sound = event_callback_read(json, &room, &ignored, &error) == 0;
+	if (!sound)
+		(void)err_set(
+		    err, "a callback%s %s", error.where, error.reason);
+	buf_free(&room);
+	return sound;
+}
+
 /* They may come from a datastore that says anything. */
 static void
 read_options(struct delivery *d)
 {
+	struct event_options *options = &d->options;
 	struct err err;
 
-	if (event_options_parse(d->claim->event.options, &d->options, &err) ==
-	    0) {
-		if (d->options.forgiven < d->claim->attempt)
+	if (event_options_parse(d->claim->event.options, options, &err) == 0 &&
+	    is_callback_sound(options->on_complete, &err) &&
+	    is_callback_sound(options->on_failure, &err)) {
+		if (options->forgiven < d->claim->attempt)
 			return;
 		(void)err_set(&err, "forgive more attempts than there were");
 	}
+	*options = (struct event_options){0};
 	d->refused = true;
 	(void)snprintf(d->error, sizeof(d->error),
 	    "the options of the event are damaged: %.200s", err.text);
@@ -47,9 +70,16 @@ delivery_create(struct store_claim *claim, const struct delivery_policy *policy)
 	d->policy = policy;
 	d->result.row_id = claim->row_id;
 	d->result.attempt = claim->attempt;
+	d->result.shard = claim->shard;
 	buf_init(&d->response, policy->response_bytes_kept);
 	read_options(d);
-	return d;
+	if (d->options.on_complete.len + d->options.on_failure.len == 0)
+		return d;
+	d->callback = callback_create(policy->callback_bytes);
+	if (d->callback != NULL)
+		return d;
+	free(d);
+	return NULL;
 }
 
 struct delivery *
@@ -74,6 +104,7 @@ delivery_free(struct delivery *d)
 	store_claim_free(d->claim);
 	curl_slist_free_all(d->headers);
 	buf_free(&d->response);
+	callback_free(d->callback);
 	free(d);
 }
 
@@ -273,6 +304,35 @@ wait_of(struct delivery *d, int64_t retry_after_ms)
 	return -1;
 }
 
+/* Of its end, unless another attempt follows. */
+static int
+make_callback(struct delivery *d)
+{
+	struct store_result *result = &d->result;
+	const struct event *ev = &d->claim->event;
+	struct event_end end = {
+	    .app = ev->app,
+	    .id = ev->id,
+	    .state = result->kind == RESULT_COMPLETED ? EVENT_COMPLETED
+						      : EVENT_FAILED,
+	    .attempts = result->attempt,
+	    .expiry_ms = ev->expiry_ms,
+	    .at_ms = result->at_ms,
+	    .code = result->code,
+	    .error = result->error,
+	};
+	struct slice json = result->kind == RESULT_COMPLETED
+				? d->options.on_complete
+				: d->options.on_failure;
+
+	if (result->kind == RESULT_RETRY || json.len == 0)
+		return 0;
+	result->callback = callback_event(d->callback, json, &end);
+	/* What one statement writes to many rows tells of none alone. */
+	result->logged |= result->kind == RESULT_COMPLETED;
+	return result->callback == NULL ? -1 : 0;
+}
+
 static void
 finish(struct delivery *d, enum outcome outcome, int64_t retry_after_ms)
 {
@@ -293,9 +353,22 @@ finish(struct delivery *d, enum outcome outcome, int64_t retry_after_ms)
 	result->due_ms = result->at_ms + (wait_ms > 0 ? wait_ms + 1 : 0);
 	result->error = slice_from_string(d->error);
 	result->response = buf_slice(&d->response);
+	/* Whoever is to be told of the end is told, if of a later one. */
+	if (make_callback(d) == -1) {
+		result->kind = RESULT_RETRY;
+		result->due_ms = result->at_ms + OUR_FAULT_WAIT_MS;
+	}
 	d->state = DELIVERY_FINISHED;
 	curl_slist_free_all(d->headers);
 	d->headers = NULL;
+}
+
+static void
+on_header(void *arg, struct slice line)
+{
+	struct delivery *d = arg;
+
+	callback_take_header(d->callback, line);
 }
 
 static bool
@@ -304,6 +377,8 @@ on_body(void *arg, int status, struct slice bytes)
 	struct delivery *d = arg;
 	size_t room = d->response.max - d->response.len;
 
+	if (d->callback != NULL)
+		callback_take_body(d->callback, bytes);
 	/* Only a refusal is kept; what follows is read to keep the
 	 * connection, up to the cap. */
 	if (status < 200 || status > 299)
@@ -403,6 +478,7 @@ start_transfer(struct delivery *d, struct buf *line)
 	    .own_connection = d->own_connection,
 	    .may_send = may_send,
 	    .may_connect = may_connect,
+	    .on_header = d->callback != NULL ? on_header : NULL,
 	    .on_body = on_body,
 	    .on_end = on_end,
 	    .arg = d,
@@ -456,6 +532,7 @@ delivery_interrupt(struct delivery *d)
 	finish(d, OUTCOME_RETRY, 0);
 	/* Also of the last attempt: the destination has not refused it. */
 	d->result.kind = RESULT_RETRY;
+	d->result.callback = NULL;
 	d->result.due_ms = d->result.at_ms;
 	d->policy->ended(d->policy->arg, d);
 }

@@ -10,6 +10,7 @@
 #include "event/event_options.h"
 #include "event/retry.h"
 #include "store/store.h"
+#include "worker/callback.h"
 #include "worker/dbclock.h"
 #include "worker/share.h"
 #include "worker/transport.h"
@@ -36,10 +37,11 @@ struct delivery {
 	struct transfer *transfer;
 	struct curl_slist *headers;
 	struct event_options options;
-	bool refused;        /* not to be sent: see error */
-	bool own_connection; /* it is authenticated by this request */
-	struct buf response; /* first bytes of a refusal */
-	size_t n_read;       /* bytes of the response body */
+	bool refused;              /* not to be sent: see error */
+	bool own_connection;       /* it is authenticated by this request */
+	struct buf response;       /* first bytes of a refusal */
+	size_t n_read;             /* bytes of the response body */
+	struct callback *callback; /* owned; NULL: nobody is told of its end */
 	char error[256];
 	bool wants; /* released for want of descriptors, memory…: see error */
 	struct store_result result;
@@ -55,6 +57,7 @@ struct delivery_policy {
 	const struct retry_policy *retry;
 	size_t max_response_bytes;
 	size_t response_bytes_kept;
+	size_t callback_bytes; /* kept for who is told of an end */
 	bool log_success;
 	const struct dbclock *clock;
 	struct given_up *given_up; /* who tells of those; or NULL */

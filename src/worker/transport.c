@@ -713,6 +713,9 @@ take_header(char *bytes, size_t size, size_t n, void *arg)
 	if (has_strange_coding(line))
 		return refuse(transfer,
 		    "the response has a transfer coding that nobody asked for");
+	/* Not its trailers. */
+	if (transfer->req.on_header != NULL && !transfer->head_came)
+		transfer->req.on_header(transfer->req.arg, line);
 	if (bytes[0] == '\r' || bytes[0] == '\n')
 		transfer->head_came = status_of(transfer) >= 200;
 	transfer->refuses_retry |= refuses_retry(line);

@@ -77,6 +77,8 @@ struct transport_request {
 	/* Asked with each address before it is connected to, and of a kept
 	 * connection. NULL: it always may. */
 	bool (*may_connect)(void *arg, const char *ip);
+	/* A line of the response's head, with its end; NULL: not told. */
+	void (*on_header)(void *arg, struct slice line);
 	/*
 	 * Bytes of the response body as they come. Returning false ends the
 	 * transfer there, which then counts as complete.

@@ -485,6 +485,7 @@ policy_of(struct worker *w)
 	    .retry = &cfg->retry,
 	    .max_response_bytes = (size_t)cfg->max_response_bytes,
 	    .response_bytes_kept = (size_t)cfg->response_bytes_kept,
+	    .callback_bytes = (size_t)cfg->callback_bytes,
 	    .log_success = cfg->log_success,
 	    .clock = &w->clock,
 	    .given_up = &w->given_up,

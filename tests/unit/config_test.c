@@ -129,6 +129,8 @@ static const struct field {
 	65536, "1KiB", 1024, "1MiB", 1048576)},
     {NUMBER(worker, "responseBytesKept", INT64, response_bytes_kept, 2000, "0",
 	0, "2000", 2000)},
+    {NUMBER(worker, "callbackBytes", INT64, callback_bytes, 8192, "0", 0,
+	"64KiB", 65536)},
     {NUMBER(worker, "retention", INT64, retention_ms, 604800000, "0", 0,
 	"3650d", 315360000000)},
     {OTHER(worker, "caFile", STRING, ca_file, 0, NULL)},

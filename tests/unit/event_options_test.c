@@ -36,6 +36,8 @@ static const struct {
     {SLICE_INIT("{\"at-local-s\":7}"), 0, SLICE_INIT("")},
     {SLICE_INIT("{\"schedule\":[9223372036854775807, 5, 1]}"), 0,
 	SLICE_INIT("{\"schedule\":[9223372036854775807,5,1]}")},
+    {SLICE_INIT("{\"on-failure\":{ \"url\":7},\"on-complete\":\"x\"}"), 0,
+	SLICE_INIT("{\"on-complete\":\"x\",\"on-failure\":{ \"url\":7}}")},
     /* of a newer version */
     {SLICE_INIT("{\"later\":{\"a\":[1, 2]}}"), 0,
 	SLICE_INIT("{\"later\":{\"a\":[1, 2]}}")},
@@ -91,6 +93,8 @@ static const struct slice damaged[] = {
     SLICE_INIT("{\"schedule\":[7,5,2]}"),
     SLICE_INIT("{\"schedule\":[7,-5,1]}"),
     SLICE_INIT("{\"schedule\":[7,5,\"1\"]}"),
+    SLICE_INIT("{\"on-complete\":7}"),
+    SLICE_INIT("{\"on-failure\":[]}"),
     SLICE_INIT("{\"forgiven\":-1}"),
     SLICE_INIT("{\"forgiven\":1.5}"),
     SLICE_INIT("{\"forgiven\":1e3}"),

@@ -2,6 +2,7 @@
 #include "base/json_scan.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -408,6 +409,22 @@ START_TEST(test_extents)
 }
 END_TEST
 
+START_TEST(test_extent_of_scalars)
+{
+	static const char *const all[] = {"\"a b \"", "-1.5", "true", "null"};
+
+	for (int i = 0; i < COUNT(all); i++) {
+		struct json_value value;
+		char text[32];
+
+		(void)snprintf(text, sizeof(text), " \n%s\t ", all[i]);
+		ck_assert_int_eq(
+		    json_scan(slice_from_string(text), &value, NULL), 0);
+		ck_assert(slice_eq(value.raw, slice_from_string(all[i])));
+	}
+}
+END_TEST
+
 static const struct {
 	struct slice raw, text;
 } escapes[] = {
@@ -447,6 +464,7 @@ main(void)
 	tcase_add_test(tc, test_depth);
 	tcase_add_loop_test(tc, test_reason, 0, COUNT(reasons));
 	tcase_add_test(tc, test_extents);
+	tcase_add_test(tc, test_extent_of_scalars);
 	tcase_add_loop_test(tc, test_unescape, 0, COUNT(escapes));
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);

@@ -2446,6 +2446,110 @@ START_TEST(culprit_too_often)
 }
 END_TEST
 
+/* What is to be told of an end comes with it, and with it alone. */
+START_TEST(callbacks_come_with_results)
+{
+	static const char *const ids[] = {"c0", "c1", "c2", "c3", "c4"};
+	enum { N = sizeof(ids) / sizeof(ids[0]) };
+	struct event events[N];
+	struct store_result results[N];
+	struct store_record *record;
+
+	(void)lease(A);
+	for (int i = 0; i < N; i++) {
+		char id[8];
+
+		(void)snprintf(id, sizeof(id), "e%d", i);
+		events[i] = event_of(ids[i], 5000 + i);
+		results[i] = (struct store_result){.row_id = add(id, 1000),
+		    .kind = i < 2 ? RESULT_COMPLETED : RESULT_FAILED,
+		    .attempt = 1,
+		    .at_ms = 5000,
+		    .code = 200,
+		    .logged = i < 2,
+		    .callback = &events[i],
+		    .shard = (unsigned)(i * 16) % EVENT_SHARDS};
+	}
+	ck_assert_uint_eq(claim_all(A), N);
+	results[0].attempt = 2; /* another's */
+	results[3].attempt = 0;
+	results[4].callback = NULL;
+	ck_assert_uint_eq(give(A, results, N), 2);
+	expect_gone("c0");
+	expect_gone("c3");
+	expect_gone("c4");
+	record = find("c1");
+	ck_assert_int_eq(record->state, EVENT_PENDING);
+	ck_assert_int_eq(record->due_ms, 5001);
+	ck_assert(record->created_ms > 5001);
+	store_record_free(record);
+	expect("c2", EVENT_PENDING, 0, 0);
+	/* Given again it is of no row, and its callback is there. */
+	ck_assert_uint_eq(give(A, &results[1], 1), 1);
+	ck_assert_uint_eq(claim_all(A), 2);
+}
+END_TEST
+
+/* Who added an event with these ids keeps it, and stops nothing. */
+START_TEST(callback_whose_ids_are_taken)
+{
+	const struct event ev = event_of("taken", 5000);
+	struct store_result result = {.kind = RESULT_FAILED,
+	    .attempt = 1,
+	    .at_ms = 5000,
+	    .callback = &ev};
+
+	result.row_id = add("ends", 1000);
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	(void)add("taken", 7000);
+	ck_assert_uint_eq(give(A, &result, 1), 0);
+	expect("ends", EVENT_FAILED, 1, 1);
+	ck_assert_int_eq(due_of("taken"), 7000);
+}
+END_TEST
+
+/* Also where nobody has a result to write. */
+START_TEST(callback_of_a_culprit)
+{
+	static const uint64_t owners[] = {A, B, C};
+	struct event ev = event_of("of", 1000);
+	struct store_record *record;
+	struct store_add added;
+
+	ev.options = SLICE_LITERAL("{\"on-complete\":\"http://c/\","
+				   "\"on-failure\":{\"url\":\"http://f/\"}}");
+	added = add_event(&ev);
+	(void)lease(A);
+	for (int n = 0; n < 2; n++) {
+		const struct store_death death = {
+		    .owner = owners[n], .culprit = added.row_id};
+
+		ck_assert_uint_eq(claim_all(owners[n]), 1);
+		expect_gone("of.on-failure.2");
+		(void)lease_with((struct lease_request){.owner = owners[n + 1],
+		    .dead = &death,
+		    .n_dead = 1,
+		    .max_attempts = 1});
+		(void)lease_with((struct lease_request){.owner = owners[n + 1],
+		    .dead = &death,
+		    .n_dead = 1,
+		    .max_attempts = 1});
+	}
+	expect("of", EVENT_FAILED, 2, 2);
+	expect_gone("of.on-failure.1");
+	expect_gone("of.on-complete.2");
+	record = find("of.on-failure.2");
+	ck_assert_ptr_nonnull(record);
+	ck_assert_int_eq(record->state, EVENT_PENDING);
+	ck_assert(slice_eq(record->event.url, SLICE_LITERAL("http://f/")));
+	ck_assert(memmem(record->event.body.p, record->event.body.len,
+		      "\"last-error\":\"interrupted\"", 26) != NULL);
+	store_record_free(record);
+	ck_assert_uint_eq(claim_all(C), 1);
+}
+END_TEST
+
 /* Culprits of several workers come back apart. */
 START_TEST(culprits_again_and_apart)
 {
@@ -4635,6 +4739,9 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, result_beside_one_of_an_older_attempt);
 	tcase_add_loop_test(tc, death_of_a_culprit, 0, 2);
 	tcase_add_loop_test(tc, culprit_too_often, 0, 3);
+	tcase_add_test(tc, callbacks_come_with_results);
+	tcase_add_test(tc, callback_whose_ids_are_taken);
+	tcase_add_test(tc, callback_of_a_culprit);
 	tcase_add_test(tc, culprits_again_and_apart);
 	tcase_add_test(tc, death_for_no_reason);
 	tcase_add_loop_test(tc, result_ends_suspicion, 0, RESULT_RELEASED + 1);
