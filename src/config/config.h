@@ -29,6 +29,7 @@ struct config_service {
 	int port;		     /* 0: the kernel chooses */
 	struct config_strings hosts; /* further names of this server, or "*" */
 	int processes;
+	char *public_url; /* without a '/' at its end; NULL: none */
 	bool create_tables;	     /* createTablesIfNotExists */
 	int commit_batch;	     /* adds per commit, at most */
 	int max_requests;	     /* of one connection; 0: no limit */

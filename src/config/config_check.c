@@ -10,8 +10,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/url.h"
 #include "config/config_key.h"
 #include "config/config_password.h"
+#include "event/request_check.h"
 
 #define AT(field) offsetof(struct config, field)
 
@@ -124,6 +126,30 @@ check_host_limits(const struct config_check *c)
 				    worker->host_limits[i].host);
 }
 
+/* Receivers get it with a path behind it. */
+static void
+check_public_url(const struct config_check *c)
+{
+	char *text = c->cfg->service.public_url;
+	const char *reason;
+	struct url url;
+	size_t len;
+
+	if (text == NULL)
+		return;
+	reason = request_check_url(slice_from_string(text));
+	if (reason == NULL &&
+	    url_split(slice_from_string(text), URL_WITH_FRAGMENT, &url) == 0 &&
+	    (url.query.p != NULL || url.fragment.p != NULL))
+		reason = "must not have a query or a fragment";
+	if (reason != NULL)
+		config_error(c->errors, c->file,
+		    config_mark_of(c, AT(service.public_url)), "publicUrl %s",
+		    reason);
+	for (len = strlen(text); len > 0 && text[len - 1] == '/'; len--)
+		text[len - 1] = '\0';
+}
+
 static void
 check_numbers(const struct config_check *c)
 {
@@ -190,6 +216,7 @@ find_datastore(const struct config_check *c)
 void
 config_check(const struct config_check *c)
 {
+	check_public_url(c);
 	check_numbers(c);
 	check_request_memory(c);
 	check_host_limits(c);

@@ -79,6 +79,8 @@ const struct config_key config_keys[] = {
     {"service", "hosts", KIND_HOST, AT(service.hosts.list), NULL, NULL, NULL,
 	LIST(service.hosts.list, service.hosts.n, "[cassata.example.net]", NULL,
 	    0)},
+    {"service", "publicUrl", KIND_STRING, AT(service.public_url), NULL, NULL,
+	NULL, NULL},
     {"service", "processes", KIND_INT, AT(service.processes), "1", "32", "1",
 	NULL},
     {"service", "createTablesIfNotExists", KIND_BOOL, AT(service.create_tables),

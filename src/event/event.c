@@ -21,6 +21,8 @@ event_state_name(enum event_state state)
 		return "FAILED";
 	case EVENT_SERVICE_UNAVAILABLE:
 		return "SERVICE_UNAVAILABLE";
+	case EVENT_AWAITING:
+		return "AWAITING";
 	case EVENT_DELETED:
 		return "DELETED";
 	}

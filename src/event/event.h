@@ -20,8 +20,8 @@ enum {
 };
 
 /*
- * What a client sees. PENDING and SERVICE_UNAVAILABLE are the same in the
- * datastore (both wait for their time); the last attempt tells them apart.
+ * What a client sees. PENDING, SERVICE_UNAVAILABLE and AWAITING are the same in
+ * the datastore (all wait for their time); the last attempt tells them apart.
  */
 enum event_state {
 	EVENT_PENDING,
@@ -29,6 +29,7 @@ enum event_state {
 	EVENT_COMPLETED,
 	EVENT_FAILED,
 	EVENT_SERVICE_UNAVAILABLE,
+	EVENT_AWAITING,
 	EVENT_DELETED, /* only in the answer to a delete */
 };
 

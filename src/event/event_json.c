@@ -362,6 +362,19 @@ read_on_failure_url(
 	read_callback(r, pointer, value, &r->options.on_failure);
 }
 
+static void
+read_complete_by_time(
+    struct reader *r, const char *pointer, const struct json_value *value)
+{
+	read_how_long(r, pointer, value, &r->options.complete_by_ms);
+	if (!r->context->has_acks)
+		bad(r->errors, pointer,
+		    "is not taken here: it needs service.publicUrl in the "
+		    "configuration");
+	else if (r->options.complete_by_ms == 0)
+		bad(r->errors, pointer, "must be longer than 0");
+}
+
 static const struct member {
 	struct slice name;
 	const char *pointer;
@@ -389,6 +402,8 @@ static const struct member {
     {SLICE_INIT("debounce-max"), "/debounce-max", OPTIONAL, read_debounce_max},
     {SLICE_INIT("on-complete"), "/on-complete", OPTIONAL, read_on_complete_url},
     {SLICE_INIT("on-failure"), "/on-failure", OPTIONAL, read_on_failure_url},
+    {SLICE_INIT("complete-by"), "/complete-by", OPTIONAL,
+	read_complete_by_time},
 };
 
 static void

@@ -24,6 +24,7 @@ enum event_json_result {
 struct event_context {
 	const struct event_retry_limits *retry_limits; /* of the operator's */
 	struct zones *zones; /* NULL: no event of local time */
+	bool has_acks; /* receivers can be told where to send them */
 };
 
 /*

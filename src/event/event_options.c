@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "event/event_options.h"
 
+#include <sys/random.h>
+
+#include "base/ascii.h"
 #include "base/json_scan.h"
 #include "base/json_write.h"
 #include "base/zones.h"
@@ -10,6 +13,83 @@
 #define EVENT_TIME_MAX_S  (INT64_C(1) << 38)
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+/* In the place of a key that is not drawn; no key is that. */
+#define NO_KEY    "00000000000000000000000000000000"
+#define KEY_BEGIN "{\"ack-key\":\""
+
+static bool
+is_key(struct slice key)
+{
+	for (size_t i = 0; i < key.len; i++)
+		if (!is_digit(key.p[i]) && (key.p[i] < 'a' || key.p[i] > 'f'))
+			return false;
+	return key.len == EVENT_ACK_KEY_LEN;
+}
+
+static bool
+read_ack_key(struct event_options *options, const struct json_value *value)
+{
+	if (value->type != JSON_STRING)
+		return false;
+	options->ack_key = slice_of(value->raw.p + 1, value->raw.len - 2);
+	if (!is_key(options->ack_key))
+		return false;
+	if (slice_eq(options->ack_key, SLICE_LITERAL(NO_KEY)))
+		options->ack_key = SLICE_LITERAL("");
+	return true;
+}
+
+static void
+write_ack_key(struct json_writer *w, const char *name,
+    const struct event_options *options)
+{
+	if (options->complete_by_ms > 0)
+		json_text(w, name,
+		    options->ack_key.len > 0 ? options->ack_key
+					     : SLICE_LITERAL(NO_KEY));
+}
+
+int
+event_options_draw_key(struct slice text)
+{
+	static const struct slice begin = SLICE_INIT(KEY_BEGIN NO_KEY);
+	static const char digits[] = "0123456789abcdef";
+	unsigned char random[EVENT_ACK_KEY_LEN / 2];
+	/* It was made by us, into memory of the caller's. */
+	char *key = (char *)(uintptr_t)text.p + sizeof(KEY_BEGIN) - 1;
+
+	if (text.len < begin.len ||
+	    !slice_eq(slice_of(text.p, begin.len), begin))
+		return 0;
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return -1;
+	for (size_t i = 0; i < sizeof(random); i++) {
+		*key++ = digits[random[i] >> 4];
+		*key++ = digits[random[i] & 15];
+	}
+	return 0;
+}
+
+static bool
+read_complete_by(struct event_options *options, const struct json_value *value)
+{
+	uint64_t ms;
+
+	if (value->type != JSON_NUMBER ||
+	    slice_to_u64(value->raw, EVENT_TIME_MAX_MS, &ms) == -1)
+		return false;
+	options->complete_by_ms = (int64_t)ms;
+	return true;
+}
+
+static void
+write_complete_by_ms(struct json_writer *w, const char *name,
+    const struct event_options *options)
+{
+	if (options->complete_by_ms > 0)
+		json_number(w, name, options->complete_by_ms);
+}
 
 /* A whole number from 1 to max, or 0: it is none. */
 static unsigned
@@ -187,7 +267,8 @@ write_on_failure(struct json_writer *w, const char *name,
 		json_raw(w, name, options->on_failure);
 }
 
-/* In the order in which they are written. */
+/* In the order in which they are written: a key stands in front of all that
+ * clients may choose. */
 static const struct member {
 	struct slice name;
 	bool (*read)(
@@ -195,7 +276,9 @@ static const struct member {
 	void (*write)(struct json_writer *w, const char *name,
 	    const struct event_options *options);
 } members[] = {
+    {SLICE_INIT("ack-key"), read_ack_key, write_ack_key},
     {SLICE_INIT("at-local-s"), read_local, write_local},
+    {SLICE_INIT("complete-by-ms"), read_complete_by, write_complete_by_ms},
     {SLICE_INIT("forgiven"), read_forgiven, write_forgiven},
     {SLICE_INIT("not-after-ms"), read_not_after, write_not_after},
     {SLICE_INIT("on-complete"), read_on_complete, write_on_complete},

@@ -10,6 +10,7 @@
 enum {
 	EVENT_OPTIONS_MAX = 32768, /* bytes of their text */
 	EVENT_FORGIVEN_MAX = 1000000,
+	EVENT_ACK_KEY_LEN = 32, /* hexadecimal digits */
 };
 
 /*
@@ -31,6 +32,11 @@ struct event_options {
 	/* Who is told of its end, as it is written: see event_callback.h; empty
 	 * for nobody. */
 	struct slice on_complete, on_failure;
+	/* How long after a 202 its receiver may end an attempt; 0: it is over
+	 * then. What the tokens for that are made with: see ack_token.h; empty
+	 * as long as it was not drawn. */
+	int64_t complete_by_ms;
+	struct slice ack_key;
 };
 
 /*
@@ -48,5 +54,12 @@ int event_options_parse(
  */
 int event_options_write(
     struct buf *out, const struct event_options *options, struct slice before);
+
+/*
+ * Draws the key of an event that is to have one, in the text that
+ * event_options_write has made: it is no part of what the event was added with,
+ * so its fingerprint is made before. 0, or -1 for want of random bytes.
+ */
+int event_options_draw_key(struct slice text);
 
 #endif

@@ -22,8 +22,9 @@ static const struct {
 	unsigned usual;  /* of these, where none are given */
 } verbs[JOB_VERBS] = {
     [JOB_RETRY] = {SLICE_INIT("retry"), ENDED, BIT(FAILED)},
-    [JOB_RUN] = {SLICE_INIT("run"), WAITING, WAITING},
-    [JOB_DELETE] = {SLICE_INIT("delete"), WAITING | ENDED, WAITING | ENDED},
+    [JOB_RUN] = {SLICE_INIT("run"), WAITING | BIT(AWAITING), WAITING},
+    [JOB_DELETE] = {SLICE_INIT("delete"), WAITING | ENDED | BIT(AWAITING),
+	WAITING | ENDED | BIT(AWAITING)},
     [JOB_RESCHEDULE] = {SLICE_INIT("reschedule"), WAITING, WAITING},
 };
 
@@ -124,8 +125,8 @@ take_state(
 		state++;
 	if (state == EVENT_DELETED)
 		field_errors_add(r->errors, pointer,
-		    "must be PENDING, PROCESSING, COMPLETED, FAILED or "
-		    "SERVICE_UNAVAILABLE");
+		    "must be PENDING, PROCESSING, COMPLETED, FAILED, "
+		    "SERVICE_UNAVAILABLE or AWAITING");
 	else
 		r->spec->states |= 1U << state;
 }

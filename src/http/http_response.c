@@ -124,6 +124,7 @@ http_reason(int status)
 	    {400, "Bad Request"},
 	    {403, "Forbidden"},
 	    {404, "Not Found"},
+	    {410, "Gone"},
 	    {405, "Method Not Allowed"},
 	    {406, "Not Acceptable"},
 	    {408, "Request Timeout"},

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "http/route.h"
+#include "service/api_ack.h"
 #include "service/api_add.h"
 #include "service/api_batch.h"
 #include "service/api_change.h"
@@ -43,6 +44,8 @@ static const struct route routes[] = {
     {"POST", "/cassata/run/{app}/{id}", 0, api_run},
     {"POST", "/cassata/retry/{app}/{id}", 0, api_retry},
     {"GET", "/cassata/openapi.json", 0, api_openapi},
+    {"POST", "/cassata/ack/{token}", 0, api_ack},
+    {"POST", "/cassata/nack/{token}", 0, api_nack},
     {"GET", "/livez", HEALTH, api_livez},
     {"GET", "/readyz", HEALTH, api_readyz},
     {"GET", "/healthz", HEALTH, api_readyz},

@@ -53,6 +53,7 @@ struct call {
 			struct buf page;
 			struct json_writer writer;
 		} job;
+		struct store_ack ack;
 	} u;
 	STAILQ_ENTRY(call) entry; /* in the documents that wait */
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/civil.h"
+#include "base/duration.h"
 #include "event/event_local.h"
 #include "event/event_options.h"
 
@@ -88,7 +89,8 @@ write_next_attempt(
 	    event_local_is_look(next_ms, record->event.expiry_ms))
 		next_ms = record->event.expiry_ms;
 	if (record->state == EVENT_PENDING ||
-	    record->state == EVENT_SERVICE_UNAVAILABLE)
+	    record->state == EVENT_SERVICE_UNAVAILABLE ||
+	    record->state == EVENT_AWAITING)
 		json_seconds(w, name, next_ms);
 }
 
@@ -209,6 +211,19 @@ write_on_failure_member(
 }
 
 static void
+write_complete_by(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	struct event_options options;
+	char text[DURATION_TEXT];
+
+	if (!options_of_record(record, &options) || options.complete_by_ms == 0)
+		return;
+	duration_write(options.complete_by_ms, text);
+	json_string(w, name, text);
+}
+
+static void
 write_event(
     struct json_writer *w, const char *name, const struct store_record *record)
 {
@@ -244,6 +259,7 @@ static const struct {
     [MEMBER_ON_COMPLETE] = {SLICE_INIT("on-complete"),
 	write_on_complete_member},
     [MEMBER_ON_FAILURE] = {SLICE_INIT("on-failure"), write_on_failure_member},
+    [MEMBER_COMPLETE_BY] = {SLICE_INIT("complete-by"), write_complete_by},
     [MEMBER_EVENT] = {SLICE_INIT("event"), write_event},
 };
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* Fixed names, and the name and address of each listener. */
-enum { OWN_NAMES_MAX = 4 };
+enum { OWN_NAMES_MAX = 5 };
 
 static int
 add_name(struct hosts *hosts, const char *name)
@@ -92,6 +92,34 @@ add_listener(struct hosts *hosts, int fd)
 	return add_address(hosts, &address);
 }
 
+/* host[:port] without the port, and without the dot of the DNS's root. */
+static struct slice
+name_of(struct slice host)
+{
+	const char *end =
+	    memchr(host.p, host.p[0] == '[' ? ']' : ':', host.len);
+
+	if (end != NULL)
+		host.len = (size_t)(end - host.p) + (*end == ']');
+	if (host.len > 0 && host.p[host.len - 1] == '.')
+		host.len--;
+	return host;
+}
+
+/* What receivers call it when they end an attempt. */
+static int
+add_public_name(struct hosts *hosts, const char *text)
+{
+	const char *begin = strstr(text, "://") + 3; /* config_check looked */
+	struct slice name = name_of(slice_of(begin, strcspn(begin, "/")));
+	char *copy = strndup(name.p, name.len);
+
+	if (copy == NULL)
+		return -1;
+	hosts->names[hosts->n_names++] = copy;
+	return 0;
+}
+
 int
 hosts_init(struct hosts *hosts, const struct config_service *cfg,
     const int *listen_fds, size_t n_listen)
@@ -117,6 +145,9 @@ hosts_init(struct hosts *hosts, const struct config_service *cfg,
 	if (add_name(hosts, "localhost") == -1 ||
 	    add_name(hosts, cfg->listen) == -1)
 		return -1;
+	if (cfg->public_url != NULL &&
+	    add_public_name(hosts, cfg->public_url) == -1)
+		return -1;
 	/* A longer one than the system allows would be a short read. */
 	if (gethostname(name, sizeof(name) - 1) == -1 || name[0] == '\0')
 		return 0;
@@ -131,20 +162,6 @@ hosts_free(struct hosts *hosts)
 	free(hosts->names);
 	free(hosts->addresses);
 	*hosts = (struct hosts){0};
-}
-
-/* host[:port] without the port, and without the dot of the DNS's root. */
-static struct slice
-name_of(struct slice host)
-{
-	const char *end =
-	    memchr(host.p, host.p[0] == '[' ? ']' : ':', host.len);
-
-	if (end != NULL)
-		host.len = (size_t)(end - host.p) + (*end == ']');
-	if (host.len > 0 && host.p[host.len - 1] == '.')
-		host.len--;
-	return host;
 }
 
 static bool

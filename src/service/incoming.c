@@ -20,10 +20,11 @@ incoming_prepare(struct incoming *incoming, const char **reason)
 	event_resolve(ev, clock_wall_ms());
 	*reason = "out of memory";
 	add->event = ev;
-	return event_key_make(ev->app, ev->id, &add->key) == -1 ||
-		       event_fingerprint(ev, add->fingerprint) == -1
-		   ? -1
-		   : 0;
+	if (event_key_make(ev->app, ev->id, &add->key) == -1 ||
+	    event_fingerprint(ev, add->fingerprint) == -1)
+		return -1;
+	*reason = "no random bytes for a key";
+	return event_options_draw_key(ev->options);
 }
 
 const char *

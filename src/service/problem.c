@@ -16,6 +16,7 @@ static const struct {
     [PROBLEM_CONFLICT - PROBLEM_FIRST] = {409, URN "conflict"},
     [PROBLEM_WRONG_STATE - PROBLEM_FIRST] = {409, URN "wrong-state"},
     [PROBLEM_WORN_OUT - PROBLEM_FIRST] = {409, URN "worn-out"},
+    [PROBLEM_ATTEMPT_OVER - PROBLEM_FIRST] = {410, URN "attempt-over"},
     [PROBLEM_INVALID_EVENT - PROBLEM_FIRST] = {422, URN "invalid-event"},
     [PROBLEM_TOO_LATE - PROBLEM_FIRST] = {422, URN "too-late"},
     [PROBLEM_DATASTORE_AWAY - PROBLEM_FIRST] = {503, URN "datastore-away"},

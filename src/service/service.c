@@ -165,7 +165,8 @@ service_init(struct entry *entry, struct child *child, struct err *err)
 		return err_set(err, "out of memory");
 	service->context = (struct event_context){
 	    .retry_limits = &child->cfg->service.retry_limits,
-	    .zones = zones_create(zones_directory())};
+	    .zones = zones_create(zones_directory()),
+	    .has_acks = child->cfg->service.public_url != NULL};
 	if (service->context.zones == NULL)
 		return err_set(err, "out of memory");
 	if (open_server(entry, err) == -1)

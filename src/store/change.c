@@ -245,6 +245,14 @@ is_asked_for(const struct changing *c)
 	return false;
 }
 
+/* What its receiver works on is not what it would be told. */
+static bool
+is_with_receiver(const struct changing *c)
+{
+	return c->change->verb == CHANGE_PATCH &&
+	       c->record->state == EVENT_AWAITING;
+}
+
 /* Whether the state of the row is one for the verb. */
 static enum change_outcome
 judge(const struct changing *c)
@@ -256,7 +264,9 @@ judge(const struct changing *c)
 	if (!is_asked_for(c))
 		return CHANGE_OTHER;
 	if (c->change->verb != CHANGE_RETRY)
-		return c->status == ROW_WAITING ? CHANGE_MADE : CHANGE_REFUSED;
+		return c->status == ROW_WAITING && !is_with_receiver(c)
+			   ? CHANGE_MADE
+			   : CHANGE_REFUSED;
 	if (!ended)
 		return CHANGE_REFUSED;
 	return c->record->attempts <= CHANGE_ATTEMPTS_MAX ? CHANGE_MADE

@@ -19,19 +19,19 @@ read_key(struct sql *sql, uint8_t bytes[EVENT_KEY_BYTES])
 enum store_status
 found_read(struct sql *sql, struct found *found, struct err *err)
 {
-	int64_t row_status;
-	bool has_code, has_error;
+	int64_t row_status, last_code;
+	bool has_error;
 
 	found->row_id = sql_read_i64(sql);
 	row_status = sql_read_i64(sql);
-	has_code = sql_read_i64(sql) != 0;
+	last_code = sql_read_i64(sql);
 	has_error = sql_read_i64(sql) != 0;
 	found->expiry_ms = sql_read_i64(sql);
 	found->created_ms = sql_read_i64(sql);
 	read_key(sql, found->key.bytes);
 	read_key(sql, found->fingerprint);
 	found->status = (enum row_status)row_status;
-	found->state = store_row_state(found->status, has_code, has_error);
+	found->state = store_row_state(found->status, last_code, has_error);
 	if (store_check_number("expiry_ms", found->expiry_ms, STORE_TIME_MAX_MS,
 		err) != STORE_OK ||
 	    store_check_number("created_ms", found->created_ms,

@@ -46,6 +46,7 @@ statuses_of(unsigned states)
 	    [EVENT_COMPLETED] = ROW_COMPLETED,
 	    [EVENT_FAILED] = ROW_FAILED,
 	    [EVENT_SERVICE_UNAVAILABLE] = ROW_WAITING,
+	    [EVENT_AWAITING] = ROW_WAITING,
 	};
 	unsigned statuses = 0;
 
@@ -160,16 +161,17 @@ note_match(struct sql *sql, struct walk *walk)
 	const struct list_step *step = walk->step;
 	const struct list_query *query = step->query;
 	struct match match;
-	bool has_code, has_error;
+	int64_t last_code;
+	bool has_error;
 	enum event_state state;
 
 	match.place.row_id = sql_read_i64(sql);
 	match.place.due_ms = sql_read_i64(sql);
 	match.status = sql_read_i64(sql);
-	has_code = sql_read_i64(sql) != 0;
+	last_code = sql_read_i64(sql);
 	has_error = sql_read_i64(sql) != 0;
-	state =
-	    store_row_state((enum row_status)match.status, has_code, has_error);
+	state = store_row_state(
+	    (enum row_status)match.status, last_code, has_error);
 	if ((query->states >> state & 1) != 0 &&
 	    list_leads_to(sql_read_bytes(sql), query->destination) &&
 	    list_compare(&match.place, &step->place, query->descending) > 0 &&

@@ -13,12 +13,17 @@ store_key_slice(const uint8_t bytes[EVENT_KEY_BYTES])
 }
 
 enum event_state
-store_row_state(enum row_status status, bool has_code, bool has_error)
+store_row_state(enum row_status status, int64_t last_code, bool has_error)
 {
+	/* A success that is followed by another attempt is none yet. */
+	bool awaited = last_code >= 200 && last_code <= 299 && !has_error;
+
 	switch (status) {
 	case ROW_WAITING:
-		return has_code || has_error ? EVENT_SERVICE_UNAVAILABLE
-					     : EVENT_PENDING;
+		if (awaited)
+			return EVENT_AWAITING;
+		return last_code != 0 || has_error ? EVENT_SERVICE_UNAVAILABLE
+						   : EVENT_PENDING;
 	case ROW_PROCESSING:
 		return EVENT_PROCESSING;
 	case ROW_COMPLETED:
@@ -237,7 +242,7 @@ store_record_create(
 		return sql_no_memory(err);
 	*r = (struct store_record){
 	    .state = store_row_state((enum row_status)row->status,
-		row->last_code != 0, row->last_error.len > 0),
+		row->last_code, row->last_error.len > 0),
 	    .attempts = (unsigned)row->attempts,
 	    .due_ms = store_plain_due_ms(row->due_ms),
 	    .created_ms = row->created_ms,

@@ -37,7 +37,7 @@ struct slice store_key_slice(const uint8_t bytes[EVENT_KEY_BYTES]);
 
 /* The client's view of a row. */
 enum event_state store_row_state(
-    enum row_status status, bool has_code, bool has_error);
+    enum row_status status, int64_t last_code, bool has_error);
 
 /* STORE_BROKEN with the reason unless value is 0 to max. */
 enum store_status store_check_number(

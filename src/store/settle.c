@@ -315,6 +315,29 @@ write_with_log(struct sql *sql, uint64_t owner,
 				  : status;
 }
 
+/* One at a time: there are few. */
+static enum store_status
+write_lapsed(struct sql *sql, uint64_t owner, const struct store_result *result,
+    uint64_t *affected, struct err *err)
+{
+	static const struct sql_text text = {
+	    .head = "UPDATE event SET status = 3, attempts = attempts - 1,"
+		    " due_ms = ?, last_error = ?, suspect = 0"
+		    " WHERE id = ? AND status = 1 AND owner = ?"
+		    " AND attempts = ? AND attempts > 1"};
+	enum store_status status;
+
+	sql_i64(sql, result->at_ms);
+	sql_bytes(sql, clip(result->error, STORE_ERROR_MAX));
+	sql_i64(sql, result->row_id);
+	sql_u64(sql, owner);
+	sql_i64(sql, result->attempt);
+	status = sql_exec(sql, &text, 0, affected, err);
+	return status == STORE_OK && *affected == 1
+		   ? add_callbacks(sql, &result, 1, err)
+		   : status;
+}
+
 static enum store_status
 write_run(struct sql *sql, uint64_t owner,
     const struct store_result *const *results, size_t n, uint64_t *affected,
@@ -328,6 +351,8 @@ write_run(struct sql *sql, uint64_t owner,
 		break;
 	case RESULT_RELEASED:
 		return write_released(sql, owner, results, n, affected, err);
+	case RESULT_LAPSED:
+		return write_lapsed(sql, owner, results[0], affected, err);
 	case RESULT_FAILED:
 	case RESULT_RETRY:
 		break;
@@ -338,6 +363,8 @@ write_run(struct sql *sql, uint64_t owner,
 static size_t
 run_max(const struct sql *sql, const struct store_result *first)
 {
+	if (first->kind == RESULT_LAPSED)
+		return 1;
 	return is_plain_success(first) ? sql->driver->ids_max
 				       : sql->driver->rows_max;
 }

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/ack.h"
 #include "store/add.h"
 #include "store/cancel.h"
 #include "store/change.h"
@@ -386,6 +387,16 @@ store_change_event(
 
 	if (status == STORE_OK)
 		status = change_event(store->sql, change, &store->err);
+	return end(store, status, err);
+}
+
+enum store_status
+store_ack_event(struct store *store, struct store_ack *ack, struct err *err)
+{
+	enum store_status status = begin(store);
+
+	if (status == STORE_OK)
+		status = ack_event(store->sql, ack, &store->err);
 	return end(store, status, err);
 }
 

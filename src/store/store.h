@@ -159,6 +159,10 @@ enum store_status store_find_schedule(struct store *store, struct slice app,
 enum store_status store_list_schedules(
     struct store *store, const struct schedule_list *list, struct err *err);
 
+/* Ends an attempt that is the last one, on behalf of whoever sent it. */
+enum store_status store_ack_event(
+    struct store *store, struct store_ack *ack, struct err *err);
+
 /* ---- worker ---- */
 
 /*

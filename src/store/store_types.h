@@ -8,8 +8,10 @@
 
 #include "base/err.h"
 #include "base/zones.h"
+#include "event/ack_token.h"
 #include "event/event.h"
 #include "event/event_patch.h"
+#include "event/retry.h"
 #include "sql/datastore.h"
 
 /* What goes into the operations of store.h, and what comes out. */
@@ -152,6 +154,31 @@ struct store_change {
 	char tag[STORE_TAG_BYTES]; /* of one that was patched */
 	enum event_state state;	   /* as it is now */
 	int64_t due_ms, expiry_ms; /* the same, unless it is unknown */
+};
+
+enum ack_outcome {
+	ACK_TAKEN,   /* the attempt ended by it */
+	ACK_SAME,    /* it had ended so before */
+	ACK_OVER,    /* it ended otherwise, or is not the last one */
+	ACK_UNKNOWN, /* no attempt that waits for one has that token */
+};
+
+/* What a receiver says of an attempt that it had answered with 202. */
+struct store_ack {
+	struct ack_token token;
+	bool nack;
+	int64_t now_ms;
+	const struct retry_policy *retry; /* as configured */
+	uint32_t random;		  /* any bits, to spread a wait by */
+	struct slice said;		  /* what came with it: so many bytes */
+	size_t log_bytes, callback_bytes; /* of it are kept in each */
+	/* Written by store_ack_event. */
+	enum ack_outcome outcome;
+	struct store_record *record; /* as it was, or NULL; the caller's */
+	enum event_state state;	     /* as it is now */
+	int64_t due_ms;
+	unsigned shard;
+	bool wakes; /* something of that shard is due at due_ms */
 };
 
 /* ---- schedules ---- */
@@ -333,6 +360,7 @@ enum result_kind {
 	RESULT_FAILED,	 /* final; logged as an attempt */
 	RESULT_RETRY,	 /* waits for due_ms; logged as an attempt */
 	RESULT_RELEASED, /* never started: the attempt is not counted */
+	RESULT_LAPSED,	 /* the same, and final: the one before was the last */
 };
 
 /* Of the texts that an attempt leaves, so many bytes are kept. */

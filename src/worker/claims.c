@@ -298,9 +298,12 @@ tell_if_given_up(const struct claims *c, const struct delivery *d)
 {
 	const struct store_result *result = &d->result;
 
-	if (result->kind == RESULT_FAILED && c->policy->given_up != NULL)
+	bool lapsed = result->kind == RESULT_LAPSED;
+
+	if ((lapsed || result->kind == RESULT_FAILED) &&
+	    c->policy->given_up != NULL)
 		given_up_tell(c->policy->given_up, d->claim->event.app,
-		    d->claim->event.id, result->attempt, result->code,
+		    d->claim->event.id, result->attempt - lapsed, result->code,
 		    result->error);
 }
 

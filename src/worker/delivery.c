@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "base/percent.h"
+#include "event/ack_token.h"
 #include "event/outcome.h"
 #include "http/http_response.h"
 
@@ -15,6 +16,8 @@
 enum {
 	LINE_MAX_BYTES = 64 * 1024,
 	OUR_FAULT_WAIT_MS = 1000,
+	NO_URL_WAIT_MS = 10000,
+	ACCEPTED = 202,
 	/* What a chunk of a response costs at least: work, too, has an end. */
 	PIECE_MIN_BYTES = 32,
 };
@@ -49,9 +52,14 @@ read_options(struct delivery *d)
 	if (event_options_parse(d->claim->event.options, options, &err) == 0 &&
 	    is_callback_sound(options->on_complete, &err) &&
 	    is_callback_sound(options->on_failure, &err)) {
-		if (options->forgiven < d->claim->attempt)
+		if (options->forgiven >= d->claim->attempt)
+			(void)err_set(
+			    &err, "forgive more attempts than there were");
+		else if (options->complete_by_ms > 0 &&
+			 options->ack_key.len == 0)
+			(void)err_set(&err, "have no key for acks");
+		else
 			return;
-		(void)err_set(&err, "forgive more attempts than there were");
 	}
 	*options = (struct event_options){0};
 	d->refused = true;
@@ -227,6 +235,34 @@ add_attempt(struct delivery *d, struct buf *line)
 }
 
 static int
+add_ack_url(struct delivery *d, struct buf *line, const char *name,
+    const char *verb, const char *token)
+{
+	buf_reset(line);
+	buf_printf(line, "%s: %s/cassata/%s/%s", name, d->policy->public_url,
+	    verb, token);
+	return add_buf(d, line);
+}
+
+/* By which its receiver ends this attempt, after a 202. */
+static int
+add_ack_urls(struct delivery *d, struct buf *line)
+{
+	char token[ACK_TOKEN_LEN + 1];
+
+	if (d->options.complete_by_ms == 0)
+		return 0;
+	return ack_token_make(d->options.ack_key, d->claim->row_id,
+		       d->claim->attempt, token) == -1 ||
+			       add_ack_url(d, line, "Cassata-Ack-Url", "ack",
+				   token) == -1 ||
+			       add_ack_url(d, line, "Cassata-Nack-Url", "nack",
+				   token) == -1
+		   ? -1
+		   : 0;
+}
+
+static int
 add_headers(struct delivery *d, struct buf *line)
 {
 	const struct event *ev = &d->claim->event;
@@ -235,7 +271,7 @@ add_headers(struct delivery *d, struct buf *line)
 	if (add_event_headers(d, line, &seen) == -1 ||
 	    add_id(d, line, "Cassata-Application-Id", ev->app) == -1 ||
 	    add_id(d, line, "Cassata-Event-Id", ev->id) == -1 ||
-	    add_attempt(d, line) == -1)
+	    add_attempt(d, line) == -1 || add_ack_urls(d, line) == -1)
 		return -1;
 	d->own_connection = seen.connection_auth;
 	if (!seen.user_agent &&
@@ -315,7 +351,7 @@ make_callback(struct delivery *d)
 	    .id = ev->id,
 	    .state = result->kind == RESULT_COMPLETED ? EVENT_COMPLETED
 						      : EVENT_FAILED,
-	    .attempts = result->attempt,
+	    .attempts = result->attempt - (result->kind == RESULT_LAPSED),
 	    .expiry_ms = ev->expiry_ms,
 	    .at_ms = result->at_ms,
 	    .code = result->code,
@@ -333,22 +369,47 @@ make_callback(struct delivery *d)
 	return result->callback == NULL ? -1 : 0;
 }
 
+/* Its receiver has taken it, and says later what came of it. */
+static bool
+is_awaited(const struct delivery *d, enum outcome outcome)
+{
+	return outcome == OUTCOME_DELIVERED && d->result.code == ACCEPTED &&
+	       d->options.complete_by_ms > 0;
+}
+
+/* The wait for the receiver's word is over, and no attempt is left. */
+static bool
+has_lapsed(const struct delivery *d)
+{
+	struct retry_policy policy;
+
+	if (d->options.complete_by_ms == 0 || d->claim->last_code != ACCEPTED)
+		return false;
+	event_retry_policy(&d->options.retry, d->policy->retry, &policy);
+	return d->claim->attempt - d->options.forgiven > policy.max_retries + 1;
+}
+
 static void
 finish(struct delivery *d, enum outcome outcome, int64_t retry_after_ms)
 {
 	struct store_result *result = &d->result;
+	bool lapsed = has_lapsed(d);
 	int64_t wait_ms = -1;
 
 	result->at_ms = now_ms(d);
-	if (outcome == OUTCOME_RETRY)
+	if (is_awaited(d, outcome)) {
+		outcome = OUTCOME_RETRY;
+		wait_ms = d->options.complete_by_ms;
+	} else if (outcome == OUTCOME_RETRY) {
 		wait_ms = wait_of(d, retry_after_ms);
+	}
 	result->logged = outcome == OUTCOME_DELIVERED && d->policy->log_success;
 	if (outcome == OUTCOME_DELIVERED)
 		result->kind = RESULT_COMPLETED;
 	else if (wait_ms >= 0)
 		result->kind = RESULT_RETRY;
 	else
-		result->kind = RESULT_FAILED;
+		result->kind = lapsed ? RESULT_LAPSED : RESULT_FAILED;
 	/* at_ms was rounded down: a wait is never shorter than asked for. */
 	result->due_ms = result->at_ms + (wait_ms > 0 ? wait_ms + 1 : 0);
 	result->error = slice_from_string(d->error);
@@ -496,6 +557,29 @@ start_transfer(struct delivery *d, struct buf *line)
 	return transport_start(d->policy->transport, &request);
 }
 
+/* Whether it ends without being sent. */
+static bool
+ends_unsent(struct delivery *d)
+{
+	if (d->refused) {
+		finish(d, OUTCOME_REJECTED, 0);
+	} else if (has_lapsed(d)) {
+		set_error(d, "not acknowledged in time");
+		d->result.code = ACCEPTED;
+		finish(d, OUTCOME_REJECTED, 0);
+	} else if (is_too_late(d)) {
+		set_error(d, "not sent: not-after has passed");
+		finish(d, OUTCOME_REJECTED, 0);
+	} else if (d->options.complete_by_ms > 0 &&
+		   d->policy->public_url == NULL) {
+		set_error(d, "service.publicUrl is not configured");
+		release_for_want(d, NO_URL_WAIT_MS);
+	} else {
+		return false;
+	}
+	return true;
+}
+
 void
 delivery_start(struct delivery *d)
 {
@@ -503,12 +587,7 @@ delivery_start(struct delivery *d)
 
 	d->state = DELIVERY_ON_WIRE;
 	d->started_ms = clock_mono_ms();
-	if (!d->refused && is_too_late(d)) {
-		d->refused = true;
-		set_error(d, "not sent: not-after has passed");
-	}
-	if (d->refused) {
-		finish(d, OUTCOME_REJECTED, 0);
+	if (ends_unsent(d)) {
 		d->policy->ended(d->policy->arg, d);
 		return;
 	}

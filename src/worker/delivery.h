@@ -59,6 +59,7 @@ struct delivery_policy {
 	size_t response_bytes_kept;
 	size_t callback_bytes; /* kept for who is told of an end */
 	bool log_success;
+	const char *public_url; /* of our own API; NULL: not known here */
 	const struct dbclock *clock;
 	struct given_up *given_up; /* who tells of those; or NULL */
 	void *arg;                 /* of the calls: */

@@ -141,6 +141,7 @@ count_outcome(const struct dispatch *p, const struct delivery *d)
 	    [RESULT_COMPLETED] = METRIC_DELIVERED,
 	    [RESULT_FAILED] = METRIC_GIVEN_UP,
 	    [RESULT_RETRY] = METRIC_RETRIED,
+	    [RESULT_LAPSED] = METRIC_GIVEN_UP,
 	};
 
 	if (d->result.kind != RESULT_RELEASED)

@@ -487,6 +487,7 @@ policy_of(struct worker *w)
 	    .response_bytes_kept = (size_t)cfg->response_bytes_kept,
 	    .callback_bytes = (size_t)cfg->callback_bytes,
 	    .log_success = cfg->log_success,
+	    .public_url = w->child->cfg->service.public_url,
 	    .clock = &w->clock,
 	    .given_up = &w->given_up,
 	    .arg = &w->dispatch,

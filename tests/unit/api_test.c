@@ -28,6 +28,13 @@
 	"PATCH /cassata/event/a/e HTTP/1.1\r\n" HOST                           \
 	"Content-Type: application/merge-patch+json\r\n"                       \
 	"Content-Length: " length "\r\n\r\n" body
+#define ACK(verb, token)                                                       \
+	"POST /cassata/" verb "/" token " HTTP/1.1\r\n" HOST                   \
+	"Content-Length: 2\r\n\r\nok"
+#define TOKEN                                                                  \
+	"0123456789abcdef"                                                     \
+	"01020304"                                                             \
+	"00000000000000000000000000000000"
 #define PROBLEM      "Content-Type: application/problem+json\r\n"
 #define JOB_ID       "01890000-0000-7000-8000-000000000000"
 #define JOBS(length, body)                                                     \
@@ -45,6 +52,7 @@ struct store {
 	enum cancel_outcome cancelled;
 	enum change_outcome changed;
 	enum job_outcome job;
+	enum ack_outcome acked;
 	enum event_state state;
 	bool is_there;
 	int n_calls, n_freed;
@@ -262,6 +270,22 @@ store_job_order(struct store *s, struct slice app, const struct job_id *id,
 	return fake_call(err);
 }
 
+enum store_status
+store_ack_event(struct store *s, struct store_ack *ack, struct err *err)
+{
+	record = (struct store_record){.event = {
+	    .app = SLICE_INIT("a"), .id = SLICE_INIT("e")}};
+	ck_assert_int_eq(ack->token.row_id, 0x0123456789abcdef);
+	ck_assert_uint_eq(ack->token.attempt, 0x01020304);
+	ck_assert(slice_eq(ack->said, SLICE_LITERAL("ok")));
+	ck_assert_int_eq(ack->nack, s->state == EVENT_SERVICE_UNAVAILABLE);
+	ack->outcome = s->acked;
+	ack->state = s->state;
+	ack->due_ms = 3250;
+	ack->record = s->acked == ACK_UNKNOWN ? NULL : &record;
+	return fake_call(err);
+}
+
 void
 store_close(struct store **closed)
 {
@@ -466,6 +490,34 @@ static const struct {
 	GET("/cassata/event/a/e"), "", "503 Service Unavailable",
 	"Retry-After: 2\r\n", "is not available\"}\n"},
 
+    {{.acked = ACK_TAKEN,
+	 .state = EVENT_COMPLETED,
+	 .n_calls = 1,
+	 .n_freed = 1},
+	ACK("ack", TOKEN), "", "200 OK", "Content-Type: application/json\r\n",
+	"{\"application-id\":\"a\",\"event-id\":\"e\","
+	"\"status\":\"COMPLETED\"}\n"},
+    {{.acked = ACK_SAME,
+	 .state = EVENT_SERVICE_UNAVAILABLE,
+	 .n_calls = 1,
+	 .n_freed = 1},
+	ACK("nack", TOKEN), "", "200 OK", "Content-Type: application/json\r\n",
+	"\"status\":\"SERVICE_UNAVAILABLE\",\"next-attempt\":3.25}\n"},
+    {{.acked = ACK_OVER,
+	 .state = EVENT_AWAITING,
+	 .n_calls = 1,
+	 .n_freed = 1},
+	ACK("ack", TOKEN), "", "410 Gone", PROBLEM,
+	"\"event-status\":\"AWAITING\"}\n"},
+    {{.acked = ACK_UNKNOWN, .n_calls = 1}, ACK("ack", TOKEN), "",
+	"404 Not Found", PROBLEM, "or its event is gone\"}\n"},
+    {{.n_calls = 0}, ACK("ack", "0" TOKEN), "", "404 Not Found", PROBLEM,
+	"or its event is gone\"}\n"},
+    {{.n_calls = 0}, ACK("nack", "x"), "", "404 Not Found", PROBLEM,
+	"or its event is gone\"}\n"},
+    {{.status = STORE_UNAVAILABLE, .acked = ACK_UNKNOWN, .n_calls = 1},
+	ACK("ack", TOKEN), "", "503 Service Unavailable", PROBLEM,
+	"is not available\"}\n"},
     {{.cancelled = CANCEL_DELETED, .n_calls = 1}, DELETE("/cassata/delete/a/e"),
 	"", "200 OK", "Content-Type: application/json\r\n",
 	"\"status\":\"DELETED\",\"event-status\":\"PENDING\"}\n"},

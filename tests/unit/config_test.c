@@ -133,6 +133,7 @@ static const struct field {
 	"64KiB", 65536)},
     {NUMBER(worker, "retention", INT64, retention_ms, 604800000, "0", 0,
 	"3650d", 315360000000)},
+    {OTHER(service, "publicUrl", STRING, public_url, 0, NULL)},
     {OTHER(worker, "caFile", STRING, ca_file, 0, NULL)},
     {OTHER(datastore, "url", STRING, url, 0, "sqlite:cassata.db")},
     {OTHER(datastore, "passwordFile", STRING, password_file, 0, NULL)},

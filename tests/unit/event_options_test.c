@@ -38,6 +38,16 @@ static const struct {
 	SLICE_INIT("{\"schedule\":[9223372036854775807,5,1]}")},
     {SLICE_INIT("{\"on-failure\":{ \"url\":7},\"on-complete\":\"x\"}"), 0,
 	SLICE_INIT("{\"on-complete\":\"x\",\"on-failure\":{ \"url\":7}}")},
+    {SLICE_INIT("{\"complete-by-ms\":5}"), 0,
+	SLICE_INIT("{\"ack-key\":\"00000000000000000000000000000000\","
+		   "\"complete-by-ms\":5}")},
+    {SLICE_INIT("{\"complete-by-ms\":5,"
+		"\"ack-key\":\"0123456789abcdef0123456789abcdef\"}"),
+	0,
+	SLICE_INIT("{\"ack-key\":\"0123456789abcdef0123456789abcdef\","
+		   "\"complete-by-ms\":5}")},
+    {SLICE_INIT("{\"ack-key\":\"0123456789abcdef0123456789abcdef\"}"), 0,
+	SLICE_INIT("")},
     /* of a newer version */
     {SLICE_INIT("{\"later\":{\"a\":[1, 2]}}"), 0,
 	SLICE_INIT("{\"later\":{\"a\":[1, 2]}}")},
@@ -93,6 +103,11 @@ static const struct slice damaged[] = {
     SLICE_INIT("{\"schedule\":[7,5,2]}"),
     SLICE_INIT("{\"schedule\":[7,-5,1]}"),
     SLICE_INIT("{\"schedule\":[7,5,\"1\"]}"),
+    SLICE_INIT("{\"complete-by-ms\":-5}"),
+    SLICE_INIT("{\"ack-key\":5}"),
+    SLICE_INIT("{\"ack-key\":\"\"}"),
+    SLICE_INIT("{\"ack-key\":\"0123456789ABCDEF0123456789abcdef\"}"),
+    SLICE_INIT("{\"ack-key\":\"0123456789abcdef0123456789abcdef0\"}"),
     SLICE_INIT("{\"on-complete\":7}"),
     SLICE_INIT("{\"on-failure\":[]}"),
     SLICE_INIT("{\"forgiven\":-1}"),
@@ -111,6 +126,45 @@ START_TEST(test_damaged)
 
 	ck_assert_int_eq(event_options_parse(damaged[_i], &options, &err), -1);
 	ck_assert_str_ne(err.text, "");
+}
+END_TEST
+
+/* Once, and only in the place that we made for it. */
+START_TEST(test_key)
+{
+	struct event_options options = {.complete_by_ms = 5,
+	    .on_complete = SLICE_LITERAL(
+		"{\"ack-key\":\"00000000000000000000000000000000\"}")};
+	char first[EVENT_ACK_KEY_LEN];
+	struct buf out;
+
+	buf_init(&out, EVENT_OPTIONS_MAX);
+	ck_assert_int_eq(
+	    event_options_write(&out, &options, slice_of("", 0)), 0);
+	ck_assert_int_eq(
+	    event_options_parse(buf_slice(&out), &options, NULL), 0);
+	ck_assert_uint_eq(options.ack_key.len, 0);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(event_options_draw_key(buf_slice(&out)), 0);
+		ck_assert_int_eq(
+		    event_options_parse(buf_slice(&out), &options, NULL), 0);
+		ck_assert_uint_eq(options.ack_key.len, EVENT_ACK_KEY_LEN);
+		if (i == 0)
+			memcpy(first, options.ack_key.p, sizeof(first));
+		ck_assert_int_eq(
+		    memcmp(first, options.ack_key.p, sizeof(first)), 0);
+	}
+	ck_assert(slice_eq(options.on_complete,
+	    SLICE_LITERAL(
+		"{\"ack-key\":\"00000000000000000000000000000000\"}")));
+	buf_reset(&out);
+	options.complete_by_ms = 0;
+	ck_assert_int_eq(
+	    event_options_write(&out, &options, slice_of("", 0)), 0);
+	ck_assert_int_eq(event_options_draw_key(buf_slice(&out)), 0);
+	ck_assert(memmem(out.p, out.len, first, sizeof(first)) == NULL);
+	ck_assert_int_eq(event_options_draw_key(slice_of("", 0)), 0);
+	buf_free(&out);
 }
 END_TEST
 
@@ -152,6 +206,7 @@ main(void)
 	tcase_add_loop_test(tc, test_text, 0, COUNT(texts));
 	tcase_add_loop_test(tc, test_damaged, 0, COUNT(damaged));
 	tcase_add_test(tc, test_too_long);
+	tcase_add_test(tc, test_key);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_ENV);
 	failures = srunner_ntests_failed(sr);

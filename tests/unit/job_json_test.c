@@ -42,7 +42,7 @@ static const struct {
     {" {\"verb\" : \"d\\u0065lete\", \"filter\" : {\"from\" : 1.5, \"to\" : "
      "\"2027-03-28T09:00:00+02:00\", \"destination\" : \"h\\u002e\\\"x\"}} ",
 	"{\"verb\":\"delete\",\"filter\":{\"status\":[\"PENDING\","
-	"\"PROCESSING\",\"COMPLETED\",\"FAILED\",\"SERVICE_UNAVAILABLE\"],"
+	"\"PROCESSING\",\"COMPLETED\",\"FAILED\",\"SERVICE_UNAVAILABLE\",\"AWAITING\"],"
 	"\"from\":1.5,\"to\":1806217200,\"destination\":\"h.\\\"x\"},"
 	"\"rate\":100}"},
     {"{\"verb\":\"reschedule\",\"filter\":{\"status\":\"PENDING\"},"

@@ -2550,6 +2550,157 @@ START_TEST(callback_of_a_culprit)
 }
 END_TEST
 
+#define ACK_KEY "0123456789abcdef0123456789abcdef"
+
+static struct store_ack
+ack_of(int64_t row_id, unsigned attempt, bool nack)
+{
+	static const struct retry_policy retry = {
+	    .max_retries = 1, .n_delays = 1, .delay_ms = {1000}};
+	char text[ACK_TOKEN_LEN + 1];
+	struct store_ack ack = {.nack = nack,
+	    .now_ms = 7000,
+	    .retry = &retry,
+	    .said = SLICE_LITERAL("so"),
+	    .log_bytes = 1,
+	    .callback_bytes = 100};
+
+	ck_assert_int_eq(ack_token_make(
+			     SLICE_LITERAL(ACK_KEY), row_id, attempt, text),
+	    0);
+	ck_assert(ack_token_read(slice_from_string(text), &ack.token));
+	return ack;
+}
+
+static enum ack_outcome
+say(int64_t row_id, unsigned attempt, bool nack, enum event_state state)
+{
+	struct store_ack ack = ack_of(row_id, attempt, nack);
+
+	ok(store_ack_event(store, &ack, &err));
+	store_record_free(ack.record);
+	if (ack.outcome != ACK_UNKNOWN)
+		ck_assert_int_eq(ack.state, state);
+	return ack.outcome;
+}
+
+static int64_t
+add_with_acks(const char *id)
+{
+	struct event ev = event_of(id, 1000);
+	struct store_add added;
+
+	ev.options = SLICE_LITERAL("{\"ack-key\":\"" ACK_KEY "\","
+				   "\"complete-by-ms\":5,"
+				   "\"on-failure\":\"http://f/\"}");
+	added = add_event(&ev);
+	ck_assert_int_eq(added.outcome, ADD_CREATED);
+	return added.row_id;
+}
+
+/* The last attempt alone may be ended, once, on the wire or after it. */
+START_TEST(acks)
+{
+	int64_t row_id = add_with_acks("e");
+	struct store_record *record;
+
+	(void)lease(A);
+	ck_assert_int_eq(say(row_id, 2, false, EVENT_PENDING), ACK_OVER);
+	ck_assert_int_eq(say(row_id, 1, true, EVENT_PENDING), ACK_OVER);
+	ck_assert_int_eq(say(row_id, 0, false, EVENT_PENDING), ACK_OVER);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(
+	    give_one(A, row_id, 1, RESULT_RETRY, 202), 0);
+	expect("e", EVENT_AWAITING, 1, 1);
+	ck_assert_int_eq(
+	    say(row_id, 1, true, EVENT_SERVICE_UNAVAILABLE), ACK_TAKEN);
+	record = find("e");
+	ck_assert_int_eq(record->due_ms, 8000);
+	ck_assert(slice_eq(
+	    record->log[0].error, SLICE_LITERAL("refused by a nack")));
+	ck_assert(slice_eq(record->log[0].response, SLICE_LITERAL("s")));
+	store_record_free(record);
+	ck_assert_int_eq(
+	    say(row_id, 1, true, EVENT_SERVICE_UNAVAILABLE), ACK_SAME);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_int_eq(say(row_id, 1, false, EVENT_PROCESSING), ACK_OVER);
+	/* On the wire: its worker's result is none any more. */
+	ck_assert_int_eq(say(row_id, 2, false, EVENT_COMPLETED), ACK_TAKEN);
+	ck_assert_uint_eq(
+	    give_one(A, row_id, 2, RESULT_RETRY, 202), 1);
+	expect("e", EVENT_COMPLETED, 2, 2);
+	ck_assert_int_eq(say(row_id, 2, false, EVENT_COMPLETED), ACK_SAME);
+	ck_assert_int_eq(say(row_id, 2, true, EVENT_COMPLETED), ACK_OVER);
+	ck_assert_int_eq(say(row_id + 1, 2, false, 0), ACK_UNKNOWN);
+	ck_assert_int_eq(say(add("plain", 9000), 1, false, 0), ACK_UNKNOWN);
+	expect_gone("e.on-failure.1");
+}
+END_TEST
+
+/* Its worker was lost, and it was put back. */
+START_TEST(ack_of_what_was_lost)
+{
+	int64_t row_id = add_with_acks("e");
+
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(lease_after(B, A).n_interrupted, 1);
+	expect("e", EVENT_PENDING, 0, 0);
+	ck_assert_int_eq(say(row_id, 1, false, EVENT_COMPLETED), ACK_TAKEN);
+	ck_assert_int_eq(say(row_id, 1, false, EVENT_COMPLETED), ACK_SAME);
+	expect("e", EVENT_COMPLETED, 1, 1);
+	ck_assert_uint_eq(claim_all(B), 0);
+}
+END_TEST
+
+START_TEST(nack_of_the_last_attempt)
+{
+	int64_t row_id = add_with_acks("e");
+
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(give_one(A, row_id, 1, RESULT_RETRY, 503), 0);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_int_eq(say(row_id, 2, true, EVENT_FAILED), ACK_TAKEN);
+	ck_assert_int_eq(say(row_id, 2, true, EVENT_FAILED), ACK_SAME);
+	ck_assert_int_eq(say(row_id, 2, false, EVENT_FAILED), ACK_OVER);
+	expect("e", EVENT_FAILED, 2, 2);
+	expect("e.on-failure.2", EVENT_PENDING, 0, 0);
+}
+END_TEST
+
+/* One that nobody ended, after the last attempt, which is not counted twice. */
+START_TEST(lapsed)
+{
+	int64_t row_id = add_with_acks("e");
+	const struct event ev = event_of("told", 5000);
+	struct store_result result = {.row_id = row_id,
+	    .kind = RESULT_LAPSED,
+	    .attempt = 2,
+	    .at_ms = 7000,
+	    .code = 202,
+	    .error = SLICE_LITERAL("late"),
+	    .callback = &ev};
+	struct store_record *record;
+
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(
+	    give_one(A, row_id, 1, RESULT_RETRY, 202), 0);
+	ck_assert_uint_eq(give(A, &result, 1), 1);
+	expect_gone("told");
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_uint_eq(give(A, &result, 1), 0);
+	expect("e", EVENT_FAILED, 1, 1);
+	expect("told", EVENT_PENDING, 0, 0);
+	record = find("e");
+	ck_assert_int_eq(record->due_ms, 7000);
+	ck_assert_int_eq(record->last_code, 202);
+	ck_assert(slice_eq(record->last_error, SLICE_LITERAL("late")));
+	store_record_free(record);
+}
+END_TEST
+
 /* Culprits of several workers come back apart. */
 START_TEST(culprits_again_and_apart)
 {
@@ -4742,6 +4893,10 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, callbacks_come_with_results);
 	tcase_add_test(tc, callback_whose_ids_are_taken);
 	tcase_add_test(tc, callback_of_a_culprit);
+	tcase_add_test(tc, acks);
+	tcase_add_test(tc, ack_of_what_was_lost);
+	tcase_add_test(tc, nack_of_the_last_attempt);
+	tcase_add_test(tc, lapsed);
 	tcase_add_test(tc, culprits_again_and_apart);
 	tcase_add_test(tc, death_for_no_reason);
 	tcase_add_loop_test(tc, result_ends_suspicion, 0, RESULT_RELEASED + 1);
