@@ -143,3 +143,15 @@ url_port(struct slice port)
 		return 0;
 	return (unsigned)number;
 }
+
+bool
+url_leads_to(struct slice text, struct slice destination)
+{
+	struct url url;
+
+	if (destination.len == 0)
+		return true;
+	return url_split(text, URL_WITH_FRAGMENT, &url) == 0 &&
+	       (slice_ieq(url.host, destination) ||
+		   slice_ieq(url.server, destination));
+}

@@ -33,6 +33,9 @@ int url_split(struct slice text, enum url_form form, struct url *url);
 /* The same of [USER[:PASSWORD]@]HOST[:PORT], which always is one. */
 void url_split_authority(struct slice text, struct url *url);
 
+/* Whether it leads to HOST or HOST:PORT, as that stands in it; to "" all do. */
+bool url_leads_to(struct slice text, struct slice destination);
+
 /* Whether there is one, and no brackets or colons but around a literal and in
  * it. */
 bool url_has_host(const struct url *url);

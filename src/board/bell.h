@@ -31,6 +31,7 @@ enum {
 	/* What follows a shard's numbers. */
 	RING_LEASES = 1000, /* look at the leases */
 	RING_ALL,           /* and for events, in all shards */
+	RING_PAUSES,        /* at the pauses */
 	/* Beyond that a master makes it empty. */
 	BELL_BYTES_MAX = 1024 * 1024,
 };

@@ -52,6 +52,8 @@
 	    "Events put back because their host has enough.")                  \
 	X(EVENTS_POSTPONED, "counter", "cassata_events_postponed_total", "",   \
 	    "Events put back for want of descriptors, memory or the like.")    \
+	X(EVENTS_PARKED, "counter", "cassata_events_parked_total", "",         \
+	    "Events that were due and are parked by a pause.   ")              \
 	X(DELIVERIES_IN_FLIGHT, "gauge", "cassata_deliveries_in_flight", "",   \
 	    "Deliveries on the wire.")                                         \
 	X(DELIVERED, "counter", "cassata_attempts_total",                      \

@@ -256,6 +256,7 @@ scoreboard_slot_release(struct scoreboard *sb, int slot)
 	atomic_store(&s->asking_ms, 0);
 	atomic_store(&s->shards, 0);
 	atomic_store(&s->sees_quarantine, false);
+	atomic_store(&s->n_pauses, 0);
 	atomic_store(&place->owner, 0);
 	atomic_store(&place->pid, 0);
 }

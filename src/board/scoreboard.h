@@ -61,6 +61,8 @@ struct scoreboard_news {
 	_Atomic uint64_t changes;
 	/* Events added to shards that no worker here holds. */
 	_Atomic uint64_t n_unheld;
+	/* Changes when a pause came or went. */
+	_Atomic uint64_t pauses;
 	/* To each worker slot: the earliest event that was added since the
 	 * worker's look of that number. */
 	struct {
@@ -138,6 +140,8 @@ struct scoreboard_slot {
 	/* Its last lease transaction saw events that are to be delivered alone.
 	 */
 	_Atomic bool sees_quarantine;
+	/* Pauses that it knows of. */
+	_Atomic int n_pauses;
 };
 
 struct scoreboard_shared {

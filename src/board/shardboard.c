@@ -64,13 +64,26 @@ n_workers(const struct scoreboard *sb)
 }
 
 static void
-tell_to_look_at_leases(const struct scoreboard *sb)
+wake_others(const struct scoreboard *sb)
 {
-	count(&own_news(sb)->changes);
 	for (int i = 0; i < n_workers(sb); i++) {
 		if (i != sb->self && is_taken(sb, i))
 			wake(sb, i);
 	}
+}
+
+static void
+tell_to_look_at_leases(const struct scoreboard *sb)
+{
+	count(&own_news(sb)->changes);
+	wake_others(sb);
+}
+
+static void
+tell_of_pauses(const struct scoreboard *sb)
+{
+	count(&own_news(sb)->pauses);
+	wake_others(sb);
 }
 
 void
@@ -78,6 +91,13 @@ shardboard_membership_changed(const struct scoreboard *sb)
 {
 	tell_to_look_at_leases(sb);
 	bell_ring(&sb->bell, RING_LEASES, 0);
+}
+
+void
+shardboard_pauses_changed(const struct scoreboard *sb)
+{
+	tell_of_pauses(sb);
+	bell_ring(&sb->bell, RING_PAUSES, 0);
 }
 
 /* ---- the dead ---- */
@@ -167,6 +187,22 @@ shardboard_membership(const struct scoreboard *sb)
 }
 
 uint64_t
+shardboard_pauses_told(const struct scoreboard *sb)
+{
+	uint64_t sum = 0;
+
+	if (sb->self != -1)
+		sum = atomic_load(&sb->shared->master.news.pauses);
+	for (int i = 0; (i = scoreboard_next_used(sb, i)) < SCOREBOARD_SLOTS;
+	     i++) {
+		if (i != sb->self)
+			sum +=
+			    atomic_load(&scoreboard_slot(sb, i)->news.pauses);
+	}
+	return sum;
+}
+
+uint64_t
 shardboard_n_unheld(const struct scoreboard *sb)
 {
 	uint64_t sum = 0;
@@ -251,6 +287,8 @@ shardboard_hear(const struct scoreboard *sb, const struct ring *ring)
 		(void)tell_holders(sb, ring->what, ring->due_ms);
 	else if (ring->what == RING_LEASES)
 		tell_to_look_at_leases(sb);
+	else if (ring->what == RING_PAUSES)
+		tell_of_pauses(sb);
 	else
 		tell_to_look(sb);
 }

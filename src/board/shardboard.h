@@ -47,6 +47,12 @@ void shardboard_membership_changed(const struct scoreboard *sb);
 /* Another number when others than this process have changed something. */
 uint64_t shardboard_membership(const struct scoreboard *sb);
 
+/* A pause came or went: makes all workers but this process look. */
+void shardboard_pauses_changed(const struct scoreboard *sb);
+
+/* Another number when others than this process have changed one. */
+uint64_t shardboard_pauses_told(const struct scoreboard *sb);
+
 /* Events added where no worker of this host was told, ever. */
 uint64_t shardboard_n_unheld(const struct scoreboard *sb);
 

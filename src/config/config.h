@@ -43,6 +43,7 @@ struct config_service {
 	int max_atomic_events;
 	bool get_delete; /* GET deletes, too */
 	struct event_retry_limits retry_limits; /* maxAttempts, minRetryDelay */
+	int max_pauses;		     /* of the datastore */
 	int max_lists;		     /* under way, per process */
 	int max_list_page;	     /* events in a page */
 	int max_list_scan;	     /* rows looked at for one */

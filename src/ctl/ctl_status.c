@@ -80,6 +80,18 @@ print_freeze(struct json_object *status)
 }
 
 static void
+print_pauses(struct json_object *status)
+{
+	struct json_object *n;
+
+	/* Of an older daemon there is none. */
+	if (json_object_object_get_ex(status, "pauses", &n) &&
+	    json_object_get_int64(n) > 0)
+		printf("\npauses     %s: GET /cassata/pauses lists them",
+		    json_object_get_string(n));
+}
+
+static void
 print_children(struct json_object *status)
 {
 	struct json_object *children;
@@ -140,6 +152,7 @@ print_all(const struct ctl *ctl, struct json_object *status)
 	print_datastore(status);
 	print_weakness(status);
 	print_freeze(status);
+	print_pauses(status);
 	printf("\nsandbox    %s\n", ctl_text_of(status, "sandbox"));
 	print_listening(status);
 	print_children(status);

@@ -13,6 +13,7 @@
 #include "board/metrics.h"
 #include "master/freeze.h"
 #include "proc/sandbox.h"
+#include "store/store_types.h"
 
 /* Takes value over. False when memory is short; value may be NULL then. */
 static bool
@@ -135,6 +136,29 @@ put_freeze(struct json_object *o, const struct master *m)
 		       json_object_new_int64((int64_t)rest.n_writes)));
 }
 
+/* That the child of the slot heeds, as it says. */
+static int
+pauses_of(const struct scoreboard *sb, int slot)
+{
+	int n = atomic_load(&scoreboard_slot(sb, slot)->n_pauses);
+
+	return n < 0 || n > STORE_PAUSES_MAX ? 0 : n;
+}
+
+/* As the worker that knows of most says. */
+static bool
+put_pauses(struct json_object *o, const struct scoreboard *sb)
+{
+	int most = 0;
+
+	for (int i = scoreboard_next_used(sb, 0); i < SCOREBOARD_WORKER_SLOTS;
+	     i = scoreboard_next_used(sb, i + 1))
+		if (atomic_load(&scoreboard_place(sb, i)->pid) != 0 &&
+		    pauses_of(sb, i) > most)
+			most = pauses_of(sb, i);
+	return put(o, "pauses", json_object_new_int64(most));
+}
+
 static const char *
 place_state(const struct place *place)
 {
@@ -192,6 +216,9 @@ child_json(const struct master *m, const struct generation *gen,
 	    !put_number(
 		o, "started", alive, atomic_load(&slot->started_ms) / 1000) ||
 	    !put_server(o, &gen->cfg.datastore.place, server) ||
+	    (alive && place->slot < SCOREBOARD_WORKER_SLOTS &&
+		!put(o, "pauses",
+		    json_object_new_int64(pauses_of(&m->sb, place->slot)))) ||
 	    (trouble[0] != '\0' &&
 		!put(o, "trouble", json_object_new_string(trouble)))) {
 		json_object_put(o);
@@ -292,7 +319,7 @@ fill_status(struct json_object *o, const struct master *m)
 	       put(o, "datastore",
 		   json_object_new_string(gen->cfg.datastore.place.shown)) &&
 	       put_datastore(o, m) && put_weakness(o, &gen->preflight) &&
-	       put_freeze(o, m) &&
+	       put_freeze(o, m) && put_pauses(o, &m->sb) &&
 	       put(o, "sandbox", sandbox_json(&gen->cfg.master)) &&
 	       put(o, "children", children_json(m)) &&
 	       put(o, "metrics", metrics_json(&m->sb));

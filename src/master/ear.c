@@ -62,9 +62,11 @@ uid_of_children(const struct config *cfg)
 static void
 hear_all(const struct ear *ear)
 {
-	const struct ring ring = {.what = RING_ALL};
+	const struct ring all = {.what = RING_ALL};
+	const struct ring pauses = {.what = RING_PAUSES};
 
-	shardboard_hear(ear->sb, &ring);
+	shardboard_hear(ear->sb, &all);
+	shardboard_hear(ear->sb, &pauses);
 }
 
 /* Of our own children the scoreboard tells. What they ring at a file that was

@@ -16,7 +16,8 @@
  *          saw them, let it lose what was acknowledged,
  *          "freeze-state": "thawed" | "freezing" | "frozen", and of one that
  *          is freezing "freeze-workers" and "freeze-writes", those that have
- *          yet to end,
+ *          yet to end, "pauses": how many its workers heed, which is in each
+ *          worker of the children, too,
  *          "children": [{"role", "number", "pid", "state", "generation",
  *          "started"}, …], "metrics": {"cassata_…": n, …}}
  * reload   "ok" LF once the new children are ready, or one "error: …" LF per

@@ -15,6 +15,7 @@
 #include "service/api_list.h"
 #include "service/api_openapi.h"
 #include "service/api_ops.h"
+#include "service/api_pause.h"
 #include "service/problem.h"
 #include "service/state.h"
 
@@ -46,6 +47,13 @@ static const struct route routes[] = {
     {"GET", "/cassata/openapi.json", 0, api_openapi},
     {"POST", "/cassata/ack/{token}", 0, api_ack},
     {"POST", "/cassata/nack/{token}", 0, api_nack},
+    {"GET", "/cassata/pauses", 0, api_pauses},
+    {"POST", "/cassata/pause/app/{app}", 0, api_pause_app},
+    {"DELETE", "/cassata/pause/app/{app}", 0, api_resume_app},
+    {"POST", "/cassata/resume/app/{app}", 0, api_resume_app},
+    {"POST", "/cassata/pause/host/{host}", 0, api_pause_host},
+    {"DELETE", "/cassata/pause/host/{host}", 0, api_resume_host},
+    {"POST", "/cassata/resume/host/{host}", 0, api_resume_host},
     {"GET", "/livez", HEALTH, api_livez},
     {"GET", "/readyz", HEALTH, api_readyz},
     {"GET", "/healthz", HEALTH, api_readyz},

@@ -5,7 +5,9 @@
 #include "http/http_conn.h"
 #include "service/event_answer.h"
 #include "service/event_member.h"
+#include "service/pause_answer.h"
 #include "service/state.h"
+#include "store/pauses.h"
 
 static void
 write_attempts(struct json_writer *w, const struct store_record *record)
@@ -28,6 +30,22 @@ write_attempts(struct json_writer *w, const struct store_record *record)
 	json_end_array(w);
 }
 
+/* Those that it is of. */
+static void
+write_pauses(struct json_writer *w, const struct store_pauses *pauses,
+    const struct event *ev)
+{
+	const struct store_pause *pause = pauses_match(pauses, 0, ev);
+
+	if (pause == NULL)
+		return;
+	json_array(w, "paused");
+	for (; pause != NULL; pause = pauses_match(pauses,
+				  (size_t)(pause - pauses->list) + 1, ev))
+		pause_answer_write(w, pause);
+	json_end_array(w);
+}
+
 static void
 answer_found(struct call *call)
 {
@@ -35,8 +53,10 @@ answer_found(struct call *call)
 	char tag[STORE_TAG_BYTES];
 	struct json_writer w;
 
-	if (!call_store_ok(call))
+	if (!call_store_ok(call)) {
+		store_record_free(record);
 		return;
+	}
 	if (record == NULL) {
 		(void)event_answer_unknown(call);
 		return;
@@ -45,6 +65,8 @@ answer_found(struct call *call)
 	for (unsigned m = MEMBER_STATUS + 1; m < EVENT_MEMBERS; m++)
 		if (m < MEMBER_URL || call->u.find.what == FIND_WHOLE)
 			event_member_write(&w, (enum event_member)m, record);
+	if (call->u.find.pauses != NULL)
+		write_pauses(&w, call->u.find.pauses, &record->event);
 	if (call->u.find.what == FIND_WHOLE)
 		write_attempts(&w, record);
 	event_answer_end(call, &w);
@@ -52,6 +74,14 @@ answer_found(struct call *call)
 	    store_record_tag(record, tag) == 0)
 		http_exchange_field(call->x, "ETag", slice_from_string(tag));
 	store_record_free(record);
+	pause_answer_free(&call->u.find.pauses);
+}
+
+static bool
+waits(const struct store_record *record)
+{
+	return record->state == EVENT_PENDING ||
+	       record->state == EVENT_SERVICE_UNAVAILABLE;
 }
 
 static void
@@ -60,8 +90,13 @@ run_find(struct store *store, struct store_job *job)
 	struct call *call = call_of_job(job);
 
 	call->u.find.record = NULL;
+	call->u.find.pauses = NULL;
 	call->status = store_find_event(store, &call->key, call->u.find.what,
 	    &call->u.find.record, &call->err);
+	if (call->status == STORE_OK && call->u.find.what == FIND_WHOLE &&
+	    call->u.find.record != NULL && waits(call->u.find.record))
+		call->status =
+		    pause_answer_read(store, &call->u.find.pauses, &call->err);
 }
 
 static void

@@ -15,6 +15,7 @@
 
 struct service;
 struct batch_atomic;
+struct pause_call;
 
 /* One call of the API: what is asked for, and the datastore's part in it. */
 struct call {
@@ -34,6 +35,7 @@ struct call {
 		struct {
 			enum store_find what;
 			struct store_record *record;
+			struct store_pauses *pauses; /* NULL: not read */
 		} find;
 		struct {
 			enum cancel_outcome outcome;
@@ -54,6 +56,8 @@ struct call {
 			struct json_writer writer;
 		} job;
 		struct store_ack ack;
+		struct pause_call *pause;
+		struct store_pauses *pauses;
 	} u;
 	STAILQ_ENTRY(call) entry; /* in the documents that wait */
 };

@@ -48,11 +48,17 @@ may_be_id(struct slice id, size_t max)
 }
 
 bool
+event_answer_may_be_app(struct slice app)
+{
+	return may_be_id(app, EVENT_APP_MAX);
+}
+
+bool
 event_answer_take_ids(struct call *call)
 {
 	call->app = call->params[0];
 	call->id = call->params[1];
-	return may_be_id(call->app, EVENT_APP_MAX) &&
+	return event_answer_may_be_app(call->app) &&
 	       may_be_id(call->id, EVENT_ID_MAX) &&
 	       event_key_make(call->app, call->id, &call->key) == 0;
 }

@@ -16,6 +16,9 @@
  */
 bool event_answer_take_ids(struct call *call);
 
+/* Whether an application may have that name. */
+bool event_answer_may_be_app(struct slice app);
+
 /* {"application-id":…,"event-id":…,"status":…: what all begin with. */
 struct json_writer event_answer_begin(
     struct call *call, int status, enum event_state state);

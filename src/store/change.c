@@ -40,7 +40,7 @@ lock_row(struct sql *sql, struct changing *c, struct err *err)
 	c->row_id = row.id;
 	c->status = (enum row_status)row.status;
 	c->shard = (unsigned)row.shard;
-	c->quarantined = row.due_ms >= STORE_QUARANTINE_MS;
+	c->quarantined = store_is_quarantined(row.due_ms);
 	return sql_done(sql, store_record_create(&row, &c->record, err), err);
 }
 

@@ -6,8 +6,10 @@
 #include "base/check.h"
 #include "store/add.h"
 #include "store/due_pick.h"
+#include "store/parked.h"
 #include "store/local_time.h"
 #include "store/look.h"
+#include "store/pauses.h"
 #include "store/record.h"
 #include "store/schedule_run.h"
 #include "store/settle.h"
@@ -31,6 +33,8 @@ struct claiming {
 	size_t n_moves;
 	struct schedule_run runs[RUNS_MAX]; /* the same */
 	size_t n_runs, n_runs_in_all;
+	struct parked_row parked[SQL_IDS_MAX]; /* the same */
+	size_t n_parked;
 };
 
 static void
@@ -38,7 +42,7 @@ forget_claims(struct claim_reply *reply)
 {
 	while (reply->n_claims > 0)
 		store_claim_free(reply->claims[--reply->n_claims]);
-	reply->n_bytes = 0;
+	reply->n_bytes = reply->n_parked = reply->n_parked_bytes = 0;
 	reply->cut = false;
 }
 
@@ -188,6 +192,23 @@ begin_runs(struct sql *sql, struct claiming *c, struct err *err)
 	return status;
 }
 
+static bool
+is_parked(struct claiming *c, const struct store_claim *claim)
+{
+	const struct store_pause *pause =
+	    c->request->pauses == NULL
+		? NULL
+		: pauses_match(c->request->pauses, 0, &claim->event);
+
+	if (pause == NULL)
+		return false;
+	c->parked[c->n_parked++] =
+	    (struct parked_row){claim->row_id, pause->number};
+	c->reply->n_parked++;
+	c->reply->n_parked_bytes += claim->bytes;
+	return true;
+}
+
 static enum store_status
 take_waiting(const struct store_row *row, struct claiming *c, struct err *err)
 {
@@ -199,8 +220,9 @@ take_waiting(const struct store_row *row, struct claiming *c, struct err *err)
 	enum store_status status;
 	struct schedule_run run;
 
-	/* Another host may have put it into quarantine, or taken it out. */
-	if ((row->due_ms >= STORE_QUARANTINE_MS) != request->alone)
+	/* Another host may have put it into quarantine, or taken it out, or
+	 * has parked it. */
+	if (row->due_ms / STORE_QUARANTINE_MS != request->alone)
 		return STORE_OK;
 	/* It was put off since it was seen. */
 	if (due_ms > request->horizon_ms)
@@ -210,7 +232,9 @@ take_waiting(const struct store_row *row, struct claiming *c, struct err *err)
 	status = store_claim_create(row, &claim, err);
 	if (status != STORE_OK)
 		return status;
-	if (!request->alone && local_time_moved(claim, request, move)) {
+	if (is_parked(c, claim)) {
+		store_claim_free(claim);
+	} else if (!request->alone && local_time_moved(claim, request, move)) {
 		c->n_moves++;
 		note_due(reply, move->due_ms);
 		store_claim_free(claim);
@@ -235,7 +259,7 @@ read_waiting(struct sql *sql, struct claiming *c, const struct due_row *rows,
 
 	for (size_t i = 0; i < n; i++)
 		asked[i] = rows[i].row_id;
-	c->n_moves = c->n_runs = 0;
+	c->n_moves = c->n_runs = c->n_parked = 0;
 	arity = id_args(sql, asked, n);
 	status = sql_select(sql, sql_pick(sql, waiting_rows), arity, err);
 	while (sql_next(sql, &status, err)) {
@@ -307,6 +331,8 @@ take_rows(struct sql *sql, struct claiming *c, struct err *err)
 			    local_time_write(sql, c->moves, c->n_moves, err);
 		if (status == STORE_OK)
 			status = begin_runs(sql, c, err);
+		if (status == STORE_OK)
+			status = parked_write(sql, c->parked, c->n_parked, err);
 		if (status == STORE_OK && c->reply->n_claims > before)
 			status = mark_claims(sql, c->request->owner,
 			    c->reply->claims + before,
@@ -443,7 +469,7 @@ settle_and_claim(struct sql *sql, const struct claim_request *request,
 	if (status == STORE_OK)
 		status = claim_in_turn(sql, &c, err);
 	if (status == STORE_OK && uncommitted && c.look.n > 0 &&
-	    reply->n_claims == 0)
+	    reply->n_claims + reply->n_parked == 0)
 		status = claim_committed(sql, &bounded, &c, err);
 	if (uncommitted)
 		look_again(request, reply);

@@ -18,7 +18,7 @@
 #define EVENT_DUE(X)                                                           \
 	X(shard, i, shard, EVENT_SHARDS - 1)                                   \
 	X(attempts, i, attempts, STORE_ATTEMPTS_MAX)                           \
-	X(due_ms, i, due_ms, STORE_TIME_MAX_MS)                                \
+	X(due_ms, i, due_ms, STORE_DUE_MAX_MS)                                 \
 	X(expiry_ms, i, event.expiry_ms, STORE_TIME_MAX_MS)                    \
 	X(last_code, i, last_code, INT_MAX)                                    \
 	X(app, b, event.app, EVENT_APP_MAX)                                    \
@@ -57,6 +57,13 @@
 #define EVENT_DELIVERY_NAMES   "id" EVENT_DELIVERY(COLUMN_NAME)
 #define EVENT_DELIVERY_LETTERS "i" EVENT_DELIVERY(COLUMN_LETTER)
 
+/* How long a row is, about. */
+#define EVENT_BYTES                               "0" EVENT_WHOLE(COLUMN_LENGTH)
+#define COLUMN_LENGTH(name, letter, member, most) COLUMN_LENGTH_##letter(name)
+#define COLUMN_LENGTH_i(name)
+#define COLUMN_LENGTH_f(name)
+#define COLUMN_LENGTH_b(name) " + LENGTH(" #name ")"
+
 /* Values of the column status. */
 enum row_status {
 	ROW_WAITING = 0,
@@ -70,6 +77,12 @@ enum { SUSPECT_NOT, SUSPECT_ONCE, SUSPECT_QUARANTINED };
 
 /* Added to the due_ms of a waiting row in quarantine: beyond the year 9999. */
 #define STORE_QUARANTINE_MS (INT64_C(1) << 48)
+
+/* The same, times the number of a pause, of one that it holds back; see
+ * store/parked.h. */
+#define STORE_PARKED_MS (INT64_C(1) << 49)
+enum { STORE_PAUSE_NUMBER_MAX = 4095 };
+#define STORE_DUE_MAX_MS ((STORE_PAUSE_NUMBER_MAX + 1) * STORE_PARKED_MS - 1)
 
 enum {
 	STORE_ATTEMPTS_MAX = 1000000,

@@ -69,7 +69,8 @@ bool
 store_leave(const struct claim_request *request, struct claim_reply *reply,
     int64_t due_ms)
 {
-	if (request->claim_bytes == 0 || reply->n_bytes < request->claim_bytes)
+	if (request->claim_bytes == 0 ||
+	    reply->n_bytes + reply->n_parked_bytes < request->claim_bytes)
 		return false;
 	reply->cut = reply->more = true;
 	if (due_ms < reply->next_due_ms)
@@ -82,7 +83,7 @@ store_due_row(struct due_row *row, int64_t due_ms, int64_t row_id,
     int64_t shard, struct err *err)
 {
 	enum store_status status =
-	    store_check_number("due_ms", due_ms, STORE_TIME_MAX_MS, err);
+	    store_check_number("due_ms", due_ms, STORE_DUE_MAX_MS, err);
 
 	if (status == STORE_OK)
 		status =

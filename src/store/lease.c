@@ -186,13 +186,17 @@ enum { LEASE = 1, INSTANCE, LOST_ROW, QUARANTINED_ROW };
 	" ON event.shard = lease.shard AND event.status = 1"                   \
 	" WHERE lease.owner = ? AND event.owner <> lease.owner"                \
 	" AND event.owner NOT IN (SELECT owner FROM instance) LIMIT 1)"
-/* The last one of a shard would be one. A join with such a range reads all that
- * wait. */
+#define ALL_SHARDS                                                             \
+	"0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25," \
+	"26,27,28,29,30,31,32,33,34,35,36,37,38,39,40,41,42,43,44,45,46,47,48," \
+	"49,50,51,52,53,54,55,56,57,58,59,60,61,62,63"
+/* A range of each shard. A join with such a range reads all that wait. */
 #define QUARANTINED_ROWS                                                       \
-	" UNION ALL (SELECT 4, 0, 0, 0, 0, 0, x'', " NOW_MYSQL " FROM lease"    \
-	" WHERE owner = ? AND (SELECT due_ms FROM event FORCE INDEX (due)"     \
-	" WHERE event.shard = lease.shard AND event.status = 0"                \
-	" ORDER BY due_ms DESC LIMIT 1) >= ? LIMIT 1)"
+	" UNION ALL (SELECT 4, 0, 0, 0, 0, 0, x'', " NOW_MYSQL                 \
+	" FROM event FORCE INDEX (due) WHERE shard IN (" ALL_SHARDS ")"        \
+	" AND status = 0 AND due_ms >= ? AND due_ms < ?"                       \
+	" AND (SELECT owner FROM lease WHERE lease.shard = event.shard) = ?"   \
+	" LIMIT 1)"
 
 /* With a server in one round trip also whether there are rows that ask for
  * more. */
@@ -281,8 +285,9 @@ look_around(struct sql *sql, struct leasing *l, struct err *err)
 	l->reply->n_instances = 0;
 	if (sql->driver->kind == SQL_MYSQL) {
 		sql_u64(sql, l->request->owner);
-		sql_u64(sql, l->request->owner);
 		sql_i64(sql, STORE_QUARANTINE_MS);
+		sql_i64(sql, STORE_PARKED_MS);
+		sql_u64(sql, l->request->owner);
 	} else {
 		now_arg(sql);
 		now_arg(sql);
@@ -603,7 +608,8 @@ find_strays(struct sql *sql, struct leasing *l, struct err *err)
 }
 
 #define FIND_QUARANTINED                                                       \
-	"SELECT 1 FROM event WHERE status = 0 AND due_ms >= ? AND "
+	"SELECT 1 FROM event WHERE status = 0 AND due_ms >= ?"                 \
+	" AND due_ms < ? AND "
 
 /* Rows that are to be delivered alone; from the index. */
 static enum store_status
@@ -618,6 +624,7 @@ find_quarantined(
 	unsigned arity;
 
 	sql_i64(sql, STORE_QUARANTINE_MS);
+	sql_i64(sql, STORE_PARKED_MS);
 	arity = shard_args(sql, shards);
 	status = sql_select(sql, sql_pick(sql, text), arity, err);
 	while (sql_next(sql, &status, err))

@@ -57,26 +57,21 @@ statuses_of(unsigned states)
 }
 
 /*
- * Events in quarantine lie behind all others: a span of their own, the second,
- * or in the opposite order the first.
+ * Events in quarantine lie behind all others, and those that pauses have parked
+ * behind these: floors of STORE_QUARANTINE_MS, each a span of its own. Which
+ * there are is asked at the end of each.
  */
 static int64_t
-second_ms(int64_t due_ms)
+floor_of(int64_t due_ms)
 {
-	return due_ms + STORE_QUARANTINE_MS;
+	return due_ms - due_ms % STORE_QUARANTINE_MS;
 }
 
-/* Only what waits is in quarantine. */
+/* Only what waits is above the ground. */
 static bool
-has_second(const struct list_query *query)
+has_floors(const struct list_query *query)
 {
 	return (statuses_of(query->states) & 1U << ROW_WAITING) != 0;
-}
-
-static bool
-is_second(const struct list_place *place)
-{
-	return place->due_ms >= STORE_QUARANTINE_MS;
 }
 
 /* Before all rows that are due then, and on the way down behind all. */
@@ -86,65 +81,66 @@ place_at(int64_t due_ms)
 	return (struct list_place){due_ms, INT64_MIN};
 }
 
+/* Above all floors. */
+#define ROOF_MS (STORE_DUE_MAX_MS + 1)
+
 struct list_place
 list_begin(const struct list_query *query)
 {
 	if (!query->descending)
 		return place_at(query->from_ms);
-	return place_at(
-	    has_second(query) ? second_ms(query->before_ms) : query->before_ms);
+	return place_at(has_floors(query) ? ROOF_MS : query->before_ms);
 }
 
 static struct list_span
 span_of(const struct list_step *step)
 {
 	const struct list_query *query = step->query;
+	int64_t floor_ms = floor_of(step->place.due_ms);
 	struct list_span span = {
 	    .after = step->place,
-	    .from_ms = query->from_ms,
-	    .before_ms = query->before_ms,
-	    .ranges = list_ranges_of(statuses_of(query->states)),
+	    .from_ms = floor_ms + query->from_ms,
+	    .before_ms = floor_ms + query->before_ms,
+	    .ranges = list_ranges_of(
+		floor_ms == 0 ? statuses_of(query->states) : 1U << ROW_WAITING),
 	    .descending = query->descending,
 	};
 
-	if (is_second(&step->place)) {
-		span.from_ms = second_ms(query->from_ms);
-		span.before_ms = second_ms(query->before_ms);
-		span.ranges = list_ranges_of(1U << ROW_WAITING);
-	}
 	if (step->begun)
 		memcpy(span.ranges.shards, step->live, sizeof(step->live));
 	return span;
 }
 
 /* The span was read to its end: what comes next? */
-static void
-end_span(struct list_step *step)
+static enum store_status
+end_span(struct sql *sql, struct list_step *step, struct err *err)
 {
-	bool second = is_second(&step->place);
 	const struct list_query *query = step->query;
+	int64_t floor_ms = floor_of(step->place.due_ms), next_ms;
+	enum store_status status;
 
-	step->end = !has_second(query) || second == !query->descending;
 	step->begun = false;
+	step->end = !has_floors(query) || (query->descending && floor_ms == 0);
+	if (step->end)
+		return STORE_OK;
+	status = list_look_beyond(sql,
+	    query->descending ? floor_ms : floor_ms + STORE_QUARANTINE_MS,
+	    query->descending, &next_ms, err);
+	if (status != STORE_OK)
+		return status;
+	/* Whatever somebody wrote there: it comes to an end. */
+	if (next_ms < 0 || next_ms > STORE_DUE_MAX_MS) {
+		step->end = !query->descending;
+		next_ms = 0;
+	}
 	if (!step->end)
-		step->place = query->descending
-				  ? place_at(query->before_ms)
-				  : place_at(second_ms(query->from_ms));
+		step->place = place_at(
+		    floor_of(next_ms) +
+		    (query->descending ? query->before_ms : query->from_ms));
+	return STORE_OK;
 }
 
 /* ---- which of the rows ---- */
-
-bool
-list_leads_to(struct slice text, struct slice destination)
-{
-	struct url url;
-
-	if (destination.len == 0)
-		return true;
-	return url_split(text, URL_WITH_FRAGMENT, &url) == 0 &&
-	       (slice_ieq(url.host, destination) ||
-		   slice_ieq(url.server, destination));
-}
 
 #define MATCHES(URL)                                                           \
 	{                                                                      \
@@ -173,7 +169,7 @@ note_match(struct sql *sql, struct walk *walk)
 	state = store_row_state(
 	    (enum row_status)match.status, last_code, has_error);
 	if ((query->states >> state & 1) != 0 &&
-	    list_leads_to(sql_read_bytes(sql), query->destination) &&
+	    url_leads_to(sql_read_bytes(sql), query->destination) &&
 	    list_compare(&match.place, &step->place, query->descending) > 0 &&
 	    list_compare(&match.place, &walk->upto, query->descending) <= 0 &&
 	    walk->n < LIST_ROWS_MAX)
@@ -440,7 +436,7 @@ look_and_go_on(struct sql *sql, struct walk *walk, struct err *err)
 	enum store_status status = STORE_OK;
 
 	walk->look.end = true;
-	if (span.from_ms < span.before_ms &&
+	if (step->place.due_ms < ROOF_MS && span.from_ms < span.before_ms &&
 	    list_ranges_count(&span.ranges) > 0)
 		status =
 		    list_look_at(sql, &span, step->n_look, &walk->look, err);
@@ -451,7 +447,7 @@ look_and_go_on(struct sql *sql, struct walk *walk, struct err *err)
 	step->n_looked = walk->look.n_read;
 	status = tell_rows(sql, walk, err);
 	if (status == STORE_OK && !walk->full && walk->look.end)
-		end_span(step);
+		status = end_span(sql, step, err);
 	return status;
 }
 

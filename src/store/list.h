@@ -10,7 +10,4 @@ struct list_place list_begin(const struct list_query *query);
 enum store_status list_go_on(
     struct sql *sql, struct list_step *step, struct err *err);
 
-/* Whether a URL leads there: HOST[:PORT]. */
-bool list_leads_to(struct slice url, struct slice destination);
-
 #endif

@@ -220,6 +220,55 @@ look_at_indices(struct sql *sql, const struct list_span *span, size_t limit,
 
 /* ---- both ---- */
 
+#define ONE_OF_EACH(CONDITION, ORDER)                                          \
+	{                                                                      \
+		.head = "",                                                    \
+		.item =                                                        \
+		    "(SELECT due_ms FROM event FORCE INDEX (due)"              \
+		    " WHERE shard = ? AND status = 0 AND due_ms " CONDITION    \
+		    " ? ORDER BY due_ms " ORDER " LIMIT 1)",                   \
+		.sep = " UNION ALL ", .columns = "i"                           \
+	}
+#define ONE(CONDITION, ORDER)                                                  \
+	{                                                                      \
+		.head = "SELECT CAST(due_ms AS INTEGER) FROM event"            \
+			" INDEXED BY event_waiting WHERE status = 0"           \
+			" AND due_ms " CONDITION " ? ORDER BY due_ms " ORDER   \
+			" LIMIT 1",                                            \
+		.columns = "i"                                                 \
+	}
+
+enum store_status
+list_look_beyond(struct sql *sql, int64_t from_ms, bool descending,
+    int64_t *due_ms, struct err *err)
+{
+	static const struct sql_text up[] = {
+	    [SQL_MYSQL] = ONE_OF_EACH(">=", ""), [SQL_SQLITE] = ONE(">=", "")};
+	static const struct sql_text down[] = {
+	    [SQL_MYSQL] = ONE_OF_EACH("<", "DESC"),
+	    [SQL_SQLITE] = ONE("<", "DESC")};
+	bool by_shard = sql->driver->kind == SQL_MYSQL;
+	enum store_status status;
+
+	*due_ms = -1;
+	for (unsigned shard = 0; shard < (by_shard ? EVENT_SHARDS : 1);
+	     shard++) {
+		if (by_shard)
+			sql_i64(sql, shard);
+		sql_i64(sql, from_ms);
+	}
+	status = sql_select(sql,
+	    descending ? sql_pick(sql, down) : sql_pick(sql, up),
+	    by_shard ? EVENT_SHARDS : 0, err);
+	while (sql_next(sql, &status, err)) {
+		int64_t one_ms = sql_read_i64(sql);
+
+		if (*due_ms == -1 || (one_ms > *due_ms) == descending)
+			*due_ms = one_ms;
+	}
+	return sql_done(sql, status, err);
+}
+
 static void
 drop_empty(struct list_span *span, const struct list_look *look)
 {

@@ -54,6 +54,13 @@ struct list_span {
 enum store_status list_look_at(struct sql *sql, struct list_span *span,
     size_t max, struct list_look *look, struct err *err);
 
+/*
+ * The due_ms of the next row that waits, of those from from_ms on the first or,
+ * descending, of those before it the last; -1 for none.
+ */
+enum store_status list_look_beyond(struct sql *sql, int64_t from_ms,
+    bool descending, int64_t *due_ms, struct err *err);
+
 /* Those of a set of statuses, a bit each; how many. */
 struct list_ranges list_ranges_of(unsigned statuses);
 size_t list_ranges_count(const struct list_ranges *ranges);

@@ -244,8 +244,8 @@ look_alone(struct sql *sql, const struct claim_request *request,
 	static const struct sql_text text = {
 	    .head = "",
 	    .item = "(SELECT due_ms, id, shard FROM event WHERE shard = ?"
-		    " AND status = 0 AND due_ms >= ? ORDER BY due_ms, id"
-		    " LIMIT 1)",
+		    " AND status = 0 AND due_ms >= ? AND due_ms < ?"
+		    " ORDER BY due_ms, id LIMIT 1)",
 	    .sep = " UNION ALL ",
 	    .columns = "iii",
 	};
@@ -256,6 +256,7 @@ look_alone(struct sql *sql, const struct claim_request *request,
 	for (unsigned shard = 0; shard < EVENT_SHARDS; shard++) {
 		sql_i64(sql, shard);
 		sql_i64(sql, STORE_QUARANTINE_MS);
+		sql_i64(sql, STORE_PARKED_MS);
 	}
 	status = sql_select(sql, &text, EVENT_SHARDS, err);
 	while (look->n < EVENT_SHARDS && sql_next(sql, &status, err)) {
@@ -277,21 +278,18 @@ look_before(struct sql *sql, const struct claim_request *request,
 
 /* ---- SQLite ---- */
 
-#define BY_DUE(CONDITION)                                                      \
-	{                                                                      \
-		.head = "SELECT due_ms, id, shard FROM event WHERE status = 0" \
-			" AND due_ms " CONDITION " ? AND (? >> shard) & 1"     \
-			" ORDER BY due_ms, id LIMIT ?",                        \
-		.columns = "iii"                                               \
-	}
+static const struct sql_text by_due = {
+    .head = "SELECT due_ms, id, shard FROM event WHERE status = 0"
+	    " AND due_ms >= ? AND due_ms < ? AND (? >> shard) & 1"
+	    " ORDER BY due_ms, id LIMIT ?",
+    .columns = "iii",
+};
 
 /* Up to the limit; of those beyond the horizon only the first. */
 static enum store_status
 look_by_due(struct sql *sql, const struct claim_request *request,
     struct claim_reply *reply, struct look *look, struct err *err)
 {
-	static const struct sql_text waiting = BY_DUE("<");
-	static const struct sql_text quarantined = BY_DUE(">=");
 	/* One more tells whether there are more; no shard is cut before it. */
 	size_t limit = request->claim_max + 1;
 	enum store_status status;
@@ -302,11 +300,11 @@ look_by_due(struct sql *sql, const struct claim_request *request,
 	status = make_rows(look, limit, err);
 	if (status != STORE_OK)
 		return status;
-	sql_i64(sql, STORE_QUARANTINE_MS);
+	sql_i64(sql, request->alone ? STORE_QUARANTINE_MS : INT64_MIN);
+	sql_i64(sql, request->alone ? STORE_PARKED_MS : STORE_QUARANTINE_MS);
 	sql_u64(sql, request->alone ? UINT64_MAX : reply->owned);
 	sql_i64(sql, (int64_t)limit);
-	status =
-	    sql_select(sql, request->alone ? &quarantined : &waiting, 0, err);
+	status = sql_select(sql, &by_due, 0, err);
 	while (!beyond && sql_next(sql, &status, err)) {
 		struct due_row *row = &look->rows[look->n++];
 
@@ -356,7 +354,7 @@ look_ended(struct sql *sql, uint64_t shards, int64_t before_ms, int64_t *ids,
 	};
 	/* The second status is that of the row, whatever the index says: what
 	 * is found here is deleted. */
-	static const struct sql_text by_due = {
+	static const struct sql_text ended = {
 	    .head = "SELECT due_ms, id, shard FROM event WHERE status >= 2"
 		    " AND due_ms < ? AND (? >> shard) & 1 AND +status >= 2"
 		    " ORDER BY due_ms, id LIMIT ?",
@@ -369,7 +367,7 @@ look_ended(struct sql *sql, uint64_t shards, int64_t before_ms, int64_t *ids,
 		sql_i64(sql, before_ms);
 		sql_u64(sql, shards);
 		sql_i64(sql, (int64_t)max);
-		return read_ended(sql, &by_due, 0, ids, max, n, err);
+		return read_ended(sql, &ended, 0, ids, max, n, err);
 	}
 	for (int s = ROW_COMPLETED;
 	     s <= ROW_FAILED && *n < max && status == STORE_OK; s++)

@@ -18,13 +18,9 @@
 	"status = 1 AND owner NOT IN (SELECT owner FROM instance) AND "
 #define OF_ONE    "status = 1 AND owner = ? AND "
 #define FIND_LOST "SELECT id FROM event WHERE " OF_NOBODY
-/* What goes into a transaction with the row, where that has a largest size. */
-#define LENGTH_i(name)
-#define LENGTH_f(name)
-#define LENGTH_b(name)                            " + LENGTH(" #name ")"
-#define COLUMN_LENGTH(name, letter, member, most) LENGTH_##letter(name)
-#define BYTES_MYSQL                               "0" EVENT_WHOLE(COLUMN_LENGTH)
-#define BYTES_SQLITE                              "0"
+/* Of the row, where a transaction has a largest size. */
+#define BYTES_MYSQL  EVENT_BYTES
+#define BYTES_SQLITE "0"
 #define READ(BYTES, OPTIONS, WHOSE)                                            \
 	"SELECT id, owner, CAST(attempts AS SIGNED), CAST(suspect AS SIGNED)," \
 	" " BYTES ", " OPTIONS " FROM event WHERE " WHOSE

@@ -127,7 +127,8 @@ lock_source(struct sql *sql, struct err *err)
 	if (!sql->driver->remote)
 		return sql->driver->begin(sql, err);
 	status = sql->driver->run(sql,
-	    "LOCK TABLES event READ, attempt READ, job READ, schedule READ",
+	    "LOCK TABLES event READ, attempt READ, job READ, schedule READ,"
+	    " pause READ",
 	    &ignored);
 	return status == STORE_OK || sql->connected
 		   ? STORE_OK

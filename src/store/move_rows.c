@@ -20,6 +20,10 @@
 
 #define JOB_PLACES "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
 
+#define PAUSE_NAMES   "number, kind, since_ms, until_ms, name, note"
+#define PAUSE_LETTERS "iiiibb"
+#define PAUSE_PLACES  "?, ?, ?, ?, ?, ?"
+
 const struct move_table move_tables[MOVE_TABLES] = {
     {
 	.name = "event",
@@ -78,6 +82,21 @@ const struct move_table move_tables[MOVE_TABLES] = {
 	    .columns = SCHEDULE_LETTERS},
 	.insert = {.head = "INSERT INTO schedule (" SCHEDULE_NAMES ") VALUES ",
 	    .item = "(" SCHEDULE_PLACES ")",
+	    .sep = ", "},
+    },
+    {
+	.name = "pause",
+	.n_keys = 1,
+	.letters = PAUSE_LETTERS,
+	.count = {.head = "SELECT COUNT(*) FROM pause", .columns = "i"},
+	.last = {.head = "SELECT number FROM pause"
+			 " ORDER BY number DESC LIMIT 1",
+	    .columns = "i"},
+	.read = {.head = "SELECT " PAUSE_NAMES " FROM pause WHERE number > ?"
+			 " ORDER BY number LIMIT ?",
+	    .columns = PAUSE_LETTERS},
+	.insert = {.head = "INSERT INTO pause (" PAUSE_NAMES ") VALUES ",
+	    .item = "(" PAUSE_PLACES ")",
 	    .sep = ", "},
     },
 };

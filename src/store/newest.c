@@ -27,7 +27,7 @@ note_newest(
 
 	if (store_due_row(&row, due_ms, id, shard, &ignored) != STORE_OK)
 		reply->damaged = id;
-	else if (status == ROW_WAITING)
+	else if (status == ROW_WAITING && due_ms < STORE_PARKED_MS)
 		news[reply->n++] = (struct store_news){
 		    row.shard, row.due_ms, row_id_made_ms(id)};
 }

@@ -47,8 +47,13 @@ store_check_number(
 int64_t
 store_plain_due_ms(int64_t due_ms)
 {
-	return due_ms < STORE_QUARANTINE_MS ? due_ms
-					    : due_ms - STORE_QUARANTINE_MS;
+	return due_ms % STORE_QUARANTINE_MS;
+}
+
+bool
+store_is_quarantined(int64_t due_ms)
+{
+	return due_ms / STORE_QUARANTINE_MS % 2 != 0;
 }
 
 #define READ_i(sql)                      sql_read_i64(sql)

@@ -43,8 +43,10 @@ enum event_state store_row_state(
 enum store_status store_check_number(
     const char *what, int64_t value, int64_t max, struct err *err);
 
-/* When it is due, in quarantine or not. */
+/* When it is due, in quarantine, parked or not; and whether it is in
+ * quarantine. */
 int64_t store_plain_due_ms(int64_t due_ms);
+bool store_is_quarantined(int64_t due_ms);
 
 /* Bytes of the event's own. */
 size_t store_event_bytes(const struct event *ev);

@@ -22,6 +22,8 @@
 #include "store/list.h"
 #include "store/move_mark.h"
 #include "store/newest.h"
+#include "store/parked.h"
+#include "store/pause.h"
 #include "store/purge.h"
 #include "store/registrations.h"
 #include "store/schedule_change.h"
@@ -447,6 +449,55 @@ store_list_schedules(
 	status = begin(store);
 	if (status == STORE_OK)
 		status = list_schedules(store->sql, list, &store->err);
+	return end(store, status, err);
+}
+
+enum store_status
+store_change_pause(
+    struct store *store, struct store_pause_change *change, struct err *err)
+{
+	enum store_status status;
+
+	check(change->max <= STORE_PAUSES_MAX);
+	status = begin(store);
+	if (status == STORE_OK)
+		status = pause_change(store->sql, change, &store->err);
+	return end(store, status, err);
+}
+
+enum store_status
+store_list_pauses(struct store *store, int64_t now_ms,
+    struct store_pauses *pauses, struct err *err)
+{
+	enum store_status status = begin(store);
+	bool over;
+
+	if (status == STORE_OK)
+		status = sql_catch_up(store->sql, &store->err);
+	if (status == STORE_OK)
+		status = pause_read(
+		    store->sql, now_ms, true, pauses, &over, &store->err);
+	return end(store, status, err);
+}
+
+enum store_status
+store_heed_pauses(struct store *store, const struct pauses_request *request,
+    struct pauses_reply *reply, struct err *err)
+{
+	enum store_status status = begin(store);
+	bool over = false;
+
+	reply->n_put_back = 0;
+	reply->rest = false;
+	if (status == STORE_OK)
+		status = pause_read(store->sql, request->now_ms, false,
+		    reply->pauses, &over, &store->err);
+	if (status == STORE_OK && over)
+		status =
+		    pause_delete_over(store->sql, request->now_ms, &store->err);
+	if (status == STORE_OK)
+		status =
+		    parked_put_back(store->sql, request, reply, &store->err);
 	return end(store, status, err);
 }
 

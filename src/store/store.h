@@ -163,7 +163,26 @@ enum store_status store_list_schedules(
 enum store_status store_ack_event(
     struct store *store, struct store_ack *ack, struct err *err);
 
+/*
+ * Begins a pause, from pause.since_ms on, or gives the one of that name another
+ * note and end, or ends it; on failure nothing is known. Workers are not told.
+ */
+enum store_status store_change_pause(
+    struct store *store, struct store_pause_change *change, struct err *err);
+
+/* All that last longer than now_ms, with their notes. */
+enum store_status store_list_pauses(struct store *store, int64_t now_ms,
+    struct store_pauses *pauses, struct err *err);
+
 /* ---- worker ---- */
+
+/*
+ * Reads the pauses that last, without notes, deletes those that are over, and
+ * puts back what they held. reply->pauses is the caller's.
+ */
+enum store_status store_heed_pauses(struct store *store,
+    const struct pauses_request *request, struct pauses_reply *reply,
+    struct err *err);
 
 /*
  * Renews this worker's registration, or makes one, and tells of all others;

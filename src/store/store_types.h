@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/zones.h"
 #include "event/ack_token.h"
@@ -252,6 +253,69 @@ struct schedule_list {
 	void *arg;
 };
 
+/* ---- pauses ---- */
+
+enum pause_kind {
+	PAUSE_APP,
+	PAUSE_HOST, /* HOST or HOST:PORT of URLs, in small letters */
+};
+
+enum {
+	STORE_PAUSES_MAX = 256, /* at a time */
+	STORE_PAUSE_NAME_MAX = 512,
+	STORE_PAUSE_NOTE_MAX = 1000,
+};
+
+/* Of what no event is delivered for the time being. */
+struct store_pause {
+	unsigned number; /* see store/parked.h; never 0 */
+	enum pause_kind kind;
+	struct slice name;
+	int64_t since_ms;
+	int64_t until_ms; /* 0: until it is taken back */
+	struct slice note;
+};
+
+/* All of them, by number, and the bytes of their names and notes. */
+struct store_pauses {
+	size_t n;
+	struct store_pause list[STORE_PAUSES_MAX];
+	struct buf bytes;
+};
+
+enum pause_outcome {
+	PAUSE_BEGUN,
+	PAUSE_KEPT, /* it was there: has another note and end now */
+	PAUSE_ENDED,
+	PAUSE_NONE, /* resume: there is none */
+	PAUSE_TOO_MANY,
+};
+
+struct store_pause_change {
+	bool resume;
+	struct store_pause pause; /* resume: kind and name */
+	size_t max;		  /* of pauses */
+	/* Written by store_change_pause. */
+	enum pause_outcome outcome;
+	const struct store_pause *ended; /* resume: of found */
+	struct store_pauses *found; /* the caller's: what was there */
+};
+
+/* What a worker does about pauses. */
+struct pauses_request {
+	int64_t now_ms;	 /* the database's clock: what ends before it is over */
+	/* Puts back what no pause holds any more, of these shards, and no more
+	 * than about so many rows. */
+	uint64_t shards;
+	size_t max;
+};
+
+struct pauses_reply {
+	struct store_pauses *pauses; /* the request's; those that last */
+	size_t n_put_back;
+	bool rest; /* there may be more */
+};
+
 /* ---- worker ---- */
 
 enum {
@@ -426,6 +490,8 @@ struct claim_request {
 	int64_t horizon_ms;	/* claim rows due up to here, by the same */
 	struct store_claim **claims; /* room for claim_max */
 	struct zones *zones;	/* the call's; NULL: local times stay as they are */
+	/* What they are of is parked, not claimed; NULL: there are none. */
+	const struct store_pauses *pauses;
 };
 
 struct claim_reply {
@@ -434,6 +500,7 @@ struct claim_reply {
 	struct store_claim **claims; /* the request's; each is the caller's */
 	size_t n_claims;
 	size_t n_bytes;		/* of the claims */
+	size_t n_parked, n_parked_bytes; /* rows that are parked now */
 	bool cut;		/* by claim_bytes; more is then true */
 	bool more;		/* more rows may be due up to the horizon */
 	int64_t next_due_ms;	/* no waiting row that was not claimed is due

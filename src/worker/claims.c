@@ -209,6 +209,8 @@ prepare_claim(struct claims *c, int64_t mono_ms)
 
 	c->request.claim_max = claim_want(c);
 	c->request.backlog = c->size.backlog;
+	c->request.pauses =
+	    c->pauses == NULL || c->pauses->n == 0 ? NULL : c->pauses;
 	c->request.claim_bytes =
 	    (size_t)cfg->max_event_memory_bytes > c->holdings->n_bytes
 		? (size_t)cfg->max_event_memory_bytes - c->holdings->n_bytes
@@ -440,6 +442,8 @@ take_claims(struct claims *c)
 	}
 	metric_add(
 	    c->child->score, METRIC_EVENTS_CLAIMED, (int64_t)c->reply.n_claims);
+	metric_add(
+	    c->child->score, METRIC_EVENTS_PARKED, (int64_t)c->reply.n_parked);
 	return all;
 }
 
@@ -476,7 +480,7 @@ claims_done(struct claims *c, int64_t mono_ms)
 		wake_at(c, 0);
 		return (struct claims_change){.in_doubt = true};
 	}
-	check(reply->n_claims <= c->request.claim_max);
+	check(reply->n_claims + reply->n_parked <= c->request.claim_max);
 	note_success(c, mono_ms);
 	metric_add(c->child->score, METRIC_TURN_COMMITS, 1);
 	metric_add(
@@ -489,9 +493,10 @@ claims_done(struct claims *c, int64_t mono_ms)
 	change.idle = is_idle(c, mono_ms);
 	wake_at(c, reply->more ? 0 : reply->next_due_ms);
 	if (reply->cut)
-		claim_size_cut(&c->size, reply->n_claims);
+		claim_size_cut(&c->size, reply->n_claims + reply->n_parked);
 	else
-		claim_size_claimed(&c->size, reply->n_claims, reply->more);
+		claim_size_claimed(
+		    &c->size, reply->n_claims + reply->n_parked, reply->more);
 	change.lost = (c->request.shards & ~reply->owned) != 0;
 	return change;
 }

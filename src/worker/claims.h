@@ -25,6 +25,7 @@ struct claims {
 	const struct leases *leases;
 	const struct dbclock *clock;
 	const struct delivery_policy *policy;
+	const struct store_pauses *pauses; /* NULL: there are none, ever */
 	struct claim_size size;
 	int64_t poll_due_ms; /* monotonic: claim even if nothing seems due */
 	int64_t idle_ms;     /* monotonic: alone, and nothing to do, since; 0 */

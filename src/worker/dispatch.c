@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/pauses.h"
 #include "store/row_id.h"
 
 enum {
@@ -131,7 +132,9 @@ stays(void *arg, struct delivery *d)
 	const struct dispatch *p = arg;
 
 	return !p->child->draining && leases_hold(p->leases, d->claim->shard) &&
-	       d->epoch == p->leases->epoch;
+	       d->epoch == p->leases->epoch &&
+	       (p->pauses == NULL ||
+		   pauses_match(p->pauses, 0, &d->claim->event) == NULL);
 }
 
 static void

@@ -22,6 +22,7 @@ struct dispatch {
 	struct holdings *holdings;
 	const struct leases *leases;
 	const struct dbclock *clock;
+	const struct store_pauses *pauses; /* NULL: there are none, ever */
 	void (*start)(struct delivery *delivery); /* tests: another */
 	struct shares apps, hosts, addresses;
 	struct wire wire;
@@ -44,7 +45,7 @@ int64_t dispatch_run(struct dispatch *dispatch, int64_t mono_ms);
 
 /*
  * Gives back what was not begun: of shards of others, what was claimed before
- * others may have had it, and in a drain all.
+ * others may have had it, what a pause is of, and in a drain all.
  */
 void dispatch_release_unbegun(struct dispatch *dispatch);
 

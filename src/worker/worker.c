@@ -16,6 +16,7 @@
 #include "worker/jobs.h"
 #include "worker/leases.h"
 #include "worker/newest.h"
+#include "worker/pauses.h"
 #include "worker/purge.h"
 #include "worker/transport.h"
 
@@ -46,6 +47,7 @@ struct worker {
 	struct leases leases;
 	struct claims claims;
 	struct newest newest;
+	struct pauses pauses;
 	struct purge purge;
 	struct jobs jobs;
 	struct holdings holdings;
@@ -176,6 +178,8 @@ leased(struct store_job *job)
 	if (!went_well(w, job, w->leases.status, &w->leases.err))
 		return;
 	change = leases_done(&w->leases);
+	if (change.gained != 0)
+		worker_pauses_gained(&w->pauses);
 	if (change.lapsed || change.lost != 0)
 		dispatch_release_unbegun(&w->dispatch);
 	take_strays(w, &change);
@@ -199,6 +203,16 @@ claimed(struct store_job *job)
 		leases_hurry(&w->leases);
 	if (change.idle)
 		child_leave(w->child);
+}
+
+static void
+heeded_pauses(struct store_job *job)
+{
+	struct worker *w = worker_of(job, pauses);
+
+	if (went_well(w, job, w->pauses.status, &w->pauses.err) &&
+	    worker_pauses_done(&w->pauses, clock_mono_ms()))
+		dispatch_release_unbegun(&w->dispatch);
 }
 
 static void
@@ -261,9 +275,23 @@ next_lease(struct worker *w, int64_t mono_ms)
 }
 
 static int64_t
+pauses_in_ms(struct worker *w, int64_t mono_ms)
+{
+	return worker_pauses_wait_ms(&w->pauses, mono_ms);
+}
+
+static struct store_job *
+next_pauses(struct worker *w, int64_t mono_ms)
+{
+	return worker_pauses_submit(&w->pauses, mono_ms);
+}
+
+/* Nothing is claimed before it is known of what there are pauses. */
+static int64_t
 claim_in_ms(struct worker *w, int64_t mono_ms)
 {
-	return claims_wait_ms(&w->claims, mono_ms);
+	return w->pauses.known ? claims_wait_ms(&w->claims, mono_ms)
+			       : INT64_MAX;
 }
 
 static struct store_job *
@@ -322,6 +350,7 @@ static const struct {
 	struct store_job *(*next)(struct worker *w, int64_t mono_ms);
 } parts[] = {
     {lease_in_ms, next_lease},
+    {pauses_in_ms, next_pauses},
     {claim_in_ms, next_claim},
     {newest_in_ms, next_newest},
     {purge_in_ms, next_purge},
@@ -506,6 +535,9 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	holdings_init(&w->holdings);
 	dispatch_init(&w->dispatch, child, &w->holdings, &w->leases, &w->clock);
 	newest_init(&w->newest, child, &w->clock, found_newest);
+	worker_pauses_init(
+	    &w->pauses, child, &w->leases, &w->clock, heeded_pauses);
+	w->dispatch.pauses = &w->pauses.list;
 	purge_init(&w->purge, child->cfg->worker.retention_ms, clock_mono_ms(),
 	    purged);
 	jobs_init(&w->jobs, child->cfg->worker.retention_ms, clock_mono_ms(),
@@ -516,6 +548,7 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	    claims_init(&w->claims, child, &w->holdings, &w->leases, &w->clock,
 		&w->policy, claimed) == -1)
 		return err_set(err, "out of memory");
+	w->claims.pauses = &w->pauses.list;
 	if (open_parts(w, err) == -1)
 		return -1;
 	w->policy = policy_of(w);
@@ -538,6 +571,7 @@ worker_fini(struct worker *w)
 	transport_free(&w->transport);
 	leases_fini(&w->leases);
 	claims_fini(&w->claims);
+	worker_pauses_fini(&w->pauses);
 	given_up_fini(&w->given_up);
 	loop_io_free(&w->wake_io);
 	loop_timer_free(&w->timer);

@@ -19,7 +19,7 @@ import pytest
 from cassata import wait_for
 from sink import Reply
 
-TABLES = ("event", "attempt", "job", "schedule")
+TABLES = ("event", "attempt", "job", "schedule", "pause")
 NUMBERS = {"bigint", "int", "tinyint", "integer"}
 ODD = "ümläut ☃ '\"`"
 MANY = 12000  # more than can be copied at once

@@ -64,7 +64,7 @@ def statements(url):
 
 
 TABLES = ("event", "attempt", "lease", "instance", "job", "meta",
-          "schedule")
+          "schedule", "pause")
 
 
 def migrations(store):

@@ -9,6 +9,7 @@
 #include "service/call.h"
 #include "service/problem.h"
 #include "service/state.h"
+#include "store/pauses.h"
 
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
@@ -35,6 +36,9 @@
 	"0123456789abcdef"                                                     \
 	"01020304"                                                             \
 	"00000000000000000000000000000000"
+#define PAUSE(path, length, more)                                              \
+	"POST /cassata/pause/" path " HTTP/1.1\r\n" HOST more                  \
+	"Content-Length: " length "\r\n\r\n"
 #define PROBLEM      "Content-Type: application/problem+json\r\n"
 #define JOB_ID       "01890000-0000-7000-8000-000000000000"
 #define JOBS(length, body)                                                     \
@@ -54,7 +58,7 @@ struct store {
 	enum job_outcome job;
 	enum ack_outcome acked;
 	enum event_state state;
-	bool is_there;
+	bool is_there, paused;
 	int n_calls, n_freed;
 	unsigned server;
 };
@@ -286,6 +290,34 @@ store_ack_event(struct store *s, struct store_ack *ack, struct err *err)
 	return fake_call(err);
 }
 
+enum store_status
+store_change_pause(
+    struct store *s, struct store_pause_change *change, struct err *err)
+{
+	change->outcome = change->resume ? PAUSE_ENDED : PAUSE_BEGUN;
+	change->ended = &change->pause;
+	(void)s;
+	return fake_call(err);
+}
+
+/* One, of the application of the fake event. */
+enum store_status
+store_list_pauses(struct store *s, int64_t now_ms,
+    struct store_pauses *pauses, struct err *err)
+{
+	static const struct store_pause pause = {.number = 7,
+	    .kind = PAUSE_HOST,
+	    .name = SLICE_INIT("h"),
+	    .since_ms = 1500,
+	    .note = SLICE_INIT("no\nbody")};
+
+	ck_assert_int_gt(now_ms, 0);
+	if (s->paused)
+		ck_assert_int_eq(pauses_add(pauses, &pause), 0);
+	pauses_settle(pauses);
+	return fake_call(err);
+}
+
 void
 store_close(struct store **closed)
 {
@@ -378,6 +410,7 @@ setup(void)
 	cfg.service.job_rate = 10;
 	cfg.service.max_job_rate = 20;
 	cfg.service.max_lists = 1;
+	cfg.service.max_pauses = 2;
 	cfg.service.max_list_page = cfg.service.max_list_scan = 10;
 	cfg.service.max_list_bytes = 1000;
 	service.list_store = store_thread_create(&store, bed.loop, &err);
@@ -549,8 +582,12 @@ static const struct {
 	"\"event-status\":\"FAILED\"}\n"},
     {{.status = STORE_BROKEN, .n_calls = 1}, VERB("run", ""), "",
 	"500 Internal Server Error", PROBLEM, "see the log\"}\n"},
-    {{.is_there = true, .n_calls = 1, .n_freed = 1},
+    {{.is_there = true, .n_calls = 2, .n_freed = 1},
 	GET("/cassata/event/a/e"), "", "200 OK", "ETag: \"a tag\"\r\n", "]}\n"},
+    {{.is_there = true, .paused = true, .n_calls = 2, .n_freed = 1},
+	GET("/cassata/event/a/e"), "", "200 OK", "ETag: \"a tag\"\r\n",
+	"\"paused\":[{\"destination\":\"h\",\"since\":1.5,"
+	"\"note\":\"no\\nbody\"}],\"attempt-log\":["},
     {{.changed = CHANGE_MADE, .n_calls = 1}, PATCH("2", "{}"), "", "200 OK",
 	"ETag: \"new\"\r\n", "\"next-attempt\":3.25}\n"},
     {{.changed = CHANGE_OTHER, .n_calls = 1}, PATCH("2", "{}"), "",
@@ -618,6 +655,78 @@ static const struct {
 	"a browser must send Content-Type: application/json\"}\n"},
     {{0}, ORDER("pause", "Content-Length: 2\r\n") "{}", "", "400 Bad Request",
 	PROBLEM, "takes no body\"}\n"},
+    {{.n_calls = 1},
+	PAUSE("app/shop%20x", "31", "Content-Type: application/json\r\n"), "{\"note\":\"n\",\"until\":4102444800}",
+	"201 Created", "Content-Type: application/json\r\n",
+	"{\"application-id\":\"shop x\",\"since\":"},
+    {{.n_calls = 1},
+	PAUSE("host/API.example:80", "0", ""), "",
+	"201 Created", "Content-Type: application/json\r\n",
+	"{\"destination\":\"api.example:80\",\"since\":"},
+    {{.n_calls = 1},
+	PAUSE("app/a", "15", "Content-Type: application/json\r\n"), "{\"until\":\"30m\"}",
+	"201 Created", "Content-Type: application/json\r\n",
+	",\"until\":"},
+    {{0},
+	PAUSE("app/a", "11", "Content-Type: application/json\r\n"), "{\"until\":1}",
+	"422 Unprocessable Content", PROBLEM,
+	"\"pointer\":\"/until\",\"detail\":\"has passed\""},
+    {{0},
+	PAUSE("app/a", "16", "Content-Type: application/json\r\n"), "{\"until\":\"30 m\"}",
+	"422 Unprocessable Content", PROBLEM,
+	"\"pointer\":\"/until\",\"detail\":\"is no date-time"},
+    {{0},
+	PAUSE("app/a", "10", "Content-Type: application/json\r\n"), "{\"note\":1}",
+	"422 Unprocessable Content", PROBLEM,
+	"\"pointer\":\"/note\",\"detail\":\"must be a string\""},
+    {{0},
+	PAUSE("app/a", "11", "Content-Type: application/json\r\n"), "{\"notes\":1}",
+	"422 Unprocessable Content", PROBLEM,
+	"may have a note and until, each once"},
+    {{0},
+	PAUSE("app/a", "2", "Content-Type: application/json\r\n"), "[]",
+	"422 Unprocessable Content", PROBLEM,
+	"must be an object"},
+    {{0},
+	PAUSE("app/a", "1", "Content-Type: application/json\r\n"), "{",
+	"400 Bad Request", PROBLEM,
+	"line 1"},
+    {{0},
+	PAUSE("app/a", "2", ""), "{}",
+	"415 Unsupported Media Type", PROBLEM,
+	"a pause must be sent as"},
+    {{0},
+	PAUSE("app/%FF", "0", ""), "",
+	"404 Not Found", PROBLEM,
+	"no application can have that name"},
+    {{0},
+	PAUSE("host/a%2Fb", "0", ""), "",
+	"404 Not Found", PROBLEM,
+	"no destination can be"},
+    {{0},
+	PAUSE("app/a", "0", "Origin: http://localhost\r\n"), "",
+	"415 Unsupported Media Type", PROBLEM,
+	"a browser must send"},
+    {{.status = STORE_UNAVAILABLE, .n_calls = 1},
+	PAUSE("app/a", "2", "Content-Type: application/json\r\n"), "{}",
+	"503 Service Unavailable", "Retry-After: 2\r\n",
+	"is not available"},
+    {{.n_calls = 1}, DELETE("/cassata/pause/app/a"), "", "200 OK",
+	"Content-Type: application/json\r\n",
+	"{\"application-id\":\"a\",\"since\":"},
+    {{.n_calls = 1}, DELETE("/cassata/pause/host/h"), "", "200 OK",
+	"Content-Type: application/json\r\n",
+	"{\"destination\":\"h\",\"since\":"},
+    {{0},
+	"POST /cassata/resume/app/a HTTP/1.1\r\n" HOST
+	"Content-Length: 2\r\n\r\n{}",
+	"", "400 Bad Request", PROBLEM, "takes no body\"}\n"},
+    {{.paused = true, .n_calls = 1}, GET("/cassata/pauses"), "", "200 OK",
+	"Content-Type: application/json\r\n",
+	"{\"pauses\":[{\"destination\":\"h\",\"since\":1.5,"
+	"\"note\":\"no\\nbody\"}]}\n"},
+    {{.status = STORE_BROKEN, .n_calls = 1}, GET("/cassata/pauses"), "",
+	"500 Internal Server Error", PROBLEM, "see the log\"}\n"},
 
     {{0}, GET("/livez"), "", "200 OK", "Content-Type: application/json\r\n",
 	"{\"status\":\"ok\"}\n"},

@@ -104,7 +104,8 @@ enum {
 	LARGE = 7,
 	LARGE_BYTES = 2 * 1024 * 1024,
 	TRIES = 10000,
-	JOBS = 150
+	JOBS = 150,
+	PAUSES = 2
 };
 
 static char source_url[128], target_url[128];
@@ -174,6 +175,9 @@ fill_source(void)
 	run(sql,
 	    "INSERT INTO schedule VALUES (7, 1, 2, 0, 3, 4, 5, 6, 7, x'61',"
 	    " x'62', zeroblob(16), x'7b7d', x'', x'', x'', 0, x'', x'')");
+	run(sql,
+	    "INSERT INTO pause (number, kind, name, since_ms, until_ms, note)"
+	    " VALUES (7, 0, x'61', 1, 0, x''), (4095, 1, x'62', 2, 3, x'63')");
 	sql_sqlite.destroy(sql);
 }
 
@@ -205,7 +209,7 @@ teardown(void)
 START_TEST(test_chunks)
 {
 	static const int64_t wanted[MOVE_TABLES] = {SMALL + LARGE, TRIES, JOBS,
-	    1};
+	    1, PAUSES};
 	struct sql *sql = open_file(&source);
 	struct move_chunk chunk;
 
@@ -290,6 +294,7 @@ end_move(struct move *move, bool wanted_same)
 	ck_assert_int_eq(results[0].n_source, SMALL + LARGE);
 	ck_assert_int_eq(results[1].n_source, TRIES);
 	ck_assert_int_eq(results[2].n_source, JOBS);
+	ck_assert_int_eq(results[4].n_source, PAUSES);
 	if (same)
 		ck_assert_int_eq(move_end(move, &err), 0);
 	move_close(&move);

@@ -4,6 +4,7 @@
 
 #include <check.h>
 
+#include "base/url.h"
 #include "store/due_pick.h"
 #include "store/lease_plan.h"
 #include "store/list.h"
@@ -476,7 +477,7 @@ static const struct {
 START_TEST(list_destination)
 {
 	ck_assert_msg(
-	    list_leads_to(slice_from_string(destination_cases[_i].url),
+	    url_leads_to(slice_from_string(destination_cases[_i].url),
 		slice_from_string(destination_cases[_i].destination)) ==
 		destination_cases[_i].leads,
 	    "%s %s", destination_cases[_i].url,

@@ -29,6 +29,7 @@
 #endif
 #include "sql/sql_url.h"
 #include "sql/sqlite_room.h"
+#include "store/pauses.h"
 #include "store/schema.h"
 #include "sql/write_lock.h"
 
@@ -548,6 +549,89 @@ delete_schedules(void)
 	} while (change.name.len > 0);
 }
 
+/* ---- pauses ---- */
+
+static struct store_pauses pauses; /* as they were last read */
+
+static struct store_pause_change
+change_pause(bool resume, enum pause_kind kind, const char *name,
+    int64_t since_ms, int64_t until_ms)
+{
+	struct store_pause_change change = {.resume = resume,
+	    .pause = {.kind = kind,
+		.name = slice_from_string(name),
+		.since_ms = since_ms,
+		.until_ms = until_ms,
+		.note = SLICE_LITERAL("it burns")},
+	    .max = 3,
+	    .found = &pauses};
+
+	ok(store_change_pause(store, &change, &err));
+	return change;
+}
+
+static enum pause_outcome
+pause_app(const char *name)
+{
+	return change_pause(false, PAUSE_APP, name, 1000, 0).outcome;
+}
+
+static enum pause_outcome
+resume_app(const char *name)
+{
+	return change_pause(true, PAUSE_APP, name, 1000, 0).outcome;
+}
+
+/* As a worker of the shards does, to the end; how many it has put back. */
+static size_t
+heed(uint64_t shards, int64_t now_ms)
+{
+	const struct pauses_request request = {
+	    .now_ms = now_ms, .shards = shards, .max = 5};
+	struct pauses_reply reply = {.pauses = &pauses};
+	size_t n = 0;
+
+	do {
+		ok(store_heed_pauses(store, &request, &reply, &err));
+		ck_assert_uint_le(reply.n_put_back, 5);
+		n += reply.n_put_back;
+	} while (reply.rest);
+	return n;
+}
+
+static struct claim_reply
+claim_but_paused(uint64_t owner, size_t max, bool alone)
+{
+	const struct claim_request request = {.owner = owner,
+	    .alone = alone,
+	    .shards = alone ? 0 : ALL,
+	    .claim_max = max,
+	    .backlog = has_backlog,
+	    .horizon_ms = clock_wall_ms() + WAIT_MS,
+	    .claims = claims,
+	    .pauses = &pauses};
+	struct claim_reply reply;
+
+	ok(store_settle_and_claim(store, &request, &reply, &err));
+	return reply;
+}
+
+static void
+end_all_pauses(void)
+{
+	ok(store_list_pauses(store, 0, &pauses, &err));
+	while (pauses.n > 0) {
+		struct store_pause first = pauses.list[0];
+		char name[STORE_PAUSE_NAME_MAX + 1];
+
+		(void)snprintf(name, sizeof(name), "%.*s",
+		    (int)first.name.len, first.name.p);
+		(void)change_pause(true, first.kind, name, 0, 0);
+		ok(store_list_pauses(store, 0, &pauses, &err));
+	}
+	(void)heed(ALL, 0);
+}
+
 /* Ends and deletes every event and schedule, whoever left it, and every lease
  * of ours. */
 static void
@@ -561,6 +645,9 @@ sweep(void)
 	(void)lease_with((struct lease_request){
 	    .owner = SWEEPER, .dead = dead, .n_dead = 3});
 	delete_schedules();
+	pauses_init(&pauses);
+	end_all_pauses();
+	pauses_fini(&pauses);
 	do {
 		turn = claim(SWEEPER, ALL, 500, INT64_MAX);
 		complete_claims(SWEEPER, &turn);
@@ -609,6 +696,7 @@ setup(void)
 	open_stores(NULL);
 	ok(store_check(store, true, &err));
 	sweep();
+	pauses_init(&pauses);
 }
 
 /* What no function of the store shows: a log goes with its event. */
@@ -631,6 +719,7 @@ expect_no_logs(void)
 static void
 teardown(void)
 {
+	pauses_fini(&pauses);
 	sweep();
 	close_stores();
 	zones_free(&zones);
@@ -1693,6 +1782,244 @@ START_TEST(two_processes_take_each_step_once)
 		(void)snprintf(name, sizeof(name), "e%d", i);
 		ck_assert_int_eq(due_of(name), later + HOUR_MS);
 	}
+}
+END_TEST
+
+
+/* ---- pauses ---- */
+
+START_TEST(pauses_come_and_go)
+{
+	struct store_pause_change made;
+
+	ck_assert_int_eq(resume_app("shop"), PAUSE_NONE);
+	ck_assert_int_eq(pause_app("shop"), PAUSE_BEGUN);
+	made = change_pause(false, PAUSE_APP, "shop", 2000, 9000);
+	ck_assert_int_eq(made.outcome, PAUSE_KEPT);
+	ck_assert_int_eq(made.pause.since_ms, 1000);
+	/* A host of that name is another one. */
+	made = change_pause(false, PAUSE_HOST, "shop", 2000, 0);
+	ck_assert_int_eq(made.outcome, PAUSE_BEGUN);
+	ck_assert_int_eq(pause_app("Shop"), PAUSE_BEGUN);
+	ck_assert_int_eq(pause_app("more"), PAUSE_TOO_MANY);
+
+	ok(store_list_pauses(store, 8999, &pauses, &err));
+	ck_assert_uint_eq(pauses.n, 3);
+	for (size_t i = 0; i < pauses.n; i++) {
+		const struct store_pause *pause = &pauses.list[i];
+
+		ck_assert(i == 0 || pause[-1].number < pause->number);
+		ck_assert_uint_eq(pause->name.len, 4);
+		ck_assert(
+		    slice_eq(pause->note, SLICE_LITERAL("it burns")));
+		ck_assert_int_eq(
+		    pause->since_ms, pause->kind == PAUSE_HOST ? 2000 : 1000);
+	}
+	/* One comes to its end, */
+	ok(store_list_pauses(store, 9000, &pauses, &err));
+	ck_assert_uint_eq(pauses.n, 2);
+	/* and begins again before a worker has seen that. */
+	made = change_pause(false, PAUSE_APP, "shop", 9000, 10000);
+	ck_assert_int_eq(made.outcome, PAUSE_BEGUN);
+	ck_assert_int_eq(made.pause.since_ms, 9000);
+	(void)heed(0, 10000);
+	ck_assert_uint_eq(pauses.n, 2);
+	ck_assert_int_eq(resume_app("shop"), PAUSE_NONE);
+	made = change_pause(true, PAUSE_HOST, "shop", 0, 0);
+	ck_assert_int_eq(made.outcome, PAUSE_ENDED);
+	ck_assert_int_eq(made.ended->since_ms, 2000);
+	ck_assert(slice_eq(made.ended->note, SLICE_LITERAL("it burns")));
+	ck_assert_int_eq(resume_app("Shop"), PAUSE_ENDED);
+	(void)heed(0, 0);
+	ck_assert_uint_eq(pauses.n, 0);
+}
+END_TEST
+
+static void
+add_elsewhere(const char *id, const char *to, int64_t due_ms)
+{
+	struct event ev = event_of(id, due_ms);
+
+	ev.app = SLICE_LITERAL("other");
+	ev.url = slice_from_string(to);
+	(void)add_event(&ev);
+}
+
+/* Takes the records of a list. */
+struct listed {
+	char ids[64][32];
+	size_t n;
+};
+
+static bool
+take_listed(void *arg, struct store_record *record)
+{
+	struct listed *listed = arg;
+
+	ck_assert_uint_lt(listed->n, 64);
+	(void)snprintf(listed->ids[listed->n++], 32, "%.*s",
+	    (int)record->event.id.len, record->event.id.p);
+	store_record_free(record);
+	return true;
+}
+
+/* All of "app", a few at a time. */
+static struct listed
+list_all(bool descending)
+{
+	const struct list_query query = {.app = SLICE_LITERAL("app"),
+	    .states = (1U << EVENT_DELETED) - 1,
+	    .before_ms = STORE_LIST_END_MS,
+	    .descending = descending};
+	struct listed listed = {.n = 0};
+	struct list_step step = {.query = &query,
+	    .n_look = 7,
+	    .take = take_listed,
+	    .arg = &listed,
+	    .place = store_list_begin(&query)};
+
+	while (!step.end) {
+		step.n_wanted = 3;
+		step.begun = false; /* a page each */
+		ok(store_list(store, &step, &err));
+	}
+	return listed;
+}
+
+/* What is due waits behind all others, and nobody looks at it any more; clients
+ * see no difference. */
+START_TEST(paused_events_are_parked)
+{
+	int64_t later = clock_wall_ms() + 3600 * 1000;
+	struct store_record *record;
+	struct claim_reply turn;
+	struct listed up, down;
+	struct store_change made;
+	const struct event_key key = key_of("p1");
+	enum cancel_outcome outcome;
+	enum event_state state;
+
+	has_backlog = _i == 1;
+	add_many("p", 12, 1000);
+	(void)add("later", later);
+	add_elsewhere("o", "http://127.0.0.1/", 2000);
+	(void)lease(A);
+	ck_assert_int_eq(pause_app("app"), PAUSE_BEGUN);
+	(void)heed(ALL, 1000);
+
+	turn = claim_but_paused(A, 100, false);
+	ck_assert_uint_eq(turn.n_claims, 1);
+	ck_assert_uint_eq(turn.n_parked, 12);
+	ck_assert(slice_eq(claims[0]->event.id, SLICE_LITERAL("o")));
+	free_claims(&turn);
+	has_backlog = false;
+	turn = claim_but_paused(A, 100, false);
+	ck_assert_uint_eq(turn.n_claims + turn.n_parked, 0);
+	ck_assert(!turn.more);
+	ck_assert_int_eq(turn.next_due_ms, later);
+	ck_assert(!lease(A).quarantined);
+	ck_assert_uint_eq(heed(ALL, 1000), 0);
+
+	record = find("p0");
+	ck_assert_int_eq(record->state, EVENT_PENDING);
+	ck_assert_int_eq(record->due_ms, 1000);
+	ck_assert_uint_eq(record->attempts, 0);
+	store_record_free(record);
+	up = list_all(false);
+	down = list_all(true);
+	ck_assert_uint_eq(up.n, 13);
+	ck_assert_uint_eq(down.n, 13);
+	ck_assert_str_eq(up.ids[0], "later");
+	for (size_t i = 0; i < up.n; i++)
+		ck_assert_str_eq(up.ids[i], down.ids[up.n - 1 - i]);
+
+	/* One is deleted, another one is wanted now: it is parked again. */
+	ok(store_cancel_event(store, &key, &outcome, &state, &err));
+	ck_assert_int_eq(outcome, CANCEL_DELETED);
+	made = change("p2", CHANGE_RUN, 5, 900);
+	ck_assert_int_eq(made.outcome, CHANGE_MADE);
+	ck_assert_int_eq(made.due_ms, 900);
+	turn = claim_but_paused(A, 100, false);
+	ck_assert_uint_eq(turn.n_claims, 0);
+	ck_assert_uint_eq(turn.n_parked, 1);
+
+	ck_assert_int_eq(resume_app("app"), PAUSE_ENDED);
+	/* By the holder of each shard. */
+	(void)heed(0, 1000);
+	ck_assert_uint_eq(claim_but_paused(A, 100, false).n_claims, 0);
+	ck_assert_uint_eq(heed(ALL, 1000), 11);
+	turn = claim_but_paused(A, 100, false);
+	ck_assert_uint_eq(turn.n_claims, 11);
+	ck_assert_int_eq(claims[0]->due_ms, 900);
+	ck_assert_int_eq(claims[1]->due_ms, 1000);
+	ck_assert_uint_eq(claims[10]->attempt, 1);
+	free_claims(&turn);
+}
+END_TEST
+
+/* What one of them holds is put back without the others', whoever has it then.
+ */
+START_TEST(pauses_of_one_event)
+{
+	struct claim_reply turn;
+
+	add_many("p", 3, 1000);
+	add_elsewhere("h", "http://api.example.net:8080/x", 1000);
+	add_elsewhere("i", "https://API.example.net/", 1000);
+	add_elsewhere("j", "https://example.net/", 1000);
+	(void)lease(A);
+	ck_assert_int_eq(pause_app("app"), PAUSE_BEGUN);
+	ck_assert_int_eq(change_pause(false, PAUSE_HOST, "api.example.net",
+			     1000, 0)
+			     .outcome,
+	    PAUSE_BEGUN);
+	ck_assert_int_eq(
+	    change_pause(false, PAUSE_HOST, "127.0.0.1", 1000, 5000).outcome,
+	    PAUSE_BEGUN);
+	(void)heed(ALL, 1000);
+	turn = claim_but_paused(A, 100, false);
+	ck_assert_uint_eq(turn.n_claims, 1);
+	ck_assert(slice_eq(claims[0]->event.id, SLICE_LITERAL("j")));
+	free_claims(&turn);
+	ck_assert_uint_eq(turn.n_parked, 5);
+
+	/* Either pause of three has them. */
+	ck_assert_int_eq(resume_app("app"), PAUSE_ENDED);
+	(void)heed(ALL, 1000);
+	turn = claim_but_paused(A, 100, false);
+	ck_assert_uint_eq(turn.n_claims, 0);
+	ck_assert_uint_eq(heed(ALL, 5000), 3);
+	turn = claim_but_paused(A, 100, false);
+	ck_assert_uint_eq(turn.n_claims, 3);
+	ck_assert_uint_eq(turn.n_parked, 0);
+	free_claims(&turn);
+}
+END_TEST
+
+/* In quarantine it stays there. */
+START_TEST(paused_in_quarantine)
+{
+	int64_t sent = add("sent", 1000);
+	struct store_death death = {
+	    .wire = &sent, .n_wire = 1, .wire_known = true, .owner = A};
+
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	(void)bury(B, &death);
+	ck_assert_uint_eq(claim_all(B), 1);
+	death.owner = B;
+	ck_assert(bury(C, &death).quarantined);
+	ck_assert_int_eq(pause_app("app"), PAUSE_BEGUN);
+	(void)heed(ALL, 1000);
+	(void)lease_with((struct lease_request){.owner = A, .alone = true});
+	ck_assert_uint_eq(claim_but_paused(A, 1, true).n_parked, 1);
+	ck_assert(!lease(C).quarantined);
+	ck_assert_uint_eq(claim_one_alone(A), 0);
+	expect("sent", EVENT_PENDING, 0, 0);
+	ck_assert_int_eq(resume_app("app"), PAUSE_ENDED);
+	ck_assert_uint_eq(heed(ALL, 1000), 1);
+	ck_assert(lease(C).quarantined);
+	ck_assert_uint_eq(claim_one_alone(A), 1);
 }
 END_TEST
 
@@ -4865,6 +5192,10 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, job_obeys);
 	tcase_add_test(tc, jobs_are_bounded);
 	tcase_add_test(tc, two_processes_take_each_step_once);
+	tcase_add_test(tc, pauses_come_and_go);
+	tcase_add_loop_test(tc, paused_events_are_parked, 0, 2);
+	tcase_add_test(tc, pauses_of_one_event);
+	tcase_add_test(tc, paused_in_quarantine);
 	tcase_add_loop_test(tc, claims_come_in_order_of_due_and_id, 0, 2);
 	tcase_add_loop_test(tc, claims_stop_at_the_horizon, 0, 2);
 	tcase_add_loop_test(tc, next_behind_those_of_a_shard, 0, 2);
