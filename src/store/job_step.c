@@ -457,6 +457,7 @@ job_step(struct sql *sql, struct job_step *step, struct err *err)
 	status = take_step(sql, &s, err);
 	if (status != STORE_OK || s.stale)
 		return status;
+	step->n_done = (size_t)(s.after.done - record->done);
 	step->job = s.after;
 	step->job.app = step->job.error = step->job.spec.destination =
 	    SLICE_LITERAL("");

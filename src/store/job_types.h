@@ -86,6 +86,7 @@ struct job_step {
 	bool counted;          /* and changed nothing */
 	size_t n_looked;       /* rows */
 	size_t n_listed;       /* of them, events that it is for */
+	size_t n_done;         /* of these, changed */
 	struct job_record job; /* without bytes; what it is now */
 	size_t n_news;
 	struct job_news news[JOB_STEP_MAX];

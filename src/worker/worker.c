@@ -246,6 +246,9 @@ job_stepped(struct store_job *job)
 		return;
 	}
 	n = jobs_done(&w->jobs, clock_mono_ms());
+	if (w->jobs.steps && step->job.spec.verb == JOB_DELETE)
+		metric_add(w->child->score, METRIC_EVENTS_DELETED,
+		    (int64_t)step->n_done);
 	for (size_t i = 0; i < n; i++)
 		shardboard_event_added(
 		    w->child->sb, step->news[i].shard, step->news[i].due_ms);

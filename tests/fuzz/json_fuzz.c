@@ -6,6 +6,7 @@
 #include "base/json_scan.h"
 #include "event/event_json.h"
 #include "event/event_options.h"
+#include "event/job_json.h"
 #include "target.h"
 
 static void
@@ -106,6 +107,38 @@ check_patch(char *text, size_t len)
 	buf_free(&scratch);
 }
 
+/* As a job: what is kept of it is the same again. */
+static void
+check_job(char *text, size_t len)
+{
+	static const struct job_rates rates = {1, JOB_RATE_MAX};
+	struct field_errors errors;
+	struct job_spec spec, again;
+	struct json_writer w;
+	struct err err = {""};
+	struct buf kept;
+
+	if (job_json_read(text, len, &rates, &spec, &err, &errors) !=
+	    EVENT_JSON_OK)
+		return;
+	CHECK(spec.verb < JOB_VERBS && spec.states != 0);
+	CHECK(spec.rate > 0 && spec.rate <= JOB_RATE_MAX);
+	buf_init(&kept, JOB_JSON_MAX);
+	w = (struct json_writer){.out = &kept};
+	json_object(&w, NULL);
+	job_json_write(&w, &spec);
+	json_end_object(&w);
+	CHECK(!kept.failed);
+	CHECK(job_json_read(kept.p, kept.len, &rates, &again, &err, &errors) ==
+	      EVENT_JSON_OK);
+	CHECK(again.verb == spec.verb && again.states == spec.states);
+	CHECK(
+	    again.from_ms == spec.from_ms && again.before_ms == spec.before_ms);
+	CHECK(again.by_ms == spec.by_ms && again.to_ms == spec.to_ms);
+	CHECK(slice_eq(again.destination, spec.destination));
+	buf_free(&kept);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -139,6 +172,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 0)
 		memcpy(body, data, size);
 	check_patch(body, size);
+	if (size > 0)
+		memcpy(body, data, size);
+	check_job(body, size);
 	free(body);
 	return 0;
 }
