@@ -50,6 +50,13 @@ def test_schemas_are_sound(held):
                     part["properties"]), name
 
 
+def test_components_are_used(held):
+    text = json.dumps(held.document)
+    for kind, components in held.document["components"].items():
+        for component in components:
+            assert '#/components/%s/%s"' % (kind, component) in text
+
+
 GOOD = ("GET", "/cassata/status/a/b%2Fc", (None, b""), 200, "application/json",
         {"application-id": "a", "event-id": "b/c", "status": "PENDING",
          "expiry": 1.5, "created": 1, "attempts": 0})
