@@ -112,7 +112,7 @@ answer_page(struct call *call, int status)
 static enum verdict
 unknown_job(struct call *call)
 {
-	return problem(call->x, 404, "no job with this id");
+	return problem(call->x, PROBLEM_UNKNOWN_JOB, "no job with this id");
 }
 
 static void
@@ -125,12 +125,12 @@ answer_outcome(struct call *call)
 		(void)unknown_job(call);
 		return;
 	case JOB_TOO_MANY:
-		(void)problem(call->x, 409,
+		(void)problem(call->x, PROBLEM_TOO_MANY_JOBS,
 		    "the application has service.maxJobs jobs that have not "
 		    "ended");
 		return;
 	case JOB_OVER:
-		(void)problem(call->x, 409, "the job has ended");
+		(void)problem(call->x, PROBLEM_JOB_ENDED, "the job has ended");
 		return;
 	case JOB_MADE:
 		break;
