@@ -315,8 +315,10 @@ class HostsReport:
 
     def _tell_times(self):
         late = defaultdict(list)
-        for fault in self.faults:
+        worst = []
+        for number, fault in enumerate(self.faults, 1):
             late[fault.kind].append(self._late(fault))
+            worst.append((late[fault.kind][-1], number, fault.kind))
         self.lines += [
             "%d acknowledged, %d arrived, %d of them more than once" % (
                 len(self.load.acknowledged), len(self.arrivals), self.n_again),
@@ -325,6 +327,8 @@ class HostsReport:
         self.lines += ["| %s | %d | %.1f | %.1f |" % (
             kind, len(values), median(values), max(values))
             for kind, values in sorted(late.items())]
+        self.lines += ["fault %d, %s: %.1f s" % (number, kind, seconds)
+                       for seconds, number, kind in sorted(worst)[:-6:-1]]
 
 
 def run(args, say):
