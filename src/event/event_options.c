@@ -15,8 +15,7 @@
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 /* In the place of a key that is not drawn; no key is that. */
-#define NO_KEY    "00000000000000000000000000000000"
-#define KEY_BEGIN "{\"ack-key\":\""
+#define NO_KEY "00000000000000000000000000000000"
 
 static bool
 is_key(struct slice key)
@@ -53,17 +52,18 @@ write_ack_key(struct json_writer *w, const char *name,
 int
 event_options_draw_key(struct slice text)
 {
-	static const struct slice begin = SLICE_INIT(KEY_BEGIN NO_KEY);
+	static const struct slice begin = SLICE_INIT("{\"ack-key\":\"" NO_KEY);
 	static const char digits[] = "0123456789abcdef";
 	unsigned char random[EVENT_ACK_KEY_LEN / 2];
-	/* It was made by us, into memory of the caller's. */
-	char *key = (char *)(uintptr_t)text.p + sizeof(KEY_BEGIN) - 1;
+	char *key;
 
 	if (text.len < begin.len ||
 	    !slice_eq(slice_of(text.p, begin.len), begin))
 		return 0;
 	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
 		return -1;
+	/* It was made by us, into memory of the caller's: its first digit. */
+	key = memchr(text.p, '0', begin.len);
 	for (size_t i = 0; i < sizeof(random); i++) {
 		*key++ = digits[random[i] >> 4];
 		*key++ = digits[random[i] & 15];

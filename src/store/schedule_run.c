@@ -52,7 +52,8 @@ add_one(struct sql *sql, const struct event *ev, unsigned shard,
 	enum store_status status;
 
 	if (event_key_make(ev->app, ev->id, &add.key) == -1 ||
-	    event_fingerprint(ev, add.fingerprint) == -1)
+	    event_fingerprint(ev, add.fingerprint) == -1 ||
+	    event_options_draw_key(ev->options) == -1) /* each its own */
 		return sql_no_memory(err);
 	status = add_within(sql, &adds, 1, err);
 	*row_id = add.outcome == ADD_CREATED ? add.row_id : 0;

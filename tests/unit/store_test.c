@@ -3926,6 +3926,43 @@ START_TEST(schedule_goes_on)
 }
 END_TEST
 
+/* Each run has a key of its own, which the schedule has not. */
+START_TEST(schedule_draws_keys)
+{
+	struct event ev = event_of("", 0);
+	struct schedule_put p = {.app = ev.app,
+	    .name = SLICE_LITERAL("s"),
+	    .spec = SLICE_LITERAL(EVERY_10S),
+	    .event = &ev,
+	    .zones = zones};
+	char first[EVENT_ACK_KEY_LEN] = "";
+	struct event_options options;
+
+	ev.options = SLICE_LITERAL(
+	    "{\"ack-key\":\"00000000000000000000000000000000\","
+	    "\"complete-by-ms\":5}");
+	(void)lease(A);
+	ok(store_put_schedule(store, &p, &err));
+	for (int64_t t = p.due_ms; t <= p.due_ms + 10000; t += 10000) {
+		struct claim_reply turn = claim_runs(t, 0);
+
+		ck_assert_uint_eq(turn.n_claims, 1);
+		ck_assert_int_eq(event_options_parse(claims[0]->event.options,
+				     &options, NULL),
+		    0);
+		ck_assert_uint_eq(options.ack_key.len, sizeof(first));
+		ck_assert_int_ne(
+		    memcmp(options.ack_key.p, first, sizeof(first)), 0);
+		memcpy(first, options.ack_key.p, sizeof(first));
+		(void)give_one(
+		    A, claims[0]->row_id, 1, RESULT_COMPLETED, 200);
+		free_claims(&turn);
+	}
+	ok(store_put_schedule(store, &p, &err));
+	ck_assert_int_eq(p.outcome, SCHEDULE_SAME);
+}
+END_TEST
+
 /* What was claimed and given back was begun: it adds nothing, and goes with its
  * schedule. */
 START_TEST(schedule_run_is_given_back)
@@ -5252,6 +5289,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, many_strays_are_told_in_parts);
 	tcase_add_test(tc, schedule_is_made_and_replaced);
 	tcase_add_test(tc, schedule_goes_on);
+	tcase_add_test(tc, schedule_draws_keys);
 	tcase_add_test(tc, schedule_run_is_given_back);
 	tcase_add_test(tc, schedule_run_is_retried);
 	tcase_add_test(tc, schedule_run_is_not_claimed_ahead);
