@@ -24,7 +24,8 @@ static const char usage[] =
     "usage: cassatactl event add [-S url] [-a application] [-i id] [-m "
     "method]\n"
     "                            [-H 'Name: value'] [-t delay | -T expiry]\n"
-    "                            url [body | @file | -]\n"
+    "                            [--label name=value] url [body | @file | "
+    "-]\n"
     "       cassatactl event list [-S url] [option ...] application\n"
     "       cassatactl event show [-S url] application id\n"
     "       cassatactl event delete [-S url] application id\n"
@@ -35,6 +36,7 @@ struct event_flags {
 	const char *server; /* http://host:port, or NULL: from the daemon */
 	const char *app, *id, *method;
 	const char *delay, *expiry;
+	struct json_object *labels;  /* NULL for none */
 	struct json_object *headers; /* NULL for none */
 };
 
@@ -46,13 +48,38 @@ bad_usage(void)
 }
 
 static int
+add_label(struct event_flags *options, const char *text)
+{
+	const char *equals = strchr(text, '=');
+	char name[256];
+
+	if (equals == NULL || (size_t)(equals - text) >= sizeof(name))
+		return -1;
+	(void)snprintf(name, sizeof(name), "%.*s", (int)(equals - text), text);
+	if (options->labels == NULL)
+		options->labels = json_object_new_object();
+	json_object_object_add(
+	    options->labels, name, json_object_new_string(equals + 1));
+	return 0;
+}
+
+static int
 parse_options(struct ctl *ctl, struct event_flags *options)
 {
+	static const struct option longer[] = {
+	    {"label", required_argument, NULL, 'L'},
+	    {0},
+	};
 	int c;
 
 	optind = 0; /* a new list of words */
-	while ((c = getopt(ctl->argc, ctl->argv, "+S:a:i:m:H:t:T:")) != -1) {
+	while ((c = getopt_long(ctl->argc, ctl->argv, "+S:a:i:m:H:t:T:", longer,
+		    NULL)) != -1) {
 		switch (c) {
+		case 'L':
+			if (add_label(options, optarg) == -1)
+				return -1;
+			break;
 		case 'S':
 			options->server = optarg;
 			break;
@@ -194,6 +221,9 @@ event_add(struct ctl *ctl, struct event_flags *options)
 	if (options->headers != NULL)
 		json_object_object_add(event, "request-headers",
 		    json_object_get(options->headers));
+	if (options->labels != NULL)
+		json_object_object_add(
+		    event, "labels", json_object_get(options->labels));
 	status = ctl->argc == 2 ? read_body(ctl, ctl->argv[1], &body) : 0;
 	if (status == 0 && add_expiry(event, options) == -1)
 		status = ctl_fail(ctl,
@@ -267,5 +297,6 @@ ctl_event(struct ctl *ctl)
 	else
 		status = bad_usage();
 	json_object_put(options.headers);
+	json_object_put(options.labels);
 	return status;
 }

@@ -277,8 +277,9 @@ print_list(struct list *list)
 static const char usage[] =
     "usage: cassatactl event list [-S url] [--status states] [--from time]\n"
     "                             [--to time] [--destination host]\n"
-    "                             [--order due|-due] [--fields names]\n"
-    "                             [--limit n] [--json] application\n";
+    "                             [--label name=value] [--order due|-due]\n"
+    "                             [--fields names] [--limit n] [--json]\n"
+    "                             application\n";
 
 /* Those whose name and value go to the server as they are have no letter. */
 static const struct option options[] = {
@@ -286,6 +287,7 @@ static const struct option options[] = {
     {"from", required_argument, NULL, 0},
     {"to", required_argument, NULL, 0},
     {"destination", required_argument, NULL, 0},
+    {"label", required_argument, NULL, 0},
     {"order", required_argument, NULL, 0},
     {"fields", required_argument, NULL, 'f'},
     {"limit", required_argument, NULL, 'l'},

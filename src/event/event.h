@@ -76,6 +76,7 @@ struct event {
 	/* Of the add, not of the event. */
 	enum event_on_conflict on_conflict;
 	int64_t debounce_max_ms; /* after the first add it is due; 0: any */
+	unsigned n_labels;       /* in options, of one that is to be added */
 };
 
 /* Whether both are the same request at the same time, of the same settings. */

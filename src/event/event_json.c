@@ -13,6 +13,7 @@
 #include "base/words.h"
 #include "base/zones.h"
 #include "event/event_callback.h"
+#include "event/event_labels.h"
 #include "event/event_local.h"
 #include "event/event_options.h"
 #include "event/event_time.h"
@@ -26,6 +27,7 @@ struct reader {
 	struct field_errors *errors;
 	const struct event_context *context;
 	struct event_options options;
+	struct buf labels; /* their text */
 };
 
 /* Notes what is wrong with a field; the reading goes on. */
@@ -375,6 +377,33 @@ read_complete_by_time(
 		bad(r->errors, pointer, "must be longer than 0");
 }
 
+static void
+bad_labels(struct reader *r, const char *pointer,
+    const struct event_labels_error *error)
+{
+	char where[64];
+
+	(void)snprintf(where, sizeof(where), "%s%s", pointer, error->where);
+	bad(r->errors, where, "%s", error->reason);
+}
+
+static void
+read_labels(
+    struct reader *r, const char *pointer, const struct json_value *value)
+{
+	struct event_labels labels;
+	struct event_labels_error error;
+
+	if (event_labels_read(value, &labels, &error) == -1)
+		bad_labels(r, pointer, &error);
+	else if (event_labels_write(&r->labels, &labels) == -1)
+		bad(r->errors, pointer, "there is no memory for it");
+	else {
+		r->ev->n_labels = labels.n;
+		r->options.labels = buf_slice(&r->labels);
+	}
+}
+
 static const struct member {
 	struct slice name;
 	const char *pointer;
@@ -404,6 +433,7 @@ static const struct member {
     {SLICE_INIT("on-failure"), "/on-failure", OPTIONAL, read_on_failure_url},
     {SLICE_INIT("complete-by"), "/complete-by", OPTIONAL,
 	read_complete_by_time},
+    {SLICE_INIT("labels"), "/labels", OPTIONAL, read_labels},
 };
 
 static void
@@ -559,6 +589,7 @@ event_from_json(char *body, size_t len, const struct event_context *context,
 	    .method = SLICE_LITERAL("POST"),
 	    .headers = json_type,
 	};
+	buf_init(&r.labels, EVENT_LABELS_TEXT_MAX);
 	if (value.type == JSON_OBJECT)
 		read_members(&r, &value);
 	else
@@ -568,6 +599,7 @@ event_from_json(char *body, size_t len, const struct event_context *context,
 		ev->headers = text_type;
 	if (errors->total == 0)
 		append_options(&r);
+	buf_free(&r.labels);
 	return errors->total == 0 ? EVENT_JSON_OK : EVENT_JSON_INVALID;
 }
 
@@ -591,8 +623,24 @@ remove_member(
 		patch->has_on_complete = true;
 	} else if (member->read == read_on_failure_url) {
 		patch->has_on_failure = true;
+	} else if (member->read == read_labels) {
+		patch->has_labels = true;
+		patch->labels.type = JSON_NULL;
 	} else
 		bad(r->errors, member->pointer, "cannot be removed");
+}
+
+/* How many the event then has, only who has it can tell. */
+static void
+change_labels(struct reader *r, const char *pointer,
+    const struct json_value *value, struct event_patch *patch)
+{
+	struct event_labels labels = {0};
+	struct event_labels_error error;
+
+	patch->labels = *value;
+	if (event_labels_patch(value, &labels, &error) == -1)
+		bad_labels(r, pointer, &error);
 }
 
 static void
@@ -609,6 +657,7 @@ change_member(struct reader *r, const struct member *member,
 	    : member->read == read_too_late        ? &patch->has_not_after
 	    : member->read == read_on_complete_url ? &patch->has_on_complete
 	    : member->read == read_on_failure_url  ? &patch->has_on_failure
+	    : member->read == read_labels          ? &patch->has_labels
 						   : NULL;
 
 	if (has == NULL || member->read == read_at_local)
@@ -621,7 +670,10 @@ change_member(struct reader *r, const struct member *member,
 		*has = true;
 		if (has == &patch->has_body)
 			patch->body = *value;
-		member->read(r, member->pointer, value);
+		if (has == &patch->has_labels)
+			change_labels(r, member->pointer, value, patch);
+		else
+			member->read(r, member->pointer, value);
 	}
 }
 

@@ -176,6 +176,22 @@ write_zone_name(struct json_writer *w, const char *name,
 		json_text(w, name, options->zone);
 }
 
+/* What is in it is looked at by who wants it. */
+static bool
+read_labels_text(struct event_options *options, const struct json_value *value)
+{
+	options->labels = value->raw;
+	return value->type == JSON_OBJECT;
+}
+
+static void
+write_labels_text(struct json_writer *w, const char *name,
+    const struct event_options *options)
+{
+	if (options->labels.len > 0)
+		json_raw(w, name, options->labels);
+}
+
 static bool
 read_retry(struct event_options *options, const struct json_value *value)
 {
@@ -280,6 +296,7 @@ static const struct member {
     {SLICE_INIT("at-local-s"), read_local, write_local},
     {SLICE_INIT("complete-by-ms"), read_complete_by, write_complete_by_ms},
     {SLICE_INIT("forgiven"), read_forgiven, write_forgiven},
+    {SLICE_INIT("labels"), read_labels_text, write_labels_text},
     {SLICE_INIT("not-after-ms"), read_not_after, write_not_after},
     {SLICE_INIT("on-complete"), read_on_complete, write_on_complete},
     {SLICE_INIT("on-failure"), read_on_failure, write_on_failure},

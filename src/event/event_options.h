@@ -25,6 +25,7 @@ struct event_options {
 	 * is empty where the time is a moment. */
 	int64_t local_s;
 	struct slice zone;
+	struct slice labels; /* their text, see event_labels.h; "" for none */
 	/* A run of a schedule: of which row, and for which time, s; 0: none.
 	 * exact: it is not claimed before that. */
 	int64_t schedule, run_s;
@@ -42,7 +43,8 @@ struct event_options {
 /*
  * Reads the text of an event. What a newer version wrote is passed over; a
  * known member that is no such value, or no JSON, is -1 with the reason: the
- * text may come from a datastore, and nothing is believed. Texts borrow from it.
+ * text may come from a datastore, and nothing is believed. Texts borrow from
+ * it.
  */
 int event_options_parse(
     struct slice text, struct event_options *options, struct err *err);

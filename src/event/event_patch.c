@@ -148,7 +148,8 @@ bool
 event_patch_has_options(const struct event_patch *patch)
 {
 	return patch->has_retry || patch->has_not_after ||
-	       patch->has_on_complete || patch->has_on_failure;
+	       patch->has_on_complete || patch->has_on_failure ||
+	       patch->has_labels;
 }
 
 void

@@ -12,7 +12,8 @@ enum { EVENT_PATCH_MEMBERS_MAX = 64 }; /* of an object of a patch */
 /*
  * What of an event is to change (JSON Merge Patch, RFC 7396): those members of
  * values that are set. A body that is an object is merged into the one that is
- * there, where that is one, too; anything else takes its place.
+ * there, where that is one, too; anything else takes its place. So are labels,
+ * which are in the options of the event: by who has these.
  */
 struct event_patch {
 	struct event values;
@@ -20,16 +21,17 @@ struct event_patch {
 	bool has_on_complete, has_on_failure;
 	struct slice on_complete, on_failure; /* as of the options; "": none */
 	struct json_value body; /* as it was written, unless it is a string */
-	bool has_retry, has_not_after;
+	bool has_retry, has_not_after, has_labels;
 	struct event_retry retry; /* all 0: none of its own */
 	int64_t not_after_ms;     /* 0: ever */
+	struct json_value labels; /* for event_labels_patch */
 };
 
 /* Whether anything of the event's options is to change. */
 bool event_patch_has_options(const struct event_patch *patch);
 
-/* The options as they are to be; a time that is given is a moment, and no local
- * time any more. */
+/* The options as they are to be, but for labels; a time that is given is a
+ * moment, and no local time any more. */
 void event_patch_options(
     const struct event_patch *patch, struct event_options *options);
 

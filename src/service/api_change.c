@@ -89,6 +89,10 @@ answer_changed(struct call *call)
 		(void)problem(call->x, PROBLEM_TOO_LATE,
 		    "the time is after the event's not-after");
 		return;
+	case CHANGE_LABELS:
+		(void)problem(
+		    call->x, 422, "the event would have more than 8 labels");
+		return;
 	case CHANGE_MADE:
 		break;
 	default:

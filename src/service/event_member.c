@@ -224,6 +224,16 @@ write_complete_by(
 }
 
 static void
+write_labels(
+    struct json_writer *w, const char *name, const struct store_record *record)
+{
+	struct event_options options;
+
+	if (options_of_record(record, &options) && options.labels.len > 0)
+		json_raw(w, name, options.labels);
+}
+
+static void
 write_event(
     struct json_writer *w, const char *name, const struct store_record *record)
 {
@@ -260,6 +270,7 @@ static const struct {
 	write_on_complete_member},
     [MEMBER_ON_FAILURE] = {SLICE_INIT("on-failure"), write_on_failure_member},
     [MEMBER_COMPLETE_BY] = {SLICE_INIT("complete-by"), write_complete_by},
+    [MEMBER_LABELS] = {SLICE_INIT("labels"), write_labels},
     [MEMBER_EVENT] = {SLICE_INIT("event"), write_event},
 };
 

@@ -144,6 +144,19 @@ read_destination(struct reading *r, struct slice value)
 }
 
 static int
+read_label(struct reading *r, struct slice value)
+{
+	struct list_query *query = &r->asked->query;
+	const char *reason = event_labels_add(&query->labels, value);
+
+	if (reason != NULL)
+		return err_set(r->err, "%s", reason);
+	if (query->labels.n == 1)
+		query->first = query->labels.list[0];
+	return 0;
+}
+
+static int
 read_order(struct reading *r, struct slice value)
 {
 	r->asked->query.descending = slice_eq(value, SLICE_LITERAL("-due"));
@@ -181,7 +194,7 @@ static int
 cursor_sum(const struct list_query *query, const struct list_place *place,
     uint64_t *sum)
 {
-	char text[128 + EVENT_APP_MAX];
+	char text[128 + EVENT_APP_MAX + EVENT_LABELS_TEXT_MAX];
 	struct event_key key;
 	int len;
 
@@ -189,8 +202,16 @@ cursor_sum(const struct list_query *query, const struct list_place *place,
 	    "list %u %" PRId64 " %" PRId64 " %d %" PRId64 " %" PRId64 " %.*s",
 	    query->states, query->from_ms, query->before_ms, query->descending,
 	    place->due_ms, place->row_id, (int)query->app.len, query->app.p);
-	if (len < 0 || (size_t)len >= sizeof(text) ||
-	    event_key_make(
+	if (len < 0 || (size_t)len >= 128 + EVENT_APP_MAX)
+		return -1;
+	for (unsigned i = 0; i < query->labels.n; i++) {
+		const struct event_label *label = &query->labels.list[i];
+
+		len += snprintf(text + len, sizeof(text) - (size_t)len,
+		    "\n%s=%.*s", label->name, (int)label->value_len,
+		    label->value);
+	}
+	if (event_key_make(
 		slice_of(text, (size_t)len), query->destination, &key) == -1)
 		return -1;
 	memcpy(sum, key.bytes, sizeof(*sum));
@@ -242,7 +263,7 @@ read_cursor(struct reading *r)
 	}
 	return err_set(r->err,
 	    "after must be the next of a page of the same list: with the same "
-	    "status, from, to, destination and order");
+	    "status, from, to, destination, label and order");
 }
 
 /* ---- the query ---- */
@@ -255,6 +276,7 @@ static const struct {
     {SLICE_INIT("from"), read_from},
     {SLICE_INIT("to"), read_to},
     {SLICE_INIT("destination"), read_destination},
+    {SLICE_INIT("label"), read_label},
     {SLICE_INIT("order"), read_order},
     {SLICE_INIT("fields"), read_fields},
     {SLICE_INIT("limit"), read_limit},
@@ -283,9 +305,9 @@ read_parameter(
 		i++;
 	if (i == PARAMETERS)
 		return err_set(r->err,
-		    "the query may have status, from, to, destination, order, "
-		    "fields, limit and after");
-	if ((*seen >> i & 1) != 0)
+		    "the query may have status, from, to, destination, label, "
+		    "order, fields, limit and after");
+	if ((*seen >> i & 1) != 0 && parameters[i].read != read_label)
 		return err_set(r->err, "%s comes twice", parameters[i].name.p);
 	*seen |= 1U << i;
 	if (percent_decode(value, out, &len) == -1)

@@ -2,6 +2,7 @@
 #include "store/ack.h"
 
 #include "store/callback.h"
+#include "store/label.h"
 #include "store/record.h"
 
 #define REFUSED SLICE_LITERAL("refused by a nack")
@@ -235,6 +236,8 @@ ack_body(struct sql *sql, void *arg, struct err *err)
 	ack->wakes = end.status == ROW_WAITING ||
 		     a->options.on_complete.len + a->options.on_failure.len > 0;
 	status = write_ending(sql, a, &end, err);
+	if (status == STORE_OK && a->options.labels.len > 0)
+		status = label_follow(sql, &a->row_id, 1, err);
 	if (status == STORE_OK)
 		status = log_ack(sql, a, end.error, err);
 	return status == STORE_OK ? add_callback_of(sql, a, &end, err) : status;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "store/found.h"
 #include "store/insert.h"
+#include "store/label.h"
 #include "store/record.h"
 #include "store/replace.h"
 #include "store/row_id.h"
@@ -32,7 +33,17 @@ static const struct sql_text select_keys = {
 static size_t
 add_bytes(const struct store_add *add)
 {
-	return store_event_bytes(add->event) + ADD_ROW_BYTES;
+	return store_event_bytes(add->event) + ADD_ROW_BYTES +
+	       (size_t)add->event->n_labels * LABEL_BYTES;
+}
+
+static bool
+has_labels(const struct add_batch *batch)
+{
+	for (size_t i = 0; i < batch->n; i++)
+		if (batch->adds[i]->event->n_labels > 0)
+			return true;
+	return false;
 }
 
 static int
@@ -123,6 +134,24 @@ resolve_chunk(struct sql *sql, const struct add_batch *chunk, bool *complete,
 	return status;
 }
 
+/* Of those that are new, before another one may take their place. */
+static enum store_status
+add_labels(struct sql *sql, const struct add_batch *chunk, struct err *err)
+{
+	struct label_rows rows = {0};
+	enum store_status status = STORE_OK;
+
+	for (size_t i = 0; i < chunk->n && status == STORE_OK; i++) {
+		const struct store_add *add = chunk->adds[i];
+
+		if (add->outcome == ADD_CREATED && add->event->n_labels > 0)
+			status = label_add(sql, &rows, add->row_id,
+			    event_due_ms(add->event), add->event->app,
+			    add->event->options, err);
+	}
+	return status == STORE_OK ? label_add_end(sql, &rows, err) : status;
+}
+
 static enum store_status
 add_chunk(struct sql *sql, const struct add_batch *chunk, struct err *err)
 {
@@ -131,8 +160,8 @@ add_chunk(struct sql *sql, const struct add_batch *chunk, struct err *err)
 		bool complete = false;
 		enum store_status status;
 
-		status = insert_events(sql, chunk->adds, chunk->n,
-		    chunk->now_ms, &affected, err);
+		status = insert_events(
+		    sql, chunk->adds, chunk->n, chunk->now_ms, &affected, err);
 		if (status != STORE_OK)
 			return status;
 		if (affected == chunk->n) {
@@ -142,13 +171,15 @@ add_chunk(struct sql *sql, const struct add_batch *chunk, struct err *err)
 				chunk->adds[i]->expiry_ms =
 				    chunk->adds[i]->event->expiry_ms;
 			}
-			return STORE_OK;
+			return add_labels(sql, chunk, err);
 		}
 		/* A row that is there may have been deleted elsewhere: nothing
 		 * was written that could meet it. */
 		status = sql_be_current(sql, err);
 		if (status == STORE_OK)
 			status = resolve_chunk(sql, chunk, &complete, err);
+		if (status == STORE_OK && complete)
+			status = add_labels(sql, chunk, err);
 		if (status == STORE_OK && complete)
 			return replace_events(
 			    sql, chunk->adds, chunk->n, chunk->now_ms, err);
@@ -211,7 +242,8 @@ ask_for_room(
 		return STORE_OK;
 	for (size_t i = 0; i < batch->n; i++)
 		bytes += (int64_t)store_event_bytes(batch->adds[i]->event) +
-			 ADD_DISK_BYTES;
+			 ADD_DISK_BYTES +
+			 (int64_t)batch->adds[i]->event->n_labels * LABEL_BYTES;
 	return sql->driver->room(sql, bytes, room, err);
 }
 
@@ -267,7 +299,8 @@ write_adds(struct sql *sql, struct add_batch *batch, struct err *err)
 	enum store_status status = STORE_OK;
 
 	/* One statement commits itself. */
-	if (batch->n == 1 && !event_replaces(batch->adds[0]->event))
+	if (batch->n == 1 && !has_labels(batch) &&
+	    !event_replaces(batch->adds[0]->event))
 		status = sql_repeat(sql, add_body, batch, err);
 	else if (batch->n > 0)
 		status = sql_transact(sql, add_body, batch, err);

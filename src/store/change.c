@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "event/event_labels.h"
 #include "store/add.h"
+#include "store/label.h"
 #include "store/record.h"
 
 /* A change under way: the row as it was found, locked. */
@@ -14,6 +16,7 @@ struct changing {
 	int64_t row_id;
 	enum row_status status;
 	bool quarantined;
+	bool labelled;
 	unsigned shard;
 };
 
@@ -27,6 +30,7 @@ lock_row(struct sql *sql, struct changing *c, struct err *err)
 		.columns = EVENT_LETTERS},
 	    [SQL_SQLITE] = {.head = WHOLE_EVENT, .columns = EVENT_LETTERS},
 	};
+	struct event_options options;
 	struct store_row row;
 	enum store_status status;
 
@@ -41,6 +45,9 @@ lock_row(struct sql *sql, struct changing *c, struct err *err)
 	c->status = (enum row_status)row.status;
 	c->shard = (unsigned)row.shard;
 	c->quarantined = store_is_quarantined(row.due_ms);
+	c->labelled =
+	    event_options_parse(row.event.options, &options, NULL) == 0 &&
+	    options.labels.len > 0;
 	return sql_done(sql, store_record_create(&row, &c->record, err), err);
 }
 
@@ -114,6 +121,13 @@ begin_again(struct sql *sql, const struct changing *c, struct err *err)
 	return status;
 }
 
+/* As the row has it: in quarantine it stays there. */
+static int64_t
+kept_due_ms(const struct changing *c)
+{
+	return c->change->due_ms + (c->quarantined ? STORE_QUARANTINE_MS : 0);
+}
+
 static enum store_status
 put_forward(struct sql *sql, const struct changing *c, struct err *err)
 {
@@ -125,8 +139,7 @@ put_forward(struct sql *sql, const struct changing *c, struct err *err)
 	if (change->now_ms < change->due_ms)
 		change->due_ms = change->now_ms;
 	sql_i64(sql, change->shard);
-	sql_i64(
-	    sql, change->due_ms + (c->quarantined ? STORE_QUARANTINE_MS : 0));
+	sql_i64(sql, kept_due_ms(c));
 	sql_i64(sql, c->row_id);
 	return sql_exec(sql, &text, 0, NULL, err);
 }
@@ -144,8 +157,7 @@ write_patched(struct sql *sql, const struct changing *c, const struct event *ev,
 	struct store_change *change = c->change;
 
 	sql_i64(sql, change->shard);
-	sql_i64(
-	    sql, change->due_ms + (c->quarantined ? STORE_QUARANTINE_MS : 0));
+	sql_i64(sql, kept_due_ms(c));
 	sql_i64(sql, ev->expiry_ms);
 	sql_bytes(sql, ev->method);
 	sql_bytes(sql, ev->url);
@@ -167,9 +179,29 @@ would_be_refused(const struct sql *sql, const struct event *ev)
 	       bytes > sql->transaction_max / ADD_TRANSACTION_PART;
 }
 
-/* Those that are damaged stay, unless others are given. */
+/* Into text, which options then borrow. -1 when memory is short. */
 static int
-patch_options(struct changing *c, struct event *ev, struct buf *text)
+patch_labels(
+    struct changing *c, struct event_options *options, struct buf *text)
+{
+	struct event_labels labels;
+	struct event_labels_error ignored;
+
+	event_labels_parse(options->labels, &labels);
+	if (event_labels_patch(&c->change->patch->labels, &labels, &ignored) ==
+	    -1)
+		c->change->outcome = CHANGE_LABELS;
+	else if (event_labels_write(text, &labels) == -1)
+		return -1;
+	options->labels = buf_slice(text);
+	return 0;
+}
+
+/* Those that are damaged stay, unless others are given. labels has room for
+ * their text. */
+static int
+patch_options(
+    struct changing *c, struct event *ev, struct buf *text, struct buf *labels)
 {
 	const struct event_patch *patch = c->change->patch;
 	struct event_options options;
@@ -187,6 +219,8 @@ patch_options(struct changing *c, struct event *ev, struct buf *text)
 		c->change->outcome = CHANGE_TOO_LATE;
 	if (!patch->has_time && !event_patch_has_options(patch))
 		return 0;
+	if (patch->has_labels && patch_labels(c, &options, labels) == -1)
+		return -1;
 	if (event_options_write(text, &options, before) == 0)
 		ev->options = buf_slice(text);
 	else if (text->failed)
@@ -196,6 +230,18 @@ patch_options(struct changing *c, struct event *ev, struct buf *text)
 	return 0;
 }
 
+static enum store_status
+replace_labels(struct sql *sql, const struct changing *c,
+    const struct event *ev, struct err *err)
+{
+	enum store_status status = label_delete(sql, &c->row_id, 1, err);
+
+	return status == STORE_OK
+		   ? label_add_one(sql, c->row_id, kept_due_ms(c), ev->app,
+			 ev->options, err)
+		   : status;
+}
+
 /* The fingerprint stays that of the add, which may be repeated. */
 static enum store_status
 patch_event(struct sql *sql, struct changing *c, struct err *err)
@@ -203,14 +249,15 @@ patch_event(struct sql *sql, struct changing *c, struct err *err)
 	struct store_change *change = c->change;
 	struct store_record now = *c->record;
 	enum store_status status = STORE_OK;
-	struct buf body, options;
+	struct buf body, options, labels;
 
+	buf_init(&labels, EVENT_LABELS_TEXT_MAX);
 	buf_init(&body, change->body_max);
 	buf_init(&options, (size_t)2 * EVENT_OPTIONS_MAX);
 	if (event_patch_apply(change->patch, &now.event, &body) == -1 ||
 	    would_be_refused(sql, &now.event))
 		change->outcome = CHANGE_TOO_LARGE;
-	else if (patch_options(c, &now.event, &options) == -1)
+	else if (patch_options(c, &now.event, &options, &labels) == -1)
 		status = sql_no_memory(err);
 	if (change->patch->has_time)
 		now.due_ms = now.event.expiry_ms;
@@ -222,8 +269,12 @@ patch_event(struct sql *sql, struct changing *c, struct err *err)
 		status = store_record_tag(&now, change->tag) == -1
 			     ? sql_no_memory(err)
 			     : write_patched(sql, c, &now.event, err);
+	if (status == STORE_OK && change->outcome == CHANGE_MADE &&
+	    change->patch->has_labels)
+		status = replace_labels(sql, c, &now.event, err);
 	buf_free(&body);
 	buf_free(&options);
+	buf_free(&labels);
 	return status;
 }
 
@@ -274,6 +325,20 @@ judge(const struct changing *c)
 }
 
 static enum store_status
+write_change(struct sql *sql, struct changing *c, struct err *err)
+{
+	switch (c->change->verb) {
+	case CHANGE_RUN:
+		return put_forward(sql, c, err);
+	case CHANGE_RETRY:
+		return begin_again(sql, c, err);
+	case CHANGE_PATCH:
+		return patch_event(sql, c, err);
+	}
+	check_never("a verb");
+}
+
+static enum store_status
 change_body(struct sql *sql, void *arg, struct err *err)
 {
 	struct changing *c = arg;
@@ -293,15 +358,10 @@ change_body(struct sql *sql, void *arg, struct err *err)
 	/* What was changed meanwhile is in the way of this commit. */
 	if (change->outcome != CHANGE_MADE)
 		return sql_be_current(sql, err);
-	switch (change->verb) {
-	case CHANGE_RUN:
-		return put_forward(sql, c, err);
-	case CHANGE_RETRY:
-		return begin_again(sql, c, err);
-	case CHANGE_PATCH:
-		return patch_event(sql, c, err);
-	}
-	check_never("a verb");
+	status = write_change(sql, c, err);
+	if (status == STORE_OK && c->labelled)
+		status = label_follow(sql, &c->row_id, 1, err);
+	return status;
 }
 
 enum store_status

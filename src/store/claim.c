@@ -7,6 +7,7 @@
 #include "store/add.h"
 #include "store/due_pick.h"
 #include "store/parked.h"
+#include "store/label.h"
 #include "store/local_time.h"
 #include "store/look.h"
 #include "store/pauses.h"
@@ -202,8 +203,8 @@ is_parked(struct claiming *c, const struct store_claim *claim)
 
 	if (pause == NULL)
 		return false;
-	c->parked[c->n_parked++] =
-	    (struct parked_row){claim->row_id, pause->number};
+	c->parked[c->n_parked++] = (struct parked_row){claim->row_id,
+	    pause->number, label_count(claim->event.options) > 0};
 	c->reply->n_parked++;
 	c->reply->n_parked_bytes += claim->bytes;
 	return true;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "store/label.h"
 #include "store/record.h"
 
 /* Those of another length are nobody's: zeros. */
@@ -71,7 +72,7 @@ found_delete(struct sql *sql, const struct found *found, struct err *err)
 	    {.head = "DELETE FROM attempt WHERE event = ?"},
 	    {.head = "DELETE FROM event WHERE id = ?"},
 	};
-	enum store_status status = STORE_OK;
+	enum store_status status = label_delete(sql, &found->row_id, 1, err);
 
 	for (size_t i = 0;
 	     status == STORE_OK && i < sizeof(text) / sizeof(text[0]); i++) {

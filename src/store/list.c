@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/url.h"
+#include "event/event_options.h"
 #include "store/list_look.h"
 #include "store/record.h"
 #include "store/shard_text.h"
@@ -22,15 +23,16 @@ enum {
 };
 
 struct match {
-	struct list_place place;
-	int64_t status;
+	struct list_place place; /* that it was found at */
+	int64_t due_ms, status;
 };
 
 struct walk {
 	struct list_step *step;
 	struct list_place upto; /* of the rows that were looked at */
 	struct list_look look;
-	size_t n; /* of matches */
+	struct event_key label; /* the first of the query's, if any */
+	size_t n;               /* of matches */
 	struct match matches[LIST_ROWS_MAX];
 	bool full; /* no more are wanted */
 };
@@ -93,8 +95,9 @@ list_begin(const struct list_query *query)
 }
 
 static struct list_span
-span_of(const struct list_step *step)
+span_of(const struct walk *walk)
 {
+	const struct list_step *step = walk->step;
 	const struct list_query *query = step->query;
 	int64_t floor_ms = floor_of(step->place.due_ms);
 	struct list_span span = {
@@ -103,6 +106,7 @@ span_of(const struct list_step *step)
 	    .before_ms = floor_ms + query->before_ms,
 	    .ranges = list_ranges_of(
 		floor_ms == 0 ? statuses_of(query->states) : 1U << ROW_WAITING),
+	    .label = query->labels.n > 0 ? &walk->label : NULL,
 	    .descending = query->descending,
 	};
 
@@ -113,8 +117,9 @@ span_of(const struct list_step *step)
 
 /* The span was read to its end: what comes next? */
 static enum store_status
-end_span(struct sql *sql, struct list_step *step, struct err *err)
+end_span(struct sql *sql, const struct walk *walk, struct err *err)
 {
+	struct list_step *step = walk->step;
 	const struct list_query *query = step->query;
 	int64_t floor_ms = floor_of(step->place.due_ms), next_ms;
 	enum store_status status;
@@ -123,9 +128,10 @@ end_span(struct sql *sql, struct list_step *step, struct err *err)
 	step->end = !has_floors(query) || (query->descending && floor_ms == 0);
 	if (step->end)
 		return STORE_OK;
-	status = list_look_beyond(sql,
-	    query->descending ? floor_ms : floor_ms + STORE_QUARANTINE_MS,
-	    query->descending, &next_ms, err);
+	status =
+	    list_look_beyond(sql, query->labels.n > 0 ? &walk->label : NULL,
+		query->descending ? floor_ms : floor_ms + STORE_QUARANTINE_MS,
+		query->descending, &next_ms, err);
 	if (status != STORE_OK)
 		return status;
 	/* Whatever somebody wrote there: it comes to an end. */
@@ -142,12 +148,43 @@ end_span(struct sql *sql, struct list_step *step, struct err *err)
 
 /* ---- which of the rows ---- */
 
-#define MATCHES(URL)                                                           \
+static bool
+carries_labels(struct slice text, const struct event_labels *wanted)
+{
+	struct event_options options;
+	struct event_labels labels;
+
+	if (wanted->n == 0)
+		return true;
+	if (event_options_parse(text, &options, NULL) == -1)
+		return false;
+	event_labels_parse(options.labels, &labels);
+	return event_labels_have(&labels, wanted);
+}
+
+/*
+ * Of a label where its index has it, so that it is told once: a daemon of an
+ * older version, which knows no labels, leaves them where they were.
+ */
+static struct list_place
+place_of_match(const struct walk *walk, int64_t row_id, int64_t due_ms)
+{
+	const struct list_look *look = &walk->look;
+	struct list_place place = {due_ms, row_id};
+
+	if (walk->step->query->labels.n > 0)
+		for (size_t i = 0; i < look->n; i++)
+			if (look->rows[i].row_id == row_id)
+				place.due_ms = look->rows[i].due_ms;
+	return place;
+}
+
+#define MATCHES(URL, OPTIONS)                                                  \
 	{                                                                      \
 		.head = "SELECT id, due_ms, status, last_code,"                \
-			" LENGTH(last_error), " URL                            \
+			" LENGTH(last_error), " URL ", " OPTIONS               \
 			" FROM event WHERE app = ? AND id IN (",               \
-		.item = "?", .sep = ", ", .tail = ")", .columns = "iiiiib"     \
+		.item = "?", .sep = ", ", .tail = ")", .columns = "iiiiibb"    \
 	}
 
 /* The present row, when it still is among those that were looked at. */
@@ -160,16 +197,19 @@ note_match(struct sql *sql, struct walk *walk)
 	int64_t last_code;
 	bool has_error;
 	enum event_state state;
+	int64_t row_id = sql_read_i64(sql);
+	bool leads_there;
 
-	match.place.row_id = sql_read_i64(sql);
-	match.place.due_ms = sql_read_i64(sql);
+	match.due_ms = sql_read_i64(sql);
+	match.place = place_of_match(walk, row_id, match.due_ms);
 	match.status = sql_read_i64(sql);
 	last_code = sql_read_i64(sql);
 	has_error = sql_read_i64(sql) != 0;
 	state = store_row_state(
 	    (enum row_status)match.status, last_code, has_error);
-	if ((query->states >> state & 1) != 0 &&
-	    url_leads_to(sql_read_bytes(sql), query->destination) &&
+	leads_there = url_leads_to(sql_read_bytes(sql), query->destination);
+	if ((query->states >> state & 1) != 0 && leads_there &&
+	    carries_labels(sql_read_bytes(sql), &query->labels) &&
 	    list_compare(&match.place, &step->place, query->descending) > 0 &&
 	    list_compare(&match.place, &walk->upto, query->descending) <= 0 &&
 	    walk->n < LIST_ROWS_MAX)
@@ -180,8 +220,8 @@ static enum store_status
 find_matches(struct sql *sql, struct walk *walk, const int64_t *ids, size_t n,
     struct err *err)
 {
-	static const struct sql_text anywhere = MATCHES("''");
-	static const struct sql_text somewhere = MATCHES("url");
+	static const struct sql_text texts[] = {MATCHES("''", "''"),
+	    MATCHES("url", "''"), MATCHES("url", "options")};
 	const struct list_query *query = walk->step->query;
 	enum store_status status;
 	unsigned arity;
@@ -189,7 +229,10 @@ find_matches(struct sql *sql, struct walk *walk, const int64_t *ids, size_t n,
 	sql_bytes(sql, query->app);
 	arity = id_args(sql, ids, n);
 	status = sql_select(sql,
-	    query->destination.len == 0 ? &anywhere : &somewhere, arity, err);
+	    &texts[query->labels.n > 0           ? 2
+		   : query->destination.len == 0 ? 0
+						 : 1],
+	    arity, err);
 	while (sql_next(sql, &status, err))
 		note_match(sql, walk);
 	return sql_done(sql, status, err);
@@ -253,7 +296,7 @@ match_of_row(const struct match *matches, size_t n, const struct store_row *row)
 {
 	for (size_t i = 0; i < n; i++)
 		if (matches[i].place.row_id == row->id)
-			return matches[i].place.due_ms == row->due_ms &&
+			return matches[i].due_ms == row->due_ms &&
 				       matches[i].status == row->status
 				   ? i
 				   : n;
@@ -432,7 +475,7 @@ static enum store_status
 look_and_go_on(struct sql *sql, struct walk *walk, struct err *err)
 {
 	struct list_step *step = walk->step;
-	struct list_span span = span_of(step);
+	struct list_span span = span_of(walk);
 	enum store_status status = STORE_OK;
 
 	walk->look.end = true;
@@ -447,7 +490,7 @@ look_and_go_on(struct sql *sql, struct walk *walk, struct err *err)
 	step->n_looked = walk->look.n_read;
 	status = tell_rows(sql, walk, err);
 	if (status == STORE_OK && !walk->full && walk->look.end)
-		status = end_span(sql, step, err);
+		status = end_span(sql, walk, err);
 	return status;
 }
 
@@ -461,7 +504,11 @@ list_go_on(struct sql *sql, struct list_step *step, struct err *err)
 		return sql_no_memory(err);
 	walk->step = step;
 	step->end = false;
-	if (!step->begun)
+	if (step->query->labels.n > 0 &&
+	    event_label_key(
+		step->query->app, &step->query->first, &walk->label) == -1)
+		status = sql_no_memory(err);
+	if (status == STORE_OK && !step->begun)
 		status = sql_catch_up(sql, err);
 	if (status == STORE_OK)
 		status = look_and_go_on(sql, walk, err);

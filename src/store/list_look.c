@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "store/columns.h"
+#include "store/record.h"
 
 int
 list_compare(
@@ -86,7 +87,7 @@ read_rows(struct sql *sql, const struct sql_text *text, unsigned arity,
 		row->due_ms = sql_read_i64(sql);
 		row->row_id = sql_read_i64(sql);
 		row->range = range;
-		if (sql->driver->kind == SQL_MYSQL)
+		if (text->columns[2] != '\0')
 			row->range =
 			    (unsigned)sql_read_u64(sql) % LIST_RANGES_MAX;
 	}
@@ -218,7 +219,58 @@ look_at_indices(struct sql *sql, const struct list_span *span, size_t limit,
 	return status;
 }
 
-/* ---- both ---- */
+/* ---- of a label ---- */
+
+/* The rest of the rows of one due time, then those behind. */
+#define ROWS_OF_LABEL(TABLE, RANGE, ORDER)                                     \
+	{                                                                      \
+		.head = "SELECT due_ms, event FROM " TABLE " WHERE k = ?"      \
+			" AND " RANGE " ORDER BY due_ms " ORDER                \
+			", event " ORDER " LIMIT ?",                           \
+		.columns = "ii"                                                \
+	}
+#define RANGES_OF_LABEL(TABLE)                                                 \
+	{                                                                      \
+		{                                                              \
+		    ROWS_OF_LABEL(TABLE, "due_ms = ? AND event > ?", ""),      \
+		    ROWS_OF_LABEL(TABLE, "due_ms > ? AND due_ms < ?", ""),     \
+		},                                                             \
+		    {                                                          \
+			ROWS_OF_LABEL(                                         \
+			    TABLE, "due_ms = ? AND event < ?", "DESC"),        \
+			ROWS_OF_LABEL(                                         \
+			    TABLE, "due_ms < ? AND due_ms >= ?", "DESC"),      \
+		    },                                                         \
+	}
+
+static const struct sql_text of_label[SQL_KINDS][2][2] = {
+    [SQL_MYSQL] = RANGES_OF_LABEL("label FORCE INDEX (due)"),
+    [SQL_SQLITE] = RANGES_OF_LABEL("label INDEXED BY label_due"),
+};
+
+static enum store_status
+look_at_label(struct sql *sql, const struct list_span *span, size_t limit,
+    struct list_look *look, struct err *err)
+{
+	const struct sql_text *texts =
+	    of_label[sql->driver->kind][span->descending];
+	enum store_status status;
+
+	sql_bytes(sql, store_key_slice(span->label->bytes));
+	sql_i64(sql, span->after.due_ms);
+	sql_i64(sql, span->after.row_id);
+	sql_i64(sql, (int64_t)limit);
+	status = read_rows(sql, &texts[0], 0, 0, look, err);
+	if (status != STORE_OK || look->n == limit)
+		return status;
+	sql_bytes(sql, store_key_slice(span->label->bytes));
+	sql_i64(sql, span->after.due_ms);
+	sql_i64(sql, span->descending ? span->from_ms : span->before_ms);
+	sql_i64(sql, (int64_t)(limit - look->n));
+	return read_rows(sql, &texts[1], 0, 0, look, err);
+}
+
+/* ---- all ---- */
 
 #define ONE_OF_EACH(CONDITION, ORDER)                                          \
 	{                                                                      \
@@ -238,9 +290,35 @@ look_at_indices(struct sql *sql, const struct list_span *span, size_t limit,
 		.columns = "i"                                                 \
 	}
 
+#define ONE_OF_LABEL(TABLE, RANGE, ORDER)                                      \
+	{                                                                      \
+		.head = "SELECT due_ms FROM " TABLE                            \
+			" WHERE k = ? AND due_ms " RANGE                       \
+			" ? ORDER BY due_ms " ORDER " LIMIT 1",                \
+		.columns = "i"                                                 \
+	}
+
+static enum store_status
+look_beyond_in_label(struct sql *sql, const struct event_key *label,
+    int64_t from_ms, bool descending, int64_t *due_ms, struct err *err)
+{
+	static const struct sql_text texts[SQL_KINDS][2] = {
+	    [SQL_MYSQL] = {ONE_OF_LABEL("label FORCE INDEX (due)", ">=", ""),
+		ONE_OF_LABEL("label FORCE INDEX (due)", "<", "DESC")},
+	    [SQL_SQLITE] = {ONE_OF_LABEL(
+				"label INDEXED BY label_due", ">=", ""),
+		ONE_OF_LABEL("label INDEXED BY label_due", "<", "DESC")},
+	};
+
+	sql_bytes(sql, store_key_slice(label->bytes));
+	sql_i64(sql, from_ms);
+	return sql_value(
+	    sql, &texts[sql->driver->kind][descending], due_ms, err);
+}
+
 enum store_status
-list_look_beyond(struct sql *sql, int64_t from_ms, bool descending,
-    int64_t *due_ms, struct err *err)
+list_look_beyond(struct sql *sql, const struct event_key *label,
+    int64_t from_ms, bool descending, int64_t *due_ms, struct err *err)
 {
 	static const struct sql_text up[] = {
 	    [SQL_MYSQL] = ONE_OF_EACH(">=", ""), [SQL_SQLITE] = ONE(">=", "")};
@@ -251,6 +329,9 @@ list_look_beyond(struct sql *sql, int64_t from_ms, bool descending,
 	enum store_status status;
 
 	*due_ms = -1;
+	if (label != NULL)
+		return look_beyond_in_label(
+		    sql, label, from_ms, descending, due_ms, err);
 	for (unsigned shard = 0; shard < (by_shard ? EVENT_SHARDS : 1);
 	     shard++) {
 		if (by_shard)
@@ -288,7 +369,7 @@ list_look_at(struct sql *sql, struct list_span *span, size_t max,
     struct list_look *look, struct err *err)
 {
 	size_t n_ranges = list_ranges_count(&span->ranges), limit;
-	bool by_shard = sql->driver->kind == SQL_MYSQL;
+	bool by_shard = sql->driver->kind == SQL_MYSQL && span->label == NULL;
 	enum store_status status;
 
 	look->n = 0;
@@ -296,8 +377,12 @@ list_look_at(struct sql *sql, struct list_span *span, size_t max,
 	if (max > LIST_LOOK_MAX)
 		max = LIST_LOOK_MAX;
 	limit = by_shard ? max / n_ranges + LIST_FEW : max;
-	status = by_shard ? look_at_shards(sql, span, limit, look, err)
-			  : look_at_indices(sql, span, limit, look, err);
+	if (span->label != NULL)
+		status = look_at_label(sql, span, limit, look, err);
+	else
+		status = by_shard
+			     ? look_at_shards(sql, span, limit, look, err)
+			     : look_at_indices(sql, span, limit, look, err);
 	if (status != STORE_OK)
 		return status;
 	if (by_shard)

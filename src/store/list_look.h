@@ -10,7 +10,8 @@
  * alone. Its ranges (on SQLite one of each index, on a server one of each shard
  * and status) are read in step, as many rows of each, and merged up to the
  * first end of one that may have more: so a step reads a bounded number of
- * rows, however many there are, and always comes further.
+ * rows, however many there are, and always comes further. Of a label it is one
+ * range, of the label's own index: of its application, too.
  */
 
 enum {
@@ -44,6 +45,7 @@ struct list_span {
 	struct list_place after;
 	int64_t from_ms, before_ms;
 	struct list_ranges ranges;
+	const struct event_key *label; /* NULL: whatever labels they have */
 	bool descending;
 };
 
@@ -55,11 +57,13 @@ enum store_status list_look_at(struct sql *sql, struct list_span *span,
     size_t max, struct list_look *look, struct err *err);
 
 /*
- * The due_ms of the next row that waits, of those from from_ms on the first or,
- * descending, of those before it the last; -1 for none.
+ * The due_ms of the next row that waits, or of the next that has the label,
+ * unless that is NULL: of those from from_ms on the first or, descending, of
+ * those before it the last; -1 for none.
  */
-enum store_status list_look_beyond(struct sql *sql, int64_t from_ms,
-    bool descending, int64_t *due_ms, struct err *err);
+enum store_status list_look_beyond(struct sql *sql,
+    const struct event_key *label, int64_t from_ms, bool descending,
+    int64_t *due_ms, struct err *err);
 
 /* Those of a set of statuses, a bit each; how many. */
 struct list_ranges list_ranges_of(unsigned statuses);

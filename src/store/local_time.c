@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "event/event_local.h"
 #include "event/event_options.h"
+#include "store/label.h"
 
 bool
 local_time_moved(const struct store_claim *claim,
@@ -13,7 +14,7 @@ local_time_moved(const struct store_claim *claim,
 	struct event_options options;
 	struct err ignored;
 
-	*move = (struct local_move){claim->row_id, 0, ev->expiry_ms};
+	*move = (struct local_move){claim->row_id, 0, ev->expiry_ms, false};
 	/* Not one that a client wants now, or that failed already. */
 	if (ev->options.len == 0 || request->zones == NULL ||
 	    claim->attempt > 1 ||
@@ -24,6 +25,7 @@ local_time_moved(const struct store_claim *claim,
 		return false;
 	(void)event_local_moment(request->zones, options.zone, options.local_s,
 	    clock_mono_ms(), &move->expiry_ms, &ignored);
+	move->labelled = options.labels.len > 0;
 	move->due_ms =
 	    event_local_look_ms(move->expiry_ms, request->horizon_ms);
 	return move->due_ms > request->horizon_ms;
@@ -43,6 +45,8 @@ local_time_write(
 		sql_i64(sql, moves[i].expiry_ms);
 		sql_i64(sql, moves[i].row_id);
 		status = sql_exec(sql, &text, 0, NULL, err);
+		if (status == STORE_OK && moves[i].labelled)
+			status = label_follow(sql, &moves[i].row_id, 1, err);
 	}
 	return status;
 }

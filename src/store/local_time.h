@@ -9,6 +9,7 @@
 struct local_move {
 	int64_t row_id;
 	int64_t due_ms, expiry_ms;
+	bool labelled;
 };
 
 /*

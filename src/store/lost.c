@@ -8,6 +8,7 @@
 #include "store/add.h"
 #include "store/callback.h"
 #include "store/columns.h"
+#include "store/label.h"
 #include "store/lease_plan.h"
 #include "store/shard_text.h"
 
@@ -322,6 +323,8 @@ give_back(struct sql *sql, enum verdict verdict, int64_t now_ms,
 				     ? uncount(sql, verdict, ids + at, len, err)
 				     : count_attempt(sql, verdict, now_ms,
 					   ids + at, len, err);
+		if (status == STORE_OK && verdict >= VERDICT_QUARANTINED)
+			status = label_follow(sql, ids + at, len, err);
 	}
 	return status;
 }

@@ -128,7 +128,7 @@ lock_source(struct sql *sql, struct err *err)
 		return sql->driver->begin(sql, err);
 	status = sql->driver->run(sql,
 	    "LOCK TABLES event READ, attempt READ, job READ, schedule READ,"
-	    " pause READ",
+	    " pause READ, label READ",
 	    &ignored);
 	return status == STORE_OK || sql->connected
 		   ? STORE_OK

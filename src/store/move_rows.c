@@ -18,7 +18,31 @@
 #define ATTEMPT_LETTERS "iiiibb"
 #define ATTEMPT_PLACES  "?, ?, ?, ?, ?, ?"
 
-#define JOB_PLACES "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+#define JOB_PLACES    "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+#define LABEL_NAMES   "event, number, due_ms, k"
+#define LABEL_LETTERS "iiib"
+#define LABEL_PLACES  "?, ?, ?, ?"
+
+/* MySQL finds no range in a comparison of rows. */
+#define OF_AN_EVENT(NAME, NAMES, LETTERS, PLACES)                              \
+	{                                                                      \
+		.name = NAME, .n_keys = 2, .letters = LETTERS,                 \
+		.count = {.head = "SELECT COUNT(*) FROM " NAME,                \
+		    .columns = "i"},                                           \
+		.last = {.head = "SELECT event, number FROM " NAME             \
+				 " ORDER BY event DESC, number DESC LIMIT 1",  \
+		    .columns = "ii"},                                          \
+		.read = {.head =                                               \
+			     "SELECT " NAMES " FROM " NAME                     \
+			     " WHERE event >= ? AND (event > ? OR"             \
+			     " number > ?) ORDER BY event, number LIMIT ?",    \
+		    .columns = LETTERS},                                       \
+		.insert = {                                                    \
+			.head = "INSERT INTO " NAME " (" NAMES ") VALUES ",    \
+			.item = "(" PLACES ")",                                \
+			.sep = ", "                                            \
+		}                                                              \
+	}
 
 #define PAUSE_NAMES   "number, kind, since_ms, until_ms, name, note"
 #define PAUSE_LETTERS "iiiibb"
@@ -39,23 +63,7 @@ const struct move_table move_tables[MOVE_TABLES] = {
 	    .item = "(" WHOLE_PLACES ")",
 	    .sep = ", "},
     },
-    {
-	.name = "attempt",
-	.n_keys = 2,
-	.letters = ATTEMPT_LETTERS,
-	.count = {.head = "SELECT COUNT(*) FROM attempt", .columns = "i"},
-	.last = {.head = "SELECT event, number FROM attempt"
-			 " ORDER BY event DESC, number DESC LIMIT 1",
-	    .columns = "ii"},
-	/* MySQL finds no range in a comparison of rows. */
-	.read = {.head = "SELECT " ATTEMPT_NAMES " FROM attempt"
-			 " WHERE event >= ? AND (event > ? OR number > ?)"
-			 " ORDER BY event, number LIMIT ?",
-	    .columns = ATTEMPT_LETTERS},
-	.insert = {.head = "INSERT INTO attempt (" ATTEMPT_NAMES ") VALUES ",
-	    .item = "(" ATTEMPT_PLACES ")",
-	    .sep = ", "},
-    },
+    OF_AN_EVENT("attempt", ATTEMPT_NAMES, ATTEMPT_LETTERS, ATTEMPT_PLACES),
     {
 	.name = "job",
 	.n_keys = 1,
@@ -99,6 +107,7 @@ const struct move_table move_tables[MOVE_TABLES] = {
 	    .item = "(" PAUSE_PLACES ")",
 	    .sep = ", "},
     },
+    OF_AN_EVENT("label", LABEL_NAMES, LABEL_LETTERS, LABEL_PLACES),
 };
 
 struct move_key

@@ -23,7 +23,7 @@ struct move_table {
 	struct sql_text count, last, read, insert;
 };
 
-enum { MOVE_TABLES = 5 };
+enum { MOVE_TABLES = 6 };
 extern const struct move_table move_tables[MOVE_TABLES];
 
 /* A column of a row: a number, or where its bytes are in a chunk. */

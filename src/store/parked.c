@@ -5,6 +5,7 @@
 
 #include "store/add.h"
 #include "store/columns.h"
+#include "store/label.h"
 #include "store/shard_text.h"
 
 /* ---- parked ---- */
@@ -31,7 +32,8 @@ parked_write(
 	    .tail = ")",
 	};
 	enum store_status status = STORE_OK;
-	size_t len;
+	int64_t labelled[SQL_IDS_MAX];
+	size_t len, n_labelled = 0;
 
 	if (n > 1)
 		qsort(rows, n, sizeof(rows[0]), compare_parked);
@@ -44,7 +46,11 @@ parked_write(
 			sql_i64(sql, rows[at + len].row_id);
 		status = sql_exec(sql, &text, sql_pad(sql, len), NULL, err);
 	}
-	return status;
+	for (size_t i = 0; i < n && n_labelled < SQL_IDS_MAX; i++)
+		if (rows[i].labelled)
+			labelled[n_labelled++] = rows[i].row_id;
+	return status == STORE_OK ? label_follow(sql, labelled, n_labelled, err)
+				  : status;
 }
 
 /* ---- and put back ---- */
@@ -159,11 +165,14 @@ put_back_found(struct sql *sql, void *arg, struct err *err)
 	    .tail = ")",
 	};
 	const struct parked_found *found = arg;
+	enum store_status status;
 
 	sql_i64(sql, STORE_PARKED_MS);
 	sql_i64(sql, STORE_PARKED_MS);
-	return sql_exec(
-	    sql, &text, id_args(sql, found->ids, found->n), NULL, err);
+	status =
+	    sql_exec(sql, &text, id_args(sql, found->ids, found->n), NULL, err);
+	return status == STORE_OK ? label_follow(sql, found->ids, found->n, err)
+				  : status;
 }
 
 /* A row goes into the transaction as it was and as it is, and the last one may
@@ -182,7 +191,7 @@ parked_put_back(struct sql *sql, const struct pauses_request *request,
 		found.max = request->max;
 	status = find_in_gaps(sql, request, reply->pauses, &found, err);
 	while (status == STORE_OK && found.n > 0) {
-		status = sql_repeat(sql, put_back_found, &found, err);
+		status = sql_transact(sql, put_back_found, &found, err);
 		if (status == STORE_OK)
 			break;
 		if (!sql->too_large || found.n == 1)

@@ -18,6 +18,7 @@
 struct parked_row {
 	int64_t row_id;
 	unsigned number; /* of the pause */
+	bool labelled;
 };
 
 /* Of rows that wait, are not parked, and are locked. The order is changed. */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "store/label.h"
 #include "store/look.h"
 #include "store/shard_text.h"
 
@@ -67,6 +68,8 @@ delete_rows(struct sql *sql, const int64_t *ids, size_t n, struct err *err)
 	enum store_status status;
 
 	status = sql_exec(sql, &text[0], id_args(sql, ids, n), NULL, err);
+	if (status == STORE_OK)
+		status = label_delete(sql, ids, n, err);
 	if (status != STORE_OK)
 		return status;
 	return sql_exec(sql, &text[1], id_args(sql, ids, n), NULL, err);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "store/insert.h"
+#include "store/label.h"
 #include "store/row_id.h"
 
 enum { ROW_ID_DRAWS = 10 };
@@ -70,6 +71,9 @@ put_in_place(struct sql *sql, struct store_add *add, const struct found *found,
 	status = found_delete(sql, found, err);
 	if (status == STORE_OK)
 		status = insert_one(sql, &put, created_ms, now_ms, err);
+	if (status == STORE_OK && ev.n_labels > 0)
+		status = label_add_one(sql, put.row_id, event_due_ms(&ev),
+		    ev.app, ev.options, err);
 	add->row_id = put.row_id;
 	add->expiry_ms = ev.expiry_ms;
 	add->outcome = ADD_REPLACED;

@@ -10,6 +10,7 @@
 #include "base/rfc3339.h"
 #include "store/add.h"
 #include "store/found.h"
+#include "store/label.h"
 #include "store/local_time.h"
 #include "store/record.h"
 
@@ -48,9 +49,12 @@ static enum store_status
 add_one(struct sql *sql, const struct event *ev, unsigned shard,
     int64_t *row_id, struct err *err)
 {
-	struct store_add add = {.event = ev, .shard = shard}, *adds = &add;
+	struct event labelled = *ev;
+	struct store_add add = {.event = &labelled, .shard = shard};
+	struct store_add *adds = &add;
 	enum store_status status;
 
+	labelled.n_labels = label_count(ev->options);
 	if (event_key_make(ev->app, ev->id, &add.key) == -1 ||
 	    event_fingerprint(ev, add.fingerprint) == -1 ||
 	    event_options_draw_key(ev->options) == -1) /* each its own */
@@ -218,7 +222,8 @@ put_off(
 {
 	const struct local_move move = {.row_id = j->run->claim->row_id,
 	    .due_ms = j->request->now_ms + wait_ms,
-	    .expiry_ms = j->run->claim->event.expiry_ms};
+	    .expiry_ms = j->run->claim->event.expiry_ms,
+	    .labelled = label_count(j->run->claim->event.options) > 0};
 
 	*j->due_ms = move.due_ms;
 	return local_time_write(sql, &move, 1, err);

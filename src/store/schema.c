@@ -56,12 +56,12 @@ read_version(struct sql *sql, int64_t *version, struct err *err)
 static enum store_status
 check_tables(struct sql *sql, struct err *err)
 {
-	enum { N_TABLES = 8 };
+	enum { N_TABLES = 9 };
 	static const struct sql_text text = {
 	    .head = "SELECT count(*) FROM sqlite_master WHERE type = 'table'"
 		    " AND rootpage > 0 AND name IN"
 		    " ('meta', 'event', 'attempt', 'lease', 'instance', 'job',"
-		    " 'schedule', 'pause')",
+		    " 'schedule', 'pause', 'label')",
 	    .columns = "i"};
 	int64_t n = N_TABLES;
 	enum store_status status = STORE_OK;

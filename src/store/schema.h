@@ -4,7 +4,7 @@
 
 #include "sql/sql.h"
 
-enum { STORE_SCHEMA_VERSION = 8 };
+enum { STORE_SCHEMA_VERSION = 9 };
 
 /* The files of sql/KIND in order, made by scripts/sql2c; ends with version 0.
  */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "store/callback.h"
+#include "store/label.h"
 #include "store/record.h"
 
 enum {
@@ -369,6 +370,32 @@ run_max(const struct sql *sql, const struct store_result *first)
 				       : sql->driver->rows_max;
 }
 
+/* Those with labels, where their time has changed. */
+static enum store_status
+move_labels(
+    struct sql *sql, const struct claim_request *request, struct err *err)
+{
+	enum store_status status = STORE_OK;
+	int64_t ids[SQL_IDS_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < request->n_results && status == STORE_OK; i++) {
+		const struct store_result *result = &request->results[i];
+
+		if (!result->labelled ||
+		    (result->kind == RESULT_RELEASED && result->due_ms == 0))
+			continue;
+		ids[n++] = result->row_id;
+		if (n < SQL_IDS_MAX)
+			continue;
+		status = label_follow_own(sql, request->owner, ids, n, err);
+		n = 0;
+	}
+	return status == STORE_OK
+		   ? label_follow_own(sql, request->owner, ids, n, err)
+		   : status;
+}
+
 enum store_status
 settle_results(struct sql *sql, const struct claim_request *request,
     size_t *n_stale, struct err *err)
@@ -396,5 +423,5 @@ settle_results(struct sql *sql, const struct claim_request *request,
 		*n_stale += len - min_size(len, (size_t)affected);
 	}
 	free(sorted);
-	return status;
+	return status == STORE_OK ? move_labels(sql, request, err) : status;
 }

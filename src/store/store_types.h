@@ -11,6 +11,7 @@
 #include "base/zones.h"
 #include "event/ack_token.h"
 #include "event/event.h"
+#include "event/event_labels.h"
 #include "event/event_patch.h"
 #include "event/retry.h"
 #include "sql/datastore.h"
@@ -90,6 +91,8 @@ struct list_query {
 	 * before STORE_LIST_END_MS or earlier. */
 	int64_t from_ms, before_ms;
 	struct slice destination; /* HOST[:PORT] of the URL; empty: any */
+	struct event_labels labels; /* all of them; none: any event */
+	struct event_label first; /* of those, whose index is read */
 	bool descending;
 	bool bodies; /* records come with them */
 };
@@ -129,6 +132,7 @@ enum change_outcome {
 	CHANGE_OTHER,	 /* it is not the one that was asked for */
 	CHANGE_TOO_LARGE,
 	CHANGE_TOO_LATE, /* after its not-after */
+	CHANGE_LABELS,	 /* it would have too many */
 };
 
 /* Of a whole record, the same as long as nothing of it changes: a string. */
@@ -438,6 +442,7 @@ struct store_result {
 	int64_t due_ms;		/* RETRY, RELEASED: the next one; 0: as before */
 	int code;		/* HTTP status, 0 for none */
 	bool logged;		/* COMPLETED: as an attempt, too */
+	bool labelled;		/* the event has labels */
 	/* Kept up to STORE_ERROR_MAX and STORE_RESPONSE_MAX; of COMPLETED
 	 * neither is, logged or not. */
 	struct slice error;

@@ -52,6 +52,7 @@ read_options(struct delivery *d)
 	if (event_options_parse(d->claim->event.options, options, &err) == 0 &&
 	    is_callback_sound(options->on_complete, &err) &&
 	    is_callback_sound(options->on_failure, &err)) {
+		d->result.labelled = options->labels.len > 0;
 		if (options->forgiven >= d->claim->attempt)
 			(void)err_set(
 			    &err, "forgive more attempts than there were");

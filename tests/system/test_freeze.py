@@ -53,7 +53,8 @@ def assert_works(c, sink, event_id):
 
 def tables(store):
     """All that a daemon may write to, in short."""
-    names = "event", "attempt", "lease", "instance", "job", "pause", "meta"
+    names = ("event", "attempt", "lease", "instance", "job", "label", "pause",
+             "meta")
     if store.kind == "mysql":
         return store.sql("CHECKSUM TABLE %s EXTENDED" % ", ".join(names))
     return [store.sql("SELECT * FROM %s" % name) for name in names]

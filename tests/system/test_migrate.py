@@ -19,7 +19,7 @@ import pytest
 from cassata import wait_for
 from sink import Reply
 
-TABLES = ("event", "attempt", "job", "schedule", "pause")
+TABLES = ("event", "attempt", "job", "schedule", "pause", "label")
 NUMBERS = {"bigint", "int", "tinyint", "integer"}
 ODD = "ümläut ☃ '\"`"
 MANY = 12000  # more than can be copied at once
@@ -120,7 +120,8 @@ def add_of_all_kinds(c, sink):
     c.schedule("retried", sink.url("/retried"))
     c.schedule("claimed", sink.url("/claimed"), expiry=hour)
     c.schedule("due", sink.url("/due"), expiry=time.time() + 4)
-    c.schedule("late", sink.url("/late"), expiry=hour)
+    c.schedule("late", sink.url("/late"), expiry=hour,
+               labels={"customer": "42", "odd": ODD})
     c.schedule(ODD, sink.url("/unicode"), app="äpp", expiry=hour,
                request_headers=["X-Test: ü\u00ff"], event="\0\n☃")
     for i in range(5):
@@ -161,6 +162,8 @@ def test_all_states(launch, store, other, sink):
     c.wait_state("claimed", "COMPLETED")
     assert len(sink.arrivals("/due")) == len(sink.arrivals("/claimed")) == 1
     # Its keys and its fingerprints are known there.
+    listed = c.get("/cassata/events/app?label=customer%3D42").json()
+    assert [e["event-id"] for e in listed["events"]] == ["late"]
     assert c.delete("late").status == 200
     for url, status in (sink.url("/delivered"), 409), (sink.url("/x"), 409):
         assert c.post({"application-id": "app", "event-id": "big1",

@@ -63,7 +63,7 @@ def statements(url):
     yield "UPDATE lease SET owner = %d, until_ms = %d;" % (OWNER, now_ms)
 
 
-TABLES = ("event", "attempt", "lease", "instance", "job", "meta",
+TABLES = ("event", "attempt", "lease", "instance", "job", "label", "meta",
           "schedule", "pause")
 
 

@@ -882,6 +882,28 @@ START_TEST(test_debounce_of_local_time)
 }
 END_TEST
 
+/* In the order of their names: written in another one it is the same event. */
+START_TEST(test_labels)
+{
+	ck_assert_int_eq(
+	    read_with("labels", "{\"b\":\"2\",\"a\":\"\\u0031\"}"),
+	    EVENT_JSON_OK);
+	expect_slice(ev.options, "{\"labels\":{\"a\":\"1\",\"b\":\"2\"}}");
+	ck_assert_uint_eq(ev.n_labels, 2);
+	ck_assert_int_eq(read_with("labels", "{}"), EVENT_JSON_OK);
+	expect_slice(ev.options, "");
+	ck_assert_uint_eq(ev.n_labels, 0);
+	ck_assert_int_eq(
+	    read_with("labels", "{\"a\":\"1\",\"b\":2}"), EVENT_JSON_INVALID);
+	expect_error("/labels/b", "must be a string");
+	ck_assert_int_eq(read_with("labels", "null"), EVENT_JSON_INVALID);
+	expect_error("/labels", "must be an object");
+	ck_assert_int_eq(
+	    read_with("labels", "{},\"labels\":{}"), EVENT_JSON_INVALID);
+	expect_error("/labels", "more than once");
+}
+END_TEST
+
 /* They lie in one place, the one behind the other. */
 START_TEST(test_headers_and_options)
 {
@@ -927,6 +949,7 @@ main(void)
 	    tc, test_bad_on_conflict, 0, COUNT(bad_on_conflict));
 	tcase_add_test(tc, test_on_conflict_without_id);
 	tcase_add_test(tc, test_debounce_of_local_time);
+	tcase_add_test(tc, test_labels);
 	tcase_add_test(tc, test_headers_and_options);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);

@@ -48,6 +48,8 @@ static const struct {
 		   "\"complete-by-ms\":5}")},
     {SLICE_INIT("{\"ack-key\":\"0123456789abcdef0123456789abcdef\"}"), 0,
 	SLICE_INIT("")},
+    {SLICE_INIT("{\"retry\":{},\"labels\":{\"a\":\"\\\"\"}}"), 0,
+	SLICE_INIT("{\"labels\":{\"a\":\"\\\"\"}}")},
     /* of a newer version */
     {SLICE_INIT("{\"later\":{\"a\":[1, 2]}}"), 0,
 	SLICE_INIT("{\"later\":{\"a\":[1, 2]}}")},

@@ -105,7 +105,8 @@ enum {
 	LARGE_BYTES = 2 * 1024 * 1024,
 	TRIES = 10000,
 	JOBS = 150,
-	PAUSES = 2
+	LABELS = 900,
+	PAUSES = 2,
 };
 
 static char source_url[128], target_url[128];
@@ -178,6 +179,11 @@ fill_source(void)
 	run(sql,
 	    "INSERT INTO pause (number, kind, name, since_ms, until_ms, note)"
 	    " VALUES (7, 0, x'61', 1, 0, x''), (4095, 1, x'62', 2, 3, x'63')");
+	run(sql,
+	    "WITH RECURSIVE n (i) AS (SELECT 0"
+	    " UNION ALL SELECT i + 1 FROM n WHERE i < 899)"
+	    " INSERT INTO label (event, number, k, due_ms)"
+	    " SELECT i / 8, i % 8, randomblob(16), i FROM n");
 	sql_sqlite.destroy(sql);
 }
 
@@ -208,8 +214,8 @@ teardown(void)
 /* Each row once, in little memory. */
 START_TEST(test_chunks)
 {
-	static const int64_t wanted[MOVE_TABLES] = {SMALL + LARGE, TRIES, JOBS,
-	    1, PAUSES};
+	static const int64_t wanted[MOVE_TABLES] = {
+	    SMALL + LARGE, TRIES, JOBS, 1, PAUSES, LABELS};
 	struct sql *sql = open_file(&source);
 	struct move_chunk chunk;
 
@@ -295,6 +301,7 @@ end_move(struct move *move, bool wanted_same)
 	ck_assert_int_eq(results[1].n_source, TRIES);
 	ck_assert_int_eq(results[2].n_source, JOBS);
 	ck_assert_int_eq(results[4].n_source, PAUSES);
+	ck_assert_int_eq(results[5].n_source, LABELS);
 	if (same)
 		ck_assert_int_eq(move_end(move, &err), 0);
 	move_close(&move);
@@ -345,7 +352,8 @@ START_TEST(test_differs)
 	static const char *const changes[] = {"DELETE FROM event WHERE id = -5",
 	    "UPDATE event SET suspect = 1 WHERE id = 2",
 	    "UPDATE attempt SET response = x'00' WHERE number = 3",
-	    "UPDATE job SET done = 11 WHERE id = 7"};
+	    "UPDATE job SET done = 11 WHERE id = 7",
+	    "UPDATE label SET due_ms = 11 WHERE event = 7 AND number = 2"};
 	struct move *move = begin_move(false);
 	struct sql *sql;
 
@@ -376,7 +384,7 @@ main(void)
 	tcase_add_test(files, test_chunks);
 	tcase_add_test(files, test_whole);
 	tcase_add_test(files, test_resumed);
-	tcase_add_loop_test(files, test_differs, 0, 4);
+	tcase_add_loop_test(files, test_differs, 0, 5);
 	suite_add_tcase(suite, files);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);

@@ -165,7 +165,7 @@ START_TEST(test_schema)
 	/* As a migration leaves it that stopped half-way. */
 	run_sql("DROP TABLE attempt");
 	ck_assert_int_eq(schema_check(backend, true, 0, &err), STORE_OK);
-	run_sql("DROP TABLE event, attempt, lease, instance, meta");
+	run_sql("DROP TABLE event, attempt, job, label, lease, instance, meta");
 	assert_failed(schema_check(backend, false, 0, &err), STORE_BROKEN,
 	    "run cassatactl init-db");
 	assert_failed(add_one("a"), STORE_BROKEN, "run cassatactl init-db");

@@ -27,6 +27,7 @@
 #ifdef TWIN
 #include "sql_twin.h"
 #endif
+#include "event/event_options.h"
 #include "sql/sql_url.h"
 #include "sql/sqlite_room.h"
 #include "store/pauses.h"
@@ -1349,6 +1350,259 @@ START_TEST(run_what_waits)
 	ck_assert_int_eq(made.state, EVENT_FAILED);
 }
 END_TEST
+
+/* ---- labels ---- */
+
+static struct store_add
+add_labelled(const char *id, int64_t due_ms, const char *options)
+{
+	struct event ev = event_of(id, due_ms);
+	struct event_options parsed;
+	struct event_labels labels;
+
+	ev.options = slice_from_string(options);
+	ck_assert_int_eq(event_options_parse(ev.options, &parsed, &err), 0);
+	event_labels_parse(parsed.labels, &labels);
+	ev.n_labels = labels.n;
+	return add_event(&ev);
+}
+
+static char label_ids[4096];
+
+static bool
+take_labelled(void *arg, struct store_record *record)
+{
+	size_t len = strlen(label_ids);
+
+	(void)arg;
+	(void)snprintf(label_ids + len, sizeof(label_ids) - len, "%s%.*s",
+	    len == 0 ? "" : " ", (int)record->event.id.len, record->event.id.p);
+	store_record_free(record);
+	return true;
+}
+
+/* Ids of those with all of these labels, in order. */
+static const char *
+list_between(const char *const labels[], int64_t from_ms, int64_t before_ms,
+    bool descending)
+{
+	struct list_query query = {.app = SLICE_LITERAL("app"),
+	    .states = (1U << EVENT_DELETED) - 1,
+	    .from_ms = from_ms,
+	    .before_ms = before_ms,
+	    .descending = descending};
+	struct list_step step = {
+	    .query = &query, .n_look = 2, .take = take_labelled};
+
+	for (size_t i = 0; labels[i] != NULL; i++) {
+		ck_assert_ptr_null(event_labels_add(
+		    &query.labels, slice_from_string(labels[i])));
+		if (i == 0)
+			query.first = query.labels.list[0];
+	}
+	step.place = store_list_begin(&query);
+	label_ids[0] = '\0';
+	while (!step.end) {
+		step.n_wanted = 1;
+		ok(store_list(store, &step, &err));
+		ck_assert_uint_eq(step.n_damaged, 0);
+	}
+	return label_ids;
+}
+
+static const char *
+list_labelled(const char *label)
+{
+	const char *const labels[] = {label, NULL};
+
+	return list_between(labels, 0, STORE_LIST_END_MS, false);
+}
+
+/* whether an event is listed where its record says that it is due. */
+static void
+expect_listed(const char *id, const char *label, int64_t due_ms)
+{
+	const char *const labels[] = {label, NULL};
+	struct store_record *record = find(id);
+
+	ck_assert_int_eq(record->due_ms, due_ms);
+	store_record_free(record);
+	ck_assert_str_eq(list_between(labels, due_ms, due_ms + 1, false), id);
+	ck_assert_str_eq(list_between(labels, due_ms, due_ms + 1, true), id);
+	ck_assert_str_eq(list_labelled(label), id);
+}
+
+START_TEST(labels_are_listed)
+{
+	static const char *const a1[] = {"a=1", NULL};
+	static const char *const both[][3] = {
+	    {"a=1", "b=2", NULL}, {"b=2", "a=1", NULL}};
+	struct store_add added;
+
+	(void)add_labelled(
+	    "three", 3000, "{\"labels\":{\"a\":\"1\",\"b\":\"2\"}}");
+	(void)add_labelled("one", 1000, "{\"labels\":{\"a\":\"1\"}}");
+	(void)add_labelled("two", 2000, "{\"labels\":{\"a\":\"2\"}}");
+	(void)add_labelled("five", 3000, "{\"labels\":{\"a\":\"1\"}}");
+	(void)add_labelled("six", 3000, "{\"labels\":{\"a\":\"1\"}}");
+	(void)add("none", 2500);
+	ck_assert_str_eq(list_labelled("a=1"), "one three five six");
+	ck_assert_str_eq(
+	    list_between(a1, 0, STORE_LIST_END_MS, true), "six five three one");
+	ck_assert_str_eq(list_between(a1, 1001, 3001, false), "three five six");
+	ck_assert_str_eq(list_between(a1, 1000, 3000, true), "one");
+	ck_assert_str_eq(
+	    list_between(both[0], 0, STORE_LIST_END_MS, false), "three");
+	ck_assert_str_eq(
+	    list_between(both[1], 0, STORE_LIST_END_MS, true), "three");
+	ck_assert_str_eq(list_labelled("a=3"), "");
+	ck_assert_str_eq(list_labelled("b=1"), "");
+
+	/* A repeat has no labels of its own. */
+	added = add_labelled("one", 1000, "{\"labels\":{\"a\":\"1\"}}");
+	ck_assert_int_eq(added.outcome, ADD_SAME);
+	added = add_labelled("one", 1000, "{\"labels\":{\"a\":\"2\"}}");
+	ck_assert_int_eq(added.outcome, ADD_CONFLICT);
+	added = add_labelled("none", 2500, "{\"labels\":{\"a\":\"2\"}}");
+	ck_assert_int_eq(added.outcome, ADD_CONFLICT);
+	ck_assert_str_eq(list_labelled("a=2"), "two");
+}
+END_TEST
+
+/* More rows than one statement has. */
+START_TEST(labels_of_many)
+{
+	enum { N = 200 };
+	static const char options[] =
+	    "{\"labels\":{\"x\":\"1\",\"y\":\"2\",\"z\":\"3\"}}";
+	static char ids[N][16];
+	static struct event events[N];
+	static struct store_add list[N];
+	struct store_add *adds[N];
+	size_t n = 0;
+
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(ids[i], sizeof(ids[i]), "%d", i);
+		events[i] = event_of(ids[i], 1000);
+		events[i].options = slice_from_string(options);
+		events[i].n_labels = 3;
+		list[i] = add_of(&events[i]);
+		adds[i] = &list[i];
+	}
+	ok(store_add_events(store, adds, N, &err));
+	for (const char *p = "xyz"; *p != '\0'; p++) {
+		char label[8];
+
+		(void)snprintf(
+		    label, sizeof(label), "%c=%d", *p, (int)(*p - 'x') + 1);
+		n = 1;
+		for (const char *q = list_labelled(label); *q != '\0'; q++)
+			n += *q == ' ';
+		ck_assert_uint_eq(n, N);
+	}
+}
+END_TEST
+
+static const struct store_result labelled_results[] = {
+    {.kind = RESULT_COMPLETED, .at_ms = 5000, .code = 200},
+    {.kind = RESULT_COMPLETED, .at_ms = 5000, .code = 200, .logged = true},
+    {.kind = RESULT_FAILED, .at_ms = 5000, .code = 404},
+    {.kind = RESULT_RETRY, .at_ms = 5000, .due_ms = 5000, .code = 503},
+    {.kind = RESULT_RELEASED, .due_ms = 5000},
+    {.kind = RESULT_RELEASED},
+};
+
+/* Where the event is, its labels are: whatever moves it. */
+START_TEST(labels_follow_results)
+{
+	struct store_result result = labelled_results[_i];
+	int64_t due_ms = result.at_ms + result.due_ms == 0 ? 1000 : 5000;
+	enum event_state state;
+
+	result.row_id =
+	    add_labelled("moves", 1000, "{\"labels\":{\"m\":\"1\"}}").row_id;
+	result.attempt = 1;
+	result.labelled = true;
+	expect_listed("moves", "m=1", 1000);
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	expect_listed("moves", "m=1", 1000);
+	/* That of another owner moves nothing. */
+	ck_assert_uint_eq(give(B, &result, 1), 1);
+	expect_listed("moves", "m=1", 1000);
+	ck_assert_uint_eq(give(A, &result, 1), 0);
+	expect_listed("moves", "m=1", due_ms);
+	if (result.kind <= RESULT_FAILED) {
+		ck_assert_int_eq(retry("moves", 7000), CHANGE_MADE);
+		due_ms = 7000;
+	} else {
+		due_ms = 900;
+		(void)change("moves", CHANGE_RUN, 5, due_ms);
+	}
+	expect_listed("moves", "m=1", due_ms);
+	ck_assert_int_eq(cancel("moves", &state), CANCEL_DELETED);
+	ck_assert_str_eq(list_labelled("m=1"), "");
+}
+END_TEST
+
+static struct store_change
+patch_labels(const char *id, const char *labels, int64_t expiry_ms)
+{
+	struct event_patch patch = {
+	    .has_time = expiry_ms > 0, .values.expiry_ms = expiry_ms};
+	struct store_change change = {.key = key_of(id),
+	    .verb = CHANGE_PATCH,
+	    .patch = &patch,
+	    .body_max = 1000,
+	    .shard = 7};
+
+	if (labels != NULL) {
+		patch.has_labels = true;
+		ck_assert_int_eq(
+		    json_scan(slice_from_string(labels), &patch.labels, &err),
+		    0);
+	}
+	ok(store_change_event(store, &change, &err));
+	return change;
+}
+
+START_TEST(labels_are_changed)
+{
+	static const char full[] =
+	    "{\"1\":\"\",\"2\":\"\",\"3\":\"\",\"4\":\"\",\"5\":\"\","
+	    "\"6\":\"\",\"7\":\"\",\"8\":\"\"}";
+	struct store_record *record;
+
+	(void)add_labelled("c", 1000,
+	    "{\"labels\":{\"m\":\"1\",\"n\":\"2\"},\"not-after-ms\":9000}");
+	ck_assert_int_eq(patch_labels("c", NULL, 2000).outcome, CHANGE_MADE);
+	expect_listed("c", "m=1", 2000);
+	ck_assert_int_eq(
+	    patch_labels("c", "{\"m\":null,\"o\":\"3\"}", 0).outcome,
+	    CHANGE_MADE);
+	ck_assert_str_eq(list_labelled("m=1"), "");
+	expect_listed("c", "n=2", 2000);
+	expect_listed("c", "o=3", 2000);
+	ck_assert_int_eq(
+	    patch_labels("c", "{\"n\":\"\"}", 3000).outcome, CHANGE_MADE);
+	expect_listed("c", "n=", 3000);
+	expect_listed("c", "o=3", 3000);
+	ck_assert_int_eq(patch_labels("c", full, 4000).outcome, CHANGE_LABELS);
+	expect_listed("c", "o=3", 3000);
+	ck_assert_int_eq(patch_labels("c", "null", 0).outcome, CHANGE_MADE);
+	ck_assert_str_eq(list_labelled("o=3"), "");
+	record = find("c");
+	ck_assert(slice_eq(
+	    record->event.options, SLICE_LITERAL("{\"not-after-ms\":9000}")));
+	store_record_free(record);
+	ck_assert_int_eq(patch_labels("c", full, 4000).outcome, CHANGE_MADE);
+	expect_listed("c", "8=", 4000);
+	(void)lease(A);
+	ck_assert_uint_eq(claim_all(A), 1);
+	ck_assert_int_eq(patch_labels("c", "null", 0).outcome, CHANGE_REFUSED);
+}
+END_TEST
+
 
 /* ---- jobs ---- */
 
@@ -3227,6 +3481,40 @@ START_TEST(death_by_expiry)
 	}
 	ck_assert(lease(C).quarantined);
 	ck_assert_uint_eq(claim_all(C), 0);
+}
+END_TEST
+
+/* Into quarantine, from where it is listed behind others; or as a culprit. */
+START_TEST(labels_follow_the_lost)
+{
+	struct store_record *record;
+	int64_t row_id =
+	    add_labelled("lost", 1000, "{\"labels\":{\"m\":\"1\"}}").row_id;
+	const struct store_death death = {
+	    .owner = 100, .culprit = row_id, .wire_known = true};
+
+	(void)lease(100);
+	ck_assert_uint_eq(claim_all(100), 1);
+	(void)bury(
+	    A, _i == 0 ? &death : &(const struct store_death){.owner = 100});
+	if (_i == 1) {
+		(void)lease_with(
+		    (struct lease_request){.owner = A, .leaving = true});
+		(void)lease(101);
+		ck_assert_uint_eq(claim_all(101), 1);
+		ck_assert(bury(A, &(const struct store_death){.owner = 101})
+			      .quarantined);
+	}
+	record = find("lost");
+	expect_listed("lost", "m=1", record->due_ms);
+	store_record_free(record);
+	if (_i == 1) {
+		(void)add_labelled(
+		    "later", 90000, "{\"labels\":{\"m\":\"1\"}}");
+		ck_assert_str_eq(list_labelled("m=1"), "later lost");
+		(void)change("lost", CHANGE_RUN, 5, 900);
+		ck_assert_str_eq(list_labelled("m=1"), "later lost");
+	}
 }
 END_TEST
 
@@ -5240,6 +5528,12 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, more_rows_in_one_shard);
 	tcase_add_test(tc, a_key_is_one_in_all_shards);
 	tcase_add_test(tc, newest_events);
+	tcase_add_test(tc, labels_are_listed);
+	tcase_add_test(tc, labels_of_many);
+	tcase_add_loop_test(tc, labels_follow_results, 0,
+	    (int)(sizeof(labelled_results) / sizeof(labelled_results[0])));
+	tcase_add_test(tc, labels_are_changed);
+	tcase_add_loop_test(tc, labels_follow_the_lost, 0, 2);
 	tcase_add_test(tc, claims_only_of_owned_shards);
 	tcase_add_test(tc, claims_only_of_the_mask);
 	tcase_add_test(tc, no_claims_after_the_lease);
