@@ -44,6 +44,7 @@ struct config_service {
 	bool get_delete; /* GET deletes, too */
 	struct event_retry_limits retry_limits; /* maxAttempts, minRetryDelay */
 	int max_pauses;		     /* of the datastore */
+	int64_t min_schedule_period_ms;
 	int max_lists;		     /* under way, per process */
 	int max_list_page;	     /* events in a page */
 	int max_list_scan;	     /* rows looked at for one */

@@ -113,6 +113,8 @@ const struct config_key config_keys[] = {
 	AT(service.retry_limits.min_delay_ms), "0", "1h", "0", NULL},
     {"service", "maxPauses", KIND_INT, AT(service.max_pauses), "1", "256",
 	"64", NULL},
+    {"service", "minSchedulePeriod", KIND_DURATION,
+	AT(service.min_schedule_period_ms), "1s", "1d", "1s", NULL},
     {"service", "maxLists", KIND_INT, AT(service.max_lists), "1", "1000", "8",
 	NULL},
     {"service", "maxListPage", KIND_INT, AT(service.max_list_page), "1",

@@ -70,23 +70,32 @@ read_string(struct reader *r, const char *pointer,
 	return 0;
 }
 
+const char *
+event_id_refusal(struct slice id)
+{
+	if (!is_plain(id)) /* or it forges lines of a list */
+		return "must not have control characters, line separators or "
+		       "marks of direction";
+	if (slice_eq(id, SLICE_LITERAL(".")) ||
+	    slice_eq(id, SLICE_LITERAL("..")))
+		return "must not be \".\" or \"..\": clients take these out of "
+		       "the path of a URL";
+	return NULL;
+}
+
 static void
 read_identifier(struct reader *r, const char *pointer,
     const struct json_value *value, size_t max, struct slice *text)
 {
+	const char *reason;
+
 	if (read_string(r, pointer, value, text) == -1)
 		return;
+	reason = event_id_refusal(*text);
 	if (text->len < 1 || text->len > max)
 		bad(r->errors, pointer, "must be 1 to %zu bytes long", max);
-	else if (!is_plain(*text)) /* or it forges lines of a list */
-		bad(r->errors, pointer,
-		    "must not have control characters, line separators or "
-		    "marks of direction");
-	else if (slice_eq(*text, SLICE_LITERAL(".")) ||
-		 slice_eq(*text, SLICE_LITERAL("..")))
-		bad(r->errors, pointer,
-		    "must not be \".\" or \"..\": clients take these out of "
-		    "the path of a URL");
+	else if (reason != NULL)
+		bad(r->errors, pointer, "%s", reason);
 }
 
 static void
@@ -436,6 +445,17 @@ static const struct member {
     {SLICE_INIT("labels"), "/labels", OPTIONAL, read_labels},
 };
 
+/* What a run of a schedule has from that, and not from its event. */
+static bool
+is_of_schedule(const struct member *member)
+{
+	return member->need == TIME || member->read == read_app ||
+	       member->read == read_id || member->read == read_time_zone ||
+	       member->read == read_too_late ||
+	       member->read == read_on_conflict ||
+	       member->read == read_debounce_max;
+}
+
 static void
 unknown_member(struct reader *r, struct slice name)
 {
@@ -503,6 +523,19 @@ check_seen(struct reader *r, const bool seen[COUNT(members)])
 }
 
 static void
+check_seen_of_schedule(struct reader *r, const bool seen[COUNT(members)])
+{
+	for (size_t i = 0; i < COUNT(members); i++)
+		if (seen[i] && is_of_schedule(&members[i]))
+			bad(r->errors, members[i].pointer,
+			    "each run has its own, from the schedule");
+		else if (members[i].need == REQUIRED && !seen[i] &&
+			 !is_of_schedule(&members[i]))
+			bad(r->errors, members[i].pointer,
+			    "required member is missing");
+}
+
+static void
 read_members(struct reader *r, const struct json_value *object)
 {
 	bool seen[COUNT(members)] = {false};
@@ -528,7 +561,10 @@ read_members(struct reader *r, const struct json_value *object)
 		if (i < COUNT(members))
 			seen[i] = true;
 	}
-	check_seen(r, seen);
+	if (r->context->of_schedule)
+		check_seen_of_schedule(r, seen);
+	else
+		check_seen(r, seen);
 }
 
 static void

@@ -25,7 +25,11 @@ struct event_context {
 	const struct event_retry_limits *retry_limits; /* of the operator's */
 	struct zones *zones; /* NULL: no event of local time */
 	bool has_acks; /* receivers can be told where to send them */
+	bool of_schedule;    /* it has no ids and no time of its own */
 };
+
+/* What is wrong with the characters of an id, for the client, or NULL. */
+const char *event_id_refusal(struct slice id);
 
 /*
  * Reads the body of an add request (doc/api.md, "The event").

@@ -4,7 +4,8 @@
 /* The year 10000. */
 #define TIMES_END_S INT64_C(253402300800)
 
-enum { NONE_WINDOW_S = 60 };
+/* What is later was missed. */
+enum { LATE_MAX_S = 60 };
 
 static bool
 next_of_every(const struct recurring *at, int64_t after_s, int64_t *next_s)
@@ -64,8 +65,7 @@ recur_wanted(
     const struct recurring *at, int64_t run_s, int64_t now_s, int64_t *wanted_s)
 {
 	const struct recur *r = at->recur;
-	int64_t window_s =
-	    r->catch_up == RECUR_NONE ? NONE_WINDOW_S : r->window_s;
+	int64_t window_s = r->catch_up == RECUR_NONE ? LATE_MAX_S : r->window_s;
 	int64_t last_s;
 
 	*wanted_s = run_s;
@@ -78,6 +78,15 @@ recur_wanted(
 		return true;
 	return recur_next(at,
 	    r->catch_up == RECUR_ALL ? now_s - window_s - 1 : now_s, wanted_s);
+}
+
+bool
+recur_is_missed(const struct recurring *at, int64_t run_s, int64_t now_s)
+{
+	int64_t next_s;
+
+	return now_s - run_s > LATE_MAX_S ||
+	       (recur_next(at, run_s, &next_s) && next_s <= now_s);
 }
 
 size_t

@@ -62,6 +62,10 @@ int64_t recur_last(const struct recurring *at, int64_t from_s, int64_t until_s);
 bool recur_wanted(const struct recurring *at, int64_t run_s, int64_t now_s,
     int64_t *wanted_s);
 
+/* Whether it is more than late: another time has come meanwhile, or a minute
+ * has passed. */
+bool recur_is_missed(const struct recurring *at, int64_t run_s, int64_t now_s);
+
 /* Up to max times after after_s; how many there are. */
 size_t recur_times(
     const struct recurring *at, int64_t after_s, int64_t *times_s, size_t max);

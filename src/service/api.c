@@ -16,6 +16,7 @@
 #include "service/api_openapi.h"
 #include "service/api_ops.h"
 #include "service/api_pause.h"
+#include "service/api_schedule.h"
 #include "service/problem.h"
 #include "service/state.h"
 
@@ -44,6 +45,13 @@ static const struct route routes[] = {
     {"DELETE", "/cassata/delete/{app}/{id}", 0, api_delete},
     {"POST", "/cassata/run/{app}/{id}", 0, api_run},
     {"POST", "/cassata/retry/{app}/{id}", 0, api_retry},
+    {"GET", "/cassata/schedules/{app}", 0, api_schedule_list},
+    {"POST", "/cassata/schedules/{app}/{id}", 0, api_schedule_put},
+    {"GET", "/cassata/schedules/{app}/{id}", 0, api_schedule_get},
+    {"DELETE", "/cassata/schedules/{app}/{id}", 0, api_schedule_delete},
+    {"POST", "/cassata/schedules/{app}/{id}/run", 0, api_schedule_run},
+    {"POST", "/cassata/schedules/{app}/{id}/pause", 0, api_schedule_pause},
+    {"POST", "/cassata/schedules/{app}/{id}/resume", 0, api_schedule_resume},
     {"GET", "/cassata/openapi.json", 0, api_openapi},
     {"POST", "/cassata/ack/{token}", 0, api_ack},
     {"POST", "/cassata/nack/{token}", 0, api_nack},

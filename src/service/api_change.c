@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "service/api_change.h"
 
-#include <sys/random.h>
-
 #include "base/check.h"
 #include "base/clock.h"
-#include "board/placement.h"
 #include "board/shardboard.h"
 #include "event/event_json.h"
 #include "http/http_conn.h"
@@ -16,38 +13,20 @@
 #include "service/state.h"
 #include "service/writes.h"
 
-/* When it is due anew it goes, like a new one, to whose worker can be woken. */
-static int
-choose_shard(struct call *call)
-{
-	struct child *child = call->service->child;
-	const struct config_worker *cfg = &child->cfg->worker;
-	struct store_change *change = &call->u.change.change;
-	struct placement placement;
-	uint32_t lot;
-
-	if (getrandom(&lot, sizeof(lot), 0) == -1)
-		return err_errno(&call->err, "getrandom");
-	placement_read(&placement, child->sb,
-	    cfg->polling_interval_ms + cfg->claim_ahead_ms);
-	change->now_ms = clock_wall_ms();
-	change->shard = placement_shard(&placement,
-	    change->verb == CHANGE_PATCH ? change->patch->values.expiry_ms
-					 : change->now_ms,
-	    lot);
-	return 0;
-}
-
 /* On the datastore's thread. */
 static void
 run_change(struct store *store, struct store_job *job)
 {
 	struct call *call = call_of_job(job);
+	struct store_change *change = &call->u.change.change;
+	int64_t due_ms = clock_wall_ms();
 
+	change->now_ms = due_ms;
+	if (change->verb == CHANGE_PATCH)
+		due_ms = change->patch->values.expiry_ms;
 	call->status = STORE_UNAVAILABLE;
-	if (choose_shard(call) == 0)
-		call->status = store_change_event(
-		    store, &call->u.change.change, &call->err);
+	if (call_draw_shard(call, due_ms, &change->shard) == 0)
+		call->status = store_change_event(store, change, &call->err);
 }
 
 static const char *

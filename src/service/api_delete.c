@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "service/api_delete.h"
 
+#include <string.h>
+
 #include "base/check.h"
+#include "base/rfc3339.h"
 #include "http/http_conn.h"
 #include "service/browser.h"
 #include "service/event_answer.h"
@@ -9,11 +12,44 @@
 #include "service/state.h"
 #include "service/writes.h"
 
+/*
+ * The run of a schedule that comes next: nothing else would make another one.
+ * Only ids that end like those of runs are looked up. What is claimed meanwhile
+ * is refused as under way.
+ */
+static bool
+is_next_run(struct call *call, struct store *store)
+{
+	const char *mark = memrchr(call->id.p, '@', call->id.len);
+	struct slice name = call->id, time;
+	struct store_schedule *schedule;
+	int64_t ms;
+	bool is_next;
+
+	if (mark == NULL)
+		return false;
+	name.len = (size_t)(mark - call->id.p);
+	time = slice_of(mark + 1, call->id.len - name.len - 1);
+	if (rfc3339_parse(time, &ms) == -1 ||
+	    store_find_schedule(
+		store, call->app, name, &schedule, &call->err) != STORE_OK ||
+	    schedule == NULL)
+		return false;
+	is_next = schedule->next_s * 1000 == ms;
+	store_schedule_free(schedule);
+	return is_next;
+}
+
 static void
 run_cancel(struct store *store, struct store_job *job)
 {
 	struct call *call = call_of_job(job);
 
+	call->status = STORE_OK;
+	call->u.cancel.outcome = CANCEL_REFUSED;
+	call->u.cancel.state = EVENT_PENDING;
+	if (is_next_run(call, store))
+		return;
 	call->status = store_cancel_event(store, &call->key,
 	    &call->u.cancel.outcome, &call->u.cancel.state, &call->err);
 }
@@ -31,7 +67,10 @@ answer_cancelled(struct call *call)
 	case CANCEL_REFUSED:
 		return event_answer_conflict(call, PROBLEM_WRONG_STATE,
 		    call->u.cancel.state,
-		    "an event that is under way cannot be deleted");
+		    call->u.cancel.state == EVENT_PENDING
+			? "the next run of a schedule cannot be deleted: "
+			  "pause or delete that"
+			: "an event that is under way cannot be deleted");
 	case CANCEL_DELETED:
 		break;
 	default:

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "service/call.h"
 
+#include <sys/random.h>
 
 #include "base/container_of.h"
+#include "board/placement.h"
 #include "service/problem.h"
 #include "service/state.h"
 
@@ -31,6 +33,22 @@ call_submit(struct call *call, void (*run)(struct store *, struct store_job *),
 	call->job.done = done;
 	store_thread_submit(call->service->store, &call->job);
 	return LATER;
+}
+
+int
+call_draw_shard(struct call *call, int64_t due_ms, unsigned *shard)
+{
+	struct child *child = call->service->child;
+	const struct config_worker *cfg = &child->cfg->worker;
+	struct placement placement;
+	uint32_t lot;
+
+	if (getrandom(&lot, sizeof(lot), 0) == -1)
+		return err_errno(&call->err, "getrandom");
+	placement_read(&placement, child->sb,
+	    cfg->polling_interval_ms + cfg->claim_ahead_ms);
+	*shard = placement_shard(&placement, due_ms, lot);
+	return 0;
 }
 
 /* The trouble of a datastore that answers. */

@@ -10,6 +10,7 @@
 #include "http/http_exchange.h"
 #include "http/route.h"
 #include "service/incoming.h"
+#include "service/schedule_query.h"
 #include "store/store.h"
 #include "store/store_thread.h"
 
@@ -58,6 +59,14 @@ struct call {
 		struct store_ack ack;
 		struct pause_call *pause;
 		struct store_pauses *pauses;
+		struct {
+			struct schedule_put put;
+			struct event event; /* that of put */
+			struct schedule_change change;
+			struct schedule_query query;
+			struct buf page; /* made on the thread */
+			bool found;
+		} schedule;
 	} u;
 	STAILQ_ENTRY(call) entry; /* in the documents that wait */
 };
@@ -71,6 +80,12 @@ struct call *call_of_job(struct store_job *job);
 enum verdict call_submit(struct call *call,
     void (*run)(struct store *, struct store_job *),
     void (*done)(struct store_job *));
+
+/*
+ * On the datastore's thread: a shard for what is due then, like that of a new
+ * event one whose worker can be woken. 0, or -1 with call->err.
+ */
+int call_draw_shard(struct call *call, int64_t due_ms, unsigned *shard);
 
 /*
  * Whether the datastore did its part; why not is told to the master, whose

@@ -13,6 +13,7 @@ static const struct {
 	const char *type;
 } kinds[PROBLEM_END - PROBLEM_FIRST] = {
     [PROBLEM_UNKNOWN_EVENT - PROBLEM_FIRST] = {404, URN "unknown-event"},
+    [PROBLEM_UNKNOWN_SCHEDULE - PROBLEM_FIRST] = {404, URN "unknown-schedule"},
     [PROBLEM_CONFLICT - PROBLEM_FIRST] = {409, URN "conflict"},
     [PROBLEM_WRONG_STATE - PROBLEM_FIRST] = {409, URN "wrong-state"},
     [PROBLEM_WORN_OUT - PROBLEM_FIRST] = {409, URN "worn-out"},

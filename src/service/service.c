@@ -167,7 +167,8 @@ service_init(struct entry *entry, struct child *child, struct err *err)
 	    .retry_limits = &child->cfg->service.retry_limits,
 	    .zones = zones_create(zones_directory()),
 	    .has_acks = child->cfg->service.public_url != NULL};
-	if (service->context.zones == NULL)
+	service->store_zones = zones_create(zones_directory());
+	if (service->context.zones == NULL || service->store_zones == NULL)
 		return err_set(err, "out of memory");
 	if (open_server(entry, err) == -1)
 		return -1;
@@ -184,6 +185,7 @@ service_fini(struct service *service)
 	http_server_free(&service->server);
 	intake_fini(&service->intake);
 	zones_free(&service->context.zones);
+	zones_free(&service->store_zones);
 	hosts_free(&service->hosts);
 	buf_free(&service->metrics);
 	child_fini(service->child);

@@ -26,6 +26,7 @@ struct service {
 	struct store_thread *store;
 	struct intake intake;
 	struct event_context context;
+	struct zones *store_zones; /* for what runs on the store's thread */
 	struct hosts hosts;
 	struct call_list documents; /* wait for their event to be read */
 	int n_documents; /* being read, or read and not yet answered */

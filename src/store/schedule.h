@@ -2,7 +2,6 @@
 #ifndef CASSATA_STORE_SCHEDULE_H
 #define CASSATA_STORE_SCHEDULE_H
 
-#include "event/recur.h"
 #include "sql/sql.h"
 #include "store/store_types.h"
 
@@ -44,16 +43,5 @@ enum store_status schedule_update(
 
 enum store_status schedule_delete(
     struct sql *sql, const struct store_schedule *schedule, struct err *err);
-
-/* A schedule as it is read from its text; not to be copied. */
-struct schedule_times {
-	struct recur recur;
-	struct recurring at;
-};
-
-/* 0, or -1 with the reason: it is damaged, or its zone is not there. Valid
- * until zones, which may be NULL, are used. */
-int schedule_open(const struct store_schedule *schedule, struct zones *zones,
-    struct schedule_times *times, struct err *err);
 
 #endif

@@ -13,12 +13,13 @@
 #include "store/label.h"
 #include "store/local_time.h"
 #include "store/record.h"
+#include "store/row_id.h"
 
 enum {
 	TAKEN_MAX = 100,    /* times in a row that have an event already */
 	PUT_OFF_MS = 60000, /* what cannot be judged now */
 	QUEUE_PART = 8,     /* of the wait up to now, until the next look */
-	QUEUE_MIN_MS = 1000,
+	QUEUE_MIN_MS = 100,
 	QUEUE_MAX_MS = 60000,
 };
 
@@ -281,16 +282,28 @@ skip_run(struct sql *sql, const struct judged *j, struct err *err)
 				  : status;
 }
 
+/* It was added when the one before was begun: so long that takes by now. */
 static enum store_status
 queue_run(struct sql *sql, const struct judged *j, struct err *err)
 {
-	int64_t wait_ms =
-	    (j->request->now_ms - j->run->run_s * 1000) / QUEUE_PART;
+	int64_t made_ms = row_id_made_ms(j->run->claim->row_id);
+	int64_t wait_ms = (j->request->now_ms - made_ms) / QUEUE_PART;
 
 	if (wait_ms < QUEUE_MIN_MS)
 		wait_ms = QUEUE_MIN_MS;
 	return put_off(
 	    sql, j, wait_ms < QUEUE_MAX_MS ? wait_ms : QUEUE_MAX_MS, err);
+}
+
+/* Of what is made up for each has its turn, whatever the next ones do. */
+static bool
+is_to_queue(const struct judged *j)
+{
+	const struct recur *recur = &j->times.recur;
+
+	return recur->overlap == RECUR_QUEUE ||
+	       (recur->catch_up == RECUR_ALL &&
+		   recur_is_missed(&j->times.at, j->run->run_s, j->now_s));
 }
 
 static enum store_status
@@ -330,8 +343,8 @@ judge_run(
 	if (status != STORE_OK)
 		return status;
 	if (under_way)
-		return overlap == RECUR_SKIP ? skip_run(sql, j, err)
-					     : queue_run(sql, j, err);
+		return is_to_queue(j) ? queue_run(sql, j, err)
+				      : skip_run(sql, j, err);
 	*begins = true;
 	return begin_run(sql, j, err);
 }

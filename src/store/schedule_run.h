@@ -3,6 +3,7 @@
 #define CASSATA_STORE_SCHEDULE_RUN_H
 
 #include "store/schedule.h"
+#include "store/schedule_times.h"
 
 /*
  * Runs of schedules: events with options that tell which schedule they are of.

@@ -49,6 +49,23 @@
 	"POST /cassata/jobs/a/" JOB_ID "/" verb " HTTP/1.1\r\n" HOST more      \
 	"\r\n"
 
+#define SCHEDULE(length, body)                                                 \
+	"POST /cassata/schedules/a/s HTTP/1.1\r\n" HOST                        \
+	"Content-Type: application/json\r\nContent-Length: " length            \
+	"\r\n\r\n" body
+#define EVERY                                                                  \
+	"{\"schedule\":{\"every\":\"1m\"},\"event\":{\"url\":\"http://b/\","        \
+	"\"event\":2}}"
+#define SHOWN                                                                  \
+	"{\"application-id\":\"a\",\"schedule-id\":\"s\",\"status\":\"ACTIVE\","    \
+	"\"next\":[\"1970-01-01T00:01:01Z\",\"1970-01-01T00:02:01Z\"],"          \
+	"\"created\":1.5,\"runs\":4,\"skipped\":0,"                              \
+	"\"last-run\":\"s@1970-01-01T00:00:01Z\","                             \
+	"\"schedule\":{\"every\":\"60s\",\"count\":6},\"event\":"
+
+#define CHANGE_SCHEDULE(verb, more)                                            \
+	"POST /cassata/schedules/a/s/" verb " HTTP/1.1\r\n" HOST more "\r\n"
+
 /* What the datastore does next, in the place of ours. */
 struct store {
 	enum store_status status;
@@ -57,6 +74,7 @@ struct store {
 	enum change_outcome changed;
 	enum job_outcome job;
 	enum ack_outcome acked;
+	enum schedule_outcome scheduled;
 	enum event_state state;
 	bool is_there, paused;
 	int n_calls, n_freed;
@@ -271,6 +289,73 @@ store_job_order(struct store *s, struct slice app, const struct job_id *id,
 	*outcome = s->job;
 	if (s->job != JOB_UNKNOWN)
 		tell_job(order == JOB_PAUSE, take, arg);
+	return fake_call(err);
+}
+
+void
+store_schedule_free(struct store_schedule *s)
+{
+	free(s);
+}
+
+static struct store_schedule *
+new_schedule(void)
+{
+	struct store_schedule *s = malloc(sizeof(*s));
+
+	*s = (struct store_schedule){.app = SLICE_LITERAL("a"),
+	    .name = SLICE_LITERAL("s"),
+	    .created_ms = 1500,
+	    .since_s = 1,
+	    .next_s = 61,
+	    .last_s = 1,
+	    .runs = 4,
+	    .spec = SLICE_LITERAL("{\"every\":\"60s\",\"count\":6}"),
+	    .event = {.method = SLICE_LITERAL("PUT"),
+		.url = SLICE_LITERAL("http://b/")}};
+	return s;
+}
+
+enum store_status
+store_put_schedule(struct store *s, struct schedule_put *new, struct err *err)
+{
+	ck_assert(slice_eq(new->app, SLICE_LITERAL("a")));
+	ck_assert(slice_eq(new->name, SLICE_LITERAL("s")));
+	ck_assert(slice_eq(new->spec, SLICE_LITERAL("{\"every\":\"1m\"}")));
+	ck_assert(slice_eq(new->event->body, SLICE_LITERAL("2")));
+	new->outcome = s->scheduled;
+	new->due_ms = 61000;
+	return fake_call(err);
+}
+
+enum store_status
+store_change_schedule(
+    struct store *s, struct schedule_change *change, struct err *err)
+{
+	change->outcome = s->scheduled;
+	change->due_ms = 1250;
+	(void)snprintf(change->run_id, sizeof(change->run_id), "s@1");
+	return fake_call(err);
+}
+
+enum store_status
+store_find_schedule(struct store *s, struct slice app, struct slice name,
+    struct store_schedule **schedule, struct err *err)
+{
+	ck_assert(slice_eq(app, SLICE_LITERAL("a")));
+	ck_assert(slice_eq(name, SLICE_LITERAL("s")));
+	*schedule = s->is_there ? new_schedule() : NULL;
+	return fake_call(err);
+}
+
+enum store_status
+store_list_schedules(
+    struct store *s, const struct schedule_list *list, struct err *err)
+{
+	ck_assert_uint_eq(list->max, 1);
+	ck_assert(slice_eq(list->after, SLICE_LITERAL("a b")));
+	if (s->is_there)
+		(void)list->take(list->arg, new_schedule());
 	return fake_call(err);
 }
 
@@ -727,6 +812,60 @@ static const struct {
 	"\"note\":\"no\\nbody\"}]}\n"},
     {{.status = STORE_BROKEN, .n_calls = 1}, GET("/cassata/pauses"), "",
 	"500 Internal Server Error", PROBLEM, "see the log\"}\n"},
+
+    {{.is_there = true, .n_calls = 2}, SCHEDULE("65", EVERY), "",
+	"201 Created", "Location: /cassata/schedules/a/s\r\n",
+	SHOWN "{\"url\":\"http://b/\",\"method\":\"PUT\"}}\n"},
+    {{.scheduled = SCHEDULE_REPLACED, .is_there = true, .n_calls = 2},
+	SCHEDULE("65", EVERY), "", "200 OK",
+	"Content-Type: application/json\r\n", "\"PUT\"}}\n"},
+    {{.scheduled = SCHEDULE_NO_ROOM, .n_calls = 1}, SCHEDULE("65", EVERY), "",
+	"507 Insufficient Storage", "Retry-After: 30\r\n", "events\"}\n"},
+    {{.scheduled = SCHEDULE_TOO_LARGE, .n_calls = 1}, SCHEDULE("65", EVERY),
+	"", "413 Content Too Large", PROBLEM, "of this size\"}\n"},
+    {{.status = STORE_UNAVAILABLE, .n_calls = 1}, SCHEDULE("65", EVERY), "",
+	"503 Service Unavailable", "Retry-After: 2\r\n", "available\"}\n"},
+    {{.n_calls = 2}, SCHEDULE("65", EVERY), "", "404 Not Found", PROBLEM,
+	"no schedule with these ids\"}\n"},
+    {{0}, SCHEDULE("1", "{"), "", "400 Bad Request", PROBLEM,
+	"\"detail\":\"line"},
+    {{0}, SCHEDULE("2", "{}"), "", "422 Unprocessable Content", PROBLEM,
+	"{\"pointer\":\"/schedule\","
+	"\"detail\":\"required member is missing\"}]}\n"},
+    {{.is_there = true, .n_calls = 1}, GET("/cassata/schedules/a/s"), "",
+	"200 OK", "Content-Type: application/json\r\n", SHOWN},
+    {{.n_calls = 1}, GET("/cassata/schedules/a/s"), "", "404 Not Found",
+	PROBLEM, "no schedule with these ids\"}\n"},
+    {{.is_there = true, .n_calls = 1},
+	GET("/cassata/schedules/a?limit=1&after=a%20b"), "", "200 OK",
+	"Content-Type: application/json\r\n",
+	"\"method\":\"PUT\"}}],\"next\":\"s\"}\n"},
+    {{.n_calls = 1}, GET("/cassata/schedules/a?after=a%20b&limit=1"), "",
+	"200 OK", "Content-Type: application/json\r\n",
+	"{\"schedules\":[]}\n"},
+    {{0}, GET("/cassata/schedules/a?limit=0"), "", "400 Bad Request", PROBLEM,
+	"limit must be from 1 to"},
+    {{.n_calls = 1}, DELETE("/cassata/schedules/a/s"), "", "200 OK",
+	"Content-Type: application/json\r\n", "\"status\":\"DELETED\"}\n"},
+    {{.scheduled = SCHEDULE_UNKNOWN, .n_calls = 1},
+	DELETE("/cassata/schedules/a/s"), "", "404 Not Found", PROBLEM,
+	"no schedule with these ids\"}\n"},
+    {{.n_calls = 1}, CHANGE_SCHEDULE("run", ""), "", "201 Created",
+	"Location: /cassata/status/a/s%401\r\n",
+	"{\"application-id\":\"a\",\"event-id\":\"s@1\","
+	"\"status\":\"PENDING\",\"expiry\":1.25}\n"},
+    {{.scheduled = SCHEDULE_NO_ROOM, .n_calls = 1}, CHANGE_SCHEDULE("run", ""),
+	"", "507 Insufficient Storage", PROBLEM, "events\"}\n"},
+    {{.scheduled = SCHEDULE_SAME, .is_there = true, .n_calls = 2},
+	CHANGE_SCHEDULE("pause", ""), "", "200 OK",
+	"Content-Type: application/json\r\n", SHOWN},
+    {{.n_calls = 2}, CHANGE_SCHEDULE("resume", ""), "", "404 Not Found",
+	PROBLEM, "no schedule with these ids\"}\n"},
+    {{0}, CHANGE_SCHEDULE("run", "Content-Length: 2\r\n") "{}", "",
+	"400 Bad Request", PROBLEM, "takes no body\"}\n"},
+    {{0}, CHANGE_SCHEDULE("run", "Origin: http://localhost\r\n"), "",
+	"415 Unsupported Media Type", PROBLEM,
+	"a browser must send Content-Type: application/json\"}\n"},
 
     {{0}, GET("/livez"), "", "200 OK", "Content-Type: application/json\r\n",
 	"{\"status\":\"ok\"}\n"},

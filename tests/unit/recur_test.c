@@ -218,6 +218,28 @@ START_TEST(test_wanted)
 }
 END_TEST
 
+static const struct {
+	const char *run, *now;
+	bool missed;
+} missed[] = {
+    {"2027-05-02T09:00:00Z", "2027-05-02T08:00:00Z", false},
+    {"2027-05-02T09:01:30Z", "2027-05-02T09:02:30Z", false},
+    {"2027-05-02T09:01:30Z", "2027-05-02T09:02:31Z", true},
+    {"2027-05-02T09:00:30Z", "2027-05-02T09:00:59Z", false},
+    {"2027-05-02T09:00:30Z", "2027-05-02T09:01:00Z", true},
+};
+
+START_TEST(test_missed)
+{
+	struct recurring at =
+	    schedule_of("{\"cron\": \"0,30 0-1 9 * * *\"}", MADE);
+
+	ck_assert_int_eq(recur_is_missed(&at, moment(missed[_i].run),
+			     moment(missed[_i].now)),
+	    missed[_i].missed);
+}
+END_TEST
+
 /* Beside one that goes from each to the next. */
 START_TEST(test_last)
 {
@@ -400,6 +422,7 @@ main(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(tc, test_next, 0, COUNT(cases));
 	tcase_add_loop_test(tc, test_wanted, 0, COUNT(late));
+	tcase_add_loop_test(tc, test_missed, 0, COUNT(missed));
 	tcase_add_loop_test(tc, test_last, 0, 4);
 	tcase_add_loop_test(tc, test_refused, 0, COUNT(refused));
 	tcase_add_test(tc, test_members);
