@@ -15,6 +15,7 @@
 #include "ctl/ctl_freeze.h"
 #include "ctl/ctl_job.h"
 #include "ctl/ctl_migrate.h"
+#include "ctl/ctl_schedule.h"
 #include "ctl/ctl_status.h"
 
 enum { TIMEOUT_MAX_S = 86400 };
@@ -50,6 +51,8 @@ static const char help[] =
     "  job list      print the jobs of an application\n"
     "  job show      print how far one is; --watch\n"
     "  job pause, resume, cancel, delete\n"
+    "  schedule add  have a request sent again and again: --cron, --every\n"
+    "  schedule list, show, delete, run, pause, resume\n"
     "\n"
     "  -c, --config file          default: the state directory's, or the\n"
     "                             system's cassata.yaml\n"
@@ -80,6 +83,7 @@ static const struct command commands[] = {
     {"init-db", ctl_init_db, false, false, false},
     {"event", ctl_event, true, false, false},
     {"job", ctl_job, true, false, false},
+    {"schedule", ctl_schedule, true, false, false},
     {"migrate", ctl_migrate, true, false, false},
 };
 

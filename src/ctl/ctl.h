@@ -12,8 +12,7 @@
  * ctl_daemon.c starts and stops it, ctl_freeze.c freezes it, ctl_status.c
  * prints what it says of itself, ctl_cluster.c what the datastore says of all
  * hosts; ctl_event.c, and ctl_list.c and ctl_job.c of many events, are clients of
- * the HTTP API
- * by ctl_http.c.
+ * the HTTP API by ctl_http.c; ctl_schedule.c is one of schedules.
  */
 
 /* Exit codes: those of LSB init scripts. */

@@ -12,13 +12,11 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/percent.h"
+#include "ctl/ctl_body.h"
 #include "ctl/ctl_http.h"
 #include "ctl/ctl_list.h"
 
-enum {
-	FILE_MAX_BYTES = 256 * 1024 * 1024,
-	URL_MAX_BYTES = 64 * 1024,
-};
+enum { URL_MAX_BYTES = 64 * 1024 };
 
 static const char usage[] =
     "usage: cassatactl event add [-S url] [-a application] [-i id] [-m "
@@ -113,38 +111,6 @@ parse_options(struct ctl *ctl, struct event_flags *options)
 	return 0;
 }
 
-static int
-read_file(const struct ctl *ctl, const char *path, struct buf *out)
-{
-	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-	char bytes[16384];
-	size_t n;
-	int status = 0;
-
-	if (file == NULL)
-		return ctl_fail(ctl, "%s: %s", path, strerror(errno));
-	while ((n = fread(bytes, 1, sizeof(bytes), file)) > 0)
-		buf_append(out, bytes, n);
-	if (ferror(file))
-		status = ctl_fail(ctl, "%s: %s", path, strerror(errno));
-	else if (out->failed)
-		status = ctl_fail(ctl, "%s: too large", path);
-	if (file != stdin)
-		(void)fclose(file);
-	return status;
-}
-
-/* The body: text as it stands, @FILE, or - for standard input. */
-static int
-read_body(const struct ctl *ctl, const char *word, struct buf *out)
-{
-	if (word[0] == '@')
-		return read_file(ctl, word + 1, out);
-	if (strcmp(word, "-") == 0)
-		return read_file(ctl, word, out);
-	return buf_append_string(out, word);
-}
-
 /* Seconds with a fraction; -1 for anything else. */
 static double
 to_seconds(const char *text)
@@ -205,7 +171,7 @@ event_add(struct ctl *ctl, struct event_flags *options)
 	    (options->delay != NULL && options->expiry != NULL))
 		return bad_usage();
 	buf_init(&url, URL_MAX_BYTES);
-	buf_init(&body, FILE_MAX_BYTES);
+	buf_init(&body, CTL_BODY_MAX);
 	event = json_object_new_object();
 	json_object_object_add(event, "application-id",
 	    json_object_new_string(
@@ -224,7 +190,7 @@ event_add(struct ctl *ctl, struct event_flags *options)
 	if (options->labels != NULL)
 		json_object_object_add(
 		    event, "labels", json_object_get(options->labels));
-	status = ctl->argc == 2 ? read_body(ctl, ctl->argv[1], &body) : 0;
+	status = ctl->argc == 2 ? ctl_body_read(ctl, ctl->argv[1], &body) : 0;
 	if (status == 0 && add_expiry(event, options) == -1)
 		status = ctl_fail(ctl,
 		    "-t and -T take seconds, as 10 or 0.25, and -t also "

@@ -240,7 +240,9 @@ def test_a_second_master_is_refused(launch):
     [], ["begin"], ["start", "stop"], ["start", "service", "worker"],
     ["start", "everything"], ["event"], ["event", "list"],
     ["event", "list", "one", "two"], ["event", "list", "one", "--limit", "x"],
-    ["event", "show", "one"], ["--wrong"],
+    ["event", "show", "one"], ["--wrong"], ["schedule"],
+    ["schedule", "add", "one"], ["schedule", "list"],
+    ["schedule", "pause", "one"], ["schedule", "list", "one", "--wrong"],
 ])
 def test_usage(prepare, words):
     done = prepare().ctl(*words)
@@ -276,7 +278,8 @@ def test_help_has_a_word_for_each_command(prepare):
     text = assert_ok(c.ctl("--help")).stdout
     for word in ("start", "stop", "restart", "reload", "upgrade", "reopen",
                  "status", "check-config", "init-db", "event add",
-                 "event list", "event show", "event delete", "event retry", "event run"):
+                 "event list", "event show", "event delete", "event retry", "event run",
+                 "schedule add"):
         assert re.search(r"^  %s +\w+ \w+" % word, text, re.M), word
 
 

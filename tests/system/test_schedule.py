@@ -369,6 +369,61 @@ def test_web_pages(daemon, sink, name, verb):
     assert show(daemon, name)["status"] == "ACTIVE"
 
 
+# ---- cassatactl ----
+
+def ctl(c, *words):
+    done = c.ctl("schedule", *words)
+    assert done.returncode == 0, done
+    return done.stdout
+
+
+def test_ctl(launch, sink):
+    c = launch()
+    made_one = json.loads(ctl(
+        c, "add", "-a", "app", "-m", "PUT", "-H", "X-A: b", "-H", "X-C: d",
+        "--cron", "0 9 * * *", "--time-zone", "Europe/Berlin", "--count", "7",
+        "--start", "2027-03-27T00:00:00Z", "--overlap", "allow", "one",
+        sink.url("/one"), "hello"))
+    assert made_one["next"][0] == "2027-03-27T09:00:00+01:00"
+    assert made_one["schedule"] == {
+        "cron": "0 9 * * *", "time-zone": "Europe/Berlin", "count": 7,
+        "start": "2027-03-27T00:00:00Z", "overlap": "allow"}
+    shown = json.loads(ctl(c, "show", "app", "one"))
+    assert shown["event"] == {
+        "url": sink.url("/one"), "method": "PUT", "event": "hello",
+        "request-headers": ["X-A: b", "X-C: d"]}
+    assert json.loads(ctl(c, "pause", "app", "one"))["status"] == "PAUSED"
+    run = json.loads(ctl(c, "run", "app", "one"))
+    c.wait_state(run["event-id"], "COMPLETED")
+    assert sink.arrivals("/one")[0].body == b"hello"
+    assert json.loads(ctl(c, "resume", "app", "one"))["status"] == "ACTIVE"
+    assert put(c, "t\u00fc", sink.url("/"), every="1h").status == 201
+    lines = ctl(c, "list", "app").split("\n")
+    assert lines[0].split() == ["status", "next", "runs", "skipped",
+                                "schedule-id", "url"]
+    assert lines[1].split() == ["ACTIVE", "2027-03-27T09:00:00+01:00", "0",
+                                "0", "one", sink.url("/one")]
+    listed = [json.loads(line) for line in ctl(
+        c, "list", "--json", "app").splitlines()]
+    assert listed == c.get("/cassata/schedules/app").json()["schedules"]
+    assert json.loads(ctl(c, "delete", "app", "one"))["status"] == "DELETED"
+    done = c.ctl("schedule", "show", "app", "one")
+    assert done.returncode == 1 and "no schedule" in done.stderr
+    done = c.ctl("schedule", "add", "--every", "x", "one",
+                 sink.url("/"))
+    assert done.returncode == 1 and "/schedule/every" in done.stderr
+
+
+def test_ctl_list_of_pages(launch, sink):
+    c = launch(service={"maxListPage": 2})
+    for n in range(5):
+        assert put(c, "s%d" % n, sink.url("/"), every="1d").status == 201
+    lines = ctl(c, "list", "app").splitlines()
+    assert [line.split()[4] for line in lines[1:]] == [
+        "s%d" % n for n in range(5)]
+    assert len(ctl(c, "list", "--json", "app").splitlines()) == 5
+
+
 # ---- through restarts, kills and outages ----
 
 def test_restart_and_kill(launch, sink):
