@@ -27,6 +27,7 @@
 #include "store/purge.h"
 #include "store/registrations.h"
 #include "store/schedule_change.h"
+#include "store/schedule_mend.h"
 #include "store/schema.h"
 
 /* The pause after a failure doubles while failures follow one another. */
@@ -436,6 +437,19 @@ store_find_schedule(struct store *store, struct slice app, struct slice name,
 	if (status == STORE_OK)
 		status =
 		    find_schedule(store->sql, app, name, schedule, &store->err);
+	return end(store, status, err);
+}
+
+enum store_status
+store_mend_schedules(
+    struct store *store, const struct schedule_mend *mend, struct err *err)
+{
+	enum store_status status;
+
+	check(mend->shard < EVENT_SHARDS);
+	status = begin(store);
+	if (status == STORE_OK)
+		status = mend_schedules(store->sql, mend, &store->err);
 	return end(store, status, err);
 }
 

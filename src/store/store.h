@@ -155,6 +155,14 @@ enum store_status store_change_schedule(
 enum store_status store_find_schedule(struct store *store, struct slice app,
     struct slice name, struct store_schedule **schedule, struct err *err);
 
+/*
+ * Of schedules whose run that waits is not there any more a minute after its
+ * time, since somebody has deleted or replaced that event: adds the run that is
+ * wanted now. Some at a time; the others at the next call.
+ */
+enum store_status store_mend_schedules(
+    struct store *store, const struct schedule_mend *mend, struct err *err);
+
 /* Those of an application, in the order of their names' bytes. */
 enum store_status store_list_schedules(
     struct store *store, const struct schedule_list *list, struct err *err);

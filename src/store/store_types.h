@@ -248,6 +248,13 @@ struct schedule_change {
 	char run_id[EVENT_ID_MAX + 1]; /* of SCHEDULE_RUN */
 };
 
+/* What is looked after now and then. */
+struct schedule_mend {
+	int64_t now_ms; /* the database's clock */
+	unsigned shard; /* of what is added */
+	struct zones *zones;
+};
+
 struct schedule_list {
 	struct slice app;
 	struct slice after; /* an id, or empty: those behind it */

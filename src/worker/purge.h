@@ -9,7 +9,7 @@
 /*
  * Removes events that ended longer ago than they are kept, of the shards that
  * are held: a few at a time, with a pause between, so that it stands in
- * nobody's way.
+ * nobody's way. Who has the first shard mends schedules, too.
  */
 struct purge {
 	int64_t retention_ms; /* 0: for ever */
@@ -19,14 +19,15 @@ struct purge {
 	struct store_job job;
 	uint64_t shards;
 	int64_t before_ms;
+	struct schedule_mend mend;
 	enum store_status status;
 	struct err err;
 	size_t n_purged;
 };
 
-/* done(job) is called after a call, on the loop. */
+/* done(job) is called after a call, on the loop. zones are the thread's. */
 void purge_init(struct purge *purge, int64_t retention_ms, int64_t mono_ms,
-    void (*done)(struct store_job *job));
+    struct zones *zones, void (*done)(struct store_job *job));
 
 /* Milliseconds from mono_ms until there is something to do, INT64_MAX never. */
 int64_t purge_wait_ms(

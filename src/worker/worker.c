@@ -541,8 +541,6 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	worker_pauses_init(
 	    &w->pauses, child, &w->leases, &w->clock, heeded_pauses);
 	w->dispatch.pauses = &w->pauses.list;
-	purge_init(&w->purge, child->cfg->worker.retention_ms, clock_mono_ms(),
-	    purged);
 	jobs_init(&w->jobs, child->cfg->worker.retention_ms, clock_mono_ms(),
 	    job_stepped);
 	if (leases_init(&w->leases, child, &w->clock, leased) == -1 ||
@@ -552,6 +550,8 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 		&w->policy, claimed) == -1)
 		return err_set(err, "out of memory");
 	w->claims.pauses = &w->pauses.list;
+	purge_init(&w->purge, child->cfg->worker.retention_ms, clock_mono_ms(),
+	    w->claims.request.zones, purged);
 	if (open_parts(w, err) == -1)
 		return -1;
 	w->policy = policy_of(w);

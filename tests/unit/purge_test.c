@@ -27,7 +27,9 @@ static const struct wait_row wait_rows[] = {
     {DAY, 1, MINUTE, 0},
     {DAY, 1, 2 * MINUTE, 0},
     /* kept for ever, or nothing of ours */
-    {0, 1, 2 * MINUTE, INT64_MAX},
+    {0, 6, 2 * MINUTE, INT64_MAX},
+    /* which who has the first shard looks at, too, for schedules */
+    {0, 1, MINUTE - 1, 1},
     {DAY, 0, 2 * MINUTE, INT64_MAX},
 };
 
@@ -36,7 +38,7 @@ START_TEST(test_wait)
 	const struct wait_row *row = &wait_rows[_i];
 	struct purge purge;
 
-	purge_init(&purge, row->retention, MONO, no_end);
+	purge_init(&purge, row->retention, MONO, NULL, no_end);
 	ck_assert_int_eq(
 	    purge_wait_ms(&purge, row->shards, MONO + row->after), row->wait);
 }
@@ -47,7 +49,7 @@ START_TEST(test_submit)
 	struct purge purge;
 	struct store_job *job;
 
-	purge_init(&purge, DAY, MONO, no_end);
+	purge_init(&purge, DAY, MONO, NULL, no_end);
 	job = purge_submit(&purge, 6, INT64_C(5) * DAY);
 	ck_assert_ptr_eq(job, &purge.job);
 	ck_assert(job->run != NULL && job->done == no_end);
@@ -73,7 +75,7 @@ START_TEST(test_done)
 	const struct done_row *row = &done_rows[_i];
 	struct purge purge;
 
-	purge_init(&purge, DAY, MONO, no_end);
+	purge_init(&purge, DAY, MONO, NULL, no_end);
 	(void)purge_submit(&purge, 1, DAY);
 	purge.status = STORE_OK;
 	purge.n_purged = row->n;
@@ -87,7 +89,7 @@ START_TEST(test_failed)
 {
 	struct purge purge;
 
-	purge_init(&purge, DAY, MONO, no_end);
+	purge_init(&purge, DAY, MONO, NULL, no_end);
 	(void)purge_submit(&purge, 1, DAY);
 	purge.status = STORE_UNAVAILABLE;
 	ck_assert_int_eq(purge_wait_ms(&purge, 1, MONO + MINUTE), 0);

@@ -4568,6 +4568,35 @@ START_TEST(schedule_jitter)
 }
 END_TEST
 
+/* Whoever deleted the run that waits. */
+START_TEST(schedule_is_mended)
+{
+	struct schedule_mend mend = {.shard = 5, .zones = zones};
+	enum cancel_outcome outcome;
+	enum event_state state;
+	struct event_key key;
+	int64_t t, row;
+
+	(void)lease(A);
+	t = put("s", EVERY_10S).due_ms / 1000;
+	(void)put("kept", EVERY_10S);
+	row = schedule_named("s").next_row;
+	key = key_of(run_id_of("s", t));
+	ok(store_cancel_event(store, &key, &outcome, &state, &err));
+	ck_assert_int_eq(outcome, CANCEL_DELETED);
+	mend.now_ms = (t + 60) * 1000;
+	ok(store_mend_schedules(store, &mend, &err));
+	ck_assert_int_eq(schedule_named("s").next_row, row);
+	row = schedule_named("kept").next_row;
+	mend.now_ms = (t + 75) * 1000;
+	ok(store_mend_schedules(store, &mend, &err));
+	ck_assert_int_eq(schedule_named("s").next_s, t + 70);
+	ck_assert_int_eq(run_due_ms("s", t + 70), (t + 70) * 1000);
+	/* One that is late for other reasons is there. */
+	ck_assert_int_eq(schedule_named("kept").next_row, row);
+}
+END_TEST
+
 static bool
 note_name(void *arg, struct store_schedule *s)
 {
@@ -5619,6 +5648,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, schedule_of_a_zone);
 	tcase_add_test(tc, schedule_waits_for_its_zone);
 	tcase_add_test(tc, schedule_jitter);
+	tcase_add_test(tc, schedule_is_mended);
 	tcase_add_test(tc, schedules_are_listed);
 	tcase_add_test(tc, many_schedules);
 	tcase_add_loop_test(tc, schedule_catches_up, 0,
