@@ -25,7 +25,8 @@ enum {
 
 static const char usage[] =
     "usage: cassatactl job start [-S url] [--status states] [--from time]\n"
-    "                            [--to time] [--destination host] [--rate n]\n"
+    "                            [--to time] [--destination host]\n"
+    "                            [--label name=value] [--rate n]\n"
     "                            [--by shift | --move-to time] [--dry-run]\n"
     "                            [--watch] [--json]\n"
     "                            application retry|run|delete|reschedule\n"
@@ -41,6 +42,7 @@ struct job_call {
 	const char *server; /* or NULL */
 	const char *status, *from, *to, *destination, *rate, *by, *move_to;
 	bool dry_run, watch, json;
+	struct json_object *labels; /* or NULL */
 	struct buf url;
 };
 
@@ -279,6 +281,9 @@ filter_of(const struct job_call *call)
 	if (call->destination != NULL)
 		json_object_object_add(filter, "destination",
 		    json_object_new_string(call->destination));
+	if (call->labels != NULL)
+		json_object_object_add(
+		    filter, "label", json_object_get(call->labels));
 	return filter;
 }
 
@@ -404,8 +409,17 @@ static const struct option job_options[] = {
     {"dry-run", no_argument, NULL, 8},
     {"watch", no_argument, NULL, 9},
     {"json", no_argument, NULL, 10},
+    {"label", required_argument, NULL, 11},
     {0},
 };
+
+static void
+take_label_word(struct job_call *call, const char *text)
+{
+	if (call->labels == NULL)
+		call->labels = json_object_new_array();
+	json_object_array_add(call->labels, json_object_new_string(text));
+}
 
 /* Returns whether one of start alone was given, or -1. */
 static int
@@ -426,9 +440,11 @@ take_job_options(struct job_call *call, struct ctl *ctl)
 			*texts[c] = optarg;
 		else if (c >= 8 && c <= 10)
 			*flags[c - 8] = true;
+		else if (c == 11)
+			take_label_word(call, optarg);
 		else
 			return -1;
-		of_start |= c >= 1 && c <= 8;
+		of_start |= (c >= 1 && c <= 8) || c == 11;
 	}
 	ctl->argc -= optind;
 	ctl->argv += optind;
@@ -458,6 +474,7 @@ ctl_job(struct ctl *ctl)
 	    (of_start && word->run != start_job) ||
 	    (call.watch && !word->may_watch)) {
 		fputs(usage, stderr);
+		json_object_put(call.labels);
 		return CTL_USAGE;
 	}
 	buf_init(&call.url, JOB_URL_MAX_BYTES);
@@ -465,5 +482,6 @@ ctl_job(struct ctl *ctl)
 		     ? word->run(&call)
 		     : order_job_of(&call, word->method, word->order);
 	buf_free(&call.url);
+	json_object_put(call.labels);
 	return status;
 }

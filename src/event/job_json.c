@@ -133,8 +133,10 @@ take_state(
 
 /* One, or an array of them. */
 static void
-take_states(
-    struct spec_reader *r, const char *pointer, const struct json_value *value)
+take_each(struct spec_reader *r, const char *pointer,
+    const struct json_value *value,
+    void (*take)(struct spec_reader *r, const char *pointer,
+	const struct json_value *value))
 {
 	struct json_value element;
 	const char *at = NULL;
@@ -142,18 +144,25 @@ take_states(
 	size_t n = 0;
 
 	if (value->type != JSON_ARRAY) {
-		take_state(r, pointer, value);
+		take(r, pointer, value);
 		return;
 	}
 	while (
 	    n < FIELD_ERRORS_MAX && json_next_element(value, &at, &element)) {
 		(void)snprintf(item, sizeof(item), "%s/%zu", pointer, n++);
-		take_state(r, item, &element);
+		take(r, item, &element);
 	}
 	if (n == 0)
 		field_errors_add(r->errors, pointer, "must not be empty");
 	if (n == FIELD_ERRORS_MAX)
-		field_errors_add(r->errors, pointer, "has too many states");
+		field_errors_add(r->errors, pointer, "has too many elements");
+}
+
+static void
+take_states(
+    struct spec_reader *r, const char *pointer, const struct json_value *value)
+{
+	take_each(r, pointer, value, take_state);
 }
 
 static int64_t
@@ -194,11 +203,35 @@ take_destination(
 		    "must be HOST or HOST:PORT, as in the URLs of the events");
 }
 
+static void
+take_label(
+    struct spec_reader *r, const char *pointer, const struct json_value *value)
+{
+	struct job_spec *spec = r->spec;
+	const char *reason = "must be a string, NAME=VALUE";
+
+	if (value->type == JSON_STRING)
+		reason =
+		    event_labels_add(&spec->labels, json_unescape(value->raw));
+	if (reason != NULL)
+		field_errors_add(r->errors, pointer, "%s", reason);
+	else if (spec->labels.n == 1)
+		spec->first = spec->labels.list[0];
+}
+
+static void
+take_labels(
+    struct spec_reader *r, const char *pointer, const struct json_value *value)
+{
+	take_each(r, pointer, value, take_label);
+}
+
 static const struct spec_member filter_members[] = {
     {SLICE_INIT("status"), "/filter/status", false, take_states},
     {SLICE_INIT("from"), "/filter/from", false, take_from},
     {SLICE_INIT("to"), "/filter/to", false, take_before},
     {SLICE_INIT("destination"), "/filter/destination", false, take_destination},
+    {SLICE_INIT("label"), "/filter/label", false, take_labels},
 };
 
 /* ---- the job ---- */
@@ -338,6 +371,29 @@ job_json_read(char *text, size_t len, const struct job_rates *rates,
 /* ---- its text ---- */
 
 static void
+write_label(struct json_writer *w, const struct event_label *label)
+{
+	char text[EVENT_LABEL_NAME_MAX + 1 + EVENT_LABEL_VALUE_MAX];
+	size_t len = strlen(label->name);
+
+	memcpy(text, label->name, len);
+	text[len++] = '=';
+	memcpy(text + len, label->value, label->value_len);
+	json_text(w, NULL, slice_of(text, len + label->value_len));
+}
+
+static void
+write_spec_labels(struct json_writer *w, const struct job_spec *spec)
+{
+	json_array(w, "label");
+	write_label(w, &spec->first);
+	for (unsigned i = 0; i < spec->labels.n; i++)
+		if (strcmp(spec->labels.list[i].name, spec->first.name) != 0)
+			write_label(w, &spec->labels.list[i]);
+	json_end_array(w);
+}
+
+static void
 write_filter(struct json_writer *w, const struct job_spec *spec)
 {
 	json_object(w, "filter");
@@ -353,6 +409,8 @@ write_filter(struct json_writer *w, const struct job_spec *spec)
 		json_seconds(w, "to", spec->before_ms);
 	if (spec->destination.len > 0)
 		json_text(w, "destination", spec->destination);
+	if (spec->labels.n > 0)
+		write_spec_labels(w, spec);
 	json_end_object(w);
 }
 

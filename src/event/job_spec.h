@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/slice.h"
+#include "event/event_labels.h"
 
 enum job_verb {
 	JOB_RETRY,
@@ -22,8 +22,11 @@ struct job_spec {
 	/* Their times, from there to before that; 0 and INT64_MAX: any. */
 	int64_t from_ms, before_ms;
 	struct slice destination; /* borrowed; empty: any */
-	unsigned rate;            /* events per second */
-	bool dry_run;             /* count them only */
+	/* That they have all; the first one is what they are found by. */
+	struct event_labels labels;
+	struct event_label first;
+	unsigned rate; /* events per second */
+	bool dry_run;  /* count them only */
 	/* JOB_RESCHEDULE: by so much, or where that is 0 to that time. */
 	int64_t by_ms, to_ms;
 };

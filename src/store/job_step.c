@@ -69,6 +69,8 @@ begin_query(struct stepping *s)
 	    .from_ms = spec->from_ms,
 	    .before_ms = before_ms,
 	    .destination = spec->destination,
+	    .labels = spec->labels,
+	    .first = spec->first,
 	    .descending = spec->by_ms > 0,
 	};
 }
@@ -175,7 +177,7 @@ read_locked(struct sql *sql, struct stepping *s)
 		if (listed->place.row_id != row_id)
 			continue;
 		listed->is_same =
-		    due_ms == listed->place.due_ms &&
+		    store_plain_due_ms(due_ms) == listed->due_ms &&
 		    status == (int64_t)row_status_of(listed->state);
 		listed->tried_ms = tried_ms;
 	}

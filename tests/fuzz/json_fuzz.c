@@ -136,6 +136,8 @@ check_job(char *text, size_t len)
 	    again.from_ms == spec.from_ms && again.before_ms == spec.before_ms);
 	CHECK(again.by_ms == spec.by_ms && again.to_ms == spec.to_ms);
 	CHECK(slice_eq(again.destination, spec.destination));
+	CHECK(event_labels_have(&again.labels, &spec.labels) &&
+	      again.labels.n == spec.labels.n);
 	buf_free(&kept);
 }
 

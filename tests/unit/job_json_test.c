@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "event/job_json.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,14 @@ static const struct {
 	"\"PROCESSING\",\"COMPLETED\",\"FAILED\",\"SERVICE_UNAVAILABLE\",\"AWAITING\"],"
 	"\"from\":1.5,\"to\":1806217200,\"destination\":\"h.\\\"x\"},"
 	"\"rate\":100}"},
+    {"{\"verb\":\"delete\",\"filter\":{\"status\":\"FAILED\","
+     "\"label\":\"a=b=\\u0063\"}}",
+	"{\"verb\":\"delete\",\"filter\":{\"status\":[\"FAILED\"],"
+	"\"label\":[\"a=b=c\"]},\"rate\":100}"},
+    {"{\"verb\":\"delete\",\"filter\":{\"status\":\"FAILED\","
+     "\"label\":[\"m=1\",\"z=\\\"\",\"a=\"]}}",
+	"{\"verb\":\"delete\",\"filter\":{\"status\":[\"FAILED\"],"
+	"\"label\":[\"m=1\",\"a=\",\"z=\\\"\"]},\"rate\":100}"},
     {"{\"verb\":\"reschedule\",\"filter\":{\"status\":\"PENDING\"},"
      "\"to\":0}",
 	"{\"verb\":\"reschedule\",\"filter\":{\"status\":[\"PENDING\"]},"
@@ -97,7 +106,7 @@ END_TEST
 /* The longest is kept whole. */
 START_TEST(test_longest)
 {
-	char text[8192], copy[8192];
+	char text[8192], copy[8192], value[64];
 	struct field_errors errors;
 	struct job_spec spec;
 	struct buf out;
@@ -107,7 +116,18 @@ START_TEST(test_longest)
 			   "\"to\":253402300799.999,\"destination\":\"");
 	for (n = strlen(text); n < sizeof(text); n++)
 		text[n] = '\x7f';
-	(void)strcpy(strchr(text, '\x7f') + JOB_DESTINATION_MAX, "\"}}");
+	(void)strcpy(
+	    strchr(text, '\x7f') + JOB_DESTINATION_MAX, "\",\"label\":[");
+	for (int i = 0; i < EVENT_LABELS_MAX; i++) {
+		(void)snprintf(
+		    value, sizeof(value), "%s\"%032d=", i == 0 ? "" : ",", i);
+		(void)strcat(text, value);
+		for (int n_bytes = 0; n_bytes < EVENT_LABEL_VALUE_MAX;
+		     n_bytes++)
+			(void)strcat(text, "\\\"");
+		(void)strcat(text, "\"");
+	}
+	(void)strcat(text, "]}}");
 	ck_assert_int_eq(
 	    read_text(text, copy, sizeof(copy), &spec, &errors), EVENT_JSON_OK);
 	write_text(&spec, &out);
@@ -143,6 +163,10 @@ static const struct {
 	"/filter/destination", 1},
     {"{\"verb\":\"run\",\"filter\":{\"destination\":[]}}",
 	"/filter/destination", 1},
+    {"{\"verb\":\"run\",\"filter\":{\"label\":\"a\"}}", "/filter/label", 1},
+    {"{\"verb\":\"run\",\"filter\":{\"label\":[\"a=1\",\"a=2\",7]}}",
+	"/filter/label/1", 2},
+    {"{\"verb\":\"run\",\"filter\":{\"label\":[]}}", "/filter/label", 1},
     {"{\"verb\":\"run\",\"filter\":{},\"rate\":0}", "/rate", 1},
     {"{\"verb\":\"run\",\"filter\":{},\"rate\":1001}", "/rate", 1},
     {"{\"verb\":\"run\",\"filter\":{},\"rate\":1.5}", "/rate", 1},
