@@ -19,6 +19,7 @@ enum {
 	STEPS_PER_SECOND = 10, /* of a job with a high rate */
 	MOST_LEAST = 8,        /* events, however long they take */
 	LOOK_ROWS = 512,
+	LOOK_ROWS_LEAST = 64,
 };
 
 /* On the datastore's thread. */
@@ -175,8 +176,13 @@ plan_step(const struct jobs *j, struct jobs_entry *entry, int64_t mono_ms)
 	entry->due_ms = j->begun_ms + paced_ms;
 	if (entry->due_ms < mono_ms + took_ms * RESTS)
 		entry->due_ms = mono_ms + took_ms * RESTS;
-	if (step->counted)
+	if (step->counted) {
+		if (took_ms > STEP_MS && entry->n_look > LOOK_ROWS_LEAST)
+			entry->n_look /= 2;
+		else if (took_ms <= STEP_MS && entry->n_look < LOOK_ROWS)
+			entry->n_look *= 2;
 		return;
+	}
 	/* Where they lie close together no more rows than it takes. */
 	entry->n_look = step->n_listed < step->max ? LOOK_ROWS : 2 * step->max;
 	if (took_ms > STEP_MS && entry->most > MOST_LEAST)

@@ -172,6 +172,29 @@ START_TEST(test_size)
 }
 END_TEST
 
+/* A count looks at fewer rows, too. */
+START_TEST(test_count_size)
+{
+	static const struct {
+		int64_t took_ms;
+		size_t n_look;
+	} steps[] = {{0, 512}, {21, 512}, {21, 256}, {20, 128}, {21, 256},
+	    {21, 128}, {100, 64}, {100, 64}, {1, 64}, {1, 128}};
+	int64_t mono_ms = MONO;
+
+	look(mono_ms, 0, 1);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		begin_step(mono_ms, 0, i == 0 ? 1 : 8);
+		ck_assert_uint_eq(jobs.step.n_look, steps[i].n_look);
+		mono_ms += steps[i].took_ms;
+		end_step(mono_ms, true, 1000, 7);
+		ck_assert_int_eq(
+		    jobs_wait_ms(&jobs, 1, mono_ms), 3 * steps[i].took_ms);
+		mono_ms += 3 * steps[i].took_ms;
+	}
+}
+END_TEST
+
 START_TEST(test_forgets)
 {
 	look(MONO, 0, 0);
@@ -222,6 +245,7 @@ main(void)
 	tcase_add_test(tc, test_in_turn);
 	tcase_add_test(tc, test_look_again);
 	tcase_add_test(tc, test_size);
+	tcase_add_test(tc, test_count_size);
 	tcase_add_test(tc, test_forgets);
 	tcase_add_test(tc, test_failed);
 	suite_add_tcase(suite, tc);
