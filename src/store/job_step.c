@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "store/job_step.h"
 
+#include <string.h>
+
 #include "base/check.h"
 #include "store/cancel.h"
 #include "store/change.h"
@@ -146,8 +148,12 @@ look_for_events(struct sql *sql, struct stepping *s, struct err *err)
 	    .take = counts ? count_listed : take_listed,
 	    .arg = s,
 	    .place = s->row.place,
+	    .begun = s->step->begun,
 	};
+	memcpy(s->list.live, s->step->live, sizeof(s->list.live));
 	status = list_go_on(sql, &s->list, err);
+	s->step->begun = s->list.begun;
+	memcpy(s->step->live, s->list.live, sizeof(s->step->live));
 	s->step->counted = counts;
 	s->step->n_looked = s->list.n_looked;
 	s->step->n_listed = counts ? (size_t)s->n_counted : s->n;

@@ -80,6 +80,10 @@ struct job_step {
 	size_t max;     /* events to change, 1 to JOB_STEP_MAX */
 	size_t n_look;  /* rows to look at for them, about */
 
+	/* What the last steps found empty, or begun is false; see list_step. */
+	bool begun;
+	uint64_t live[4];
+
 	/* Written by store_job_step. */
 	bool idle;             /* there is nothing more to do for now */
 	bool ended;            /* this was its last step */

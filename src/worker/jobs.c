@@ -13,13 +13,14 @@ enum {
 	LOOK_INTERVAL_MS = 10000,
 	LOOK_AGAIN_MS = 500, /* not sooner after another look */
 	FORGET_INTERVAL_MS = 60000,
-	AGAIN_MS = 5000,       /* after a failure */
-	STEP_MS = 20,          /* a step may take, */
-	RESTS = 3,             /* and so many times as long passes after it */
+	AGAIN_MS = 5000, /* after a failure */
+	STEP_MS = 20,    /* a step may take; */
+	RESTS = 3, /* so many times as long passes after one that writes */
 	STEPS_PER_SECOND = 10, /* of a job with a high rate */
 	MOST_LEAST = 8,        /* events, however long they take */
 	LOOK_ROWS = 512,
-	LOOK_ROWS_LEAST = 64,
+	LOOK_ROWS_LEAST = 128,
+	LIVE_MS = 1000, /* so long what is empty is believed to be */
 };
 
 /* On the datastore's thread. */
@@ -90,22 +91,31 @@ size_of_step(const struct jobs_entry *entry)
 	return n == 0 ? 1 : n;
 }
 
+static void
+begin_job_step(struct jobs *j, struct jobs_entry *entry, int64_t now_ms)
+{
+	bool lives = entry->begun && j->begun_ms < entry->live_ms + LIVE_MS;
+
+	if (!lives)
+		entry->live_ms = j->begun_ms;
+	j->step = (struct job_step){
+	    .id = entry->id,
+	    .now_ms = now_ms,
+	    .max = size_of_step(entry),
+	    .n_look = entry->n_look,
+	    .begun = lives,
+	};
+	memcpy(j->step.live, entry->live, sizeof(entry->live));
+}
+
 struct store_job *
 jobs_submit(struct jobs *j, int64_t mono_ms, int64_t now_ms)
 {
-	const struct jobs_entry *entry;
-
 	j->begun_ms = mono_ms;
-	j->at = next_entry(j);
-	entry = &j->list[j->at];
 	j->steps = j->n > 0 && j->look_ms > mono_ms;
 	if (j->steps) {
-		j->step = (struct job_step){
-		    .id = entry->id,
-		    .now_ms = now_ms,
-		    .max = size_of_step(entry),
-		    .n_look = entry->n_look,
-		};
+		j->at = next_entry(j);
+		begin_job_step(j, &j->list[j->at], now_ms);
 		return &j->job;
 	}
 	j->forget_before_ms = 0;
@@ -162,33 +172,45 @@ tell_end(const struct job_step *step)
 		    step->id.text, job->matched, job->done, job->skipped);
 }
 
-/* The rest, and the size of the next step. */
+/* Where the events lie close together no more rows than it takes. */
+static void
+choose_size(
+    struct jobs_entry *entry, const struct job_step *step, int64_t took_ms)
+{
+	bool long_one = took_ms > STEP_MS;
+
+	if (step->counted) {
+		if (long_one && entry->n_look > LOOK_ROWS_LEAST)
+			entry->n_look /= 2;
+		else if (!long_one && entry->n_look < LOOK_ROWS)
+			entry->n_look *= 2;
+		return;
+	}
+	entry->n_look = step->n_listed < step->max ? LOOK_ROWS : 2 * step->max;
+	if (long_one && entry->most > MOST_LEAST)
+		entry->most = entry->most / 2 + MOST_LEAST / 2;
+	else if (step->n_listed == entry->most && entry->most < JOB_STEP_MAX)
+		entry->most++;
+}
+
+/* When the next one is due, and of what size it is. */
 static void
 plan_step(const struct jobs *j, struct jobs_entry *entry, int64_t mono_ms)
 {
 	const struct job_step *step = &j->step;
-	int64_t took_ms = mono_ms - j->begun_ms, paced_ms = 0;
+	int64_t took_ms = mono_ms - j->begun_ms, paced_ms = 0, rest_ms;
 
 	if (step->job.spec.rate > 0)
 		entry->rate = step->job.spec.rate;
 	if (!step->counted && entry->rate > 0)
 		paced_ms = (int64_t)step->n_listed * 1000 / entry->rate;
+	rest_ms = took_ms * (step->counted ? 1 : RESTS);
 	entry->due_ms = j->begun_ms + paced_ms;
-	if (entry->due_ms < mono_ms + took_ms * RESTS)
-		entry->due_ms = mono_ms + took_ms * RESTS;
-	if (step->counted) {
-		if (took_ms > STEP_MS && entry->n_look > LOOK_ROWS_LEAST)
-			entry->n_look /= 2;
-		else if (took_ms <= STEP_MS && entry->n_look < LOOK_ROWS)
-			entry->n_look *= 2;
-		return;
-	}
-	/* Where they lie close together no more rows than it takes. */
-	entry->n_look = step->n_listed < step->max ? LOOK_ROWS : 2 * step->max;
-	if (took_ms > STEP_MS && entry->most > MOST_LEAST)
-		entry->most = entry->most / 2 + MOST_LEAST / 2;
-	else if (step->n_listed == entry->most && entry->most < JOB_STEP_MAX)
-		entry->most++;
+	if (entry->due_ms < mono_ms + rest_ms)
+		entry->due_ms = mono_ms + rest_ms;
+	entry->begun = step->begun;
+	memcpy(entry->live, step->live, sizeof(entry->live));
+	choose_size(entry, step, took_ms);
 }
 
 size_t

@@ -106,15 +106,24 @@ START_TEST(test_in_turn)
 	end_step(MONO + 4, true, 100, 20);
 	begin_step(MONO + 4, 1, 1);
 	end_step(MONO + 6, true, 20, 20);
-	/* Three times as long. */
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 6), 6);
-	begin_step(MONO + 12, 1, 2);
-	end_step(MONO + 12, false, 20, 2);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 12), 4);
-	begin_step(MONO + 16, 0, 8);
-	/* Two of 20 in a second, eight of 100. */
-	end_step(MONO + 16, false, 100, 8);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 16), 80);
+	/* As long as it took. */
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 6), 2);
+	begin_step(MONO + 8, 0, 8);
+	/* Three times as long: 31 ms would be enough for three of 100. */
+	end_step(MONO + 16, false, 100, 3);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 16), 0);
+	begin_step(MONO + 16, 1, 2);
+	/* Two of 20 in a second: at the time of the other one. */
+	end_step(MONO + 16, false, 20, 2);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 16), 24);
+	begin_step(MONO + 40, 0, 8);
+	jobs.list[1].due_ms = MONO + 112;
+	end_step(MONO + 40, false, 100, 8);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 40), 72);
+	jobs.list[1].due_ms = MONO + 140;
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 40), 80);
+	jobs.list[1].due_ms = MONO + 112;
+	jobs.list[0].due_ms = MONO + 96;
 	begin_step(MONO + 96, 0, 9);
 	jobs.step.ended = true;
 	end_step(MONO + 96, false, 100, 3);
@@ -172,14 +181,14 @@ START_TEST(test_size)
 }
 END_TEST
 
-/* A count looks at fewer rows, too. */
+/* A count looks at fewer rows, too, and rests less: it writes little. */
 START_TEST(test_count_size)
 {
 	static const struct {
 		int64_t took_ms;
 		size_t n_look;
 	} steps[] = {{0, 512}, {21, 512}, {21, 256}, {20, 128}, {21, 256},
-	    {21, 128}, {100, 64}, {100, 64}, {1, 64}, {1, 128}};
+	    {100, 128}, {1, 128}, {1, 256}, {1, 512}};
 	int64_t mono_ms = MONO;
 
 	look(mono_ms, 0, 1);
@@ -189,9 +198,31 @@ START_TEST(test_count_size)
 		mono_ms += steps[i].took_ms;
 		end_step(mono_ms, true, 1000, 7);
 		ck_assert_int_eq(
-		    jobs_wait_ms(&jobs, 1, mono_ms), 3 * steps[i].took_ms);
-		mono_ms += 3 * steps[i].took_ms;
+		    jobs_wait_ms(&jobs, 1, mono_ms), steps[i].took_ms);
+		mono_ms += steps[i].took_ms;
 	}
+}
+END_TEST
+
+/* What a step found empty the next ones leave out, for a while. */
+START_TEST(test_live)
+{
+	look(MONO, 0, 1);
+	begin_step(MONO, 0, 1);
+	ck_assert(!jobs.step.begun);
+	jobs.step.begun = true;
+	jobs.step.live[3] = 7;
+	end_step(MONO, true, 100, 1);
+	begin_step(MONO + 999, 0, 8);
+	ck_assert(jobs.step.begun);
+	ck_assert_uint_eq(jobs.step.live[3], 7);
+	end_step(MONO + 999, true, 100, 1);
+	begin_step(MONO + 1000, 0, 8);
+	ck_assert(!jobs.step.begun);
+	jobs.step.begun = true;
+	end_step(MONO + 1000, true, 100, 1);
+	begin_step(MONO + 1999, 0, 8);
+	ck_assert(jobs.step.begun);
 }
 END_TEST
 
@@ -246,6 +277,7 @@ main(void)
 	tcase_add_test(tc, test_look_again);
 	tcase_add_test(tc, test_size);
 	tcase_add_test(tc, test_count_size);
+	tcase_add_test(tc, test_live);
 	tcase_add_test(tc, test_forgets);
 	tcase_add_test(tc, test_failed);
 	suite_add_tcase(suite, tc);
