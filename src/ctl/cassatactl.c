@@ -16,6 +16,7 @@
 #include "ctl/ctl_job.h"
 #include "ctl/ctl_migrate.h"
 #include "ctl/ctl_schedule.h"
+#include "ctl/ctl_pause.h"
 #include "ctl/ctl_status.h"
 
 enum { TIMEOUT_MAX_S = 86400 };
@@ -47,6 +48,10 @@ static const char help[] =
     "  event delete  delete an event that is not under way\n"
     "  event retry   deliver one again that has ended\n"
     "  event run     deliver one now that waits\n"
+    "  event why     what one waits for\n"
+    "  pause         send nothing to a host, or of an application\n"
+    "  resume        go on\n"
+    "  pauses        what is paused; --json\n"
     "  job start     change many events: retry, run, delete, reschedule\n"
     "  job list      print the jobs of an application\n"
     "  job show      print how far one is; --watch\n"
@@ -84,6 +89,9 @@ static const struct command commands[] = {
     {"event", ctl_event, true, false, false},
     {"job", ctl_job, true, false, false},
     {"schedule", ctl_schedule, true, false, false},
+    {"pause", ctl_pause, true, false, false},
+    {"resume", ctl_resume, true, false, false},
+    {"pauses", ctl_pauses, true, false, false},
     {"migrate", ctl_migrate, true, false, false},
 };
 

@@ -28,7 +28,8 @@ static const char usage[] =
     "       cassatactl event show [-S url] application id\n"
     "       cassatactl event delete [-S url] application id\n"
     "       cassatactl event retry [-S url] application id\n"
-    "       cassatactl event run [-S url] application id\n";
+    "       cassatactl event run [-S url] application id\n"
+    "       cassatactl event why [-S url] application id\n";
 
 struct event_flags {
 	const char *server; /* http://host:port, or NULL: from the daemon */
@@ -260,6 +261,8 @@ ctl_event(struct ctl *ctl)
 		status = event_by_ids(ctl, &options, "POST", "/cassata/retry/");
 	else if (strcmp(verb, "run") == 0)
 		status = event_by_ids(ctl, &options, "POST", "/cassata/run/");
+	else if (strcmp(verb, "why") == 0)
+		status = event_by_ids(ctl, &options, "GET", "/cassata/why/");
 	else
 		status = bad_usage();
 	json_object_put(options.headers);

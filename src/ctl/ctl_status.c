@@ -87,7 +87,7 @@ print_pauses(struct json_object *status)
 	/* Of an older daemon there is none. */
 	if (json_object_object_get_ex(status, "pauses", &n) &&
 	    json_object_get_int64(n) > 0)
-		printf("\npauses     %s: GET /cassata/pauses lists them",
+		printf("\npauses     %s: see cassatactl pauses",
 		    json_object_get_string(n));
 }
 

@@ -17,6 +17,7 @@
 #include "service/api_ops.h"
 #include "service/api_pause.h"
 #include "service/api_schedule.h"
+#include "service/api_why.h"
 #include "service/problem.h"
 #include "service/state.h"
 
@@ -55,6 +56,7 @@ static const struct route routes[] = {
     {"GET", "/cassata/openapi.json", 0, api_openapi},
     {"POST", "/cassata/ack/{token}", 0, api_ack},
     {"POST", "/cassata/nack/{token}", 0, api_nack},
+    {"GET", "/cassata/why/{app}/{id}", 0, api_why},
     {"GET", "/cassata/pauses", 0, api_pauses},
     {"POST", "/cassata/pause/app/{app}", 0, api_pause_app},
     {"DELETE", "/cassata/pause/app/{app}", 0, api_resume_app},

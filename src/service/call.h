@@ -17,6 +17,7 @@
 struct service;
 struct batch_atomic;
 struct pause_call;
+struct why_call;
 
 /* One call of the API: what is asked for, and the datastore's part in it. */
 struct call {
@@ -58,6 +59,7 @@ struct call {
 		} job;
 		struct store_ack ack;
 		struct pause_call *pause;
+		struct why_call *why;
 		struct store_pauses *pauses;
 		struct {
 			struct schedule_put put;

@@ -7,9 +7,8 @@
 #include "store/pauses.h"
 
 void
-pause_answer_write(struct json_writer *w, const struct store_pause *pause)
+pause_answer_members(struct json_writer *w, const struct store_pause *pause)
 {
-	json_object(w, NULL);
 	json_text(w,
 	    pause->kind == PAUSE_APP ? "application-id" : "destination",
 	    pause->name);
@@ -18,6 +17,13 @@ pause_answer_write(struct json_writer *w, const struct store_pause *pause)
 		json_seconds(w, "until", pause->until_ms);
 	if (pause->note.len > 0)
 		json_text(w, "note", pause->note);
+}
+
+void
+pause_answer_write(struct json_writer *w, const struct store_pause *pause)
+{
+	json_object(w, NULL);
+	pause_answer_members(w, pause);
 	json_end_object(w);
 }
 

@@ -10,6 +10,10 @@
 /* {"application-id":…,"since":…}: one of them, in an array or by itself. */
 void pause_answer_write(struct json_writer *w, const struct store_pause *pause);
 
+/* Its members, within an object. */
+void pause_answer_members(
+    struct json_writer *w, const struct store_pause *pause);
+
 /* Those that last, in *pauses, which is the caller's to free; on the
  * datastore's thread. After a failure it is NULL. */
 enum store_status pause_answer_read(

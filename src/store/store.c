@@ -29,6 +29,7 @@
 #include "store/schedule_change.h"
 #include "store/schedule_mend.h"
 #include "store/schema.h"
+#include "store/why.h"
 
 /* The pause after a failure doubles while failures follow one another. */
 enum {
@@ -491,6 +492,18 @@ store_list_pauses(struct store *store, int64_t now_ms,
 	if (status == STORE_OK)
 		status = pause_read(
 		    store->sql, now_ms, true, pauses, &over, &store->err);
+	return end(store, status, err);
+}
+
+enum store_status
+store_why(struct store *store, const struct event_key *key,
+    struct store_why *why, struct err *err)
+{
+	enum store_status status = begin(store);
+
+	why->record = NULL;
+	if (status == STORE_OK)
+		status = find_why(store->sql, key, why, &store->err);
 	return end(store, status, err);
 }
 

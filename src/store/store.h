@@ -182,6 +182,13 @@ enum store_status store_change_pause(
 enum store_status store_list_pauses(struct store *store, int64_t now_ms,
     struct store_pauses *pauses, struct err *err);
 
+/*
+ * What an event waits for. why->record is NULL when there is no such event, and
+ * after a failure; it is the caller's.
+ */
+enum store_status store_why(struct store *store, const struct event_key *key,
+    struct store_why *why, struct err *err);
+
 /* ---- worker ---- */
 
 /*

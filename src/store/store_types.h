@@ -264,6 +264,35 @@ struct schedule_list {
 	void *arg;
 };
 
+/* ---- why ---- */
+
+enum {
+	STORE_STRAYS_MAX = 64,
+	STORE_INSTANCES_MAX = 1024, /* workers that are registered at a time */
+	STORE_HOST_MAX = 64,	    /* bytes kept of a host's name, with NUL */
+	STORE_NODE_MAX = 256,	    /* the same of a database server's */
+};
+
+/* Who has a part in an event; owner 0: nobody. */
+struct store_why_worker {
+	uint64_t owner;
+	bool is_registered;	   /* else it is gone, and the rest not known */
+	int64_t pid;
+	int64_t seen_ms, lease_ms; /* its last renewal; the database's clock */
+	char host[STORE_HOST_MAX]; /* printable ASCII */
+};
+
+/* What an event waits for, as the datastore has it. */
+struct store_why {
+	struct store_record *record; /* without a log; NULL: it is not there */
+	int64_t row_id;
+	unsigned parked_by;	     /* number of a pause, or 0 */
+	bool is_quarantined;
+	struct store_why_worker claimer; /* of one that is under way */
+	struct store_why_worker holder;	 /* of its shard */
+	int64_t now_ms;			 /* the database's clock */
+};
+
 /* ---- pauses ---- */
 
 enum pause_kind {
@@ -329,12 +358,6 @@ struct pauses_reply {
 
 /* ---- worker ---- */
 
-enum {
-	STORE_STRAYS_MAX = 64,
-	STORE_INSTANCES_MAX = 1024, /* workers that are registered at a time */
-	STORE_HOST_MAX = 64,	    /* bytes kept of a host's name, with NUL */
-	STORE_NODE_MAX = 256,	    /* the same of a database server's */
-};
 
 /* A registration, as it was seen: it shows another sign after each renewal. */
 struct store_sign {

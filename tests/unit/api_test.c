@@ -385,6 +385,21 @@ store_change_pause(
 	return fake_call(err);
 }
 
+/* One that waits, in a shard of nobody's. */
+enum store_status
+store_why(struct store *s, const struct event_key *key, struct store_why *why,
+    struct err *err)
+{
+	(void)key;
+	record = (struct store_record){.state = s->state,
+	    .due_ms = 7204000,
+	    .event = {.expiry_ms = 7204000, .url = SLICE_INIT("http://h/")}};
+	*why = (struct store_why){.now_ms = 4000};
+	if (s->is_there && s->status == STORE_OK)
+		why->record = &record;
+	return fake_call(err);
+}
+
 /* One, of the application of the fake event. */
 enum store_status
 store_list_pauses(struct store *s, int64_t now_ms,
@@ -806,6 +821,19 @@ static const struct {
 	"POST /cassata/resume/app/a HTTP/1.1\r\n" HOST
 	"Content-Length: 2\r\n\r\n{}",
 	"", "400 Bad Request", PROBLEM, "takes no body\"}\n"},
+    {{.is_there = true, .paused = true, .n_calls = 2, .n_freed = 1},
+	GET("/cassata/why/a/e"), "", "200 OK",
+	"\"status\":\"PENDING\",\"because\":[{\"reason\":\"not-due\","
+	"\"due\":7204,\"text\":\"not due for 2 h, at 1970-01-01T02:00:04Z\"},"
+	"{\"reason\":\"paused\",\"destination\":\"h\",\"since\":1.5,"
+	"\"note\":\"no\\nbody\",\"text\":\"its destination is paused since "
+	"1970-01-01T00:00:01.500Z: no\\nbody\"}",
+	"{\"reason\":\"no-worker\","
+	"\"text\":\"no worker holds its shard\"}]}\n"},
+    {{.n_calls = 1}, GET("/cassata/why/a/none"), "", "404 Not Found", PROBLEM,
+	"no event with these ids\"}\n"},
+    {{.status = STORE_UNAVAILABLE, .n_calls = 1}, GET("/cassata/why/a/e"), "",
+	"503 Service Unavailable", "Retry-After: 2\r\n", "is not available\"}\n"},
     {{.paused = true, .n_calls = 1}, GET("/cassata/pauses"), "", "200 OK",
 	"Content-Type: application/json\r\n",
 	"{\"pauses\":[{\"destination\":\"h\",\"since\":1.5,"
