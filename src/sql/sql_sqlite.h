@@ -14,7 +14,7 @@
  * round trip.
  */
 
-enum { SQLITE_PREPARED_MAX = 64 };
+enum { SQLITE_PREPARED_MAX = 512 };
 
 struct sqlite_conn {
 	struct sql sql; /* first */
