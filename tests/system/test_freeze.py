@@ -330,9 +330,11 @@ def kill_master(c):
 
 @pytest.mark.parametrize("kill", [kill_master, lambda c: c.abandon()],
                          ids=["master", "all"])
-def test_killed_before_it_was_quiet(launch, sink, kill):
+def test_killed_before_it_was_quiet(launch, store, sink, kill):
     """What is left of it may still write, and is waited for: also what a
     server was sent."""
+    if kill != kill_master and store.kind != "mysql":
+        pytest.skip("what a killed process would write to a file is not there")
     c = launch(worker={"numWorkerThreads": 1, "lease": "1s",
                        "retryDelays": ["1s"]},
                datastore={"timeout": "1s"}, master={"shutdownTimeout": "3s"})

@@ -378,7 +378,7 @@ def test_served_target(launch, prepare, store, other):
     c = prepare(worker={"lease": "4s"})
     assert c.ctl("init-db").returncode == 0
     wait_for(lambda: registered(other))
-    refuses(c, other, "workers live there", other.url.rpartition("@")[2])
+    refuses(c, other, "workers that live there", other.url.rpartition("@")[2])
 
 
 def test_frozen_target(prepare, store, other):
