@@ -339,24 +339,25 @@ read_own_retry(
 	bad(r->errors, where, "%s", error.reason);
 }
 
-/* Kept as it is written: what reads it takes a copy. */
+/* Kept as it is written: what reads it takes a copy, which moves nothing that is
+ * in the scratch. */
 static void
 read_callback(struct reader *r, const char *pointer,
     const struct json_value *value, struct slice *json)
 {
 	struct event_callback callback;
 	struct event_callback_error error;
-	size_t len = r->scratch->len;
+	struct buf copy;
 	char where[64];
 
 	*json = value->raw;
-	if (event_callback_read(value->raw, r->scratch, &callback, &error) ==
-	    -1) {
+	buf_init(&copy, 2 * (size_t)EVENT_CALLBACK_MAX);
+	if (event_callback_read(value->raw, &copy, &callback, &error) == -1) {
 		(void)snprintf(
 		    where, sizeof(where), "%s%s", pointer, error.where);
 		bad(r->errors, where, "%s", error.reason);
 	}
-	r->scratch->len = len;
+	buf_free(&copy);
 }
 
 static void

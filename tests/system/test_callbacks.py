@@ -203,6 +203,22 @@ def test_change(daemon, sink, name):
     told(sink, "/yes-" + name)
 
 
+def test_change_with_headers(daemon, name):
+    """Neither is written over by the other."""
+    daemon.schedule(name, "http://127.0.0.1:1/", expiry=time.time() + 3600)
+    long = "http://127.0.0.1:1/" + "x" * 8000
+    headers = ["X-A: " + "a" * 200, "X-B: " + "b" * 200]
+    for changes in ({"request-headers": headers, "on-complete": long},
+                    {"on-failure": long, "request-headers": headers[:1],
+                     "on-complete": None}):
+        assert daemon.request(
+            "PATCH", path_of("event", "app", name),
+            json.dumps(changes).encode()).status == 200
+        event = daemon.event(name)
+        for member, value in changes.items():
+            assert event.get(member) == value
+
+
 @pytest.mark.parametrize("value, pointer", [
     (7, ""), ("x", ""), ({}, "/url"), ({"url": "http://u:p@a/"}, "/url"),
     ({"url": "http://a/", "headers": {"Host": "b"}}, "/headers"),
