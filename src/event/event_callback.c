@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "event/event_callback.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -187,6 +188,21 @@ append_callback_id(const struct event_end *end, struct buf *text)
 			(void)buf_printf(text, "%02x", key.bytes[i]);
 	}
 	return buf_append_string(text, tail);
+}
+
+void
+event_callback_other_id(
+    struct slice id, int64_t number, char other[EVENT_ID_MAX + 1])
+{
+	char tail[32];
+	int n = snprintf(
+	    tail, sizeof(tail), ".%016" PRIx64, (uint64_t)number);
+	size_t room = EVENT_ID_MAX - (size_t)n;
+
+	if (id.len > room)
+		id = whole_characters(slice_of(id.p, room));
+	(void)snprintf(
+	    other, EVENT_ID_MAX + 1, "%.*s%s", (int)id.len, id.p, tail);
 }
 
 static void

@@ -50,11 +50,16 @@ struct event_end {
 
 /*
  * Makes the event that tells of it, due at once, of what event_callback_read
- * reads; its texts are in *text, which is empty, and in end. Its id is the same
- * for the same attempt, and for no other one. 0, or -1 when it is damaged or
- * there is no memory for it.
+ * reads; its texts are in *text, which is empty, and in end. Its id is that of
+ * no other attempt of this event. 0, or -1 when it is damaged or there is no
+ * memory for it.
  */
 int event_callback_make(struct slice json, const struct event_end *end,
     struct buf *text, struct event *ev);
+
+/* In the place of an id that is taken: with that number behind it, or behind
+ * its begin. */
+void event_callback_other_id(
+    struct slice id, int64_t number, char other[EVENT_ID_MAX + 1]);
 
 #endif

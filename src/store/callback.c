@@ -2,25 +2,53 @@
 #include "store/callback.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "store/add.h"
 #include "store/record.h"
+#include "store/row_id.h"
+
+static enum store_status
+insert_all(struct sql *sql, struct store_add **list, size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct event *ev = list[i]->event;
+
+		if (event_key_make(ev->app, ev->id, &list[i]->key) == -1 ||
+		    event_fingerprint(ev, list[i]->fingerprint) == -1)
+			return sql_no_memory(err);
+	}
+	return add_within(sql, list, n, err);
+}
+
+static enum store_status
+insert_under_other_id(
+    struct sql *sql, const struct store_add *taken, struct err *err)
+{
+	struct event ev = *taken->event;
+	struct store_add add = {.event = &ev, .shard = taken->shard};
+	struct store_add *list = &add;
+	char id[EVENT_ID_MAX + 1];
+
+	event_callback_other_id(ev.id, row_id_make(clock_wall_ms()), id);
+	ev.id = slice_from_string(id);
+	return insert_all(sql, &list, 1, err);
+}
 
 enum store_status
 callback_insert(
     struct sql *sql, struct store_add *adds, size_t n, struct err *err)
 {
 	struct store_add *list[SQL_ROWS_MAX];
+	enum store_status status;
 
 	check(n <= SQL_ROWS_MAX);
-	for (size_t i = 0; i < n; i++) {
-		const struct event *ev = adds[i].event;
-
-		if (event_key_make(ev->app, ev->id, &adds[i].key) == -1 ||
-		    event_fingerprint(ev, adds[i].fingerprint) == -1)
-			return sql_no_memory(err);
+	for (size_t i = 0; i < n; i++)
 		list[i] = &adds[i];
-	}
-	return add_within(sql, list, n, err);
+	status = insert_all(sql, list, n, err);
+	for (size_t i = 0; status == STORE_OK && i < n; i++)
+		if (adds[i].outcome != ADD_CREATED)
+			status = insert_under_other_id(sql, &adds[i], err);
+	return status;
 }
 
 enum store_status

@@ -8,7 +8,8 @@
 
 /*
  * Within a transaction: adds n events that tell of others, SQL_ROWS_MAX at most,
- * of which event and shard are set. Where there is one with their ids, it stays.
+ * of which event and shard are set. Where there is one with their ids, which may
+ * tell of an earlier event, it stays, and they get others.
  */
 enum store_status callback_insert(
     struct sql *sql, struct store_add *adds, size_t n, struct err *err);

@@ -170,6 +170,33 @@ def test_each_end(daemon, sink, name):
     assert len(sink.arrivals("/no-" + name)) == 1
 
 
+def test_ids_of_before(daemon, sink, name):
+    """An event in the place of another one has the same numbers of attempts;
+    who added one with the ids of the callback keeps it."""
+    long = (name + "x" * 255)[:255]
+    for id in name, long:
+        for n in range(1, 4):
+            answer = daemon.post({
+                "application-id": "app", "event-id": id, "event": {},
+                "expiry": n, "on-conflict": "replace", "url": sink.url("/e"),
+                "on-complete": sink.url("/yes-" + id[:100])})
+            assert answer.status == 201 if n == 1 else 200
+            ends = told(sink, "/yes-" + id[:100], n)
+            assert [e["expiry"] for e in ends] == list(range(1, n + 1))
+            daemon.wait_state(id, "COMPLETED")
+    ids = [a.header("Cassata-Event-Id")
+           for a in sink.arrivals("/yes-" + name)]
+    assert ids[0] == name + ".on-complete.1"
+    assert all(i.startswith(ids[0] + ".") for i in ids[1:])
+    assert len(set(ids)) == 3
+    daemon.schedule(name + "-a.on-complete.1", "http://127.0.0.1:1/",
+                    expiry=time.time() + 3600)
+    daemon.schedule(name + "-a", sink.url("/e"),
+                    on_complete=sink.url("/yes-a-" + name))
+    told(sink, "/yes-a-" + name)
+    assert daemon.state(name + "-a.on-complete.1") == "PENDING"
+
+
 def test_long_ids(daemon, sink, name):
     for id in (name + "é" * 120)[:127], (name + "x" * 255)[:255]:
         daemon.schedule(id, sink.url("/" + name),
