@@ -69,10 +69,16 @@ static enum store_status
 insert_job(struct sql *sql, const struct making *m, int64_t id,
     int64_t before_id, struct err *err)
 {
-	static const struct sql_text text = {
-	    .head = "INSERT INTO job (" JOB_ROW_NAMES ") VALUES"
-		    " (?, ?, ?, ?, 0, 0, ?, 0, 0, 0, ?, 0, 0, 0, 0, 0, 0,"
-		    " ?)"};
+#define INSERT                                                                 \
+	"INSERT INTO job (" JOB_ROW_NAMES ") VALUES"                           \
+	" (?, ?, ?, ?, 0, 0, ?, 0, 0, 0, ?, 0, 0, 0, 0, 0, 0, ?)"
+	static const struct sql_text text[] = {
+	    [SQL_MYSQL] = {.head = INSERT " ON DUPLICATE KEY UPDATE id = id"},
+	    [SQL_SQLITE] = {.head = INSERT " ON CONFLICT DO NOTHING"},
+	};
+#undef INSERT
+	enum store_status status;
+	uint64_t affected;
 
 	sql_i64(sql, id);
 	sql_bytes(sql, job_id_slice(&m->new->id));
@@ -81,7 +87,12 @@ insert_job(struct sql *sql, const struct making *m, int64_t id,
 	sql_i64(sql, m->new->now_ms);
 	sql_i64(sql, before_id);
 	sql_bytes(sql, SLICE_LITERAL(""));
-	return sql_exec(sql, &text, 0, NULL, err);
+	status = sql_exec(sql, sql_pick(sql, text), 0, &affected, err);
+	if (status != STORE_OK || affected == 1)
+		return status;
+	sql->again = true;
+	(void)err_set(err, "%s: others make jobs, too", sql->target);
+	return STORE_UNAVAILABLE;
 }
 
 static enum store_status

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from cassata import wait_for
 from sink import Reply
@@ -96,6 +97,17 @@ def test_delete(daemon, name):
     assert "eta" not in job and "dry-run" not in job
     assert [e["event-id"] for e in listed(daemon, name)] == ["e500"]
     assert len(listed(daemon, name + "x")) == 2
+
+
+def test_made_at_once(launch):
+    """On several hosts: each is one."""
+    hosts = [launch(), launch()]
+
+    def make(i):
+        return post(hosts[i % 2], "app%d" % i,
+                    {"verb": "run", "filter": {}}).status
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(make, range(80))) == [202] * 80
 
 
 def test_retry(daemon, sink, name):
