@@ -183,9 +183,9 @@ read_entry(struct group *group, struct group_entry *entry, struct buf *scratch,
     const struct event_context *context)
 {
 	struct event *ev = &entry->incoming.event;
-	const char *reason = NO_MEMORY;
 	struct field_errors errors;
 	struct json_writer w;
+	const char *reason;
 	struct err err;
 
 	switch (event_from_json(group->base + entry->at, entry->len, context,
@@ -202,9 +202,11 @@ read_entry(struct group *group, struct group_entry *entry, struct buf *scratch,
 	case EVENT_JSON_OK:
 		break;
 	}
-	if (keep_scratch(group, entry, scratch) == -1 ||
-	    incoming_prepare(&entry->incoming, &reason) == -1)
+	/* A key is drawn into the scratch. */
+	if (incoming_prepare(&entry->incoming, &reason) == -1)
 		refuse_plainly(group, entry, PROBLEM_BUSY, reason);
+	else if (keep_scratch(group, entry, scratch) == -1)
+		refuse_plainly(group, entry, PROBLEM_BUSY, NO_MEMORY);
 }
 
 void

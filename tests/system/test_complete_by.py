@@ -236,6 +236,29 @@ def test_repeated_add(start, sink):
         assert [a["response-code"] for a in answer] == [expected] * 2
 
 
+def test_batch(start, sink):
+    """Each has a key of its own, however it was added."""
+    c = start()
+    ways = (("", "json"), ("?atomic=true", "json"), ("", "x-ndjson"))
+    for way, (query, kind) in enumerate(ways):
+        events = [{"application-id": "app", "event-id": "%d-%d" % (way, n),
+                   "event": {}, "expiry": 0, "complete-by": "1h",
+                   "request-headers": ["X-N: %d" % n] * n,
+                   "on-complete": sink.url("/told"),
+                   "url": sink.url("/%d-%d" % (way, n))} for n in range(2)]
+        for event in events:
+            sink.on("/" + event["event-id"], ACCEPTED)
+        body = json.dumps(events) if kind == "json" else "\n".join(
+            map(json.dumps, events))
+        assert c.request("POST", "/cassata/add-batch/" + query, body.encode(), [
+            ("Content-Type", "application/" + kind)]).status == 200
+        for n, event in enumerate(events):
+            arrival = sink.wait("/" + event["event-id"])[0]
+            assert len([h for h in arrival.headers if h[0] == "X-N"]) == n
+            assert word(c, arrival, "ack").status == 200
+    sink.wait("/told", 2 * len(ways))
+
+
 def test_refused(daemon, start):
     """Without an address of its own a daemon cannot say where to send it."""
     event = {"application-id": "app", "event": {}, "url": "http://a/",
