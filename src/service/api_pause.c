@@ -83,7 +83,7 @@ answer_pause_change(struct call *call)
 		answer_pause(call, 200, change->ended);
 		return;
 	case PAUSE_NONE:
-		(void)problem(call->x, 404, "it is not paused");
+		(void)problem(call->x, PROBLEM_NOT_PAUSED, "it is not paused");
 		return;
 	case PAUSE_TOO_MANY:
 		answer_too_many(call);

@@ -23,6 +23,7 @@ static const struct {
     [PROBLEM_UNKNOWN_JOB - PROBLEM_FIRST] = {404, URN "unknown-job"},
     [PROBLEM_TOO_MANY_JOBS - PROBLEM_FIRST] = {409, URN "too-many-jobs"},
     [PROBLEM_JOB_ENDED - PROBLEM_FIRST] = {409, URN "job-ended"},
+    [PROBLEM_NOT_PAUSED - PROBLEM_FIRST] = {404, URN "not-paused"},
     [PROBLEM_DATASTORE_AWAY - PROBLEM_FIRST] = {503, URN "datastore-away"},
     [PROBLEM_FROZEN - PROBLEM_FIRST] = {503, URN "frozen"},
     [PROBLEM_BUSY - PROBLEM_FIRST] = {503, URN "busy"},
