@@ -18,11 +18,12 @@ from hypothesis.stateful import (RuleBasedStateMachine, initialize, invariant,
                                  rule, run_state_machine_as_test)
 
 import cassata
+from cassata import wait_for
 from client import path_of
 from sink import Sink
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "40"))
-STEPS = int(os.environ.get("MODEL_STEPS", "40"))
+STEPS = int(os.environ.get("MODEL_STEPS", "60"))
 SEED = int(os.environ.get("MODEL_SEED", random.randrange(1 << 32)))
 
 NAMES = ["a", "b", "c"]
@@ -50,6 +51,7 @@ class Event:
         self.method = add["method"]
         self.state = "PENDING"
         self.attempts = 0
+        self.held = False  # due, and its application is paused
 
     def deliver(self):
         self.attempts += 1
@@ -81,6 +83,9 @@ class Api(RuleBasedStateMachine):
         Api.number += 1
         self.app = "app%d" % Api.number
         self.events = {}
+        self.paused = False
+        for name, receiver in ("a", "/good"), ("b", "/bad"):
+            self.add(name, {"n": 0}, FAR, receiver, "POST", None, False)
 
     # ---- calls ----
 
@@ -105,8 +110,12 @@ class Api(RuleBasedStateMachine):
         return self.call(method, path_of(verb, self.app, name), **kwargs)
 
     def settle(self, name):
-        """It is due, and its receiver answers at once."""
+        """It is due, and its receiver answers at once; or, of a pause that is
+        young, whether it does is not known until the end of that."""
         event = self.events[name]
+        event.held = self.paused
+        if event.held:
+            return
         event.deliver()
         for c in self.sides:
             shown = c.wait_state(name, *ENDED, app=self.app)
@@ -120,12 +129,17 @@ class Api(RuleBasedStateMachine):
         sent = dict(document, url=self.sink.url(document["url"]))
         return sent if how is None else dict(sent, **{"on-conflict": how})
 
+    def is_held(self, name):
+        return name in self.events and self.events[name].held
+
     # ---- rules ----
 
     @rule(name=names, content=contents, expiry=times, receiver=receivers,
           method=st.sampled_from(["POST", "PUT"]), how=conflicts,
           batch=st.booleans())
     def add(self, name, content, expiry, receiver, method, how, batch):
+        if self.is_held(name):
+            return
         document = self.document(name, content, expiry, receiver, method)
         if batch:
             answers = [(a["response-code"], a) for _, [a] in
@@ -138,6 +152,8 @@ class Api(RuleBasedStateMachine):
 
     @rule(name=names)
     def add_again(self, name):
+        if self.is_held(name):
+            return
         event = self.events.get(name)
         if event is not None:
             answers = self.call("POST", "/cassata/add/", self.sent(event.add))
@@ -163,6 +179,8 @@ class Api(RuleBasedStateMachine):
     @rule(documents=st.lists(st.tuples(names, contents, times), min_size=1,
                              max_size=4))
     def add_all_or_none(self, documents):
+        if any(self.is_held(name) for name, _, _ in documents):
+            return
         documents = [self.document(name, content, expiry, "/good", "POST")
                      for name, content, expiry in documents]
         answers = self.call("POST", "/cassata/add-batch/?atomic=true",
@@ -179,6 +197,8 @@ class Api(RuleBasedStateMachine):
 
     @rule(name=names)
     def delete(self, name):
+        if self.is_held(name):
+            return
         event = self.events.pop(name, None)
         answers = self.verb("delete", name, "DELETE")
         if event is None:
@@ -189,6 +209,8 @@ class Api(RuleBasedStateMachine):
 
     @rule(name=names)
     def run_now(self, name):
+        if self.is_held(name):
+            return
         event = self.events.get(name)
         answers = self.verb("run", name)
         if event is None:
@@ -201,6 +223,8 @@ class Api(RuleBasedStateMachine):
 
     @rule(name=names)
     def retry(self, name):
+        if self.is_held(name):
+            return
         event = self.events.get(name)
         answers = self.verb("retry", name)
         if event is None:
@@ -214,6 +238,8 @@ class Api(RuleBasedStateMachine):
     @rule(name=names, content=contents | st.just({"n": None, "q": {"r": 4}}),
           expiry=times | st.none(), receiver=receivers | st.none())
     def patch(self, name, content, expiry, receiver):
+        if self.is_held(name):
+            return
         patch = {"event": content}
         if expiry is not None:
             patch["expiry"] = expiry
@@ -231,6 +257,47 @@ class Api(RuleBasedStateMachine):
             event.expiry = expiry if expiry is not None else event.expiry
             event.receiver = receiver or event.receiver
             self.expect(answers, 200, status="PENDING", expiry=event.expiry)
+
+    @rule()
+    def pause(self):
+        answers = self.call("POST", "/cassata/pause/app/" + self.app,
+                            {"note": "model", "until": "1h"})
+        self.expect(answers, 200 if self.paused else 201, note="model")
+        self.paused = True
+
+    @rule()
+    def resume(self):
+        answers = self.call("DELETE", "/cassata/pause/app/" + self.app)
+        self.expect(answers, 200 if self.paused else 404)
+        self.paused = False
+        for name, event in self.events.items():
+            if event.held:
+                self.settle(name)
+
+    @rule(verb=st.sampled_from(["run", "retry", "delete"]),
+          dry=st.booleans())
+    def job(self, verb, dry):
+        if any(e.held for e in self.events.values()):
+            return
+        states = {"run": WAITS, "retry": {"FAILED"}, "delete": WAITS | ENDED}
+        meant = [n for n, e in self.events.items()
+                 if e.state in states[verb]]
+        answers = self.call("POST", "/cassata/jobs/" + self.app, {
+            "verb": verb, "filter": {}, "dry-run": dry})
+        for c, (code, made) in zip(self.sides, answers):
+            assert code == 202, made
+            done = wait_for(lambda: self.ended_job(c, made["job"]))
+            assert done["matched"] == len(meant), done
+            assert done["done"] == (0 if dry else len(meant)), done
+        for name in () if dry else meant:
+            if verb == "delete":
+                del self.events[name]
+            else:
+                self.settle(name)
+
+    def ended_job(self, c, job):
+        answer = c.get("/cassata/jobs/%s/%s" % (self.app, job)).json()
+        return answer if answer["state"] == "done" else None
 
     @rule(kill=st.booleans(), lot=st.integers(0, 9))
     def restart(self, kill, lot):
@@ -251,6 +318,9 @@ class Api(RuleBasedStateMachine):
             if event is None:
                 self.expect(answers, 404)
                 continue
+            if event.held:
+                self.expect(answers, 200, event=event.content)
+                continue
             self.expect(answers, 200, status=event.state, event=event.content,
                         expiry=event.expiry, attempts=event.attempts,
                         method=event.method, url=self.sink.url(event.receiver))
@@ -259,11 +329,13 @@ class Api(RuleBasedStateMachine):
     def is_listed(self):
         answers = self.call("GET", "/cassata/events/%s?fields=event-id,status"
                             % self.app)
-        want = sorted((n, e.state) for n, e in self.events.items())
-        for status, document in answers:
-            assert status == 200
-            assert sorted((e["event-id"], e["status"])
-                          for e in document["events"]) == want
+        for code, document in answers:
+            assert code == 200
+            shown = {e["event-id"]: e["status"] for e in document["events"]}
+            assert len(shown) == len(document["events"])
+            assert shown.keys() == self.events.keys()
+            assert all(e.held or shown[n] == e.state
+                       for n, e in self.events.items()), shown
 
 
 @pytest.fixture(autouse=True)
