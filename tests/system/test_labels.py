@@ -12,6 +12,7 @@ from client import Connection, path_of
 from sink import Reply
 from test_api import FAR, assert_problem
 from test_list import ask, ids, names, page, pages, rows
+from test_pause import begin_pause, resume
 
 
 def n_rows(store):
@@ -267,6 +268,21 @@ def test_delivered(launch, store, sink):
     for event_id in "good", "retried", "failed":
         assert c.delete(event_id).status == 200
     assert n_rows(store) == 0
+
+
+def test_paused(launch, store, sink):
+    """What a pause holds back is behind all others, and then where it ended."""
+    c = launch()
+    begin_pause(c, "app", "app")
+    c.schedule("held", sink.url("/e"), labels={"a": "1"})
+    c.schedule("later", sink.url("/e"), FAR, labels={"a": "1"})
+    wait_for(lambda: ids(c, label="a=1") == ["later", "held"])
+    assert ids(c, label="a=1", order="-due") == ["held", "later"]
+    assert resume(c, "app", "app").status == 200
+    event = c.wait_state("held", "COMPLETED")
+    assert ids(c, label="a=1", limit=1) == ["held", "later"]
+    assert ids(c, label="a=1", from_="%.3f" % event["finished"],
+               to=FAR) == ["held"]
 
 
 # ---- a range of an index ----
