@@ -47,7 +47,7 @@ def test_schemas_are_sound(held):
                 assert part.get("additionalProperties") is False, name
             if part.get("type") == "object" and "oneOf" not in part:
                 assert set(part.get("required", ())) <= set(
-                    part["properties"]), name
+                    part.get("properties", ())), name
 
 
 def test_components_are_used(held):

@@ -5358,8 +5358,8 @@ START_TEST(sqlite_types)
 	    "INSERT INTO attempt VALUES (7, 2, -1, 500, x'', x'')",
 	    "INSERT INTO lease VALUES (64, 0, 0)",
 	    "UPDATE lease SET owner = x'00'",
-	    "INSERT INTO instance (owner, until_ms, host, pid, started_ms,"
-	    " active) VALUES (1, 'never', '', 1, 1, 1)",
+	    ("INSERT INTO instance (owner, until_ms, host, pid, started_ms,"
+	     " active) VALUES (1, 'never', '', 1, 1, 1)"),
 	};
 	struct store_record *record;
 	struct store *s;
