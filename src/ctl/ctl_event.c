@@ -22,8 +22,13 @@ static const char usage[] =
     "usage: cassatactl event add [-S url] [-a application] [-i id] [-m "
     "method]\n"
     "                            [-H 'Name: value'] [-t delay | -T expiry]\n"
-    "                            [--label name=value] url [body | @file | "
-    "-]\n"
+    "                            [--label name=value] [--at-local time "
+    "--time-zone zone]\n"
+    "                            [--not-after time] [--on-conflict what] "
+    "[--debounce-max time]\n"
+    "                            [--on-complete url] [--on-failure url] "
+    "[--complete-by time]\n"
+    "                            url [body | @file | -]\n"
     "       cassatactl event list [-S url] [option ...] application\n"
     "       cassatactl event show [-S url] application id\n"
     "       cassatactl event delete [-S url] application id\n"
@@ -35,6 +40,7 @@ struct event_flags {
 	const char *server; /* http://host:port, or NULL: from the daemon */
 	const char *app, *id, *method;
 	const char *delay, *expiry;
+	struct json_object *members; /* texts, which the server reads */
 	struct json_object *labels;  /* NULL for none */
 	struct json_object *headers; /* NULL for none */
 };
@@ -67,14 +73,26 @@ parse_options(struct ctl *ctl, struct event_flags *options)
 {
 	static const struct option longer[] = {
 	    {"label", required_argument, NULL, 'L'},
+	    {"at-local", required_argument, NULL, 'M'},
+	    {"time-zone", required_argument, NULL, 'M'},
+	    {"not-after", required_argument, NULL, 'M'},
+	    {"on-conflict", required_argument, NULL, 'M'},
+	    {"debounce-max", required_argument, NULL, 'M'},
+	    {"on-complete", required_argument, NULL, 'M'},
+	    {"on-failure", required_argument, NULL, 'M'},
+	    {"complete-by", required_argument, NULL, 'M'},
 	    {0},
 	};
-	int c;
+	int c, i = 0;
 
 	optind = 0; /* a new list of words */
 	while ((c = getopt_long(ctl->argc, ctl->argv, "+S:a:i:m:H:t:T:", longer,
-		    NULL)) != -1) {
+		    &i)) != -1) {
 		switch (c) {
+		case 'M':
+			json_object_object_add(options->members, longer[i].name,
+			    json_object_new_string(optarg));
+			break;
 		case 'L':
 			if (add_label(options, optarg) == -1)
 				return -1;
@@ -133,6 +151,8 @@ add_expiry(struct json_object *event, const struct event_flags *options)
 	int64_t ms;
 	char text[40];
 
+	if (json_object_object_get_ex(event, "at-local", NULL))
+		return 0;
 	if (options->expiry != NULL && strchr(options->expiry, ':') != NULL) {
 		/* A date-time: the server reads it. */
 		json_object_object_add(
@@ -169,11 +189,13 @@ event_add(struct ctl *ctl, struct event_flags *options)
 	int status;
 
 	if (ctl->argc < 1 || ctl->argc > 2 ||
-	    (options->delay != NULL && options->expiry != NULL))
+	    (options->delay != NULL && options->expiry != NULL) ||
+	    (json_object_object_get_ex(options->members, "at-local", NULL) &&
+		(options->delay != NULL || options->expiry != NULL)))
 		return bad_usage();
 	buf_init(&url, URL_MAX_BYTES);
 	buf_init(&body, CTL_BODY_MAX);
-	event = json_object_new_object();
+	event = json_object_get(options->members);
 	json_object_object_add(event, "application-id",
 	    json_object_new_string(
 		options->app != NULL ? options->app : "cassatactl"));
@@ -242,13 +264,13 @@ event_by_ids(struct ctl *ctl, const struct event_flags *options,
 int
 ctl_event(struct ctl *ctl)
 {
-	struct event_flags options = {0};
+	struct event_flags options = {.members = json_object_new_object()};
 	const char *verb = ctl->argc > 0 ? ctl->argv[0] : "";
 	int status;
 
 	if (strcmp(verb, "list") == 0)
-		return ctl_list(ctl);
-	if (ctl->argc == 0 || parse_options(ctl, &options) == -1)
+		status = ctl_list(ctl);
+	else if (ctl->argc == 0 || parse_options(ctl, &options) == -1)
 		status = bad_usage();
 	else if (strcmp(verb, "add") == 0)
 		status = event_add(ctl, &options);
@@ -265,6 +287,7 @@ ctl_event(struct ctl *ctl)
 		status = event_by_ids(ctl, &options, "GET", "/cassata/why/");
 	else
 		status = bad_usage();
+	json_object_put(options.members);
 	json_object_put(options.headers);
 	json_object_put(options.labels);
 	return status;

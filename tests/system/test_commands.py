@@ -17,6 +17,7 @@ from sink import Reply
 
 # Exit codes of LSB init scripts.
 OK, FAILED, USAGE, STOPPED, NOT_RUNNING = 0, 1, 2, 3, 7
+FAR = 4102444800  # 2100-01-01
 DEAD = 1  # status, with a pid file left behind
 UNKNOWN = 4
 
@@ -457,6 +458,19 @@ def test_event_commands(launch, sink):
     assert 7190 < shown["expiry"] - shown["created"] < 7210
     done = c.ctl("event", "add", "-t", "2x", sink.url("/delayed"))
     assert done.returncode == FAILED and "30m" in done.stderr
+    assert_ok(c.ctl("event", "add", "-a", "a", "-i", "local",
+                    "--at-local", "2100-01-01T09:00:00", "--time-zone", "UTC",
+                    "--not-after", "2100-01-02T00:00:00Z",
+                    sink.url("/local")))
+    again = assert_ok(c.ctl(
+        "event", "add", "-a", "a", "-i", "local", "-T", str(FAR),
+        "--on-conflict", "ignore", sink.url("/local")))
+    assert json.loads(again.stdout)["expiry"] == FAR + 9 * 3600
+    shown = json.loads(assert_ok(c.ctl("event", "show", "a", "local")).stdout)
+    assert shown["time-zone"] == "UTC" and shown["not-after"] == FAR + 86400
+    done = c.ctl("event", "add", "-t", "1h", "--at-local",
+                 "2100-01-01T09:00:00", sink.url("/local"))
+    assert done.returncode == USAGE
     assert_ok(c.ctl("event", "run", "a", "delayed"))
     sink.wait("/delayed")
     assert_ok(c.ctl("event", "delete", "a", "later"))
