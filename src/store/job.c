@@ -329,8 +329,10 @@ jobs_due(struct sql *sql, int64_t forget_ms, struct job_id *list, size_t *n,
 {
 #define DUE(INDEX)                                                             \
 	{                                                                      \
-		.head = "SELECT uuid FROM job " INDEX                          \
-			" WHERE state < 2 AND paused = 0 ORDER BY id LIMIT ?", \
+		.head = "SELECT uuid FROM (SELECT uuid, id, ROW_NUMBER() OVER" \
+			" (PARTITION BY app ORDER BY id) AS turn FROM job "    \
+			INDEX " WHERE state < 2 AND paused = 0) AS active"     \
+			" ORDER BY turn, id LIMIT ?",                          \
 		.columns = "b"                                                 \
 	}
 	static const struct sql_text text[] = {

@@ -255,8 +255,9 @@ enum store_status store_purge(struct store *store, uint64_t shards,
     int64_t before_ms, size_t limit, size_t *n, struct err *err);
 
 /*
- * The jobs that are to be worked on, of the first JOBS_DUE_MAX of them: *n.
- * Before that deletes some that ended before forget_ms.
+ * The jobs that are to be worked on, *n; of more than JOBS_DUE_MAX the first of
+ * each application before the second of any. Before that deletes some that ended
+ * before forget_ms.
  */
 enum store_status store_jobs_due(struct store *store, int64_t forget_ms,
     struct job_id *list, size_t *n, struct err *err);

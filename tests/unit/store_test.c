@@ -1998,6 +1998,29 @@ START_TEST(jobs_are_bounded)
 }
 END_TEST
 
+/* However many another has. */
+START_TEST(jobs_of_each_application)
+{
+	struct job_spec spec = spec_of(JOB_RUN);
+	struct job_new late = {.app = SLICE_LITERAL("late"),
+	    .spec = &spec,
+	    .now_ms = 1000,
+	    .max_active = 1};
+	struct job_id id, due[JOBS_DUE_MAX];
+	enum job_outcome outcome;
+	size_t n;
+
+	for (int i = 0; i < JOBS_DUE_MAX + 1; i++)
+		ck_assert_int_eq(
+		    try_job(&id, &spec, JOBS_DUE_MAX + 1), JOB_MADE);
+	ck_assert_int_eq(uuid_make_v7(1000, late.id.text), 0);
+	ok(store_job_make(store, &late, &outcome, &err));
+	ok(store_jobs_due(store, 0, due, &n, &err));
+	ck_assert_uint_eq(n, JOBS_DUE_MAX);
+	ck_assert_str_eq(due[1].text, late.id.text);
+}
+END_TEST
+
 /* Steps of two workers at the same time: each is taken once. */
 START_TEST(two_processes_take_each_step_once)
 {
@@ -5566,6 +5589,7 @@ add_contract(Suite *suite)
 	tcase_add_loop_test(tc, job_reschedules, 0, 4);
 	tcase_add_test(tc, job_obeys);
 	tcase_add_test(tc, jobs_are_bounded);
+	tcase_add_test(tc, jobs_of_each_application);
 	tcase_add_test(tc, two_processes_take_each_step_once);
 	tcase_add_test(tc, pauses_come_and_go);
 	tcase_add_loop_test(tc, paused_events_are_parked, 0, 2);
