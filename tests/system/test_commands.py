@@ -254,9 +254,9 @@ def test_usage(prepare, words):
 
 def test_unknown_command(prepare):
     c = prepare()
-    done = c.ctl("frob")
+    done = c.ctl("xyzzy")
     assert done.returncode == USAGE
-    assert done.stderr.startswith("cassatactl: unknown command: frob\n")
+    assert done.stderr.startswith("cassatactl: unknown command: xyzzy\n")
     assert "did you mean reload?" in c.ctl("relaod").stderr
     done = c.ctl("stop", "start")
     assert "one command at a time" in done.stderr
