@@ -77,7 +77,8 @@ begin_query(struct stepping *s)
 	};
 }
 
-/* What came later is none of the job's, nor what is due then anyway. */
+/* What came later is none of the job's, nor what is due then anyway: of a pause
+ * that holds it back it would be met twice. */
 static bool
 is_meant(const struct stepping *s, const struct store_record *record)
 {
@@ -85,6 +86,8 @@ is_meant(const struct stepping *s, const struct store_record *record)
 
 	if (s->list.place.row_id > s->row.before_id)
 		return false;
+	if (spec->verb == JOB_RUN)
+		return record->due_ms > s->step->now_ms;
 	return spec->verb != JOB_RESCHEDULE || spec->by_ms != 0 ||
 	       record->due_ms != spec->to_ms ||
 	       record->event.expiry_ms != spec->to_ms;
@@ -238,6 +241,9 @@ may_change(
 		*due_ms = spec->to_ms;
 		return true;
 	}
+	/* Parked it stands behind all others, and would be met again. */
+	if (listed->place.due_ms >= STORE_PARKED_MS)
+		return false;
 	*due_ms = listed->due_ms + spec->by_ms;
 	if (*due_ms < 0)
 		*due_ms = 0;

@@ -87,6 +87,11 @@ class Api(RuleBasedStateMachine):
         for name, receiver in ("a", "/good"), ("b", "/bad"):
             self.add(name, {"n": 0}, FAR, receiver, "POST", None, False)
 
+    def teardown(self):
+        """There are so many pauses at a time."""
+        if getattr(self, "paused", False):
+            self.call("DELETE", "/cassata/pause/app/" + self.app)
+
     # ---- calls ----
 
     def call(self, method, path, body=None, headers=JSON):

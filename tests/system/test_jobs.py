@@ -150,6 +150,25 @@ def test_run(daemon, sink, name):
         "e%d" % i: FAR + i for i in range(40)}
 
 
+def test_of_what_is_paused(daemon, sink, name):
+    """Parked behind all others, an event is met again, and changed once."""
+    pause = "/cassata/pause/app/" + name
+    add(daemon, name, 4, sink.url("/" + name))
+    assert daemon.request("POST", pause).status == 201
+    path = start(daemon, name, "run", {"to": FAR + 3}, rate=2)
+    assert counts(end(daemon, path)) == (3, 3, 0)
+    wait_for(lambda: all("paused" in daemon.event("e%d" % i, name)
+                         for i in range(3)))
+    for by in "-1h", "1h":
+        job = end(daemon, start(daemon, name, "reschedule", by=by, rate=1000))
+        assert counts(job) == (4, 1, 3)
+    assert expiries(daemon, name) == {"e%d" % i: FAR + i for i in range(4)}
+    assert daemon.request("DELETE", pause).status == 200
+    sink.wait("/" + name, 3)
+    for i in range(3):
+        assert daemon.wait_state("e%d" % i, "COMPLETED", app=name)
+
+
 def test_reschedule(daemon, name):
     add(daemon, name, 25)
     for by, seconds in ("1h", 3600), ("-30m", 1800), ("1s", 1801):
