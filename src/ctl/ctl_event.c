@@ -68,21 +68,22 @@ add_label(struct event_flags *options, const char *text)
 	return 0;
 }
 
+static const struct option longer[] = {
+    {"label", required_argument, NULL, 'L'},
+    {"at-local", required_argument, NULL, 'M'},
+    {"time-zone", required_argument, NULL, 'M'},
+    {"not-after", required_argument, NULL, 'M'},
+    {"on-conflict", required_argument, NULL, 'M'},
+    {"debounce-max", required_argument, NULL, 'M'},
+    {"on-complete", required_argument, NULL, 'M'},
+    {"on-failure", required_argument, NULL, 'M'},
+    {"complete-by", required_argument, NULL, 'M'},
+    {0},
+};
+
 static int
 parse_options(struct ctl *ctl, struct event_flags *options)
 {
-	static const struct option longer[] = {
-	    {"label", required_argument, NULL, 'L'},
-	    {"at-local", required_argument, NULL, 'M'},
-	    {"time-zone", required_argument, NULL, 'M'},
-	    {"not-after", required_argument, NULL, 'M'},
-	    {"on-conflict", required_argument, NULL, 'M'},
-	    {"debounce-max", required_argument, NULL, 'M'},
-	    {"on-complete", required_argument, NULL, 'M'},
-	    {"on-failure", required_argument, NULL, 'M'},
-	    {"complete-by", required_argument, NULL, 'M'},
-	    {0},
-	};
 	int c, i = 0;
 
 	optind = 0; /* a new list of words */
