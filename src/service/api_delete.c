@@ -5,12 +5,32 @@
 
 #include "base/check.h"
 #include "base/rfc3339.h"
+#include "event/event_options.h"
 #include "http/http_conn.h"
 #include "service/browser.h"
 #include "service/event_answer.h"
 #include "service/problem.h"
 #include "service/state.h"
 #include "service/writes.h"
+
+/* Whether the event is a run of the schedule, and no client's of that id. */
+static bool
+is_run_of(struct call *call, struct store *store, int64_t schedule)
+{
+	struct event_options options;
+	struct store_record *record;
+	bool is_run;
+
+	if (store_find_event(store, &call->key, FIND_WHOLE, &record,
+		&call->err) != STORE_OK ||
+	    record == NULL)
+		return false;
+	is_run = event_options_parse(
+		     record->event.options, &options, NULL) == 0 &&
+		 options.schedule == schedule;
+	store_record_free(record);
+	return is_run;
+}
 
 /*
  * The run of a schedule that comes next: nothing else would make another one.
@@ -35,7 +55,8 @@ is_next_run(struct call *call, struct store *store)
 		store, call->app, name, &schedule, &call->err) != STORE_OK ||
 	    schedule == NULL)
 		return false;
-	is_next = schedule->next_s * 1000 == ms;
+	is_next = schedule->next_s * 1000 == ms &&
+		  is_run_of(call, store, schedule->id);
 	store_schedule_free(schedule);
 	return is_next;
 }

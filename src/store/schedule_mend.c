@@ -113,6 +113,10 @@ mend_schedules(
 
 		status = sql_transact(sql, mend_body, &m, err);
 		store_schedule_free(m.schedule);
+		if (status == STORE_BROKEN && sql->connected) {
+			log_warnx("a schedule is passed over: %s", err->text);
+			status = STORE_OK;
+		}
 	}
 	return status;
 }

