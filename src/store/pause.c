@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include "store/pause.h"
 
+#include <inttypes.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "store/columns.h"
 #include "store/pauses.h"
 #include "store/record.h"
@@ -33,28 +36,44 @@ check_pause(int64_t number, int64_t kind, const struct store_pause *pause,
 		if (store_check_number(
 			all[i].what, all[i].value, all[i].max, err) != STORE_OK)
 			return STORE_BROKEN;
-	return STORE_OK;
+	/* To no name leads every URL. */
+	if (number > 0 && pause->name.len > 0)
+		return STORE_OK;
+	(void)err_set(err, "it has no number or no name");
+	return STORE_BROKEN;
 }
 
-/* The present row. */
+/* Nothing would be delivered as long as it is there, were it an error. */
+static void
+skip_pause(atomic_bool *told, int64_t number, const char *reason)
+{
+	if (!atomic_exchange(told, true))
+		log_warnx("pause %" PRId64 " is left out: %s", number, reason);
+}
+
+/* The present row. Of one that is left out the log tells once. */
 static enum store_status
 take_pause(struct sql *sql, struct store_pauses *pauses, struct err *err)
 {
+	static atomic_bool told[STORE_PAUSE_NUMBER_MAX + 1], told_of_more;
 	int64_t number = sql_read_i64(sql), kind = sql_read_i64(sql);
+	bool has_number = number > 0 && number <= STORE_PAUSE_NUMBER_MAX;
 	struct store_pause pause = {.number = (unsigned)number,
 	    .kind = kind == PAUSE_APP ? PAUSE_APP : PAUSE_HOST};
-	enum store_status status;
+	struct err reason;
 
 	pause.since_ms = sql_read_i64(sql);
 	pause.until_ms = sql_read_i64(sql);
 	pause.name = sql_read_bytes(sql);
 	pause.note = sql_read_bytes(sql);
-	status = check_pause(number, kind, &pause, err);
-	if (status == STORE_OK && pauses->n == STORE_PAUSES_MAX)
-		return sql_nonsense(sql, "more pauses than there may be", err);
-	if (status == STORE_OK && pauses_add(pauses, &pause) == -1)
+	if (check_pause(number, kind, &pause, &reason) != STORE_OK)
+		skip_pause(&told[has_number ? number : 0], number, reason.text);
+	else if (pauses->n == STORE_PAUSES_MAX)
+		skip_pause(
+		    &told_of_more, number, "it is one more than there may be");
+	else if (pauses_add(pauses, &pause) == -1)
 		return sql_no_memory(err);
-	return status;
+	return STORE_OK;
 }
 
 static enum store_status
@@ -256,7 +275,8 @@ pause_change(
 	enum store_status status;
 	int round = 0;
 
-	check(change->pause.name.len <= STORE_PAUSE_NAME_MAX &&
+	check(change->pause.name.len > 0 &&
+	      change->pause.name.len <= STORE_PAUSE_NAME_MAX &&
 	      change->pause.note.len <= STORE_PAUSE_NOTE_MAX);
 	do
 		status = sql_transact(sql, change_pause_body, &c, err);

@@ -13,7 +13,8 @@ enum store_status pause_change(
 
 /*
  * Those that last longer than now_ms; notes only when they are asked for. *over
- * when there are others.
+ * when there are others. Rows that are damaged, or beyond STORE_PAUSES_MAX, are
+ * left out.
  */
 enum store_status pause_read(struct sql *sql, int64_t now_ms, bool notes,
     struct store_pauses *pauses, bool *over, struct err *err);

@@ -274,6 +274,38 @@ def elsewhere(store):
     return other
 
 
+def test_damaged_rows(launch, store, sink):
+    """They are left out, and told of once; the others are obeyed."""
+    c = launch(roles="service")
+    rows = ["(1, 7, 1, 0, 'app', '')", "(2, 1, 1, 0, '', '')",
+            "(3, 0, 1, -1, 'app', '')", "(0, 0, 1, 0, 'zero', '')",
+            "(4096, 0, 1, 0, 'high', '')", "(4095, 0, 1, 0, 'last', '')"]
+    rows += ["(%d, 0, 1, 0, 'app%d', '')" % (n, n) for n in range(10, 266)]
+    store.sql("INSERT INTO pause (number, kind, since_ms, until_ms, name, note)"
+              " VALUES " + ", ".join(rows))
+    c.stop()
+    c = launch(store=store, worker={"numWorkerThreads": 1})
+    wait_obeyed(c, 256)
+    for app in "app", "last", "app265":
+        c.schedule("e", sink.url("/" + app), app=app)
+    for app in "app", "last":
+        sink.wait("/" + app)
+    wait_for(lambda: parked(c) == 1)
+    assert sink.arrivals("/app265") == []
+    # Read again.
+    assert resume(c, "app", "app10").status == 200
+    assert resume(c, "app", "app265").status == 200
+    sink.wait("/app265")
+    assert {p["application-id"] for p in pauses(c)} == {
+        "app%d" % n for n in range(11, 265)} | {"last"}
+    worker, = c.children("worker")
+    for number in 1, 2, 3, 4095:
+        said = [line for line in c.log_text().splitlines()
+                if "pause %d is left out" % number in line
+                and str(worker["pid"]) in line]
+        assert len(said) == 1, (number, said)
+
+
 def test_of_a_worker_that_dies(launch, store, sink):
     """Its shards come to another one, and with them what it parked; also
     when the pause has ended meanwhile."""
