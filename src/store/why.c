@@ -29,6 +29,9 @@ read_why_row(struct sql *sql, struct store_why *why, struct err *err)
 	why->is_quarantined = store_is_quarantined(row.due_ms);
 	if (row.status != ROW_PROCESSING)
 		why->claimer.owner = 0;
+	if (store_check_number(
+		"the time", why->now_ms, STORE_TIME_MAX_MS, err) != STORE_OK)
+		return STORE_BROKEN;
 	return store_record_create(&row, &why->record, err);
 }
 
@@ -65,6 +68,17 @@ note_worker(struct store_why_worker *worker, const struct store_why_worker *row,
 }
 
 static enum store_status
+check_times(const struct store_why_worker *row, struct err *err)
+{
+	enum store_status status =
+	    store_check_number("seen_ms", row->seen_ms, STORE_TIME_MAX_MS, err);
+
+	return status == STORE_OK ? store_check_number("lease_ms",
+					row->lease_ms, STORE_TIME_MAX_MS, err)
+				  : status;
+}
+
+static enum store_status
 read_workers(struct sql *sql, struct store_why *why, struct err *err)
 {
 	static const struct sql_text text = {
@@ -85,6 +99,7 @@ read_workers(struct sql *sql, struct store_why *why, struct err *err)
 		row.seen_ms = sql_read_i64(sql);
 		row.lease_ms = sql_read_i64(sql);
 		host = sql_read_bytes(sql);
+		status = check_times(&row, err);
 		note_worker(&why->holder, &row, host);
 		note_worker(&why->claimer, &row, host);
 	}

@@ -174,6 +174,24 @@ def test_silent_worker(launch, store, sink):
         "was not heard of for 1 min" in reason["text"]
 
 
+@pytest.mark.parametrize("damage", [
+    "seen_ms = -9223372036854775807", "lease_ms = -1"])
+def test_damaged_registration(launch, store, sink, damage):
+    c = launch(roles="service")
+    c.schedule("e", sink.url("/e"), expiry=time.time() + 3600)
+    store.sql("UPDATE lease SET owner = 7")
+    columns = "owner, until_ms, host, pid, started_ms, active, lease_ms," \
+        " wall_ms, seen_ms"
+    store.sql("INSERT INTO instance (%s) VALUES (7, 1, 'there', 12, 1, 1, 1000,"
+              " 1, 1)" % columns)
+    store.sql("UPDATE instance SET %s WHERE owner = 7" % damage)
+    assert c.get(path_of("why", "app", "e")).status == 500
+    wait_for(lambda: "the datastore says " + damage.split()[0]
+             in c.log_text())
+    store.sql("DELETE FROM instance WHERE owner = 7")
+    assert "is gone" in reasons(c, "e")["no-worker"]["text"]
+
+
 def test_quarantined(launch, store, sink):
     c = launch(roles="service")
     c.schedule("e", sink.url("/e"), expiry=time.time() + 3600)
