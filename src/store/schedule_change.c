@@ -119,7 +119,8 @@ put_body(struct sql *sql, void *arg, struct err *err)
 	p->now.id = row_id_make(now_ms);
 	p->now.created_ms = now_ms;
 	p->now.since_s = now_ms / 1000;
-	p->now.next_s = p->now.next_row = 0;
+	p->now.next_s = p->now.next_row = p->now.last_s = 0;
+	p->now.paused = false;
 	if (p->before != NULL)
 		status = replace_row(sql, p, err);
 	if (status == STORE_OK && !p->now.paused)

@@ -20,6 +20,7 @@
 #include "store/find.h"
 #include "store/lease.h"
 #include "store/purge.h"
+#include "store/schedule_change.h"
 #include "store/schema.h"
 #include "store/store.h"
 
@@ -375,6 +376,66 @@ START_TEST(test_settle)
 }
 END_TEST
 
+static enum store_status
+put_each(const char *spec)
+{
+	struct event ev = events[0];
+	struct schedule_put put = {.app = ev.app,
+	    .name = SLICE_LITERAL("s"),
+	    .spec = slice_from_string(spec),
+	    .event = &ev};
+
+	ev.options = SLICE_LITERAL("{\"later\":1}");
+	return put_schedule(sql, &put, &err);
+}
+
+/* Of another connection, past the twin. */
+static void
+delete_meanwhile(void)
+{
+	const struct store_params params = {.url = url, .timeout_ms = 2000};
+	struct schedule_change change = {.app = SLICE_LITERAL("app"),
+	    .name = SLICE_LITERAL("s"),
+	    .verb = SCHEDULE_DELETE};
+	struct sql *other;
+
+	ck_assert_int_eq(sql_sqlite.create(&params, &other, &err), 0);
+	ok(sql_sqlite.open(other, &err));
+	ok(change_schedule(other, &change, &err));
+	ck_assert_int_eq(change.outcome, SCHEDULE_MADE);
+	sql_sqlite.destroy(other);
+}
+
+/* A put is repeated, and what it was to replace is gone by then: nothing of it
+ * is left in what is made instead. */
+START_TEST(test_put)
+{
+	bool came = true;
+
+	for (unsigned n = 1; came; n++) {
+		struct schedule_change pause = {.app = SLICE_LITERAL("app"),
+		    .name = SLICE_LITERAL("s"),
+		    .verb = SCHEDULE_PAUSE};
+		struct store_schedule *s;
+
+		begin_anew();
+		ok(put_each("{\"every\":\"1m\"}"));
+		ok(change_schedule(sql, &pause, &err));
+		plan(TWIN_AGAIN, n);
+		twin.stall = delete_meanwhile;
+		twin.stalls_at = n + 1;
+		ok(put_each("{\"every\":\"2m\"}"));
+		came = has_failed();
+		ok(find_schedule(
+		    sql, SLICE_LITERAL("app"), SLICE_LITERAL("s"), &s, &err));
+		ck_assert_ptr_nonnull(s);
+		ck_assert_int_eq(s->paused, !came);
+		ck_assert_int_eq(s->next_s != 0, came);
+		store_schedule_free(s);
+	}
+}
+END_TEST
+
 START_TEST(test_purge)
 {
 	enum twin_failure failure = failures[_i];
@@ -537,6 +598,7 @@ main(void)
 	tcase_add_loop_test(tc, test_claim, 0, N_FAILURES);
 	tcase_add_loop_test(tc, test_settle, 0, N_FAILURES);
 	tcase_add_loop_test(tc, test_purge, 0, N_FAILURES);
+	tcase_add_test(tc, test_put);
 	tcase_add_loop_test(tc, test_migration, 0, N_FAILURES);
 	tcase_add_test(tc, test_goes_on);
 	tcase_add_test(tc, test_stall);
