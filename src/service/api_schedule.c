@@ -97,9 +97,11 @@ run_put(struct store *store, struct store_job *job)
 	struct schedule_put *put = &call->u.schedule.put;
 
 	call->status = STORE_UNAVAILABLE;
+	call->u.schedule.written = false;
 	if (call_draw_shard(call, clock_wall_ms(), &put->shard) == -1)
 		return;
 	call->status = store_put_schedule(store, put, &call->err);
+	call->u.schedule.written = call->status == STORE_OK;
 	if (call->status == STORE_OK && (put->outcome == SCHEDULE_MADE ||
 					    put->outcome == SCHEDULE_REPLACED ||
 					    put->outcome == SCHEDULE_SAME))
@@ -113,9 +115,11 @@ run_verb(struct store *store, struct store_job *job)
 	struct schedule_change *change = &call->u.schedule.change;
 
 	call->status = STORE_UNAVAILABLE;
+	call->u.schedule.written = false;
 	if (call_draw_shard(call, clock_wall_ms(), &change->shard) == -1)
 		return;
 	call->status = store_change_schedule(store, change, &call->err);
+	call->u.schedule.written = call->status == STORE_OK;
 	if (call->status == STORE_OK && change->verb != SCHEDULE_DELETE &&
 	    change->verb != SCHEDULE_RUN)
 		write_page(call, store, false);
@@ -209,9 +213,10 @@ answer_put(struct call *call)
 {
 	const struct schedule_put *put = &call->u.schedule.put;
 
+	if (call->u.schedule.written)
+		wake_for(call, put->shard, put->due_ms);
 	if (!call_store_ok(call))
 		return;
-	wake_for(call, put->shard, put->due_ms);
 	if (put->outcome == SCHEDULE_NO_ROOM)
 		(void)answer_no_room(call);
 	else if (put->outcome == SCHEDULE_TOO_LARGE)
@@ -278,6 +283,8 @@ answer_verb(struct call *call)
 {
 	const struct schedule_change *change = &call->u.schedule.change;
 
+	if (call->u.schedule.written && change->outcome == SCHEDULE_MADE)
+		wake_for(call, change->shard, change->due_ms);
 	if (!call_store_ok(call))
 		return;
 	if (change->outcome == SCHEDULE_UNKNOWN)
@@ -292,8 +299,6 @@ answer_verb(struct call *call)
 		answer_document(call, 200);
 	else /* deleted meanwhile */
 		(void)answer_unknown(call);
-	if (change->outcome == SCHEDULE_MADE)
-		wake_for(call, change->shard, change->due_ms);
 }
 
 static void

@@ -67,6 +67,7 @@ struct call {
 			struct schedule_change change;
 			struct schedule_query query;
 			struct buf page; /* made on the thread */
+			bool written;	 /* whatever is read after it */
 			bool found;
 		} schedule;
 	} u;

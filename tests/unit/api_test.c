@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "board/scoreboard.h"
+#include "board/shardboard.h"
 #include "http_bed.h"
 #include "service/api_list.h"
 #include "service/call.h"
@@ -77,6 +78,7 @@ struct store {
 	enum schedule_outcome scheduled;
 	enum event_state state;
 	bool is_there, paused;
+	bool hides; /* is away when a schedule is looked for */
 	int n_calls, n_freed;
 	unsigned server;
 };
@@ -345,6 +347,8 @@ store_find_schedule(struct store *s, struct slice app, struct slice name,
 	ck_assert(slice_eq(app, SLICE_LITERAL("a")));
 	ck_assert(slice_eq(name, SLICE_LITERAL("s")));
 	*schedule = s->is_there ? new_schedule() : NULL;
+	if (s->hides)
+		s->status = STORE_UNAVAILABLE;
 	return fake_call(err);
 }
 
@@ -834,6 +838,8 @@ static const struct {
 	"no event with these ids\"}\n"},
     {{.status = STORE_UNAVAILABLE, .n_calls = 1}, GET("/cassata/why/a/e"), "",
 	"503 Service Unavailable", "Retry-After: 2\r\n", "is not available\"}\n"},
+    {{0}, DELETE("/cassata/pause/app/"), "", "404 Not Found", PROBLEM, "}\n"},
+    {{0}, DELETE("/cassata/pause/host/"), "", "404 Not Found", PROBLEM, "}\n"},
     {{.paused = true, .n_calls = 1}, GET("/cassata/pauses"), "", "200 OK",
 	"Content-Type: application/json\r\n",
 	"{\"pauses\":[{\"destination\":\"h\",\"since\":1.5,"
@@ -986,6 +992,38 @@ START_TEST(test_reserve)
 }
 END_TEST
 
+static const struct {
+	struct store store;
+	const char *request;
+	unsigned n_told;
+} wakes[] = {
+    {{.is_there = true}, SCHEDULE("65", EVERY), 1},
+    {{.hides = true}, SCHEDULE("65", EVERY), 1},
+    {{.status = STORE_UNAVAILABLE}, SCHEDULE("65", EVERY), 0},
+    {{.is_there = true}, CHANGE_SCHEDULE("resume", ""), 1},
+    {{.hides = true}, CHANGE_SCHEDULE("resume", ""), 1},
+    {{.hides = true, .scheduled = SCHEDULE_SAME},
+	CHANGE_SCHEDULE("resume", ""), 0},
+    {{.status = STORE_UNAVAILABLE}, CHANGE_SCHEDULE("resume", ""), 0},
+};
+
+/* Workers hear of a run that is there, also when the client does not. */
+START_TEST(test_wakes)
+{
+	bool found = wakes[_i].store.is_there;
+
+	sb.self = child.slot;
+	store = wakes[_i].store;
+	client_send(&client, wakes[_i].request);
+	client_expect(&client, found ? "\"PUT\"}}\n" : "available\"}\n");
+	ck_assert_ptr_eq(
+	    strstr(client.got, found ? "HTTP/1.1 20" : "HTTP/1.1 503 "),
+	    client.got);
+	/* There is no worker here. */
+	ck_assert_uint_eq(shardboard_n_unheld(&sb), wakes[_i].n_told);
+}
+END_TEST
+
 START_TEST(test_draining)
 {
 	atomic_store(&sb.writable->master.stopping, true);
@@ -1008,6 +1046,7 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_call, 0, COUNT(calls));
 	tcase_add_test(tc, test_trouble);
+	tcase_add_loop_test(tc, test_wakes, 0, COUNT(wakes));
 	tcase_add_loop_test(tc, test_reserve, 0, COUNT(reserves));
 	tcase_add_test(tc, test_draining);
 	suite_add_tcase(suite, tc);
