@@ -197,7 +197,9 @@ open_database(struct sqlite_conn *c, struct err *err)
 	    "PRAGMA ignore_check_constraints = ON;"
 	    "PRAGMA mmap_size = 0;" /* a file that shrinks would be a crash */
 	    "PRAGMA synchronous = FULL;"
-	    "PRAGMA journal_size_limit = 50331648", /* after a large add */
+	    /* After a large add, or many deletes: less than half of minFree,
+	     * which adds want beside the log. */
+	    "PRAGMA journal_size_limit = 31457280",
 	    err);
 }
 
