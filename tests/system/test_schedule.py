@@ -362,7 +362,7 @@ def test_clients_event_of_that_id(daemon, sink, name):
 
 def test_changed_run(daemon, sink, name):
     """One that a client has put off is not late."""
-    answer = made(daemon, name, sink.url("/" + name), every="2s",
+    answer = made(daemon, name, sink.url("/" + name), every="3s",
                   overlap="allow")
     run = "%s@%s" % (name, answer["next"][1])
     wait_for(lambda: daemon.state(run) == "PENDING")
