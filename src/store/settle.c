@@ -279,7 +279,7 @@ write_attempted(struct sql *sql, uint64_t owner,
 	return sql_exec(sql, sql_pick(sql, text), (unsigned)n, NULL, err);
 }
 
-/* Who is told of the end of an event gets an event of its own with it. */
+/* Whoever is to be told of the end of an event: by an event, added with it. */
 static enum store_status
 add_callbacks(struct sql *sql, const struct store_result *const *results,
     size_t n, struct err *err)
