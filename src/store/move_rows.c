@@ -24,6 +24,23 @@
 #define LABEL_PLACES  "?, ?, ?, ?"
 
 /* MySQL finds no range in a comparison of rows. */
+#define OF_A_NUMBER(TABLE, KEY, NAMES, LETTERS, PLACES)                        \
+	{                                                                      \
+		.name = TABLE, .n_keys = 1, .letters = LETTERS,                \
+		.count = {.head = "SELECT COUNT(*) FROM " TABLE,               \
+		    .columns = "i"},                                           \
+		.last = {.head = "SELECT " KEY " FROM " TABLE " ORDER BY " KEY \
+				 " DESC LIMIT 1",                              \
+		    .columns = "i"},                                           \
+		.read = {.head = "SELECT " NAMES " FROM " TABLE " WHERE " KEY  \
+				 " > ? ORDER BY " KEY " LIMIT ?",              \
+		    .columns = LETTERS},                                       \
+		.insert = {                                                    \
+		    .head = "INSERT INTO " TABLE " (" NAMES ") VALUES ",       \
+		    .item = "(" PLACES ")",                                    \
+		    .sep = ", "},                                              \
+	}
+
 #define OF_AN_EVENT(NAME, NAMES, LETTERS, PLACES)                              \
 	{                                                                      \
 		.name = NAME, .n_keys = 2, .letters = LETTERS,                 \
@@ -64,49 +81,10 @@ const struct move_table move_tables[MOVE_TABLES] = {
 	    .sep = ", "},
     },
     OF_AN_EVENT("attempt", ATTEMPT_NAMES, ATTEMPT_LETTERS, ATTEMPT_PLACES),
-    {
-	.name = "job",
-	.n_keys = 1,
-	.letters = JOB_ROW_LETTERS,
-	.count = {.head = "SELECT COUNT(*) FROM job", .columns = "i"},
-	.last = {.head = "SELECT id FROM job ORDER BY id DESC LIMIT 1",
-	    .columns = "i"},
-	.read = {.head = "SELECT " JOB_ROW_NAMES " FROM job WHERE id > ?"
-			 " ORDER BY id LIMIT ?",
-	    .columns = JOB_ROW_LETTERS},
-	.insert = {.head = "INSERT INTO job (" JOB_ROW_NAMES ") VALUES ",
-	    .item = "(" JOB_PLACES ")",
-	    .sep = ", "},
-    },
-    {
-	.name = "schedule",
-	.n_keys = 1,
-	.letters = SCHEDULE_LETTERS,
-	.count = {.head = "SELECT COUNT(*) FROM schedule", .columns = "i"},
-	.last = {.head = "SELECT id FROM schedule ORDER BY id DESC LIMIT 1",
-	    .columns = "i"},
-	.read = {.head = "SELECT " SCHEDULE_NAMES " FROM schedule"
-			 " WHERE id > ? ORDER BY id LIMIT ?",
-	    .columns = SCHEDULE_LETTERS},
-	.insert = {.head = "INSERT INTO schedule (" SCHEDULE_NAMES ") VALUES ",
-	    .item = "(" SCHEDULE_PLACES ")",
-	    .sep = ", "},
-    },
-    {
-	.name = "pause",
-	.n_keys = 1,
-	.letters = PAUSE_LETTERS,
-	.count = {.head = "SELECT COUNT(*) FROM pause", .columns = "i"},
-	.last = {.head = "SELECT number FROM pause"
-			 " ORDER BY number DESC LIMIT 1",
-	    .columns = "i"},
-	.read = {.head = "SELECT " PAUSE_NAMES " FROM pause WHERE number > ?"
-			 " ORDER BY number LIMIT ?",
-	    .columns = PAUSE_LETTERS},
-	.insert = {.head = "INSERT INTO pause (" PAUSE_NAMES ") VALUES ",
-	    .item = "(" PAUSE_PLACES ")",
-	    .sep = ", "},
-    },
+    OF_A_NUMBER("job", "id", JOB_ROW_NAMES, JOB_ROW_LETTERS, JOB_PLACES),
+    OF_A_NUMBER(
+	"schedule", "id", SCHEDULE_NAMES, SCHEDULE_LETTERS, SCHEDULE_PLACES),
+    OF_A_NUMBER("pause", "number", PAUSE_NAMES, PAUSE_LETTERS, PAUSE_PLACES),
     OF_AN_EVENT("label", LABEL_NAMES, LABEL_LETTERS, LABEL_PLACES),
 };
 
