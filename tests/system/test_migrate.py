@@ -231,7 +231,8 @@ def interrupted(c, store, other, n):
 def test_killed(prepare, store, other, new_sqlite):
     c = prepare()
     assert c.ctl("init-db").returncode == 0
-    interrupted(c, store, other, MANY)
+    # What is left takes long enough for progress to be shown.
+    interrupted(c, store, other, 6 * MANY)
 
     # What is half there is not served.
     c.configure(datastore={"url": other.url})
