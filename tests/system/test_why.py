@@ -34,6 +34,15 @@ def only(c, event_id):
     return wait_for(one, 15, "one reason")
 
 
+def among(c, event_id, *names):
+    """What it waits for, once that is these and nothing else."""
+    def all_of_them():
+        because = why(c, event_id)["because"]
+        found = sorted(r["reason"] for r in because)
+        return because if found == sorted(names) else None
+    return wait_for(all_of_them, 15, "because of %s" % ", ".join(names))
+
+
 def test_unknown(daemon, name):
     assert daemon.get(path_of("why", "app", name)).status == 404
 
@@ -41,9 +50,8 @@ def test_unknown(daemon, name):
 def test_not_due(daemon, sink, name):
     expiry = int(time.time()) + 3 * 3600 + 60
     daemon.schedule(name, sink.url("/" + name), expiry=expiry)
-    answer = why(daemon, name)
-    assert answer["status"] == "PENDING"
-    reason, = answer["because"]
+    reason = only(daemon, name)
+    assert why(daemon, name)["status"] == "PENDING"
     assert (reason["reason"], reason["due"]) == ("not-due", expiry)
     assert reason["text"] == "not due for 3 h, at %s" % time.strftime(
         "%Y-%m-%dT%H:%M:%SZ", time.gmtime(expiry))
@@ -85,11 +93,9 @@ def test_paused(launch, sink):
     c.schedule("e", sink.url("/e"))
     c.schedule("later", sink.url("/later"), expiry=time.time() + 3600)
     for event_id, first in ("e", "due"), ("later", "not-due"):
-        wait_for(lambda: len(why(c, event_id)["because"]) == 3)
         reason, app, host = sorted(
-            why(c, event_id)["because"],
+            among(c, event_id, first, "paused", "paused"),
             key=lambda r: (r["reason"] == "paused", "destination" in r))
-        assert reason["reason"] == first
         assert (app["application-id"], app["since"], app["note"]) == (
             "app", since["app"], "burns")
         assert app["text"].startswith("its application is paused since ")
