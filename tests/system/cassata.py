@@ -25,6 +25,8 @@ import client
 
 TESTS = Path(__file__).resolve().parent.parent
 SOURCE = TESTS.parent
+# Seconds are told as of a machine that has nothing else to do.
+PATIENCE = 4
 
 
 def children_user():
@@ -64,6 +66,7 @@ def open_files(pid):
 
 def wait_for(fn, seconds=15, what="the condition"):
     """What fn returns, as soon as that is true."""
+    seconds *= PATIENCE
     deadline = time.monotonic() + seconds
     while True:
         value = fn()
@@ -129,19 +132,19 @@ class SqliteStore:
         self.bad_url = "sqlite:%s/cassata.db" % self.bad_place
 
     def sql(self, statement):
-        with contextlib.closing(sqlite3.connect(self.path, timeout=10)) as db, db:
+        with contextlib.closing(sqlite3.connect(self.path, timeout=60)) as db, db:
             return db.execute(statement).fetchall()
 
     def script(self, text):
         """Statements without rows."""
-        with contextlib.closing(sqlite3.connect(self.path, timeout=10)) as db:
+        with contextlib.closing(sqlite3.connect(self.path, timeout=60)) as db:
             db.executescript(text)
 
     @contextlib.contextmanager
     def locked(self):
         """Nobody else can write meanwhile."""
         with contextlib.closing(sqlite3.connect(
-                self.path, timeout=10, isolation_level=None)) as db:
+                self.path, timeout=60, isolation_level=None)) as db:
             db.execute("BEGIN IMMEDIATE")
             yield
             db.execute("ROLLBACK")
@@ -269,7 +272,7 @@ class MysqlStore:
     def sql(self, statement, database=True):
         name = [self._name] if database else []
         out = subprocess.run(
-            self._client + ["--execute", statement] + name, timeout=30,
+            self._client + ["--execute", statement] + name, timeout=100,
             stdout=subprocess.PIPE, universal_newlines=True, check=True).stdout
         return [tuple(line.split("\t")) for line in out.splitlines()]
 
@@ -442,7 +445,7 @@ class Cassata:
         kwargs.setdefault("env", self.environment())
         return subprocess.run(
             words, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            universal_newlines=True, timeout=60, **kwargs)
+            universal_newlines=True, timeout=100, **kwargs)
 
     def ctl(self, *words, **kwargs):
         """Runs cassatactl with the options for this state directory."""
@@ -457,7 +460,7 @@ class Cassata:
         if self.process:
             if self.process.poll() is None:
                 self.send(number)
-            code = self.process.wait(seconds)
+            code = self.process.wait(PATIENCE * seconds)
             self.process = None
             assert code == 0, "exit code %d: %s" % (
                 code, self.log_text()[-4000:])
@@ -470,7 +473,7 @@ class Cassata:
     def kill(self):
         """kill -9 of the master alone."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
         self.process = None
 
     def abandon(self):
@@ -483,7 +486,7 @@ class Cassata:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
         if self.process:
-            self.process.wait(10)
+            self.process.wait(60)
         self.process = self.pid = None
         wait_for(lambda: all(is_gone(pid) for pid in killed),
                  what="their end")

@@ -32,7 +32,7 @@ class Response:
 
 
 class Connection:
-    def __init__(self, port, timeout=20, source="127.0.0.1", is_api=True):
+    def __init__(self, port, timeout=80, source="127.0.0.1", is_api=True):
         self._sock = socket.create_connection(
             ("127.0.0.1", port), timeout, (source, 0))
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

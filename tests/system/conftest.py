@@ -14,7 +14,7 @@ import cassata
 import contract
 from sink import Sink
 
-TEST_SECONDS = 120
+TEST_SECONDS = 300
 LOG_TAIL = 6000
 NUMBERS = itertools.count(1)
 
@@ -136,7 +136,7 @@ def launch(prepare):
 def shared_daemon(builddir, new_store):
     c = cassata.Cassata(builddir, new_store(), worker={
         "httpRetryCount": 2, "retryDelays": ["100ms"],
-        "deliveryTimeout": "2s", "connectTimeout": "2s"})
+        "deliveryTimeout": "20s", "connectTimeout": "20s"})
     try:
         c.start()
         yield c

@@ -9,6 +9,8 @@ import threading
 import time
 from collections import defaultdict
 
+from cassata import PATIENCE
+
 
 class Arrival:
     """A request as it came in; body is the exact bytes."""
@@ -99,6 +101,7 @@ class Sink:
 
     def wait(self, path, n=1, seconds=15):
         """The arrivals for path once there are n of them."""
+        seconds *= PATIENCE
         deadline = time.monotonic() + seconds
         with self._lock:
             while self._count[path] < n:
