@@ -325,7 +325,8 @@ mysql_end(struct sql *sql, enum store_status status, struct err *err)
 	if (status == STORE_OK || !sql->connected)
 		return status;
 	again = sql->again;
-	if (mysql_conn_query(c, "ROLLBACK", NULL) != STORE_OK)
+	/* A cluster may have taken it back already, and says so of this. */
+	if (mysql_conn_query(c, "ROLLBACK", NULL) != STORE_OK && !sql->again)
 		mysql_conn_close(c);
 	/* The limit is not what it was. */
 	if (sql->too_large && sql->connected)

@@ -12,6 +12,10 @@ prints its port; then reads modes, one a line, and answers each with "ok":
     deafen      what the server says is dropped; the next mode resets these
                 connections, since they lack a part
     cut         resets the connections, then passes
+    lose WORDS  the same; of a MySQL transaction with a statement that has these
+                words the server's answer to the COMMIT is lost, and the
+                connection with it
+    lost        answers how many were lost so, in the place of "ok"
 """
 
 import socket
@@ -48,10 +52,54 @@ class Proxy:
         answer = self._process.stdout.readline()
         assert answer == "ok\n", "the proxy said %r" % answer
 
+    def lost(self):
+        self._process.stdin.write("lost\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
     def close(self):
         self._process.stdin.close()
         self._process.wait(10)
         self._process.stdout.close()
+
+
+class Listener:
+    """What is said on a connection of MySQL: whether the next answer is that
+    which is to be lost."""
+
+    QUERY, PREPARE, EXECUTE = 0x03, 0x16, 0x17
+
+    def __init__(self, words):
+        self._words = words.encode()
+        self._bytes = b""
+        self._prepares = False
+        self._statements = set()  # those with the words
+        self._fits = False        # the transaction has one of them
+        self.commits = False      # and is at its COMMIT
+
+    def asked(self, data):
+        self._bytes += data
+        while len(self._bytes) >= 4:
+            end = 4 + int.from_bytes(self._bytes[:3], "little")
+            if len(self._bytes) < end:
+                break
+            if self._bytes[3] == 0 and end > 4:  # a command's first packet
+                self._take(self._bytes[4], self._bytes[5:end])
+            self._bytes = self._bytes[end:]
+
+    def _take(self, command, text):
+        if command == self.PREPARE:
+            self._prepares = self._words in text
+        elif command == self.EXECUTE:
+            self._fits |= text[:4] in self._statements
+        elif command == self.QUERY:
+            self.commits = self._fits and text == b"COMMIT"
+            self._fits = False
+
+    def answered(self, data):
+        if self._prepares and data[4] == 0:
+            self._statements.add(data[5:9])
+        self._prepares = False
 
 
 class Forwarder:
@@ -63,6 +111,8 @@ class Forwarder:
         self._moving = threading.Event()
         self._moving.set()
         self._deaf = False
+        self._words = ""
+        self.lost = 0
         # Bound and never listening: it keeps the port while that is refused.
         self._holder = socket.socket()
         self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -102,17 +152,32 @@ class Forwarder:
         if self._listener is not listener:  # refused while it was made
             self._end(pair)
             return
-        threading.Thread(target=self._forward, args=(pair, server, client),
+        listener = Listener(self._words) if self._words else None
+        threading.Thread(target=self._forward,
+                         args=(pair, server, client, listener),
                          daemon=True).start()
-        self._forward(pair, client, server)
+        self._forward(pair, client, server, listener)
 
-    def _forward(self, pair, source, sink):
+    def _is_lost(self, data, from_server, listener):
+        if not from_server:
+            listener.asked(data)
+        elif self._words and listener.commits:
+            self.lost += 1
+            return True
+        else:
+            listener.answered(data)
+        return False
+
+    def _forward(self, pair, source, sink, listener):
         try:
             while True:
                 data = source.recv(65536)
                 if not data:
                     break
                 self._moving.wait()
+                if listener and self._is_lost(
+                        data, source is pair[1], listener):
+                    break
                 if not (self._deaf and source is pair[1]):
                     sink.sendall(data)
         except OSError:
@@ -131,7 +196,10 @@ class Forwarder:
         deaf, self._deaf = self._deaf, word == "deafen"
         if word == "hold":
             self._moving.clear()
-        if word in ("refuse", "cut") or (deaf and not self._deaf):
+        loses, _, self._words = word.partition(" ")
+        if loses == "lose":
+            self.lost = 0
+        if loses in ("refuse", "cut", "lose") or (deaf and not self._deaf):
             if word == "refuse" and self._listener:
                 reset(self._listener)
                 self._listener = None
@@ -147,6 +215,9 @@ def main():
     forwarder = Forwarder(sys.argv[1])
     print(forwarder.port, flush=True)
     for line in sys.stdin:
+        if line == "lost\n":
+            print(forwarder.lost, flush=True)
+            continue
         forwarder.set_mode(line.strip())
         print("ok", flush=True)
 

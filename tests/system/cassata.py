@@ -239,10 +239,19 @@ class GaleraCluster:
             return output.read().strip()
 
     def new(self):
-        """An empty database, as a store of each node."""
+        """An empty database, as a store of each node; all_nodes is the URL of a
+        host that goes on at the others."""
         name = "cassata_%d" % next(self._numbers)
         self.do("sql", 1, "CREATE DATABASE %s" % name)
-        return [MysqlStore(self.do("url", n), name) for n in self.NODES]
+        return [self._store(n, name) for n in self.NODES]
+
+    def _store(self, node, name):
+        store = MysqlStore(self.do("url", node), name)
+        order = [(node - 1 + i) % len(self.NODES) + 1 for i in range(
+            len(self.NODES))]
+        store.all_nodes = self.do(
+            "url", *order).rpartition("/")[0] + "/" + name
+        return store
 
     def pid(self, node):
         return int(Path(self.directory, str(node), "pid").read_text())
