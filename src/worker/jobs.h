@@ -27,6 +27,7 @@ struct jobs_entry {
 
 struct jobs {
 	int64_t retention_ms; /* of those that ended; 0: for ever */
+	int64_t interval_ms;  /* of looks */
 	/* Monotonic: when to look, when it did, when to forget some. */
 	int64_t look_ms, looked_ms, forget_ms;
 	size_t n;
@@ -45,9 +46,10 @@ struct jobs {
 	struct err err;
 };
 
-/* done(job) is called after a call, on the loop. */
-void jobs_init(struct jobs *jobs, int64_t retention_ms, int64_t mono_ms,
-    void (*done)(struct store_job *job));
+/* is_shared: other hosts make jobs, too, which nobody tells of here.
+ * done(job) is called after a call, on the loop. */
+void jobs_init(struct jobs *jobs, int64_t retention_ms, bool is_shared,
+    int64_t mono_ms, void (*done)(struct store_job *job));
 
 /* Milliseconds from mono_ms until there is something to do, INT64_MAX never. */
 int64_t jobs_wait_ms(struct jobs *jobs, uint64_t shards, int64_t mono_ms);

@@ -541,7 +541,8 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	worker_pauses_init(
 	    &w->pauses, child, &w->leases, &w->clock, heeded_pauses);
 	w->dispatch.pauses = &w->pauses.list;
-	jobs_init(&w->jobs, child->cfg->worker.retention_ms, clock_mono_ms(),
+	jobs_init(&w->jobs, child->cfg->worker.retention_ms,
+	    child->cfg->datastore.place.kind == SQL_MYSQL, clock_mono_ms(),
 	    job_stepped);
 	if (leases_init(&w->leases, child, &w->clock, leased) == -1 ||
 	    given_up_init(&w->given_up, child->loop,
