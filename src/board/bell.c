@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 #include "board/bell.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,8 +16,13 @@
 #include "base/fd.h"
 #include "base/file.h"
 
+#define BELLS     "/dev/shm/"
+#define BELL_NAME "cassata-bell-%u-"
+
 enum {
 	OPENS_MAX = 10,
+	LOCKS_MAX = 10, /* tries, 1 ms apart */
+	ENTRIES_MAX = 10000,
 	/* Then no master listens: none has made it empty. */
 	UNHEARD_MAX = 2 * BELL_BYTES_MAX,
 };
@@ -38,9 +46,8 @@ bell_path(const struct sql_place *place, uid_t uid, char path[PATH_MAX])
 	int len;
 
 	if (place->file == NULL) {
-		len = snprintf(path, PATH_MAX,
-		    "/dev/shm/cassata-bell-%u-%016" PRIx64, (unsigned)uid,
-		    number_of_url(place->shown));
+		len = snprintf(path, PATH_MAX, BELLS BELL_NAME "%016" PRIx64,
+		    (unsigned)uid, number_of_url(place->shown));
 	} else {
 		/* By a link or not: it is beside the file itself. */
 		real = realpath(place->file, NULL);
@@ -69,7 +76,9 @@ is_there_still(int fd)
 	struct stat st;
 
 	/* Who has it locked against us removes it, or is none of ours. */
-	(void)flock(fd, LOCK_SH | LOCK_NB);
+	for (int i = 0; i < LOCKS_MAX && flock(fd, LOCK_SH | LOCK_NB) == -1;
+	     i++)
+		(void)poll(NULL, 0, 1);
 	return fstat(fd, &st) == 0 && st.st_nlink > 0;
 }
 
@@ -109,6 +118,39 @@ bell_remove(int fd, const char *path)
 {
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && bell_is_at(fd, path))
 		(void)unlink(path);
+}
+
+static void
+remove_unused(const char *name, uid_t uid)
+{
+	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	char path[PATH_MAX];
+	struct stat st;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), BELLS "%s", name);
+	fd = open(path, flags);
+	if (fd == -1)
+		return;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == uid)
+		bell_remove(fd, path);
+	fd_close(&fd);
+}
+
+void
+bell_remove_unused(uid_t uid)
+{
+	DIR *dir = opendir(BELLS);
+	const struct dirent *entry;
+	char begin[sizeof(BELL_NAME) + 10];
+
+	if (dir == NULL)
+		return;
+	(void)snprintf(begin, sizeof(begin), BELL_NAME, (unsigned)uid);
+	for (int i = 0; i < ENTRIES_MAX && (entry = readdir(dir)) != NULL; i++)
+		if (strncmp(entry->d_name, begin, strlen(begin)) == 0)
+			remove_unused(entry->d_name, uid);
+	(void)closedir(dir);
 }
 
 void

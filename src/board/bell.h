@@ -59,6 +59,10 @@ bool bell_is_at(int fd, const char *path);
  * one by now. */
 void bell_remove(int fd, const char *path);
 
+/* Those of servers that were left by daemons of the user that were killed: that
+ * nobody has open. */
+void bell_remove_unused(uid_t uid);
+
 /* Does nothing without a bell, or where many rings wait and nobody listens. */
 void bell_ring(const struct bell *bell, uint32_t what, int64_t due_ms);
 

@@ -296,7 +296,10 @@ open_ear(struct ear *ear, const struct config *cfg, struct err *err)
 	fd = open_bell_file(ear->path, ear->uid);
 	if (fd == -1)
 		return err_errno(err, "%s", ear->path);
-	return hear_from(ear, fd, err);
+	if (hear_from(ear, fd, err) == -1)
+		return -1;
+	bell_remove_unused(ear->uid);
+	return 0;
 }
 
 struct ear *

@@ -105,6 +105,20 @@ def test_roles_apart(launch, store, sink):
     assert not os.path.exists(bell)
 
 
+def test_left_by_the_killed(launch, new_store, store):
+    """Whoever comes next, of the same user, removes the bell that nobody uses,
+    and no other."""
+    if store.kind == "sqlite":
+        pytest.skip("it is beside the file, for the next one")
+    killed, lives = launch(), launch(store=new_store())
+    left = bell_of(killed)
+    killed.abandon()
+    assert os.path.exists(left)
+    last = launch(store=new_store())
+    wait_for(lambda: not os.path.exists(left))
+    assert os.path.exists(bell_of(lives)) and os.path.exists(bell_of(last))
+
+
 def test_shards_set_free_beside(launch, store, sink):
     """Who leaves rings for the workers of the other master: they take its
     shards over, and what waits there."""
