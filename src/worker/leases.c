@@ -14,6 +14,7 @@ enum {
 	LOOKS = 6,        /* or so many, of which every other one renews */
 	MARGIN_PART = 16, /* of it, in which nothing is begun any more */
 	SHORT_RENEW_MS = 1000,
+	STRANGERS_MS = 600000, /* after the last one of another host */
 	AWAY_SLACK_MS = 2000,
 	LOOK_GAP_MS = 50, /* between looks since others changed something */
 	SWEEP_MS = 60000,
@@ -413,6 +414,22 @@ find_strangers(const struct leases *l)
 	return false;
 }
 
+/* A host that is gone may come back, and would wait for the end of a long lease
+ * if we were lost then. */
+static bool
+expects_strangers(struct leases *l)
+{
+	int64_t mono_ms = clock_mono_ms();
+	bool is_server = l->child->cfg->datastore.place.kind == SQL_MYSQL;
+
+	if (find_strangers(l)) {
+		l->strangers_until_ms =
+		    mono_ms + (is_server ? STRANGERS_MS : 0);
+		return true;
+	}
+	return mono_ms < l->strangers_until_ms;
+}
+
 /* Who is lost is named in a call of its own. */
 static void
 note_others(struct leases *l)
@@ -420,7 +437,7 @@ note_others(struct leases *l)
 	bool had_strangers = l->has_strangers;
 	struct store_sign lost;
 
-	l->has_strangers = find_strangers(l);
+	l->has_strangers = expects_strangers(l);
 	if (l->has_strangers && !had_strangers) {
 		leases_hurry(l);
 		shardboard_membership_changed(l->child->sb);

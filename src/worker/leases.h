@@ -36,7 +36,8 @@ struct leases {
 	uint64_t epoch;
 	bool in_doubt; /* the datastore may have claims of ours unknown to us */
 	bool lapsed;   /* the epoch will rise, once a call has gone well */
-	bool has_strangers; /* workers of other masters are registered */
+	bool has_strangers; /* workers of other masters are registered, or were
+			     * of late */
 	struct hostclock hostclock;
 	bool is_spokesman; /* since a call at least, of the workers of the host
 			    */
@@ -46,6 +47,7 @@ struct leases {
 	int64_t due_ms;   /* next renewal */
 	int64_t sweep_ms; /* next look for strays without a doubt */
 	int64_t sent_ms;
+	int64_t strangers_until_ms;
 	uint64_t membership; /* of the scoreboard, when we last looked */
 
 	/* The call to the datastore: until it is done the thread's. */

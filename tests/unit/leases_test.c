@@ -613,6 +613,7 @@ START_TEST(test_lease_among_strangers)
 	struct err err;
 	int slot;
 
+	parts_cfg.datastore.place.kind = SQL_SQLITE;
 	parts_cfg.worker.lease_ms = 0;
 	/* Not yet known. */
 	see(leases.owner, 1);
@@ -638,6 +639,24 @@ START_TEST(test_lease_among_strangers)
 	pass(1);
 	ck_assert(!leases_are_open(&leases));
 	/* It has left. */
+	see(leases.owner, 3);
+	ask();
+	ck_assert_int_eq(leases.request.lease_ms, CONFIG_LEASE_ALONE_MS);
+}
+END_TEST
+
+/* A host that was there may come back, and would see a long lease end. */
+START_TEST(test_lease_after_strangers)
+{
+	parts_cfg.worker.lease_ms = 0;
+	parts_cfg.datastore.place.kind = SQL_MYSQL;
+	see(3, 7);
+	see(leases.owner, 1);
+	pass(600000 - 1);
+	see(leases.owner, 2);
+	ask();
+	ck_assert_int_eq(leases.request.lease_ms, CONFIG_LEASE_MS);
+	pass(1);
 	see(leases.owner, 3);
 	ask();
 	ck_assert_int_eq(leases.request.lease_ms, CONFIG_LEASE_ALONE_MS);
@@ -856,6 +875,7 @@ main(void)
 	tcase_add_test(tc, test_looks_between_renewals);
 	tcase_add_test(tc, test_no_looks_without_strangers);
 	tcase_add_test(tc, test_lease_among_strangers);
+	tcase_add_test(tc, test_lease_after_strangers);
 	tcase_add_test(tc, test_nobody_is_lost_in_an_outage);
 	tcase_add_loop_test(tc, test_away, 0, COUNT(away_rows));
 	tcase_add_test(tc, test_dead);
