@@ -335,25 +335,27 @@ load_tick(struct load *load)
 {
 	int64_t now_us = mono_us();
 
-	if (is_over(load, now_us))
-		return -1;
 	if (load->config.rate == 0)
-		return (int)((load->end_us - now_us) / 1000 + 1);
+		return is_over(load, now_us)
+			   ? -1
+			   : (int)((load->end_us - now_us) / 1000 + 1);
+	/* All whose time is before the end, however late we are. */
 	while (load->n_idle > 0) {
 		int64_t due_us =
 		    load->start_us +
 		    (int64_t)((double)load->n_sent * 1e6 / load->config.rate);
 		struct load_conn *c;
 
+		if (is_over(load, due_us))
+			return -1;
 		if (due_us > now_us)
 			return (int)((due_us - now_us + 999) / 1000);
-		if (is_over(load, now_us))
-			return -1;
 		c = next_idle(load);
 		put_request(c, due_us);
 		if (flush(c) == -1)
 			reopen(c);
 	}
+	(void)is_over(load, now_us);
 	return -1;
 }
 

@@ -46,8 +46,8 @@ def assert_delivered(report, n):
 
 def test_add(daemon):
     before = daemon.status()["metrics"]["cassata_events_added_total"]
-    report = bench(daemon, "add", "-N", "2000", "-n", "16", "-b", "100",
-                   "--pid", str(os.getpid()))
+    report = bench(daemon, "add", "-N", "2000", "-t", "60", "-n", "16",
+                   "-b", "100", "--pid", str(os.getpid()))
     add = report["add"]
     assert (report["mode"], report["connections"], report["payload_bytes"]) == \
         ("add", 16, 100)
@@ -64,13 +64,15 @@ def test_many_descriptors(daemon):
     """The usual soft limit is no limit of connections."""
     limited = ["sh", "-c", 'ulimit -Sn 64; exec "$@"', "sh"]
     done = daemon.run(*limited, str(daemon.builddir / "cassata-bench"),
-                      *daemon.options, "add", "-n", "100", "-N", "200")
+                      *daemon.options, "add", "-n", "100", "-N", "200",
+                      "-t", "60")
     assert done.returncode == 0, done.stderr
     assert "added 200 events" in done.stdout
 
 
 def test_pipelining(daemon):
-    report = bench(daemon, "add", "-N", "500", "-n", "3", "-p", "10")
+    report = bench(daemon, "add", "-N", "500", "-t", "60", "-n", "3",
+                   "-p", "10")
     assert report["add"]["count"] == 500
     assert report["pipeline"] == 10
 
@@ -78,48 +80,52 @@ def test_pipelining(daemon):
 def test_batch(daemon):
     """The last request has what is left; one answer comes in chunks, another
     in one."""
-    report = bench(daemon, "drain", "-N", "1234", "-n", "2", "--batch", "600")
+    report = bench(daemon, "drain", "-N", "1234", "-n", "2", "--batch", "600",
+                   "--due-in", "5")
     assert report["add"]["count"] == 1234
     assert report["add"]["refused"] == report["add"]["failed"] == 0
     assert_delivered(report, 1234)
 
 
 def test_duration_and_rate(daemon):
-    report = bench(daemon, "add", "-t", "1", "-r", "100")
-    assert 90 <= report["add"]["count"] <= 100
+    # So many connections that none waits for an answer.
+    report = bench(daemon, "add", "-t", "1", "-r", "100", "-n", "100")
+    assert report["add"]["count"] == 100
 
 
 def test_drain(daemon):
-    report = bench(daemon, "drain", "-N", "2000", "-n", "16")
-    assert report["add"]["count"] == 2000
-    assert_delivered(report, 2000)
-    assert 0 < report["delivery"]["commits"] < 2000
+    report = bench(daemon, "drain", "-N", "1000", "-n", "16", "--due-in", "5")
+    assert report["add"]["count"] == 1000
+    assert_delivered(report, 1000)
+    assert 0 < report["delivery"]["commits"] < 1000
 
 
 def test_lateness(daemon):
-    assert_delivered(bench(daemon, "lateness", "-t", "1", "-r", "100"), 100)
+    assert_delivered(bench(
+        daemon, "lateness", "-t", "1", "-r", "100", "-n", "100"), 100)
 
 
 def test_due_now(daemon):
-    report = bench(daemon, "lateness", "-t", "1", "-r", "50", "--due-in", "0")
+    report = bench(daemon, "lateness", "-t", "1", "-r", "50", "-n", "50",
+                   "--due-in", "0")
     assert_delivered(report, 50)
 
 
 def test_slow(daemon):
-    report = bench(daemon, "slow", "-N", "300", "--due-in", "3",
+    report = bench(daemon, "slow", "-N", "100", "--due-in", "3",
                    "--sink-delay", "0.2")
-    assert_delivered(report, 300)
+    assert_delivered(report, 100)
     assert report["in_flight_max"] > 1
 
 
 def test_slow_host_beside_a_fast_one(daemon):
-    report = bench(daemon, "mixed", "-t", "1", "-r", "100",
+    report = bench(daemon, "mixed", "-t", "1", "-r", "100", "-n", "100",
                    "--slow-share", "10", "--slow-delay", "1")
     assert_delivered(report, 100)
 
 
 def test_text(daemon):
-    done = run(daemon, "drain", "-N", "100")
+    done = run(daemon, "drain", "-N", "100", "--due-in", "3")
     assert done.returncode == 0
     for text in ("added 100 events", "delivered 100 events", "latency",
                  "lateness", "commits", "us per event", "(PSS)",
@@ -129,8 +135,8 @@ def test_text(daemon):
 
 def test_refused_events_fail_the_run(daemon):
     # The daemon's limit is 4 MiB.
-    report = bench(daemon, "add", "-N", "2", "-n", "1", "-b", "5000000",
-                   status=1)
+    report = bench(daemon, "add", "-N", "2", "-t", "60", "-n", "1",
+                   "-b", "5000000", status=1)
     assert report["add"]["refused"] + report["add"]["failed"] == 2
 
 
@@ -138,7 +144,7 @@ def test_lost_events_fail_the_run(launch):
     """A service alone adds, and nobody delivers."""
     daemon = launch(roles="service")
     report = bench(daemon, "lateness", "-t", "0.5", "-r", "20", "--patience",
-                   "1", "--url", "http://127.0.0.1:%d" % daemon.port, status=1)
+                   "4", "--url", "http://127.0.0.1:%d" % daemon.port, status=1)
     assert "commits" not in report["delivery"]
     assert report["delivery"]["count"] == 0
     assert report["delivery"]["lost"] == report["add"]["count"] == 10
