@@ -369,7 +369,7 @@ def test_broken_framing(daemon, name, framing):
 
 
 def test_slow(launch):
-    c = launch(service={"bodyTimeout": "1s", "headerTimeout": "1s"})
+    c = launch(service={"bodyTimeout": "3s", "headerTimeout": "3s"})
     with Stream(c.port) as stream:
         stream.send_events(an_event("a"))
         stream.send_bytes(b"{")
@@ -506,7 +506,7 @@ def test_frozen(launch):
 
 def test_datastore_away(launch, store):
     """503 for each, until it is back."""
-    c = launch(datastore={"timeout": "1s"})
+    c = launch(datastore={"timeout": "4s"})
     with Stream(c.port) as stream:
         stream.send_events(an_event("a"))
         assert stream.result()["response-code"] == 201

@@ -180,7 +180,7 @@ def test_ids_of_before(daemon, sink, name):
                 "application-id": "app", "event-id": id, "event": {},
                 "expiry": n, "on-conflict": "replace", "url": sink.url("/e"),
                 "on-complete": sink.url("/yes-" + id[:100])})
-            assert answer.status == 201 if n == 1 else 200
+            assert answer.status == (201 if n == 1 else 200)
             ends = told(sink, "/yes-" + id[:100], n)
             assert [e["expiry"] for e in ends] == list(range(1, n + 1))
             daemon.wait_state(id, "COMPLETED")
@@ -334,7 +334,7 @@ def test_kill_9(launch, sink):
             ends.setdefault(end["event-id"], set()).add(
                 (arrival.header("Cassata-Event-Id"), end["status"]))
         return len(ends) == n
-    wait_for(all_told, 40, "word of each")
+    wait_for(all_told, 60, "word of each")
     for i in range(n):
         event = c.event("e%d" % i)
         state = "FAILED" if i % 3 == 0 else "COMPLETED"

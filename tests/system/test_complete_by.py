@@ -113,11 +113,11 @@ def test_nack_waits_as_a_failure_does(start, sink):
 def test_no_word(start, sink):
     """After the time it is delivered again, as often as any event is."""
     c = start(httpRetryCount=1)
-    sink.on("/e", ACCEPTED)
+    sink.on("/e", ACCEPTED, ACCEPTED, Reply(202, gate=sink.gate()))
     c.schedule("e", sink.url("/e"), complete_by="300ms",
                on_failure=sink.url("/no"))
     first, second = sink.wait("/e", 2)
-    assert second.at - first.at >= 0.3
+    assert second.at - first.at >= 0.299  # of whole milliseconds
     assert [a.header("Cassata-Attempt") for a in (first, second)] == ["1", "2"]
     event = c.wait_state("e", "FAILED")
     assert event["attempts"] == 2
@@ -130,7 +130,7 @@ def test_no_word(start, sink):
     assert len(sink.arrivals("/e")) == 2
     wait_for(lambda: "after 2 attempts: status 202, not acknowledged in time"
              in c.log_text())
-    # Again, with a fresh count.
+    # Again, with a fresh count; its time has not begun.
     assert c.request("POST", path_of("retry", "app", "e")).status == 200
     third = sink.wait("/e", 3)[2]
     assert word(c, second, "ack").status == 410
@@ -292,7 +292,7 @@ def test_restarts(start, sink):
     """What waits, waits on, whatever is killed."""
     c = start()
     arrivals = [awaiting(c, sink, "e%d" % n) for n in range(3)]
-    late = awaiting(c, sink, "late", complete_by="2s")
+    late = awaiting(c, sink, "late", complete_by="5s")
     c.stop()
     c.start()
     assert word(c, arrivals[0], "ack").status == 200

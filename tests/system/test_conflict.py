@@ -79,7 +79,7 @@ def test_debounce(launch, sink):
     def put_off():
         answers.append(add(c, "e", sink.url("/e"), event=len(answers),
                            on_conflict="debounce",
-                           **{"in": "10m", "debounce-max": "500ms"}))
+                           **{"in": "10m", "debounce-max": "3s"}))
         return answers[-1].status == 409
     wait_for(put_off, what="its delivery")
     assert answers[0].status == 201
