@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "event/event.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include <openssl/evp.h>
@@ -29,13 +30,36 @@ event_state_name(enum event_state state)
 	check_never("a state");
 }
 
+#if OPENSSL_VERSION_NUMBER < 0x30000000L
+#define sha256 EVP_sha256
+#else
+/* Looked up once: libcrypto would do it for each digest, which takes longer
+ * than that. NULL when memory is short. */
+static const EVP_MD *
+sha256(void)
+{
+	static EVP_MD *_Atomic found;
+	EVP_MD *md = atomic_load(&found), *other = NULL;
+
+	if (md != NULL)
+		return md;
+	md = EVP_MD_fetch(NULL, "SHA256", NULL);
+	if (md == NULL || atomic_compare_exchange_strong(&found, &other, md))
+		return md;
+	EVP_MD_free(md); /* another thread was faster */
+	return other;
+}
+#endif
+
 /* The first bytes of SHA-256 over the parts, one after the other. */
 static int
 digest(const struct slice *parts, size_t n, uint8_t out[EVENT_KEY_BYTES])
 {
 	unsigned char sum[EVP_MAX_MD_SIZE];
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	int ok = ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
+	const EVP_MD *md = sha256();
+	int ok =
+	    ctx != NULL && md != NULL && EVP_DigestInit_ex(ctx, md, NULL) == 1;
 
 	for (size_t i = 0; ok && i < n; i++)
 		ok = EVP_DigestUpdate(ctx, parts[i].p, parts[i].len) == 1;
