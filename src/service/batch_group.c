@@ -178,25 +178,25 @@ find_kept(const struct group *group, struct group_entry *entry)
 		ev->options.p = at;
 }
 
+/* errors: large, so of the caller's, for one after the other. */
 static void
 read_entry(struct group *group, struct group_entry *entry, struct buf *scratch,
-    const struct event_context *context)
+    const struct event_context *context, struct field_errors *errors)
 {
 	struct event *ev = &entry->incoming.event;
-	struct field_errors errors;
 	struct json_writer w;
 	const char *reason;
 	struct err err;
 
 	switch (event_from_json(group->base + entry->at, entry->len, context,
-	    scratch, ev, &err, &errors)) {
+	    scratch, ev, &err, errors)) {
 	case EVENT_JSON_MALFORMED:
 		refuse_plainly(group, entry, 400, err.text);
 		return;
 	case EVENT_JSON_INVALID:
 		w = begin_refusal(group, entry, PROBLEM_INVALID_EVENT,
 		    "the event has bad fields");
-		incoming_write_errors(&w, &errors);
+		incoming_write_errors(&w, errors);
 		end_refusal(group, entry, &w);
 		return;
 	case EVENT_JSON_OK:
@@ -213,12 +213,14 @@ void
 group_read(struct group *group, char *base, struct buf *scratch,
     const struct event_context *context)
 {
+	struct field_errors errors;
+
 	group->base = base == NULL ? group->text.p : base;
 	for (size_t i = 0; i < group->n; i++) {
 		struct group_entry *entry = group_entry(group, i);
 
 		if (entry->status == 0)
-			read_entry(group, entry, scratch, context);
+			read_entry(group, entry, scratch, context, &errors);
 	}
 	for (size_t i = 0; i < group->n; i++) {
 		struct group_entry *entry = group_entry(group, i);
