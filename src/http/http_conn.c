@@ -428,8 +428,9 @@ feed(struct http_conn *c)
 }
 
 /*
- * Each unit has the time of a body, and there may be as much between two. A
- * sink without room, or with an answer that is not read, is nobody's fault.
+ * Each unit has the time of a body, and there may be as much between two. What
+ * a sink takes that is busy, or has no room, is not the client's: it may wait
+ * for an answer before it goes on.
  */
 static void
 await_stream(struct http_conn *c)
@@ -439,7 +440,7 @@ await_stream(struct http_conn *c)
 
 	loop_io_want(c->io, reads ? LOOP_READ : 0);
 	set_place(c, sink->busy ? CONN_NOWHERE : CONN_BUSY);
-	if (!reads)
+	if (!reads || sink->busy)
 		clear_deadline(c);
 	else if (sink->pending > 0)
 		set_body_deadline(c, c->unit_ms, (int64_t)sink->pending);
@@ -501,11 +502,13 @@ http_conn_pushed(struct http_exchange *x)
 			http_conn_close(c);
 		return;
 	}
-	if (c->held)
+	if (c->held || !x->sink.busy)
 		c->unit_ms = clock_mono_ms();
 	c->unfed = true;
 	if (c->out.len == 0)
 		run_conn(c);
+	else if (!x->sink.busy) /* it may not read, and is to make room */
+		set_place(c, CONN_BUSY);
 }
 
 static void
@@ -841,6 +844,14 @@ http_conn_has_input(const struct http_conn *c)
 	       c->stream.kind->has_input(&c->stream);
 }
 
+bool
+http_conn_has_ended(const struct http_exchange *x)
+{
+	const struct stream *stream = &x->conn->stream;
+
+	return stream->kind->has_ended(stream);
+}
+
 static void
 on_deadline(void *arg)
 {
@@ -889,12 +900,13 @@ http_conn_progress(const struct http_conn *c, int64_t now_ms)
 	if (c->state == CONN_READING && c->x != NULL)
 		bytes = c->x->in.len - c->x->in_at;
 	else if (c->state == CONN_STREAMING)
-		bytes = (size_t)c->stream_bytes;
+		bytes = (size_t)c->stream_bytes + c->out_at;
 	else if (c->state == CONN_WRITING)
 		bytes = c->out_at;
 	/* A second more, or the first bytes would seem to be very fast. */
 	return (int64_t)bytes * 1000 / (now_ms - c->since_ms + 1000) /
-	       c->peer->n_conns;
+		   c->peer->n_conns +
+	       1;
 }
 
 int

@@ -30,7 +30,7 @@ struct batch {
 	/* Of lines: the last one, which is not whole. */
 	struct buf partial;
 	size_t line_max;
-	bool skipping; /* it is too long, and was refused */
+	size_t skipped; /* bytes of it, as it is too long and was refused */
 	/* Of an array. */
 	struct json_value array; /* raw.p is NULL for lines */
 	const char *at;
@@ -97,7 +97,8 @@ answer_group(struct batch *b, const struct group *group)
 	}
 }
 
-/* The last line of a stream that was ended says so, and how far it came. */
+/* The last line of a stream, or element of an array, that was ended says so,
+ * and how far it came. */
 static void
 answer_stopped(struct batch *b)
 {
@@ -110,12 +111,14 @@ answer_stopped(struct batch *b)
 	} else if (!b->started) {
 		(void)problem(x, b->stopped, b->reason);
 	} else {
+		if (is_array(b) && b->n_answered > 0)
+			buf_append(&x->body, ",\n", 2);
 		json_object(&w, NULL);
 		json_number(&w, "response-code", problem_status(b->stopped));
 		problem_write(&w, b->stopped, b->reason);
 		json_number(&w, "events", b->n_answered);
 		json_end_object(&w);
-		buf_append_char(&x->body, '\n');
+		buf_append_string(&x->body, is_array(b) ? "]\n" : "\n");
 	}
 }
 
@@ -227,7 +230,7 @@ end_line(struct batch *b)
 	if (b->partial.cap > PIECE_BYTES)
 		buf_free(&b->partial);
 	buf_reset(&b->partial);
-	b->skipping = false;
+	b->skipped = 0;
 	exchange_of(b)->sink.n_whole++;
 }
 
@@ -244,7 +247,7 @@ take_rest(struct batch *b, struct group *group, struct slice rest)
 	struct slice first = buf_slice(&b->partial);
 	int rc = 0;
 
-	if (b->skipping)
+	if (b->skipped > 0)
 		rc = 0;
 	else if (first.len + rest.len > b->line_max)
 		rc = refuse_long(group);
@@ -259,12 +262,14 @@ take_rest(struct batch *b, struct group *group, struct slice rest)
 static int
 take_part(struct batch *b, struct group *group, struct slice part)
 {
-	if (b->skipping)
+	if (b->skipped > 0) {
+		b->skipped += part.len;
 		return 0;
+	}
 	if (b->partial.len + part.len > b->line_max) {
 		if (refuse_long(group) == -1)
 			return -1;
-		b->skipping = true;
+		b->skipped = b->partial.len + part.len;
 		buf_free(&b->partial);
 		return 0;
 	}
@@ -348,7 +353,7 @@ fill_from_array(struct batch *b, struct group *group)
 static int
 fill_from_partial(struct batch *b, struct group *group)
 {
-	return b->partial.len > 0 || b->skipping
+	return b->partial.len > 0 || b->skipped > 0
 		   ? take_rest(b, group, slice_of(NULL, 0))
 		   : 0;
 }
@@ -363,7 +368,7 @@ fill_group(struct batch *b, struct group *group)
 		if (b->stopped != 0 || b->gone) { /* they were not begun */
 			group_reset(group);
 			buf_reset(&b->partial);
-			b->skipping = false;
+			b->skipped = 0;
 			return;
 		}
 		if (is_array(b))
@@ -396,7 +401,7 @@ advance_batch(struct batch *b)
 		answer_groups(b);
 	}
 	x->sink.busy = b->n_busy > 0;
-	x->sink.pending = b->partial.len + b->skipping;
+	x->sink.pending = b->partial.len + b->skipped;
 	if (b->over && b->n_busy == 0 && filling(b)->n == 0 &&
 	    x->body.len < PIECE_BYTES)
 		finish_batch(b);

@@ -380,6 +380,19 @@ def test_slow(launch):
         assert stream.at_end()
 
 
+def test_long_line(launch):
+    """One that is too long has the time that its bytes may take, as any."""
+    c = launch(service={"maxBodyBytes": "1KiB", "headerTimeout": "1s",
+                        "minBodyRate": "1KiB"})
+    with Stream(c.port) as stream:
+        stream.send_bytes(b"x" * 100000)
+        assert stream.result()["response-code"] == 413
+        time.sleep(1.5)  # the time of a head
+        stream.send_bytes(b"x\n")
+        stream.send_events(an_event("a"))
+        assert stream.result()["response-code"] == 201
+
+
 def request_memory(c):
     """Bytes, as the daemon counts them."""
     for line in c.get("/metrics").body.decode().splitlines():

@@ -589,19 +589,65 @@ START_TEST(test_sink_of_a_lost_client)
 }
 END_TEST
 
-/* While it is busy nobody else's need ends it, nor an answer that is not read. */
+/* While it is busy nobody else's need ends it, nor an answer that is not read;
+ * then it makes room. */
 START_TEST(test_sink_that_is_not_read)
 {
+	const struct http_conn *c = LIST_FIRST(&conns.all);
+
 	sink.stays_busy = true;
 	sink.n_more_bytes = 1 << 20;
 	client_send(&client, SINK "3\r\nabc\r\n");
 	while (sink.n_taken == 0)
 		bed_run(&bed);
-	ck_assert_uint_gt(LIST_FIRST(&conns.all)->out.len, 0);
-	ck_assert_int_eq(LIST_FIRST(&conns.all)->place, CONN_NOWHERE);
+	ck_assert_uint_gt(c->out.len, 0);
+	ck_assert_int_eq(c->place, CONN_NOWHERE);
 	sink.x->sink.busy = false;
+	http_conn_pushed(sink.x);
+	ck_assert_uint_gt(c->out.len, 0);
+	ck_assert_int_eq(c->place, CONN_BUSY);
 	http_conn_close(LIST_FIRST(&conns.all));
 	ck_assert_int_eq(sink.n_ended, 1);
+}
+END_TEST
+
+/* Who takes his answer is no slower than who sends. */
+START_TEST(test_sink_that_is_read)
+{
+	const struct http_conn *c = LIST_FIRST(&conns.all);
+	int64_t begin_ms;
+
+	sink.stays_busy = true;
+	sink.n_more_bytes = 1 << 20;
+	client_send(&client, SINK "3\r\nabc\r\n");
+	client_expect(&client, "...");
+	begin_ms = c->since_ms;
+	ck_assert_int_eq(c->state, CONN_STREAMING);
+	ck_assert_uint_gt(c->out.len, 0);
+	ck_assert_uint_gt(c->out_at, 0);
+	ck_assert_int_ge(http_conn_progress(c, begin_ms), (int64_t)c->out_at);
+	/* After a second without any it is deaf. */
+	ck_assert_int_eq(http_conn_progress(c, c->moved_ms + 1000), 0);
+	sink.x->sink.busy = false;
+}
+END_TEST
+
+/* What a commit takes is not the client's time. */
+START_TEST(test_sink_that_is_slow)
+{
+	const struct http_conn *c = LIST_FIRST(&conns.all);
+
+	bed.settings.body_timeout_ms = 50;
+	sink.stays_busy = true;
+	client_send(&client, SINK "3\r\nabc\r\n");
+	client_expect(&client, "3\r\nabc\r\n");
+	ck_assert(sink.x->sink.busy);
+	ck_assert_int_eq(c->deadline_ms, INT64_MAX);
+	sink.x->sink.busy = sink.stays_busy = false;
+	http_conn_pushed(sink.x);
+	ck_assert_int_ne(c->deadline_ms, INT64_MAX);
+	client_expect(&client, "did not arrive in time\r\n0\r\n\r\n");
+	ck_assert_int_eq(sink.stopped, 408);
 }
 END_TEST
 
@@ -665,6 +711,8 @@ main(void)
 	tcase_add_test(tc, test_sink_of_bad_framing);
 	tcase_add_test(tc, test_sink_of_a_lost_client);
 	tcase_add_test(tc, test_sink_that_is_not_read);
+	tcase_add_test(tc, test_sink_that_is_read);
+	tcase_add_test(tc, test_sink_that_is_slow);
 	tcase_add_test(tc, test_sink_of_a_drain);
 	tcase_add_test(tc, test_sink_of_silence);
 	suite_add_tcase(suite, tc);
