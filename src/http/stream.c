@@ -34,14 +34,23 @@ plain_has_input(const struct stream *stream)
 	return recv(stream->fd, &byte, 1, MSG_PEEK) == 1;
 }
 
+static bool
+plain_has_ended(const struct stream *stream)
+{
+	char byte;
+	ssize_t n = recv(stream->fd, &byte, 1, MSG_PEEK);
+
+	return n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR);
+}
+
 static int
 plain_end_output(struct stream *stream)
 {
 	return shutdown(stream->fd, SHUT_WR);
 }
 
-static const struct stream_kind plain = {
-    plain_read, plain_write, plain_has_input, plain_end_output};
+static const struct stream_kind plain = {plain_read, plain_write,
+    plain_has_input, plain_has_ended, plain_end_output};
 
 struct stream
 stream_plain(int fd)

@@ -18,6 +18,8 @@ struct stream_kind {
 	ssize_t (*write)(struct stream *stream, const void *bytes, size_t size);
 	/* Whether bytes came that were not read. */
 	bool (*has_input)(const struct stream *stream);
+	/* Whether all that came was read, and the peer sends no more. */
+	bool (*has_ended)(const struct stream *stream);
 	/* Tells the peer that no more is written. 0 or -1. */
 	int (*end_output)(struct stream *stream);
 };

@@ -6,6 +6,7 @@
 #include "service/event_answer.h"
 #include "service/event_member.h"
 #include "service/pause_answer.h"
+#include "service/problem.h"
 #include "service/state.h"
 #include "store/pauses.h"
 
@@ -138,6 +139,26 @@ read_documents(struct service *service)
 	}
 }
 
+/* When it drains, nobody waits for what may be read for none. */
+static void
+refuse_ended(struct service *service)
+{
+	struct call *call, *next;
+
+	if (!atomic_load(&service->leaving))
+		return;
+	for (call = STAILQ_FIRST(&service->documents); call != NULL;
+	     call = next) {
+		next = STAILQ_NEXT(call, entry);
+		if (!http_conn_has_ended(call->x))
+			continue;
+		STAILQ_REMOVE(&service->documents, call, call, entry);
+		(void)problem_for_now(call->x, PROBLEM_BUSY,
+		    "the server stops or reloads: ask again", PROBLEM_RETRY_S);
+		http_conn_answered(call->x);
+	}
+}
+
 static void
 document_found(struct store_job *job)
 {
@@ -147,6 +168,7 @@ document_found(struct store_job *job)
 	answer_found(call);
 	http_conn_answered(call->x);
 	check(service->n_documents-- > 0);
+	refuse_ended(service);
 	read_documents(service);
 }
 

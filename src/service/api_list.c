@@ -96,7 +96,8 @@ read_page(struct list *list, struct store *store)
 		n_looked += step.n_looked;
 		list->n_damaged += step.n_damaged;
 		full = list->n == list->asked.limit || list->page.failed ||
-		       list->page.len >= (size_t)cfg->max_list_bytes;
+		       list->page.len >= (size_t)cfg->max_list_bytes ||
+		       atomic_load(&call->service->leaving);
 	}
 	list->end = step.end;
 	list->asked.place = step.place;

@@ -81,6 +81,7 @@ drain_service(void *arg)
 		half_ms = STOP_IDLE_MS;
 	else if (half_ms > DRAIN_IDLE_MS)
 		half_ms = DRAIN_IDLE_MS;
+	atomic_store(&service->leaving, true);
 	http_server_drain(service->server, stopping, half_ms);
 }
 

@@ -33,6 +33,8 @@ struct service {
 	struct store_thread *list_store; /* NULL before the first list */
 	struct list_list lists;          /* under way */
 	int n_lists;
+	/* It drains: nobody is to wait for long. The lists' thread reads it. */
+	_Atomic bool leaving;
 	int n_pings;        /* /readyz that wait for the datastore */
 	struct buf metrics; /* their text, and when it may be made again */
 	int64_t metrics_due_ms;

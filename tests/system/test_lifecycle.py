@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Starting, stopping, reloading and killing: nothing accepted is lost."""
 
+import contextlib
 import json
 import os
 import random
@@ -213,6 +214,35 @@ def test_stop_while_clients_post(prepare, sink):
             if not isinstance(f, ConnectionRefusedError)] == []
     c.start()
     assert_all_delivered(c, clients)
+
+
+def test_stop_reads_for_nobody(launch, store, sink):
+    """Of the look-ups that wait at a stop those are not made whose client sends
+    no more: it may be gone."""
+    c = launch(roles="service", service={"processes": 1})
+    c.schedule("e", sink.url("/e"), expiry=4102444800)
+    with contextlib.ExitStack() as stack:
+        idle, adding, *asking = [stack.enter_context(Connection(c.port))
+                                 for _ in range(6)]
+
+        def let_it_take(conn, *request):
+            """Two turns of its loop: what was sent is with the datastore."""
+            conn.send_request(*request)
+            for _ in range(2):
+                idle.send_request("GET", "/livez")
+                assert idle.read_response().status == 200
+        with store.locked():
+            let_it_take(adding, "POST", "/cassata/add/", json.dumps({
+                "event-id": "new", "application-id": "app", "event": 1,
+                "expiry": 4102444800, "url": sink.url("/e")}).encode())
+            for conn in asking:
+                let_it_take(conn, "GET", path_of("event", "app", "e"))
+            asking[2].shutdown()
+            c.send(signal.SIGTERM)
+            assert idle.at_end()
+        assert adding.read_response().status == 201
+        assert [conn.read_response().status for conn in asking] == [
+            200, 200, 503, 200]
 
 
 def test_stop_answers_requests_begun(prepare):

@@ -3,6 +3,7 @@
 
 import json
 import re
+import signal
 import time
 from urllib.parse import urlencode
 
@@ -484,6 +485,22 @@ def test_lists_at_a_time(launch, store):
     for conn in conns:
         conn.close()
     assert len(page(c)["events"]) == 100
+
+
+def test_drained(launch, store):
+    """A stop waits for no list to come to its end: another process goes on."""
+    c = launch(roles="service", service={"processes": 1})
+    rows(store, 3000, 1, "other")
+    with Connection(c.port) as asking, Connection(c.port) as idle:
+        asking.send(b"GET /cassata/events/app?limit=1 HTTP/1.1\r\n")
+        idle.send_request("GET", "/livez")
+        assert idle.read_response().status == 200
+        c.send(signal.SIGTERM)
+        assert idle.at_end()
+        asking.send(b"Host: localhost\r\n\r\n")
+        response = asking.read_response()
+    assert response.status == 200, response
+    assert response.json()["events"] == [] and response.json()["next"]
 
 
 def test_datastore_away(launch, store, mysql_server):
