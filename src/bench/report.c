@@ -201,7 +201,7 @@ print_load(const struct bench *b)
 /* ---- JSON ---- */
 
 static void
-put_number(struct json_object *o, const char *name, double value)
+put_double(struct json_object *o, const char *name, double value)
 {
 	char text[64];
 
@@ -222,12 +222,12 @@ put_times(struct json_object *o, const struct part *part)
 	const struct histogram *h = part->time;
 	char name[16];
 
-	put_number(times, "min", (double)h->min_us / 1e3);
-	put_number(times, "mean", histogram_mean_us(h) / 1e3);
+	put_double(times, "min", (double)h->min_us / 1e3);
+	put_double(times, "mean", histogram_mean_us(h) / 1e3);
 	for (unsigned i = 0; i < N_QUANTILES; i++)
-		put_number(times, quantiles[i].name,
+		put_double(times, quantiles[i].name,
 		    (double)histogram_quantile_us(h, quantiles[i].part) / 1e3);
-	put_number(times, "max", (double)h->max_us / 1e3);
+	put_double(times, "max", (double)h->max_us / 1e3);
 	(void)snprintf(name, sizeof(name), "%s_ms", part->time_name);
 	json_object_object_add(o, name, times);
 }
@@ -243,11 +243,11 @@ put_cpu(struct json_object *o, const char *name,
 	for (unsigned i = 0; i < to->n_groups; i++) {
 		int64_t used_us = cpu_used_us(&to->groups[i], from);
 
-		put_number(cpu, to->groups[i].name, per((double)used_us, n));
+		put_double(cpu, to->groups[i].name, per((double)used_us, n));
 		if (!to->groups[i].ours)
 			total_us += used_us;
 	}
-	put_number(cpu, "total", per((double)total_us, n));
+	put_double(cpu, "total", per((double)total_us, n));
 	json_object_object_add(o, name, cpu);
 }
 
@@ -257,12 +257,12 @@ part_json(const struct bench *b, const struct part *part)
 	struct json_object *o = json_object_new_object();
 
 	put_int(o, "count", part->count);
-	put_number(o, "seconds", part->seconds);
-	put_number(o, "per_s", rate_of(part));
+	put_double(o, "seconds", part->seconds);
+	put_double(o, "per_s", rate_of(part));
 	put_times(o, part);
 	if (b->target.control_socket != NULL) {
 		put_int(o, "commits", (uint64_t)part->commits);
-		put_number(o, "commits_per_event",
+		put_double(o, "commits_per_event",
 		    per((double)part->commits, (double)part->count));
 	}
 	if (part->to != NULL)
@@ -360,7 +360,7 @@ report_idle(const struct bench *b)
 
 	if (b->options.json) {
 		o = json_object_new_object();
-		put_number(o, "seconds", elapsed_us / 1e6);
+		put_double(o, "seconds", elapsed_us / 1e6);
 		put_cpu(o, "cpu_percent", &b->start, &b->end, elapsed_us / 100);
 		put_memory(o, &b->end);
 		print_json(o);

@@ -106,7 +106,7 @@ set_deadline(struct http_conn *c, int64_t timeout_ms)
 
 /* From now on it reads something, or writes it. */
 static void
-begin(struct http_conn *c, int64_t timeout_ms)
+begin_phase(struct http_conn *c, int64_t timeout_ms)
 {
 	set_deadline(c, timeout_ms);
 	c->since_ms = c->moved_ms = c->deadline_ms - timeout_ms;
@@ -260,7 +260,7 @@ answer(struct http_conn *c)
 	x->in_at += x->parser.consumed;
 	check(x->in_at <= x->in.len);
 	c->state = CONN_WRITING;
-	begin(c, c->conns->settings->write_timeout_ms);
+	begin_phase(c, c->conns->settings->write_timeout_ms);
 }
 
 void
@@ -346,7 +346,7 @@ enter_stream(struct http_conn *c)
 	c->unfed = true;
 	c->n_whole = 0;
 	c->stream_bytes = 0;
-	begin(c, c->conns->settings->body_timeout_ms);
+	begin_phase(c, c->conns->settings->body_timeout_ms);
 	c->unit_ms = c->since_ms;
 }
 
@@ -398,7 +398,7 @@ move_piece(struct http_conn *c)
 	if (x->body.failed || c->out.failed)
 		return -1;
 	buf_reset(&x->body);
-	begin(c, c->conns->settings->write_timeout_ms);
+	begin_phase(c, c->conns->settings->write_timeout_ms);
 	c->stream_bytes = 0;
 	return 0;
 }
@@ -601,7 +601,7 @@ next_piece(struct http_conn *c)
 		http_conn_close(c);
 		return -1;
 	}
-	begin(c, c->conns->settings->write_timeout_ms);
+	begin_phase(c, c->conns->settings->write_timeout_ms);
 	return c->out.len > 0;
 }
 
@@ -625,7 +625,7 @@ next_request(struct http_conn *c)
 	}
 	c->state = CONN_READING;
 	loop_io_want(c->io, LOOP_READ);
-	begin(c, c->conns->settings->header_timeout_ms);
+	begin_phase(c, c->conns->settings->header_timeout_ms);
 	begin_exchange(c);
 }
 
@@ -785,7 +785,7 @@ read_request(struct http_conn *c)
 	c->unfed = true;
 	c->stream_bytes += n;
 	if (first)
-		begin(c, c->conns->settings->header_timeout_ms);
+		begin_phase(c, c->conns->settings->header_timeout_ms);
 	else
 		c->moved_ms = clock_mono_ms();
 	run_conn(c);

@@ -254,7 +254,7 @@ next_element(struct slice *list, struct slice *element)
 
 /* Notes the last header, of which there may be one. */
 static int
-note(struct http_parser *p, unsigned char *number, const char *repeated)
+note_only(struct http_parser *p, unsigned char *number, const char *repeated)
 {
 	static_assert(HTTP_HEADERS_MAX <= UCHAR_MAX, "they are counted so");
 	if (*number != 0)
@@ -268,28 +268,28 @@ read_host(struct http_parser *p, struct slice value)
 {
 	if (!host_is_valid(value))
 		return fail(p, 400, "Host is not valid");
-	return note(p, &p->host, "more than one Host");
+	return note_only(p, &p->host, "more than one Host");
 }
 
 static int
 read_content_type(struct http_parser *p, struct slice value)
 {
 	(void)value;
-	return note(p, &p->content_type, "more than one Content-Type");
+	return note_only(p, &p->content_type, "more than one Content-Type");
 }
 
 static int
 read_origin(struct http_parser *p, struct slice value)
 {
 	(void)value;
-	return note(p, &p->origin, "more than one Origin");
+	return note_only(p, &p->origin, "more than one Origin");
 }
 
 static int
 read_fetch_site(struct http_parser *p, struct slice value)
 {
 	(void)value;
-	return note(p, &p->fetch_site, "more than one Sec-Fetch-Site");
+	return note_only(p, &p->fetch_site, "more than one Sec-Fetch-Site");
 }
 
 static int

@@ -420,7 +420,7 @@ remove_stale(const struct sockaddr_un *addr, struct err *err)
 
 /* A socket that listens, or -1. */
 static int
-open_socket(const char *path, struct err *err)
+open_control_socket(const char *path, struct err *err)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	mode_t saved_umask;
@@ -474,7 +474,7 @@ control_open(struct loop *loop, const char *path, int inherited,
 	control->arg = arg;
 	LIST_INIT(&control->clients);
 	control->ours = inherited == -1;
-	control->fd = control->ours ? open_socket(path, err)
+	control->fd = control->ours ? open_control_socket(path, err)
 				    : adopt_socket(inherited, path, err);
 	if (control->fd == -1) {
 		free(control);

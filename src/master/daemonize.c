@@ -16,7 +16,7 @@ static const char ready_line[] = "ready\n";
 
 /* What the daemon wrote until it closed its end, NUL-terminated. */
 static void
-read_report(int fd, char *text, size_t size)
+read_word_of_daemon(int fd, char *text, size_t size)
 {
 	size_t len = 0;
 
@@ -40,7 +40,7 @@ wait_for_daemon(int fd, pid_t middle)
 
 	while (waitpid(middle, NULL, 0) == -1 && errno == EINTR)
 		;
-	read_report(fd, text, sizeof(text));
+	read_word_of_daemon(fd, text, sizeof(text));
 	if (strcmp(text, ready_line) == 0)
 		return EXIT_SUCCESS;
 	if (text[0] == '\0')

@@ -152,7 +152,7 @@ name_of_address(
 
 /* Port 0 stands for any. */
 static bool
-has_address(int fd, const struct addrinfo *addr)
+is_bound_to(int fd, const struct addrinfo *addr)
 {
 	union {
 		struct sockaddr any;
@@ -186,7 +186,7 @@ take_over(struct listener *old, const struct addrinfo *addr)
 	for (size_t i = 0; old != NULL && i < old->n; i++) {
 		int fd = old->fds[i];
 
-		if (fd != -1 && has_address(fd, addr)) {
+		if (fd != -1 && is_bound_to(fd, addr)) {
 			old->fds[i] = -1;
 			return fd;
 		}

@@ -162,7 +162,7 @@ find_program(const char *name, char **program)
 }
 
 static int
-load_config(const struct config_source *source, struct config *cfg)
+load_or_tell(const struct config_source *source, struct config *cfg)
 {
 	struct config_errors errors = {0};
 	int status = config_load(source, cfg, &errors);
@@ -235,7 +235,7 @@ run(struct arguments *args, struct config *cfg)
 	struct err err;
 
 	options->ready_fd = -1;
-	if (load_config(&options->source, cfg) == -1)
+	if (load_or_tell(&options->source, cfg) == -1)
 		return EXIT_FAILURE;
 	if (args->check)
 		return check_config(cfg);

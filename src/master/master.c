@@ -483,7 +483,7 @@ before_sleep(void *arg)
 }
 
 static void
-on_timer(void *arg)
+on_wakeup(void *arg)
 {
 	/* Waking was the purpose: before_sleep does what is due. */
 	(void)arg;
@@ -615,7 +615,7 @@ open_loop(struct master *m, struct err *err)
 	loop_before_sleep(m->loop, before_sleep, m);
 	m->signal_io =
 	    loop_io_create(m->loop, signal_fd, LOOP_READ, on_signal, m);
-	m->timer = loop_timer_create(m->loop, on_timer, m);
+	m->timer = loop_timer_create(m->loop, on_wakeup, m);
 	m->owners_timer = loop_timer_create(m->loop, bury_killed, m);
 	if (m->signal_io == NULL || m->timer == NULL || m->owners_timer == NULL)
 		return err_set(err, "out of memory");

@@ -33,7 +33,7 @@ mapped(const struct in_addr *v4)
 }
 
 static bool
-is_loopback(const struct in6_addr *address)
+is_loopback_address(const struct in6_addr *address)
 {
 	return IN6_IS_ADDR_LOOPBACK(address) ||
 	       (IN6_IS_ADDR_V4MAPPED(address) &&
@@ -198,7 +198,7 @@ has_address(const struct hosts *hosts, struct slice name)
 		const struct in6_addr *own = &hosts->addresses[i];
 
 		if (IN6_ARE_ADDR_EQUAL(&address, own) ||
-		    (is_loopback(&address) && is_loopback(own)))
+		    (is_loopback_address(&address) && is_loopback_address(own)))
 			return true;
 	}
 	return false;

@@ -25,7 +25,7 @@ enum {
 };
 
 static void
-set_options(struct mysql_conn *c)
+set_client_options(struct mysql_conn *c)
 {
 	/* Longer than the server waits for a lock, to hear its answer. */
 	unsigned io_timeout_s = c->timeout_s + 1;
@@ -89,7 +89,7 @@ try_connect(struct mysql_conn *c, const struct sql_host *host,
 	c->mysql = mysql_init(NULL);
 	if (c->mysql == NULL)
 		return sql_no_memory(err);
-	set_options(c);
+	set_client_options(c);
 	lend_version(c->mysql);
 	if (mysql_trust_ask(&c->trust, host, c->mysql, err) == -1)
 		return STORE_BROKEN;

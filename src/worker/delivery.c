@@ -434,7 +434,7 @@ on_header(void *arg, struct slice line)
 }
 
 static bool
-on_body(void *arg, int status, struct slice bytes)
+on_response_body(void *arg, int status, struct slice bytes)
 {
 	struct delivery *d = arg;
 	size_t room = d->response.max - d->response.len;
@@ -519,7 +519,7 @@ may_send(void *arg)
 }
 
 static bool
-may_connect(void *arg, const char *ip)
+policy_lets_connect(void *arg, const char *ip)
 {
 	struct delivery *d = arg;
 
@@ -539,9 +539,9 @@ start_transfer(struct delivery *d, struct buf *line)
 	    .host = share_host_of(ev->url),
 	    .own_connection = d->own_connection,
 	    .may_send = may_send,
-	    .may_connect = may_connect,
+	    .may_connect = policy_lets_connect,
 	    .on_header = d->callback != NULL ? on_header : NULL,
-	    .on_body = on_body,
+	    .on_body = on_response_body,
 	    .on_end = on_end,
 	    .arg = d,
 	};

@@ -328,7 +328,7 @@ dispatch_may_connect(void *arg, struct delivery *d, struct slice ip)
 }
 
 static void
-begin(struct dispatch *p, struct delivery *d, int64_t mono_ms)
+begin_one(struct dispatch *p, struct delivery *d, int64_t mono_ms)
 {
 	const struct event *ev = &d->claim->event;
 
@@ -346,7 +346,7 @@ begin_due(struct dispatch *p, int64_t mono_ms)
 {
 	while (has_slot(p) && leases_are_open(p->leases) &&
 	       holdings_next_due_ms(p->holdings) <= event_now_ms(p))
-		begin(p, holdings_take_ready(p->holdings), mono_ms);
+		begin_one(p, holdings_take_ready(p->holdings), mono_ms);
 }
 
 static bool

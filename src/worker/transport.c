@@ -234,7 +234,7 @@ free_transfer(struct transfer *transfer)
  * sent may have its answer read in the same call.
  */
 static void
-note(const struct transport *t, int64_t row_id)
+note_parsed(const struct transport *t, int64_t row_id)
 {
 	if (t->config.parsed_row_id != NULL)
 		atomic_store_explicit(t->config.parsed_row_id, row_id,
@@ -244,7 +244,7 @@ note(const struct transport *t, int64_t row_id)
 static void
 note_transfer(const struct transfer *transfer)
 {
-	note(transfer->transport, transfer->req.row_id);
+	note_parsed(transfer->transport, transfer->req.row_id);
 }
 
 static struct transfer *
@@ -363,14 +363,14 @@ act(struct transport *t, curl_socket_t fd, int events, int64_t row_id)
 {
 	int running;
 
-	note(t, row_id);
+	note_parsed(t, row_id);
 	curl_multi_socket_action(t->multi, fd, events, &running);
-	note(t, 0);
+	note_parsed(t, 0);
 	reap(t);
 }
 
 static void
-on_timer(void *arg)
+on_curl_timer(void *arg)
 {
 	act(arg, CURL_SOCKET_TIMEOUT, 0, 0);
 }
@@ -433,7 +433,7 @@ watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *watched)
 	    ((what & CURL_POLL_OUT) != 0 ? LOOP_WRITE : 0u);
 
 	/* Called after the work on a request. */
-	note(t, 0);
+	note_parsed(t, 0);
 	if (what == CURL_POLL_REMOVE) {
 		if (transfer != NULL && transfer->fd == fd)
 			transfer->fd = -1;
@@ -723,7 +723,7 @@ take_header(char *bytes, size_t size, size_t n, void *arg)
 }
 
 static size_t
-take_body(char *bytes, size_t size, size_t n, void *arg)
+take_response(char *bytes, size_t size, size_t n, void *arg)
 {
 	struct transfer *transfer = arg;
 
@@ -757,7 +757,7 @@ transport_create(
 	shares_init(&t->apps, config->lookup_share, 0, false);
 	shares_init(&t->domains, config->lookup_share, 0, true);
 	t->multi = curl_multi_init();
-	t->timer = loop_timer_create(loop, on_timer, t);
+	t->timer = loop_timer_create(loop, on_curl_timer, t);
 	if (t->lookups == NULL || t->multi == NULL || t->timer == NULL) {
 		err_set(err, "out of memory");
 		transport_free(&t);
@@ -882,7 +882,7 @@ set_options(struct transfer *transfer)
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_response);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, watch_progress);
@@ -937,10 +937,10 @@ transport_start(
 
 	if (transfer == NULL)
 		return NULL;
-	note(t, request->row_id);
+	note_parsed(t, request->row_id);
 	started = set_options(transfer) == CURLE_OK &&
 		  curl_multi_add_handle(t->multi, transfer->easy) == CURLM_OK;
-	note(t, 0);
+	note_parsed(t, 0);
 	if (!started) {
 		free_transfer(transfer);
 		return NULL;
