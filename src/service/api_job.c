@@ -207,7 +207,8 @@ made(struct store_job *job)
 static enum verdict
 bad_job(struct http_exchange *x, const struct field_errors *errors)
 {
-	struct json_writer w = problem_begin(x, 422, "the job has bad fields");
+	struct json_writer w =
+	    problem_begin(x, PROBLEM_INVALID_EVENT, "the job has bad fields");
 
 	incoming_write_errors(&w, errors);
 	return problem_end(x, &w);

@@ -206,7 +206,8 @@ take_pause_body(struct call *call)
 	read_pause(&call->u.pause->change.pause, &value, &errors);
 	if (errors.total == 0)
 		return true;
-	w = problem_begin(call->x, 422, "the pause has bad fields");
+	w = problem_begin(
+	    call->x, PROBLEM_INVALID_EVENT, "the pause has bad fields");
 	incoming_write_errors(&w, &errors);
 	(void)problem_end(call->x, &w);
 	return false;

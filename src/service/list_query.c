@@ -58,7 +58,8 @@ read_status(struct reading *r, struct slice value)
 		if (state == EVENT_DELETED)
 			return err_set(r->err,
 			    "status must be of PENDING, PROCESSING, COMPLETED, "
-			    "FAILED and SERVICE_UNAVAILABLE, parted by commas");
+			    "FAILED, SERVICE_UNAVAILABLE and AWAITING, parted "
+			    "by commas");
 		states |= 1U << state;
 	}
 	r->asked->query.states = states;

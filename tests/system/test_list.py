@@ -294,7 +294,7 @@ def test_bounds(launch, store):
 
 
 BAD = [
-    ("status=", "status must be"), ("status=pending", "status must be"),
+    ("status=", "and AWAITING, parted"), ("status=pending", "status must be"),
     ("status=FAILED,", "status must be"), ("status=DELETED", "status must be"),
     ("from=x", "from must be"), ("from=-1", "from must be"),
     ("to=", "to must be"), ("to=1e3", "to must be"), ("to=1.", "to must be"),

@@ -93,6 +93,7 @@ def test_answers(launch):
     assert pauses(c) == []
     response = pause(c, "app", "shop", until=1)
     assert response.status == 422
+    assert response.json()["type"].endswith(":invalid-event")
     assert response.json()["errors"] == [
         {"pointer": "/until", "detail": "has passed"}]
 
