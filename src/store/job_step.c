@@ -20,6 +20,8 @@
  * as is what the step did not come to: the cursor is behind what it did.
  */
 
+enum { LOOK_ROWS = 512 }; /* at a time */
+
 /* An event of the list. */
 struct listed {
 	struct list_place place;
@@ -135,6 +137,25 @@ count_listed(void *arg, struct store_record *record)
 	return true;
 }
 
+/* A count writes nothing but its own place: so as to do that seldom it looks
+ * more than once. */
+static enum store_status
+look_at_rows(struct sql *sql, struct stepping *s, bool counts, struct err *err)
+{
+	enum store_status status;
+	size_t n_looked = 0;
+
+	if (s->list.n_look > LOOK_ROWS)
+		s->list.n_look = LOOK_ROWS;
+	do {
+		status = list_go_on(sql, &s->list, err);
+		n_looked += s->list.n_looked;
+	} while (counts && status == STORE_OK && !s->list.end &&
+		 n_looked < s->step->n_look);
+	s->step->n_looked = n_looked;
+	return status;
+}
+
 static enum store_status
 look_for_events(struct sql *sql, struct stepping *s, struct err *err)
 {
@@ -154,11 +175,10 @@ look_for_events(struct sql *sql, struct stepping *s, struct err *err)
 	    .begun = s->step->begun,
 	};
 	memcpy(s->list.live, s->step->live, sizeof(s->list.live));
-	status = list_go_on(sql, &s->list, err);
+	status = look_at_rows(sql, s, counts, err);
 	s->step->begun = s->list.begun;
 	memcpy(s->step->live, s->list.live, sizeof(s->step->live));
 	s->step->counted = counts;
-	s->step->n_looked = s->list.n_looked;
 	s->step->n_listed = counts ? (size_t)s->n_counted : s->n;
 	return status == STORE_OK && s->no_memory ? sql_no_memory(err) : status;
 }

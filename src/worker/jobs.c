@@ -16,12 +16,14 @@ enum {
 	FORGET_INTERVAL_MS = 60000,
 	AGAIN_MS = 5000, /* after a failure */
 	STEP_MS = 20,    /* a step may take; */
-	RESTS = 3, /* so many times as long passes after one that writes */
+	RESTS = 3, /* so many times as long passes after one that writes, */
+	COUNT_RESTS = 9,       /* and one that counts */
 	STEPS_PER_SECOND = 10, /* of a job with a high rate */
 	MOST_LEAST = 8,        /* events, however long they take */
 	LOOK_ROWS = 512,
 	LOOK_ROWS_LEAST = 128,
-	LIVE_MS = 1000, /* so long what is empty is believed to be */
+	LOOK_ROWS_MOST = 4096, /* of a step that counts */
+	LIVE_MS = 1000,        /* so long what is empty is believed to be */
 };
 
 /* On the datastore's thread. */
@@ -184,7 +186,8 @@ choose_size(
 	if (step->counted) {
 		if (long_one && entry->n_look > LOOK_ROWS_LEAST)
 			entry->n_look /= 2;
-		else if (!long_one && entry->n_look < LOOK_ROWS)
+		else if (took_ms < STEP_MS / 2 &&
+			 entry->n_look < LOOK_ROWS_MOST)
 			entry->n_look *= 2;
 		return;
 	}
@@ -206,7 +209,7 @@ plan_step(const struct jobs *j, struct jobs_entry *entry, int64_t mono_ms)
 		entry->rate = step->job.spec.rate;
 	if (!step->counted && entry->rate > 0)
 		paced_ms = (int64_t)step->n_listed * 1000 / entry->rate;
-	rest_ms = took_ms * (step->counted ? 1 : RESTS);
+	rest_ms = took_ms * (step->counted ? COUNT_RESTS : RESTS);
 	entry->due_ms = j->begun_ms + paced_ms;
 	if (entry->due_ms < mono_ms + rest_ms)
 		entry->due_ms = mono_ms + rest_ms;

@@ -1702,6 +1702,28 @@ expect_job(const struct job_record *job, enum job_state state, int64_t matched,
 	ck_assert_int_eq(job->skipped, skipped);
 }
 
+/* By looking at so many rows as it may, not at so many as one statement does. */
+START_TEST(job_counts_at_once)
+{
+	struct job_step step = {.max = 1, .now_ms = 5000, .n_look = 4096};
+	struct job_spec spec = spec_of(JOB_DELETE);
+	struct job_record job;
+
+	for (int i = 0; i < 5; i++) {
+		const char prefix[] = {(char)('a' + i), '\0'};
+
+		add_many(prefix, 240, 1000);
+	}
+	spec.dry_run = true;
+	step.id = make_job(spec);
+	ok(store_job_step(store, &step, &err));
+	ck_assert(step.ended && step.counted);
+	job = job_of(&step.id);
+	expect_job(&job, JOB_DONE, 1200, 0, 0);
+	ck_assert_int_eq(job.steps, 1);
+}
+END_TEST
+
 /* Those that are there, of the application, and no others. */
 START_TEST(job_deletes)
 {
@@ -5581,6 +5603,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, retry_what_was_delivered);
 	tcase_add_test(tc, retry_is_a_fresh_count);
 	tcase_add_test(tc, run_what_waits);
+	tcase_add_test(tc, job_counts_at_once);
 	tcase_add_test(tc, job_deletes);
 	tcase_add_test(tc, job_leaves_runs);
 	tcase_add_test(tc, job_is_dry);
