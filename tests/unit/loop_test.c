@@ -50,6 +50,7 @@ teardown(void)
 	for (int i = 0; i < 3; i++)
 		loop_timer_free(&timers[i]);
 	loop_free(loop);
+	clock_mono_replace(NULL);
 }
 
 static void
@@ -272,13 +273,18 @@ START_TEST(test_timers_in_order)
 {
 	static char names[] = "abc";
 	static const int64_t delays[] = {3, -5, 2};
-	int64_t start_ms = clock_mono_ms();
+	int64_t start_ms;
 
 	for (int i = 0; i < 3; i++) {
 		timers[i] = loop_timer_create(loop, record_order, &names[i]);
 		ck_assert_ptr_nonnull(timers[i]);
-		loop_timer_set(timers[i], delays[i]);
 	}
+	/* Within the difference of two delays, or the order is another one. */
+	do {
+		start_ms = clock_mono_ms();
+		for (int i = 0; i < 3; i++)
+			loop_timer_set(timers[i], delays[i]);
+	} while (clock_mono_ms() != start_ms);
 	ck_assert_int_eq(loop_run(loop), 0);
 	ck_assert_str_eq(order, "bca");
 	ck_assert_int_ge(clock_mono_ms() - start_ms, 3);
@@ -296,13 +302,13 @@ START_TEST(test_timer_changes)
 	calls = 1;
 	order[0] = '.';
 	/* Replaced, cleared, and the longest there is. */
+	loop_timer_set(timers[2], 0);
 	loop_timer_set(timers[0], 1000000);
 	loop_timer_set(timers[0], 2);
 	loop_timer_set(timers[1], 0);
 	loop_timer_clear(timers[1]);
 	loop_timer_clear(timers[1]);
 	loop_timer_set(timers[1], INT64_MAX);
-	loop_timer_set(timers[2], 0);
 	ck_assert_int_eq(loop_run(loop), 0);
 	ck_assert_str_eq(order, ".ca");
 }
@@ -362,44 +368,44 @@ END_TEST
 
 enum { STALL_MS = 200 };
 
-static int64_t stalls_ms[2];
+/* The begin and the end of each turn. */
+static const int64_t readings_ms[] = {
+    1000, 1000 + STALL_MS - 1, 5000, 5000 + STALL_MS, 9000, 9000};
+static size_t n_readings;
+static int64_t stalled_ms;
 static unsigned n_stalls;
+
+static int64_t
+next_reading_ms(void)
+{
+	ck_assert_uint_lt(
+	    n_readings, sizeof(readings_ms) / sizeof(readings_ms[0]));
+	return readings_ms[n_readings++];
+}
 
 static void
 on_stall(void *arg, int64_t ms)
 {
 	ck_assert_ptr_eq(arg, &n_stalls);
-	ck_assert_uint_lt(n_stalls, 2);
-	stalls_ms[n_stalls++] = ms;
-}
-
-static void
-stand_still(void *arg)
-{
-	int64_t until_ms = clock_mono_ms() + STALL_MS;
-
-	(void)arg;
-	while (clock_mono_ms() < until_ms)
-		;
-	loop_stop(loop);
+	stalled_ms = ms;
+	n_stalls++;
 }
 
 /* Sleep is none, and each turn counts alone. */
 START_TEST(test_stall)
 {
+	static const unsigned n_after_turn[] = {0, 1, 1};
+
+	clock_mono_replace(next_reading_ms);
 	loop_on_stall(loop, STALL_MS, on_stall, &n_stalls);
 	timers[0] = loop_timer_create(loop, stop, NULL);
-	loop_timer_set(timers[0], 2 * STALL_MS);
-	ck_assert_int_eq(loop_run(loop), 0);
-	ck_assert_uint_eq(n_stalls, 0);
-	timers[1] = loop_timer_create(loop, stand_still, NULL);
-	loop_timer_set(timers[1], 0);
-	ck_assert_int_eq(loop_run(loop), 0);
-	ck_assert_uint_eq(n_stalls, 1);
-	ck_assert_int_ge(stalls_ms[0], STALL_MS);
-	loop_timer_set(timers[0], 0);
-	ck_assert_int_eq(loop_run(loop), 0);
-	ck_assert_uint_eq(n_stalls, 1);
+	for (int i = 0; i < 3; i++) {
+		loop_timer_set(timers[0], 1);
+		ck_assert_int_eq(loop_run(loop), 0);
+		ck_assert_uint_eq(n_stalls, n_after_turn[i]);
+		ck_assert_uint_eq(n_readings, 2 * (size_t)i + 2);
+	}
+	ck_assert_int_eq(stalled_ms, STALL_MS);
 }
 END_TEST
 
