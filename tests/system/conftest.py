@@ -135,8 +135,7 @@ def launch(prepare):
 @pytest.fixture(scope="module")
 def shared_daemon(builddir, new_store):
     c = cassata.Cassata(builddir, new_store(), worker={
-        "httpRetryCount": 2, "retryDelays": ["100ms"],
-        "deliveryTimeout": "20s", "connectTimeout": "20s"})
+        "httpRetryCount": 2, "retryDelays": ["100ms"]})
     try:
         c.start()
         yield c

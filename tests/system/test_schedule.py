@@ -57,9 +57,15 @@ def run_times(sink, name):
     return [moment(i[len(name) + 1:]) for i in ids]
 
 
-def assert_each_second(times):
-    assert [b - a for a, b in itertools.pairwise(times)] == [SECOND] * (
+def each_second(times):
+    times = sorted(set(times))
+    return [b - a for a, b in itertools.pairwise(times)] == [SECOND] * (
         len(times) - 1)
+
+
+def wait_each_second(sink, name):
+    """Two that are on their way at a time may arrive in any order."""
+    wait_for(lambda: each_second(run_times(sink, name)))
 
 
 # ---- what is said of it ----
@@ -67,7 +73,7 @@ def assert_each_second(times):
 def test_answers(daemon, sink, name):
     begin = int(time.time())
     response = put(daemon, name, sink.url("/" + name), cron="0 9 * * 1-5",
-                   time_zone="Europe/Berlin", start="2027-03-26T00:00:00Z",
+                   time_zone="Europe/Berlin", start="2038-03-26T00:00:00Z",
                    event={"method": "PUT", "request-headers": ["X-A: b"],
                           "retry": {"attempts": 3}})
     assert response.status == 201
@@ -76,12 +82,12 @@ def test_answers(daemon, sink, name):
     assert begin <= answer.pop("created") <= time.time()
     assert answer == {
         "application-id": "app", "schedule-id": name, "status": "ACTIVE",
-        "next": ["2027-03-26T09:00:00+01:00", "2027-03-29T09:00:00+02:00",
-                 "2027-03-30T09:00:00+02:00", "2027-03-31T09:00:00+02:00",
-                 "2027-04-01T09:00:00+02:00"],
+        "next": ["2038-03-26T09:00:00+01:00", "2038-03-29T09:00:00+02:00",
+                 "2038-03-30T09:00:00+02:00", "2038-03-31T09:00:00+02:00",
+                 "2038-04-01T09:00:00+02:00"],
         "runs": 0, "skipped": 0,
         "schedule": {"cron": "0 9 * * 1-5", "time-zone": "Europe/Berlin",
-                     "start": "2027-03-26T00:00:00Z"},
+                     "start": "2038-03-26T00:00:00Z"},
         "event": {"url": sink.url("/" + name), "method": "PUT"}}
     shown = show(daemon, name)
     assert shown.pop("created") > 0
@@ -91,10 +97,10 @@ def test_answers(daemon, sink, name):
         "event": {"n": name}}
     answer.pop("event")
     assert shown == answer
-    run = daemon.event(name + "@2027-03-26T08:00:00Z")
+    run = daemon.event(name + "@2038-03-26T08:00:00Z")
     assert run["status"] == "PENDING" and run["retry"] == {"attempts": 3}
     assert run["expiry"] == run["next-attempt"] == moment(
-        "2027-03-26T08:00:00Z").timestamp()
+        "2038-03-26T08:00:00Z").timestamp()
 
 
 def test_the_same_and_another(daemon, sink, name):
@@ -121,14 +127,14 @@ def ask_event(c, name, answer):
 
 def test_ends_by_itself(daemon, sink, name):
     answer = made(daemon, name, sink.url("/" + name), every="1s", count=2,
-                  overlap="allow")
+                  overlap="allow", catch_up="all")
     assert len(answer["next"]) == 2
     sink.wait("/" + name, 2)
-    wait_for(lambda: show(daemon, name)["status"] == "ENDED")
-    ended = show(daemon, name)
+    ended = wait_for(lambda: [s for s in [show(daemon, name)]
+                              if s["status"] == "ENDED"])[0]
     assert ended["next"] == [] and ended["runs"] == 2
     assert ended["last-run"] == "%s@%s" % (name, answer["next"][1])
-    assert_each_second(run_times(sink, name))
+    wait_each_second(sink, name)
 
 
 BAD = {
@@ -214,13 +220,14 @@ def test_list(daemon, sink, name):
 # ---- it comes ----
 
 def test_runs(daemon, sink, name):
-    answer = made(daemon, name, sink.url("/" + name), every="1s")
-    arrivals = sink.wait("/" + name, 2)
-    times = run_times(sink, name)
-    assert times[0] == moment(answer["next"][0])
-    assert_each_second(times)
-    assert json.loads(arrivals[0].body) == {"n": name}
-    assert float(arrivals[0].header("Cassata-Due")) == times[0].timestamp()
+    answer = made(daemon, name, sink.url("/" + name), every="1s",
+                  overlap="allow", catch_up="all")
+    sink.wait("/" + name, 2)
+    wait_each_second(sink, name)
+    assert min(run_times(sink, name)) == moment(answer["next"][0])
+    for arrival, at in zip(sink.arrivals("/" + name), run_times(sink, name)):
+        assert json.loads(arrival.body) == {"n": name}
+        assert float(arrival.header("Cassata-Due")) == at.timestamp()
     daemon.wait_state("%s@%s" % (name, answer["next"][0]), "COMPLETED")
     shown = show(daemon, name)
     assert shown["runs"] >= 2 and shown["skipped"] == 0
@@ -264,7 +271,7 @@ def test_overlap(launch, sink):
     sink.wait("/skip", 2)
     sink.wait("/queue", 3)
     for way in "queue", "allow":
-        assert_each_second(run_times(sink, way))
+        wait_each_second(sink, way)
     skipped = run_times(sink, "skip")
     assert skipped[1] - skipped[0] >= 3 * SECOND
 
@@ -286,7 +293,7 @@ def test_run_now(daemon, sink, name):
     assert response.status == 201
     answer = response.json()
     assert answer["application-id"] == "app"
-    assert begin - 1 < answer["expiry"] < time.time()
+    assert begin - 1 < answer["expiry"] <= time.time()
     assert answer["event-id"].startswith(name + "@")
     assert response.header("Location") == path_of(
         "status", "app", answer["event-id"])
@@ -310,6 +317,7 @@ def test_pause(daemon, sink, name):
     # It can be run, and replaced.
     run = ask(daemon, name, "run").json()["event-id"]
     daemon.wait_state(run, "COMPLETED")
+    sink.wait("/" + name, n + 1)  # the last of those may be on the wire yet
     assert put(daemon, name, sink.url("/" + name), every="1s",
                overlap="allow").json()["status"] == "PAUSED"
     assert show(daemon, name)["runs"] == 0
@@ -362,15 +370,19 @@ def test_clients_event_of_that_id(daemon, sink, name):
 
 def test_changed_run(daemon, sink, name):
     """One that a client has put off is not late."""
-    answer = made(daemon, name, sink.url("/" + name), every="3s",
-                  overlap="allow")
-    run = "%s@%s" % (name, answer["next"][1])
-    wait_for(lambda: daemon.state(run) == "PENDING")
-    due = moment(answer["next"][1]).timestamp() + 3
-    assert daemon.request(
-        "PATCH", path_of("event", "app", run),
-        json.dumps({"expiry": due, "event": "changed"}).encode(),
-        [("Content-Type", "application/merge-patch+json")]).status == 200
+    made(daemon, name, sink.url("/" + name), every="1s", overlap="allow")
+
+    def put_off():
+        """The one that waits, unless its time has come meanwhile."""
+        at = show(daemon, name)["next"][0]
+        run, due = "%s@%s" % (name, at), moment(at).timestamp() + 2
+        response = daemon.request(
+            "PATCH", path_of("event", "app", run),
+            json.dumps({"expiry": due, "event": "changed"}).encode(),
+            [("Content-Type", "application/merge-patch+json")])
+        assert response.status in (200, 404, 409), response
+        return response.status == 200 and (run, due)
+    run, due = wait_for(put_off)
     event = daemon.wait_state(run, "COMPLETED")
     assert event["event"] == "changed" and event["finished"] >= due
 
@@ -448,12 +460,12 @@ def test_ctl(launch, sink):
     made_one = json.loads(ctl(
         c, "add", "-a", "app", "-m", "PUT", "-H", "X-A: b", "-H", "X-C: d",
         "--cron", "0 9 * * *", "--time-zone", "Europe/Berlin", "--count", "7",
-        "--start", "2027-03-27T00:00:00Z", "--overlap", "allow", "one",
+        "--start", "2038-03-27T00:00:00Z", "--overlap", "allow", "one",
         sink.url("/one"), "hello"))
-    assert made_one["next"][0] == "2027-03-27T09:00:00+01:00"
+    assert made_one["next"][0] == "2038-03-27T09:00:00+01:00"
     assert made_one["schedule"] == {
         "cron": "0 9 * * *", "time-zone": "Europe/Berlin", "count": 7,
-        "start": "2027-03-27T00:00:00Z", "overlap": "allow"}
+        "start": "2038-03-27T00:00:00Z", "overlap": "allow"}
     shown = json.loads(ctl(c, "show", "app", "one"))
     assert shown["event"] == {
         "url": sink.url("/one"), "method": "PUT", "event": "hello",
@@ -467,7 +479,7 @@ def test_ctl(launch, sink):
     lines = ctl(c, "list", "app").split("\n")
     assert lines[0].split() == ["status", "next", "runs", "skipped",
                                 "schedule-id", "url"]
-    assert lines[1].split() == ["ACTIVE", "2027-03-27T09:00:00+01:00", "0",
+    assert lines[1].split() == ["ACTIVE", "2038-03-27T09:00:00+01:00", "0",
                                 "0", "one", sink.url("/one")]
     listed = [json.loads(line) for line in ctl(
         c, "list", "--json", "app").splitlines()]
@@ -502,7 +514,7 @@ def test_restart_and_kill(launch, sink):
         end()
         c.start()
     sink.wait("/s", len(sink.arrivals("/s")) + 2)
-    assert_each_second(sorted(set(run_times(sink, "s"))))
+    wait_each_second(sink, "s")
 
 
 @pytest.fixture
@@ -538,7 +550,7 @@ def test_outage(held, sink):
     for way, n in MISSED.items():
         wait_for(lambda: moment(show(held, way)["next"][0]) == days[way][5])
         sink.wait("/" + way, n)
-        assert run_times(sink, way) == days[way][5 - n:5]
+        assert sorted(run_times(sink, way)) == days[way][5 - n:5]
         assert show(held, way)["runs"] == n
 
 

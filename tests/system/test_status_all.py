@@ -4,8 +4,7 @@
 import json
 import socket
 
-from cassata import wait_for
-from test_wakeups import wait_shares
+from cassata import wait_for, wait_shares
 
 FAILED = 1
 USAGE = 2
@@ -38,6 +37,14 @@ def shards(doc):
     return sum(i["shards"] for i in doc["instances"])
 
 
+def whole(c):
+    """A document with all shards: they may be changing hands."""
+    def found():
+        doc = document(c)
+        return doc if shards(doc) == 64 else None
+    return wait_for(found, what="all shards held")
+
+
 def test_two_hosts(prepare, store):
     one = prepare(worker={"numWorkerThreads": 2}).start()
     two = prepare(worker={"numWorkerThreads": 2})
@@ -50,12 +57,10 @@ def test_two_hosts(prepare, store):
 
     # All are seen from either, and one has another clock.
     for c in one, two:
-        # Shards may be changing hands.
-        wait_for(lambda: shards(document(c)) == 64, what="all shards held")
-        doc = document(c)
+        doc = whole(c)
         found = {i["pid"]: i for i in doc["instances"]}
         assert found.keys() == ours | theirs
-        assert shards(doc) == 64 and doc["free-shards"] == 0
+        assert doc["free-shards"] == 0
         for instance in found.values():
             assert instance["node"] == server(store)
             assert instance["host"] == host

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from cassata import open_files, wait_for
+from cassata import open_files, wait_for, wait_shares
 from test_lapse import stopped
 from test_lifecycle import Clients
 
@@ -17,16 +17,6 @@ SLEEPY = {"workerThreadPollingInterval": "1h"}
 # By chance alone, all of them would be where they can be woken once in a
 # million runs.
 SOME = 20
-
-
-def wait_shares(store, n):
-    """All shards are held, by n workers with as many each."""
-    def shared():
-        rows = store.sql(
-            "SELECT owner, COUNT(*) FROM lease WHERE owner <> 0 GROUP BY owner")
-        return len(rows) == n and all(
-            int(count) in (64 // n, 64 // n + 1) for _, count in rows)
-    wait_for(shared, 30, "%d equal shares" % n)
 
 
 def add_some(c, sink, name, seconds=0.5):
@@ -79,7 +69,7 @@ def test_a_start_that_fails(prepare, store):
     c.stop()
     store.set_version(99)
     c.spawn()
-    assert c.process.wait(30) != 0
+    assert c.process.wait(100) != 0
     c.process = None
     assert not os.path.exists(bell)
 
