@@ -302,7 +302,7 @@ class Api(RuleBasedStateMachine):
 
     def ended_job(self, c, job):
         answer = c.get("/cassata/jobs/%s/%s" % (self.app, job)).json()
-        return answer if answer["state"] == "done" else None
+        return answer if answer.get("state") == "done" else None
 
     @rule(kill=st.booleans(), lot=st.integers(0, 9))
     def restart(self, kill, lot):

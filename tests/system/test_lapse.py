@@ -35,7 +35,8 @@ def stopped(pid, store):
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def taken_over(launch, **settings):
@@ -52,37 +53,49 @@ def await_return(store):
              what="the return")
 
 
-def assert_sends_only(c, sink, n_before, due):
-    """Of the path /e, one more event."""
-    c.schedule("after", sink.url("/e"), expiry=due)
+def assert_sends_only(c, sink, n_before, due, path="/e"):
+    """Of this path, one more event."""
+    c.schedule("after", sink.url(path), expiry=due)
     c.wait_state("after", "COMPLETED")
-    assert len(sink.arrivals("/e")) == n_before + 1
+    assert len(sink.arrivals(path)) == n_before + 1
+
+
+def n_claimed(store):
+    return int(store.sql(
+        "SELECT COUNT(*) FROM event WHERE status = 1")[0][0])
 
 
 def test_deleted_while_stopped(launch, store, sink):
     """A worker that was stopped for longer than its lease gets its shards back
     from one that leaves, as at a rolling restart. What it had claimed has been
     deleted."""
-    one = launch(worker={**SETTINGS, "claimAhead": "9s"})
-    due = time.time() + 9
-    for n in range(N):
-        one.schedule("e%d" % n, sink.url("/e"), expiry=due)
-    wait_for(lambda: metric(one, "events_claimed_total") == N, what="a claim")
-    with stopped(one.children("worker")[0]["pid"], store):
-        two = taken_over(launch, claimAhead="0ms")
-        for n in range(N):
-            wait_for(lambda: two.delete("e%d" % n).status == 200,
-                     what="a deletion")
-        two.stop()
-    await_return(store)
-    assert_sends_only(one, sink, 0, due + 0.5)
+    one = launch(worker={**SETTINGS, "claimAhead": "10s"})
+    for n_try in range(5):
+        path, due = "/e%d" % n_try, time.time() + 10
+        ids = ["e%d-%d" % (n_try, n) for n in range(N)]
+        for event_id in ids:
+            one.schedule(event_id, sink.url(path), expiry=due)
+        wait_for(lambda: n_claimed(store) == N or time.time() > due,
+                 what="a claim")
+        with stopped(one.children("worker")[0]["pid"], store):
+            two = taken_over(launch, claimAhead="0ms")
+            for event_id in ids:
+                wait_for(lambda: two.delete(event_id).status == 200,
+                         what="a deletion")
+            is_in_time = time.time() < due
+            two.stop()
+        await_return(store)
+        if is_in_time:
+            break
+    assert is_in_time
+    assert_sends_only(one, sink, 0, due + 0.5, path)
 
 
-@pytest.mark.parametrize("settings, n_claimed", [
+@pytest.mark.parametrize("settings, n_claims", [
     ({"maxConcurrentDeliveries": 1}, 2),
     ({"maxDeliveriesPerHost": 1}, 1 + N),
 ], ids=["held", "queued"])
-def test_delivered_while_stopped(launch, store, sink, settings, n_claimed):
+def test_delivered_while_stopped(launch, store, sink, settings, n_claims):
     """The same, of events that wait for a slot of the worker or of the host."""
     one = launch(worker={**SETTINGS, **settings})
     gate = sink.gate()
@@ -91,7 +104,7 @@ def test_delivered_while_stopped(launch, store, sink, settings, n_claimed):
     sink.wait("/busy")
     for n in range(N):
         one.schedule("e%d" % n, sink.url("/e"))
-    wait_for(lambda: metric(one, "events_claimed_total") == n_claimed,
+    wait_for(lambda: metric(one, "events_claimed_total") >= n_claims,
              what="a claim")
     with stopped(one.children("worker")[0]["pid"], store):
         two = taken_over(launch)
@@ -120,7 +133,7 @@ def test_delivered_while_the_machine_stood_still(
     sink.wait("/busy")
     for n in range(N):
         one.schedule("e%d" % n, sink.url("/e"))
-    wait_for(lambda: metric(one, "events_claimed_total") == 2, what="a claim")
+    wait_for(lambda: metric(one, "events_claimed_total") >= 2, what="a claim")
     begin = time.monotonic_ns()
     with stopped(one.children("worker")[0]["pid"], store):
         two = taken_over(launch)
@@ -139,19 +152,27 @@ def test_delivered_while_the_machine_stood_still(
 def test_lapse_seen_by_a_turn_that_failed(launch, store, sink):
     """What is known to be over is over, though its own clock does not say so
     and the datastore takes no new registration."""
-    c = launch(worker={**SETTINGS, "lease": "9s", "claimAhead": "9s"})
-    due = time.time() + 5
-    c.schedule("e", sink.url("/e"), expiry=due)
-    wait_for(lambda: metric(c, "events_claimed_total") == 1, what="the claim")
-    # What others would have done.
-    store.sql("CREATE TRIGGER no_turn BEFORE INSERT ON instance " + (
-        "BEGIN SELECT RAISE(ABORT, 'no'); END" if store.kind == "sqlite" else
-        "FOR EACH ROW SIGNAL SQLSTATE '45000'"))
-    store.sql("DELETE FROM instance")
-    store.sql("DELETE FROM event")
-    wait_for(lambda: time.time() > due + 0.5, what="its time")
-    store.sql("DROP TRIGGER no_turn")
-    assert_sends_only(c, sink, 0, time.time())
+    c = launch(worker={**SETTINGS, "lease": "9s", "claimAhead": "10s"})
+    for n_try, seconds in enumerate((5, 10, 10, 10)):
+        path, due = "/e%d" % n_try, time.time() + seconds
+        c.schedule(path, sink.url(path), expiry=due)
+        wait_for(lambda: n_claimed(store) == 1 or time.time() > due,
+                 what="the claim")
+        # What others would have done.
+        store.sql("CREATE TRIGGER no_turn BEFORE INSERT ON instance " + (
+            "BEGIN SELECT RAISE(ABORT, 'no'); END" if store.kind == "sqlite"
+            else "FOR EACH ROW SIGNAL SQLSTATE '45000'"))
+        store.sql("DELETE FROM instance")
+        store.sql("DELETE FROM event")
+        # The next turn comes within a fifth of the lease.
+        is_in_time = time.time() < due - 2.5
+        wait_for(lambda: time.time() > due + 0.5, what="its time")
+        store.sql("DROP TRIGGER no_turn")
+        if is_in_time:
+            break
+        wait_for(lambda: store.sql("SELECT owner FROM instance"))
+    assert is_in_time
+    assert_sends_only(c, sink, 0, time.time(), path)
 
 
 def test_claimed_again_while_on_the_wire(launch, store, sink):
@@ -169,7 +190,7 @@ def test_claimed_again_while_on_the_wire(launch, store, sink):
         store.sql("DELETE FROM instance")
         store.sql("UPDATE lease SET owner = 0, until_ms = 0")
         store.sql("UPDATE event SET status = 0, attempts = 0")
-    wait_for(lambda: metric(c, "events_claimed_total") == 2,
+    wait_for(lambda: metric(c, "events_claimed_total") >= 2,
              what="the second claim")
     c.schedule("after", sink.url("/after"))
     c.wait_state("after", "COMPLETED")

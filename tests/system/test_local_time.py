@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Events at a local time: the time zone database in force says when."""
 
+import itertools
 import shutil
 import time
 from datetime import datetime, timedelta, timezone
@@ -91,6 +92,7 @@ def zoned(prepare):
         path.chmod(0o755)
 
     def install(name):
+        """From now on the zone is that."""
         new = directory / "Test" / "new"
         shutil.copyfile(SYSTEM / name, new)
         new.chmod(0o644)
@@ -100,29 +102,50 @@ def zoned(prepare):
     return c, install
 
 
+def in_time(add):
+    """What add(event id) returns, of an event that is looked at two seconds
+    later, once it was done before that."""
+    for n in itertools.count():
+        look_at = int(time.time()) + 2
+        done = add("e%d" % n)
+        if time.time() < look_at - 0.3:
+            return done
+
+
 def test_comes_later(zoned):
     """What is due waits on, when its zone has another time by then."""
     c, install = zoned
-    assert c.post(an_event(
-        "a", at_local=local(2, -11), time_zone="Test/Zone")).status == 201
-    expiry = c.event("a")["expiry"]
-    install("Etc/GMT+12")
-    wait_for(lambda: c.event("a")["expiry"] == expiry + 3600)
-    event = c.event("a")
+
+    def add(event_id):
+        install("Etc/GMT+11")
+        assert c.post(an_event(event_id, at_local=local(2, -11),
+                               time_zone="Test/Zone")).status == 201
+        expiry = c.event(event_id)["expiry"]
+        install("Etc/GMT+12")
+        return event_id, expiry
+    event_id, expiry = in_time(add)
+    event = wait_for(lambda: [
+        e for e in [c.event(event_id)] if e["expiry"] == expiry + 3600])[0]
     assert (event["status"], event["attempts"]) == ("PENDING", 0)
     assert event["next-attempt"] == expiry + 3600
 
 
-def test_comes_earlier(zoned, sink, name):
+def test_comes_earlier(zoned, sink):
     """A day before its time it is seen that it is due by now."""
     c, install = zoned
-    assert c.post(an_event(
-        "a", url=sink.url("/" + name), at_local=local(86400 + 2, -11),
-        time_zone="Test/Zone")).status == 201
-    assert c.event("a")["expiry"] > time.time() + 80000
-    install("Etc/GMT-13")
-    sink.wait("/" + name)
-    assert c.wait_state("a", "COMPLETED")["attempts"] == 1
+
+    def add(event_id):
+        install("Etc/GMT+11")
+        assert c.post(an_event(
+            event_id, url=sink.url("/" + event_id),
+            at_local=local(86400 + 2, -11),
+            time_zone="Test/Zone")).status == 201
+        assert c.event(event_id)["expiry"] > time.time() + 80000
+        install("Etc/GMT-13")
+        return event_id
+    event_id = in_time(add)
+    sink.wait("/" + event_id)
+    assert c.wait_state(event_id, "COMPLETED")["attempts"] == 1
 
 
 def test_zone_is_gone(zoned, sink, name):
@@ -138,14 +161,19 @@ def test_zone_is_gone(zoned, sink, name):
 def test_looked_at_a_day_before(zoned):
     c, _ = zoned
 
-    def ahead():
+    def ahead(event_id):
         return int(c.store.sql(
-            "SELECT expiry_ms - due_ms FROM event")[0][0])
-    assert c.post(an_event(
-        "a", at_local=local(86400 + 2, -11),
-        time_zone="Test/Zone")).status == 201
-    assert ahead() == 86400000
-    event = c.event("a")
+            "SELECT expiry_ms - due_ms FROM event WHERE event_id = X'%s'" %
+            event_id.encode().hex())[0][0])
+
+    def add(event_id):
+        assert c.post(an_event(
+            event_id, at_local=local(86400 + 2, -11),
+            time_zone="Test/Zone")).status == 201
+        return event_id, ahead(event_id)
+    event_id, ahead_ms = in_time(add)
+    assert ahead_ms == 86400000
+    event = c.event(event_id)
     assert event["next-attempt"] == event["expiry"]
-    wait_for(lambda: ahead() == 0)
-    assert c.event("a") == event
+    wait_for(lambda: ahead(event_id) == 0)
+    assert c.event(event_id) == event

@@ -411,7 +411,7 @@ def test_terminal(prepare):
                     "/proc/%d/fd/%s" % (pid, fd)) == "/dev/null"
         # Its keys' signals are the master's alone.
         os.write(master, b"\x03")
-        assert c.process.wait(30) == 0
+        assert c.process.wait(100) == 0
         c.process = c.pid = None
     finally:
         os.close(master)
@@ -431,7 +431,7 @@ def test_syslog(prepare, store, sink):
         receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         receiver.bind(str(devices / "log"))
         os.chmod(str(devices / "log"), 0o666)
-        receiver.settimeout(20)
+        receiver.settimeout(100)
         return receiver
 
     def pids_heard(receiver, wanted):
@@ -454,7 +454,7 @@ def test_syslog(prepare, store, sink):
         # Its end is a line of each child.
         os.kill(c.pid, signal.SIGKILL)
         assert pids_heard(receiver, children)
-    c.process.wait(30)
+    c.process.wait(100)
     c.process = c.pid = None
     wait_for(lambda: not c.processes(), 30, "their end")
 
@@ -529,7 +529,7 @@ def test_control_socket(launch):
             os.setgroups([])
             os.setuid(NOBODY.pw_uid)
             s = socket.socket(socket.AF_UNIX)
-            s.settimeout(20)
+            s.settimeout(100)
             s.connect(path)
             try:
                 s.sendall(b"stop\n")
@@ -618,7 +618,7 @@ def test_children_of_another_master_do_not_control(prepare, store, sink):
     assert c.control("reopen") == "ok\n"
     # The successor is not our child.
     os.kill(c.process.pid, signal.SIGKILL)
-    c.process.wait(10)
+    c.process.wait(60)
     c.process = c.pid = None
 
 
@@ -911,7 +911,7 @@ def test_control_socket_of_the_children(prepare, store):
             with socket.socket(socket.AF_UNIX) as listener:
                 listener.bind(path)
                 listener.listen(5)
-                listener.settimeout(20)
+                listener.settimeout(100)
                 os.write(heard_end, b"l")
                 while True:
                     s = listener.accept()[0]
@@ -1045,7 +1045,7 @@ def test_password_stays_secret(prepare, store, sink):
         result = c.ctl(change)
         assert result.returncode == 0
     seen += [read_text("/proc/%d/environ" % c.status()["pid"])]
-    assert c.process.wait(30) == 0
+    assert c.process.wait(100) == 0
     c.process = c.pid = None
     # A wrong one is refused without being shown.
     wrong = c.run(*c.command("--check"),

@@ -48,7 +48,7 @@ def test_delays(daemon, sink, name):
     wait_for(lambda: len(daemon.event(name)["attempt-log"]) == 2)
     event = daemon.event(name)
     log = event["attempt-log"]
-    assert event["next-attempt"] == pytest.approx(log[1]["time"] + 3600, abs=2)
+    assert event["next-attempt"] == pytest.approx(log[1]["time"] + 3600, abs=60)
 
 
 @pytest.mark.parametrize("status", [404, 301, 401])
@@ -67,7 +67,7 @@ def test_status_that_is_final(daemon, sink, name):
 
 
 def test_failures_by_kind(launch, sink, name):
-    c = launch(worker={"deliveryTimeout": "2s", "connectTimeout": "2s"})
+    c = launch(worker={"deliveryTimeout": "5s", "connectTimeout": "5s"})
     closed = closed_port()
     silent = sink.gate()
     sink.on("/silent", Reply(gate=silent))

@@ -17,9 +17,9 @@ N = 40
 def hostile(prepare):
     """A daemon without the sandbox, whose children a signal takes over."""
     c = prepare(service={"processes": 3},
-                worker={"numWorkerThreads": 3, "lease": "1s"},
-                datastore={"timeout": "400ms"},
-                master={"sandbox": False, "shutdownTimeout": "2s"})
+                worker={"numWorkerThreads": 3, "lease": "4s"},
+                datastore={"timeout": "2s"},
+                master={"sandbox": False, "shutdownTimeout": "4s"})
     c.start(env=c.preload(c.build_preload("spoiler")))
     return c
 
@@ -108,7 +108,7 @@ def deaf():
 def hanging(prepare, deaf):
     """A daemon whose children a signal takes over; see preload/hanger.c."""
     c = prepare(service={"processes": 3},
-                worker={"numWorkerThreads": 3, "lease": "1s"})
+                worker={"numWorkerThreads": 3, "lease": "4s"})
     c.start(env={"HANGER_PORT": str(deaf.getsockname()[1]),
                  **c.preload(c.build_preload("hanger"))})
     return c

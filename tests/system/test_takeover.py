@@ -11,6 +11,7 @@ import pytest
 
 from cassata import SqliteStore, wait_for
 from sink import Reply
+from test_lapse import stopped
 
 LONG = {"lease": "1h", "workerThreadPollingInterval": "1s"}
 
@@ -47,7 +48,7 @@ def test_killed_again(prepare, store, sink):
     """Who dies before its workers could tell the datastore leaves it to the next
     one."""
     c = prepare(worker={"numWorkerThreads": 2, **LONG},
-                datastore={"timeout": "1s", "connectTimeout": "1s"}).start()
+                datastore={"timeout": "2s", "connectTimeout": "2s"}).start()
     gate = sink.gate()
     sink.on("/held", Reply(200, gate=gate), 200)
     c.schedule("held", sink.url("/held"))
@@ -68,7 +69,7 @@ def test_stopped_in_an_outage(prepare, store, sink):
     """Nobody could give the leases back: the next start knows."""
     c = prepare(master={"shutdownTimeout": "4s"},
                 worker={"numWorkerThreads": 2, **LONG},
-                datastore={"timeout": "1s", "connectTimeout": "1s"}).start()
+                datastore={"timeout": "2s", "connectTimeout": "2s"}).start()
     gate = sink.gate()
     sink.on("/held", Reply(200, gate=gate), 200)
     c.schedule("held", sink.url("/held"))
@@ -102,12 +103,12 @@ def test_killed_after_the_next_start(prepare, store, sink):
     c.schedule("held", sink.url("/held"))
     sink.wait("/held")
     worker = c.children("worker")[0]["pid"]
-    os.kill(worker, signal.SIGSTOP)
-    c.kill()
-    c.start()
-    assert metric(c, "shards_held") == 0
-    os.kill(worker, signal.SIGKILL)
-    gate.set()
+    with stopped(worker, store):
+        c.kill()
+        c.start()
+        assert metric(c, "shards_held") == 0
+        os.kill(worker, signal.SIGKILL)
+        gate.set()
     c.wait_state("held", "COMPLETED")
     assert len(sink.arrivals("/held")) == 2
 
@@ -127,7 +128,7 @@ def test_killed_beside_another_host(prepare, store, sink):
     two.abandon()
     two.start()
     wait_for(lambda: metric(two, "shards_held") == 32, what="its half again")
-    assert metric(one, "shards_held") == 32
+    wait_for(lambda: metric(one, "shards_held") == 32, what="the other half")
     gate.set()
     for n in range(8):
         one.wait_state("e%d" % n, "COMPLETED")
@@ -149,14 +150,14 @@ def test_worker_killed_alone(launch, store):
 def test_started_in_an_outage(prepare, store, sink):
     """A host that comes into an outage takes no lease that ended in it: whose
     it is may be back a moment later, with results to write."""
-    one = prepare(worker={**LONG, "numWorkerThreads": 1, "lease": "6s"},
-                  datastore={"timeout": "1s", "connectTimeout": "1s"}).start()
+    one = prepare(worker={**LONG, "numWorkerThreads": 1, "lease": "10s"},
+                  datastore={"timeout": "2s", "connectTimeout": "2s"}).start()
     gate = sink.gate()
     sink.on("/held", Reply(200, gate=gate), 200)
     one.schedule("held", sink.url("/held"))
     sink.wait("/held")
     two = prepare(worker={**LONG, "numWorkerThreads": 1, "lease": "40s"},
-                  datastore={"timeout": "1s", "connectTimeout": "1s"})
+                  datastore={"timeout": "2s", "connectTimeout": "2s"})
     worker = one.children("worker")[0]["pid"]
     with store.locked():
         two.spawn()
@@ -164,7 +165,7 @@ def test_started_in_an_outage(prepare, store, sink):
                  what="an outage to it")
         wait_for(lambda: one.log_text().count("datastore is away") >= 1,
                  what="an outage to the other")
-        time.sleep(6)  # its lease is over
+        time.sleep(10)  # its lease is over
         os.kill(worker, signal.SIGSTOP)
     try:
         two.wait_ready()
@@ -221,7 +222,7 @@ def test_node_with_another_clock(prepare, store, sink, ahead_s):
         beats = "SELECT MIN(until_ms) - %d FROM instance" % (1 << 48)
         wait_for(lambda: int(store.sql(beats)[0][0]) >= 7, 30, "renewals")
         for c in (one, two):
-            assert metric(c, "shards_held") == 32
+            wait_for(lambda: metric(c, "shards_held") == 32)
             assert "lost the lease" not in c.log_text()
             assert "the lease had ended" not in c.log_text()
         gate.set()

@@ -277,7 +277,7 @@ def test_server_takes_its_time(launch, tls_server, authority, sink, name):
         with store.locked():
             added = executor.submit(c.schedule, name, sink.url("/" + name))
             wait_for(lambda: store.sql(waiting) == [("1",)], 30, "an add")
-        added.result(60)
+        added.result(100)
     c.wait_state(name, "COMPLETED")
     assert "datastore is away" not in c.log_text()
 
@@ -427,7 +427,9 @@ def test_lies(launch, name):
         before = pids()
         path = path_of("event", "app", name)
         lie.update(event=event_row, log=log_row)
-        assert c.get(path).json()["attempts"] == 1
+        response, = wait_for(lambda: [
+            r for r in [c.get(path)] if r.status == 200])
+        assert response.json()["attempts"] == 1
         for what, (event, log) in LIES.items():
             lie.update(event=event, log=log)
             response = wait_for(lambda: server_was_asked(c, server, path))

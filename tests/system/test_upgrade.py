@@ -47,7 +47,7 @@ def replace_program(directory, content):
 def follow(c, old):
     """Waits until the old master is gone. The new one is not our child."""
     if c.process:
-        assert c.process.wait(30) == 0, c.log_text()
+        assert c.process.wait(100) == 0, c.log_text()
         c.process = None
     c.pid = None
     wait_for(lambda: is_gone(old), 30, "end of the old master")
@@ -372,7 +372,7 @@ def test_upgrade_tells_the_service_manager(prepare):
     name = str(c.directory / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(name)
-        sock.settimeout(30)
+        sock.settimeout(100)
         c.start(env={"NOTIFY_SOCKET": name})
         assert b"READY=1" in sock.recv(4096)
         _, new = upgrade(c)
@@ -415,7 +415,7 @@ def test_upgrade_leaves_no_gap(prepare):
     finally:
         ending.set()
         for thread in threads:
-            thread.join(30)
+            thread.join(100)
     assert wrong == []
 
 
@@ -535,7 +535,7 @@ class Held:
         self._gate.write_text("")
 
     def end(self):
-        self._thread.join(30)
+        self._thread.join(100)
         return self.answer[0]
 
 
@@ -575,7 +575,7 @@ def test_killed_new_master(held, sink):
 
 
 def test_new_master_too_slow(held):
-    c, h = held(master={"startTimeout": "4s"})
+    c, h = held(master={"startTimeout": "6s"})
     assert h.end() == "error: killed: it was not ready in time\n"
     assert is_gone(h.pid)
     assert c.status()["pid"] == c.pid
@@ -584,7 +584,7 @@ def test_new_master_too_slow(held):
 def test_stop_during_upgrade(held):
     c, h = held()
     c.send(signal.SIGTERM)
-    assert c.process.wait(30) == 0
+    assert c.process.wait(100) == 0
     c.process = c.pid = None
     assert h.end() == "error: the daemon is stopping\n"
     wait_for(lambda: not c.processes(), 10, "the end of all")
@@ -634,9 +634,9 @@ def test_stop_during_reload(prepare):
         thread.start()
         wait_for(lambda: "reloading" in c.log_text(), what="the reload")
         assert c.control("stop") == "ok\n"
-        thread.join(30)
+        thread.join(100)
     assert answer == ["error: the daemon is stopping\n"]
-    assert c.process.wait(30) == 0
+    assert c.process.wait(100) == 0
     c.process = c.pid = None
     wait_for(lambda: not c.processes(), 10, "the end of all")
     assert not list(c.state_dir.glob("cassatad*"))
@@ -706,7 +706,7 @@ def test_idle_connection_survives(prepare, change):
 
 def test_idle_connection_ends(prepare):
     """In time for the others: nobody is killed."""
-    c = prepare(master={"shutdownTimeout": "2s"}).start()
+    c = prepare(master={"shutdownTimeout": "4s"}).start()
     old = pids(c.children("service"))
     with Connection(c.port) as idle:
         idle.send_request("GET", "/livez")
@@ -719,27 +719,28 @@ def test_idle_connection_ends(prepare):
 
 # ---- under the load of a real client ----
 
-def wrk(c, tmp_path, seconds, change, every):
-    """Changes while wrk adds events; what wrk printed, and how many changes
-    there were."""
+def wrk(c, tmp_path, change, n):
+    """So many changes, half a second apart, while wrk adds events; what it
+    printed."""
     if not shutil.which("wrk"):
         pytest.skip("no wrk")
-    n = 0
     with open(str(tmp_path / "wrk"), "w+") as output:
         with subprocess.Popen(
-                ["wrk", "-t1", "-c16", "-d%ds" % seconds, "-s",
+                ["wrk", "-t1", "-c16", "-d300s", "--timeout", "100s", "-s",
                  str(SOURCE / "bench" / "add.lua"),
                  "http://127.0.0.1:%d/" % c.port, "--", "50"],
                 stdout=output) as process:
-            while process.poll() is None:
-                time.sleep(every)
-                if process.poll() is None:
+            try:
+                for _ in range(n):
+                    time.sleep(0.5)
                     change()
-                    n += 1
+                time.sleep(0.5)
+            finally:
+                process.send_signal(signal.SIGINT)  # its end, as by time
         output.seek(0)
         text = output.read()
     assert process.returncode == 0
-    return text, n
+    return text
 
 
 def assert_no_error(text):
@@ -753,9 +754,7 @@ def test_reload_under_wrk(launch, tmp_path):
 
     def reload():
         assert c.reload() == "ok\n"
-    text, n = wrk(c, tmp_path, 5, reload, 0.5)
-    assert n >= 2
-    assert_no_error(text)
+    assert_no_error(wrk(c, tmp_path, reload, 4))
 
 
 def test_upgrade_under_wrk(prepare, tmp_path):
@@ -764,9 +763,7 @@ def test_upgrade_under_wrk(prepare, tmp_path):
 
     def change():
         assert c.ctl("upgrade").returncode == 0
-    text, n = wrk(c, tmp_path, 6, change, 0.5)
-    assert n >= 2
-    assert_no_error(text)
+    assert_no_error(wrk(c, tmp_path, change, 3))
 
 
 def test_reload_and_upgrade_of_many_clients(prepare, sink):

@@ -38,8 +38,8 @@ enum { BODY_BYTES = 300000, SKIPPED = 77, EVENTS_MAX = 3 };
 static const int64_t now_ms = INT64_C(1900000000000);
 
 static const char *test_url;
-static int64_t return_after_ms;   /* of connections to be */
-static int64_t timeout_ms = 1000; /* the same */
+static int64_t return_after_ms; /* of connections to be */
+static int64_t timeout_ms;      /* the same */
 static struct sql_place parsed;
 static MYSQL *admin; /* a connection of the test's own */
 static struct sql *backend;
@@ -101,9 +101,21 @@ setup(void)
 	run_sql("CREATE DATABASE cassata");
 	run_sql("USE cassata");
 	clock_wall_replace(fixed_clock);
+	timeout_ms = 20000;
 	backend = open_backend(test_url, NULL);
 	ck_assert_int_eq(OPS->open(backend, &err), STORE_OK);
 	ck_assert_int_eq(schema_check(backend, true, 0, &err), STORE_OK);
+}
+
+/* What ends by time is to end soon. */
+static void
+setup_brief(void)
+{
+	setup();
+	OPS->destroy(backend);
+	timeout_ms = 1000;
+	backend = open_backend(test_url, NULL);
+	ck_assert_int_eq(OPS->open(backend, &err), STORE_OK);
 }
 
 static void
@@ -723,10 +735,8 @@ START_TEST(test_registered_meanwhile)
 	struct lease_reply reply;
 	pthread_t thread;
 
-	timeout_ms = 20000;
 	patient = open_backend(test_url, NULL);
 	other = open_backend(test_url, NULL);
-	timeout_ms = 1000;
 	ck_assert_int_eq(OPS->open(patient, &err), STORE_OK);
 	ck_assert_int_eq(OPS->open(other, &err), STORE_OK);
 	ck_assert_int_eq(lease(patient, 1, &reply), STORE_OK);
@@ -1215,7 +1225,7 @@ main(void)
 	if (test_url == NULL || strncmp(test_url, "mysql:", 6) != 0)
 		return SKIPPED;
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_schema);
 	tcase_add_test(tc, test_database_is_created);
 	tcase_add_test(tc, test_refused);
@@ -1229,7 +1239,6 @@ main(void)
 	tcase_add_test(tc, test_read_only);
 	tcase_add_test(tc, test_refuses_writes);
 	tcase_add_test(tc, test_small_packets);
-	tcase_add_test(tc, test_lock_wait_ends);
 	tcase_add_test(tc, test_purge_of_what_begins_again);
 	tcase_add_test(tc, test_deadlock_amid_rows);
 	tcase_add_test(tc, test_older_version);
@@ -1239,7 +1248,6 @@ main(void)
 	tcase_add_test(tc, test_registered_meanwhile);
 	tcase_add_test(tc, test_damaged_among_the_newest);
 	tcase_add_test(tc, test_durability);
-	tcase_add_test(tc, test_idle_transaction_ends);
 	tcase_add_loop_test(tc, test_taken_row_id, 1, EVENTS_MAX + 1);
 	tcase_add_test(tc, test_too_large);
 	tcase_add_loop_test(tc, test_locked_row_delays_no_other, 0,
@@ -1250,6 +1258,12 @@ main(void)
 	tcase_add_test(tc, test_long_columns);
 	tcase_add_test(tc, test_find_keeps_connection);
 	tcase_add_test(tc, test_prepared_statements_are_few);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("brief");
+	tcase_add_checked_fixture(tc, setup_brief, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, test_lock_wait_ends);
+	tcase_add_test(tc, test_idle_transaction_ends);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);
 	srunner_run_all(sr, CK_NORMAL);
