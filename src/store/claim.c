@@ -30,10 +30,12 @@ struct claiming {
 	const struct claim_request *request;
 	struct claim_reply *reply;
 	struct look look;
+	int64_t behind_ms; /* next_due_ms and more of the look */
+	bool more;
 	struct local_move moves[SQL_IDS_MAX]; /* of a statement's rows */
-	size_t n_moves;
+	size_t n_moves, n_moves_in_all;
 	struct schedule_run runs[RUNS_MAX]; /* the same */
-	size_t n_runs, n_runs_in_all;
+	size_t n_runs, n_runs_in_all, n_left;
 	struct parked_row parked[SQL_IDS_MAX]; /* the same */
 	size_t n_parked;
 };
@@ -148,11 +150,12 @@ leave_run(struct claiming *c, const struct schedule_run *run)
 {
 	int64_t due_ms = run->claim->due_ms;
 
-	if (run->exact && due_ms > c->request->now_ms)
+	if (run->exact && due_ms > c->request->now_ms) {
 		look_when_due(c->request, c->reply, due_ms);
-	else if (c->n_runs_in_all == RUNS_MAX)
+		c->n_left++;
+	} else if (c->n_runs_in_all == RUNS_MAX) {
 		c->reply->more = true;
-	else {
+	} else {
 		c->n_runs_in_all++;
 		c->runs[c->n_runs++] = *run;
 		return false;
@@ -237,6 +240,7 @@ take_waiting(const struct store_row *row, struct claiming *c, struct err *err)
 		store_claim_free(claim);
 	} else if (!request->alone && local_time_moved(claim, request, move)) {
 		c->n_moves++;
+		c->n_moves_in_all++;
 		note_due(reply, move->due_ms);
 		store_claim_free(claim);
 	} else if (!request->alone && schedule_run_read(claim, &run) &&
@@ -311,6 +315,18 @@ compare_claims(const void *a, const void *b)
 	return (x->row_id > y->row_id) - (x->row_id < y->row_id);
 }
 
+/*
+ * All that was seen are runs that are left until their time: the same would be
+ * seen again until then, and what is behind them is not due before. What was
+ * put off or locked is noted.
+ */
+static bool
+waits_for_runs(const struct claiming *c)
+{
+	return c->n_left > 0 && c->n_runs_in_all + c->n_moves_in_all == 0 &&
+	       c->reply->n_claims + c->reply->n_parked == 0;
+}
+
 static enum store_status
 take_rows(struct sql *sql, struct claiming *c, struct err *err)
 {
@@ -318,7 +334,9 @@ take_rows(struct sql *sql, struct claiming *c, struct err *err)
 	enum store_status status = STORE_OK;
 	size_t n = c->look.n, len;
 
-	c->n_runs_in_all = 0;
+	c->reply->next_due_ms = INT64_MAX;
+	c->reply->more = c->more;
+	c->n_left = c->n_runs_in_all = c->n_moves_in_all = 0;
 	for (size_t at = 0; status == STORE_OK && at < n; at += len) {
 		size_t before = c->reply->n_claims;
 
@@ -339,10 +357,21 @@ take_rows(struct sql *sql, struct claiming *c, struct err *err)
 			    c->reply->claims + before,
 			    c->reply->n_claims - before, err);
 	}
+	if (waits_for_runs(c))
+		c->reply->more = false;
+	else
+		note_due(c->reply, c->behind_ms);
 	if (c->reply->n_claims > 1)
 		qsort(c->reply->claims, c->reply->n_claims,
 		    sizeof(struct store_claim *), compare_claims);
 	return status;
+}
+
+static void
+keep_look(struct claiming *c)
+{
+	c->behind_ms = c->reply->next_due_ms;
+	c->more = c->reply->more;
 }
 
 /* Results, and what is due after them. */
@@ -360,6 +389,7 @@ turn_body(struct sql *sql, void *arg, struct err *err)
 		    settle_results(sql, c->request, &c->reply->n_stale, err);
 	if (status == STORE_OK && c->request->claim_max > 0)
 		status = look_within(sql, c->request, c->reply, &c->look, err);
+	keep_look(c);
 	return status == STORE_OK ? take_rows(sql, c, err) : status;
 }
 
@@ -383,6 +413,7 @@ claim_only(struct sql *sql, struct claiming *c, struct err *err)
 	enum store_status status =
 	    look_before(sql, c->request, c->reply, &c->look, err);
 
+	keep_look(c);
 	return status == STORE_OK && c->look.n > 0
 		   ? sql_transact(sql, take_body, c, err)
 		   : status;

@@ -4357,6 +4357,58 @@ START_TEST(schedule_run_is_not_claimed_ahead)
 }
 END_TEST
 
+/* More of a moment than a claim looks at: until then they are looked at once,
+ * and what is due before them is found. */
+START_TEST(many_schedules_are_not_claimed_ahead)
+{
+	enum { N = 7, MAX = 4, AHEAD_MS = 1000 };
+	bool is_file = strcmp(store_kind(store), "sqlite") == 0;
+	struct claim_request request = {.owner = A,
+	    .shards = ALL,
+	    .claim_max = MAX,
+	    .claims = claims,
+	    .zones = zones};
+	char name[16];
+	int64_t t = (clock_wall_ms() / 10000 + 2) * 10000;
+	char spec[100], start[RFC3339_TEXT];
+	struct claim_reply turn;
+
+	(void)lease(A);
+	rfc3339_write(t, 0, start);
+	(void)snprintf(spec, sizeof(spec),
+	    "{\"every\": \"10s\", \"start\": \"%s\"}", start);
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(name, sizeof(name), "s%d", i);
+		ck_assert_int_eq(put(name, spec).due_ms, t);
+	}
+	request.now_ms = t - AHEAD_MS;
+	request.horizon_ms = t;
+	for (int backlog = 0; backlog < 2; backlog++) {
+		request.backlog = backlog == 1;
+		ok(store_settle_and_claim(store, &request, &turn, &err));
+		ck_assert_uint_eq(turn.n_claims, 0);
+		ck_assert(!turn.more);
+		/* Of what it sees uncommitted it looks again. */
+		ck_assert_int_eq(turn.next_due_ms,
+		    backlog == 1 && !is_file ? t + 20 : t + AHEAD_MS / 2);
+	}
+	request.backlog = false;
+	(void)add("plain", t - 1);
+	ok(store_settle_and_claim(store, &request, &turn, &err));
+	ck_assert_uint_eq(turn.n_claims, 1);
+	ck_assert(turn.more);
+	free_claims(&turn);
+	request.now_ms = t;
+	request.horizon_ms = t + AHEAD_MS;
+	for (size_t n = 0; n < N; n += turn.n_claims) {
+		ok(store_settle_and_claim(store, &request, &turn, &err));
+		ck_assert_uint_gt(turn.n_claims, 0);
+		ck_assert(turn.more == (n + turn.n_claims < N));
+		free_claims(&turn);
+	}
+}
+END_TEST
+
 START_TEST(schedule_skips)
 {
 	int64_t t, row_id;
@@ -5690,6 +5742,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, schedule_run_is_given_back);
 	tcase_add_test(tc, schedule_run_is_retried);
 	tcase_add_test(tc, schedule_run_is_not_claimed_ahead);
+	tcase_add_test(tc, many_schedules_are_not_claimed_ahead);
 	tcase_add_test(tc, schedule_skips);
 	tcase_add_test(tc, schedule_queues);
 	tcase_add_test(tc, schedule_skips_nothing_missed);
