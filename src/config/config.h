@@ -45,6 +45,7 @@ struct config_service {
 	struct event_retry_limits retry_limits; /* maxAttempts, minRetryDelay */
 	int max_pauses;		     /* of the datastore */
 	int64_t min_schedule_period_ms;
+	int max_schedules;	     /* of an application */
 	int max_lists;		     /* under way, per process */
 	int max_list_page;	     /* events in a page */
 	int max_list_scan;	     /* rows looked at for one */

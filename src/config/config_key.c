@@ -115,6 +115,8 @@ const struct config_key config_keys[] = {
 	"64", NULL},
     {"service", "minSchedulePeriod", KIND_DURATION,
 	AT(service.min_schedule_period_ms), "1s", "1d", "1s", NULL},
+    {"service", "maxSchedules", KIND_INT, AT(service.max_schedules), "1",
+	"100000", "1000", NULL},
     {"service", "maxLists", KIND_INT, AT(service.max_lists), "1", "1000", "8",
 	NULL},
     {"service", "maxListPage", KIND_INT, AT(service.max_list_page), "1",

@@ -219,6 +219,9 @@ answer_put(struct call *call)
 		return;
 	if (put->outcome == SCHEDULE_NO_ROOM)
 		(void)answer_no_room(call);
+	else if (put->outcome == SCHEDULE_TOO_MANY)
+		(void)problem(call->x, PROBLEM_TOO_MANY_SCHEDULES,
+		    "the application has service.maxSchedules schedules");
 	else if (put->outcome == SCHEDULE_TOO_LARGE)
 		(void)problem(call->x, 413,
 		    "the database server takes no schedule of this size");
@@ -421,6 +424,7 @@ submit_put(struct call *call, const struct schedule_text *text)
 	    .name = call->id,
 	    .spec = text->spec,
 	    .event = &call->u.schedule.event,
+	    .max = (size_t)call->service->cfg->service.max_schedules,
 	    .zones = call->service->store_zones};
 	if (!writes_begin(call))
 		return ANSWERED;

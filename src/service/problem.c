@@ -22,6 +22,8 @@ static const struct {
     [PROBLEM_TOO_LATE - PROBLEM_FIRST] = {422, URN "too-late"},
     [PROBLEM_UNKNOWN_JOB - PROBLEM_FIRST] = {404, URN "unknown-job"},
     [PROBLEM_TOO_MANY_JOBS - PROBLEM_FIRST] = {409, URN "too-many-jobs"},
+    [PROBLEM_TOO_MANY_SCHEDULES -
+	PROBLEM_FIRST] = {409, URN "too-many-schedules"},
     [PROBLEM_JOB_ENDED - PROBLEM_FIRST] = {409, URN "job-ended"},
     [PROBLEM_NOT_PAUSED - PROBLEM_FIRST] = {404, URN "not-paused"},
     [PROBLEM_DATASTORE_AWAY - PROBLEM_FIRST] = {503, URN "datastore-away"},

@@ -25,6 +25,18 @@ ask_room_for(
 			 room, err);
 }
 
+/* Two that are made at a time may both be the last. */
+static enum store_status
+count_schedules(struct sql *sql, struct slice app, int64_t *n, struct err *err)
+{
+	static const struct sql_text text = {
+	    .head = "SELECT COUNT(*) FROM schedule WHERE app = ?",
+	    .columns = "i"};
+
+	sql_bytes(sql, app);
+	return sql_value(sql, &text, n, err);
+}
+
 /* Adds the first of its times after after_s. */
 static enum store_status
 add_first(struct sql *sql, struct store_schedule *s, struct zones *zones,
@@ -98,12 +110,14 @@ put_body(struct sql *sql, void *arg, struct err *err)
 {
 	struct putting *p = arg;
 	struct schedule_put *put = p->put;
-	int64_t now_ms = clock_wall_ms();
+	int64_t now_ms = clock_wall_ms(), n = 0;
 	enum store_status status;
 	bool room;
 
 	store_schedule_free(p->before); /* of a try that failed */
 	status = schedule_lock_named(sql, put->app, put->name, &p->before, err);
+	if (status == STORE_OK && p->before == NULL)
+		status = count_schedules(sql, put->app, &n, err);
 	if (status == STORE_OK)
 		status = ask_room_for(sql, put->event, &room, err);
 	if (status != STORE_OK)
@@ -112,9 +126,11 @@ put_body(struct sql *sql, void *arg, struct err *err)
 	if (p->before != NULL && memcmp(p->before->fingerprint,
 				     p->now.fingerprint, EVENT_KEY_BYTES) == 0)
 		put->outcome = SCHEDULE_SAME;
+	else if (p->before == NULL && n >= (int64_t)put->max)
+		put->outcome = SCHEDULE_TOO_MANY;
 	else if (!room)
 		put->outcome = SCHEDULE_NO_ROOM;
-	if (put->outcome == SCHEDULE_SAME || put->outcome == SCHEDULE_NO_ROOM)
+	if (put->outcome != SCHEDULE_MADE && put->outcome != SCHEDULE_REPLACED)
 		return sql_be_current(sql, err);
 	p->now.id = row_id_make(now_ms);
 	p->now.created_ms = now_ms;

@@ -217,6 +217,7 @@ enum schedule_outcome {
 	SCHEDULE_UNKNOWN,
 	SCHEDULE_NO_ROOM,
 	SCHEDULE_TOO_LARGE,
+	SCHEDULE_TOO_MANY,
 };
 
 struct schedule_put {
@@ -224,6 +225,7 @@ struct schedule_put {
 	struct slice spec;	   /* it is one */
 	const struct event *event; /* as of struct store_schedule */
 	unsigned shard;		   /* of the first run */
+	size_t max;		   /* of the application's */
 	struct zones *zones;	   /* the call's */
 	/* Written by store_put_schedule. */
 	enum schedule_outcome outcome;

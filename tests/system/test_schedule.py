@@ -185,13 +185,20 @@ def test_ids(daemon, sink, schedule_id, fits):
     assert response.status == (201 if fits else 422), response
 
 
-def test_not_too_often(launch, sink):
-    c = launch(service={"minSchedulePeriod": "1m"})
+def test_bounds(launch, sink):
+    c = launch(service={"minSchedulePeriod": "1m", "maxSchedules": 2})
     url = sink.url("/")
     for n, (schedule, status) in enumerate([
             ({"every": "59s"}, 422), ({"every": "60s"}, 201),
             ({"cron": "* * * * *"}, 201), ({"cron": "*/30 * * * * *"}, 422)]):
         assert put(c, "s%d" % n, url, **schedule).status == status
+    problem = put(c, "more", url, every="60s")
+    assert problem.status == 409
+    assert problem.json()["type"].endswith(":too-many-schedules")
+    assert put(c, "s1", url, every="61s").status == 200
+    assert put(c, "more", url, app="other", every="60s").status == 201
+    assert ask(c, "s1", method="DELETE").status == 200
+    assert put(c, "more", url, every="60s").status == 201
 
 
 def test_list(daemon, sink, name):

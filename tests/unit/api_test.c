@@ -325,6 +325,7 @@ store_put_schedule(struct store *s, struct schedule_put *new, struct err *err)
 	ck_assert(slice_eq(new->name, SLICE_LITERAL("s")));
 	ck_assert(slice_eq(new->spec, SLICE_LITERAL("{\"every\":\"1m\"}")));
 	ck_assert(slice_eq(new->event->body, SLICE_LITERAL("2")));
+	ck_assert_uint_eq(new->max, 7);
 	new->outcome = s->scheduled;
 	new->due_ms = 61000;
 	return fake_call(err);
@@ -511,6 +512,7 @@ setup(void)
 	STAILQ_INIT(&service.documents);
 	TAILQ_INIT(&service.lists);
 	cfg.service.max_jobs = 3;
+	cfg.service.max_schedules = 7;
 	cfg.service.job_rate = 10;
 	cfg.service.max_job_rate = 20;
 	cfg.service.max_lists = 1;
@@ -855,6 +857,9 @@ static const struct {
 	"Content-Type: application/json\r\n", "\"PUT\"}}\n"},
     {{.scheduled = SCHEDULE_NO_ROOM, .n_calls = 1}, SCHEDULE("65", EVERY), "",
 	"507 Insufficient Storage", "Retry-After: 30\r\n", "events\"}\n"},
+    {{.scheduled = SCHEDULE_TOO_MANY, .n_calls = 1}, SCHEDULE("65", EVERY), "",
+	"409 Conflict", PROBLEM,
+	"the application has service.maxSchedules schedules\"}\n"},
     {{.scheduled = SCHEDULE_TOO_LARGE, .n_calls = 1}, SCHEDULE("65", EVERY),
 	"", "413 Content Too Large", PROBLEM, "of this size\"}\n"},
     {{.status = STORE_UNAVAILABLE, .n_calls = 1}, SCHEDULE("65", EVERY), "",

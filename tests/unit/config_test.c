@@ -68,6 +68,8 @@ static const struct field {
     {NUMBER(service, "maxPauses", INT, max_pauses, 64, "1", 1, "256", 256)},
     {NUMBER(service, "minSchedulePeriod", INT64, min_schedule_period_ms, 1000,
 	"1s", 1000, "1d", 86400000)},
+    {NUMBER(service, "maxSchedules", INT, max_schedules, 1000, "1", 1, "100000",
+	100000)},
     {NUMBER(service, "maxLists", INT, max_lists, 8, "1", 1, "1000", 1000)},
     {NUMBER(service, "maxListPage", INT, max_list_page, 1000, "1", 1, "10000",
 	10000)},

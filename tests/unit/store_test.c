@@ -4098,6 +4098,7 @@ put(const char *name, const char *spec)
 	    .spec = slice_from_string(spec),
 	    .event = &ev,
 	    .shard = 11,
+	    .max = 100,
 	    .zones = zones};
 
 	ev.body = p.name;
@@ -4267,6 +4268,7 @@ START_TEST(schedule_draws_keys)
 	    .name = SLICE_LITERAL("s"),
 	    .spec = SLICE_LITERAL(EVERY_10S),
 	    .event = &ev,
+	    .max = 1,
 	    .zones = zones};
 	char first[EVENT_ACK_KEY_LEN] = "";
 	struct event_options options;
@@ -4735,6 +4737,34 @@ START_TEST(schedules_are_listed)
 		ok(store_list_schedules(store, &list, &err));
 		ck_assert_str_eq(names, cases[i].names);
 	}
+}
+END_TEST
+
+START_TEST(schedules_are_bounded)
+{
+	struct event ev = event_of("", 0);
+	struct schedule_put p = {.app = ev.app,
+	    .name = SLICE_LITERAL("new"),
+	    .spec = SLICE_LITERAL(EVERY_10S),
+	    .event = &ev,
+	    .max = 2,
+	    .zones = zones};
+
+	(void)put("a", EVERY_10S);
+	(void)put("b", EVERY_10S);
+	ok(store_put_schedule(store, &p, &err));
+	ck_assert_int_eq(p.outcome, SCHEDULE_TOO_MANY);
+	ck_assert_int_eq(p.due_ms, INT64_MAX);
+	ck_assert_int_eq(schedule_named("new").id, 0);
+	p.name = SLICE_LITERAL("a");
+	ok(store_put_schedule(store, &p, &err));
+	ck_assert_int_eq(p.outcome, SCHEDULE_REPLACED);
+	ok(store_put_schedule(store, &p, &err));
+	ck_assert_int_eq(p.outcome, SCHEDULE_SAME);
+	(void)change_it("b", SCHEDULE_DELETE);
+	p.name = SLICE_LITERAL("new");
+	ok(store_put_schedule(store, &p, &err));
+	ck_assert_int_eq(p.outcome, SCHEDULE_MADE);
 }
 END_TEST
 
@@ -5756,6 +5786,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, schedule_jitter);
 	tcase_add_test(tc, schedule_is_mended);
 	tcase_add_test(tc, schedules_are_listed);
+	tcase_add_test(tc, schedules_are_bounded);
 	tcase_add_test(tc, many_schedules);
 	tcase_add_loop_test(tc, schedule_catches_up, 0,
 	    sizeof(caught_up) / sizeof(caught_up[0]));

@@ -383,7 +383,8 @@ put_each(const char *spec)
 	struct schedule_put put = {.app = ev.app,
 	    .name = SLICE_LITERAL("s"),
 	    .spec = slice_from_string(spec),
-	    .event = &ev};
+	    .event = &ev,
+	    .max = 1};
 
 	ev.options = SLICE_LITERAL("{\"later\":1}");
 	return put_schedule(sql, &put, &err);
