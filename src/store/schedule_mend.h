@@ -7,6 +7,6 @@
 
 /* See store_mend_schedules. */
 enum store_status mend_schedules(
-    struct sql *sql, const struct schedule_mend *mend, struct err *err);
+    struct sql *sql, struct schedule_mend *mend, struct err *err);
 
 #endif

@@ -160,6 +160,19 @@ schedule_run_add_now(struct sql *sql, const struct store_schedule *schedule,
 	return status;
 }
 
+/* Each run leaves an event: as adds, they leave the reserve to deletes and
+ * results. */
+enum store_status
+schedule_run_has_room(struct sql *sql, const struct store_schedule *s,
+    bool *room, struct err *err)
+{
+	*room = true;
+	if (sql->driver->room == NULL)
+		return STORE_OK;
+	return sql->driver->room(sql,
+	    (int64_t)store_event_bytes(&s->event) + ADD_DISK_BYTES, room, err);
+}
+
 enum store_status
 schedule_run_drop(
     struct sql *sql, struct store_schedule *schedule, struct err *err)
@@ -356,19 +369,6 @@ judge_run(
 	return begin_run(sql, j, err);
 }
 
-/* Each run leaves an event: as adds, they leave the reserve to deletes and
- * results. */
-static enum store_status
-has_room_for_next(struct sql *sql, const struct store_schedule *s, bool *room,
-    struct err *err)
-{
-	*room = true;
-	if (sql->driver->room == NULL)
-		return STORE_OK;
-	return sql->driver->room(sql,
-	    (int64_t)store_event_bytes(&s->event) + ADD_DISK_BYTES, room, err);
-}
-
 static enum store_status
 judge_claim(struct sql *sql, struct judged *j, bool *begins, struct err *err)
 {
@@ -383,7 +383,7 @@ judge_claim(struct sql *sql, struct judged *j, bool *begins, struct err *err)
 		*begins = s == NULL || j->run->run_s <= s->last_s;
 		return *begins ? STORE_OK : leave_out(sql, j, err);
 	}
-	status = has_room_for_next(sql, s, &room, err);
+	status = schedule_run_has_room(sql, s, &room, err);
 	if (status != STORE_OK || !room)
 		return status == STORE_OK ? put_off(sql, j, PUT_OFF_MS, err)
 					  : status;

@@ -43,6 +43,10 @@ enum store_status schedule_run_add_now(struct sql *sql,
     const struct store_schedule *schedule, unsigned shard,
     char run_id[EVENT_ID_MAX + 1], int64_t *due_ms, struct err *err);
 
+/* Whether there is room for another run of it, as for an add. */
+enum store_status schedule_run_has_room(struct sql *sql,
+    const struct store_schedule *schedule, bool *room, struct err *err);
+
 /* Deletes the run that waits, if any; next_s becomes 0 and is not written. */
 enum store_status schedule_run_drop(
     struct sql *sql, struct store_schedule *schedule, struct err *err);

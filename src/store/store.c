@@ -443,7 +443,7 @@ store_find_schedule(struct store *store, struct slice app, struct slice name,
 
 enum store_status
 store_mend_schedules(
-    struct store *store, const struct schedule_mend *mend, struct err *err)
+    struct store *store, struct schedule_mend *mend, struct err *err)
 {
 	enum store_status status;
 

@@ -158,10 +158,11 @@ enum store_status store_find_schedule(struct store *store, struct slice app,
 /*
  * Of schedules whose run that waits is not there any more a minute after its
  * time, since somebody has deleted or replaced that event: adds the run that is
- * wanted now. Some at a time; the others at the next call.
+ * wanted now. Some at a time; the others at the next call. Where there is no room
+ * for another event they wait.
  */
 enum store_status store_mend_schedules(
-    struct store *store, const struct schedule_mend *mend, struct err *err);
+    struct store *store, struct schedule_mend *mend, struct err *err);
 
 /* Those of an application, in the order of their names' bytes. */
 enum store_status store_list_schedules(

@@ -255,6 +255,9 @@ struct schedule_mend {
 	int64_t now_ms; /* the database's clock */
 	unsigned shard; /* of what is added */
 	struct zones *zones;
+	/* Where it came to; zero at first, and where there is no rest. */
+	int64_t after_s, after_id;
+	bool rest; /* written: there may be more, to be called again */
 };
 
 struct schedule_list {

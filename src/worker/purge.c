@@ -60,6 +60,7 @@ purge_submit(struct purge *p, uint64_t shards, int64_t now_ms)
 	p->before_ms = now_ms - p->retention_ms;
 	p->mend.now_ms = now_ms;
 	p->n_purged = 0;
+	p->mend.rest = false;
 	return &p->job;
 }
 
@@ -67,6 +68,8 @@ size_t
 purge_done(struct purge *p, int64_t mono_ms)
 {
 	check(p->status == STORE_OK && p->n_purged <= STEP);
-	p->due_ms = mono_ms + (p->n_purged == STEP ? PAUSE_MS : INTERVAL_MS);
+	p->due_ms =
+	    mono_ms +
+	    (p->n_purged == STEP || p->mend.rest ? PAUSE_MS : INTERVAL_MS);
 	return p->n_purged;
 }

@@ -60,14 +60,16 @@ END_TEST
 
 struct done_row {
 	size_t n;
+	bool rest; /* of schedules to mend */
 	int64_t wait;
 };
 
 static const struct done_row done_rows[] = {
-    {0, MINUTE},
-    {STEP - 1, MINUTE},
+    {0, false, MINUTE},
+    {STEP - 1, false, MINUTE},
     /* there may be more */
-    {STEP, 50},
+    {STEP, false, 50},
+    {0, true, 50},
 };
 
 START_TEST(test_done)
@@ -79,6 +81,8 @@ START_TEST(test_done)
 	(void)purge_submit(&purge, 1, DAY);
 	purge.status = STORE_OK;
 	purge.n_purged = row->n;
+	ck_assert(!purge.mend.rest);
+	purge.mend.rest = row->rest;
 	ck_assert_uint_eq(purge_done(&purge, MONO + MINUTE), row->n);
 	ck_assert_int_eq(purge_wait_ms(&purge, 1, MONO + MINUTE), row->wait);
 }

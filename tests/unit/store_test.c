@@ -4696,6 +4696,54 @@ START_TEST(schedule_is_mended)
 }
 END_TEST
 
+static void
+delete_run(const char *name)
+{
+	struct event_key key =
+	    key_of(run_id_of(name, schedule_named(name).next_s));
+	enum cancel_outcome outcome;
+	enum event_state state;
+
+	ok(store_cancel_event(store, &key, &outcome, &state, &err));
+	ck_assert_int_eq(outcome, CANCEL_DELETED);
+}
+
+/* More than are looked at at a time, and none of these can be mended. */
+START_TEST(many_schedules_are_mended)
+{
+	enum { N = 33 };
+	struct schedule_mend mend = {0};
+	char name[16];
+	int64_t t = 0;
+
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(name, sizeof(name), "s%d", i);
+		(void)put(name, "{\"cron\": \"* * * * *\"}");
+		delete_run(name);
+	}
+	(void)put("s", "{\"every\": \"1h\"}");
+	delete_run("s");
+	t = schedule_named("s").next_s;
+	mend.now_ms = (t + 75) * 1000;
+	ok(store_mend_schedules(store, &mend, &err));
+	ck_assert(mend.rest);
+	ck_assert_int_eq(run_due_ms("s", t), 0);
+	ok(store_mend_schedules(store, &mend, &err));
+	ck_assert(!mend.rest);
+	ck_assert_int_eq(run_due_ms("s", t), t * 1000);
+	mend.zones = zones;
+	for (int i = 0; i < 2; i++) {
+		ok(store_mend_schedules(store, &mend, &err));
+		ck_assert(mend.rest == (i == 0));
+	}
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(name, sizeof(name), "s%d", i);
+		ck_assert_int_ne(
+		    run_due_ms(name, schedule_named(name).next_s), 0);
+	}
+}
+END_TEST
+
 static bool
 note_name(void *arg, struct store_schedule *s)
 {
@@ -5624,6 +5672,35 @@ START_TEST(sqlite_no_room)
 }
 END_TEST
 
+/* What is mended leaves the room to deletes, too. */
+START_TEST(sqlite_no_room_to_mend)
+{
+	struct store_params params = {.url = "sqlite:mend.db",
+	    .state_dir = state_dir,
+	    .connect_timeout_ms = 5000,
+	    .timeout_ms = 5000,
+	    .min_free_bytes = INT64_C(1) << 60};
+	struct schedule_mend mend = {.zones = zones};
+	int64_t t;
+
+	empty_dir();
+	store = open_url(params.url, 5000, NULL);
+	ok(store_check(store, true, &err));
+	t = put("s", "{\"every\": \"1h\"}").due_ms / 1000;
+	delete_run("s");
+	mend.now_ms = (t + 75) * 1000;
+	for (int i = 0; i < 2; i++) {
+		store_close(&store);
+		ck_assert_int_eq(store_open(&params, &store, &err), 0);
+		ok(store_mend_schedules(store, &mend, &err));
+		ck_assert(!mend.rest);
+		ck_assert_int_eq(run_due_ms("s", t), i * t * 1000);
+		params.min_free_bytes = 0;
+	}
+	store_close(&store);
+}
+END_TEST
+
 static void
 open_first(int start_fd)
 {
@@ -5785,6 +5862,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, schedule_waits_for_its_zone);
 	tcase_add_test(tc, schedule_jitter);
 	tcase_add_test(tc, schedule_is_mended);
+	tcase_add_test(tc, many_schedules_are_mended);
 	tcase_add_test(tc, schedules_are_listed);
 	tcase_add_test(tc, schedules_are_bounded);
 	tcase_add_test(tc, many_schedules);
@@ -5828,6 +5906,7 @@ add_sqlite(Suite *suite)
 	tcase_add_loop_test(
 	    tc, sqlite_space, 0, (int)(sizeof(spaces) / sizeof(spaces[0])));
 	tcase_add_test(tc, sqlite_no_room);
+	tcase_add_test(tc, sqlite_no_room_to_mend);
 	tcase_add_loop_test(tc, sqlite_first_openers_race, 0, 20);
 }
 
