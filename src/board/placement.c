@@ -8,13 +8,19 @@
 /* Clocks of hosts may differ by so much before that is logged. */
 enum { SLACK_MS = 1000 };
 
+/* No event's time is later than this clock says. */
+int64_t
+placement_soon_ms(int64_t now_ms, int64_t look_ms)
+{
+	return now_ms + look_ms + SLACK_MS;
+}
+
 void
 placement_read(
     struct placement *p, const struct scoreboard *sb, int64_t look_ms)
 {
 	p->n_workers = shardboard_held(sb, p->shards);
-	/* No event's time is later than this clock says. */
-	p->soon_ms = clock_wall_ms() + look_ms + SLACK_MS;
+	p->soon_ms = placement_soon_ms(clock_wall_ms(), look_ms);
 }
 
 /* The number of the bit that has so many set ones below it. */

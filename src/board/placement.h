@@ -21,6 +21,9 @@ struct placement {
 	int64_t soon_ms; /* due before that: soon */
 };
 
+/* What is due from then on, whoever looks once in look_ms finds by himself. */
+int64_t placement_soon_ms(int64_t now_ms, int64_t look_ms);
+
 /* As it is now. Everybody looks at least once in look_ms. */
 void placement_read(
     struct placement *placement, const struct scoreboard *sb, int64_t look_ms);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -247,6 +248,22 @@ put_off(
 	return local_time_write(sql, &move, 1, err);
 }
 
+/*
+ * As of an add: whoever claims this one looks where it is; what is due later
+ * than everybody's next look goes anywhere, so that all hosts have their part
+ * in what one of them was told.
+ */
+static unsigned
+shard_of_run(const struct judged *j, int64_t run_s)
+{
+	uint8_t lot;
+
+	return run_s * 1000 < j->request->soon_ms ||
+		       getentropy(&lot, sizeof(lot)) == -1
+		   ? j->run->claim->shard
+		   : lot % EVENT_SHARDS;
+}
+
 /* Another run than that which waits; run_s is not read unless there is one. */
 static enum store_status
 add_another(struct sql *sql, const struct judged *j, bool some, int64_t run_s,
@@ -258,7 +275,7 @@ add_another(struct sql *sql, const struct judged *j, bool some, int64_t run_s,
 	s->next_s = s->next_row = 0;
 	if (some)
 		status = schedule_run_add(sql, s, &j->times,
-		    j->run->claim->shard, run_s, j->due_ms, err);
+		    shard_of_run(j, run_s), run_s, j->due_ms, err);
 	return status == STORE_OK ? schedule_update(sql, s, err) : status;
 }
 

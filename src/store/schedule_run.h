@@ -23,7 +23,7 @@ bool schedule_run_read(struct store_claim *claim, struct schedule_run *run);
 /*
  * Whether it is to be delivered now: *begins; then the next one is there. Else
  * it was left out, or waits, and its row is written. *due_ms is when one that
- * waits now, in the same shard, is due; INT64_MAX for none.
+ * waits now is due; INT64_MAX for none.
  */
 enum store_status schedule_run_begin(struct sql *sql,
     const struct claim_request *request, const struct schedule_run *run,

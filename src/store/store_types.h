@@ -528,6 +528,8 @@ struct claim_request {
 	size_t claim_bytes;	/* that are there claim no further; 0: any */
 	int64_t now_ms;		/* the database's clock */
 	int64_t horizon_ms;	/* claim rows due up to here, by the same */
+	int64_t soon_ms;	/* runs of schedules due before stay in their shard,
+				   others go anywhere */
 	struct store_claim **claims; /* room for claim_max */
 	struct zones *zones;	/* the call's; NULL: local times stay as they are */
 	/* What they are of is parked, not claimed; NULL: there are none. */

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/container_of.h"
 #include "base/log.h"
+#include "board/placement.h"
 #include "board/shardboard.h"
 #include "worker/given_up.h"
 
@@ -238,6 +239,8 @@ claims_submit(struct claims *c, int64_t mono_ms)
 	c->request.now_ms = dbclock_now_ms(c->clock, clock_wall_ms());
 	c->request.horizon_ms =
 	    c->request.now_ms + config_of(c)->claim_ahead_ms;
+	c->request.soon_ms = placement_soon_ms(
+	    c->request.horizon_ms, config_of(c)->polling_interval_ms);
 	c->asking_refused = refused_wait_ms(c, mono_ms) == 0;
 	if (c->asking_refused) {
 		collect_refused(c, mono_ms);

@@ -4260,6 +4260,34 @@ START_TEST(schedule_goes_on)
 }
 END_TEST
 
+/* What is due soon stays with who looks; what is due later goes anywhere. */
+START_TEST(schedule_is_spread)
+{
+	enum { RUNS = 40 };
+	int64_t t = put("s", "{\"every\": \"10s\", \"overlap\": \"allow\"}").due_ms;
+	struct claim_request request = {.owner = A,
+	    .shards = ALL,
+	    .claim_max = 1,
+	    .claims = claims,
+	    .zones = zones};
+	struct claim_reply turn;
+	unsigned n_elsewhere = 0;
+
+	(void)lease(A);
+	for (int i = 0; i < 2 * RUNS; i++, t += 10000) {
+		request.now_ms = request.horizon_ms = t;
+		request.soon_ms = t + 10000 + (i < RUNS);
+		ok(store_settle_and_claim(store, &request, &turn, &err));
+		ck_assert_uint_eq(turn.n_claims, 1);
+		if (i <= RUNS)
+			ck_assert_uint_eq(claims[0]->shard, 11);
+		n_elsewhere += claims[0]->shard != 11;
+		free_claims(&turn);
+	}
+	ck_assert_uint_gt(n_elsewhere, RUNS / 2);
+}
+END_TEST
+
 /* Each run has a key of its own, which the schedule has not. */
 START_TEST(schedule_draws_keys)
 {
@@ -5845,6 +5873,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, many_strays_are_told_in_parts);
 	tcase_add_test(tc, schedule_is_made_and_replaced);
 	tcase_add_test(tc, schedule_goes_on);
+	tcase_add_test(tc, schedule_is_spread);
 	tcase_add_test(tc, schedule_draws_keys);
 	tcase_add_test(tc, schedule_run_is_given_back);
 	tcase_add_test(tc, schedule_run_is_retried);
