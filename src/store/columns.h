@@ -49,13 +49,14 @@
 #define COLUMN_TYPE_b                             "b"
 
 /* Statements of the functions of record.h. */
-#define EVENT_STATE_NAMES      "id" EVENT_STATE(COLUMN_NAME)
-#define EVENT_STATE_LETTERS    "i" EVENT_STATE(COLUMN_LETTER)
-#define EVENT_NAMES            "id" EVENT_WHOLE(COLUMN_NAME)
-#define EVENT_LETTERS          "i" EVENT_WHOLE(COLUMN_LETTER)
-#define EVENT_PLACES           "?" EVENT_WHOLE(COLUMN_PLACE)
-#define EVENT_DELIVERY_NAMES   "id" EVENT_DELIVERY(COLUMN_NAME)
-#define EVENT_DELIVERY_LETTERS "i" EVENT_DELIVERY(COLUMN_LETTER)
+#define EVENT_STATE_NAMES   "id" EVENT_STATE(COLUMN_NAME)
+#define EVENT_STATE_LETTERS "i" EVENT_STATE(COLUMN_LETTER)
+#define EVENT_NAMES         "id" EVENT_WHOLE(COLUMN_NAME)
+#define EVENT_LETTERS       "i" EVENT_WHOLE(COLUMN_LETTER)
+#define EVENT_PLACES        "?" EVENT_WHOLE(COLUMN_PLACE)
+#define EVENT_DELIVERY_NAMES                                                   \
+	"id" EVENT_DELIVERY(COLUMN_NAME) ", LENGTH(last_error)"
+#define EVENT_DELIVERY_LETTERS "i" EVENT_DELIVERY(COLUMN_LETTER) "i"
 
 /* How long a row is, about. */
 #define EVENT_BYTES                               "0" EVENT_WHOLE(COLUMN_LENGTH)

@@ -76,6 +76,7 @@ store_row_read_delivery(struct sql *sql, struct store_row *row)
 {
 	*row = (struct store_row){.id = sql_read_i64(sql)};
 	EVENT_DELIVERY(READ)
+	row->has_error = sql_read_i64(sql) != 0;
 }
 
 void
@@ -212,6 +213,7 @@ store_claim_create(
 	    .attempt = (unsigned)row->attempts + 1,
 	    .due_ms = store_plain_due_ms(row->due_ms),
 	    .last_code = (int)row->last_code,
+	    .has_error = row->has_error,
 	    .bytes = bytes,
 	    .event = move_event_in(&at, &row->event),
 	};

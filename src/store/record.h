@@ -15,6 +15,7 @@ struct store_row {
 	int64_t id, shard, status, attempts, due_ms, created_ms, last_code;
 	int64_t first_ms; /* of attempt 1 in the log, or 0 */
 	struct slice last_error;
+	bool has_error; /* of EVENT_DELIVERY_NAMES, in its place */
 	struct event event;
 	int64_t n_log, log_bytes; /* attempts, and the bytes in them */
 };

@@ -496,6 +496,7 @@ struct store_claim {
 	int64_t due_ms;
 	size_t bytes; /* of the allocation */
 	int last_code; /* of the attempt before; 0: no answer */
+	bool has_error; /* it failed, whatever its code */
 	struct event event;
 };
 

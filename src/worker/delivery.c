@@ -370,6 +370,20 @@ make_callback(struct delivery *d)
 	return result->callback == NULL ? -1 : 0;
 }
 
+/* Whoever is to be told of the end is told, if of a later one. It failed: what
+ * has a 2xx and no error waits for its receiver's word. */
+static void
+put_off_end(struct delivery *d)
+{
+	struct store_result *result = &d->result;
+
+	result->kind = result->kind == RESULT_LAPSED ? RESULT_RELEASED
+						     : RESULT_RETRY;
+	result->due_ms = result->at_ms + OUR_FAULT_WAIT_MS;
+	if (result->error.len == 0)
+		result->error = SLICE_LITERAL("no memory to tell of its end");
+}
+
 /* Its receiver has taken it, and says later what came of it. */
 static bool
 is_awaited(const struct delivery *d, enum outcome outcome)
@@ -384,7 +398,8 @@ has_lapsed(const struct delivery *d)
 {
 	struct retry_policy policy;
 
-	if (d->options.complete_by_ms == 0 || d->claim->last_code != ACCEPTED)
+	if (d->options.complete_by_ms == 0 ||
+	    d->claim->last_code != ACCEPTED || d->claim->has_error)
 		return false;
 	event_retry_policy(&d->options.retry, d->policy->retry, &policy);
 	return d->claim->attempt - d->options.forgiven > policy.max_retries + 1;
@@ -415,11 +430,8 @@ finish(struct delivery *d, enum outcome outcome, int64_t retry_after_ms)
 	result->due_ms = result->at_ms + (wait_ms > 0 ? wait_ms + 1 : 0);
 	result->error = slice_from_string(d->error);
 	result->response = buf_slice(&d->response);
-	/* Whoever is to be told of the end is told, if of a later one. */
-	if (make_callback(d) == -1) {
-		result->kind = RESULT_RETRY;
-		result->due_ms = result->at_ms + OUR_FAULT_WAIT_MS;
-	}
+	if (make_callback(d) == -1)
+		put_off_end(d);
 	d->state = DELIVERY_FINISHED;
 	curl_slist_free_all(d->headers);
 	d->headers = NULL;

@@ -110,6 +110,20 @@ def test_nack_waits_as_a_failure_does(start, sink):
     assert word(c, arrival, "ack").json()["status"] == "COMPLETED"
 
 
+def test_fewer_attempts_after_a_nack(start, sink):
+    """What was refused is no wait that is over, however few attempts are left:
+    the one that waits is made, as after any failure."""
+    c = start(retryDelays=["1h"])
+    word(c, awaiting(c, sink, "e"), "nack")
+    sink.on("/e", Reply(503))
+    assert c.request("PATCH", path_of("event", "app", "e"),
+                     b'{"retry": {"attempts": 1}, "in": "0s"}', headers=[
+                         ("Content-Type", "application/merge-patch+json")],
+                     ).status == 200
+    assert c.wait_state("e", "FAILED")["last-response-code"] == 503
+    assert len(sink.arrivals("/e")) == 2
+
+
 def test_no_word(start, sink):
     """After the time it is delivered again, as often as any event is."""
     c = start(httpRetryCount=1)

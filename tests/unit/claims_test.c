@@ -115,6 +115,8 @@ START_TEST(test_claim)
 	ck_assert_uint_eq(claims.request.owner, leases.owner);
 	ck_assert_uint_eq(claims.request.claim_max, 5);
 	ck_assert_int_eq(claims.request.horizon_ms, parts_wall() + PARTS_AHEAD);
+	ck_assert_int_eq(claims.request.soon_ms,
+	    parts_wall() + PARTS_AHEAD + PARTS_POLL + 1000);
 	ck_assert_uint_eq(claims.request.n_results, 0);
 	/* From here on any event wakes us. */
 	ck_assert_uint_eq(parts_child.score->look, look + 1);

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "config/config.h"
 #include "proc/child.h"
+#include "store/store_thread.h"
 #include "worker/holdings.h"
 
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
