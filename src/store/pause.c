@@ -201,10 +201,23 @@ delete_pause(struct sql *sql, unsigned number, struct err *err)
 	return sql_exec(sql, &text, 0, NULL, err);
 }
 
+/* One that is damaged, and so not found. */
+static enum store_status
+delete_named(struct sql *sql, const struct store_pause *pause, struct err *err)
+{
+	static const struct sql_text text = {
+	    .head = "DELETE FROM pause WHERE kind = ? AND name = ?"};
+
+	sql_i64(sql, pause->kind);
+	sql_bytes(sql, pause->name);
+	return sql_exec(sql, &text, 0, NULL, err);
+}
+
 struct changing_pause {
 	struct store_pause_change *change;
 	int64_t now_ms;
 	bool done;
+	bool again; /* something was in its way */
 };
 
 static enum store_status
@@ -225,6 +238,7 @@ begin_pause(struct sql *sql, struct changing_pause *c,
     const struct store_pause *found, struct err *err)
 {
 	struct store_pause_change *change = c->change;
+	enum store_status status = STORE_OK;
 
 	change->pause.since_ms = c->now_ms;
 	change->outcome = PAUSE_BEGUN;
@@ -232,8 +246,12 @@ begin_pause(struct sql *sql, struct changing_pause *c,
 		change->outcome = PAUSE_TOO_MANY;
 		return sql_be_current(sql, err);
 	}
+	if (found == NULL && c->again)
+		status = delete_named(sql, &change->pause, err);
 	if (found == NULL)
-		return insert_pause(sql, change, &c->done, err);
+		return status == STORE_OK
+			   ? insert_pause(sql, change, &c->done, err)
+			   : status;
 	change->pause.number = found->number;
 	if (lasts(found, c->now_ms)) {
 		change->outcome = PAUSE_KEPT;
@@ -278,9 +296,10 @@ pause_change(
 	check(change->pause.name.len > 0 &&
 	      change->pause.name.len <= STORE_PAUSE_NAME_MAX &&
 	      change->pause.note.len <= STORE_PAUSE_NOTE_MAX);
-	do
+	do {
+		c.again = round > 0;
 		status = sql_transact(sql, change_pause_body, &c, err);
-	while (status == STORE_OK && !c.done && ++round < ROUNDS_MAX);
+	} while (status == STORE_OK && !c.done && ++round < ROUNDS_MAX);
 	if (status == STORE_OK && !c.done) {
 		(void)err_set(err, "%s: takes no pause", sql->target);
 		return STORE_BROKEN;

@@ -285,14 +285,22 @@ def elsewhere(store):
 
 
 def test_damaged_rows(launch, store, sink):
-    """They are left out, and told of once; the others are obeyed."""
+    """They are left out, and told of once; the others are obeyed. Of the same
+    name there may be another one."""
+    insert = ("INSERT INTO pause (number, kind, since_ms, until_ms, name, note)"
+              " VALUES ")
     c = launch(roles="service")
+    store.sql(insert + "(5, 0, 1, -1, x'%s', x'')" % b"mended".hex())
+    assert pauses(c) == []
+    assert resume(c, "app", "mended").status == 404
+    assert pause(c, "app", "mended").status == 201
+    assert [p["application-id"] for p in pauses(c)] == ["mended"]
+    assert resume(c, "app", "mended").status == 200
     rows = ["(1, 7, 1, 0, 'app', '')", "(2, 1, 1, 0, '', '')",
             "(3, 0, 1, -1, 'app', '')", "(0, 0, 1, 0, 'zero', '')",
             "(4096, 0, 1, 0, 'high', '')", "(4095, 0, 1, 0, 'last', '')"]
     rows += ["(%d, 0, 1, 0, 'app%d', '')" % (n, n) for n in range(10, 266)]
-    store.sql("INSERT INTO pause (number, kind, since_ms, until_ms, name, note)"
-              " VALUES " + ", ".join(rows))
+    store.sql(insert + ", ".join(rows))
     c.stop()
     c = launch(store=store, worker={"numWorkerThreads": 1})
     wait_obeyed(c, 256)
