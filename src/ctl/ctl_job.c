@@ -112,19 +112,24 @@ ask_jobs(const struct job_call *call, const char *method, const char *body,
 }
 
 static void
+print_job_json(struct json_object *object)
+{
+	ctl_http_print(stdout,
+	    slice_from_string(json_object_to_json_string_ext(object,
+		JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)),
+	    false);
+	(void)putchar('\n');
+}
+
+static void
 print_answer_of(const struct job_call *call, struct json_object *job)
 {
-	const char *text;
-
 	if (!call->json) {
 		print_titles_of_jobs();
 		print_job(job);
 		return;
 	}
-	text = json_object_to_json_string_ext(
-	    job, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-	ctl_http_print(stdout, slice_from_string(text), false);
-	(void)putchar('\n');
+	print_job_json(job);
 }
 
 /* ---- watching ---- */
@@ -331,29 +336,69 @@ start_job(struct job_call *call)
 	return status;
 }
 
+/* A page of the list, of numbers below *before: its jobs come to all, and
+ * *before is the lowest of them, or 0 at the end. */
 static int
-list_jobs_of(struct job_call *call)
+ask_page_of_jobs(
+    struct job_call *call, struct json_object *all, int64_t *before)
 {
-	struct json_object *answer, *jobs;
+	struct json_object *answer = NULL, *jobs, *member;
+	int64_t next = 0;
+	char query[64];
 	int status;
 
+	(void)snprintf(query, sizeof(query), "?after=%" PRId64, *before);
+	buf_reset(&call->url);
 	begin_path(call);
-	status = end_path(call, NULL, "");
-	if (status == CTL_OK && call->json)
-		return ctl_http_perform(call->ctl, "GET", call->url.p, NULL);
-	if (status != CTL_OK)
-		return status;
-	status = ask_jobs(call, "GET", NULL, &answer);
+	status = end_path(call, NULL, query);
+	if (status == CTL_OK)
+		status = ask_jobs(call, "GET", NULL, &answer);
 	if (status == CTL_OK &&
 	    (!json_object_object_get_ex(answer, "jobs", &jobs) ||
 		!json_object_is_type(jobs, json_type_array)))
 		status = ctl_fail(call->ctl, "the answer is no list of jobs");
-	if (status == CTL_OK) {
-		print_titles_of_jobs();
-		for (size_t i = 0; i < json_object_array_length(jobs); i++)
-			print_job(json_object_array_get_idx(jobs, i));
-	}
+	for (size_t i = 0;
+	     status == CTL_OK && i < json_object_array_length(jobs); i++)
+		json_object_array_add(
+		    all, json_object_get(json_object_array_get_idx(jobs, i)));
+	if (json_object_object_get_ex(answer, "next", &member))
+		next = json_object_get_int64(member);
+	/* It comes to an end, whatever a server says. */
+	*before = next < *before ? next : 0;
 	json_object_put(answer);
+	return status;
+}
+
+static void
+print_jobs(const struct job_call *call, struct json_object *all)
+{
+	struct json_object *list;
+
+	if (call->json) {
+		list = json_object_new_object();
+		json_object_object_add(list, "jobs", json_object_get(all));
+		print_job_json(list);
+		json_object_put(list);
+		return;
+	}
+	print_titles_of_jobs();
+	for (size_t i = 0; i < json_object_array_length(all); i++)
+		print_job(json_object_array_get_idx(all, i));
+}
+
+static int
+list_jobs_of(struct job_call *call)
+{
+	struct json_object *all = json_object_new_array();
+	int64_t before = INT64_MAX;
+	int status;
+
+	do
+		status = ask_page_of_jobs(call, all, &before);
+	while (status == CTL_OK && before > 0);
+	if (status == CTL_OK)
+		print_jobs(call, all);
+	json_object_put(all);
 	return status;
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "service/api_job.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/percent.h"
@@ -13,8 +16,6 @@
 #include "service/problem.h"
 #include "service/state.h"
 #include "service/writes.h"
-
-enum { PAGE_MAX = 1024 * 1024 };
 
 /* ---- a document ---- */
 
@@ -75,6 +76,13 @@ write_document(struct json_writer *w, const struct job_record *job)
 	json_end_object(w);
 }
 
+static bool
+page_is_full(const struct call *call)
+{
+	return call->u.job.page.len >=
+	       (size_t)call->service->cfg->service.max_list_bytes;
+}
+
 /* On the datastore's thread. */
 static bool
 add_document(void *arg, const struct job_record *job)
@@ -82,8 +90,9 @@ add_document(void *arg, const struct job_record *job)
 	struct call *call = arg;
 
 	write_document(&call->u.job.writer, job);
+	call->u.job.before = job->number;
 	call->u.job.n++;
-	return !call->u.job.page.failed;
+	return !call->u.job.page.failed && !page_is_full(call);
 }
 
 /* ---- answers ---- */
@@ -93,7 +102,7 @@ begin_page(struct call *call)
 {
 	call->u.job.n = 0;
 	call->u.job.outcome = JOB_MADE;
-	buf_init(&call->u.job.page, PAGE_MAX);
+	buf_init(&call->u.job.page, SIZE_MAX / 2);
 	call->u.job.writer = (struct json_writer){.out = &call->u.job.page};
 }
 
@@ -277,12 +286,22 @@ list_jobs(struct store *store, struct store_job *job)
 {
 	struct call *call = call_of_job(job);
 	struct json_writer *w = &call->u.job.writer;
+	const struct jobs_query query = {.app = call->app,
+	    .before = call->u.job.before,
+	    .max = call->u.job.query.limit,
+	    .take = add_document,
+	    .arg = call};
+	char next[24];
 
 	json_object(w, NULL);
 	json_array(w, "jobs");
-	call->status =
-	    store_jobs(store, call->app, NULL, add_document, call, &call->err);
+	call->status = store_jobs(store, &query, &call->err);
 	json_end_array(w);
+	if (call->u.job.n == query.max || page_is_full(call)) {
+		(void)snprintf(
+		    next, sizeof(next), "%" PRId64, call->u.job.before);
+		json_string(w, "next", next);
+	}
 	json_end_object(w);
 }
 
@@ -290,9 +309,12 @@ static void
 find_job(struct store *store, struct store_job *job)
 {
 	struct call *call = call_of_job(job);
+	const struct jobs_query query = {.app = call->app,
+	    .id = &call->u.job.new.id,
+	    .take = add_document,
+	    .arg = call};
 
-	call->status = store_jobs(store, call->app, &call->u.job.new.id,
-	    add_document, call, &call->err);
+	call->status = store_jobs(store, &query, &call->err);
 	if (call->u.job.n == 0)
 		call->u.job.outcome = JOB_UNKNOWN;
 }
@@ -306,11 +328,32 @@ jobs_read(struct store_job *job)
 	end_answer(call);
 }
 
+/* Behind the number that a page ended with. */
+static int
+read_jobs_query(struct call *call)
+{
+	struct page_query *query = &call->u.job.query;
+	uint64_t before = INT64_MAX;
+
+	if (page_query_read(call->x->req.query,
+		call->service->cfg->service.max_list_page, query,
+		&call->err) == -1)
+		return -1;
+	if (query->after_len > 0 &&
+	    slice_to_u64(slice_of(query->after, query->after_len), INT64_MAX,
+		&before) == -1)
+		return err_set(&call->err, "after must be the next of a page");
+	call->u.job.before = (int64_t)before;
+	return 0;
+}
+
 enum verdict
 api_job_list(struct call *call)
 {
 	if (!take_app(call))
 		return problem(call->x, 404, "no application has that name");
+	if (read_jobs_query(call) == -1)
+		return problem(call->x, 400, call->err.text);
 	begin_page(call);
 	return call_submit(call, list_jobs, jobs_read);
 }

@@ -155,7 +155,7 @@ static void
 run_list_of(struct store *store, struct store_job *job)
 {
 	struct call *call = call_of_job(job);
-	const struct schedule_query *query = &call->u.schedule.query;
+	const struct page_query *query = &call->u.schedule.query;
 	const struct buf *page = &call->u.schedule.page;
 	struct listing l = {.call = call, .w = begin_document(call)};
 	const struct schedule_list list = {.app = call->app,
@@ -341,7 +341,7 @@ api_schedule_list(struct call *call)
 	call->app = call->params[0];
 	if (call->app.len > EVENT_APP_MAX)
 		return problem(call->x, 404, "no application has that name");
-	if (schedule_query_read(call->x->req.query,
+	if (page_query_read(call->x->req.query,
 		call->service->cfg->service.max_list_page,
 		&call->u.schedule.query, &call->err) == -1)
 		return problem(call->x, 400, call->err.text);

@@ -10,7 +10,7 @@
 #include "http/http_exchange.h"
 #include "http/route.h"
 #include "service/incoming.h"
-#include "service/schedule_query.h"
+#include "service/page_query.h"
 #include "store/store.h"
 #include "store/store_thread.h"
 
@@ -53,6 +53,8 @@ struct call {
 			struct job_new new; /* or only the id of one */
 			enum job_order order;
 			enum job_outcome outcome;
+			struct page_query query;
+			int64_t before; /* of a list: as of jobs_query */
 			size_t n;	/* of documents */
 			struct buf page;
 			struct json_writer writer;
@@ -65,7 +67,7 @@ struct call {
 			struct schedule_put put;
 			struct event event; /* that of put */
 			struct schedule_change change;
-			struct schedule_query query;
+			struct page_query query;
 			struct buf page; /* made on the thread */
 			bool written;	 /* whatever is read after it */
 			bool found;

@@ -243,30 +243,31 @@ job_order(struct sql *sql, struct slice app, const struct job_id *id,
 /* ---- who asks ---- */
 
 static enum store_status
-list_all(struct sql *sql, struct slice app, job_taker take, void *arg,
-    struct err *err)
+list_all(struct sql *sql, const struct jobs_query *query, struct err *err)
 {
-	static const struct sql_text text = {.head = "SELECT " JOB_ROW_NAMES
-						     " FROM job WHERE app = ?"
-						     " ORDER BY id DESC",
+	static const struct sql_text text = {
+	    .head = "SELECT " JOB_ROW_NAMES
+		    " FROM job WHERE app = ? AND id < ?"
+		    " ORDER BY id DESC LIMIT ?",
 	    .columns = JOB_ROW_LETTERS};
 	enum store_status status;
 	struct job_row row;
 	bool more = true;
 
-	sql_bytes(sql, app);
+	sql_bytes(sql, query->app);
+	sql_i64(sql, query->before);
+	sql_i64(sql, (int64_t)query->max);
 	status = sql_select(sql, &text, 0, err);
 	while (more && sql_next(sql, &status, err)) {
 		status = job_row_read(sql, &row, err);
 		if (status == STORE_OK)
-			more = take(arg, &row.record);
+			more = query->take(query->arg, &row.record);
 	}
 	return sql_done(sql, status, err);
 }
 
 enum store_status
-job_list(struct sql *sql, struct slice app, const struct job_id *id,
-    job_taker take, void *arg, struct err *err)
+job_list(struct sql *sql, const struct jobs_query *query, struct err *err)
 {
 	enum store_status status = sql_catch_up(sql, err);
 	struct job_row row;
@@ -274,11 +275,11 @@ job_list(struct sql *sql, struct slice app, const struct job_id *id,
 
 	if (status != STORE_OK)
 		return status;
-	if (id == NULL)
-		return list_all(sql, app, take, arg, err);
-	status = job_row_find(sql, id, false, &row, &there, err);
-	if (status == STORE_OK && there && slice_eq(row.record.app, app))
-		(void)take(arg, &row.record);
+	if (query->id == NULL)
+		return list_all(sql, query, err);
+	status = job_row_find(sql, query->id, false, &row, &there, err);
+	if (status == STORE_OK && there && slice_eq(row.record.app, query->app))
+		(void)query->take(query->arg, &row.record);
 	return status;
 }
 

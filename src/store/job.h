@@ -11,8 +11,8 @@ enum store_status job_make(struct sql *sql, const struct job_new *new,
 enum store_status job_order(struct sql *sql, struct slice app,
     const struct job_id *id, enum job_order order, int64_t now_ms,
     job_taker take, void *arg, enum job_outcome *outcome, struct err *err);
-enum store_status job_list(struct sql *sql, struct slice app,
-    const struct job_id *id, job_taker take, void *arg, struct err *err);
+enum store_status job_list(
+    struct sql *sql, const struct jobs_query *query, struct err *err);
 
 /* See store_jobs_due. */
 enum store_status jobs_due(struct sql *sql, int64_t forget_ms,

@@ -65,6 +65,7 @@ job_row_read(struct sql *sql, struct job_row *row, struct err *err)
 	int64_t state;
 
 	*row = (struct job_row){.id = sql_read_i64(sql)};
+	record->number = row->id;
 	status = read_texts(sql, row, &spec, err);
 	if (status != STORE_OK)
 		return status;

@@ -30,6 +30,7 @@ struct job_id {
 /* A job as it was read; bytes are borrowed until the next one is. */
 struct job_record {
 	struct job_id id;
+	int64_t number; /* a higher one than that of all before it */
 	struct slice app;
 	struct job_spec spec;
 	enum job_state state;
@@ -45,6 +46,16 @@ struct job_record {
 
 /* Takes a job that was read; false: no more of them. */
 typedef bool (*job_taker)(void *arg, const struct job_record *record);
+
+/* Which jobs of an application. */
+struct jobs_query {
+	struct slice app;
+	const struct job_id *id; /* that one; NULL: all, the latest first */
+	int64_t before;          /* of all: with a lower number */
+	size_t max;              /* of all */
+	job_taker take;
+	void *arg;
+};
 
 struct job_new {
 	struct job_id id;

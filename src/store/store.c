@@ -611,13 +611,12 @@ store_job_make(struct store *store, const struct job_new *new,
 }
 
 enum store_status
-store_jobs(struct store *store, struct slice app, const struct job_id *id,
-    job_taker take, void *arg, struct err *err)
+store_jobs(struct store *store, const struct jobs_query *query, struct err *err)
 {
 	enum store_status status = begin(store);
 
 	if (status == STORE_OK)
-		status = job_list(store->sql, app, id, take, arg, &store->err);
+		status = job_list(store->sql, query, &store->err);
 	return end(store, status, err);
 }
 

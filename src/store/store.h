@@ -129,10 +129,8 @@ enum store_status store_change_event(
 enum store_status store_job_make(struct store *store,
     const struct job_new *new, enum job_outcome *outcome, struct err *err);
 
-/* The job of that id, or with id NULL all of the application, the latest
- * first. */
-enum store_status store_jobs(struct store *store, struct slice app,
-    const struct job_id *id, job_taker take, void *arg, struct err *err);
+enum store_status store_jobs(
+    struct store *store, const struct jobs_query *query, struct err *err);
 
 /* What becomes of a job is taken, unless it is unknown. */
 enum store_status store_job_order(struct store *store, struct slice app,

@@ -419,6 +419,26 @@ def test_bounds(launch):
     end(c, start(c, "app", "run", {"to": FAR}, dry_run=True))
 
 
+def test_long_list(launch):
+    """However much there is to say of them: page by page."""
+    c = launch(service={"maxJobs": 40, "maxListBytes": "16KiB"},
+               roles="service")
+    labels = ["%d=%s" % (i, "v" * 64) for i in range(8)]
+    made = [start(c, "app", "delete", {"label": labels}).split("/")[-1]
+            for _ in range(40)]
+    listed, after, n = [], "", 0
+    while after is not None:
+        page = c.get("/cassata/jobs/app?limit=40" + after)
+        assert page.status == 200 and len(page.body) < 20 * 1024
+        listed += [job["job"] for job in page.json()["jobs"]]
+        after, n = page.json().get("next"), n + 1
+        after = after and "&after=" + after
+    assert listed == made[::-1] and n > 1
+    assert [job["job"] for job in json.loads(
+        ctl(c, "list", "-S", "http://127.0.0.1:%d" % c.port, "--json",
+            "app").stdout)["jobs"]] == listed
+
+
 def test_bad_requests(daemon, name):
     for job, pointers in [
             ({}, ["/verb", "/filter"]),

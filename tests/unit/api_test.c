@@ -251,6 +251,7 @@ tell_job(bool paused, job_taker take, void *arg)
 {
 	const struct job_record running = {
 	    .id = {JOB_ID},
+	    .number = 41,
 	    .app = SLICE_LITERAL("a"),
 	    .spec = {.verb = JOB_RUN,
 		.states = 1U << EVENT_PENDING,
@@ -270,13 +271,12 @@ tell_job(bool paused, job_taker take, void *arg)
 }
 
 enum store_status
-store_jobs(struct store *s, struct slice app, const struct job_id *id,
-    job_taker take, void *arg, struct err *err)
+store_jobs(struct store *s, const struct jobs_query *query, struct err *err)
 {
-	ck_assert(slice_eq(app, SLICE_LITERAL("a")));
-	ck_assert(id == NULL || strcmp(id->text, JOB_ID) == 0);
+	ck_assert(slice_eq(query->app, SLICE_LITERAL("a")));
+	ck_assert(query->id == NULL || strcmp(query->id->text, JOB_ID) == 0);
 	if (s->is_there && s->status == STORE_OK)
-		tell_job(false, take, arg);
+		tell_job(false, query->take, query->arg);
 	return fake_call(err);
 }
 
@@ -740,6 +740,14 @@ static const struct {
 	"\"PENDING\"]},\"rate\":5,\"created\":1.5,\"counted\":2,"
 	"\"matched\":10,\"done\":8,\"skipped\":1,\"steps\":7,\"eta\":",
 	"}]}\n"},
+    {{.is_there = true, .n_calls = 1}, GET("/cassata/jobs/a?limit=1"), "",
+	"200 OK", "\"jobs\":[{\"job\"", "}],\"next\":\"41\"}\n"},
+    {{.n_calls = 1}, GET("/cassata/jobs/a?after=41&limit=1"), "", "200 OK",
+	"Content-Type: application/json\r\n", "{\"jobs\":[]}\n"},
+    {{0}, GET("/cassata/jobs/a?after=x"), "", "400 Bad Request", PROBLEM,
+	"after must be the next of a page\"}\n"},
+    {{0}, GET("/cassata/jobs/a?limit=11"), "", "400 Bad Request", PROBLEM,
+	"limit must be from 1 to 10\"}\n"},
     {{.is_there = true, .n_calls = 1}, GET("/cassata/jobs/a/" JOB_ID), "",
 	"200 OK", "\"state\":\"running\"", "}\n"},
     {{.n_calls = 1}, GET("/cassata/jobs/a/" JOB_ID), "", "404 Not Found",

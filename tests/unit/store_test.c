@@ -492,9 +492,13 @@ static struct jobs
 list_jobs(void)
 {
 	struct jobs jobs = {0};
+	const struct jobs_query query = {.app = SLICE_LITERAL("app"),
+	    .before = INT64_MAX,
+	    .max = JOBS_MAX,
+	    .take = take_job,
+	    .arg = &jobs};
 
-	ok(store_jobs(
-	    store, SLICE_LITERAL("app"), NULL, take_job, &jobs, &err));
+	ok(store_jobs(store, &query, &err));
 	return jobs;
 }
 
@@ -1664,8 +1668,12 @@ static struct job_record
 job_of(const struct job_id *id)
 {
 	struct jobs jobs = {0};
+	const struct jobs_query query = {.app = SLICE_LITERAL("app"),
+	    .id = id,
+	    .take = take_job,
+	    .arg = &jobs};
 
-	ok(store_jobs(store, SLICE_LITERAL("app"), id, take_job, &jobs, &err));
+	ok(store_jobs(store, &query, &err));
 	ck_assert_uint_eq(jobs.n, 1);
 	return jobs.list[0];
 }
@@ -2011,6 +2019,19 @@ START_TEST(jobs_are_bounded)
 	ck_assert_uint_eq(jobs.n, JOB_KEPT_MAX + 3);
 	ck_assert_str_eq(jobs.list[0].id.text, id.text);
 	ck_assert_str_eq(jobs.list[jobs.n - 1].id.text, ids[0].text);
+	for (size_t i = 0, len; i < jobs.n; i += len) {
+		struct jobs page = {0};
+		const struct jobs_query query = {.app = SLICE_LITERAL("app"),
+		    .before = i == 0 ? INT64_MAX : jobs.list[i - 1].number,
+		    .max = 50,
+		    .take = take_job,
+		    .arg = &page};
+
+		len = jobs.n - i < 50 ? jobs.n - i : 50;
+		ok(store_jobs(store, &query, &err));
+		ck_assert_uint_eq(page.n, len);
+		ck_assert_str_eq(page.list[0].id.text, jobs.list[i].id.text);
+	}
 	/* They ended at 9000. */
 	ok(store_jobs_due(store, 9000, due, &n, &err));
 	ck_assert_uint_eq(list_jobs().n, JOB_KEPT_MAX + 3);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "service/schedule_query.h"
+#include "service/page_query.h"
 
 #include <string.h>
 
@@ -31,25 +31,25 @@ read_page_size(struct slice value, int max, size_t *limit, struct err *err)
 }
 
 static int
-read_place(struct slice value, struct schedule_query *query, struct err *err)
+read_place(struct slice value, struct page_query *query, struct err *err)
 {
 	char text[3 * EVENT_ID_MAX];
 
 	if (value.len == 0 || value.len > sizeof(text) ||
 	    percent_decode(value, text, &query->after_len) == -1 ||
 	    query->after_len > sizeof(query->after))
-		return err_set(err, "after must be the id of a schedule");
+		return err_set(err, "after must have 1 to 255 bytes");
 	memcpy(query->after, text, query->after_len);
 	return 0;
 }
 
 int
-schedule_query_read(struct slice text, int max_limit,
-    struct schedule_query *query, struct err *err)
+page_query_read(
+    struct slice text, int max_limit, struct page_query *query, struct err *err)
 {
 	struct slice word, name, value;
 
-	*query = (struct schedule_query){0};
+	*query = (struct page_query){0};
 	while (text.len > 0) {
 		int status;
 
