@@ -160,8 +160,8 @@ add_chunk(struct sql *sql, const struct add_batch *chunk, struct err *err)
 		bool complete = false;
 		enum store_status status;
 
-		status = insert_events(
-		    sql, chunk->adds, chunk->n, chunk->now_ms, &affected, err);
+		status =
+		    insert_events(sql, chunk->adds, chunk->n, &affected, err);
 		if (status != STORE_OK)
 			return status;
 		if (affected == chunk->n) {
@@ -250,8 +250,10 @@ ask_for_room(
 static void
 make_row_ids(const struct add_batch *batch)
 {
-	for (size_t i = 0; i < batch->n; i++)
+	for (size_t i = 0; i < batch->n; i++) {
 		batch->adds[i]->row_id = row_id_make(batch->now_ms);
+		batch->adds[i]->created_ms = batch->now_ms;
+	}
 }
 
 static enum store_status

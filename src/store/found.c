@@ -5,6 +5,7 @@
 
 #include "store/label.h"
 #include "store/record.h"
+#include "store/shard_text.h"
 
 /* Those of another length are nobody's: zeros. */
 static void
@@ -66,18 +67,56 @@ found_lock(struct sql *sql, const struct event_key *key, struct found *found,
 }
 
 enum store_status
-found_delete(struct sql *sql, const struct found *found, struct err *err)
+found_lock_all(struct sql *sql, const struct event_key *const *keys, size_t n,
+    struct found *found, size_t *n_found, struct err *err)
 {
-	static const struct sql_text text[] = {
-	    {.head = "DELETE FROM attempt WHERE event = ?"},
-	    {.head = "DELETE FROM event WHERE id = ?"},
+#define FOUND(INDEX) "SELECT " FOUND_NAMES " FROM event" INDEX " WHERE k IN ("
+	static const struct sql_text lock[] = {
+	    [SQL_MYSQL] = {.head = FOUND(" FORCE INDEX (k)"),
+		.item = "?",
+		.sep = ", ",
+		.tail = ") FOR UPDATE",
+		.columns = FOUND_LETTERS},
+	    [SQL_SQLITE] = {.head = FOUND(""),
+		.item = "?",
+		.sep = ", ",
+		.tail = ")",
+		.columns = FOUND_LETTERS},
 	};
-	enum store_status status = label_delete(sql, &found->row_id, 1, err);
+#undef FOUND
+	enum store_status status;
+
+	*n_found = 0;
+	for (size_t i = 0; i < n; i++)
+		sql_bytes(sql, store_key_slice(keys[i]->bytes));
+	status = sql_select(sql, sql_pick(sql, lock), (unsigned)n, err);
+	while (*n_found < n && sql_next(sql, &status, err))
+		status = found_read(sql, &found[(*n_found)++], err);
+	return sql_done(sql, status, err);
+}
+
+enum store_status
+found_delete_all(struct sql *sql, const int64_t *ids, size_t n, struct err *err)
+{
+#define DELETE_IN(TABLE, COLUMN)                                               \
+	{                                                                      \
+		.head = "DELETE FROM " TABLE " WHERE " COLUMN " IN (",         \
+		.item = "?", .sep = ", ", .tail = ")"                          \
+	}
+	static const struct sql_text texts[] = {
+	    DELETE_IN("attempt", "event"), DELETE_IN("event", "id")};
+#undef DELETE_IN
+	enum store_status status = label_delete(sql, ids, n, err);
 
 	for (size_t i = 0;
-	     status == STORE_OK && i < sizeof(text) / sizeof(text[0]); i++) {
-		sql_i64(sql, found->row_id);
-		status = sql_exec(sql, &text[i], 0, NULL, err);
-	}
+	     status == STORE_OK && i < sizeof(texts) / sizeof(texts[0]); i++)
+		status =
+		    sql_exec(sql, &texts[i], id_args(sql, ids, n), NULL, err);
 	return status;
+}
+
+enum store_status
+found_delete(struct sql *sql, const struct found *found, struct err *err)
+{
+	return found_delete_all(sql, &found->row_id, 1, err);
 }

@@ -30,8 +30,17 @@ enum store_status found_read(
 enum store_status found_lock(struct sql *sql, const struct event_key *key,
     struct found *found, bool *there, struct err *err);
 
+/* The same of up to rows_max keys, into found[], in any order. */
+enum store_status found_lock_all(struct sql *sql,
+    const struct event_key *const *keys, size_t n, struct found *found,
+    size_t *n_found, struct err *err);
+
 /* Deletes a locked event with all that belongs to it. */
 enum store_status found_delete(
     struct sql *sql, const struct found *found, struct err *err);
+
+/* The same of up to rows_max events, by their row ids. */
+enum store_status found_delete_all(
+    struct sql *sql, const int64_t *ids, size_t n, struct err *err);
 
 #endif

@@ -21,7 +21,7 @@ static const struct sql_text insert[] = {
 
 enum store_status
 insert_events(struct sql *sql, struct store_add *const *adds, size_t n,
-    int64_t created_ms, uint64_t *affected, struct err *err)
+    uint64_t *affected, struct err *err)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct store_add *add = adds[i];
@@ -30,7 +30,7 @@ insert_events(struct sql *sql, struct store_add *const *adds, size_t n,
 		    .shard = add->shard,
 		    .status = ROW_WAITING,
 		    .due_ms = event_due_ms(add->event),
-		    .created_ms = created_ms,
+		    .created_ms = add->created_ms,
 		    .event = *add->event,
 		};
 

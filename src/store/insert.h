@@ -11,6 +11,6 @@
  * how many are new.
  */
 enum store_status insert_events(struct sql *sql, struct store_add *const *adds,
-    size_t n, int64_t created_ms, uint64_t *affected, struct err *err);
+    size_t n, uint64_t *affected, struct err *err);
 
 #endif

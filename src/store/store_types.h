@@ -41,7 +41,9 @@ struct store_add {
 	enum add_outcome outcome;
 	enum event_state state;	 /* of what was there already */
 	int64_t expiry_ms;	 /* of what is there now */
-	size_t place;		 /* private: among those of its call */
+	/* Private: its place among those of its call, and when it was made. */
+	size_t place;
+	int64_t created_ms;
 };
 
 struct store_attempt {

@@ -1037,6 +1037,40 @@ START_TEST(test_cost_of_a_claim)
 }
 END_TEST
 
+/* Others wait for the commit: a few statements for all that it replaces. */
+START_TEST(test_cost_of_replacing)
+{
+	enum { N = 200, CHUNKS = (N + SQL_ROWS_MAX - 1) / SQL_ROWS_MAX };
+	static struct event many[N];
+	static struct store_add made[N], *list[N];
+	static char ids[N][16];
+	int64_t n_statements;
+
+	for (int round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < N; i++) {
+			(void)snprintf(ids[i], sizeof(ids[i]), "e%u", i);
+			make_add(0, ids[i],
+			    round == 0 ? SLICE_LITERAL("1")
+				       : SLICE_LITERAL("2"));
+			many[i] = events[0];
+			many[i].on_conflict = ON_CONFLICT_REPLACE;
+			made[i] = adds[0];
+			made[i].event = &many[i];
+			list[i] = &made[i];
+		}
+		n_statements = server_count("Com_stmt_execute");
+		ck_assert_int_eq(
+		    add_new_events(backend, list, N, &err), STORE_OK);
+		ck_assert_int_eq(
+		    server_count("Com_stmt_execute") - n_statements,
+		    round == 0 ? CHUNKS : 7 * CHUNKS);
+		for (unsigned i = 0; i < N; i++)
+			ck_assert_int_eq(made[i].outcome,
+			    round == 0 ? ADD_CREATED : ADD_REPLACED);
+	}
+}
+END_TEST
+
 /* Somebody deletes it, or adds it again, and is stopped meanwhile. */
 static const struct {
 	const char *head, *tail;
@@ -1253,6 +1287,7 @@ main(void)
 	tcase_add_loop_test(tc, test_locked_row_delays_no_other, 0,
 	    (int)(sizeof(lock_cases) / sizeof(lock_cases[0])));
 	tcase_add_test(tc, test_rows_of_open_adds_hide_none);
+	tcase_add_test(tc, test_cost_of_replacing);
 	tcase_add_loop_test(tc, test_cost_of_a_claim, 0,
 	    (int)(sizeof(cost_cases) / sizeof(cost_cases[0])));
 	tcase_add_test(tc, test_long_columns);

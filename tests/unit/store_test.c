@@ -1021,6 +1021,70 @@ START_TEST(replaced_within_a_batch)
 }
 END_TEST
 
+/* Whatever becomes of their neighbours, and of those of their own key. */
+START_TEST(many_replaced)
+{
+	enum { N = 200, AGAIN = 20, ALL_OF_THEM = N + AGAIN };
+	static const struct {
+		enum event_on_conflict how;
+		int64_t due_ms;
+		enum add_outcome outcome;
+	} kinds[] = {
+	    {ON_CONFLICT_REPLACE, 2000, ADD_REPLACED},
+	    {ON_CONFLICT_REPLACE, 1000, ADD_SAME},
+	    {ON_CONFLICT_DEBOUNCE, 3000, ADD_REPLACED},
+	    {ON_CONFLICT_REJECT, 2000, ADD_CONFLICT},
+	    {ON_CONFLICT_IGNORE, 2000, ADD_KEPT},
+	};
+	static struct event events[ALL_OF_THEM];
+	static struct store_add list[ALL_OF_THEM], *adds[ALL_OF_THEM];
+	static char ids[N][16];
+	struct store_record *record;
+	struct claim_reply turn;
+	char under_way[16];
+
+	add_many("m", N, 1000);
+	(void)lease(A);
+	turn = claim(A, ALL, 1, INT64_MAX);
+	ck_assert_uint_eq(turn.n_claims, 1);
+	(void)snprintf(under_way, sizeof(under_way), "%.*s",
+	    (int)claims[0]->event.id.len, claims[0]->event.id.p);
+	free_claims(&turn);
+	for (int i = 0; i < ALL_OF_THEM; i++) {
+		(void)snprintf(ids[i % N], sizeof(ids[0]), "m%d", i % N);
+		events[i] = event_of(ids[i % N], kinds[i % 5].due_ms);
+		events[i].on_conflict = kinds[i % 5].how;
+		if (i >= N) { /* over again: what they put there, or did not */
+			events[i].on_conflict = ON_CONFLICT_REPLACE;
+			events[i].expiry_ms = 9000;
+		}
+		list[i] = add_of(&events[i]);
+		adds[i] = &list[i];
+	}
+	ok(store_add_events(store, adds, ALL_OF_THEM, &err));
+	for (int i = 0; i < ALL_OF_THEM; i++) {
+		bool again = i < AGAIN || i >= N;
+		enum add_outcome outcome =
+		    i >= N ? ADD_REPLACED : kinds[i % 5].outcome;
+		int64_t due_ms = again ? 9000
+				 : outcome == ADD_REPLACED
+				     ? kinds[i % 5].due_ms
+				     : 1000;
+
+		record = find(ids[i % N]);
+		if (strcmp(ids[i % N], under_way) == 0) {
+			ck_assert_int_eq(record->state, EVENT_PROCESSING);
+			if (outcome == ADD_REPLACED)
+				outcome = ADD_CONFLICT;
+			due_ms = 1000;
+		}
+		ck_assert_int_eq(list[i].outcome, outcome);
+		ck_assert_int_eq(record->event.expiry_ms, due_ms);
+		store_record_free(record);
+	}
+}
+END_TEST
+
 /* One that is refused takes them back, and what they replaced is there again. */
 START_TEST(replaced_all_or_none)
 {
@@ -5806,6 +5870,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, kept_on_conflict);
 	tcase_add_test(tc, replaced_on_conflict);
 	tcase_add_test(tc, replaced_within_a_batch);
+	tcase_add_test(tc, many_replaced);
 	tcase_add_test(tc, replaced_all_or_none);
 	tcase_add_test(tc, debounced);
 	tcase_add_test(tc, debounced_anew);
