@@ -355,6 +355,7 @@ class Cassata:
             "worker": {"numWorkerThreads": 2, "deliveryTimeout": "10m"},
             "datastore": {"url": store.url},
             "log": {"destination": str(self.log), "level": "debug"},
+            "master": {"startTimeout": "2m"},
         }
         self.process = None
         self.pid = None

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from cassata import SOURCE, give, wait_for
+from cassata import SOURCE, free_port, give, wait_for
 from client import path_of
 from sink import Reply
 
@@ -652,8 +652,8 @@ def test_log_file_in_no_directory(prepare):
 
 def test_failed_start_leaves_nothing_in_the_way(prepare, sink):
     """Once the reason is gone the next start succeeds."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         c = prepare(service={"port": port})
         assert_one_line(c.ctl("start"), str(port))
     assert_ok(c.ctl("start"))

@@ -171,7 +171,7 @@ def test_error_of_the_second_connection(launch, sink):
     """The request went over a kept connection, that ended, and over another
     one: what counts is how that one failed."""
     c = launch(worker={"numWorkerThreads": 1, "httpRetryCount": 0,
-                       "deliveryTimeout": "1s"})
+                       "deliveryTimeout": "4s"})
     sink.on("/e", 200, Reply(None, end="reset"), Reply(None, delay=60))
     c.schedule("e0", sink.url("/e"))
     c.wait_state("e0", "COMPLETED")
@@ -239,7 +239,7 @@ def test_retried_until_failed(daemon, sink, name):
     assert [a["attempt"] for a in event["attempt-log"]] == [1, 2, 3]
     times = [a["time"] for a in event["attempt-log"]]
     for earlier, later in zip(times, times[1:]):
-        assert later - earlier >= 0.08  # 100 ms less 20 %
+        assert later - earlier >= 0.079  # 100 ms less 20 %
     assert len(sink.arrivals()) == 3
 
 
@@ -433,7 +433,7 @@ def test_success_in_the_log(launch, sink):
 
 def test_waiting_for_the_next_attempt(launch, sink):
     """What a client sees between two attempts, and may do then."""
-    c = launch(worker={"retryDelays": ["1h"], "deliveryTimeout": "500ms"})
+    c = launch(worker={"retryDelays": ["1h"], "deliveryTimeout": "4s"})
     replies = {
         "408": 408, "425": 425, "429": 429, "500": 500, "503": 503,
         "timeout": Reply(None, delay=60), "half": half_closed(),
@@ -467,7 +467,7 @@ def test_retry_after_seconds(daemon, sink, name):
     sink.on("/" + name, Reply(429, headers=[("Retry-After", "1")]), 200)
     daemon.schedule(name, sink.url("/" + name))
     first, second = sink.wait("/" + name, 2)
-    assert second.at - first.at >= 1
+    assert second.at - first.at >= 0.999  # of whole milliseconds
 
 
 def test_previous_status(launch, sink, name):
@@ -528,9 +528,10 @@ def test_retry_after_date(daemon, sink, name, form):
 def test_retry_after_has_a_cap(launch, sink, name):
     c = launch(worker={"retryDelays": ["1s"], "maxRetryAfter": "10m"})
     sink.on("/" + name, Reply(503, headers=[("Retry-After", "99999999")]))
+    before = time.time()
     c.schedule(name, sink.url("/" + name))
     event = c.wait_state(name, "SERVICE_UNAVAILABLE")
-    assert time.time() + 590 <= event["next-attempt"] <= time.time() + 601
+    assert before + 599 <= event["next-attempt"] <= time.time() + 601
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-5", "1e3", "99999999999999999"])
@@ -642,14 +643,13 @@ def test_woken_before_the_poll(launch, sink, record_property):
 def test_earlier_event_overtakes(launch, sink):
     """A worker that sleeps until a later event hears of an earlier one."""
     c = launch(worker={"workerThreadPollingInterval": "60s"})
-    c.schedule("later", sink.url("/later"), expiry=time.time() + 4)
+    c.schedule("later", sink.url("/later"), expiry=time.time() + 5)
     for n in range(8):
         c.schedule("e%d" % n, sink.url("/e%d" % n),
                    expiry=time.time() + 0.8 - 0.1 * n)
+    later = sink.wait("/later")[0]
     for n in range(8):
-        sink.wait("/e%d" % n)
-    assert sink.arrivals("/later") == []
-    sink.wait("/later")
+        assert sink.wait("/e%d" % n)[0].at < later.at
 
 
 def test_slow_receiver_delays_nobody(launch, sink):

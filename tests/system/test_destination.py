@@ -3,6 +3,7 @@
 
 import ctypes
 import gzip
+import json
 import os
 import re
 import socket
@@ -12,12 +13,26 @@ import time
 
 import pytest
 
-import client
 from cassata import may_mount, wait_for
 from sink import Reply, Sink
 
 OPTIONS = {"numWorkerThreads": 1, "httpRetryCount": 1, "retryDelays": ["100ms"],
            "deliveryTimeout": "20s"}
+
+
+def add_many(c, events):
+    """Due now, in one request."""
+    lines = "\n".join(json.dumps({"event": {}, "expiry": 0, **e})
+                      for e in events)
+    response = c.request("POST", "/cassata/add-batch/", lines.encode(), [
+        ("Content-Type", "application/x-ndjson")])
+    codes = [json.loads(line)["response-code"]
+             for line in response.body.splitlines()]
+    assert codes == [201] * len(events)
+
+
+def assert_lives(c, worker):
+    assert [w["pid"] for w in c.children("worker")] == [worker["pid"]]
 
 
 def resident_kib(pid):
@@ -102,7 +117,7 @@ def test_endless_header(launch, head, more, reason):
         wait_for(lambda: len(flood.sent) == 2)
         assert max(flood.sent) < 32 << 20
     assert resident_kib(worker["pid"]) < 600 * 1024
-    assert c.children("worker") == [worker]
+    assert_lives(c, worker)
 
 
 def test_header_limit(launch, sink):
@@ -360,16 +375,17 @@ def test_silent_destination(prepare, sink, kind, workers):
                 master={"shutdownTimeout": "1s"})
     c.start(env=c.preload(c.build_preload("resolver")))
     n = 800 * workers
-    with Silent(40 if kind == "ports" else 1) as silent, \
-            client.Connection(c.port) as connection:
+    with Silent(40 if kind == "ports" else 1) as silent:
+        events = []
         for i in range(n):
             host, app = "127.0.0.2", "silent"
             if kind == "names":
                 host, app = "h%d.second.test" % (i % 100), "silent%d" % (i % 9)
-            connection.add({
-                "application-id": app, "event-id": "e%d" % i, "event": {},
-                "expiry": 0, "url": "http://%s:%d/" % (
+            events.append({
+                "application-id": app, "event-id": "e%d" % i,
+                "url": "http://%s:%d/" % (
                     host, silent.ports[i % len(silent.ports)])})
+        add_many(c, events)
         wait_for(lambda: in_flight(c) >= 100)
         for i in range(40):
             c.schedule("other%d" % i, sink.url("/other"), app="other")
@@ -413,8 +429,8 @@ def test_silent_name_server(prepare, sink):
                 master={"shutdownTimeout": "1s"})
     c.start(env=c.preload(c.build_preload("resolver")))
     [worker] = c.children("worker")
-    for i in range(400):
-        c.schedule("silent%d" % i, "http://h%d.silent.test/" % i, app="silent")
+    add_many(c, [{"application-id": "silent", "event-id": "silent%d" % i,
+                  "url": "http://h%d.silent.test/" % i} for i in range(400)])
     threads = "/proc/%d/task" % worker["pid"]
     wait_for(lambda: len(os.listdir(threads)) > 13)
     for i in range(40):
@@ -423,7 +439,7 @@ def test_silent_name_server(prepare, sink):
         assert c.wait_state("other%d" % i, "COMPLETED")["attempts"] == 1
     assert len(os.listdir(threads)) < 30
     assert len(os.listdir("/proc/%d/fd" % worker["pid"])) < 400
-    assert c.children("worker") == [worker]
+    assert_lives(c, worker)
 
 
 @pytest.mark.parametrize("kind", ["app", "domain"])
@@ -435,11 +451,11 @@ def test_silent_name_server_and_other_names(prepare, store, sink, kind):
                 master={"shutdownTimeout": "1s"})
     c.start(env=c.preload(c.build_preload("resolver")))
     [worker] = c.children("worker")
-    for i in range(200):
-        url, app = "http://h.d%d.silent/" % i, "silent"
-        if kind == "domain":
-            url, app = "http://h%d.silent.test/" % i, "silent%d" % (i % 9)
-        c.schedule("silent%d" % i, url, app=app)
+    silent = [("http://h.d%d.silent/" % i, "silent") if kind == "app" else
+              ("http://h%d.silent.test/" % i, "silent%d" % (i % 9))
+              for i in range(200)]
+    add_many(c, [{"application-id": app, "event-id": "silent%d" % i, "url": url}
+                 for i, (url, app) in enumerate(silent)])
     threads = "/proc/%d/task" % worker["pid"]
     wait_for(lambda: len(os.listdir(threads)) > 13)
     for i in range(40):
@@ -495,7 +511,7 @@ def test_no_descriptor_is_no_attempt(prepare, sink):
     for i in range(5):
         event = c.wait_state("e%d" % i, "COMPLETED")
         assert event["attempts"] == 1
-    assert c.children("worker") == [worker]
+    assert_lives(c, worker)
 
 
 def test_no_source_address(prepare):

@@ -111,7 +111,7 @@ def test_reserve(prepare, disk, sink):
     sink.on("/held", Reply(200, gate=gate))
     sink.on("/fails", Reply(503, b"busy" * 500, gate=gate))
     c = prepare(store=SqliteStore(disk.path), datastore={"minFree": "64MiB"},
-                worker={"deliveryTimeout": "1m", "numWorkerThreads": 1,
+                worker={"deliveryTimeout": "1h", "numWorkerThreads": 1,
                         "retryDelays": ["1h"]}).start()
     held = ["held-%d" % n for n in range(40)]
     for event_id in held:
@@ -183,7 +183,7 @@ def test_nothing_left(prepare, disk, sink, min_free):
     gate = sink.gate()
     sink.on("/held", Reply(200, gate=gate))
     c = prepare(store=SqliteStore(disk.path), datastore={"minFree": min_free},
-                worker={"deliveryTimeout": "1m"}).start()
+                worker={"deliveryTimeout": "1h"}).start()
     before = pids(c)
     c.schedule("held", sink.url("/held"))
     ids = ["e%d" % n for n in range(20)]
