@@ -242,9 +242,9 @@ class GaleraCluster:
             # Not a pipe: the nodes would keep it open.
             subprocess.run(
                 [self.SCRIPT, verb, self.directory, *map(str, words)],
-                stdin=subprocess.DEVNULL, stdout=output, timeout=seconds,
-                check=True, env={"CASSATA_GALERA_SUSPECT": self.SUSPECT,
-                                 **os.environ})
+                stdin=subprocess.DEVNULL, stdout=output,
+                timeout=PATIENCE * seconds, check=True,
+                env={"CASSATA_GALERA_SUSPECT": self.SUSPECT, **os.environ})
             output.seek(0)
             return output.read().strip()
 
