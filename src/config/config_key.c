@@ -55,6 +55,9 @@ static const struct {
 	NULL, true},
     [KIND_PATH] = {"a path", NULL, true},
     [KIND_DESTINATION] = {"stderr, syslog or a path", NULL, true},
+    [KIND_OUTCOME] = {"a status from 300 to 599, at most 16 of them, 3xx, 4xx, "
+		      "5xx, connect, timeout or answer",
+	NULL, false},
 };
 
 #define AT(field) offsetof(struct config, field)
@@ -179,6 +182,9 @@ const struct config_key config_keys[] = {
 	    NULL, 0)},
     {"worker", "retryJitter", KIND_PERCENT, AT(worker.retry.jitter_percent),
 	"0", "100", "20", NULL},
+    {"worker", "retryOn", KIND_OUTCOME, AT(worker.retry.on), NULL, NULL, NULL,
+	&(const struct config_list){AT(worker.retry.n_on), 0,
+	    RETRY_ON_MAX, "[5xx, 429, connect]", NULL, 0}},
     {"worker", "maxRetryAfter", KIND_DURATION,
 	AT(worker.retry.retry_after_max_ms), "0", "30d", "6h", NULL},
     {"worker", "connectTimeout", KIND_DURATION, AT(worker.connect_timeout_ms),
@@ -522,6 +528,10 @@ set_value(const struct config_key *key, void *target, const char *text,
 		return check_datastore_url(text, form, err) == -1
 			   ? -1
 			   : set_string(target, text, err);
+	case KIND_OUTCOME:
+		if (outcome_rules_add(target, slice_from_string(text)))
+			return 0;
+		break;
 	case KIND_STRING:
 	case KIND_PATH:
 	case KIND_DESTINATION:
@@ -565,6 +575,8 @@ clear_item(const struct config_key *key, void *target)
 		free(*(char **)target);
 		*(char **)target = NULL;
 	}
+	if (key->kind == KIND_OUTCOME)
+		*(struct outcome_rules *)target = (struct outcome_rules){0};
 	for (size_t i = 0; list != NULL && i < list->n_fields; i++)
 		config_key_clear(&list->fields[i], target);
 }

@@ -28,6 +28,7 @@ enum config_kind {
 	KIND_ENDPOINT,    /* a numeric address and a port */
 	KIND_PATH,        /* relative to the state directory */
 	KIND_DESTINATION, /* stderr, syslog, or such a path */
+	KIND_OUTCOME,     /* of an attempt; in lists alone, which are one set */
 };
 
 enum { CONFIG_KEYS_MAX = 96, CONFIG_FIELDS_MAX = 16 };
@@ -45,7 +46,7 @@ struct config_key {
 /* An array at the key's offset. */
 struct config_list {
 	size_t n_offset;     /* of the size_t that counts its items */
-	size_t item_bytes;
+	size_t item_bytes;   /* 0: all go into one */
 	size_t max;          /* items; 1 at least but for records */
 	const char *example; /* what one looks like */
 	/* Of records: the keys of a field each, with offsets in the item. */

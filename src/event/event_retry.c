@@ -255,6 +255,8 @@ event_retry_policy(const struct event_retry *retry,
 		policy->max_retries = retry->attempts - 1;
 	if (retry->has_jitter)
 		policy->jitter_percent = retry->jitter_percent;
+	if (retry->on.given)
+		policy->on = retry->on;
 	if (retry->n_delays == 0)
 		return;
 	policy->n_delays = retry->n_delays;

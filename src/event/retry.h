@@ -5,7 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RETRY_DELAYS_MAX = 32 };
+#include "event/outcome.h"
+
+enum { RETRY_DELAYS_MAX = 32, RETRY_ON_MAX = 32 };
 
 struct retry_policy {
 	unsigned max_retries;               /* after the first attempt */
@@ -13,6 +15,8 @@ struct retry_policy {
 	int64_t delay_ms[RETRY_DELAYS_MAX]; /* the last one repeats */
 	unsigned jitter_percent;            /* 0 to 100 */
 	int64_t retry_after_max_ms;
+	size_t n_on;             /* words that on was given */
+	struct outcome_rules on; /* what is worth another attempt */
 };
 
 /* What the operator lets an event ask for. */

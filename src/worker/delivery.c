@@ -488,8 +488,10 @@ failure_of(const struct transport_end *end)
 static enum outcome
 outcome_of(const struct delivery *d, const struct transport_end *end)
 {
-	enum outcome outcome = outcome_classify(
-	    &d->options.retry.on, failure_of(end), end->status);
+	const struct outcome_rules *own = &d->options.retry.on;
+	enum outcome outcome =
+	    outcome_classify(own->given ? own : &d->policy->retry->on,
+		failure_of(end), end->status);
 
 	return outcome == OUTCOME_RETRY && end->refuses_retry ? OUTCOME_REJECTED
 							      : outcome;

@@ -66,6 +66,21 @@ def test_status_that_is_final(daemon, sink, name):
     assert daemon.wait_state(name, "FAILED")["attempts"] == 1
 
 
+def test_configured(launch, sink):
+    """For events that have no list of their own."""
+    c = launch(worker={"retryOn": ["404"], "retryDelays": ["0s"]})
+    own = {"retry": {"on": ["503"]}}
+    for name, status, retry, end in (
+            ("again", 404, {}, ("COMPLETED", 2)),
+            ("final", 503, {}, ("FAILED", 1)),
+            ("own", 503, own, ("COMPLETED", 2)),
+            ("own-final", 404, own, ("FAILED", 1))):
+        sink.on("/" + name, status, 200)
+        c.schedule(name, sink.url("/" + name), **retry)
+        event = c.wait_state(name, end[0])
+        assert (name, event["attempts"]) == (name, end[1])
+
+
 def test_failures_by_kind(launch, sink, name):
     c = launch(worker={"deliveryTimeout": "5s", "connectTimeout": "5s"})
     closed = closed_port()

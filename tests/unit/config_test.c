@@ -471,6 +471,18 @@ START_TEST(test_numbers)
 }
 END_TEST
 
+static bool
+outcome_rules_eq(const struct outcome_rules *rules, const char *const *words)
+{
+	char text[OUTCOME_WORD_MAX];
+	size_t i = 0;
+
+	for (; words[i] != NULL; i++)
+		if (strcmp(outcome_rules_word(rules, i, text), words[i]) != 0)
+			return false;
+	return outcome_rules_word(rules, i, text) == NULL;
+}
+
 START_TEST(test_other_kinds)
 {
 	load_good("service: {createTablesIfNotExists: true, listen: '::1'}\n"
@@ -478,6 +490,7 @@ START_TEST(test_other_kinds)
 		  "  httpRetryCount: 0\n"
 		  "  retryJitter: 5%\n"
 		  "  retryDelays:\n    - 1\n    - 250ms\n    - \"2m\"\n"
+		  "  retryOn: [connect, 4xx, 503]\n"
 		  "log: {level: debug, destination: syslog}\n");
 	ck_assert(cfg.service.create_tables);
 	ck_assert_str_eq(cfg.service.listen, "::1");
@@ -487,6 +500,8 @@ START_TEST(test_other_kinds)
 	ck_assert_int_eq(cfg.worker.retry.delay_ms[0], 1000);
 	ck_assert_int_eq(cfg.worker.retry.delay_ms[1], 250);
 	ck_assert_int_eq(cfg.worker.retry.delay_ms[2], 120000);
+	ck_assert(outcome_rules_eq(&cfg.worker.retry.on,
+	    (const char *[]){"4xx", "503", "connect", NULL}));
 	ck_assert_int_eq(cfg.log.level, LOG_LEVEL_DEBUG);
 	ck_assert_str_eq(cfg.log.destination, "syslog");
 	done();
@@ -674,6 +689,11 @@ static const struct {
 	"'lots'"},
     {"worker:\n  retryDelays: 10s\n",
 	"c.yaml:2:16: retryDelays must be a list such as [10s, 1m, 1h]"},
+    {"worker:\n  retryOn: [5xx, 200]\n",
+	"c.yaml:2:18: retryOn must be a status from 300 to 599, at most 16 of "
+	"them, 3xx, 4xx, 5xx, connect, timeout or answer, not '200'"},
+    {"worker:\n  retryOn: []\n",
+	"c.yaml:2:12: retryOn must have 1 to 32 entries, not 0"},
     {"worker:\n  retryDelays: []\n",
 	"c.yaml:2:16: retryDelays must have 1 to 32 entries, not 0"},
     {"worker:\n  retryDelays: [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
