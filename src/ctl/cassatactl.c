@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/words.h"
 #include "ctl/ctl_cluster.h"
 #include "ctl/ctl_daemon.h"
 #include "ctl/ctl_event.h"
@@ -18,6 +17,7 @@
 #include "ctl/ctl_schedule.h"
 #include "ctl/ctl_pause.h"
 #include "ctl/ctl_status.h"
+#include "ctl/ctl_watch.h"
 
 enum { TIMEOUT_MAX_S = 86400 };
 
@@ -35,29 +35,34 @@ static const char help[] =
     "request\n"
     "  reopen        open the log again, after it was renamed\n"
     "  status        what runs, and whether the datastore answers; --json;\n"
-    "                --all: all workers of the datastore, whatever their host\n"
+    "                --all: all workers of the datastore, whatever their "
+    "host;\n"
+    "                --watch: again and again\n"
     "  freeze        refuse changes, wait until the datastore is quiet; "
     "--timeout\n"
     "  thaw          work again\n"
     "  check-config  judge the configuration, and the files it names\n"
     "  init-db       create the tables, or bring them up to date\n"
     "  migrate       move all events into another datastore: --to\n"
-    "  event add     schedule a request\n"
-    "  event list    print the events of an application; --json\n"
-    "  event show    print an event with its attempts\n"
-    "  event delete  delete an event that is not under way\n"
-    "  event retry   deliver one again that has ended\n"
-    "  event run     deliver one now that waits\n"
-    "  event why     what one waits for\n"
+    "  event add     schedule a request; --file: those of a file\n"
+    "  event list    print the events of an application; --watch\n"
+    "  event show    print events with their attempts; --watch\n"
+    "  event delete  delete events that are not under way\n"
+    "  event retry   deliver those again that have ended\n"
+    "  event run     deliver those now that wait\n"
+    "  event why     what events wait for\n"
     "  pause         send nothing to a host, or of an application\n"
     "  resume        go on\n"
-    "  pauses        what is paused; --json\n"
+    "  pauses        what is paused\n"
     "  job start     change many events: retry, run, delete, reschedule\n"
     "  job list      print the jobs of an application\n"
     "  job show      print how far one is; --watch\n"
     "  job pause, resume, cancel, delete\n"
     "  schedule add  have a request sent again and again: --cron, --every\n"
     "  schedule list, show, delete, run, pause, resume\n"
+    "\n"
+    "  event, pause, resume, pauses, job and schedule print JSON with --json;\n"
+    "  their --help tells how they are used\n"
     "\n"
     "  -c, --config file          default: the state directory's, or the\n"
     "                             system's cassata.yaml\n"
@@ -105,22 +110,6 @@ find_command(const char *word)
 	return NULL;
 }
 
-static int
-unknown_word(const struct ctl *ctl, const char *word)
-{
-	struct words_guess guess;
-
-	words_guess_init(&guess, slice_from_string(word));
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		words_guess_offer(&guess, commands[i].word);
-	if (guess.meant != NULL)
-		(void)ctl_fail(ctl, "unknown command: %s (did you mean %s?)",
-		    word, guess.meant);
-	else
-		(void)ctl_fail(ctl, "unknown command: %s", word);
-	return -1;
-}
-
 /*
  * A command and a role in either order: "start worker", "worker start". -1 when
  * the word makes no sense there.
@@ -136,9 +125,12 @@ take_word(struct ctl *ctl, const char *word, const struct command **command)
 		(void)ctl_fail(ctl, "one command at a time: %s %s",
 		    (*command)->word, word);
 		return -1;
-	} else if (strcmp(word, "service") != 0 && strcmp(word, "worker") != 0)
-		return unknown_word(ctl, word);
-	else if (ctl->roles != CONFIG_ALL) {
+	} else if (strcmp(word, "service") != 0 &&
+		   strcmp(word, "worker") != 0) {
+		ctl_unknown_word(ctl, "command", word, commands,
+		    sizeof(commands) / sizeof(commands[0]), sizeof(*commands));
+		return -1;
+	} else if (ctl->roles != CONFIG_ALL) {
 		(void)ctl_fail(ctl, "one role at a time: %s", word);
 		return -1;
 	} else
@@ -181,6 +173,9 @@ take_option(struct ctl *ctl, int option)
 	case 'j':
 		ctl->json = true;
 		return 0;
+	case 'w':
+		ctl->watch = true;
+		return 0;
 	case 't':
 		return take_timeout(ctl, optarg);
 	case 'V':
@@ -205,6 +200,7 @@ read_line(struct ctl *ctl, int argc, char **argv)
 	    {"all", no_argument, NULL, 'a'},
 	    {"json", no_argument, NULL, 'j'},
 	    {"timeout", required_argument, NULL, 't'},
+	    {"watch", no_argument, NULL, 'w'},
 	    {"version", no_argument, NULL, 'V'},
 	    {"help", no_argument, NULL, 'h'},
 	    {0},
@@ -253,15 +249,16 @@ load_config(struct ctl *ctl, bool silent)
 static const struct command cluster = {
     "status", ctl_cluster, false, false, false};
 
-/* NULL: --all goes with no other. */
+/* NULL: --all and --watch go with no other. */
 static const struct command *
-apply_all(const struct ctl *ctl, const struct command *command)
+apply_of_status(const struct ctl *ctl, const struct command *command)
 {
-	if (command == NULL || !ctl->all)
+	if (command == NULL || (!ctl->all && !ctl->watch))
 		return command;
 	if (command->run == ctl_status)
-		return &cluster;
-	(void)ctl_fail(ctl, "--all is of status, not of %s", command->word);
+		return ctl->all ? &cluster : command;
+	(void)ctl_fail(ctl, "--%s is of status, not of %s",
+	    ctl->all ? "all" : "watch", command->word);
 	return NULL;
 }
 
@@ -320,6 +317,21 @@ run_each(struct ctl *ctl, const struct command *command)
 	return status;
 }
 
+static int
+run_command(struct ctl *ctl, const struct command *command)
+{
+	int status;
+
+	do {
+		if (ctl->watch)
+			ctl_watch_begin();
+		status = command->each && ctl->roles == CONFIG_ALL
+			     ? run_each(ctl, command)
+			     : command->run(ctl);
+	} while (ctl->watch && ctl_watch_again());
+	return status;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -330,7 +342,7 @@ main(int argc, char **argv)
 
 	if (strcmp(slash == NULL ? argv[0] : slash + 1, "cassata") == 0)
 		ctl.program = "cassata";
-	command = apply_all(&ctl, read_line(&ctl, argc, argv));
+	command = apply_of_status(&ctl, read_line(&ctl, argc, argv));
 	if (command == NULL) {
 		(void)fprintf(stderr, "%s       %s --help tells more\n", usage,
 		    ctl.program);
@@ -339,10 +351,8 @@ main(int argc, char **argv)
 	if (load_config(&ctl, false) == -1 &&
 	    (!command->any_config || ctl.is_lost))
 		status = CTL_FAILED;
-	else if (command->each && ctl.roles == CONFIG_ALL)
-		status = run_each(&ctl, command);
 	else
-		status = command->run(&ctl);
+		status = run_command(&ctl, command);
 	config_free(&ctl.cfg);
 	return status;
 }

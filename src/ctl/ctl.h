@@ -11,8 +11,9 @@
  * cassatactl.c reads the command line, ctl_find.c finds the daemon and asks it,
  * ctl_daemon.c starts and stops it, ctl_freeze.c freezes it, ctl_status.c
  * prints what it says of itself, ctl_cluster.c what the datastore says of all
- * hosts; ctl_event.c, and ctl_list.c and ctl_job.c of many events, are clients of
- * the HTTP API by ctl_http.c; ctl_schedule.c is one of schedules.
+ * hosts. Clients of the HTTP API, by ctl_http.c, are ctl_event.c, of many
+ * events ctl_list.c, ctl_job.c and ctl_batch.c, ctl_schedule.c and ctl_pause.c;
+ * what they get they read by ctl_answer.c and print by ctl_print.c.
  */
 
 /* Exit codes: those of LSB init scripts. */
@@ -35,6 +36,7 @@ struct ctl {
 	const char *state_dir;   /* -d, or NULL */
 	bool json;               /* --json */
 	bool all;                /* --all */
+	bool watch;              /* --watch */
 	int64_t timeout_ms;      /* --timeout, or 0 */
 	enum config_roles roles;
 	struct config cfg;
@@ -46,5 +48,13 @@ struct ctl {
 /* "cassatactl: text" on standard error. Returns CTL_FAILED. */
 int ctl_fail(const struct ctl *ctl, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* "unknown KIND: WORD (did you mean …?)", one of n words, each of which is the
+ * first member of a struct of so many bytes. */
+void ctl_unknown_word(const struct ctl *ctl, const char *kind, const char *word,
+    const void *table, size_t n, size_t size);
+
+/* Whether the first words, a verb aside, ask how it is used. */
+bool ctl_wants_help(const struct ctl *ctl);
 
 #endif

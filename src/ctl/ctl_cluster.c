@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "base/json_write.h"
+#include "ctl/ctl_print.h"
+#include "ctl/ctl_table.h"
 #include "proc/privileges.h"
 #include "store/store.h"
 
@@ -166,9 +168,11 @@ print_row(const struct cluster *c, const struct store_registration *r)
 		show_seconds(age_ms(c, r), false, seen, sizeof(seen));
 		show_seconds(ahead_ms(c, r), true, clock, sizeof(clock));
 	}
-	printf("%-20s %-20s %8lld %-7s %6u %9s %8s %8s  %s\n", or_dash(r->host),
-	    started, (long long)r->pid, state_of(c, r), r->n_shards, seen,
-	    lease, clock, or_dash(r->node));
+	ctl_table_word(or_dash(r->host), 19);
+	printf("%-20s %8lld %-7s %6u %9s %8s %8s  ", started, (long long)r->pid,
+	    state_of(c, r), r->n_shards, seen, lease, clock);
+	(void)ctl_print(stdout, slice_from_string(or_dash(r->node)), false);
+	(void)putchar('\n');
 }
 
 static void
@@ -185,11 +189,13 @@ print_table(const struct cluster *c)
 	for (size_t i = 0; i < c->n; i++) {
 		int64_t ms = ahead_ms(c, &c->list[i]);
 
-		if (is_worst_of_host(c, i))
-			printf("the clock of %s is %.1f s %s that of the "
-			       "datastore\n",
-			    or_dash(c->list[i].host), (double)llabs(ms) / 1000,
-			    ms > 0 ? "ahead of" : "behind");
+		if (!is_worst_of_host(c, i))
+			continue;
+		printf("the clock of ");
+		(void)ctl_print(
+		    stdout, slice_from_string(or_dash(c->list[i].host)), false);
+		printf(" is %.1f s %s that of the datastore\n",
+		    (double)llabs(ms) / 1000, ms > 0 ? "ahead of" : "behind");
 	}
 }
 

@@ -12,9 +12,12 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/percent.h"
+#include "ctl/ctl_answer.h"
+#include "ctl/ctl_batch.h"
 #include "ctl/ctl_body.h"
 #include "ctl/ctl_http.h"
 #include "ctl/ctl_list.h"
+#include "ctl/ctl_watch.h"
 
 enum { URL_MAX_BYTES = 64 * 1024 };
 
@@ -28,16 +31,20 @@ static const char usage[] =
     "[--debounce-max time]\n"
     "                            [--on-complete url] [--on-failure url] "
     "[--complete-by time]\n"
-    "                            url [body | @file | -]\n"
+    "                            [--json] url [body | @file | -]\n"
+    "       cassatactl event add [-S url] [--json] --file file | -\n"
     "       cassatactl event list [-S url] [option ...] application\n"
-    "       cassatactl event show [-S url] application id\n"
-    "       cassatactl event delete [-S url] application id\n"
-    "       cassatactl event retry [-S url] application id\n"
-    "       cassatactl event run [-S url] application id\n"
-    "       cassatactl event why [-S url] application id\n";
+    "       cassatactl event show [-S url] [--watch] [--json] application id "
+    "...\n"
+    "       cassatactl event delete [-S url] [--json] application id ...\n"
+    "       cassatactl event retry [-S url] [--json] application id ...\n"
+    "       cassatactl event run [-S url] [--json] application id ...\n"
+    "       cassatactl event why [-S url] [--json] application id ...\n";
 
 struct event_flags {
 	const char *server; /* http://host:port, or NULL: from the daemon */
+	const char *file;   /* of events, or NULL */
+	bool watch;
 	const char *app, *id, *method;
 	const char *delay, *expiry;
 	struct json_object *members; /* texts, which the server reads */
@@ -69,6 +76,9 @@ add_label(struct event_flags *options, const char *text)
 }
 
 static const struct option longer[] = {
+    {"file", required_argument, NULL, 'f'},
+    {"json", no_argument, NULL, 'j'},
+    {"watch", no_argument, NULL, 'w'},
     {"label", required_argument, NULL, 'L'},
     {"at-local", required_argument, NULL, 'M'},
     {"time-zone", required_argument, NULL, 'M'},
@@ -81,14 +91,16 @@ static const struct option longer[] = {
     {0},
 };
 
+/* anywhere: also behind words, which are ids. */
 static int
-parse_options(struct ctl *ctl, struct event_flags *options)
+parse_options(struct ctl *ctl, struct event_flags *options, bool anywhere)
 {
+	const char *letters = "+S:a:i:m:H:t:T:";
 	int c, i = 0;
 
 	optind = 0; /* a new list of words */
-	while ((c = getopt_long(ctl->argc, ctl->argv, "+S:a:i:m:H:t:T:", longer,
-		    &i)) != -1) {
+	while ((c = getopt_long(ctl->argc, ctl->argv, letters + anywhere,
+		    longer, &i)) != -1) {
 		switch (c) {
 		case 'M':
 			json_object_object_add(options->members, longer[i].name,
@@ -97,6 +109,15 @@ parse_options(struct ctl *ctl, struct event_flags *options)
 		case 'L':
 			if (add_label(options, optarg) == -1)
 				return -1;
+			break;
+		case 'f':
+			options->file = optarg;
+			break;
+		case 'j':
+			ctl->json = true;
+			break;
+		case 'w':
+			options->watch = true;
 			break;
 		case 'S':
 			options->server = optarg;
@@ -182,6 +203,17 @@ add_expiry(struct json_object *event, const struct event_flags *options)
 	return 0;
 }
 
+/* Whether it says something of an event that is to be added. */
+static bool
+is_of_new(const struct event_flags *options)
+{
+	return options->app != NULL || options->id != NULL ||
+	       options->method != NULL || options->delay != NULL ||
+	       options->expiry != NULL || options->labels != NULL ||
+	       options->headers != NULL ||
+	       json_object_object_length(options->members) > 0;
+}
+
 static int
 event_add(struct ctl *ctl, struct event_flags *options)
 {
@@ -238,58 +270,165 @@ event_add(struct ctl *ctl, struct event_flags *options)
 	return status;
 }
 
-/* All but add. */
 static int
-event_by_ids(struct ctl *ctl, const struct event_flags *options,
-    const char *method, const char *path)
+event_add_any(struct ctl *ctl, struct event_flags *options)
+{
+	/* Each of a file brings all that is its own. */
+	if (options->watch ||
+	    (options->file != NULL && (ctl->argc != 0 || is_of_new(options))))
+		return bad_usage();
+	return options->file == NULL
+		   ? event_add(ctl, options)
+		   : ctl_batch_add(ctl, options->server, options->file);
+}
+
+/* ---- those that are there ---- */
+
+struct event_verb {
+	const char *word;
+	const char *method, *path; /* NULL: of its own */
+	int (*run)(struct ctl *ctl, struct event_flags *options);
+};
+
+static int
+ask_by_id(const struct ctl *ctl, const struct event_flags *options,
+    const struct event_verb *verb, const char *id, struct buf *answer)
 {
 	struct buf url;
 	int status;
 
-	if (ctl->argc != 2)
-		return bad_usage();
 	buf_init(&url, URL_MAX_BYTES);
 	ctl_http_begin_url(ctl, options->server, &url);
-	buf_append_string(&url, path);
-	percent_encode(&url, slice_from_string(ctl->argv[0]));
+	buf_append_string(&url, verb->path);
+	(void)percent_encode(&url, slice_from_string(ctl->argv[0]));
 	buf_append_char(&url, '/');
-	percent_encode(&url, slice_from_string(ctl->argv[1]));
-	if (buf_append_char(&url, '\0') == -1)
+	(void)percent_encode(&url, slice_from_string(id));
+	if (buf_append_char(&url, '\0') == 0)
+		status = ctl_http_ask_about(ctl, ctl->argc > 2 ? id : NULL,
+		    verb->method, url.p, NULL, answer);
+	else {
+		buf_init(answer, 0);
 		status = ctl_fail(ctl, "the ids are too long");
-	else
-		status = ctl_http_perform(ctl, method, url.p, NULL);
+	}
 	buf_free(&url);
+	return status;
+}
+
+/* Until it has ended, whenever it has changed. */
+static int
+watch_event(const struct ctl *ctl, const struct event_flags *options,
+    const struct event_verb *verb)
+{
+	struct json_value event = {.type = JSON_NULL};
+	struct buf answer, before;
+	bool failed, ended;
+	int status;
+
+	buf_init(&before, 0);
+	do {
+		status = ask_by_id(ctl, options, verb, ctl->argv[1], &answer);
+		if (status == CTL_OK)
+			status = ctl_answer_read(ctl, "event", &answer, &event);
+		if (status == CTL_OK &&
+		    !slice_eq(buf_slice(&before), buf_slice(&answer))) {
+			ctl_watch_begin();
+			status = ctl_http_show(ctl, &answer);
+		}
+		failed = status != CTL_OK ||
+			 ctl_member_is(&event, "status", "FAILED");
+		ended = failed || ctl_member_is(&event, "status", "COMPLETED");
+		buf_free(&before);
+		before = answer;
+	} while (!ended && ctl_watch_again());
+	buf_free(&before);
+	return failed || !ended ? CTL_FAILED : CTL_OK;
+}
+
+/* One after the other; those behind one that is refused, too, but none behind
+ * one that there was no answer to. */
+static int
+event_by_ids(const struct ctl *ctl, const struct event_flags *options,
+    const struct event_verb *verb)
+{
+	bool answered = true;
+	int status = CTL_OK;
+
+	for (int i = 1; i < ctl->argc && answered; i++) {
+		struct buf answer;
+		int code = ask_by_id(ctl, options, verb, ctl->argv[i], &answer);
+
+		if (code == CTL_OK && i > 1 && ctl_http_is_table(ctl))
+			(void)putchar('\n');
+		if (code == CTL_OK)
+			code = ctl_http_show(ctl, &answer);
+		if (code != CTL_OK)
+			status = code;
+		answered = !answer.failed;
+		buf_free(&answer);
+	}
+	return status;
+}
+
+/* ---- the verbs ---- */
+
+static const struct event_verb verbs[] = {
+    {"add", NULL, NULL, event_add_any},
+    {"list", NULL, NULL, NULL},
+    {"show", "GET", "/cassata/event/", NULL},
+    {"delete", "DELETE", "/cassata/delete/", NULL},
+    {"retry", "POST", "/cassata/retry/", NULL},
+    {"run", "POST", "/cassata/run/", NULL},
+    {"why", "GET", "/cassata/why/", NULL},
+};
+
+enum { N_VERBS = sizeof(verbs) / sizeof(verbs[0]) };
+
+static const struct event_verb *
+event_verb_of(const struct ctl *ctl)
+{
+	for (size_t i = 0; ctl->argc > 0 && i < N_VERBS; i++)
+		if (strcmp(ctl->argv[0], verbs[i].word) == 0)
+			return &verbs[i];
+	if (ctl->argc > 0)
+		ctl_unknown_word(ctl, "command", ctl->argv[0], verbs, N_VERBS,
+		    sizeof(verbs[0]));
+	return NULL;
+}
+
+static int
+run_event_verb(struct ctl *ctl, const struct event_verb *verb)
+{
+	struct event_flags options = {.members = json_object_new_object()};
+	bool may_watch = strcmp(verb->word, "show") == 0;
+	int status;
+
+	if (parse_options(ctl, &options, verb->run == NULL) == -1)
+		status = bad_usage();
+	else if (verb->run != NULL)
+		status = verb->run(ctl, &options);
+	else if (ctl->argc < 2 || is_of_new(&options) || options.file != NULL ||
+		 (options.watch && (!may_watch || ctl->argc != 2)))
+		status = bad_usage();
+	else
+		status = options.watch ? watch_event(ctl, &options, verb)
+				       : event_by_ids(ctl, &options, verb);
+	json_object_put(options.members);
+	json_object_put(options.headers);
+	json_object_put(options.labels);
 	return status;
 }
 
 int
 ctl_event(struct ctl *ctl)
 {
-	struct event_flags options = {.members = json_object_new_object()};
-	const char *verb = ctl->argc > 0 ? ctl->argv[0] : "";
-	int status;
+	const struct event_verb *verb;
 
-	if (strcmp(verb, "list") == 0)
-		status = ctl_list(ctl);
-	else if (ctl->argc == 0 || parse_options(ctl, &options) == -1)
-		status = bad_usage();
-	else if (strcmp(verb, "add") == 0)
-		status = event_add(ctl, &options);
-	else if (strcmp(verb, "show") == 0)
-		status = event_by_ids(ctl, &options, "GET", "/cassata/event/");
-	else if (strcmp(verb, "delete") == 0)
-		status =
-		    event_by_ids(ctl, &options, "DELETE", "/cassata/delete/");
-	else if (strcmp(verb, "retry") == 0)
-		status = event_by_ids(ctl, &options, "POST", "/cassata/retry/");
-	else if (strcmp(verb, "run") == 0)
-		status = event_by_ids(ctl, &options, "POST", "/cassata/run/");
-	else if (strcmp(verb, "why") == 0)
-		status = event_by_ids(ctl, &options, "GET", "/cassata/why/");
-	else
-		status = bad_usage();
-	json_object_put(options.members);
-	json_object_put(options.headers);
-	json_object_put(options.labels);
-	return status;
+	if (ctl->argc > 0 && strcmp(ctl->argv[0], "list") == 0)
+		return ctl_list(ctl);
+	if (ctl_wants_help(ctl)) {
+		fputs(usage, stdout);
+		return CTL_OK;
+	}
+	verb = event_verb_of(ctl);
+	return verb == NULL ? bad_usage() : run_event_verb(ctl, verb);
 }

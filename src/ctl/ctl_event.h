@@ -4,7 +4,8 @@
 
 #include "ctl/ctl.h"
 
-/* event add, list, show, delete, …: a client of the HTTP API. Returns an exit code. */
+/* event add, list, show, delete, …: a client of the HTTP API. Returns an exit
+ * code. */
 int ctl_event(struct ctl *ctl);
 
 #endif

@@ -3,17 +3,19 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-#include <curl/curl.h>
 #include <json-c/json.h>
 
+#include "ctl/ctl_answer.h"
 #include "ctl/ctl_find.h"
+#include "ctl/ctl_table.h"
 #include "proc/control_proto.h"
 
 enum {
 	ANSWER_MAX_BYTES = 64 * 1024 * 1024,
 	ASK_TIMEOUT_MS = 5000,
-	HTTP_TIMEOUT_S = 60,
+	HTTP_TIMEOUT_MS = 60000,
 };
 
 /* The first address that the daemon of this configuration listens on. */
@@ -32,6 +34,7 @@ ask_server(const struct ctl *ctl, struct buf *url)
 	    buf_append_char(&answer, '\0') == 0)
 		status = json_tokener_parse(answer.p);
 	if (json_object_object_get_ex(status, "listening", &list) &&
+	    json_object_is_type(list, json_type_array) &&
 	    json_object_array_length(list) > 0)
 		result = buf_printf(url, "http://%s",
 		    json_object_get_string(json_object_array_get_idx(list, 0)));
@@ -59,53 +62,20 @@ ctl_http_begin_url(const struct ctl *ctl, const char *server, struct buf *url)
 	}
 }
 
+int64_t
+ctl_http_timeout_ms(const struct ctl *ctl)
+{
+	return ctl->timeout_ms > 0 ? ctl->timeout_ms : HTTP_TIMEOUT_MS;
+}
+
 static size_t
 take_answer(char *bytes, size_t size, size_t n, void *arg)
 {
 	return buf_append(arg, bytes, size * n) == 0 ? size * n : 0;
 }
 
-/* Of a character below U+10000. */
-static unsigned
-code_of(const char *p, size_t len)
-{
-	unsigned code = (unsigned char)p[0] & (len == 1      ? 0x7fu
-						  : len == 2 ? 0x1fu
-							     : 0x0fu);
-
-	for (size_t i = 1; i < len; i++)
-		code = code << 6 | ((unsigned char)p[i] & 0x3fu);
-	return code;
-}
-
-size_t
-ctl_http_print(FILE *out, struct slice text, bool lines)
-{
-	size_t n = 0;
-
-	for (; text.len > 0; n++) {
-		unsigned char c = (unsigned char)text.p[0];
-		size_t len = slice_utf8_len(text);
-
-		if (len > 0 && (slice_plain_len(text) > 0 ||
-				   (lines && (c == '\n' || c == '\t'))))
-			fwrite(text.p, 1, len, out);
-		else
-			n += (size_t)fprintf(out, "\\u%04x",
-				 len == 0 ? 0xfffd : code_of(text.p, len)) -
-			     1;
-		len = len == 0 ? 1 : len;
-		text = slice_of(text.p + len, text.len - len);
-	}
-	return n;
-}
-
-/*
- * That server and no other: no proxy of the environment, where sudo may have
- * left the caller's, no password of a file, no redirection, no other protocol.
- */
-static void
-set_server(CURL *easy, const char *url)
+void
+ctl_http_set_server(CURL *easy, const char *url)
 {
 	curl_easy_setopt(easy, CURLOPT_URL, url);
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");
@@ -120,8 +90,8 @@ set_server(CURL *easy, const char *url)
 }
 
 int
-ctl_http_ask(const struct ctl *ctl, const char *method, const char *url,
-    const char *body, struct buf *answer)
+ctl_http_ask_about(const struct ctl *ctl, const char *what, const char *method,
+    const char *url, const char *body, struct buf *answer)
 {
 	struct curl_slist *headers =
 	    curl_slist_append(NULL, "Content-Type: application/json");
@@ -133,27 +103,63 @@ ctl_http_ask(const struct ctl *ctl, const char *method, const char *url,
 	if (easy == NULL || headers == NULL) {
 		curl_slist_free_all(headers);
 		curl_easy_cleanup(easy);
+		answer->failed = true;
 		return ctl_fail(ctl, "out of memory");
 	}
-	set_server(easy, url);
+	ctl_http_set_server(easy, url);
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
 	if (body != NULL) {
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
 		curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
 	}
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)HTTP_TIMEOUT_S);
+	curl_easy_setopt(
+	    easy, CURLOPT_TIMEOUT_MS, (long)ctl_http_timeout_ms(ctl));
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, answer);
 	code = curl_easy_perform(easy);
 	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_cleanup(easy);
 	curl_slist_free_all(headers);
-	if (code != CURLE_OK)
-		return ctl_fail(ctl, "%s: %s", url, curl_easy_strerror(code));
-	if (status / 100 == 2)
-		return CTL_OK;
-	ctl_http_print(stderr, buf_slice(answer), true);
-	return CTL_FAILED;
+	if (code != CURLE_OK) {
+		bool too_long = answer->failed;
+
+		answer->failed = true;
+		return ctl_fail(ctl, "%s: %s", url,
+		    too_long ? "the answer is too long"
+			     : curl_easy_strerror(code));
+	}
+	return status / 100 == 2
+		   ? CTL_OK
+		   : ctl_answer_refused(ctl, what, status, answer);
+}
+
+int
+ctl_http_ask(const struct ctl *ctl, const char *method, const char *url,
+    const char *body, struct buf *answer)
+{
+	return ctl_http_ask_about(ctl, NULL, method, url, body, answer);
+}
+
+bool
+ctl_http_is_table(const struct ctl *ctl)
+{
+	return !ctl->json && isatty(STDOUT_FILENO) == 1;
+}
+
+int
+ctl_http_show(const struct ctl *ctl, struct buf *answer)
+{
+	struct json_value object;
+
+	if (ctl_answer_read(ctl, "object", answer, &object) != CTL_OK)
+		return CTL_FAILED;
+	if (ctl_http_is_table(ctl))
+		ctl_table_document(&object);
+	else
+		ctl_answer_print_json(&object);
+	return fflush(stdout) != 0 || ferror(stdout)
+		   ? ctl_fail(ctl, "cannot write the answer")
+		   : CTL_OK;
 }
 
 int
@@ -164,7 +170,7 @@ ctl_http_perform(const struct ctl *ctl, const char *method, const char *url,
 	int status = ctl_http_ask(ctl, method, url, body, &answer);
 
 	if (status == CTL_OK)
-		ctl_http_print(stdout, buf_slice(&answer), true);
+		status = ctl_http_show(ctl, &answer);
 	buf_free(&answer);
 	return status;
 }

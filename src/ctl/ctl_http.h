@@ -2,12 +2,16 @@
 #ifndef CASSATA_CTL_CTL_HTTP_H
 #define CASSATA_CTL_CTL_HTTP_H
 
-#include <stdio.h>
+#include <curl/curl.h>
 
 #include "base/buf.h"
 #include "ctl/ctl.h"
 
 /* A client of the HTTP API. */
+
+/* How long a whole answer may take, or the next result of a long one:
+ * --timeout, or a minute. */
+int64_t ctl_http_timeout_ms(const struct ctl *ctl);
 
 /*
  * Appends http://HOST:PORT. Without a server of the command line the daemon is
@@ -18,22 +22,32 @@ void ctl_http_begin_url(
 
 /*
  * Asks, with body as JSON or NULL. The answer, to be freed in any case, is that
- * of a success (2xx); of any other what it says is printed. Returns an exit
- * code.
+ * of a success (2xx); of any other ctl_answer_refused tells, with what. Its
+ * failed says that there was none. Returns an exit code.
  */
+int ctl_http_ask_about(const struct ctl *ctl, const char *what,
+    const char *method, const char *url, const char *body, struct buf *answer);
+
+/* The same of what needs no name. */
 int ctl_http_ask(const struct ctl *ctl, const char *method, const char *url,
     const char *body, struct buf *answer);
 
-/* The same, and prints the answer. */
+/* Whether answers are for people: on a terminal, without --json. */
+bool ctl_http_is_table(const struct ctl *ctl);
+
+/* Prints an answer, an object, as that or as a line of JSON. Returns an exit
+ * code. */
+int ctl_http_show(const struct ctl *ctl, struct buf *answer);
+
+/* Asks, and prints the answer. */
 int ctl_http_perform(const struct ctl *ctl, const char *method, const char *url,
     const char *body);
 
 /*
- * Prints what clients and destinations wrote. What a terminal would take for a
- * command (C0, DEL, C1), what turns the direction of a line, and what is no
- * UTF-8 is printed as JSON's escape; an LF and a tab, too, unless there may be
- * lines. Returns how many characters that are.
+ * A transfer to that server and no other: no proxy of the environment, where
+ * sudo may have left the caller's, no password of a file, no redirection, no
+ * other protocol.
  */
-size_t ctl_http_print(FILE *out, struct slice text, bool lines);
+void ctl_http_set_server(CURL *easy, const char *url);
 
 #endif

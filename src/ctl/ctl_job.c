@@ -7,20 +7,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <json-c/json.h>
 
 #include "base/clock.h"
 #include "base/percent.h"
-#include "ctl/ctl_find.h"
+#include "ctl/ctl_answer.h"
 #include "ctl/ctl_http.h"
+#include "ctl/ctl_print.h"
+#include "ctl/ctl_table.h"
 #include "ctl/progress.h"
 
 enum {
 	JOB_URL_MAX_BYTES = 64 * 1024,
+	JOB_LIST_MAX_BYTES = 64 * 1024 * 1024,
 	WATCH_MS = 500,
-	BAR_WIDTH = 20,
 };
 
 static const char usage[] =
@@ -41,95 +42,64 @@ struct job_call {
 	const struct ctl *ctl;
 	const char *server; /* or NULL */
 	const char *status, *from, *to, *destination, *rate, *by, *move_to;
-	bool dry_run, watch, json;
+	bool dry_run, watch;
 	struct json_object *labels; /* or NULL */
 	struct buf url;
+	struct buf answer;     /* the last one */
+	struct json_value job; /* what it is */
 };
-
-/* ---- a job, as it is told ---- */
-
-static int64_t
-count_in(struct json_object *job, const char *name)
-{
-	struct json_object *value;
-
-	return json_object_object_get_ex(job, name, &value)
-		   ? json_object_get_int64(value)
-		   : 0;
-}
-
-static bool
-job_has_ended(struct json_object *job)
-{
-	return json_object_object_get_ex(job, "ended", NULL);
-}
-
-/* What a server says is not believed to be plain. */
-static void
-print_text(const char *text, int width)
-{
-	size_t n = ctl_http_print(stdout, slice_from_string(text), false);
-
-	printf("%*s", (int)n < width ? width - (int)n + 2 : 2, "");
-}
-
-static void
-print_titles_of_jobs(void)
-{
-	printf("%-36s  %-9s  %-10s  %10s  %10s  %10s\n", "job", "state", "verb",
-	    "matched", "done", "skipped");
-}
-
-static void
-print_job(struct json_object *job)
-{
-	print_text(ctl_text_of(job, "job"), 36);
-	print_text(ctl_text_of(job, "state"), 9);
-	print_text(ctl_text_of(job, "verb"), 10);
-	printf("%10" PRId64 "  %10" PRId64 "  %10" PRId64 "\n",
-	    count_in(job, "matched"), count_in(job, "done"),
-	    count_in(job, "skipped"));
-}
 
 /* ---- calls ---- */
 
-/* The answer as an object, to be put, or as it is on standard output; NULL
- * where it is none. */
-static int
-ask_jobs(const struct job_call *call, const char *method, const char *body,
-    struct json_object **answer)
-{
-	struct buf text;
-	int status = ctl_http_ask(call->ctl, method, call->url.p, body, &text);
-
-	*answer = NULL;
-	if (status == CTL_OK && buf_append_char(&text, '\0') == 0)
-		*answer = json_tokener_parse(text.p);
-	if (status == CTL_OK && !json_object_is_type(*answer, json_type_object))
-		status = ctl_fail(call->ctl, "the answer is no job");
-	buf_free(&text);
-	return status;
-}
+static const char job_columns[] = "job,state,verb,matched,done,skipped";
 
 static void
-print_job_json(struct json_object *object)
+print_answer_of(const struct job_call *call)
 {
-	ctl_http_print(stdout,
-	    slice_from_string(json_object_to_json_string_ext(object,
-		JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)),
-	    false);
-	(void)putchar('\n');
-}
-
-static void
-print_answer_of(const struct job_call *call, struct json_object *job)
-{
-	if (!call->json) {
-		print_titles_of_jobs();
-		print_job(job);
-		return;
+	if (call->ctl->json)
+		ctl_answer_print_json(&call->job);
+	else {
+		ctl_table_titles(job_columns);
+		ctl_table_row(&call->job, job_columns);
 	}
-	print_job_json(job);
+}
+
+/* call->job, and what it points into. */
+static int
+ask_jobs(struct job_call *call, const char *method, const char *body)
+{
+	int status;
+
+	buf_free(&call->answer);
+	status =
+	    ctl_http_ask(call->ctl, method, call->url.p, body, &call->answer);
+	return status == CTL_OK ? ctl_answer_read(call->ctl, "job",
+				      &call->answer, &call->job)
+				: status;
+}
+
+static int64_t
+count_in(const struct job_call *call, const char *name)
+{
+	return ctl_member_count(&call->job, name);
+}
+
+/* Of a time in seconds, whose fraction is of no interest. */
+static int64_t
+seconds_in(const struct job_call *call, const char *name)
+{
+	struct json_value value;
+	uint64_t seconds;
+	size_t len = 0;
+
+	if (!ctl_member(&call->job, name, &value) || value.type != JSON_NUMBER)
+		return 0;
+	while (len < value.raw.len && value.raw.p[len] != '.')
+		len++;
+	return slice_to_u64(slice_of(value.raw.p, len), INT32_MAX, &seconds) ==
+		       0
+		   ? (int64_t)seconds
+		   : 0;
 }
 
 /* ---- watching ---- */
@@ -147,60 +117,56 @@ per_second(struct sample before, struct sample now)
 }
 
 static void
-show_end(struct json_object *job, char text[32])
+show_job(struct progress *progress, const struct job_call *call,
+    struct sample now, struct sample before)
 {
-	struct tm tm;
-	time_t at = (time_t)count_in(job, "eta");
+	struct json_value counted;
+	int64_t matched = count_in(call, "matched");
+	char bar[PROGRESS_BAR], end[PROGRESS_END];
 
-	(void)snprintf(text, 32, "%s", "");
-	if (at > 0 && localtime_r(&at, &tm) != NULL)
-		(void)strftime(text, 32, ", ends at %H:%M:%S", &tm);
-}
-
-static void
-show_job(struct progress *progress, struct json_object *job, struct sample now,
-    struct sample before)
-{
-	static const char full[] = "####################",
-			  empty[] = "....................";
-	int64_t matched = count_in(job, "matched");
-	int64_t part = matched > 0 ? now.n * BAR_WIDTH / matched : 0;
-	char end[32];
-
-	if (part > BAR_WIDTH)
-		part = BAR_WIDTH;
-	if (count_in(job, "counted") == 0) {
+	if (!ctl_member(&call->job, "counted", &counted)) {
 		progress_show(
 		    progress, "counting: %" PRId64 " events", matched);
 		return;
 	}
-	show_end(job, end);
+	progress_bar(now.n, matched, bar);
+	progress_end(seconds_in(call, "eta"), end);
 	progress_show(progress,
-	    "[%.*s%.*s] %" PRId64 " of %" PRId64 " events, %" PRId64 "/s%s",
-	    (int)part, full, (int)(BAR_WIDTH - part), empty, now.n, matched,
-	    per_second(before, now), end);
+	    "%s %" PRId64 " of %" PRId64 " events, %" PRId64 "/s%s", bar, now.n,
+	    matched, per_second(before, now), end);
 }
 
-/* Until it has ended; *job is what it is then. */
+static bool
+job_has_ended(const struct job_call *call)
+{
+	struct json_value ended;
+
+	return ctl_member(&call->job, "ended", &ended);
+}
+
 static int
-watch_job(const struct job_call *call, struct json_object **job)
+watch_job(struct job_call *call)
 {
 	struct progress progress;
 	struct sample before = {clock_mono_ms(), 0};
+	struct json_value state;
 	int status = CTL_OK;
 
 	progress_init(&progress);
-	while (status == CTL_OK && !job_has_ended(*job)) {
+	while (status == CTL_OK && !job_has_ended(call)) {
 		struct sample now = {clock_mono_ms(),
-		    count_in(*job, "done") + count_in(*job, "skipped")};
+		    count_in(call, "done") + count_in(call, "skipped")};
 
+		if (!ctl_member(&call->job, "state", &state)) {
+			status = ctl_fail(call->ctl, "the answer is no job");
+			break;
+		}
 		if (progress_is_due(&progress)) {
-			show_job(&progress, *job, now, before);
+			show_job(&progress, call, now, before);
 			before = now;
 		}
 		(void)poll(NULL, 0, WATCH_MS);
-		json_object_put(*job);
-		status = ask_jobs(call, "GET", NULL, job);
+		status = ask_jobs(call, "GET", NULL);
 	}
 	progress_clear(&progress);
 	return status;
@@ -208,15 +174,15 @@ watch_job(const struct job_call *call, struct json_object **job)
 
 /* Of a job that was asked for: its line, or its end. */
 static int
-tell_job(const struct job_call *call, struct json_object **job)
+tell_job(struct job_call *call)
 {
 	bool watched = call->watch;
-	int status = watched ? watch_job(call, job) : CTL_OK;
+	int status = watched ? watch_job(call) : CTL_OK;
 
 	if (status != CTL_OK)
 		return status;
-	print_answer_of(call, *job);
-	return !watched || strcmp(ctl_text_of(*job, "state"), "done") == 0
+	print_answer_of(call);
+	return !watched || ctl_member_is(&call->job, "state", "done")
 		   ? CTL_OK
 		   : CTL_FAILED;
 }
@@ -315,7 +281,8 @@ document_of(const struct job_call *call, const char *verb)
 static int
 start_job(struct job_call *call)
 {
-	struct json_object *body, *job;
+	struct json_object *body;
+	struct json_value job;
 	int status;
 
 	begin_path(call);
@@ -324,27 +291,48 @@ start_job(struct job_call *call)
 		return status;
 	body = document_of(call, call->ctl->argv[1]);
 	status = ask_jobs(call, "POST",
-	    json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN), &job);
+	    json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN));
 	json_object_put(body);
+	if (status == CTL_OK && !ctl_member(&call->job, "job", &job))
+		status = ctl_fail(call->ctl, "the answer is no job");
 	if (status == CTL_OK) {
-		call->url.len--; /* the NUL */
-		status = end_path(call, ctl_text_of(job, "job"), "");
+		call->url.p[call->url.len - 1] = '/'; /* it was the NUL */
+		(void)ctl_answer_encode(&call->url, &job);
+		status = end_path(call, NULL, "");
 	}
-	if (status == CTL_OK)
-		status = tell_job(call, &job);
-	json_object_put(job);
-	return status;
+	return status == CTL_OK ? tell_job(call) : status;
 }
 
-/* A page of the list, of numbers below *before: its jobs come to all, and
- * *before is the lowest of them, or 0 at the end. */
+/* As JSON they come to all, since they are one document. */
 static int
-ask_page_of_jobs(
-    struct job_call *call, struct json_object *all, int64_t *before)
+print_jobs(const struct job_call *call, struct buf *all)
 {
-	struct json_object *answer = NULL, *jobs, *member;
-	int64_t next = 0;
+	struct json_value jobs, job;
+	const char *at = NULL;
+
+	if (!ctl_member(&call->job, "jobs", &jobs) || jobs.type != JSON_ARRAY)
+		return ctl_fail(call->ctl, "the answer is no list of jobs");
+	while (json_next_element(&jobs, &at, &job)) {
+		if (!call->ctl->json) {
+			ctl_table_row(&job, job_columns);
+			continue;
+		}
+		if (all->len > 0)
+			buf_append_char(all, ',');
+		buf_append_slice(all, job.raw);
+	}
+	return all->failed ? ctl_fail(call->ctl, "the list is too long")
+			   : CTL_OK;
+}
+
+/* A page of the list, of numbers below *before, which is then the lowest of
+ * them, or 0 at the end. */
+static int
+ask_page_of_jobs(struct job_call *call, struct buf *all, int64_t *before)
+{
+	bool first = *before == INT64_MAX;
 	char query[64];
+	int64_t next;
 	int status;
 
 	(void)snprintf(query, sizeof(query), "?after=%" PRId64, *before);
@@ -352,53 +340,34 @@ ask_page_of_jobs(
 	begin_path(call);
 	status = end_path(call, NULL, query);
 	if (status == CTL_OK)
-		status = ask_jobs(call, "GET", NULL, &answer);
-	if (status == CTL_OK &&
-	    (!json_object_object_get_ex(answer, "jobs", &jobs) ||
-		!json_object_is_type(jobs, json_type_array)))
-		status = ctl_fail(call->ctl, "the answer is no list of jobs");
-	for (size_t i = 0;
-	     status == CTL_OK && i < json_object_array_length(jobs); i++)
-		json_object_array_add(
-		    all, json_object_get(json_object_array_get_idx(jobs, i)));
-	if (json_object_object_get_ex(answer, "next", &member))
-		next = json_object_get_int64(member);
+		status = ask_jobs(call, "GET", NULL);
+	if (status != CTL_OK)
+		return status;
+	if (first && !call->ctl->json)
+		ctl_table_titles(job_columns);
 	/* It comes to an end, whatever a server says. */
+	next = count_in(call, "next");
 	*before = next < *before ? next : 0;
-	json_object_put(answer);
-	return status;
-}
-
-static void
-print_jobs(const struct job_call *call, struct json_object *all)
-{
-	struct json_object *list;
-
-	if (call->json) {
-		list = json_object_new_object();
-		json_object_object_add(list, "jobs", json_object_get(all));
-		print_job_json(list);
-		json_object_put(list);
-		return;
-	}
-	print_titles_of_jobs();
-	for (size_t i = 0; i < json_object_array_length(all); i++)
-		print_job(json_object_array_get_idx(all, i));
+	return print_jobs(call, all);
 }
 
 static int
 list_jobs_of(struct job_call *call)
 {
-	struct json_object *all = json_object_new_array();
 	int64_t before = INT64_MAX;
+	struct buf all;
 	int status;
 
+	buf_init(&all, JOB_LIST_MAX_BYTES);
 	do
-		status = ask_page_of_jobs(call, all, &before);
+		status = ask_page_of_jobs(call, &all, &before);
 	while (status == CTL_OK && before > 0);
-	if (status == CTL_OK)
-		print_jobs(call, all);
-	json_object_put(all);
+	if (status == CTL_OK && call->ctl->json) {
+		printf("{\"jobs\":[");
+		(void)ctl_print(stdout, buf_slice(&all), false);
+		puts("]}");
+	}
+	buf_free(&all);
 	return status;
 }
 
@@ -406,7 +375,6 @@ list_jobs_of(struct job_call *call)
 static int
 order_job_of(struct job_call *call, const char *method, const char *order)
 {
-	struct json_object *job;
 	size_t len;
 	int status;
 
@@ -415,14 +383,11 @@ order_job_of(struct job_call *call, const char *method, const char *order)
 	status = end_path(call, call->ctl->argv[1], order);
 	if (status != CTL_OK)
 		return status;
-	status = ask_jobs(call, method, NULL, &job);
+	status = ask_jobs(call, method, NULL);
 	call->url.len = len;
 	if (status == CTL_OK)
 		status = end_path(call, call->ctl->argv[1], "");
-	if (status == CTL_OK)
-		status = tell_job(call, &job);
-	json_object_put(job);
-	return status;
+	return status == CTL_OK ? tell_job(call) : status;
 }
 
 /* ---- the command line ---- */
@@ -473,7 +438,7 @@ take_job_options(struct job_call *call, struct ctl *ctl)
 	const char **const texts[] = {NULL, &call->status, &call->from,
 	    &call->to, &call->destination, &call->rate, &call->by,
 	    &call->move_to};
-	bool *const flags[] = {&call->dry_run, &call->watch, &call->json};
+	bool *const flags[] = {&call->dry_run, &call->watch, &ctl->json};
 	int c, of_start = 0;
 
 	optind = 0; /* a new list of words */
@@ -496,25 +461,33 @@ take_job_options(struct job_call *call, struct ctl *ctl)
 	return of_start;
 }
 
+enum { N_JOB_WORDS = sizeof(job_words) / sizeof(job_words[0]) };
+
 static const struct job_verb_word *
 find_job_word(const struct ctl *ctl)
 {
-	const char *word = ctl->argc > 0 ? ctl->argv[0] : "";
-
-	for (size_t i = 0; i < sizeof(job_words) / sizeof(job_words[0]); i++)
-		if (strcmp(word, job_words[i].word) == 0)
+	for (size_t i = 0; ctl->argc > 0 && i < N_JOB_WORDS; i++)
+		if (strcmp(ctl->argv[0], job_words[i].word) == 0)
 			return &job_words[i];
+	if (ctl->argc > 0)
+		ctl_unknown_word(ctl, "command", ctl->argv[0], job_words,
+		    N_JOB_WORDS, sizeof(job_words[0]));
 	return NULL;
 }
 
 int
 ctl_job(struct ctl *ctl)
 {
-	struct job_call call = {.ctl = ctl, .json = ctl->json};
-	const struct job_verb_word *word = find_job_word(ctl);
-	int of_start = word == NULL ? -1 : take_job_options(&call, ctl);
-	int status;
+	struct job_call call = {.ctl = ctl};
+	const struct job_verb_word *word;
+	int of_start, status;
 
+	if (ctl_wants_help(ctl)) {
+		fputs(usage, stdout);
+		return CTL_OK;
+	}
+	word = find_job_word(ctl);
+	of_start = word == NULL ? -1 : take_job_options(&call, ctl);
 	if (of_start == -1 || ctl->argc != word->n_words ||
 	    (of_start && word->run != start_job) ||
 	    (call.watch && !word->may_watch)) {
@@ -527,6 +500,7 @@ ctl_job(struct ctl *ctl)
 		     ? word->run(&call)
 		     : order_job_of(&call, word->method, word->order);
 	buf_free(&call.url);
+	buf_free(&call.answer);
 	json_object_put(call.labels);
 	return status;
 }

@@ -8,20 +8,21 @@
 #include <json-c/json.h>
 
 #include "base/percent.h"
-#include "base/rfc3339.h"
+#include "ctl/ctl_answer.h"
 #include "ctl/ctl_http.h"
+#include "ctl/ctl_table.h"
 
 enum { URL_MAX_BYTES = 64 * 1024 };
 
 static const char usage[] =
-    "usage: cassatactl pause [-S url] [-n note] [-u until] app | host name\n"
-    "       cassatactl resume [-S url] app | host name\n"
+    "usage: cassatactl pause [-S url] [-n note] [-u until] [--json]\n"
+    "                        app | host name\n"
+    "       cassatactl resume [-S url] [--json] app | host name\n"
     "       cassatactl pauses [-S url] [--json]\n";
 
 struct pause_flags {
 	const char *server; /* http://host:port, or NULL: from the daemon */
 	const char *note, *until;
-	bool json;
 };
 
 static int
@@ -29,6 +30,13 @@ refuse_usage(void)
 {
 	fputs(usage, stderr);
 	return CTL_USAGE;
+}
+
+static int
+show_usage(void)
+{
+	fputs(usage, stdout);
+	return CTL_OK;
 }
 
 static int
@@ -49,7 +57,7 @@ parse_pause_options(
 		else if (c == 'u')
 			flags->until = optarg;
 		else if (c == 'j')
-			flags->json = true;
+			ctl->json = true;
 		else
 			return -1;
 	}
@@ -104,7 +112,9 @@ ctl_pause(struct ctl *ctl)
 	struct json_object *body;
 	int status;
 
-	if (parse_pause_options(ctl, "+S:n:u:", &flags) == -1 || flags.json)
+	if (ctl_wants_help(ctl))
+		return show_usage();
+	if (parse_pause_options(ctl, "+S:n:u:", &flags) == -1)
 		return refuse_usage();
 	body = json_object_new_object();
 	if (flags.note != NULL)
@@ -122,69 +132,59 @@ ctl_resume(struct ctl *ctl)
 {
 	struct pause_flags flags = {0};
 
-	if (parse_pause_options(ctl, "+S:", &flags) == -1 || flags.json)
+	if (ctl_wants_help(ctl))
+		return show_usage();
+	if (parse_pause_options(ctl, "+S:", &flags) == -1)
 		return refuse_usage();
 	return change_pause(ctl, &flags, "resume", NULL);
 }
 
 /* ---- a table ---- */
 
-static const char *
-text_of_pause(struct json_object *pause, const char *name)
+static const struct json_value *
+member_or_null(
+    const struct json_value *pause, const char *name, struct json_value *value)
 {
-	struct json_object *value;
-
-	return json_object_object_get_ex(pause, name, &value)
-		   ? json_object_get_string(value)
-		   : NULL;
+	return ctl_member(pause, name, value) ? value : NULL;
 }
 
 static void
-print_moment(struct json_object *pause, const char *name)
+print_pause(const struct json_value *pause)
 {
-	char text[RFC3339_TEXT] = "-";
-	struct json_object *value;
+	struct json_value value;
+	bool is_app = ctl_member(pause, "application-id", &value);
 
-	if (json_object_object_get_ex(pause, name, &value))
-		rfc3339_write(
-		    (int64_t)(json_object_get_double(value) * 1000 + 0.5), 0,
-		    text);
-	printf("%-24s  ", text);
-}
-
-static void
-print_pause(struct json_object *pause)
-{
-	const char *app = text_of_pause(pause, "application-id");
-	const char *host = text_of_pause(pause, "destination");
-	const char *note = text_of_pause(pause, "note");
-	const char *name = app != NULL ? app : host != NULL ? host : "-";
-
-	print_moment(pause, "since");
-	print_moment(pause, "until");
-	printf("%-4s  ", app != NULL ? "app" : "host");
-	ctl_http_print(stdout, slice_from_string(name), false);
-	if (note != NULL) {
-		printf("  ");
-		ctl_http_print(stdout, slice_from_string(note), false);
-	}
+	ctl_table_time(member_or_null(pause, "since", &value));
+	ctl_table_time(member_or_null(pause, "until", &value));
+	ctl_table_word(is_app ? "app" : "host", 4);
+	ctl_table_cell(member_or_null(pause,
+			   is_app ? "application-id" : "destination", &value),
+	    0);
+	if (ctl_member(pause, "note", &value))
+		(void)ctl_answer_print(stdout, &value);
 	(void)putchar('\n');
 }
 
 static int
-print_pause_table(const struct ctl *ctl, const struct buf *answer)
+print_pause_table(const struct ctl *ctl, struct buf *answer)
 {
-	struct json_object *all = json_tokener_parse(answer->p), *list;
+	struct json_value all, list, pause;
+	const char *at = NULL;
 
-	if (!json_object_object_get_ex(all, "pauses", &list) ||
-	    !json_object_is_type(list, json_type_array)) {
-		json_object_put(all);
+	if (ctl_answer_read(ctl, "list of pauses", answer, &all) != CTL_OK)
+		return CTL_FAILED;
+	if (!ctl_member(&all, "pauses", &list) || list.type != JSON_ARRAY)
 		return ctl_fail(ctl, "the answer is no list of pauses");
+	if (ctl->json) {
+		ctl_answer_print_json(&all);
+		return CTL_OK;
 	}
-	printf("%-24s  %-24s  %-4s  %s\n", "since", "until", "what", "name");
-	for (size_t i = 0; i < json_object_array_length(list); i++)
-		print_pause(json_object_array_get_idx(list, i));
-	json_object_put(all);
+	ctl_table_word("since", 24);
+	ctl_table_word("until", 24);
+	ctl_table_word("what", 4);
+	puts("name");
+	while (json_next_element(&list, &at, &pause))
+		print_pause(&pause);
 	return CTL_OK;
 }
 
@@ -195,6 +195,8 @@ ctl_pauses(struct ctl *ctl)
 	struct buf url, answer;
 	int status;
 
+	if (ctl_wants_help(ctl))
+		return show_usage();
 	if (parse_pause_options(ctl, "+S:", &flags) == -1 || ctl->argc != 0)
 		return refuse_usage();
 	buf_init(&url, URL_MAX_BYTES);
@@ -205,10 +207,7 @@ ctl_pauses(struct ctl *ctl)
 	else
 		status = ctl_http_ask(ctl, "GET", url.p, NULL, &answer);
 	if (!url.failed) {
-		if (status == CTL_OK && flags.json)
-			ctl_http_print(stdout, buf_slice(&answer), true);
-		else if (status == CTL_OK &&
-			 buf_append_char(&answer, '\0') == 0)
+		if (status == CTL_OK)
 			status = print_pause_table(ctl, &answer);
 		buf_free(&answer);
 	}

@@ -8,8 +8,10 @@
 #include <json-c/json.h>
 
 #include "base/percent.h"
+#include "ctl/ctl_answer.h"
 #include "ctl/ctl_body.h"
 #include "ctl/ctl_http.h"
+#include "ctl/ctl_table.h"
 
 enum { URL_MAX_BYTES = 64 * 1024 };
 
@@ -22,19 +24,20 @@ static const char usage[] =
     "                               [--count n] [--overlap skip|queue|allow]\n"
     "                               [--catch-up none|last|all] [--window "
     "duration]\n"
-    "                               [--jitter duration] id url [body | @file | "
-    "-]\n"
-    "       cassatactl schedule list [-S url] [--json] application\n"
-    "       cassatactl schedule show [-S url] application id\n"
-    "       cassatactl schedule delete [-S url] application id\n"
-    "       cassatactl schedule run [-S url] application id\n"
-    "       cassatactl schedule pause [-S url] application id\n"
-    "       cassatactl schedule resume [-S url] application id\n";
+    "                               [--jitter duration] [--json]\n"
+    "                               id url [body | @file | -]\n"
+    "       cassatactl schedule list [-S url] [--limit n | --all] [--json]\n"
+    "                               application\n"
+    "       cassatactl schedule show [-S url] [--json] application id\n"
+    "       cassatactl schedule delete [-S url] [--json] application id\n"
+    "       cassatactl schedule run [-S url] [--json] application id\n"
+    "       cassatactl schedule pause [-S url] [--json] application id\n"
+    "       cassatactl schedule resume [-S url] [--json] application id\n";
 
 struct schedule_flags {
 	const char *server; /* http://host:port, or NULL: from the daemon */
 	const char *app;
-	bool json;
+	uint64_t left; /* to be listed */
 	struct json_object *schedule, *event;
 };
 
@@ -52,6 +55,8 @@ static const struct option long_options[] = {
     {"jitter", required_argument, NULL, 0},
     {"count", required_argument, NULL, 'n'},
     {"json", no_argument, NULL, 'j'},
+    {"limit", required_argument, NULL, 'l'},
+    {"all", no_argument, NULL, 'A'},
     {0},
 };
 
@@ -103,7 +108,17 @@ take_flags(struct ctl *ctl, struct schedule_flags *flags)
 			add_count(flags->schedule, optarg);
 			break;
 		case 'j':
-			flags->json = true;
+			ctl->json = true;
+			break;
+		case 'A':
+			flags->left = UINT64_MAX;
+			break;
+		case 'l':
+			if (slice_to_u64(slice_from_string(optarg), UINT32_MAX,
+				&flags->left) == -1)
+				return -1;
+			if (flags->left == 0)
+				flags->left = UINT64_MAX;
 			break;
 		case 'S':
 			flags->server = optarg;
@@ -148,10 +163,10 @@ make_url(const struct ctl *ctl, const struct schedule_flags *flags,
 }
 
 static int
-add_schedule(struct ctl *ctl, const struct schedule_flags *flags)
+add_schedule(struct ctl *ctl, struct schedule_flags *flags)
 {
 	struct json_object *text;
-	struct buf body, url;
+	struct buf body, url = {0};
 	int status;
 
 	if (ctl->argc < 2 || ctl->argc > 3)
@@ -181,130 +196,135 @@ add_schedule(struct ctl *ctl, const struct schedule_flags *flags)
 
 /* ---- the list ---- */
 
-static void
-print_word(const char *text, size_t width)
+/* Of an array its first, of an object its url, of nothing NULL. */
+static const struct json_value *
+part_of(const struct json_value *schedule, const char *name,
+    struct json_value *value)
 {
-	size_t n = ctl_http_print(stdout, slice_from_string(text), false);
+	struct json_value whole;
+	const char *at = NULL;
+	bool found = ctl_member(schedule, name, &whole);
 
-	printf("%*s", n < width ? (int)(width - n) + 2 : 2, "");
+	*value = whole;
+	if (found && whole.type == JSON_ARRAY)
+		found = json_next_element(&whole, &at, value);
+	else if (found && whole.type == JSON_OBJECT)
+		found = ctl_member(&whole, "url", value);
+	return found ? value : NULL;
 }
 
-static const char *
-member_text(struct json_object *object, const char *name)
-{
-	struct json_object *member;
+static const struct schedule_column {
+	const char *title, *name;
+	size_t width;
+} schedule_columns[] = {
+    {"status", "status", 6},
+    {"next", "next", 25},
+    {"runs", "runs", 8},
+    {"skipped", "skipped", 7},
+    {"schedule-id", "schedule-id", 36},
+    {"url", "event", 0},
+};
 
-	return json_object_object_get_ex(object, name, &member)
-		   ? json_object_get_string(member)
-		   : "-";
-}
-
+/* Or their titles, of NULL. */
 static void
-print_schedule(struct json_object *schedule)
+print_schedule(const struct json_value *schedule)
 {
-	struct json_object *next, *event = NULL;
+	enum { N = sizeof(schedule_columns) / sizeof(schedule_columns[0]) };
+	struct json_value value;
 
-	(void)json_object_object_get_ex(schedule, "event", &event);
-	print_word(member_text(schedule, "status"), 6);
-	print_word(
-	    json_object_object_get_ex(schedule, "next", &next) &&
-		    json_object_is_type(next, json_type_array) &&
-		    json_object_array_length(next) > 0
-		? json_object_get_string(json_object_array_get_idx(next, 0))
-		: "-",
-	    25);
-	print_word(member_text(schedule, "runs"), 8);
-	print_word(member_text(schedule, "skipped"), 7);
-	print_word(member_text(schedule, "schedule-id"), 36);
-	(void)ctl_http_print(
-	    stdout, slice_from_string(member_text(event, "url")), false);
+	for (size_t i = 0; i < N; i++) {
+		const struct schedule_column *c = &schedule_columns[i];
+
+		if (schedule == NULL)
+			ctl_table_word(c->title, c->width);
+		else
+			ctl_table_cell(
+			    part_of(schedule, c->name, &value), c->width);
+	}
 	(void)putchar('\n');
 }
 
-static void
-print_titles_of(void)
-{
-	print_word("status", 6);
-	print_word("next", 25);
-	print_word("runs", 8);
-	print_word("skipped", 7);
-	print_word("schedule-id", 36);
-	puts("url");
-}
-
 static int
-print_schedules(const struct ctl *ctl, const struct schedule_flags *flags,
-    struct json_object *page)
+print_schedules(const struct ctl *ctl, struct schedule_flags *flags,
+    const struct json_value *page)
 {
-	struct json_object *list;
+	struct json_value list, one;
+	const char *at = NULL;
 
-	if (!json_object_object_get_ex(page, "schedules", &list) ||
-	    !json_object_is_type(list, json_type_array))
+	if (!ctl_member(page, "schedules", &list) || list.type != JSON_ARRAY)
 		return ctl_fail(ctl, "the answer is no list");
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
-		struct json_object *one = json_object_array_get_idx(list, i);
-
-		if (!flags->json) {
-			print_schedule(one);
-			continue;
-		}
-		(void)ctl_http_print(stdout,
-		    slice_from_string(json_object_to_json_string_ext(
-			one, JSON_C_TO_STRING_PLAIN |
-				 JSON_C_TO_STRING_NOSLASHESCAPE)),
-		    false);
-		(void)putchar('\n');
-	}
+	for (; flags->left > 0 && json_next_element(&list, &at, &one);
+	     flags->left--)
+		if (ctl->json)
+			ctl_answer_print_json(&one);
+		else
+			print_schedule(&one);
 	return fflush(stdout) != 0 || ferror(stdout)
 		   ? ctl_fail(ctl, "cannot write the list")
 		   : CTL_OK;
 }
 
-/* *next is where the list goes on; empty at its end. */
+/* *next is where the list goes on; empty at its end. It cannot be where it was.
+ */
 static int
-ask_schedules(const struct ctl *ctl, const struct schedule_flags *flags,
+note_next_schedules(
+    const struct ctl *ctl, const struct json_value *page, struct buf *next)
+{
+	struct json_value after;
+	struct buf before = *next;
+	bool repeated;
+
+	buf_init(next, URL_MAX_BYTES);
+	if (ctl_member(page, "next", &after) && after.type == JSON_STRING) {
+		buf_append_string(next, "?after=");
+		(void)ctl_answer_encode(next, &after);
+	}
+	(void)buf_append_char(next, '\0');
+	repeated =
+	    next->len > 1 && slice_eq(buf_slice(next), buf_slice(&before));
+	buf_free(&before);
+	return repeated || next->failed ? ctl_fail(ctl, "the answer is no list")
+					: CTL_OK;
+}
+
+static int
+ask_schedules(const struct ctl *ctl, struct schedule_flags *flags,
     const char *url, struct buf *next)
 {
-	struct json_object *page = NULL, *member;
+	struct json_value page;
 	struct buf answer;
 	int status = ctl_http_ask(ctl, "GET", url, NULL, &answer);
 
-	buf_reset(next);
-	if (status == CTL_OK && buf_append_char(&answer, '\0') == 0)
-		page = json_tokener_parse(answer.p);
 	if (status == CTL_OK)
-		status = print_schedules(ctl, flags, page);
-	if (status == CTL_OK &&
-	    json_object_object_get_ex(page, "next", &member)) {
-		buf_append_string(next, "?after=");
-		(void)percent_encode(
-		    next, slice_from_string(json_object_get_string(member)));
-	}
-	json_object_put(page);
+		status = ctl_answer_read(ctl, "list", &answer, &page);
+	if (status == CTL_OK)
+		status = print_schedules(ctl, flags, &page);
+	if (status == CTL_OK)
+		status = note_next_schedules(ctl, &page, next);
 	buf_free(&answer);
 	return status;
 }
 
 static int
-list_of_schedules(struct ctl *ctl, const struct schedule_flags *flags)
+list_of_schedules(struct ctl *ctl, struct schedule_flags *flags)
 {
 	struct buf next, url;
 	int status = CTL_OK;
 
 	if (ctl->argc != 1)
 		return CTL_USAGE;
-	if (!flags->json)
-		print_titles_of();
+	if (!ctl->json)
+		print_schedule(NULL);
 	buf_init(&next, URL_MAX_BYTES);
+	(void)buf_append_char(&next, '\0');
 	do {
-		if (buf_append_char(&next, '\0') == -1 ||
-		    make_url(ctl, flags, ctl->argv[0], NULL, next.p, &url) ==
-			-1)
+		if (make_url(ctl, flags, ctl->argv[0], NULL, next.p, &url) ==
+		    -1)
 			status = CTL_FAILED;
 		else
 			status = ask_schedules(ctl, flags, url.p, &next);
 		buf_free(&url);
-	} while (status == CTL_OK && next.len > 0);
+	} while (status == CTL_OK && flags->left > 0 && next.len > 1);
 	buf_free(&next);
 	return status;
 }
@@ -313,8 +333,8 @@ list_of_schedules(struct ctl *ctl, const struct schedule_flags *flags)
 
 static const struct verb {
 	const char *word, *method, *path; /* method NULL: of its own */
-	int (*run)(struct ctl *ctl, const struct schedule_flags *flags);
-} verbs[] = {
+	int (*run)(struct ctl *ctl, struct schedule_flags *flags);
+} schedule_verbs[] = {
     {"add", NULL, NULL, add_schedule},
     {"list", NULL, NULL, list_of_schedules},
     {"show", "GET", "", NULL},
@@ -340,25 +360,34 @@ ask_by_ids(const struct ctl *ctl, const struct schedule_flags *flags,
 	return status;
 }
 
+enum { N_SCHEDULE_VERBS = sizeof(schedule_verbs) / sizeof(schedule_verbs[0]) };
+
 static const struct verb *
 find_verb(const struct ctl *ctl)
 {
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (ctl->argc > 0 && strcmp(ctl->argv[0], verbs[i].word) == 0)
-			return &verbs[i];
+	for (size_t i = 0; ctl->argc > 0 && i < N_SCHEDULE_VERBS; i++)
+		if (strcmp(ctl->argv[0], schedule_verbs[i].word) == 0)
+			return &schedule_verbs[i];
+	if (ctl->argc > 0)
+		ctl_unknown_word(ctl, "command", ctl->argv[0], schedule_verbs,
+		    N_SCHEDULE_VERBS, sizeof(schedule_verbs[0]));
 	return NULL;
 }
 
 int
 ctl_schedule(struct ctl *ctl)
 {
-	const struct verb *verb = find_verb(ctl);
-	struct schedule_flags flags = {.app = "cassatactl",
-	    .json = ctl->json,
-	    .schedule = json_object_new_object(),
-	    .event = json_object_new_object()};
+	struct schedule_flags flags = {.app = "cassatactl", .left = UINT64_MAX};
+	const struct verb *verb;
 	int status = CTL_USAGE;
 
+	if (ctl_wants_help(ctl)) {
+		fputs(usage, stdout);
+		return CTL_OK;
+	}
+	verb = find_verb(ctl);
+	flags.schedule = json_object_new_object();
+	flags.event = json_object_new_object();
 	if (verb != NULL && take_flags(ctl, &flags) == 0)
 		status = verb->run != NULL ? verb->run(ctl, &flags)
 					   : ask_by_ids(ctl, &flags, verb);

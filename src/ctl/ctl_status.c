@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "ctl/ctl_find.h"
+#include "ctl/ctl_print.h"
 #include "proc/control_proto.h"
 
 /* "12s", "5m", "3h", "2d": since the time in seconds of that member. */
@@ -34,6 +35,14 @@ print_age(struct json_object *object, const char *name)
 		printf("%lldd", (long long)(age / 86400));
 }
 
+/* What a database server said may be in it. */
+static void
+print_member(struct json_object *object, const char *name)
+{
+	(void)ctl_print(
+	    stdout, slice_from_string(ctl_text_of(object, name)), false);
+}
+
 static bool
 is_failing(struct json_object *status)
 {
@@ -43,22 +52,25 @@ is_failing(struct json_object *status)
 static void
 print_datastore(struct json_object *status)
 {
-	printf("\ndatastore  %s, ", ctl_text_of(status, "datastore"));
+	printf("\ndatastore  ");
+	print_member(status, "datastore");
 	if (!is_failing(status)) {
-		printf("%s", ctl_text_of(status, "datastore-state"));
+		printf(", %s", ctl_text_of(status, "datastore-state"));
 		return;
 	}
-	printf("failing for ");
+	printf(", failing for ");
 	print_age(status, "datastore-since");
-	printf(": %s", ctl_text_of(status, "datastore-reason"));
+	printf(": ");
+	print_member(status, "datastore-reason");
 }
 
 static void
 print_weakness(struct json_object *status)
 {
-	if (json_object_object_get_ex(status, "datastore-weakness", NULL))
-		printf("\nwarning    %s",
-		    ctl_text_of(status, "datastore-weakness"));
+	if (!json_object_object_get_ex(status, "datastore-weakness", NULL))
+		return;
+	printf("\nwarning    ");
+	print_member(status, "datastore-weakness");
 }
 
 static bool
@@ -106,12 +118,16 @@ print_children(struct json_object *status)
 		    ctl_text_of(child, "role"), ctl_text_of(child, "number"),
 		    ctl_text_of(child, "pid"), ctl_text_of(child, "state"));
 		print_age(child, "started");
-		if (json_object_object_get_ex(child, "datastore-host", NULL))
-			printf(", at %s", ctl_text_of(child, "datastore-host"));
+		if (json_object_object_get_ex(child, "datastore-host", NULL)) {
+			printf(", at ");
+			print_member(child, "datastore-host");
+		}
 		printf("\n");
-		if (json_object_object_get_ex(child, "trouble", NULL))
-			printf("    datastore: %s\n",
-			    ctl_text_of(child, "trouble"));
+		if (json_object_object_get_ex(child, "trouble", NULL)) {
+			printf("    datastore: ");
+			print_member(child, "trouble");
+			printf("\n");
+		}
 	}
 }
 
@@ -169,7 +185,7 @@ print_status(const struct ctl *ctl, const struct buf *answer)
 		return CTL_STATUS_UNKNOWN;
 	}
 	if (ctl->json)
-		(void)fwrite(answer->p, 1, answer->len, stdout);
+		(void)ctl_print(stdout, buf_slice(answer), true);
 	else
 		print_all(ctl, status);
 	code = is_failing(status)   ? CTL_STATUS_FAILING

@@ -3,6 +3,8 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -43,6 +45,29 @@ progress_show(struct progress *progress, const char *fmt, ...)
 	progress->shown = progress->is_terminal;
 	progress->due_ms =
 	    clock_mono_ms() + (progress->is_terminal ? TERMINAL_MS : LINE_MS);
+}
+
+void
+progress_bar(int64_t done, int64_t whole, char text[PROGRESS_BAR])
+{
+	enum { WIDTH = PROGRESS_BAR - 4 };
+	double part = whole > 0 ? (double)done / (double)whole : 0;
+	size_t full = (size_t)((part < 1 ? part : 1) * WIDTH);
+
+	(void)snprintf(text, PROGRESS_BAR, "[%*s]", WIDTH, "");
+	memset(text + 1, '.', WIDTH);
+	memset(text + 1, '#', full);
+}
+
+void
+progress_end(int64_t at_s, char text[PROGRESS_END])
+{
+	time_t at = (time_t)at_s;
+	struct tm tm;
+
+	text[0] = '\0';
+	if (at > 0 && localtime_r(&at, &tm) != NULL)
+		(void)strftime(text, PROGRESS_END, ", ends at %H:%M:%S", &tm);
 }
 
 void

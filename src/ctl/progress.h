@@ -24,6 +24,14 @@ bool progress_is_due(const struct progress *progress);
 void progress_show(struct progress *progress, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* "[#####...............]": so much of it is done. */
+enum { PROGRESS_BAR = 24 };
+void progress_bar(int64_t done, int64_t whole, char text[PROGRESS_BAR]);
+
+/* ", ends at 17:05:09": of a moment in seconds since 1970; "" of none. */
+enum { PROGRESS_END = 32 };
+void progress_end(int64_t at_s, char text[PROGRESS_END]);
+
 /* Before other output. */
 void progress_clear(struct progress *progress);
 

@@ -418,8 +418,11 @@ def test_cassatactl_table(service, store):
 
 def test_cassatactl_refused(service, store):
     done = ctl_list(service, "app", "--order", "id", returncode=1)
-    assert json.loads(done.stderr)["detail"] == "order must be due or -due"
+    assert done.stderr == (
+        "cassatactl: Bad Request: order must be due or -due\n")
     assert done.stdout == ""
+    done = ctl_list(service, "app", "--order", "id", "--json", returncode=1)
+    assert json.loads(done.stderr)["detail"] == "order must be due or -due"
     rows(store, 3)
     damage(store, "created_ms", "-1", 2)
     done = ctl_list(service, "app", "--fields", "event-id", returncode=1)

@@ -232,7 +232,7 @@ def test_cassatactl(launch, sink, verb):
     lines = [line.split() for line in done.stdout.splitlines()]
     assert [line[2:] for line in lines] == [
         ["what", "name"], ["app", "app", "burns"], ["host", "h:80"]]
-    assert lines[2][1] == "2100-01-01T00:00:00Z"
+    assert lines[2][1] == "2100-01-01T00:00:00.000Z"
     assert '"note":"burns"' in c.ctl("pauses", "--json").stdout
     assert c.ctl("resume", "app", "app").returncode == 0
     assert c.ctl("resume", "app", "app").returncode == 1

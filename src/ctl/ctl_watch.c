@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: ISC */
+#include "ctl/ctl_watch.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { AGAIN_MS = 1000 };
+
+/* To the upper left corner, and nothing from there on. */
+#define CLEAR_SCREEN "\033[H\033[J"
+
+void
+ctl_watch_begin(void)
+{
+	if (isatty(STDOUT_FILENO) == 1)
+		(void)fputs(CLEAR_SCREEN, stdout);
+}
+
+bool
+ctl_watch_again(void)
+{
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return false;
+	(void)poll(NULL, 0, AGAIN_MS);
+	return true;
+}
