@@ -61,8 +61,7 @@ static const char help[] =
     "  schedule add  have a request sent again and again: --cron, --every\n"
     "  schedule list, show, delete, run, pause, resume\n"
     "\n"
-    "  event, pause, resume, pauses, job and schedule print JSON with --json;\n"
-    "  their --help tells how they are used\n"
+    "These from event on print JSON with --json; their --help tells more.\n"
     "\n"
     "  -c, --config file          default: the state directory's, or the\n"
     "                             system's cassata.yaml\n"
@@ -348,8 +347,10 @@ main(int argc, char **argv)
 		    ctl.program);
 		return CTL_USAGE;
 	}
-	if (load_config(&ctl, false) == -1 &&
-	    (!command->any_config || ctl.is_lost))
+	if (command->takes_words && ctl_wants_help(&ctl))
+		status = command->run(&ctl);
+	else if (load_config(&ctl, false) == -1 &&
+		 (!command->any_config || ctl.is_lost))
 		status = CTL_FAILED;
 	else
 		status = run_command(&ctl, command);

@@ -325,6 +325,21 @@ print_jobs(const struct job_call *call, struct buf *all)
 			   : CTL_OK;
 }
 
+/* 0 at the end. */
+static int64_t
+next_page_of_jobs(const struct job_call *call)
+{
+	struct json_value next;
+	uint64_t n;
+
+	return ctl_member(&call->job, "next", &next) &&
+		       next.type == JSON_STRING &&
+		       slice_to_u64(slice_of(next.raw.p + 1, next.raw.len - 2),
+			   INT64_MAX, &n) == 0
+		   ? (int64_t)n
+		   : 0;
+}
+
 /* A page of the list, of numbers below *before, which is then the lowest of
  * them, or 0 at the end. */
 static int
@@ -346,7 +361,7 @@ ask_page_of_jobs(struct job_call *call, struct buf *all, int64_t *before)
 	if (first && !call->ctl->json)
 		ctl_table_titles(job_columns);
 	/* It comes to an end, whatever a server says. */
-	next = count_in(call, "next");
+	next = next_page_of_jobs(call);
 	*before = next < *before ? next : 0;
 	return print_jobs(call, all);
 }

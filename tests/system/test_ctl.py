@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from cassata import Cassata, wait_for
+from cassata import SOURCE, Cassata, wait_for
 
 NUMBERS = itertools.count()
 OK, FAILED, USAGE = 0, 1, 2
@@ -551,6 +551,23 @@ def test_did_you_mean(alone, words, meant):
 def test_help(alone, words):
     done = ctl(alone, *words, "--help")
     assert done.stdout.startswith("usage: cassatactl ") and done.stderr == ""
+
+
+@pytest.mark.parametrize("words, offered", [
+    (["re"], "restart reload reopen resume"), (["event", "s"], "show"),
+    (["job", ""], "start list show pause resume cancel delete"),
+    (["event", "list", "--l"], "--label --limit"),
+    (["schedule", "add", "--c"], "--cron --count --catch-up"),
+    (["pause", "-n", "note", ""], ""), (["resume", ""], "app host"),
+    (["-d", "x", "job", "show", "--"], "--watch --json"),
+    (["event", "add", "--file", "/proc/self/statu"], "/proc/self/status")])
+def test_completion(alone, words, offered):
+    script = SOURCE / "contrib" / "completion" / "cassatactl"
+    done = alone.run(
+        "bash", "-c", "source %s; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($#-1));"
+        " _cassatactl \"$1\"; echo ${COMPREPLY[*]}" % script, "bash",
+        str(alone.builddir / "cassatactl"), *words)
+    assert done.stdout.split() == offered.split(), done
 
 
 WORDS = ["", "-", "--", "\x1b[2J", "\udcff\udc9b", "../..", "%00", "1e999",
