@@ -9,6 +9,7 @@
 #include "service/body.h"
 #include "service/browser.h"
 #include "service/event_answer.h"
+#include "service/if_match.h"
 #include "service/problem.h"
 #include "service/state.h"
 #include "service/writes.h"
@@ -100,39 +101,6 @@ changed(struct store_job *job)
 	http_conn_answered(call->x);
 }
 
-/*
- * A list may be in several lines, which are then one with commas in between
- * (RFC 9110, 5.3). 0, or -1 when memory is short.
- */
-static int
-take_if_match(struct call *call)
-{
-	const struct http_request *req = &call->x->req;
-	struct slice *list = &call->u.change.change.if_match;
-	struct buf *lines = &call->u.change.if_match;
-	size_t n = 0;
-
-	buf_init_within(lines, call->x->in.len * 2, call->x->body.budget);
-	for (size_t i = 0; i < req->n_headers; i++) {
-		if (!slice_ieq(req->headers[i].name, SLICE_LITERAL("If-Match")))
-			continue;
-		if (n++ == 0) {
-			*list = req->headers[i].value;
-			continue;
-		}
-		if (n == 2)
-			(void)buf_append_slice(lines, *list);
-		(void)buf_append_string(lines, ", ");
-		(void)buf_append_slice(lines, req->headers[i].value);
-	}
-	if (n > 1)
-		*list = buf_slice(lines);
-	if (!lines->failed)
-		return 0;
-	buf_free(lines);
-	return -1;
-}
-
 /* With the key of the call, and the patch that is there. */
 static enum verdict
 submit_change(struct call *call, enum change_verb verb)
@@ -143,8 +111,11 @@ submit_change(struct call *call, enum change_verb verb)
 	    .patch = &call->u.change.patch,
 	    .body_max = (size_t)call->service->cfg->service.max_body_bytes,
 	};
-	if (take_if_match(call) == -1)
+	if (if_match_take(call->x, &call->u.change.if_match,
+		&call->u.change.change.if_match) == -1) {
+		buf_free(&call->u.change.if_match);
 		return problem_no_memory(call->x);
+	}
 	if (!writes_begin(call)) {
 		buf_free(&call->u.change.if_match);
 		return ANSWERED;

@@ -9,6 +9,7 @@
 #include "http/http_conn.h"
 #include "service/browser.h"
 #include "service/event_answer.h"
+#include "service/if_match.h"
 #include "service/problem.h"
 #include "service/state.h"
 #include "service/writes.h"
@@ -61,6 +62,25 @@ is_next_run(struct call *call, struct store *store)
 	return is_next;
 }
 
+/* What has one of the tags of If-Match, and nothing else. */
+static void
+cancel_tagged(struct call *call, struct store *store)
+{
+	struct store_change change = {
+	    .key = call->key,
+	    .verb = CHANGE_DELETE,
+	    .if_match = call->u.cancel.if_match,
+	};
+
+	call->status = store_change_event(store, &change, &call->err);
+	call->u.cancel.state = change.state;
+	call->u.cancel.other = change.outcome == CHANGE_OTHER;
+	if (change.outcome == CHANGE_UNKNOWN)
+		call->u.cancel.outcome = CANCEL_UNKNOWN;
+	if (change.outcome == CHANGE_MADE)
+		call->u.cancel.outcome = CANCEL_DELETED;
+}
+
 static void
 run_cancel(struct store *store, struct store_job *job)
 {
@@ -71,8 +91,11 @@ run_cancel(struct store *store, struct store_job *job)
 	call->u.cancel.state = EVENT_PENDING;
 	if (is_next_run(call, store))
 		return;
-	call->status = store_cancel_event(store, &call->key,
-	    &call->u.cancel.outcome, &call->u.cancel.state, &call->err);
+	if (call->u.cancel.if_match.p != NULL)
+		cancel_tagged(call, store);
+	else
+		call->status = store_cancel_event(store, &call->key,
+		    &call->u.cancel.outcome, &call->u.cancel.state, &call->err);
 }
 
 static enum verdict
@@ -82,6 +105,9 @@ answer_cancelled(struct call *call)
 
 	if (!call_store_ok(call))
 		return ANSWERED;
+	if (call->u.cancel.other)
+		return problem(call->x, 412,
+		    "the event is another one than If-Match says");
 	switch (call->u.cancel.outcome) {
 	case CANCEL_UNKNOWN:
 		return event_answer_unknown(call);
@@ -127,6 +153,7 @@ cancelled(struct store_job *job)
 	struct call *call = call_of_job(job);
 
 	writes_end(call);
+	buf_free(&call->u.cancel.lines);
 	(void)answer_cancelled(call);
 	if (is_get(call))
 		deprecate(call->x);
@@ -161,7 +188,15 @@ api_delete(struct call *call)
 			    SLICE_LITERAL("DELETE, OPTIONS"));
 		return ANSWERED;
 	}
-	if (!writes_begin(call))
+	call->u.cancel.other = false;
+	if (if_match_take(call->x, &call->u.cancel.lines,
+		&call->u.cancel.if_match) == -1) {
+		buf_free(&call->u.cancel.lines);
+		return problem_no_memory(call->x);
+	}
+	if (!writes_begin(call)) {
+		buf_free(&call->u.cancel.lines);
 		return ANSWERED;
+	}
 	return call_submit(call, run_cancel, cancelled);
 }

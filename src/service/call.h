@@ -40,7 +40,10 @@ struct call {
 			struct store_pauses *pauses; /* NULL: not read */
 		} find;
 		struct {
+			struct slice if_match; /* tags, or p is NULL */
+			struct buf lines;      /* of it, or empty */
 			enum cancel_outcome outcome;
+			bool other; /* it has none of the tags */
 			enum event_state state;
 		} cancel;
 		struct {

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "event/event_labels.h"
 #include "store/add.h"
+#include "store/found.h"
 #include "store/label.h"
 #include "store/record.h"
 
@@ -314,6 +315,9 @@ judge(const struct changing *c)
 		return CHANGE_UNKNOWN;
 	if (!is_asked_for(c))
 		return CHANGE_OTHER;
+	if (c->change->verb == CHANGE_DELETE)
+		return c->status == ROW_PROCESSING ? CHANGE_REFUSED
+						   : CHANGE_MADE;
 	if (c->change->verb != CHANGE_RETRY)
 		return c->status == ROW_WAITING && !is_with_receiver(c)
 			   ? CHANGE_MADE
@@ -334,6 +338,10 @@ write_change(struct sql *sql, struct changing *c, struct err *err)
 		return begin_again(sql, c, err);
 	case CHANGE_PATCH:
 		return patch_event(sql, c, err);
+	case CHANGE_DELETE:
+		c->labelled = false;
+		return found_delete(
+		    sql, &(struct found){.row_id = c->row_id}, err);
 	}
 	check_never("a verb");
 }

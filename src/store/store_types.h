@@ -124,6 +124,7 @@ enum change_verb {
 	CHANGE_RUN,   /* one that waits: due now */
 	CHANGE_RETRY, /* one that ended: again, due now, with a fresh count */
 	CHANGE_PATCH, /* one that waits: as the patch says */
+	CHANGE_DELETE, /* one that is not under way; it can be read whole */
 };
 
 enum change_outcome {

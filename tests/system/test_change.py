@@ -286,7 +286,38 @@ def test_if_match(daemon, sink, name):
     assert patch(daemon, name, {"method": "GET"},
                  ("If-Match", "*")).status == 200
     assert ask(daemon, "run", name, headers=[("If-Match", tag)]).status == 412
+    for method in "DELETE", "GET":
+        assert ask(daemon, "delete", name, method,
+                   headers=[("If-Match", tag)]).status == 412
     assert daemon.state(name) == "PENDING"
+    now = ask(daemon, "event", name, "GET").header("ETag")
+    response = ask(daemon, "delete", name, "DELETE", headers=[
+        ("If-Match", '"other"'), ("If-Match", now)])
+    assert response.json()["event-status"] == "PENDING"
+    assert ask(daemon, "delete", name, "DELETE",
+               headers=[("If-Match", now)]).status == 404
+
+
+def test_if_match_of_a_delete(launch, sink):
+    """What was read under way is not deleted, then or afterwards."""
+    def delete(tag):
+        return ask(c, "delete", "e", "DELETE", headers=[("If-Match", tag)])
+
+    def tag():
+        return ask(c, "event", "e", "GET").header("ETag")
+
+    c = launch()
+    gate = sink.gate()
+    sink.on("/e", Reply(200, gate=gate))
+    c.schedule("e", sink.url("/e"), labels={"a": "b"})
+    sink.wait("/e")
+    under_way = tag()
+    assert_conflict(delete(under_way), "PROCESSING")
+    gate.set()
+    c.wait_state("e", "COMPLETED")
+    assert delete(under_way).status == 412
+    assert delete(tag()).json()["event-status"] == "COMPLETED"
+    assert c.get("/cassata/events/app?label=a%3Db").json()["events"] == []
 
 
 @pytest.mark.parametrize("change, pointer", [
