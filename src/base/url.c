@@ -155,3 +155,20 @@ url_leads_to(struct slice text, struct slice destination)
 	       (slice_ieq(url.host, destination) ||
 		   slice_ieq(url.server, destination));
 }
+
+struct slice
+url_host_name(struct slice text)
+{
+	struct url url;
+	struct slice host;
+
+	if (url_split(text, URL_WITH_FRAGMENT, &url) == -1)
+		return slice_of(text.p, 0);
+	host = url.host;
+	if (url.host_is_literal)
+		return slice_of(host.p - 1, host.len + 2);
+	/* The root's dot is no other host. */
+	if (host.len > 0 && host.p[host.len - 1] == '.')
+		host.len--;
+	return host;
+}

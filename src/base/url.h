@@ -36,6 +36,10 @@ void url_split_authority(struct slice text, struct url *url);
 /* Whether it leads to HOST or HOST:PORT, as that stands in it; to "" all do. */
 bool url_leads_to(struct slice text, struct slice destination);
 
+/* "example.net" of "HTTPS://example.net:8443/path": what a URL names its host,
+ * without port. Empty when it has none. */
+struct slice url_host_name(struct slice text);
+
 /* Whether there is one, and no brackets or colons but around a literal and in
  * it. */
 bool url_has_host(const struct url *url);

@@ -250,6 +250,7 @@ scoreboard_slot_release(struct scoreboard *sb, int slot)
 			metric_set(s, (enum metric)i, 0);
 	}
 	scoreboard_tell_trouble(s, "");
+	atomic_store(&s->trouble_until_ms, 0);
 	atomic_store(&s->server, 0);
 	atomic_store(&s->n_writing, 0);
 	atomic_store(&s->adding_ms, 0);
@@ -257,6 +258,8 @@ scoreboard_slot_release(struct scoreboard *sb, int slot)
 	atomic_store(&s->shards, 0);
 	atomic_store(&s->sees_quarantine, false);
 	atomic_store(&s->n_pauses, 0);
+	for (size_t i = 0; i < SCOREBOARD_FULL; i++)
+		atomic_store(&s->full[i].name, 0);
 	atomic_store(&place->owner, 0);
 	atomic_store(&place->pid, 0);
 }
@@ -267,10 +270,15 @@ void
 scoreboard_tell_trouble(struct scoreboard_slot *slot, const char *text)
 {
 	size_t len = strnlen(text, SCOREBOARD_TROUBLE_BYTES - 1);
+	int64_t since_ms = atomic_load(&slot->trouble_since_ms);
 
+	if (len == 0 && since_ms != 0) {
+		atomic_store(&slot->trouble_from_ms, since_ms);
+		atomic_store(&slot->trouble_until_ms, clock_wall_ms());
+	}
 	if (len == 0)
 		atomic_store(&slot->trouble_since_ms, 0);
-	else if (atomic_load(&slot->trouble_since_ms) == 0)
+	else if (since_ms == 0)
 		atomic_store(&slot->trouble_since_ms, clock_wall_ms());
 
 	for (size_t i = 0; i < len; i++)
@@ -298,4 +306,16 @@ scoreboard_trouble(
 	}
 	text[i] = '\0';
 	return since_ms > 0 && since_ms < now_ms ? since_ms : now_ms;
+}
+
+bool
+scoreboard_past_trouble(
+    const struct scoreboard *sb, int slot, int64_t *from_ms, int64_t *until_ms)
+{
+	const struct scoreboard_slot *s = scoreboard_slot(sb, slot);
+
+	*from_ms = atomic_load(&s->trouble_from_ms);
+	*until_ms = atomic_load(&s->trouble_until_ms);
+	return *from_ms > 0 && *from_ms <= *until_ms &&
+	       *until_ms <= clock_wall_ms();
 }

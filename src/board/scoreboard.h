@@ -44,6 +44,13 @@ enum {
 	SCOREBOARD_MASTER_BYTES = 5 * SCOREBOARD_PART_BYTES,
 	/* Rows on the wire that a worker lists; for more it says so. */
 	SCOREBOARD_WIRE = 512,
+	SCOREBOARD_FULL = 16,
+};
+
+/* See board/full.h. */
+struct scoreboard_full {
+	_Atomic uint64_t name; /* a hash; 0: none */
+	_Atomic unsigned slots, waiting;
 };
 
 /* An owner whose process is known to be gone, and what its slot told: hints. */
@@ -103,6 +110,8 @@ struct scoreboard_slot {
 	 * NUL-terminated; whoever reads it meanwhile may see some of both. */
 	_Atomic char trouble[SCOREBOARD_TROUBLE_BYTES];
 	_Atomic int64_t trouble_since_ms; /* wall clock; 0: none */
+	/* The last one that is over; 0: none. */
+	_Atomic int64_t trouble_from_ms, trouble_until_ms;
 	/* Of several servers of the datastore's URL, from 1, the one that it is
 	 * connected to; else 0. Any number, for whoever reads it. */
 	_Atomic unsigned server;
@@ -142,6 +151,8 @@ struct scoreboard_slot {
 	_Atomic bool sees_quarantine;
 	/* Pauses that it knows of. */
 	_Atomic int n_pauses;
+	/* Who has no more slots. */
+	struct scoreboard_full full[SCOREBOARD_FULL];
 };
 
 struct scoreboard_shared {
@@ -234,6 +245,13 @@ void scoreboard_tell_trouble(struct scoreboard_slot *slot, const char *text);
  */
 int64_t scoreboard_trouble(
     const struct scoreboard *sb, int slot, char text[SCOREBOARD_TROUBLE_BYTES]);
+
+/*
+ * The last trouble of the child of a slot that is over, wall clock; false: there
+ * was none.
+ */
+bool scoreboard_past_trouble(
+    const struct scoreboard *sb, int slot, int64_t *from_ms, int64_t *until_ms);
 
 static inline void
 metric_add(struct scoreboard_slot *slot, enum metric metric, int64_t n)

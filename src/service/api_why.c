@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/rfc3339.h"
+#include "base/url.h"
+#include "board/full.h"
 #include "event/event_options.h"
 #include "http/http_conn.h"
 #include "service/event_answer.h"
@@ -23,7 +25,10 @@ struct why_call {
 	struct json_writer w;
 };
 
-enum { TEXT_MAX = 512 };
+enum {
+	TEXT_MAX = 512,
+	SOON_MS = 60000, /* what has no room comes again by then */
+};
 
 /* ---- words ---- */
 
@@ -320,6 +325,70 @@ tell_trouble(struct why_call *c, const struct scoreboard *sb)
 	end_reason(c, text);
 }
 
+/* The last time that is over, when the event was due before its end; one that
+ * was put back was so by its expiry. */
+static void
+tell_past_trouble(struct why_call *c, const struct scoreboard *sb)
+{
+	const struct store_record *record = c->why.record;
+	char text[256], from[RFC3339_TEXT], until[RFC3339_TEXT];
+	int slot = slot_of_worker(sb, &c->why.holder);
+	int64_t from_ms, until_ms;
+	int64_t due_ms =
+	    record->attempts == 0 ? record->event.expiry_ms : record->due_ms;
+
+	if (slot == -1 ||
+	    !scoreboard_past_trouble(sb, slot, &from_ms, &until_ms) ||
+	    due_ms > until_ms)
+		return;
+	moment(from_ms, from);
+	moment(until_ms, until);
+	begin_reason(c, "datastore-was-away");
+	json_seconds(&c->w, "since", from_ms);
+	json_seconds(&c->w, "until", until_ms);
+	(void)snprintf(text, sizeof(text),
+	    "the worker that holds its shard had no datastore from %s until %s",
+	    from, until);
+	end_reason(c, text);
+}
+
+static void
+tell_cap(struct why_call *c, const struct scoreboard_slot *slot,
+    enum full_kind kind, struct slice name)
+{
+	char text[EVENT_APP_MAX + EVENT_URL_MAX + 192];
+	struct full full;
+
+	if (!full_find(slot, kind, name, &full))
+		return;
+	begin_reason(c, "at-cap");
+	json_text(
+	    &c->w, kind == FULL_APP ? "application-id" : "destination", name);
+	json_number(&c->w, "slots", full.slots);
+	json_number(&c->w, "waiting", full.waiting);
+	(void)snprintf(text, sizeof(text),
+	    "its %s %.*s has all %u deliveries under way that it may have of "
+	    "its worker, where %u wait for one of them to end",
+	    kind == FULL_APP ? "application" : "host", (int)name.len, name.p,
+	    full.slots, full.waiting);
+	end_reason(c, text);
+}
+
+/* Of a worker of this daemon; of what is due, or will be before it changes. */
+static void
+tell_caps(struct why_call *c, const struct scoreboard *sb,
+    const struct store_why_worker *worker)
+{
+	const struct event *ev = &c->why.record->event;
+	int slot = slot_of_worker(sb, worker);
+
+	if (slot == -1 || c->why.record->due_ms > c->why.now_ms + SOON_MS)
+		return;
+	tell_cap(c, scoreboard_slot(sb, slot), FULL_APP, ev->app);
+	tell_cap(
+	    c, scoreboard_slot(sb, slot), FULL_HOST, url_host_name(ev->url));
+}
+
 static void
 tell_frozen(struct why_call *c, const struct scoreboard *sb)
 {
@@ -368,6 +437,8 @@ tell_under_way(struct why_call *c, const struct scoreboard *sb)
 		    is_silent(c, claimer) ? ", which was not heard of lately"
 					  : "");
 	end_reason(c, text);
+	if (!on_wire)
+		tell_caps(c, sb, claimer);
 }
 
 static void
@@ -421,6 +492,8 @@ write_reasons(struct call *call, struct why_call *c)
 		tell_frozen(c, sb);
 		tell_holder(c);
 		tell_trouble(c, sb);
+		tell_past_trouble(c, sb);
+		tell_caps(c, sb, &c->why.holder);
 		break;
 	}
 }

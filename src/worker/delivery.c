@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "base/percent.h"
+#include "base/url.h"
 #include "event/ack_token.h"
 #include "event/outcome.h"
 #include "http/http_response.h"
@@ -550,7 +551,7 @@ start_transfer(struct delivery *d, struct buf *line)
 	    .body = ev->body,
 	    .row_id = d->claim->row_id,
 	    .app = ev->app,
-	    .host = share_host_of(ev->url),
+	    .host = url_host_name(ev->url),
 	    .own_connection = d->own_connection,
 	    .may_send = may_send,
 	    .may_connect = policy_lets_connect,

@@ -6,12 +6,15 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/url.h"
+#include "board/full.h"
 #include "store/pauses.h"
 #include "store/row_id.h"
 
 enum {
 	WANT_INTERVAL_MS = 1000,
 	SHED_INTERVAL_MS = 250,
+	FULL_INTERVAL_MS = 250,
 };
 
 /* 0 for no cap of their own: that of every share. */
@@ -198,11 +201,52 @@ admit(struct dispatch *p, struct delivery *d, int64_t mono_ms)
 		share_take(d->app, mono_ms);
 		share_take(d->host, mono_ms);
 		put_on_wire(p, d);
-	} else if (share_wait(full, &d->waiting, mono_ms)) {
+		return;
+	}
+	p->full_changed = true;
+	if (share_wait(full, &d->waiting, mono_ms)) {
 		holdings_queued(p->holdings, d);
 	} else {
 		defer(p, d, full, mono_ms);
 	}
+}
+
+static void
+tell_full(struct dispatch *p, enum full_kind kind, struct slice name,
+    unsigned cap, unsigned n)
+{
+	full_tell(p->child->score, p->n_full++, kind, name,
+	    &(struct full){.slots = cap, .waiting = n});
+}
+
+static void
+tell_full_app(void *arg, struct slice name, unsigned cap, unsigned n)
+{
+	tell_full(arg, FULL_APP, name, cap, n);
+}
+
+static void
+tell_full_host(void *arg, struct slice name, unsigned cap, unsigned n)
+{
+	tell_full(arg, FULL_HOST, name, cap, n);
+}
+
+/* Milliseconds until there is more to tell, or INT64_MAX. What has become free
+ * again is told, too. */
+static int64_t
+show_full(struct dispatch *p, int64_t mono_ms)
+{
+	if (!p->full_changed)
+		return INT64_MAX;
+	if (mono_ms < p->full_ms)
+		return p->full_ms - mono_ms;
+	p->full_ms = mono_ms + FULL_INTERVAL_MS;
+	p->n_full = 0;
+	shares_full(&p->apps, tell_full_app, p);
+	shares_full(&p->hosts, tell_full_host, p);
+	full_tell_end(p->child->score, p->n_full);
+	p->full_changed = false;
+	return INT64_MAX;
 }
 
 /*
@@ -281,6 +325,7 @@ dispatch_ended(void *arg, struct delivery *d)
 	if (d->wants)
 		tell_want(p, d);
 	holdings_finish(p->holdings, d, mono_ms);
+	p->full_changed |= p->n_full > 0;
 	share_give(d->app, elapsed_ms, mono_ms);
 	share_give(d->host, elapsed_ms, mono_ms);
 	share_give(d->address, elapsed_ms, mono_ms);
@@ -333,7 +378,7 @@ begin_one(struct dispatch *p, struct delivery *d, int64_t mono_ms)
 	const struct event *ev = &d->claim->event;
 
 	d->app = share_get(&p->apps, ev->app);
-	d->host = share_get(&p->hosts, share_host_of(ev->url));
+	d->host = share_get(&p->hosts, url_host_name(ev->url));
 	admit(p, d, mono_ms);
 }
 
@@ -410,7 +455,7 @@ next_serve_ms(const struct dispatch *p, int64_t mono_ms)
 int64_t
 dispatch_run(struct dispatch *p, int64_t mono_ms)
 {
-	int64_t serve_ms, start_ms;
+	int64_t serve_ms, start_ms, full_ms;
 
 	if (p->child->draining) {
 		dispatch_release_unbegun(p);
@@ -419,6 +464,7 @@ dispatch_run(struct dispatch *p, int64_t mono_ms)
 	look_after_queues(p, mono_ms);
 	begin_due(p, mono_ms);
 	serve_ms = next_serve_ms(p, mono_ms);
+	full_ms = show_full(p, mono_ms);
 	start_ms = next_start_ms(p);
-	return clock_sooner_ms(serve_ms, start_ms);
+	return clock_sooner_ms(clock_sooner_ms(serve_ms, start_ms), full_ms);
 }

@@ -30,6 +30,11 @@ struct dispatch {
 	bool unserved;   /* a share has room for those in its queue */
 	int64_t shed_ms; /* monotonic: next look for who waits too long */
 	int64_t want_ms; /* monotonic: last line about what is short */
+	/* Whose share is full may be another one since it was told; how many
+	 * were told, and monotonic: not again before. */
+	bool full_changed;
+	size_t n_full;
+	int64_t full_ms;
 };
 
 void dispatch_init(struct dispatch *dispatch, const struct child *child,

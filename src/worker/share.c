@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "base/url.h"
 
 enum { MEAN_OF = 8 };
 
@@ -244,19 +243,16 @@ shares_visit(
 		}
 }
 
-struct slice
-share_host_of(struct slice text)
+void
+shares_full(const struct shares *set,
+    void (*fn)(void *arg, struct slice name, unsigned cap, unsigned n),
+    void *arg)
 {
-	struct url url;
-	struct slice host;
+	const struct share *s;
 
-	if (url_split(text, URL_WITH_FRAGMENT, &url) == -1)
-		return slice_of(text.p, 0);
-	host = url.host;
-	if (url.host_is_literal)
-		return slice_of(host.p - 1, host.len + 2);
-	/* The root's dot is no other host. */
-	if (host.len > 0 && host.p[host.len - 1] == '.')
-		host.len--;
-	return host;
+	for (size_t i = 0; i < SHARE_BUCKETS; i++)
+		LIST_FOREACH(s, &set->buckets[i], entry)
+			if (!share_has_room(s))
+				fn(arg, slice_of(s->name, s->len), s->cap,
+				    s->queued);
 }

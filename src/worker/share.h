@@ -80,8 +80,10 @@ void share_unqueue(struct share *share,
 void shares_visit(
     struct shares *set, void (*fn)(void *arg, struct share *share), void *arg);
 
-/* "example.net" of "HTTPS://example.net:8443/path": what a URL names its host,
- * without port. Empty when it has none. */
-struct slice share_host_of(struct slice url);
+/* Calls fn(arg, name, cap, n) for each whose slots are all taken, n being how
+ * many are in its queue. */
+void shares_full(const struct shares *set,
+    void (*fn)(void *arg, struct slice name, unsigned cap, unsigned n),
+    void *arg);
 
 #endif

@@ -117,8 +117,36 @@ def test_deferred(launch, sink):
         if reason["reason"] == "deferred"])
     assert deferred[0]["due"] > 0
     assert "has its share" in deferred[0]["text"]
+    capped = wait_for(lambda: [
+        reason for i in range(9) for reason in why(c, "e%d" % i)["because"]
+        if reason["reason"] == "at-cap"], what="one at its host's cap")[0]
+    assert (capped["destination"], capped["slots"]) == ("127.0.0.1", 1)
+    assert capped["waiting"] <= 1
+    assert "its host 127.0.0.1 has all 1 deliveries" in capped["text"]
     wait_for(lambda: any("on-wire" in reasons(c, "e%d" % i)
                          for i in range(9)))
+    gate.set()
+    for i in range(9):
+        c.wait_state("e%d" % i, "COMPLETED")
+
+
+def test_datastore_was_away(launch, store, sink):
+    """It waits on for its host, after its worker had no datastore."""
+    c = launch(worker={"numWorkerThreads": 1, "maxDeliveriesPerHost": 1,
+                       "maxQueuedPerHost": 1},
+               datastore={"timeout": "500ms"})
+    gate = sink.gate()
+    sink.on("/e", *[Reply(200, gate=gate)] * 4)
+    for i in range(4):
+        c.schedule("e%d" % i, sink.url("/e"))
+    sink.wait("/e")
+    with store.locked():
+        wait_for(lambda: "trouble" in c.children("worker")[0], 30)
+    away = wait_for(lambda: [
+        reason for i in range(4) for reason in why(c, "e%d" % i)["because"]
+        if reason["reason"] == "datastore-was-away"], 30)[0]
+    assert away["since"] <= away["until"] <= time.time()
+    assert "had no datastore from 20" in away["text"]
     gate.set()
 
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "worker/dispatch.h"
 
+#include "board/full.h"
 #include "worker_parts.h"
 
 static struct dispatch dispatch;
@@ -184,7 +185,47 @@ START_TEST(test_queue)
 	end_of(on_wire[1], RESULT_COMPLETED);
 	ck_assert_int_eq(n_started, 10);
 	ck_assert_uint_eq(held.n_queued, 0);
+	parts_now_ms += 250;
 	ck_assert_int_eq(run(), INT64_MAX);
+}
+END_TEST
+
+static bool
+is_full(enum full_kind kind, const char *name, unsigned n_waiting)
+{
+	struct full full;
+
+	return full_find(
+		   parts_child.score, kind, slice_from_string(name), &full) &&
+	       full.slots == 8 && full.waiting == n_waiting;
+}
+
+/* Who is at its cap is told at once, and what becomes of it a while later. */
+START_TEST(test_full)
+{
+	static const char app[] = "http://one.example/";
+
+	hold_many(8);
+	(void)run();
+	ck_assert(!is_full(FULL_APP, app, 0)); /* nobody asks for more */
+	hold_many(2);
+	(void)run();
+	ck_assert(is_full(FULL_APP, app, 2));
+	ck_assert(is_full(FULL_HOST, "ONE.example", 0));
+	ck_assert(!is_full(FULL_APP, "http://ONE.example/", 2));
+	ck_assert(!is_full(FULL_HOST, "two.example", 0));
+	end_of(on_wire[0], RESULT_COMPLETED);
+	ck_assert_int_eq(run(), 250);
+	ck_assert(is_full(FULL_APP, app, 2));
+	parts_now_ms += 250;
+	(void)run();
+	ck_assert(is_full(FULL_APP, app, 1));
+	for (int i = 1; i < 4; i++)
+		end_of(on_wire[i], RESULT_COMPLETED);
+	parts_now_ms += 250;
+	ck_assert_int_eq(run(), INT64_MAX);
+	ck_assert(!is_full(FULL_APP, app, 0));
+	ck_assert(!is_full(FULL_HOST, "one.example", 0));
 }
 END_TEST
 
@@ -318,6 +359,7 @@ main(void)
 	tcase_add_test(tc, test_slots);
 	tcase_add_loop_test(tc, test_gate, 0, COUNT(gate_rows));
 	tcase_add_test(tc, test_queue);
+	tcase_add_test(tc, test_full);
 	tcase_add_test(tc, test_drain_gives_the_queue_back);
 	tcase_add_loop_test(tc, test_release_unbegun, 0, COUNT(unbegun_rows));
 	tcase_add_test(tc, test_queue_of_an_older_epoch);

@@ -604,8 +604,12 @@ START_TEST(test_trouble)
 {
 	char text[SCOREBOARD_TROUBLE_BYTES];
 	int slot = claim(ROLE_SERVICE);
+	int64_t from_ms, until_ms;
 
+	scoreboard_tell_trouble(slot_at(slot), "");
+	ck_assert(!scoreboard_past_trouble(&sb, slot, &from_ms, &until_ms));
 	scoreboard_tell_trouble(slot_at(slot), "away\n\xc3\xa9\x1b");
+	ck_assert(!scoreboard_past_trouble(&sb, slot, &from_ms, &until_ms));
 	scoreboard_trouble(&sb, slot, text);
 	ck_assert_str_eq(text, "away????");
 	/* It need not be terminated: a child may write anything. */
@@ -617,9 +621,17 @@ START_TEST(test_trouble)
 	scoreboard_tell_trouble(slot_at(slot), text);
 	scoreboard_trouble(&sb, slot, text);
 	ck_assert_uint_eq(strlen(text), SCOREBOARD_TROUBLE_BYTES - 1);
+	scoreboard_tell_trouble(slot_at(slot), "");
+	ck_assert(scoreboard_past_trouble(&sb, slot, &from_ms, &until_ms));
+	slot_at(slot)->trouble_until_ms = INT64_MAX;
+	ck_assert(!scoreboard_past_trouble(&sb, slot, &from_ms, &until_ms));
+	slot_at(slot)->trouble_until_ms = -1;
+	ck_assert(!scoreboard_past_trouble(&sb, slot, &from_ms, &until_ms));
+	scoreboard_tell_trouble(slot_at(slot), text);
 	shardboard_bury(&sb, slot, END_KILLED);
 	scoreboard_trouble(&sb, slot, text);
 	ck_assert_str_eq(text, "");
+	ck_assert(!scoreboard_past_trouble(&sb, slot, &from_ms, &until_ms));
 }
 END_TEST
 

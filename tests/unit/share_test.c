@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "worker/share.h"
 
+#include "base/url.h"
+
 #include <stdlib.h>
 
 #include <check.h>
@@ -234,7 +236,7 @@ static const struct {
 
 START_TEST(test_host_of)
 {
-	struct slice host = share_host_of(slice_from_string(hosts[_i].url));
+	struct slice host = url_host_name(slice_from_string(hosts[_i].url));
 
 	ck_assert(slice_eq(host, slice_from_string(hosts[_i].host)));
 }
