@@ -190,8 +190,8 @@ class MysqlServer:
         with open(os.path.join(self.directory, "url"), "w+") as output:
             # Not a pipe: the server would keep it open.
             subprocess.run([str(TESTS / "mariadb"), "start", self.directory],
-                           stdin=subprocess.DEVNULL, stdout=output, timeout=120,
-                           check=True)
+                           stdin=subprocess.DEVNULL, stdout=output,
+                           timeout=PATIENCE * 120, check=True)
             output.seek(0)
             return output.read().strip()
 
@@ -206,7 +206,7 @@ class MysqlServer:
 
     def _stop(self):
         subprocess.run([str(TESTS / "mariadb"), "stop", self.directory],
-                       timeout=60, check=True)
+                       timeout=PATIENCE * 60, check=True)
 
     def stop(self):
         self._stop()
