@@ -383,8 +383,9 @@ def test_endless_results(alone, start, piece, said):
         endless(conn, start, piece)
     path = file_of(alone, lines_of(event("app", i) for i in range(3)))
     with Server(talk) as server:
-        done = ctl(alone, "--timeout", "1", "event", "add", "-S", server.url,
-                   "--file", path, code=FAILED)
+        done = ctl(alone, "--timeout", "1" if said == "Timeout" else "50",
+                   "event", "add", "-S", server.url, "--file", path,
+                   code=FAILED)
     assert said in done.stderr, done
     assert len(done.stdout) + len(done.stderr) < 2000
 
