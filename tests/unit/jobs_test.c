@@ -109,7 +109,7 @@ START_TEST(test_shared)
 	/* A look goes before the steps. */
 	begin_step(MONO + 500, 0, 1);
 	end_step(MONO + 510, true, 100, 20);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 510), 10);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 510), 90);
 	look(MONO + 1000, 0, 2);
 	begin_step(MONO + 1000, 0, 8);
 }
