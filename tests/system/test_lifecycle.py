@@ -239,7 +239,8 @@ def test_stop_while_clients_post(prepare, sink):
 def test_stop_reads_for_nobody(launch, store, sink):
     """Of the look-ups that wait at a stop those are not made whose client sends
     no more: it may be gone."""
-    c = launch(roles="service", service={"processes": 1})
+    c = launch(roles="service", service={"processes": 1},
+               datastore={"timeout": "60s"})
     c.schedule("e", sink.url("/e"), expiry=4102444800)
     with contextlib.ExitStack() as stack:
         idle, adding, *asking = [stack.enter_context(Connection(c.port))
