@@ -89,7 +89,7 @@ const struct config_key config_keys[] = {
     {"service", "createTablesIfNotExists", KIND_BOOL, AT(service.create_tables),
 	NULL, NULL, "false", NULL},
     {"service", "commitBatch", KIND_INT, AT(service.commit_batch), "1", "10000",
-	"512", NULL},
+	"2000", NULL},
     {"service", "maxConnections", KIND_INT, AT(service.max_connections), "1",
 	"100000", "1024", NULL},
     {"service", "maxConnectionsPerAddress", KIND_INT,

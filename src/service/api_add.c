@@ -94,6 +94,7 @@ take_in(struct call *call)
 	if (!writes_begin(call))
 		return ANSWERED;
 	item->call = call;
+	item->bulk = false;
 	item->done = item_done;
 	intake_add(&call->service->intake, item);
 	return LATER;

@@ -14,8 +14,8 @@
 #include "service/writes.h"
 
 enum {
-	/* One is committed, the next waits for that, one is filled. */
-	GROUPS = 3,
+	/* One is filled; those of a commit, or two, are with the datastore. */
+	GROUPS = 5,
 	/* Of an answer that is made before more is read. */
 	PIECE_BYTES = 64 * 1024,
 };
@@ -191,6 +191,7 @@ submit(struct batch *b)
 			continue;
 		entry->incoming.item.call = b->call;
 		entry->incoming.item.done = entry_done;
+		entry->incoming.item.bulk = true;
 		group->n_left++;
 		intake_add(&b->call->service->intake, &entry->incoming.item);
 	}

@@ -10,8 +10,11 @@
 #include "board/placement.h"
 #include "board/shardboard.h"
 
-/* So many bytes of them come whole, however long one has to wait. */
-enum { LOTS = 256 / sizeof(uint32_t) };
+enum {
+	/* So many bytes of them come whole, however long one has to wait. */
+	LOTS = 256 / sizeof(uint32_t),
+	SINGLE_MS = 1000, /* as long there may be more of them */
+};
 
 static struct intake *
 intake_of(struct store_job *job)
@@ -101,19 +104,45 @@ intake_announce(
 	}
 }
 
-void
-intake_commit(struct intake *intake)
+/* Until the next commit has max, or there are no more. */
+static void
+take_up_to(struct intake *intake, struct intake_items *items, size_t max)
 {
 	struct intake_item *item;
 
-	if (intake->busy || STAILQ_EMPTY(&intake->waiting))
-		return;
-	while (intake->n_running < intake->max &&
-	       (item = STAILQ_FIRST(&intake->waiting)) != NULL) {
-		STAILQ_REMOVE_HEAD(&intake->waiting, entry);
+	while (
+	    intake->n_running < max && (item = STAILQ_FIRST(items)) != NULL) {
+		STAILQ_REMOVE_HEAD(items, entry);
 		STAILQ_INSERT_TAIL(&intake->running, item, entry);
 		intake->adds[intake->n_running++] = &item->add;
 	}
+}
+
+/* Of a commit of two or more each kind has its part. */
+static void
+fill_commit(struct intake *intake)
+{
+	int64_t now_ms = clock_mono_ms();
+	size_t max = intake->max;
+
+	if (!STAILQ_EMPTY(&intake->waiting))
+		intake->single_ms = now_ms;
+	if (max > INTAKE_BESIDE_MAX && !STAILQ_EMPTY(&intake->bulk) &&
+	    now_ms - intake->single_ms < SINGLE_MS)
+		max = INTAKE_BESIDE_MAX;
+	take_up_to(intake, &intake->waiting,
+	    STAILQ_EMPTY(&intake->bulk) ? max : (max + 1) / 2);
+	take_up_to(intake, &intake->bulk, max);
+	take_up_to(intake, &intake->waiting, max);
+}
+
+void
+intake_commit(struct intake *intake)
+{
+	if (intake->busy ||
+	    (STAILQ_EMPTY(&intake->waiting) && STAILQ_EMPTY(&intake->bulk)))
+		return;
+	fill_commit(intake);
 	intake->busy = true;
 	atomic_store(&intake->child->score->adding_ms, clock_wall_ms());
 	store_thread_submit(intake->store, &intake->job);
@@ -157,9 +186,11 @@ intake_init(struct intake *intake, struct child *child,
 	    .store = store,
 	    .job = {.run = add_running, .done = added_running},
 	    .max = max,
+	    .single_ms = -SINGLE_MS,
 	    .adds = calloc(max, sizeof(struct store_add *)),
 	};
 	STAILQ_INIT(&intake->waiting);
+	STAILQ_INIT(&intake->bulk);
 	STAILQ_INIT(&intake->running);
 	return intake->adds == NULL ? -1 : 0;
 }
@@ -174,5 +205,8 @@ intake_fini(struct intake *intake)
 void
 intake_add(struct intake *intake, struct intake_item *item)
 {
-	STAILQ_INSERT_TAIL(&intake->waiting, item, entry);
+	if (item->bulk)
+		STAILQ_INSERT_TAIL(&intake->bulk, item, entry);
+	else
+		STAILQ_INSERT_TAIL(&intake->waiting, item, entry);
 }

@@ -18,6 +18,7 @@ struct call;
 struct intake_item {
 	struct store_add add; /* the outcome, too, when status is STORE_OK */
 	struct call *call;    /* whose it is */
+	bool bulk;            /* nobody waits for this one alone */
 	/* After its transaction; err tells why the status is not STORE_OK. */
 	void (*done)(struct intake_item *item, enum store_status status,
 	    const struct err *err);
@@ -26,19 +27,25 @@ struct intake_item {
 
 STAILQ_HEAD(intake_items, intake_item);
 
+/* Adds per commit, beside single ones: these wait for each that is before. */
+enum { INTAKE_BESIDE_MAX = 512 };
+
 /*
  * Gathers the adds that arrive while a commit runs; they make the next commit.
  * No timer: when nothing runs, an add is committed before the loop sleeps.
+ * Large commits write fewer pages of indices per event, and take longer.
  */
 struct intake {
 	struct child *child;        /* borrowed */
 	struct store_thread *store; /* borrowed */
 	struct store_job job;
-	struct intake_items waiting;
+	struct intake_items waiting; /* single ones */
+	struct intake_items bulk;    /* behind these, for the most part */
 	struct intake_items running; /* of the transaction under way */
 	size_t n_running;
 	bool busy;
-	size_t max; /* adds per transaction */
+	size_t max;        /* adds per transaction */
+	int64_t single_ms; /* monotonic: the last commit with a single one */
 	struct store_add **adds;
 	int64_t soon_ms; /* whoever looks by itself looks before that */
 	enum store_status status;
@@ -51,8 +58,8 @@ int intake_init(struct intake *intake, struct child *child,
 void intake_fini(struct intake *intake);
 
 /*
- * Takes an item whose add, call and done are filled in; it must stay until done
- * was called.
+ * Takes an item whose add, call, bulk and done are filled in; it must stay
+ * until done was called.
  */
 void intake_add(struct intake *intake, struct intake_item *item);
 

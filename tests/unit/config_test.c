@@ -41,7 +41,7 @@ static const struct field {
     {OTHER(service, "listen", STRING, listen, 0, "127.0.0.1")},
     {NUMBER(service, "processes", INT, processes, 1, "1", 1, "32", 32)},
     {OTHER(service, "createTablesIfNotExists", BOOL, create_tables, 0, NULL)},
-    {NUMBER(service, "commitBatch", INT, commit_batch, 512, "1", 1, "10000",
+    {NUMBER(service, "commitBatch", INT, commit_batch, 2000, "1", 1, "10000",
 	10000)},
     {NUMBER(service, "maxRequestMemory", INT64, max_request_memory_bytes,
 	134217728, "1MiB", 1048576, "64GiB", 68719476736)},

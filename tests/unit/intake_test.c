@@ -136,6 +136,7 @@ add_many(struct call *call, struct intake_item *items, int n,
 		items[i] = (struct intake_item){
 		    .add = {.event = &event},
 		    .call = call,
+		    .bulk = items[i].bulk,
 		    .done = item_done,
 		};
 		items[i].add.key.bytes[0] = (uint8_t)outcome;
@@ -148,7 +149,7 @@ add_many(struct call *call, struct intake_item *items, int n,
 START_TEST(test_many_of_one_call)
 {
 	struct call call = {0};
-	struct intake_item items[7];
+	struct intake_item items[7] = {0};
 
 	loop_before_sleep(loop, before_sleep, &intake);
 	add_many(&call, items, 7, ADD_CREATED);
@@ -179,7 +180,7 @@ first_done(
 START_TEST(test_next_before_answers)
 {
 	struct call call = {0};
-	struct intake_item items[BATCH + 1];
+	struct intake_item items[BATCH + 1] = {0};
 
 	loop_before_sleep(loop, before_sleep, &intake);
 	add_many(&call, items, BATCH + 1, ADD_CREATED);
@@ -193,7 +194,7 @@ END_TEST
 START_TEST(test_one_fails)
 {
 	struct call one = {0}, other = {0};
-	struct intake_item items[2], more[3];
+	struct intake_item items[2] = {0}, more[3] = {0};
 
 	loop_before_sleep(loop, before_sleep, &intake);
 	store.fails = true;
@@ -210,10 +211,51 @@ START_TEST(test_one_fails)
 }
 END_TEST
 
+static int n_calls_at_single; /* commits, when the single one was answered */
+
+static void
+single_done(
+    struct intake_item *item, enum store_status status, const struct err *err)
+{
+	n_calls_at_single = (int)score.metric[METRIC_ADD_COMMITS];
+	item_done(item, status, err);
+}
+
+/* Many go into one commit; a single one that comes meanwhile is in the next,
+ * and for a while none is long. */
+START_TEST(test_bulk)
+{
+	enum { N = INTAKE_BESIDE_MAX + 1 };
+	static struct intake_item items[N];
+	struct call call = {0};
+
+	intake_fini(&intake);
+	ck_assert_int_eq(intake_init(&intake, &child, thread, 2 * N), 0);
+	loop_before_sleep(loop, before_sleep, &intake);
+	for (int i = 0; i < 3; i++) {
+		for (int j = 0; j < N; j++)
+			items[j].bulk = i != 1 || j < N - 1;
+		add_many(&call, items, N, ADD_CREATED);
+		items[N - 1].done = single_done;
+		if (i == 2) /* whatever time is between the two */
+			intake.single_ms = clock_mono_ms() + 3600000;
+		ck_assert_int_eq(loop_run(loop), 0);
+		if (i == 1)
+			ck_assert_int_eq(n_calls_at_single, 2);
+	}
+	ck_assert_int_eq(store.n_calls, 5);
+	ck_assert_uint_eq(store.batches[0], N);
+	for (int i = 1; i < 5; i += 2) {
+		ck_assert_uint_eq(store.batches[i], INTAKE_BESIDE_MAX);
+		ck_assert_uint_eq(store.batches[i + 1], 1);
+	}
+}
+END_TEST
+
 START_TEST(test_outcomes)
 {
 	struct call call = {0};
-	struct intake_item items[3];
+	struct intake_item items[3] = {0};
 
 	loop_before_sleep(loop, before_sleep, &intake);
 	add_many(&call, &items[0], 1, ADD_CONFLICT);
@@ -265,6 +307,7 @@ main(void)
 	tcase_add_test(tc, test_many_of_one_call);
 	tcase_add_test(tc, test_next_before_answers);
 	tcase_add_test(tc, test_one_fails);
+	tcase_add_test(tc, test_bulk);
 	tcase_add_test(tc, test_outcomes);
 	tcase_add_test(tc, test_later);
 	suite_add_tcase(suite, tc);
