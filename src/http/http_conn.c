@@ -905,8 +905,7 @@ http_conn_progress(const struct http_conn *c, int64_t now_ms)
 		bytes = c->out_at;
 	/* A second more, or the first bytes would seem to be very fast. */
 	return (int64_t)bytes * 1000 / (now_ms - c->since_ms + 1000) /
-		   c->peer->n_conns +
-	       1;
+	       c->peer->n_conns;
 }
 
 int
