@@ -197,6 +197,7 @@ class Server:
     def __init__(self, talk):
         self._talk = talk
         self._sock = socket.socket()
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         self._sock.bind(("127.0.0.1", 0))
         self._sock.listen(8)
         self.url = "http://127.0.0.1:%d" % self._sock.getsockname()[1]
@@ -247,7 +248,7 @@ def test_file_on_a_terminal(alone):
     def talk(conn):
         read_until(conn, b'"e9"')
         conn.sendall(STREAM + chunk(result * 4))
-        go_on.wait(40)
+        go_on.wait()
         conn.sendall(chunk(result * 6) + b"0\r\n\r\n")
     path = file_of(alone, lines_of(event("app", i) for i in range(10)))
     ours, theirs = os.openpty()
@@ -276,7 +277,7 @@ def test_back_pressure(alone):
     line = lines_of([event("app", 1, event="x" * 4000)]).encode()
 
     def talk(conn):
-        read_on.wait(60)
+        read_on.wait()
         read = conn.makefile("rb")
         while read.readline() != b"\r\n":
             pass
@@ -292,7 +293,9 @@ def test_back_pressure(alone):
         conn.sendall(b"0\r\n\r\n")
     with Server(talk) as server, spawn(
             alone, "event", "add", "-S", server.url, "--file", "-",
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE) as adding:
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE) as adding, \
+            contextlib.ExitStack() as stack:
+        stack.callback(read_on.set)
         os.set_blocking(adding.stdin.fileno(), False)
         sent = 0
         while sent < 1 << 26 and select.select([], [adding.stdin], [], 1)[1]:
@@ -358,34 +361,34 @@ def test_wicked_results(alone, answer, said):
         conn.sendall(answer)
     path = file_of(alone, lines_of(event("app", i) for i in range(3)))
     with Server(talk) as server:
-        done = ctl(alone, "--timeout", "20", "event", "add", "-S", server.url,
+        done = ctl(alone, "--timeout", "50", "event", "add", "-S", server.url,
                    "--file", path, code=FAILED)
     assert said in done.stderr, done
     assert not CONTROL.search(done.stdout + done.stderr)
 
 
+# What ends by its size, and what by the time.
 ENDLESS_RESULTS = [
-    (STREAM, chunk(b"x" * 60000), "a result is too long"),
-    (STREAM, b"10\r\n" + b"x" * 16 + b"\r\n", "a result is too long"),
-    (HEAD + b"\r\n", b"\n" * 60000, "Timeout"),  # blank lines
-    (b"HTTP/1.1 500 Oops\r\n\r\n", b"x" * 60000, "status 500"),
-    (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100, "127.0.0.1"),
-    (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 1000, "127.0.0.1"),
-    (b"HTTP/1.1 200 OK\r\nX: ", b"x" * 6000, "127.0.0.1"),
+    (STREAM, chunk(b"x" * 60000), 50, "a result is too long"),
+    (STREAM, b"10\r\n" + b"x" * 16 + b"\r\n", 50, "a result is too long"),
+    (b"HTTP/1.1 500 Oops\r\n\r\n", b"x" * 60000, 50, "status 500"),
+    (HEAD + b"\r\n", b"\n" * 60000, 1, "127.0.0.1"),  # blank lines
+    (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100, 1, "127.0.0.1"),
+    (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 1000, 1, "127.0.0.1"),
+    (b"HTTP/1.1 200 OK\r\nX: ", b"x" * 6000, 1, "127.0.0.1"),
 ]
 
 
-@pytest.mark.parametrize("start, piece, said", ENDLESS_RESULTS,
+@pytest.mark.parametrize("start, piece, seconds, said", ENDLESS_RESULTS,
                          ids=range(len(ENDLESS_RESULTS)))
-def test_endless_results(alone, start, piece, said):
+def test_endless_results(alone, start, piece, seconds, said):
     def talk(conn):
         read_until(conn, b'"e2"')
         endless(conn, start, piece)
     path = file_of(alone, lines_of(event("app", i) for i in range(3)))
     with Server(talk) as server:
-        done = ctl(alone, "--timeout", "1" if said == "Timeout" else "50",
-                   "event", "add", "-S", server.url, "--file", path,
-                   code=FAILED)
+        done = ctl(alone, "--timeout", str(seconds), "event", "add", "-S",
+                   server.url, "--file", path, code=FAILED)
     assert said in done.stderr, done
     assert len(done.stdout) + len(done.stderr) < 2000
 
@@ -479,7 +482,7 @@ def test_wicked_answers(alone):
         bodies = iter(WICKED_ANSWERS)
         with Server(lambda conn: answer_with(
                 next(bodies), status)(conn)) as server:  # one each
-            done = ctl(alone, "--timeout", "20", "event", "why", "-S",
+            done = ctl(alone, "--timeout", "50", "event", "why", "-S",
                        server.url, "app", *map(str, range(
                            len(WICKED_ANSWERS))), code=FAILED)
         assert_bounded(done)
@@ -493,7 +496,7 @@ def test_wicked_lists(alone, words):
     for body in WICKED_ANSWERS[-4:]:
         with Server(answer_with(body)) as server:
             more = {"show": ["id"], "start": ["run"]}.get(words[1], [])
-            assert_bounded(alone.ctl("--timeout", "20", *words, "-S",
+            assert_bounded(alone.ctl("--timeout", "50", *words, "-S",
                                      server.url, "app", *more), body)
 
 
@@ -645,7 +648,7 @@ def test_tables_on_a_terminal(daemon, name):
     assert lines["request-headers"] == "X-A: b" and lines[""] == "X-B: c"
     assert json.loads(on_terminal(
         daemon, "event", "show", "--json", name, "e"))["event-id"] == "e"
-    assert re.search("^because  +due in .*: not-due|^because  +\\w",
+    assert re.search(r"^because {15}\w",
                      on_terminal(daemon, "event", "why", name, "e"), re.M)
     assert on_terminal(daemon, "event", "delete", name, "e").splitlines() == [
         "application-id        " + name, "event-id              e",
