@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/clock.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
+#include <sys/mman.h>
 #include <time.h>
 
 enum {
@@ -46,6 +48,48 @@ int64_t
 clock_wall_ms(void)
 {
 	return wall_clock();
+}
+
+/* Shared with all that was forked; NULL: there is no test clock. */
+static _Atomic int64_t *ahead;
+
+int64_t
+clock_ahead_ms(void)
+{
+	return ahead == NULL ? 0 : atomic_load(ahead);
+}
+
+int64_t
+clock_event_ms(void)
+{
+	return clock_wall_ms() + clock_ahead_ms();
+}
+
+int
+clock_test_begin(int64_t ahead_ms)
+{
+	void *page = mmap(NULL, sizeof(*ahead), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return -1;
+	ahead = page;
+	atomic_store(ahead, ahead_ms);
+	return 0;
+}
+
+bool
+clock_is_test(void)
+{
+	return ahead != NULL;
+}
+
+bool
+clock_advance(int64_t from_ms, int64_t to_ms)
+{
+	return ahead != NULL && to_ms > from_ms &&
+	       to_ms <= CLOCK_AHEAD_MAX_MS &&
+	       atomic_compare_exchange_strong(ahead, &from_ms, to_ms);
 }
 
 struct clock_reading

@@ -2,6 +2,7 @@
 #ifndef CASSATA_BASE_CLOCK_H
 #define CASSATA_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -10,8 +11,18 @@
  */
 int64_t clock_mono_ms(void);
 
-/* Milliseconds since 1970-01-01 UTC: only for what a client asked for. */
+/* Milliseconds since 1970-01-01 UTC: for logs, and to compare hosts. */
 int64_t clock_wall_ms(void);
+
+/*
+ * The same, for what clients ask for and are shown: when events are due, made,
+ * attempted and over. Leases, time-outs and the retention go by the clocks
+ * above.
+ */
+int64_t clock_event_ms(void);
+
+/* How far the time of events is ahead of any clock: 0 but for a test clock. */
+int64_t clock_ahead_ms(void);
 
 /* Both, of one moment as far as can be: who does not get the processor between
  * the readings reads again. */
@@ -27,6 +38,23 @@ clock_sooner_ms(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
 }
+
+/* ---- a test clock ---- */
+
+/* Ten years: what a test clock may be ahead in all. */
+#define CLOCK_AHEAD_MAX_MS (INT64_C(3650) * 86400000)
+
+/*
+ * Before any fork: the time of events is ahead_ms ahead, and can be advanced,
+ * for this process and those that it forks. 0, or -1 with errno.
+ */
+int clock_test_begin(int64_t ahead_ms);
+
+bool clock_is_test(void);
+
+/* From from_ms to to_ms ahead; false where somebody else was faster, or that is
+ * no way forward. */
+bool clock_advance(int64_t from_ms, int64_t to_ms);
 
 /*
  * Replace the sources, for tests of code that asks the time. NULL restores the

@@ -20,7 +20,7 @@ placement_read(
     struct placement *p, const struct scoreboard *sb, int64_t look_ms)
 {
 	p->n_workers = shardboard_held(sb, p->shards);
-	p->soon_ms = placement_soon_ms(clock_wall_ms(), look_ms);
+	p->soon_ms = placement_soon_ms(clock_event_ms(), look_ms);
 }
 
 /* The number of the bit that has so many set ones below it. */

@@ -237,13 +237,26 @@ tell_worker(const struct scoreboard *sb, int worker_slot, int64_t due_ms)
 }
 
 static void
-tell_to_look(const struct scoreboard *sb)
+tell_all_workers(const struct scoreboard *sb)
 {
 	for (int i = 0; i < n_workers(sb); i++) {
 		if (is_taken(sb, i))
 			tell_worker(sb, i, 0);
 	}
+}
+
+static void
+tell_to_look(const struct scoreboard *sb)
+{
+	tell_all_workers(sb);
 	tell_to_look_at_leases(sb);
+}
+
+void
+shardboard_clock_moved(const struct scoreboard *sb)
+{
+	tell_all_workers(sb);
+	wake_others(sb);
 }
 
 void

@@ -50,6 +50,9 @@ uint64_t shardboard_membership(const struct scoreboard *sb);
 /* A pause came or went: makes all workers but this process look. */
 void shardboard_pauses_changed(const struct scoreboard *sb);
 
+/* The time of events was advanced: makes all workers but this process look. */
+void shardboard_clock_moved(const struct scoreboard *sb);
+
 /* Another number when others than this process have changed one. */
 uint64_t shardboard_pauses_told(const struct scoreboard *sb);
 

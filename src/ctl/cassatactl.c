@@ -9,6 +9,7 @@
 
 #include "ctl/ctl_cluster.h"
 #include "ctl/ctl_daemon.h"
+#include "ctl/ctl_clock.h"
 #include "ctl/ctl_event.h"
 #include "ctl/ctl_find.h"
 #include "ctl/ctl_freeze.h"
@@ -60,6 +61,7 @@ static const char help[] =
     "  job pause, resume, cancel, delete\n"
     "  schedule add  have a request sent again and again: --cron, --every\n"
     "  schedule list, show, delete, run, pause, resume\n"
+    "  clock         of start --test-clock: what time it is; advance SPAN\n"
     "\n"
     "These from event on print JSON with --json; their --help tells more.\n"
     "\n"
@@ -96,6 +98,7 @@ static const struct command commands[] = {
     {"pause", ctl_pause, true, false, false},
     {"resume", ctl_resume, true, false, false},
     {"pauses", ctl_pauses, true, false, false},
+    {"clock", ctl_clock, true, false, false},
     {"migrate", ctl_migrate, true, false, false},
 };
 
@@ -177,6 +180,9 @@ take_option(struct ctl *ctl, int option)
 		return 0;
 	case 't':
 		return take_timeout(ctl, optarg);
+	case 'T':
+		ctl->test_clock = optarg == NULL ? "0s" : optarg;
+		return 0;
 	case 'V':
 		(void)printf("cassata %s\n", CASSATA_VERSION);
 		exit(CTL_OK);
@@ -197,6 +203,7 @@ read_line(struct ctl *ctl, int argc, char **argv)
 	    {"config", required_argument, NULL, 'c'},
 	    {"state-dir", required_argument, NULL, 'd'},
 	    {"all", no_argument, NULL, 'a'},
+	    {"test-clock", optional_argument, NULL, 'T'},
 	    {"json", no_argument, NULL, 'j'},
 	    {"timeout", required_argument, NULL, 't'},
 	    {"watch", no_argument, NULL, 'w'},

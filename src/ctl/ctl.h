@@ -38,6 +38,7 @@ struct ctl {
 	bool all;                /* --all */
 	bool watch;              /* --watch */
 	int64_t timeout_ms;      /* --timeout, or 0 */
+	const char *test_clock;  /* --test-clock: where it begins, "0s"; NULL */
 	enum config_roles roles;
 	struct config cfg;
 	bool is_lost; /* cfg has no paths of a daemon */

@@ -50,7 +50,7 @@ daemon_path(char *path, size_t size)
 static void
 exec_daemon(const struct ctl *ctl, char *path)
 {
-	char *argv[8];
+	char *argv[10], test_clock[64];
 	int n = 0;
 	static char config_option[] = "-c", dir_option[] = "-d",
 		    role_option[] = "--role", service[] = "service",
@@ -74,6 +74,11 @@ exec_daemon(const struct ctl *ctl, char *path)
 		argv[n++] = role_option;
 		argv[n++] =
 		    ctl->roles == CONFIG_SERVICE_ONLY ? service : worker;
+	}
+	if (ctl->test_clock != NULL) {
+		(void)snprintf(test_clock, sizeof(test_clock),
+		    "--test-clock=%s", ctl->test_clock);
+		argv[n++] = test_clock;
 	}
 	argv[n] = NULL;
 	execv(path, argv);

@@ -104,6 +104,14 @@ print_pauses(struct json_object *status)
 }
 
 static void
+print_test_clock(struct json_object *status)
+{
+	if (json_object_object_get_ex(status, "test-clock-ahead", NULL))
+		printf("\ntest clock %s s ahead",
+		    ctl_text_of(status, "test-clock-ahead"));
+}
+
+static void
 print_children(struct json_object *status)
 {
 	struct json_object *children;
@@ -169,6 +177,7 @@ print_all(const struct ctl *ctl, struct json_object *status)
 	print_weakness(status);
 	print_freeze(status);
 	print_pauses(status);
+	print_test_clock(status);
 	printf("\nsandbox    %s\n", ctl_text_of(status, "sandbox"));
 	print_listening(status);
 	print_children(status);

@@ -577,7 +577,7 @@ resolve_local(struct reader *r)
 	r->ev->local_s = r->options.local_s;
 	if (r->context->zones == NULL)
 		bad(r->errors, "/at-local", "is not taken here");
-	else if (event_local_resolve(r->ev, r->context->zones, clock_wall_ms(),
+	else if (event_local_resolve(r->ev, r->context->zones, clock_event_ms(),
 		     clock_mono_ms(), &err) == -1)
 		bad(r->errors, "/time-zone", "%s", err.text);
 }

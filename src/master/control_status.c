@@ -10,6 +10,7 @@
 #include <json-c/json.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "board/metrics.h"
 #include "master/freeze.h"
 #include "proc/sandbox.h"
@@ -314,6 +315,10 @@ fill_status(struct json_object *o, const struct master *m)
 		return false;
 	if (file == NULL ? json_object_object_add(o, "config", NULL) == -1
 			 : !put(o, "config", json_object_new_string(file)))
+		return false;
+	if (m->options.test_clock &&
+	    !put(o, "test-clock-ahead",
+		json_object_new_double((double)clock_ahead_ms() / 1000)))
 		return false;
 	return put(o, "listening", listening_json(gen->listener)) &&
 	       put(o, "datastore",

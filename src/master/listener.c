@@ -289,3 +289,31 @@ listener_name(int fd, char *text, size_t size)
 	    addr.local.sun_path);
 	return n < 0 || (size_t)n >= size ? -1 : 0;
 }
+
+static bool
+is_local_address(int fd)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} addr = {0};
+	socklen_t len = sizeof(addr);
+
+	if (getsockname(fd, &addr.any, &len) == -1)
+		return false;
+	if (addr.any.sa_family == AF_INET)
+		return ntohl(addr.v4.sin_addr.s_addr) >> 24 == 127;
+	if (addr.any.sa_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&addr.v6.sin6_addr);
+	return addr.any.sa_family == AF_UNIX;
+}
+
+bool
+listener_is_local(const struct listener *listener)
+{
+	for (size_t i = 0; i < listener->n; i++)
+		if (!is_local_address(listener->fds[i]))
+			return false;
+	return true;
+}

@@ -2,6 +2,7 @@
 #ifndef CASSATA_MASTER_LISTENER_H
 #define CASSATA_MASTER_LISTENER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -45,6 +46,9 @@ struct listener *listener_open(const char *host, int port, int64_t retry_ms,
 
 /* Closes the sockets; sets *listener to NULL. */
 void listener_free(struct listener **listener);
+
+/* Whether no other host reaches any of them. */
+bool listener_is_local(const struct listener *listener);
 
 /* "127.0.0.1:8085", "[::1]:8085", or the path of a Unix socket. 0 or -1. */
 int listener_name(int fd, char *text, size_t size);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/duration.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/title.h"
@@ -33,8 +35,9 @@ usage(FILE *to, int code)
 {
 	(void)fputs("usage: cassatad [-c file] [-d directory] "
 		    "[--role service|worker]\n"
-		    "                [--foreground] [--check] [--version] "
-		    "[--help]\n",
+		    "                [--foreground] [--test-clock[=ahead]] "
+		    "[--check] [--version]\n"
+		    "                [--help]\n",
 	    to);
 	exit(code);
 }
@@ -51,16 +54,27 @@ parse_role(const char *name, enum config_roles *roles)
 	return 0;
 }
 
+/* ahead: a span, or NULL. */
+static int
+take_test_clock(struct master_options *options, const char *ahead)
+{
+	options->test_clock = true;
+	return ahead == NULL ? 0
+			     : duration_parse(slice_from_string(ahead),
+				   CLOCK_AHEAD_MAX_MS, &options->test_ahead_ms);
+}
+
 static void
 parse_arguments(int argc, char **argv, struct arguments *args)
 {
-	enum { OPTION_CHECK = 256 };
+	enum { OPTION_CHECK = 256, OPTION_TEST_CLOCK };
 	static const struct option options[] = {
 	    {"config", required_argument, NULL, 'c'},
 	    {"state-dir", required_argument, NULL, 'd'},
 	    {"role", required_argument, NULL, 'r'},
 	    {"foreground", no_argument, NULL, 'f'},
 	    {"check", no_argument, NULL, OPTION_CHECK},
+	    {"test-clock", optional_argument, NULL, OPTION_TEST_CLOCK},
 	    {"version", no_argument, NULL, 'V'},
 	    {"help", no_argument, NULL, 'h'},
 	    {0},
@@ -86,6 +100,10 @@ parse_arguments(int argc, char **argv, struct arguments *args)
 			break;
 		case OPTION_CHECK:
 			args->check = true;
+			break;
+		case OPTION_TEST_CLOCK:
+			if (take_test_clock(&args->options, optarg) == -1)
+				usage(stderr, EXIT_USAGE);
 			break;
 		case 'V':
 			(void)puts("cassatad " CASSATA_VERSION);

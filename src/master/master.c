@@ -629,6 +629,9 @@ master_open(struct master *m, struct config *cfg, struct err *err)
 	int (*lock)(struct pidfile *, const char *, struct err *) =
 	    handover == NULL ? pidfile_lock : pidfile_follow;
 
+	if (m->options.test_clock &&
+	    clock_test_begin(m->options.test_ahead_ms) == -1)
+		return err_errno(err, "--test-clock");
 	if (lock(&m->pidfile, cfg->master.pid_file, err) == -1 ||
 	    scoreboard_create(&m->sb, err) == -1 || open_loop(m, err) == -1 ||
 	    predecessor_open(m, err) == -1 ||

@@ -113,6 +113,23 @@ choose_listener(struct master *m, struct generation *gen, struct err *err)
 	return gen->listener == NULL ? -1 : 0;
 }
 
+/* Whoever reaches it moves the time of all events. */
+static int
+check_test_clock(
+    const struct master *m, const struct listener *listener, struct err *err)
+{
+	if (!m->options.test_clock)
+		return 0;
+	if (m->options.source.roles != CONFIG_ALL)
+		return err_set(err,
+		    "--test-clock: services and workers must be in one daemon");
+	if (!listener_is_local(listener))
+		return err_set(err,
+		    "--test-clock: service.listen must be a loopback address, "
+		    "as 127.0.0.1 is");
+	return 0;
+}
+
 /* Takes back what the start of a generation changed in the master. */
 static void
 undo_begin(struct master *m, struct generation *gen)
@@ -143,7 +160,8 @@ reload_begin(struct master *m, struct config *cfg, struct err *err)
 	    state_dir_prepare(&gen->cfg, err) == -1 ||
 	    state_dir_guard(&gen->cfg, NULL, err) == -1 ||
 	    use_log(m, &gen->cfg.log, err) == -1 ||
-	    choose_listener(m, gen, err) == -1) {
+	    choose_listener(m, gen, err) == -1 ||
+	    check_test_clock(m, gen->listener, err) == -1) {
 		undo_begin(m, gen);
 		generation_free(gen);
 		return -1;
@@ -211,6 +229,14 @@ log_listening(const struct listener *listener)
 	}
 }
 
+static void
+warn_of_test_clock(const struct master *m)
+{
+	if (m->options.test_clock)
+		log_warnx("a test clock runs: whoever reaches this daemon "
+			  "moves the time of its events");
+}
+
 /* Once per start, not once per child. */
 static void
 warn_of_kernel(const struct config_master *cfg)
@@ -248,6 +274,7 @@ reload_commit(struct master *m)
 	if (old == NULL) {
 		warn_of_rights(&m->current->cfg.master);
 		warn_of_kernel(&m->current->cfg.master);
+		warn_of_test_clock(m);
 		return;
 	}
 	/* The old children close their own copies when they drain. */

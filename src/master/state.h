@@ -24,6 +24,8 @@ struct master_options {
 	const char *program;         /* the path of its file */
 	struct config_source source; /* paths absolute: it is read again */
 	bool foreground;
+	bool test_clock;
+	int64_t test_ahead_ms; /* where that begins */
 	int ready_fd;   /* of daemonize, or -1 */
 	bool activated; /* the sockets are a service manager's */
 	size_t n_inherited;

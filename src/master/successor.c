@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +72,7 @@ exec_program(const struct master_options *options)
 {
 	const struct config_source *source = &options->source;
 	const char *words[16];
+	char test_clock[48];
 	size_t n = 0;
 	/* execv does not write to its arguments, its type only says so. */
 	union {
@@ -93,6 +95,11 @@ exec_program(const struct master_options *options)
 	}
 	if (options->foreground)
 		words[n++] = "--foreground";
+	if (options->test_clock) {
+		(void)snprintf(test_clock, sizeof(test_clock),
+		    "--test-clock=%" PRId64 "ms", clock_ahead_ms());
+		words[n++] = test_clock;
+	}
 	words[n] = NULL;
 	(void)execv(options->program, argv.out);
 }

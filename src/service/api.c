@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "http/route.h"
 #include "service/api_ack.h"
 #include "service/api_add.h"
 #include "service/api_batch.h"
 #include "service/api_change.h"
+#include "service/api_clock.h"
 #include "service/api_delete.h"
 #include "service/api_event.h"
 #include "service/api_job.h"
@@ -23,7 +25,8 @@
 
 enum {
 	HEALTH = ROUTE_OWN, /* answered even when all connections are served */
-	STREAM = ROUTE_OWN << 1, /* its body may be taken as it comes */
+	STREAM = ROUTE_OWN << 1,     /* its body may be taken as it comes */
+	TEST_CLOCK = ROUTE_OWN << 2, /* is there where a test clock is */
 };
 
 static const struct route routes[] = {
@@ -64,6 +67,8 @@ static const struct route routes[] = {
     {"POST", "/cassata/pause/host/{host}", 0, api_pause_host},
     {"DELETE", "/cassata/pause/host/{host}", 0, api_resume_host},
     {"POST", "/cassata/resume/host/{host}", 0, api_resume_host},
+    {"GET", "/cassata/admin/clock", TEST_CLOCK, api_clock},
+    {"POST", "/cassata/admin/clock", TEST_CLOCK, api_clock_advance},
     {"GET", "/livez", HEALTH, api_livez},
     {"GET", "/readyz", HEALTH, api_readyz},
     {"GET", "/healthz", HEALTH, api_readyz},
@@ -147,6 +152,9 @@ api_handle(struct service *service, struct http_exchange *x)
 	if (status != 0)
 		return problem(x, status, reason);
 	result = route_find(&api_routes, &x->req, &x->arena, &match);
+	if (match.route != NULL && (match.route->policy & TEST_CLOCK) != 0 &&
+	    !clock_is_test())
+		result = ROUTE_UNKNOWN;
 	if (x->reserve && result != ROUTE_UNKNOWN &&
 	    (match.route == NULL || !(match.route->policy & HEALTH)))
 		return problem_for_now(x, PROBLEM_BUSY,

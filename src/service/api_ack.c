@@ -20,7 +20,7 @@ run_ack(struct store *store, struct store_job *job)
 	struct call *call = call_of_job(job);
 	struct store_ack *ack = &call->u.ack;
 
-	ack->now_ms = clock_wall_ms();
+	ack->now_ms = clock_event_ms();
 	/* Without it retries are only less spread. */
 	(void)!getrandom(&ack->random, sizeof(ack->random), GRND_NONBLOCK);
 	call->status = store_ack_event(store, ack, &call->err);

@@ -20,7 +20,7 @@ run_change(struct store *store, struct store_job *job)
 {
 	struct call *call = call_of_job(job);
 	struct store_change *change = &call->u.change.change;
-	int64_t due_ms = clock_wall_ms();
+	int64_t due_ms = clock_event_ms();
 
 	change->now_ms = due_ms;
 	if (change->verb == CHANGE_PATCH)
@@ -189,6 +189,6 @@ api_patch(struct call *call)
 		break;
 	}
 	if (patch->has_time)
-		event_resolve(&patch->values, clock_wall_ms());
+		event_resolve(&patch->values, clock_event_ms());
 	return submit_change(call, CHANGE_PATCH);
 }

@@ -49,7 +49,7 @@ write_eta(struct json_writer *w, const struct job_record *job)
 
 	if (job->state == JOB_RUNNING && !job->paused)
 		json_seconds(w, "eta",
-		    clock_wall_ms() +
+		    clock_event_ms() +
 			(left > 0 ? left * 1000 / job->spec.rate : 0));
 }
 
@@ -160,7 +160,7 @@ end_answer(struct call *call)
 static void
 wake_holder(const struct call *call)
 {
-	shardboard_event_added(call->service->child->sb, 0, clock_wall_ms());
+	shardboard_event_added(call->service->child->sb, 0, clock_event_ms());
 }
 
 /* ---- a new one ---- */
@@ -239,7 +239,7 @@ submit_make(struct call *call)
 	call->u.job.new = (struct job_new){
 	    .app = call->app,
 	    .spec = &call->u.job.spec,
-	    .now_ms = clock_wall_ms(),
+	    .now_ms = clock_event_ms(),
 	    .max_active = (unsigned)cfg->max_jobs,
 	};
 	if (uuid_make_v7(call->u.job.new.now_ms, call->u.job.new.id.text) == -1)
@@ -389,7 +389,7 @@ order_job(struct store *store, struct store_job *job)
 	struct call *call = call_of_job(job);
 
 	call->status = store_job_order(store, call->app, &call->u.job.new.id,
-	    call->u.job.order, clock_wall_ms(), add_document, call,
+	    call->u.job.order, clock_event_ms(), add_document, call,
 	    &call->u.job.outcome, &call->err);
 }
 

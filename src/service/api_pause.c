@@ -99,7 +99,7 @@ run_pause(struct store *store, struct store_job *job)
 {
 	struct call *call = call_of_job(job);
 
-	call->u.pause->change.pause.since_ms = clock_wall_ms();
+	call->u.pause->change.pause.since_ms = clock_event_ms();
 	call->status =
 	    store_change_pause(store, &call->u.pause->change, &call->err);
 }
@@ -135,7 +135,7 @@ read_until(struct store_pause *pause, const struct json_value *value,
     struct field_errors *errors)
 {
 	const int64_t max_ms = INT64_C(36500) * 86400000;
-	int64_t now_ms = clock_wall_ms(), ms;
+	int64_t now_ms = clock_event_ms(), ms;
 	const char *reason = "";
 	struct slice text = value->raw;
 

@@ -98,7 +98,7 @@ run_put(struct store *store, struct store_job *job)
 
 	call->status = STORE_UNAVAILABLE;
 	call->u.schedule.written = false;
-	if (call_draw_shard(call, clock_wall_ms(), &put->shard) == -1)
+	if (call_draw_shard(call, clock_event_ms(), &put->shard) == -1)
 		return;
 	call->status = store_put_schedule(store, put, &call->err);
 	call->u.schedule.written = call->status == STORE_OK;
@@ -116,7 +116,7 @@ run_verb(struct store *store, struct store_job *job)
 
 	call->status = STORE_UNAVAILABLE;
 	call->u.schedule.written = false;
-	if (call_draw_shard(call, clock_wall_ms(), &change->shard) == -1)
+	if (call_draw_shard(call, clock_event_ms(), &change->shard) == -1)
 		return;
 	call->status = store_change_schedule(store, change, &call->err);
 	call->u.schedule.written = call->status == STORE_OK;
@@ -448,7 +448,7 @@ api_schedule_put(struct call *call)
 	const struct schedule_context context = {
 	    .event = &call->service->context,
 	    .min_period_ms = call->service->cfg->service.min_schedule_period_ms,
-	    .now_s = clock_wall_ms() / 1000};
+	    .now_s = clock_event_ms() / 1000};
 	struct schedule_text text;
 	struct field_errors errors = {0};
 	struct slice body = x->req.body;

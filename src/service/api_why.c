@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/rfc3339.h"
 #include "base/url.h"
 #include "board/full.h"
@@ -73,6 +74,13 @@ end_reason(struct why_call *c, const char *text)
 
 /* ---- when ---- */
 
+/* The rest goes by the datastore's clock as it is. */
+static int64_t
+event_time_of(const struct why_call *c)
+{
+	return c->why.now_ms + clock_ahead_ms();
+}
+
 /* What of its attempts counts for its retries. */
 static unsigned
 counted_attempts(const struct why_call *c)
@@ -124,7 +132,7 @@ tell_not_due(struct why_call *c)
 	int64_t due_ms = c->why.record->due_ms;
 	char text[128], how_long[32], when[RFC3339_TEXT];
 
-	span(due_ms - c->why.now_ms, how_long);
+	span(due_ms - event_time_of(c), how_long);
 	moment(due_ms, when);
 	begin_reason(c, "not-due");
 	json_seconds(&c->w, "due", due_ms);
@@ -170,7 +178,7 @@ tell_due(struct why_call *c)
 {
 	char text[128], how_long[32];
 
-	span(c->why.now_ms - c->why.record->due_ms, how_long);
+	span(event_time_of(c) - c->why.record->due_ms, how_long);
 	begin_reason(c, "due");
 	json_seconds(&c->w, "due", c->why.record->due_ms);
 	(void)snprintf(text, sizeof(text),
@@ -187,7 +195,7 @@ tell_when(struct why_call *c, const struct retry_policy *configured)
 		tell_retry(c, configured);
 	else if (record->state == EVENT_AWAITING)
 		tell_awaiting(c);
-	else if (record->due_ms <= c->why.now_ms)
+	else if (record->due_ms <= event_time_of(c))
 		tell_due(c);
 	else if (record->attempts == 0 && c->options.zone.len == 0 &&
 		 c->options.schedule == 0 &&
@@ -382,7 +390,7 @@ tell_caps(struct why_call *c, const struct scoreboard *sb,
 	const struct event *ev = &c->why.record->event;
 	int slot = slot_of_worker(sb, worker);
 
-	if (slot == -1 || c->why.record->due_ms > c->why.now_ms + SOON_MS)
+	if (slot == -1 || c->why.record->due_ms > event_time_of(c) + SOON_MS)
 		return;
 	tell_cap(c, scoreboard_slot(sb, slot), FULL_APP, ev->app);
 	tell_cap(

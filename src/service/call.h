@@ -16,6 +16,7 @@
 
 struct service;
 struct batch_atomic;
+struct clock_call;
 struct pause_call;
 struct why_call;
 
@@ -64,6 +65,7 @@ struct call {
 		} job;
 		struct store_ack ack;
 		struct pause_call *pause;
+		struct clock_call *clock;
 		struct why_call *why;
 		struct store_pauses *pauses;
 		struct {

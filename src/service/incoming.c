@@ -13,11 +13,11 @@ incoming_prepare(struct incoming *incoming, const char **reason)
 
 	*reason = "no random bytes for an id";
 	if (ev->id.p == NULL) {
-		if (uuid_make_v7(clock_wall_ms(), incoming->made_id) == -1)
+		if (uuid_make_v7(clock_event_ms(), incoming->made_id) == -1)
 			return -1;
 		ev->id = slice_from_string(incoming->made_id);
 	}
-	event_resolve(ev, clock_wall_ms());
+	event_resolve(ev, clock_event_ms());
 	*reason = "out of memory";
 	add->event = ev;
 	if (event_key_make(ev->app, ev->id, &add->key) == -1 ||

@@ -144,7 +144,7 @@ intake_commit(struct intake *intake)
 		return;
 	fill_commit(intake);
 	intake->busy = true;
-	atomic_store(&intake->child->score->adding_ms, clock_wall_ms());
+	atomic_store(&intake->child->score->adding_ms, clock_event_ms());
 	store_thread_submit(intake->store, &intake->job);
 }
 

@@ -39,7 +39,7 @@ pause_answer_read(
 		return STORE_UNAVAILABLE;
 	}
 	pauses_init(*pauses);
-	status = store_list_pauses(store, clock_wall_ms(), *pauses, err);
+	status = store_list_pauses(store, clock_event_ms(), *pauses, err);
 	if (status != STORE_OK)
 		pause_answer_free(pauses);
 	return status;

@@ -26,6 +26,7 @@ static const struct {
 	PROBLEM_FIRST] = {409, URN "too-many-schedules"},
     [PROBLEM_JOB_ENDED - PROBLEM_FIRST] = {409, URN "job-ended"},
     [PROBLEM_NOT_PAUSED - PROBLEM_FIRST] = {404, URN "not-paused"},
+    [PROBLEM_CLOCK_STANDS - PROBLEM_FIRST] = {409, URN "clock-stands"},
     [PROBLEM_DATASTORE_AWAY - PROBLEM_FIRST] = {503, URN "datastore-away"},
     [PROBLEM_FROZEN - PROBLEM_FIRST] = {503, URN "frozen"},
     [PROBLEM_BUSY - PROBLEM_FIRST] = {503, URN "busy"},

@@ -379,7 +379,7 @@ add_new_events(
 	struct add_batch batch = {
 	    .adds = adds,
 	    .n = n_fit,
-	    .now_ms = clock_wall_ms(),
+	    .now_ms = clock_event_ms(),
 	    .refusal = ADD_NO_ROOM,
 	};
 	struct add_batch large = {
@@ -397,7 +397,7 @@ enum store_status
 add_within(struct sql *sql, struct store_add **adds, size_t n, struct err *err)
 {
 	struct add_batch batch = {
-	    .adds = adds, .n = n, .now_ms = clock_wall_ms()};
+	    .adds = adds, .n = n, .now_ms = clock_event_ms()};
 
 	sort_adds(adds, n);
 	make_row_ids(&batch);
@@ -440,7 +440,7 @@ add_all_events(struct sql *sql, struct store_add **adds, size_t n, bool *added,
 	size_t n_fit = count_fitting(sql, adds, n);
 	struct add_batch batch = {.adds = adds,
 	    .n = n,
-	    .now_ms = clock_wall_ms(),
+	    .now_ms = clock_event_ms(),
 	    .refusal = ADD_NO_ROOM};
 	enum store_status status;
 

@@ -29,7 +29,7 @@ insert_under_other_id(
 	struct store_add *list = &add;
 	char id[EVENT_ID_MAX + 1];
 
-	event_callback_other_id(ev.id, row_id_make(clock_wall_ms()), id);
+	event_callback_other_id(ev.id, row_id_make(clock_event_ms()), id);
 	ev.id = slice_from_string(id);
 	return insert_all(sql, &list, 1, err);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "event/event_options.h"
 #include "store/add.h"
 #include "store/callback.h"
@@ -349,15 +350,16 @@ put_back(struct sql *sql, const struct lease_request *request,
     const struct lost *lost, struct lease_reply *reply, struct err *err)
 {
 	int64_t ids[STORE_LOST_MAX];
+	int64_t now_ms = reply->now_ms + clock_ahead_ms();
 	enum store_status status =
-	    add_callbacks_of(sql, request, lost, reply->now_ms, err);
+	    add_callbacks_of(sql, request, lost, now_ms, err);
 
 	for (int v = 0; v < VERDICTS && status == STORE_OK; v++) {
 		size_t n = store_judged(
 		    request, lost->rows, lost->n, (enum verdict)v, ids);
 
-		status = give_back(
-		    sql, (enum verdict)v, reply->now_ms, ids, n, reply, err);
+		status =
+		    give_back(sql, (enum verdict)v, now_ms, ids, n, reply, err);
 	}
 	reply->n_interrupted += lost->n;
 	reply->rest = reply->rest || lost->rest;

@@ -110,7 +110,7 @@ put_body(struct sql *sql, void *arg, struct err *err)
 {
 	struct putting *p = arg;
 	struct schedule_put *put = p->put;
-	int64_t now_ms = clock_wall_ms(), n = 0;
+	int64_t now_ms = clock_event_ms(), n = 0;
 	enum store_status status;
 	bool room;
 
@@ -201,7 +201,7 @@ resume_schedule(struct sql *sql, struct schedule_changing *c, struct err *err)
 	s->paused = false;
 	if (times.recur.count == 0 || s->runs < times.recur.count)
 		status = add_first(sql, s, change->zones, change->shard,
-		    clock_wall_ms() / 1000, &change->due_ms, err);
+		    clock_event_ms() / 1000, &change->due_ms, err);
 	return status == STORE_OK ? schedule_update(sql, s, err) : status;
 }
 

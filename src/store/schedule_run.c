@@ -143,7 +143,7 @@ schedule_run_add_now(struct sql *sql, const struct store_schedule *schedule,
     unsigned shard, char run_id[EVENT_ID_MAX + 1], int64_t *due_ms,
     struct err *err)
 {
-	int64_t now_ms = clock_wall_ms();
+	int64_t now_ms = clock_event_ms();
 	struct event ev = schedule->event;
 	enum store_status status = STORE_OK;
 	int64_t row_id = 0;

@@ -29,6 +29,7 @@
 #include "store/schedule_change.h"
 #include "store/schedule_mend.h"
 #include "store/schema.h"
+#include "store/upcoming.h"
 #include "store/why.h"
 
 /* The pause after a failure doubles while failures follow one another. */
@@ -504,6 +505,17 @@ store_why(struct store *store, const struct event_key *key,
 	why->record = NULL;
 	if (status == STORE_OK)
 		status = find_why(store->sql, key, why, &store->err);
+	return end(store, status, err);
+}
+
+enum store_status
+store_upcoming(
+    struct store *store, struct store_upcoming *upcoming, struct err *err)
+{
+	enum store_status status = begin(store);
+
+	if (status == STORE_OK)
+		status = find_upcoming(store->sql, upcoming, &store->err);
 	return end(store, status, err);
 }
 

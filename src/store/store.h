@@ -188,6 +188,10 @@ enum store_status store_list_pauses(struct store *store, int64_t now_ms,
 enum store_status store_why(struct store *store, const struct event_key *key,
     struct store_why *why, struct err *err);
 
+/* What comes next of all events, for who moves a test clock to it. */
+enum store_status store_upcoming(
+    struct store *store, struct store_upcoming *upcoming, struct err *err);
+
 /* ---- worker ---- */
 
 /*

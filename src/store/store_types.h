@@ -301,6 +301,16 @@ struct store_why {
 	int64_t now_ms;			 /* the database's clock */
 };
 
+/* What comes next of all events. */
+struct store_upcoming {
+	int64_t now_ms;		     /* the time of events */
+	struct store_pauses *pauses; /* the caller's: that last */
+	/* Written by store_upcoming. When: now_ms or earlier while something
+	 * is due, under way, or about to be put back from a pause; INT64_MAX:
+	 * nothing comes. */
+	int64_t at_ms;
+};
+
 /* ---- pauses ---- */
 
 enum pause_kind {

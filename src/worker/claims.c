@@ -110,7 +110,7 @@ claim_wait_ms(const struct claims *c, int64_t mono_ms)
 		return INT64_MAX;
 	if (due_ms != INT64_MAX)
 		wait_ms = due_ms - config_of(c)->claim_ahead_ms / 2 -
-			  dbclock_now_ms(c->clock, clock_wall_ms());
+			  dbclock_now_ms(c->clock, clock_event_ms());
 	return not_before(clock_sooner_ms(wait_ms, c->poll_due_ms - mono_ms));
 }
 
@@ -236,7 +236,7 @@ claims_submit(struct claims *c, int64_t mono_ms)
 	c->request.shards = c->leases->shards;
 	c->request.n_results = c->request.claim_max = c->request.claim_bytes =
 	    0;
-	c->request.now_ms = dbclock_now_ms(c->clock, clock_wall_ms());
+	c->request.now_ms = dbclock_now_ms(c->clock, clock_event_ms());
 	c->request.horizon_ms =
 	    c->request.now_ms + config_of(c)->claim_ahead_ms;
 	c->request.soon_ms = placement_soon_ms(

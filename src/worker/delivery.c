@@ -307,7 +307,7 @@ set_error(struct delivery *d, const char *text)
 static int64_t
 now_ms(const struct delivery *d)
 {
-	return dbclock_now_ms(d->policy->clock, clock_wall_ms());
+	return dbclock_now_ms(d->policy->clock, clock_event_ms());
 }
 
 static bool

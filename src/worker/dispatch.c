@@ -76,7 +76,7 @@ dispatch_init(struct dispatch *p, const struct child *child,
 static int64_t
 event_now_ms(const struct dispatch *p)
 {
-	return dbclock_now_ms(p->clock, clock_wall_ms());
+	return dbclock_now_ms(p->clock, clock_event_ms());
 }
 
 static void

@@ -124,7 +124,8 @@ jobs_submit(struct jobs *j, int64_t mono_ms, int64_t now_ms)
 	}
 	j->forget_before_ms = 0;
 	if (j->retention_ms > 0 && mono_ms >= j->forget_ms)
-		j->forget_before_ms = now_ms - j->retention_ms;
+		j->forget_before_ms =
+		    now_ms - clock_ahead_ms() - j->retention_ms;
 	return &j->job;
 }
 

@@ -77,7 +77,7 @@ newest_wait_ms(const struct newest *n, int64_t mono_ms)
 struct store_job *
 newest_submit(struct newest *n, int64_t mono_ms)
 {
-	int64_t wall_ms = clock_wall_ms(), offset_ms = n->clock->offset_ms;
+	int64_t wall_ms = clock_event_ms(), offset_ms = n->clock->offset_ms;
 
 	n->asked_ms = mono_ms;
 	n->from_ms = wall_ms + (offset_ms < 0 ? offset_ms : 0) - OVERLAP_MS;
@@ -123,7 +123,7 @@ note_damaged(struct newest *n, int64_t mono_ms)
 void
 newest_done(struct newest *n, int64_t mono_ms)
 {
-	int64_t now_ms = dbclock_now_ms(n->clock, clock_wall_ms());
+	int64_t now_ms = dbclock_now_ms(n->clock, clock_event_ms());
 	/* Before the others are asked: who tells of an event ends this then. */
 	int64_t own_ms = shardboard_adding_since_ms(n->child->sb);
 

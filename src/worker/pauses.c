@@ -56,7 +56,7 @@ worker_pauses_gained(struct pauses *p)
 static int64_t
 event_time_ms(const struct pauses *p)
 {
-	return dbclock_now_ms(p->clock, clock_wall_ms());
+	return dbclock_now_ms(p->clock, clock_event_ms());
 }
 
 /* Of a file there are no other hosts. */

@@ -328,7 +328,7 @@ next_purge(struct worker *w, int64_t mono_ms)
 {
 	(void)mono_ms;
 	return purge_submit(&w->purge, w->leases.shards,
-	    dbclock_now_ms(&w->clock, clock_wall_ms()));
+	    dbclock_now_ms(&w->clock, clock_event_ms()));
 }
 
 static int64_t
@@ -343,7 +343,7 @@ static struct store_job *
 next_job_step(struct worker *w, int64_t mono_ms)
 {
 	return jobs_submit(
-	    &w->jobs, mono_ms, dbclock_now_ms(&w->clock, clock_wall_ms()));
+	    &w->jobs, mono_ms, dbclock_now_ms(&w->clock, clock_event_ms()));
 }
 
 /* What the datastore is asked for, the first that is due before the others: in

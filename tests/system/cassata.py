@@ -332,10 +332,12 @@ class Cassata:
     """One master with its children. Sections of the configuration are keyword
     arguments; a master with the same directory of another can follow it."""
 
-    def __init__(self, builddir, store, roles=None, state_dir=None, **sections):
+    def __init__(self, builddir, store, roles=None, state_dir=None, flags=(),
+                 **sections):
         self.builddir = Path(builddir)
         self.store = store
         self.roles = roles
+        self.flags = flags  # more words of its command line
         self.tag = "CASSATA_TEST=" + uuid.uuid4().hex
         # Short, since the path of a Unix socket may have 107 bytes.
         self.directory = Path(tempfile.mkdtemp(prefix="cassata-"))
@@ -392,7 +394,7 @@ class Cassata:
     def command(self, *extra):
         roles = ["--role", self.roles] if self.roles else []
         return [str(self.builddir / "cassatad"), "--foreground",
-                *self.options, *roles, *extra]
+                *self.options, *roles, *self.flags, *extra]
 
     def spawn(self, prefix=(), env=None, pass_fds=()):
         """Starts the daemon; start also waits until it is ready."""

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "board/scoreboard.h"
+#include "base/clock.h"
 #include "board/shardboard.h"
 #include "http_bed.h"
 #include "service/api_list.h"
@@ -81,7 +82,11 @@ struct store {
 	bool hides; /* is away when a schedule is looked for */
 	int n_calls, n_freed;
 	unsigned server;
+	int64_t begun_ms; /* of a clock that is advanced */
+	int n_steps;
 };
+
+#define DAY_MS INT64_C(86400000)
 
 static struct store store;
 static struct store_record record;
@@ -402,6 +407,19 @@ store_why(struct store *s, const struct event_key *key, struct store_why *why,
 	*why = (struct store_why){.now_ms = 4000};
 	if (s->is_there && s->status == STORE_OK)
 		why->record = &record;
+	return fake_call(err);
+}
+
+/* Something is due in a day, and nothing behind that. */
+enum store_status
+store_upcoming(
+    struct store *s, struct store_upcoming *upcoming, struct err *err)
+{
+	int64_t since_ms = upcoming->now_ms - s->begun_ms;
+
+	upcoming->at_ms =
+	    since_ms < DAY_MS ? s->begun_ms + DAY_MS : INT64_MAX;
+	s->n_steps++;
 	return fake_call(err);
 }
 
@@ -1047,6 +1065,34 @@ START_TEST(test_draining)
 }
 END_TEST
 
+/* A path like others that are none, until there is one. */
+START_TEST(test_clock)
+{
+	const char *request = "POST /cassata/admin/clock HTTP/1.1\r\n" HOST
+			      "Content-Type: application/json\r\n"
+			      "Content-Length: 17\r\n\r\n{\"advance\":\"30d\"}";
+
+	client_send(&client, GET("/cassata/admin/clock"));
+	client_expect(&client, "no such resource\"}\n");
+	ck_assert_ptr_eq(strstr(client.got, "HTTP/1.1 404 "), client.got);
+	ck_assert_int_eq(clock_test_begin(1500), 0);
+	client_send(&client, GET("/cassata/admin/clock"));
+	client_expect(&client, "\"ahead\":1.5}\n");
+	store = (struct store){.begun_ms = clock_event_ms()};
+	client_send(&client, request);
+	client_expect(&client, "\"ahead\":2592001.5}\n");
+	ck_assert_ptr_eq(strstr(client.got, "HTTP/1.1 200 "), client.got);
+	/* To what is due, to the end, and whether something is due there. */
+	ck_assert_int_eq(store.n_steps, 3);
+	ck_assert_int_eq(clock_ahead_ms(), 1500 + 30 * DAY_MS);
+	store.status = STORE_UNAVAILABLE;
+	client_send(&client, request);
+	client_expect(&client, "available\"}\n");
+	ck_assert_ptr_eq(strstr(client.got, "HTTP/1.1 503 "), client.got);
+	ck_assert_int_eq(clock_ahead_ms(), 1500 + 30 * DAY_MS);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -1062,6 +1108,7 @@ main(void)
 	tcase_add_loop_test(tc, test_wakes, 0, COUNT(wakes));
 	tcase_add_loop_test(tc, test_reserve, 0, COUNT(reserves));
 	tcase_add_test(tc, test_draining);
+	tcase_add_test(tc, test_clock);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failures = srunner_ntests_failed(sr);

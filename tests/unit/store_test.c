@@ -604,6 +604,15 @@ heed(uint64_t shards, int64_t now_ms)
 	return n;
 }
 
+static struct store_upcoming
+upcoming(int64_t now_ms)
+{
+	struct store_upcoming next = {.now_ms = now_ms, .pauses = &pauses};
+
+	ok(store_upcoming(store, &next, &err));
+	return next;
+}
+
 static struct claim_reply
 claim_but_paused(uint64_t owner, size_t max, bool alone)
 {
@@ -2216,6 +2225,40 @@ START_TEST(pauses_come_and_go)
 	ck_assert_int_eq(resume_app("Shop"), PAUSE_ENDED);
 	(void)heed(0, 0);
 	ck_assert_uint_eq(pauses.n, 0);
+}
+END_TEST
+
+/* What waits, is under way, is about to be put back; and the end of a pause. */
+START_TEST(what_comes_next)
+{
+	struct claim_reply turn;
+
+	ck_assert_int_eq(upcoming(1000).at_ms, INT64_MAX);
+	(void)add("second", 3000);
+	(void)add("first", 2000);
+	ck_assert_int_eq(upcoming(1000).at_ms, 2000);
+	(void)lease(A);
+	turn = claim(A, ALL, 1, 2000);
+	ck_assert_uint_eq(turn.n_claims, 1);
+	ck_assert_int_eq(upcoming(1000).at_ms, 2000);
+	complete_claims(A, &turn);
+	free_claims(&turn);
+	ck_assert_int_eq(upcoming(1000).at_ms, 3000);
+
+	(void)change_pause(false, PAUSE_APP, "app", 1000, 9000);
+	ck_assert_int_eq(upcoming(1000).at_ms, 3000);
+	(void)heed(0, 1000);
+	turn = claim_but_paused(A, 10, false);
+	ck_assert_uint_eq(turn.n_parked, 1);
+	ck_assert_int_eq(upcoming(3000).at_ms, 9000);
+	/* It is over: what it held is not, until somebody puts that back. */
+	ck_assert_int_eq(upcoming(9000).at_ms, 3000);
+	ck_assert_uint_eq(heed(ALL, 9000), 1);
+	ck_assert_int_eq(upcoming(9000).at_ms, 3000);
+	turn = claim(A, ALL, 1, 3000);
+	complete_claims(A, &turn);
+	free_claims(&turn);
+	ck_assert_int_eq(upcoming(9000).at_ms, INT64_MAX);
 }
 END_TEST
 
@@ -5894,6 +5937,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, jobs_of_each_application);
 	tcase_add_test(tc, two_processes_take_each_step_once);
 	tcase_add_test(tc, pauses_come_and_go);
+	tcase_add_test(tc, what_comes_next);
 	tcase_add_loop_test(tc, paused_events_are_parked, 0, 2);
 	tcase_add_test(tc, pauses_of_one_event);
 	tcase_add_test(tc, paused_in_quarantine);
