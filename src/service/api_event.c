@@ -139,20 +139,17 @@ read_documents(struct service *service)
 	}
 }
 
-/* When it drains, nobody waits for what may be read for none. */
+/* When it drains, nobody waits for what may be read for none: those whose turn
+ * it is. */
 static void
 refuse_ended(struct service *service)
 {
-	struct call *call, *next;
+	struct call *call;
 
-	if (!atomic_load(&service->leaving))
-		return;
-	for (call = STAILQ_FIRST(&service->documents); call != NULL;
-	     call = next) {
-		next = STAILQ_NEXT(call, entry);
-		if (!http_conn_has_ended(call->x))
-			continue;
-		STAILQ_REMOVE(&service->documents, call, call, entry);
+	while (atomic_load(&service->leaving) &&
+	       (call = STAILQ_FIRST(&service->documents)) != NULL &&
+	       http_conn_has_ended(call->x)) {
+		STAILQ_REMOVE_HEAD(&service->documents, entry);
 		(void)problem_for_now(call->x, PROBLEM_BUSY,
 		    "the server stops or reloads: ask again", PROBLEM_RETRY_S);
 		http_conn_answered(call->x);

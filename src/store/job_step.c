@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "store/cancel.h"
 #include "store/change.h"
 #include "store/columns.h"
@@ -138,10 +139,11 @@ count_listed(void *arg, struct store_record *record)
 }
 
 /* A count writes nothing but its own place: so as to do that seldom it looks
- * more than once. */
+ * more than once, where that is fast. */
 static enum store_status
 look_at_rows(struct sql *sql, struct stepping *s, bool counts, struct err *err)
 {
+	int64_t begun_ms = clock_mono_ms();
 	enum store_status status;
 	size_t n_looked = 0;
 
@@ -151,7 +153,8 @@ look_at_rows(struct sql *sql, struct stepping *s, bool counts, struct err *err)
 		status = list_go_on(sql, &s->list, err);
 		n_looked += s->list.n_looked;
 	} while (counts && status == STORE_OK && !s->list.end &&
-		 n_looked < s->step->n_look);
+		 n_looked < s->step->n_look &&
+		 clock_mono_ms() - begun_ms < s->step->look_ms);
 	s->step->n_looked = n_looked;
 	return status;
 }

@@ -90,6 +90,7 @@ struct job_step {
 	int64_t now_ms; /* the datastore's clock */
 	size_t max;     /* events to change, 1 to JOB_STEP_MAX */
 	size_t n_look;  /* rows to look at for them, about */
+	int64_t look_ms; /* a count that has looked for so long looks no more */
 
 	/* What the last steps found empty, or begun is false; see list_step. */
 	bool begun;

@@ -15,7 +15,7 @@ enum {
 	SHARED_INTERVAL_MS = LOOK_AGAIN_MS, /* for what other hosts make */
 	FORGET_INTERVAL_MS = 60000,
 	AGAIN_MS = 5000, /* after a failure */
-	STEP_MS = 20,    /* a step may take; */
+	STEP_MS = 20,    /* a step may take, half of it to count; */
 	RESTS = 3, /* so many times as long passes after one that writes, */
 	COUNT_RESTS = 9,       /* and one that counts */
 	STEPS_PER_SECOND = 10, /* of a job with a high rate */
@@ -107,6 +107,7 @@ begin_job_step(struct jobs *j, struct jobs_entry *entry, int64_t now_ms)
 	    .now_ms = now_ms,
 	    .max = size_of_step(entry),
 	    .n_look = entry->n_look,
+	    .look_ms = STEP_MS / 2,
 	    .begun = lives,
 	};
 	memcpy(j->step.live, entry->live, sizeof(entry->live));
