@@ -333,8 +333,8 @@ tell_trouble(struct why_call *c, const struct scoreboard *sb)
 	end_reason(c, text);
 }
 
-/* The last time that is over, when the event was due before its end; one that
- * was put back was so by its expiry. */
+/* The last time that is over, when the event was there, and due, before its
+ * end; one that was put back was so by its expiry. */
 static void
 tell_past_trouble(struct why_call *c, const struct scoreboard *sb)
 {
@@ -347,7 +347,7 @@ tell_past_trouble(struct why_call *c, const struct scoreboard *sb)
 
 	if (slot == -1 ||
 	    !scoreboard_past_trouble(sb, slot, &from_ms, &until_ms) ||
-	    due_ms > until_ms)
+	    due_ms > until_ms || record->created_ms >= until_ms)
 		return;
 	moment(from_ms, from);
 	moment(until_ms, until);

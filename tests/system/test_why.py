@@ -147,6 +147,8 @@ def test_datastore_was_away(launch, store, sink):
         if reason["reason"] == "datastore-was-away"], 30)[0]
     assert away["since"] <= away["until"] <= time.time()
     assert "had no datastore from 20" in away["text"]
+    c.schedule("later", sink.url("/e"), expiry=1)
+    assert "datastore-was-away" not in reasons(c, "later")
     gate.set()
 
 
