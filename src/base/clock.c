@@ -53,10 +53,13 @@ clock_wall_ms(void)
 /* Shared with all that was forked; NULL: there is no test clock. */
 static _Atomic int64_t *ahead;
 
+/* Beside the milliseconds, so that none are added behind its back. */
+#define HELD (INT64_C(1) << 62)
+
 int64_t
 clock_ahead_ms(void)
 {
-	return ahead == NULL ? 0 : atomic_load(ahead);
+	return ahead == NULL ? 0 : atomic_load(ahead) & ~HELD;
 }
 
 int64_t
@@ -90,6 +93,23 @@ clock_advance(int64_t from_ms, int64_t to_ms)
 	return ahead != NULL && to_ms > from_ms &&
 	       to_ms <= CLOCK_AHEAD_MAX_MS &&
 	       atomic_compare_exchange_strong(ahead, &from_ms, to_ms);
+}
+
+void
+clock_hold(bool held)
+{
+	if (ahead == NULL)
+		return;
+	if (held)
+		(void)atomic_fetch_or(ahead, HELD);
+	else
+		(void)atomic_fetch_and(ahead, ~HELD);
+}
+
+bool
+clock_is_held(void)
+{
+	return ahead != NULL && (atomic_load(ahead) & HELD) != 0;
 }
 
 struct clock_reading

@@ -52,9 +52,13 @@ int clock_test_begin(int64_t ahead_ms);
 
 bool clock_is_test(void);
 
-/* From from_ms to to_ms ahead; false where somebody else was faster, or that is
- * no way forward. */
+/* From from_ms to to_ms ahead; false where somebody else was faster, the clock
+ * is held, or that is no way forward. */
 bool clock_advance(int64_t from_ms, int64_t to_ms);
+
+/* While another program takes it over, nobody advances it. */
+void clock_hold(bool held);
+bool clock_is_held(void);
 
 /*
  * Replace the sources, for tests of code that asks the time. NULL restores the

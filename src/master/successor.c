@@ -268,6 +268,8 @@ hand_over(struct successor *s)
 static void
 successor_free(struct successor *s)
 {
+	if (!s->took_over)
+		clock_hold(false);
 	loop_io_free(&s->io);
 	loop_timer_free(&s->timer);
 	fd_close(&s->fd);
@@ -303,6 +305,8 @@ successor_begin(struct master *m, struct err *err)
 	buf_init(&s->said, SAID_MAX_BYTES);
 	s->io = loop_io_create(m->loop, s->fd, LOOP_READ, on_message, s);
 	s->timer = loop_timer_create(m->loop, on_news_time, s);
+	/* What it is told stays so: it starts where this one ends. */
+	clock_hold(true);
 	if (s->io == NULL || s->timer == NULL)
 		(void)err_set(err, "out of memory");
 	else

@@ -180,10 +180,10 @@ may_clock_go_on(struct call *call)
 		return false;
 	if (atomic_load(&child->sb->shared->master.frozen))
 		(void)writes_refuse(call->x);
-	else if (child->draining)
+	else if (child->draining || clock_is_held())
 		(void)problem(call->x, PROBLEM_DRAINING,
-		    "the daemon stops or reloads: the clock stands before its "
-		    "end");
+		    "the daemon stops, reloads or is upgraded: the clock "
+		    "stands before its end");
 	else
 		return true;
 	return false;

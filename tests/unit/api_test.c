@@ -1085,6 +1085,13 @@ START_TEST(test_clock)
 	/* To what is due, to the end, and whether something is due there. */
 	ck_assert_int_eq(store.n_steps, 3);
 	ck_assert_int_eq(clock_ahead_ms(), 1500 + 30 * DAY_MS);
+	clock_hold(true);
+	client_send(&client, request);
+	client_expect(&client, "its end\"}\n");
+	ck_assert_ptr_eq(strstr(client.got, "HTTP/1.1 503 "), client.got);
+	ck_assert(!clock_advance(clock_ahead_ms(), clock_ahead_ms() + 1));
+	clock_hold(false);
+	ck_assert_int_eq(clock_ahead_ms(), 1500 + 30 * DAY_MS);
 	store.status = STORE_UNAVAILABLE;
 	client_send(&client, request);
 	client_expect(&client, "available\"}\n");
