@@ -28,26 +28,34 @@ refuse_clock_usage(void)
 	return CTL_USAGE;
 }
 
+/* -1 of what is no time up to the year 9999. */
 static int64_t
 ms_of(struct json_object *clock, const char *name)
 {
 	struct json_object *value;
+	double seconds = -1;
 
-	return json_object_object_get_ex(clock, name, &value)
-		   ? (int64_t)(json_object_get_double(value) * 1000 + 0.5)
-		   : 0;
+	if (json_object_object_get_ex(clock, name, &value))
+		seconds = json_object_get_double(value);
+	return seconds >= 0 && seconds < 253402300799.0
+		   ? (int64_t)(seconds * 1000 + 0.5)
+		   : -1;
 }
 
-static void
-print_clock(const struct buf *answer)
+static int
+print_clock(const struct ctl *ctl, const struct buf *answer)
 {
 	struct json_object *clock = json_tokener_parse(answer->p);
+	int64_t now_ms = ms_of(clock, "now"), ahead_ms = ms_of(clock, "ahead");
 	char now[RFC3339_TEXT], ahead[DURATION_TEXT];
 
-	rfc3339_write(ms_of(clock, "now"), 0, now);
-	duration_write(ms_of(clock, "ahead"), ahead);
-	printf("%s, %s ahead\n", now, ahead);
 	json_object_put(clock);
+	if (now_ms == -1 || ahead_ms == -1)
+		return ctl_fail(ctl, "the answer is no clock");
+	rfc3339_write(now_ms, 0, now);
+	duration_write(ahead_ms, ahead);
+	printf("%s, %s ahead\n", now, ahead);
+	return CTL_OK;
 }
 
 /* span: NULL only asks. */
@@ -74,7 +82,7 @@ ask_clock(struct ctl *ctl, const char *server, const char *span)
 			ctl_print(stdout, buf_slice(&answer), true);
 		else if (status == CTL_OK &&
 			 buf_append_char(&answer, '\0') == 0)
-			print_clock(&answer);
+			status = print_clock(ctl, &answer);
 		buf_free(&answer);
 	}
 	buf_free(&url);
@@ -96,7 +104,7 @@ ctl_clock(struct ctl *ctl)
 	}
 	optind = 0; /* a new list, behind the word before it */
 	while ((c = getopt_long(
-		    ctl->argc + 1, ctl->argv - 1, "+S:", names, NULL)) != -1) {
+		    ctl->argc + 1, ctl->argv - 1, "S:", names, NULL)) != -1) {
 		if (c == 'S')
 			server = optarg;
 		else if (c == 'j')

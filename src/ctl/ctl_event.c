@@ -9,7 +9,6 @@
 
 #include <json-c/json.h>
 
-#include "base/clock.h"
 #include "base/duration.h"
 #include "base/percent.h"
 #include "ctl/ctl_answer.h"
@@ -20,6 +19,8 @@
 #include "ctl/ctl_watch.h"
 
 enum { URL_MAX_BYTES = 64 * 1024 };
+
+#define SECONDS_MAX 1e12 /* the server's bound is far below */
 
 static const char usage[] =
     "usage: cassatactl event add [-S url] [-a application] [-i id] [-m "
@@ -192,10 +193,15 @@ add_expiry(struct json_object *event, const struct event_flags *options)
 		seconds = to_seconds(options->delay);
 	else if (options->expiry != NULL)
 		seconds = to_seconds(options->expiry);
-	if (seconds < 0)
+	if (seconds < 0 || seconds > SECONDS_MAX)
 		return -1;
-	if (options->expiry == NULL)
-		seconds += (double)clock_wall_ms() / 1000;
+	if (options->expiry == NULL) {
+		/* From now on by the server's clock, which is not ours. */
+		(void)snprintf(text, sizeof(text), "%.0fms", seconds * 1000);
+		json_object_object_add(
+		    event, "in", json_object_new_string(text));
+		return 0;
+	}
 	/* A double has no exact milliseconds, its text has. */
 	(void)snprintf(text, sizeof(text), "%.3f", seconds);
 	json_object_object_add(

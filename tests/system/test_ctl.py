@@ -536,6 +536,28 @@ def test_answer_that_is_too_long(alone):
     assert "the answer is too long" in done.stderr
 
 
+@pytest.mark.parametrize("body", [
+    b'{"now":1e300,"ahead":0}', b'{"now":NaN,"ahead":1}', b"", b"[]",
+    b'{"now":1,"ahead":-1e300}', b'{"now":1}'])
+def test_wicked_clock(alone, body):
+    with Server(answer_with(body)) as server:
+        done = ctl(alone, "clock", "-S", server.url, code=FAILED)
+    assert done.stderr == "cassatactl: the answer is no clock\n"
+
+
+@pytest.mark.parametrize("words", [
+    ["pauses"], ["job", "list", "app"], ["schedule", "list", "app"],
+    ["event", "list", "app"]], ids=lambda words: words[0])
+def test_no_room_for_the_answer(alone, words):
+    at = 1 if words[0] == "pauses" else 2
+    body = b'{"pauses":[],"jobs":[],"schedules":[],"events":[]}'
+    with Server(answer_with(body)) as server, open("/dev/full", "w") as full, \
+            spawn(alone, *words[:at], "-S", server.url, *words[at:],
+                  stdout=full, stderr=subprocess.PIPE, text=True) as asking:
+        assert "cannot write" in asking.stderr.read()
+        assert asking.wait(30) == FAILED
+
+
 # ---- words ----
 
 @pytest.mark.parametrize("words, meant", [
@@ -551,7 +573,7 @@ def test_did_you_mean(alone, words, meant):
 
 @pytest.mark.parametrize("words", [
     ["event"], ["event", "list"], ["job", "start"], ["schedule"], ["pause"],
-    ["resume"], ["pauses"]], ids="-".join)
+    ["resume"], ["pauses"], ["clock"]], ids="-".join)
 def test_help(alone, words):
     done = ctl(alone, *words, "--help")
     assert done.stdout.startswith("usage: cassatactl ") and done.stderr == ""
@@ -564,6 +586,7 @@ def test_help(alone, words):
     (["schedule", "add", "--c"], "--cron --count --catch-up"),
     (["pause", "-n", "note", ""], ""), (["resume", ""], "app host"),
     (["-d", "x", "job", "show", "--"], "--watch --json"),
+    (["clock", ""], "advance"), (["clock", "--"], "--json"),
     (["event", "add", "--file", "/proc/self/statu"], "/proc/self/status")])
 def test_completion(alone, words, offered):
     script = SOURCE / "contrib" / "completion" / "cassatactl"
