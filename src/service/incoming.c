@@ -52,6 +52,9 @@ incoming_refusal(const struct store_add *add, int *status)
 	case ADD_TOO_LARGE:
 		*status = 413;
 		return "the database server takes no event of this size";
+	case ADD_BROKEN:
+		*status = 500;
+		return "the datastore refused; see the log";
 	case ADD_UNDONE:
 		*status = INCOMING_UNDONE;
 		return "another event of the request was refused";

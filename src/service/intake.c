@@ -97,6 +97,9 @@ intake_announce(
 	case ADD_TOO_LARGE:
 		metric_add(child->score, METRIC_EVENTS_REFUSED, 1);
 		break;
+	case ADD_BROKEN:
+		metric_add(child->score, METRIC_STORE_FAILURES, 1);
+		break;
 	case ADD_UNDONE:
 		break;
 	default:

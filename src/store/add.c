@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "store/found.h"
 #include "store/insert.h"
 #include "store/label.h"
@@ -12,7 +13,10 @@
 #include "store/replace.h"
 #include "store/row_id.h"
 
-enum { ADD_ROUNDS_MAX = 10 };
+enum {
+	ADD_ROUNDS_MAX = 10,
+	BROKEN_MAX = 8, /* adds of a call; of more it is not they */
+};
 
 struct add_batch {
 	struct store_add **adds;
@@ -311,24 +315,47 @@ write_adds(struct sql *sql, struct add_batch *batch, struct err *err)
 	return status;
 }
 
-/* One by one, where the server's limit is not what it was. */
-static enum store_status
-write_apart(struct sql *sql, const struct add_batch *batch, struct err *err)
+/* What stood alone at last, and was not taken: how many, and why the last. */
+struct broken_adds {
+	size_t n;
+	struct err err;
+};
+
+/* Whether this one is passed over, which the datastore does not take. */
+static bool
+pass_over(struct sql *sql, struct store_add *add, struct broken_adds *broken,
+    const struct err *err)
 {
-	enum store_status status = STORE_OK;
+	add->outcome = sql->too_large ? ADD_TOO_LARGE : ADD_BROKEN;
+	if (sql->too_large)
+		return true;
+	broken->err = *err;
+	return broken->n++ < BROKEN_MAX;
+}
 
-	for (size_t i = 0; i < batch->n && status == STORE_OK; i++) {
-		struct add_batch one = *batch;
+/*
+ * By halves where the datastore does not take them: the server's limit is not
+ * what it was, or one meets a row that cannot be read, or is itself none that
+ * the server takes.
+ */
+static enum store_status
+write_apart(struct sql *sql, const struct add_batch *batch,
+    struct broken_adds *broken, struct err *err)
+{
+	struct add_batch part = *batch;
+	enum store_status status = write_adds(sql, &part, err);
 
-		one.adds = batch->adds + i;
-		one.n = 1;
-		status = write_adds(sql, &one, err);
-		if (!sql->too_large)
-			continue;
-		one.adds[0]->outcome = ADD_TOO_LARGE;
-		status = STORE_OK;
-	}
-	return status;
+	if (status != STORE_BROKEN || !sql->connected)
+		return status;
+	if (batch->n == 1)
+		return pass_over(sql, batch->adds[0], broken, err) ? STORE_OK
+								   : status;
+	part.n = batch->n / 2;
+	status = write_apart(sql, &part, broken, err);
+	part.adds += part.n;
+	part.n = batch->n - part.n;
+	return status == STORE_OK ? write_apart(sql, &part, broken, err)
+				  : status;
 }
 
 /* How many of the first adds go into one transaction. */
@@ -349,16 +376,22 @@ static enum store_status
 write_in_parts(struct sql *sql, const struct add_batch *batch, struct err *err)
 {
 	struct add_batch part = *batch;
+	struct broken_adds broken = {0};
 	enum store_status status = STORE_OK;
 
 	for (size_t at = 0; at < batch->n && status == STORE_OK; at += part.n) {
 		part.adds = batch->adds + at;
 		part.n = part_of_adds(sql, part.adds, batch->n - at);
-		status = write_adds(sql, &part, err);
-		if (sql->too_large)
-			status = write_apart(sql, &part, err);
+		status = write_apart(sql, &part, &broken, err);
 	}
-	return status;
+	if (status != STORE_OK || broken.n == 0)
+		return status;
+	if (broken.n == batch->n) {
+		(void)err_set(err, "%s", broken.err.text);
+		return STORE_BROKEN;
+	}
+	log_errorx("%zu events are not added: %s", broken.n, broken.err.text);
+	return STORE_OK;
 }
 
 /* Neighbours in the index of keys are written together. */

@@ -79,9 +79,10 @@ enum store_status store_registrations(struct store *store,
 
 /*
  * Adds all of them in one transaction and tells the outcome of each; two with
- * one key in a batch are created and same (or conflict). The order of adds[] is
- * changed. On failure nothing is known: the caller may repeat the whole, also
- * after a commit whose answer was lost.
+ * one key in a batch are created and same (or conflict). Those that the datastore
+ * does not take keep no other out and are ADD_BROKEN, unless they are all. The
+ * order of adds[] is changed. On failure nothing is known: the caller may repeat
+ * the whole, also after a commit whose answer was lost.
  */
 enum store_status store_add_events(
     struct store *store, struct store_add **adds, size_t n, struct err *err);

@@ -29,6 +29,7 @@ enum add_outcome {
 	ADD_UNDONE,    /* of store_add_all: because of another one */
 	ADD_KEPT,      /* there already, other content, which is to stay */
 	ADD_REPLACED,  /* there already, other content: now it is this one */
+	ADD_BROKEN,    /* what is there cannot be read, or the server refused */
 };
 
 struct store_add {

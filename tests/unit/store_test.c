@@ -5422,6 +5422,57 @@ START_TEST(sqlite_damaged_row)
 }
 END_TEST
 
+/* Whose ids are those of damaged rows is refused, and nobody with him. */
+START_TEST(sqlite_damaged_row_of_an_add)
+{
+	enum { N = 60, OLD = 40 };
+	static const int damaged[] = {0, 1, 17, OLD - 1};
+	static struct event events[N];
+	static struct store_add list[N], *adds[N];
+	static char ids[N][8];
+	struct store *s;
+	sqlite3 *db;
+
+	empty_dir();
+	s = open_url("sqlite:a.db", 1000, NULL);
+	ok(store_check(s, true, &err));
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(ids[i], sizeof(ids[0]), "e%d", i);
+		events[i] = event_of(ids[i], 1000 + i);
+		if (i % 3 == 0)
+			events[i].on_conflict = ON_CONFLICT_REPLACE;
+		list[i] = add_of(&events[i]);
+		adds[i] = &list[i];
+	}
+	ok(store_add_events(s, adds, OLD, &err));
+	db = sqlite_file("a.db");
+	sqlite_run(db, "PRAGMA ignore_check_constraints = ON");
+	sqlite_run(db, "UPDATE event SET created_ms = -1"
+		       " WHERE expiry_ms IN (1000, 1001, 1017, 1039)");
+	(void)sqlite3_close(db);
+
+	for (int i = 0; i < N; i++)
+		adds[i] = &list[i];
+	ok(store_add_events(s, adds, N, &err));
+	for (int i = 0; i < N; i++) {
+		enum add_outcome outcome = i < OLD ? ADD_SAME : ADD_CREATED;
+
+		for (size_t j = 0; j < sizeof(damaged) / sizeof(damaged[0]);
+		     j++)
+			if (damaged[j] == i)
+				outcome = ADD_BROKEN;
+		ck_assert_int_eq(list[i].outcome, outcome);
+	}
+	/* Where none is taken it is the datastore that fails. */
+	adds[0] = &list[damaged[0]];
+	adds[1] = &list[damaged[1]];
+	for (size_t n = 1; n <= 2; n++)
+		ck_assert_int_eq(
+		    store_add_events(s, adds, n, &err), STORE_BROKEN);
+	store_close(&s);
+}
+END_TEST
+
 /* Nothing in a file is run. */
 START_TEST(sqlite_code_in_the_file)
 {
@@ -5660,7 +5711,11 @@ START_TEST(sqlite_takes_no_event)
 	db = sqlite_file("n.db");
 	sqlite_run(db, "CREATE UNIQUE INDEX one ON event (status)");
 	(void)sqlite3_close(db);
-	ck_assert_int_eq(store_add_events(s, adds, 2, &err), STORE_BROKEN);
+	ok(store_add_events(s, adds, 2, &err));
+	ck_assert_int_eq(list[0].outcome, ADD_CREATED);
+	ck_assert_int_eq(list[1].outcome, ADD_BROKEN);
+	adds[0] = &list[1];
+	ck_assert_int_eq(store_add_events(s, adds, 1, &err), STORE_BROKEN);
 	ck_assert_ptr_nonnull(strstr(err.text, "takes no event"));
 	store_close(&s);
 }
@@ -6057,6 +6112,7 @@ add_sqlite(Suite *suite)
 	tcase_add_loop_test(tc, sqlite_damaged_row, 0,
 	    (int)(sizeof(damages) / sizeof(damages[0])));
 	tcase_add_test(tc, sqlite_older_version);
+	tcase_add_test(tc, sqlite_damaged_row_of_an_add);
 	tcase_add_loop_test(tc, sqlite_damaged_lost, 0,
 	    (int)(sizeof(lost_damages) / sizeof(lost_damages[0])));
 	tcase_add_test(tc, sqlite_purge_by_a_damaged_index);
