@@ -159,6 +159,31 @@ look_at_rows(struct sql *sql, struct stepping *s, bool counts, struct err *err)
 	return status;
 }
 
+/* Where the last step came to, if nobody has moved the job since. */
+static void
+take_tally(struct stepping *s)
+{
+	struct job_tally *tally = &s->step->tally;
+
+	if (tally->held && tally->steps == s->row.record.steps) {
+		s->row.place = tally->place;
+		s->n_counted = tally->matched;
+	}
+	tally->held = false;
+}
+
+/* A count writes nothing else: its row waits for the next step that does. */
+static bool
+keep_tally(struct stepping *s)
+{
+	if (!s->step->counted || s->list.end || s->step->writes)
+		return false;
+	s->step->tally = (struct job_tally){
+	    true, s->row.record.steps, s->n_counted, s->list.place};
+	s->after = s->row.record;
+	return true;
+}
+
 static enum store_status
 look_for_events(struct sql *sql, struct stepping *s, struct err *err)
 {
@@ -168,6 +193,8 @@ look_for_events(struct sql *sql, struct stepping *s, struct err *err)
 	begin_query(s);
 	if (s->row.record.steps == 0)
 		s->row.place = list_begin(&s->query);
+	if (counts)
+		take_tally(s);
 	s->list = (struct list_step){
 	    .query = &s->query,
 	    .n_wanted = SIZE_MAX,
@@ -469,7 +496,7 @@ take_step(struct sql *sql, struct stepping *s, struct err *err)
 	if (s->row.record.is_damaged)
 		return sql_transact(sql, give_up_body, s, err);
 	status = look_for_events(sql, s, err);
-	if (status != STORE_OK)
+	if (status != STORE_OK || keep_tally(s))
 		return status;
 	do
 		status = sql_transact(sql, step_body, s, err);

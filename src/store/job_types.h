@@ -85,12 +85,22 @@ struct job_news {
 	int64_t due_ms;
 };
 
+/* What a count has come to since the job's row was written. */
+struct job_tally {
+	bool held;
+	int64_t steps; /* of the row that it goes on from */
+	int64_t matched;
+	struct list_place place;
+};
+
 struct job_step {
 	struct job_id id;
 	int64_t now_ms; /* the datastore's clock */
 	size_t max;     /* events to change, 1 to JOB_STEP_MAX */
 	size_t n_look;  /* rows to look at for them, about */
 	int64_t look_ms; /* a count that has looked for so long looks no more */
+	bool writes;     /* a count writes the row, and not at its end alone */
+	struct job_tally tally; /* of the step before; then of this one */
 
 	/* What the last steps found empty, or begun is false; see list_step. */
 	bool begun;

@@ -22,8 +22,9 @@ enum {
 	MOST_LEAST = 8,        /* events, however long they take */
 	LOOK_ROWS = 512,
 	LOOK_ROWS_LEAST = 128,
-	LOOK_ROWS_MOST = 4096, /* of a step that counts */
-	LIVE_MS = 1000,        /* so long what is empty is believed to be */
+	LOOK_ROWS_MOST = 4096,   /* of a step that counts */
+	COUNT_WRITTEN_MS = 1000, /* between two writes of a count */
+	LIVE_MS = 1000,          /* so long what is empty is believed to be */
 };
 
 /* On the datastore's thread. */
@@ -108,6 +109,8 @@ begin_job_step(struct jobs *j, struct jobs_entry *entry, int64_t now_ms)
 	    .max = size_of_step(entry),
 	    .n_look = entry->n_look,
 	    .look_ms = STEP_MS / 2,
+	    .writes = j->begun_ms >= entry->written_ms + COUNT_WRITTEN_MS,
+	    .tally = entry->tally,
 	    .begun = lives,
 	};
 	memcpy(j->step.live, entry->live, sizeof(entry->live));
@@ -215,6 +218,9 @@ plan_step(const struct jobs *j, struct jobs_entry *entry, int64_t mono_ms)
 	entry->due_ms = j->begun_ms + paced_ms;
 	if (entry->due_ms < mono_ms + rest_ms)
 		entry->due_ms = mono_ms + rest_ms;
+	entry->tally = step->tally;
+	if (!step->tally.held)
+		entry->written_ms = j->begun_ms;
 	entry->begun = step->begun;
 	memcpy(entry->live, step->live, sizeof(entry->live));
 	choose_size(entry, step, took_ms);

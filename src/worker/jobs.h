@@ -19,6 +19,10 @@ struct jobs_entry {
 	unsigned rate;  /* 0: not known yet */
 	size_t most;    /* events of a step that takes no longer than it may */
 	size_t n_look;
+	/* Of a count: what it has come to, and when (monotonic) its row was
+	 * written. */
+	struct job_tally tally;
+	int64_t written_ms;
 	/* What was found empty, and since when that was asked; see job_step. */
 	bool begun;
 	uint64_t live[4];

@@ -222,6 +222,28 @@ START_TEST(test_count_size)
 }
 END_TEST
 
+/* A count keeps what it has come to for a second, and then writes it. */
+START_TEST(test_count_is_kept)
+{
+	look(MONO, 0, 1);
+	begin_step(MONO, 0, 1);
+	ck_assert(jobs.step.writes && !jobs.step.tally.held);
+	end_step(MONO, true, 1000, 1);
+	begin_step(MONO + 999, 0, 8);
+	ck_assert(!jobs.step.writes);
+	jobs.step.tally.held = true;
+	jobs.step.tally.matched = 7;
+	end_step(MONO + 999, true, 1000, 1);
+	begin_step(MONO + 1000, 0, 8);
+	ck_assert(jobs.step.writes && jobs.step.tally.held);
+	ck_assert_int_eq(jobs.step.tally.matched, 7);
+	jobs.step.tally.held = false;
+	end_step(MONO + 1000, true, 1000, 1);
+	begin_step(MONO + 1999, 0, 8);
+	ck_assert(!jobs.step.writes && !jobs.step.tally.held);
+}
+END_TEST
+
 /* What a step found empty the next ones leave out, for a while. */
 START_TEST(test_live)
 {
@@ -296,6 +318,7 @@ main(void)
 	tcase_add_test(tc, test_look_again);
 	tcase_add_test(tc, test_size);
 	tcase_add_test(tc, test_count_size);
+	tcase_add_test(tc, test_count_is_kept);
 	tcase_add_test(tc, test_live);
 	tcase_add_test(tc, test_forgets);
 	tcase_add_test(tc, test_failed);

@@ -1730,7 +1730,7 @@ static struct job_step
 step_job(const struct job_id *id, size_t max, int64_t now_ms)
 {
 	struct job_step step = {
-	    .id = *id, .now_ms = now_ms, .max = max, .n_look = 512};
+	    .id = *id, .now_ms = now_ms, .max = max, .n_look = 512, .writes = true};
 
 	ok(store_job_step(store, &step, &err));
 	ck_assert_uint_le(step.n_news, max);
@@ -1787,7 +1787,8 @@ expect_job(const struct job_record *job, enum job_state state, int64_t matched,
  * but where that takes long others of the worker come in between. */
 START_TEST(job_counts_at_once)
 {
-	struct job_step step = {.max = 1, .now_ms = 5000, .n_look = 4096};
+	struct job_step step = {
+	    .max = 1, .now_ms = 5000, .n_look = 4096, .writes = true};
 	struct job_spec spec = spec_of(JOB_DELETE);
 	struct job_record job;
 
@@ -1804,6 +1805,43 @@ START_TEST(job_counts_at_once)
 	step.look_ms = INT64_MAX;
 	ok(store_job_step(store, &step, &err));
 	ck_assert(step.ended && step.counted);
+	job = job_of(&step.id);
+	expect_job(&job, JOB_DONE, 1200, 0, 0);
+	ck_assert_int_eq(job.steps, 2);
+}
+END_TEST
+
+/* The row is left alone until it is to be written; who else has gone on with the
+ * job has counted for himself. */
+START_TEST(job_counts_without_writing)
+{
+	struct job_step step = {.max = 1, .now_ms = 5000, .n_look = 512}, other;
+	struct job_spec spec = spec_of(JOB_DELETE);
+	struct job_record job;
+
+	for (int i = 0; i < 5; i++) {
+		const char prefix[] = {(char)('a' + i), '\0'};
+
+		add_many(prefix, 240, 1000);
+	}
+	spec.dry_run = true;
+	step.id = make_job(spec);
+	ok(store_job_step(store, &step, &err));
+	ck_assert(step.counted && !step.ended && step.tally.held);
+	job = job_of(&step.id);
+	expect_job(&job, JOB_COUNTING, 0, 0, 0);
+	ck_assert_int_eq(job.steps, 0);
+	other = step;
+	step.writes = true;
+	ok(store_job_step(store, &step, &err));
+	ck_assert(!step.ended && !step.tally.held);
+	job = job_of(&step.id);
+	ck_assert_int_eq(job.steps, 1);
+	ck_assert_int_gt(job.matched, 512);
+	ck_assert_int_lt(job.matched, 1200);
+	do
+		ok(store_job_step(store, &other, &err));
+	while (!other.ended);
 	job = job_of(&step.id);
 	expect_job(&job, JOB_DONE, 1200, 0, 0);
 	ck_assert_int_eq(job.steps, 2);
@@ -5986,6 +6024,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, retry_is_a_fresh_count);
 	tcase_add_test(tc, run_what_waits);
 	tcase_add_test(tc, job_counts_at_once);
+	tcase_add_test(tc, job_counts_without_writing);
 	tcase_add_test(tc, job_deletes);
 	tcase_add_test(tc, job_leaves_runs);
 	tcase_add_test(tc, job_is_dry);
