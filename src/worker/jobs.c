@@ -15,11 +15,12 @@ enum {
 	SHARED_INTERVAL_MS = LOOK_AGAIN_MS, /* for what other hosts make */
 	FORGET_INTERVAL_MS = 60000,
 	AGAIN_MS = 5000, /* after a failure */
-	STEP_MS = 20,    /* a step may take, half of it to count; */
+	STEP_MS = 20,    /* a step may take; */
 	RESTS = 3, /* so many times as long passes after one that writes, */
-	COUNT_RESTS = 9,       /* and one that counts */
-	STEPS_PER_SECOND = 10, /* of a job with a high rate */
-	MOST_LEAST = 8,        /* events, however long they take */
+	COUNT_RESTS = 19,     /* and one that counts */
+	COUNT_MS = 4,         /* after so long a count looks no more */
+	STEPS_PER_SECOND = 4, /* of a job with a high rate */
+	MOST_LEAST = 8,       /* events, however long they take */
 	LOOK_ROWS = 512,
 	LOOK_ROWS_LEAST = 128,
 	LOOK_ROWS_MOST = 4096,   /* of a step that counts */
@@ -85,7 +86,7 @@ jobs_hurry(struct jobs *j)
 	j->look_ms = clock_sooner_ms(j->look_ms, j->looked_ms + LOOK_AGAIN_MS);
 }
 
-/* As many events as its rate has in a tenth of a second. */
+/* As many events as its rate has in a quarter of a second. */
 static size_t
 size_of_step(const struct jobs_entry *entry)
 {
@@ -108,7 +109,7 @@ begin_job_step(struct jobs *j, struct jobs_entry *entry, int64_t now_ms)
 	    .now_ms = now_ms,
 	    .max = size_of_step(entry),
 	    .n_look = entry->n_look,
-	    .look_ms = STEP_MS / 2,
+	    .look_ms = COUNT_MS,
 	    .writes = j->begun_ms >= entry->written_ms + COUNT_WRITTEN_MS,
 	    .tally = entry->tally,
 	    .begun = lives,

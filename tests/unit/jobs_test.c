@@ -109,7 +109,7 @@ START_TEST(test_shared)
 	/* A look goes before the steps. */
 	begin_step(MONO + 500, 0, 1);
 	end_step(MONO + 510, true, 100, 20);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 510), 90);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 510), 190);
 	look(MONO + 1000, 0, 2);
 	begin_step(MONO + 1000, 0, 8);
 }
@@ -121,17 +121,17 @@ START_TEST(test_in_turn)
 	begin_step(MONO, 0, 1);
 	end_step(MONO + 4, true, 100, 20);
 	begin_step(MONO + 4, 1, 1);
-	end_step(MONO + 6, true, 20, 20);
-	/* Nine times as long as it took. */
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 6), 18);
+	end_step(MONO + 6, true, 8, 20);
+	/* Nineteen times as long as it took. */
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 6), 38);
 	jobs.list[0].due_ms = jobs.list[1].due_ms = MONO + 8;
 	begin_step(MONO + 8, 0, 8);
 	/* Three times as long: 31 ms would be enough for three of 100. */
 	end_step(MONO + 16, false, 100, 3);
 	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 16), 0);
 	begin_step(MONO + 16, 1, 2);
-	/* Two of 20 in a second: at the time of the other one. */
-	end_step(MONO + 16, false, 20, 2);
+	/* Two of eight in a second: at the time of the other one. */
+	end_step(MONO + 16, false, 8, 2);
 	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 16), 24);
 	begin_step(MONO + 40, 0, 8);
 	jobs.list[1].due_ms = MONO + 112;
@@ -216,8 +216,8 @@ START_TEST(test_count_size)
 		mono_ms += steps[i].took_ms;
 		end_step(mono_ms, true, 1000, 7);
 		ck_assert_int_eq(
-		    jobs_wait_ms(&jobs, 1, mono_ms), 9 * steps[i].took_ms);
-		mono_ms += 9 * steps[i].took_ms;
+		    jobs_wait_ms(&jobs, 1, mono_ms), 19 * steps[i].took_ms);
+		mono_ms += 19 * steps[i].took_ms;
 	}
 }
 END_TEST
