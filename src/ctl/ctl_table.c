@@ -79,7 +79,7 @@ write_utc(const struct json_value *value, char text[64])
 	seconds = strtod(digits, NULL);
 	if (!(seconds >= 0 && seconds < 253402300799.0))
 		return 0;
-	ms = (int64_t)(seconds * MS + 0.5);
+	ms = (int64_t)(seconds * (double)MS + 0.5);
 	whole = (time_t)(ms / MS);
 	if (gmtime_r(&whole, &tm) == NULL)
 		return 0;

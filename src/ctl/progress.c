@@ -52,7 +52,7 @@ progress_bar(int64_t done, int64_t whole, char text[PROGRESS_BAR])
 {
 	enum { WIDTH = PROGRESS_BAR - 4 };
 	double part = whole > 0 ? (double)done / (double)whole : 0;
-	size_t full = (size_t)((part < 1 ? part : 1) * WIDTH);
+	size_t full = (size_t)((part < 1 ? part : 1) * (double)WIDTH);
 
 	(void)snprintf(text, PROGRESS_BAR, "[%*s]", WIDTH, "");
 	memset(text + 1, '.', WIDTH);
