@@ -159,13 +159,16 @@ look_at_rows(struct sql *sql, struct stepping *s, bool counts, struct err *err)
 	return status;
 }
 
-/* Where the last step came to, if nobody has moved the job since. */
+/* Where the last step came to, if nobody has moved the job since; else what it
+ * found empty may have rows behind the row's place. */
 static void
 take_tally(struct stepping *s)
 {
 	struct job_tally *tally = &s->step->tally;
 
-	if (tally->held && tally->steps == s->row.record.steps) {
+	if (tally->steps != s->row.record.steps) {
+		s->step->begun = false;
+	} else if (tally->held) {
 		s->row.place = tally->place;
 		s->n_counted = tally->matched;
 	}
@@ -193,8 +196,7 @@ look_for_events(struct sql *sql, struct stepping *s, struct err *err)
 	begin_query(s);
 	if (s->row.record.steps == 0)
 		s->row.place = list_begin(&s->query);
-	if (counts)
-		take_tally(s);
+	take_tally(s);
 	s->list = (struct list_step){
 	    .query = &s->query,
 	    .n_wanted = SIZE_MAX,
@@ -498,6 +500,7 @@ take_step(struct sql *sql, struct stepping *s, struct err *err)
 	status = look_for_events(sql, s, err);
 	if (status != STORE_OK || keep_tally(s))
 		return status;
+	s->step->wrote = true;
 	do
 		status = sql_transact(sql, step_body, s, err);
 	while ((status == STORE_BROKEN || sql->too_large) && do_fewer(s));
@@ -519,8 +522,10 @@ job_step(struct sql *sql, struct job_step *step, struct err *err)
 	if (step->idle)
 		return STORE_OK;
 	status = take_step(sql, &s, err);
+	step->begun = step->begun && !s.stale;
 	if (status != STORE_OK || s.stale)
 		return status;
+	step->tally.steps = s.after.steps;
 	step->n_done = (size_t)(s.after.done - record->done);
 	step->job = s.after;
 	step->job.app = step->job.error = step->job.spec.destination =

@@ -88,7 +88,7 @@ struct job_news {
 /* What a count has come to since the job's row was written. */
 struct job_tally {
 	bool held;
-	int64_t steps; /* of the row that it goes on from */
+	int64_t steps; /* of the row that it, and begun, go on from */
 	int64_t matched;
 	struct list_place place;
 };
@@ -110,6 +110,7 @@ struct job_step {
 	bool idle;             /* there is nothing more to do for now */
 	bool ended;            /* this was its last step */
 	bool counted;          /* and changed nothing */
+	bool wrote;            /* its time is that of a write, too */
 	size_t n_looked;       /* rows */
 	size_t n_listed;       /* of them, events that it is for */
 	size_t n_done;         /* of these, changed */

@@ -190,6 +190,8 @@ choose_size(
 	bool long_one = took_ms > STEP_MS;
 
 	if (step->counted) {
+		if (step->wrote)
+			return; /* what took long may be the write */
 		if (long_one && entry->n_look > LOOK_ROWS_LEAST)
 			entry->n_look /= 2;
 		else if (took_ms < STEP_MS / 2 &&
@@ -215,13 +217,14 @@ plan_step(const struct jobs *j, struct jobs_entry *entry, int64_t mono_ms)
 		entry->rate = step->job.spec.rate;
 	if (!step->counted && entry->rate > 0)
 		paced_ms = (int64_t)step->n_listed * 1000 / entry->rate;
-	rest_ms = took_ms * (step->counted ? COUNT_RESTS : RESTS);
+	rest_ms =
+	    took_ms * (step->counted && !step->wrote ? COUNT_RESTS : RESTS);
 	entry->due_ms = j->begun_ms + paced_ms;
 	if (entry->due_ms < mono_ms + rest_ms)
 		entry->due_ms = mono_ms + rest_ms;
 	entry->tally = step->tally;
 	if (!step->tally.held)
-		entry->written_ms = j->begun_ms;
+		entry->written_ms = entry->due_ms;
 	entry->begun = step->begun;
 	memcpy(entry->live, step->live, sizeof(entry->live));
 	choose_size(entry, step, took_ms);

@@ -244,6 +244,24 @@ START_TEST(test_count_is_kept)
 }
 END_TEST
 
+/* Where a write takes long, looks have their second all the same. */
+START_TEST(test_count_is_written_slowly)
+{
+	look(MONO, 0, 1);
+	begin_step(MONO, 0, 1);
+	jobs.step.wrote = true;
+	end_step(MONO + 100, true, 1000, 1);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 100), 300);
+	begin_step(MONO + 400, 0, 8);
+	ck_assert_uint_eq(jobs.step.n_look, 512);
+	ck_assert(!jobs.step.writes);
+	jobs.step.tally.held = true;
+	end_step(MONO + 401, true, 1000, 1);
+	begin_step(MONO + 1400, 0, 8);
+	ck_assert(jobs.step.writes);
+}
+END_TEST
+
 /* What a step found empty the next ones leave out, for a while. */
 START_TEST(test_live)
 {
@@ -319,6 +337,7 @@ main(void)
 	tcase_add_test(tc, test_size);
 	tcase_add_test(tc, test_count_size);
 	tcase_add_test(tc, test_count_is_kept);
+	tcase_add_test(tc, test_count_is_written_slowly);
 	tcase_add_test(tc, test_live);
 	tcase_add_test(tc, test_forgets);
 	tcase_add_test(tc, test_failed);

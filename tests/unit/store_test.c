@@ -1848,6 +1848,41 @@ START_TEST(job_counts_without_writing)
 }
 END_TEST
 
+/* Another one has written the row amid its count: what it had found empty by then
+ * is not empty behind the row's place. */
+START_TEST(job_is_counted_by_two)
+{
+	struct job_step a = {.max = 1, .now_ms = 5000, .n_look = 1}, b;
+	struct job_spec spec = spec_of(JOB_DELETE);
+	struct claim_reply turn;
+
+	for (int i = 0; i < 6; i++) {
+		const char prefix[] = {(char)('a' + i), '\0'};
+
+		add_many(prefix, 240, i < 2 ? 1000 : INT64_C(4102444800000));
+	}
+	(void)lease(A);
+	turn = claim(A, ALL, 480, 2000);
+	ck_assert_uint_eq(turn.n_claims, 480);
+	complete_claims(A, &turn);
+	free_claims(&turn);
+	spec.dry_run = true;
+	a.id = make_job(spec);
+	b = a;
+	b.writes = true;
+	do
+		ok(store_job_step(store, &a, &err));
+	while (a.tally.held && a.tally.matched <= 480);
+	ck_assert(a.tally.held);
+	ok(store_job_step(store, &b, &err));
+	ck_assert_int_lt(job_of(&a.id).matched, 480);
+	do
+		ok(store_job_step(store, &a, &err));
+	while (!a.ended);
+	ck_assert_int_eq(job_of(&a.id).matched, 1440);
+}
+END_TEST
+
 /* Those that are there, of the application, and no others. */
 START_TEST(job_deletes)
 {
@@ -6025,6 +6060,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, run_what_waits);
 	tcase_add_test(tc, job_counts_at_once);
 	tcase_add_test(tc, job_counts_without_writing);
+	tcase_add_test(tc, job_is_counted_by_two);
 	tcase_add_test(tc, job_deletes);
 	tcase_add_test(tc, job_leaves_runs);
 	tcase_add_test(tc, job_is_dry);
