@@ -521,14 +521,17 @@ lock_leases(struct sql *sql, const struct leasing *l, bool ours,
 	return sql_done(sql, status, err);
 }
 
-#define WRITE_LEASES "UPDATE lease SET owner = ?, until_ms = ? WHERE "
+/* By their keys: a scan waits for the rows that others are using. */
+#define WRITE_LEASES(INDEX)                                                    \
+	"UPDATE lease" INDEX " SET owner = ?, until_ms = ? WHERE "
 
 static enum store_status
 write_leases(struct sql *sql, uint64_t shards, uint64_t owner, struct err *err)
 {
 	static const struct sql_text text[] = {
-	    [SQL_MYSQL] = SHARDS_MYSQL(WRITE_LEASES, "", NULL),
-	    [SQL_SQLITE] = SHARDS_SQLITE(WRITE_LEASES, "", NULL),
+	    [SQL_MYSQL] =
+		SHARDS_MYSQL(WRITE_LEASES(" FORCE INDEX (PRIMARY)"), "", NULL),
+	    [SQL_SQLITE] = SHARDS_SQLITE(WRITE_LEASES(""), "", NULL),
 	};
 	unsigned arity;
 

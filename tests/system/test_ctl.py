@@ -663,7 +663,7 @@ def test_tables_on_a_terminal(daemon, name):
         "--label", "a=b", "-H", "X-A: b", "-H", "X-B: c",
         "http://127.0.0.1:1/", "text\x1b")
     text = on_terminal(daemon, "event", "show", name, "e")
-    lines = dict(re.split("  +", line, 1) for line in text.splitlines())
+    lines = dict(re.split("  +", line, maxsplit=1) for line in text.splitlines())
     assert lines["application-id"] == name and lines["status"] == "PENDING"
     assert lines["expiry"] == "2100-01-01T00:00:00.000Z"
     assert lines["event"] == "text\\u001b"
