@@ -240,12 +240,10 @@ show_bar_of_file(struct add_file *f)
 	int64_t now_ms = clock_mono_ms(), ms = now_ms - f->shown_ms;
 	int64_t took_ms = now_ms - f->began_ms;
 	uint64_t rate = (f->n - f->shown_n) * 1000 / (uint64_t)(ms + (ms == 0));
-	char bar[PROGRESS_BAR + 1] = "", end[PROGRESS_END] = "";
+	char bar[PROGRESS_BAR] = "", end[PROGRESS_END] = "";
 
-	if (f->size > 0) {
+	if (f->size > 0)
 		progress_bar(f->n_read, f->size, bar);
-		(void)strcat(bar, " ");
-	}
 	if (f->n_read > 0 && f->n_read < f->size)
 		progress_end(
 		    (clock_wall_ms() + (int64_t)((double)took_ms *
@@ -253,8 +251,8 @@ show_bar_of_file(struct add_file *f)
 						 (double)f->n_read)) /
 			1000,
 		    end);
-	progress_show(&f->progress, "%s%" PRIu64 " events, %" PRIu64 "/s%s",
-	    bar, f->n, rate, end);
+	progress_show(&f->progress, "%s%s%" PRIu64 " events, %" PRIu64 "/s%s",
+	    bar, f->size > 0 ? " " : "", f->n, rate, end);
 	f->shown_ms = now_ms;
 	f->shown_n = f->n;
 }

@@ -1783,6 +1783,16 @@ expect_job(const struct job_record *job, enum job_state state, int64_t matched,
 	ck_assert_int_eq(job->skipped, skipped);
 }
 
+static void
+add_1200(void)
+{
+	for (int i = 0; i < 5; i++) {
+		const char prefix[] = {(char)('a' + i), '\0'};
+
+		add_many(prefix, 240, 1000);
+	}
+}
+
 /* By looking at so many rows as it may, not at so many as one statement does;
  * but where that takes long others of the worker come in between. */
 START_TEST(job_counts_at_once)
@@ -1792,11 +1802,7 @@ START_TEST(job_counts_at_once)
 	struct job_spec spec = spec_of(JOB_DELETE);
 	struct job_record job;
 
-	for (int i = 0; i < 5; i++) {
-		const char prefix[] = {(char)('a' + i), '\0'};
-
-		add_many(prefix, 240, 1000);
-	}
+	add_1200();
 	spec.dry_run = true;
 	step.id = make_job(spec);
 	ok(store_job_step(store, &step, &err));
@@ -1819,11 +1825,7 @@ START_TEST(job_counts_without_writing)
 	struct job_spec spec = spec_of(JOB_DELETE);
 	struct job_record job;
 
-	for (int i = 0; i < 5; i++) {
-		const char prefix[] = {(char)('a' + i), '\0'};
-
-		add_many(prefix, 240, 1000);
-	}
+	add_1200();
 	spec.dry_run = true;
 	step.id = make_job(spec);
 	ok(store_job_step(store, &step, &err));
