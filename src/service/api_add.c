@@ -94,7 +94,7 @@ take_in(struct call *call)
 	if (!writes_begin(call))
 		return ANSWERED;
 	item->call = call;
-	item->bulk = false;
+	item->turn = NULL;
 	item->done = item_done;
 	intake_add(&call->service->intake, item);
 	return LATER;

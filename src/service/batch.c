@@ -24,6 +24,7 @@ enum {
 
 struct batch {
 	struct call *call;
+	struct intake_turn turn;
 	struct group groups[GROUPS]; /* a ring */
 	unsigned first, n_busy;      /* that are with the datastore */
 	struct buf scratch;
@@ -191,7 +192,7 @@ submit(struct batch *b)
 			continue;
 		entry->incoming.item.call = b->call;
 		entry->incoming.item.done = entry_done;
-		entry->incoming.item.bulk = true;
+		entry->incoming.item.turn = &b->turn;
 		group->n_left++;
 		intake_add(&b->call->service->intake, &entry->incoming.item);
 	}

@@ -121,7 +121,21 @@ take_up_to(struct intake *intake, struct intake_items *items, size_t max)
 	}
 }
 
-/* Of a commit of two or more each kind has its part. */
+/* One of each call. */
+static void
+take_turns(struct intake *intake, size_t max)
+{
+	struct intake_turn *turn;
+
+	while (intake->n_running < max &&
+	       (turn = STAILQ_FIRST(&intake->turns)) != NULL) {
+		take_up_to(intake, &turn->items, intake->n_running + 1);
+		STAILQ_REMOVE_HEAD(&intake->turns, entry);
+		if (!STAILQ_EMPTY(&turn->items))
+			STAILQ_INSERT_TAIL(&intake->turns, turn, entry);
+	}
+}
+
 static void
 fill_commit(struct intake *intake)
 {
@@ -130,12 +144,13 @@ fill_commit(struct intake *intake)
 
 	if (!STAILQ_EMPTY(&intake->waiting))
 		intake->single_ms = now_ms;
-	if (max > INTAKE_BESIDE_MAX && !STAILQ_EMPTY(&intake->bulk) &&
+	if (max > INTAKE_BESIDE_MAX && !STAILQ_EMPTY(&intake->turns) &&
 	    now_ms - intake->single_ms < SINGLE_MS)
 		max = INTAKE_BESIDE_MAX;
+	intake->odd = !intake->odd; /* a commit of one has nothing else */
 	take_up_to(intake, &intake->waiting,
-	    STAILQ_EMPTY(&intake->bulk) ? max : (max + 1) / 2);
-	take_up_to(intake, &intake->bulk, max);
+	    STAILQ_EMPTY(&intake->turns) ? max : (max + intake->odd) / 2);
+	take_turns(intake, max);
 	take_up_to(intake, &intake->waiting, max);
 }
 
@@ -143,7 +158,7 @@ void
 intake_commit(struct intake *intake)
 {
 	if (intake->busy ||
-	    (STAILQ_EMPTY(&intake->waiting) && STAILQ_EMPTY(&intake->bulk)))
+	    (STAILQ_EMPTY(&intake->waiting) && STAILQ_EMPTY(&intake->turns)))
 		return;
 	fill_commit(intake);
 	intake->busy = true;
@@ -193,7 +208,7 @@ intake_init(struct intake *intake, struct child *child,
 	    .adds = calloc(max, sizeof(struct store_add *)),
 	};
 	STAILQ_INIT(&intake->waiting);
-	STAILQ_INIT(&intake->bulk);
+	STAILQ_INIT(&intake->turns);
 	STAILQ_INIT(&intake->running);
 	return intake->adds == NULL ? -1 : 0;
 }
@@ -208,8 +223,15 @@ intake_fini(struct intake *intake)
 void
 intake_add(struct intake *intake, struct intake_item *item)
 {
-	if (item->bulk)
-		STAILQ_INSERT_TAIL(&intake->bulk, item, entry);
-	else
+	struct intake_turn *turn = item->turn;
+
+	if (turn == NULL) {
 		STAILQ_INSERT_TAIL(&intake->waiting, item, entry);
+		return;
+	}
+	if (STAILQ_EMPTY(&turn->items)) {
+		STAILQ_INIT(&turn->items);
+		STAILQ_INSERT_TAIL(&intake->turns, turn, entry);
+	}
+	STAILQ_INSERT_TAIL(&turn->items, item, entry);
 }

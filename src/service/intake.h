@@ -13,12 +13,14 @@
 #include "store/store_thread.h"
 
 struct call;
+struct intake_turn;
 
 /* An event to add. One call may have many of them. */
 struct intake_item {
 	struct store_add add; /* the outcome, too, when status is STORE_OK */
 	struct call *call;    /* whose it is */
-	bool bulk;            /* nobody waits for this one alone */
+	/* Of a call with many, which waits for none of them alone; or NULL. */
+	struct intake_turn *turn;
 	/* After its transaction; err tells why the status is not STORE_OK. */
 	void (*done)(struct intake_item *item, enum store_status status,
 	    const struct err *err);
@@ -27,11 +29,19 @@ struct intake_item {
 
 STAILQ_HEAD(intake_items, intake_item);
 
+/* The events of a call that has many; zeroed at first, and when none waits. */
+struct intake_turn {
+	struct intake_items items;
+	STAILQ_ENTRY(intake_turn) entry; /* while it has some */
+};
+
 /* Adds per commit, beside single ones: these wait for each that is before. */
 enum { INTAKE_BESIDE_MAX = 512 };
 
 /*
  * Gathers the adds that arrive while a commit runs; they make the next commit.
+ * Single ones have half of it, calls with many the other half, one event of each
+ * after the other; or all, when nobody else waits.
  * No timer: when nothing runs, an add is committed before the loop sleeps.
  * Large commits write fewer pages of indices per event, and take longer.
  */
@@ -40,11 +50,12 @@ struct intake {
 	struct store_thread *store; /* borrowed */
 	struct store_job job;
 	struct intake_items waiting; /* single ones */
-	struct intake_items bulk;    /* behind these, for the most part */
+	STAILQ_HEAD(, intake_turn) turns;
 	struct intake_items running; /* of the transaction under way */
 	size_t n_running;
 	bool busy;
 	size_t max;        /* adds per transaction */
+	bool odd;          /* what two halves leave was a single one's last */
 	int64_t single_ms; /* monotonic: the last commit with a single one */
 	struct store_add **adds;
 	int64_t soon_ms; /* whoever looks by itself looks before that */
@@ -58,7 +69,7 @@ int intake_init(struct intake *intake, struct child *child,
 void intake_fini(struct intake *intake);
 
 /*
- * Takes an item whose add, call, bulk and done are filled in; it must stay
+ * Takes an item whose add, call, turn and done are filled in; it must stay
  * until done was called.
  */
 void intake_add(struct intake *intake, struct intake_item *item);

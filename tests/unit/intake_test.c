@@ -2,6 +2,7 @@
 #include "service/intake.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <check.h>
 
@@ -15,6 +16,7 @@ struct store {
 	bool fails; /* the next transaction */
 	int n_calls;
 	size_t batches[8]; /* adds of each transaction */
+	char order[16];    /* their applications, and a dot behind each */
 };
 
 struct call {
@@ -36,6 +38,9 @@ store_add_events(
     struct store *s, struct store_add **adds, size_t n, struct err *err)
 {
 	s->batches[s->n_calls++] = n;
+	for (size_t i = 0; i < n && adds[i]->event->app.len > 0; i++)
+		s->order[strlen(s->order)] = adds[i]->event->app.p[0];
+	s->order[strlen(s->order)] = '.';
 	ck_assert_int_ne(score.adding_ms, 0);
 	if (s->fails) {
 		s->fails = false;
@@ -136,7 +141,7 @@ add_many(struct call *call, struct intake_item *items, int n,
 		items[i] = (struct intake_item){
 		    .add = {.event = &event},
 		    .call = call,
-		    .bulk = items[i].bulk,
+		    .turn = items[i].turn,
 		    .done = item_done,
 		};
 		items[i].add.key.bytes[0] = (uint8_t)outcome;
@@ -227,6 +232,7 @@ START_TEST(test_bulk)
 {
 	enum { N = INTAKE_BESIDE_MAX + 1 };
 	static struct intake_item items[N];
+	struct intake_turn turn = {0};
 	struct call call = {0};
 
 	intake_fini(&intake);
@@ -234,7 +240,8 @@ START_TEST(test_bulk)
 	loop_before_sleep(loop, before_sleep, &intake);
 	for (int i = 0; i < 3; i++) {
 		for (int j = 0; j < N; j++)
-			items[j].bulk = i != 1 || j < N - 1;
+			items[j].turn =
+			    i != 1 || j < N - 1 ? &turn : NULL;
 		add_many(&call, items, N, ADD_CREATED);
 		items[N - 1].done = single_done;
 		if (i == 2) /* whatever time is between the two */
@@ -249,6 +256,46 @@ START_TEST(test_bulk)
 		ck_assert_uint_eq(store.batches[i], INTAKE_BESIDE_MAX);
 		ck_assert_uint_eq(store.batches[i + 1], 1);
 	}
+}
+END_TEST
+
+/* Three single ones wait, three of a call with many and one of another: who is
+ * in which commit. */
+static const struct {
+	size_t max;
+	const char *order; /* by application */
+} shares[] = {
+    {1, "s.a.s.b.s.a.a."},
+    {2, "sa.sb.sa.a."},
+    {3, "ssa.sba.a."},
+    {4, "ssab.saa."},
+    {9, "sssabaa."},
+};
+
+START_TEST(test_turns)
+{
+	static const struct event single = {.app = SLICE_INIT("s")},
+				  a = {.app = SLICE_INIT("a")},
+				  b = {.app = SLICE_INIT("b")};
+	struct intake_turn turns[2] = {0};
+	struct intake_item items[7] = {0};
+	struct call call = {.left = 7};
+
+	intake_fini(&intake);
+	ck_assert_int_eq(
+	    intake_init(&intake, &child, thread, shares[_i].max), 0);
+	loop_before_sleep(loop, before_sleep, &intake);
+	for (int i = 0; i < 7; i++) {
+		items[i] = (struct intake_item){
+		    .add.event = i < 3 ? &a : i < 6 ? &single : &b,
+		    .call = &call,
+		    .turn = i < 3 ? &turns[0] : i < 6 ? NULL : &turns[1],
+		    .done = item_done,
+		};
+		intake_add(&intake, &items[i]);
+	}
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_str_eq(store.order, shares[_i].order);
 }
 END_TEST
 
@@ -308,6 +355,8 @@ main(void)
 	tcase_add_test(tc, test_next_before_answers);
 	tcase_add_test(tc, test_one_fails);
 	tcase_add_test(tc, test_bulk);
+	tcase_add_loop_test(
+	    tc, test_turns, 0, (int)(sizeof(shares) / sizeof(shares[0])));
 	tcase_add_test(tc, test_outcomes);
 	tcase_add_test(tc, test_later);
 	suite_add_tcase(suite, tc);
