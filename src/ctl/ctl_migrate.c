@@ -383,6 +383,10 @@ ctl_migrate(struct ctl *ctl)
 	int status = CTL_OK;
 	struct err err;
 
+	if (ctl_wants_help(ctl)) {
+		(void)fputs(usage, stdout);
+		return CTL_OK;
+	}
 	if (parse_line(ctl, &ends) == -1) {
 		(void)fputs(usage, stderr);
 		status = CTL_USAGE;

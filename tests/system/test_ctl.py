@@ -573,7 +573,7 @@ def test_did_you_mean(alone, words, meant):
 
 @pytest.mark.parametrize("words", [
     ["event"], ["event", "list"], ["job", "start"], ["schedule"], ["pause"],
-    ["resume"], ["pauses"], ["clock"]], ids="-".join)
+    ["resume"], ["pauses"], ["clock"], ["migrate"]], ids="-".join)
 def test_help(alone, words):
     done = ctl(alone, *words, "--help")
     assert done.stdout.startswith("usage: cassatactl ") and done.stderr == ""
@@ -586,6 +586,8 @@ def test_help(alone, words):
     (["schedule", "add", "--c"], "--cron --count --catch-up"),
     (["pause", "-n", "note", ""], ""), (["resume", ""], "app host"),
     (["-d", "x", "job", "show", "--"], "--watch --json"),
+    (["migrate", "--t"], "--to --to-password-file"), (["migrate", ""], ""),
+    (["migrate", "--to-password-file", "/proc/self/statu"], "/proc/self/status"),
     (["clock", ""], "advance"), (["clock", "--"], "--json"),
     (["event", "add", "--file", "/proc/self/statu"], "/proc/self/status")])
 def test_completion(alone, words, offered):
