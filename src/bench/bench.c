@@ -18,7 +18,7 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 enum { DRAIN_WAIT_MS = 2000, DRAIN_ADDS_PER_MS = 8 };
 
 static const char usage[] =
-    "usage: cassata-bench [-c file] [-d state-dir] [options] mode\n"
+    "usage: cassata-bench [options] mode\n"
     "modes:\n"
     "  add       adds events that are due much later\n"
     "  drain     adds events that are due at one time, and waits for them\n"
@@ -28,6 +28,7 @@ static const char usage[] =
     "  sink      only the destination, until interrupted\n"
     "  idle      only watches the daemon's processes\n"
     "options (see cassata-bench(1)):\n"
+    "  -c, --config FILE       -d, --state-dir DIRECTORY\n"
     "  -n, --connections N     -p, --pipeline N     -r, --rate R\n"
     "  -b, --payload BYTES     -t, --duration S     -N, --count N\n"
     "      --due-in S              --url URL            --pid PID\n"
