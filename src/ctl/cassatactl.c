@@ -102,15 +102,7 @@ static const struct command commands[] = {
     {"migrate", ctl_migrate, true, false, false},
 };
 
-static const struct command *
-find_command(const char *word)
-{
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(commands[i].word, word) == 0)
-			return &commands[i];
-	}
-	return NULL;
-}
+enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
 /*
  * A command and a role in either order: "start worker", "worker start". -1 when
@@ -119,7 +111,8 @@ find_command(const char *word)
 static int
 take_word(struct ctl *ctl, const char *word, const struct command **command)
 {
-	const struct command *found = find_command(word);
+	const struct command *found =
+	    ctl_find_word(word, commands, N_COMMANDS, sizeof(*commands));
 
 	if (found != NULL && *command == NULL)
 		*command = found;
@@ -129,8 +122,8 @@ take_word(struct ctl *ctl, const char *word, const struct command **command)
 		return -1;
 	} else if (strcmp(word, "service") != 0 &&
 		   strcmp(word, "worker") != 0) {
-		ctl_unknown_word(ctl, "command", word, commands,
-		    sizeof(commands) / sizeof(commands[0]), sizeof(*commands));
+		ctl_unknown_word(
+		    ctl, word, commands, N_COMMANDS, sizeof(*commands));
 		return -1;
 	} else if (ctl->roles != CONFIG_ALL) {
 		(void)ctl_fail(ctl, "one role at a time: %s", word);
@@ -326,15 +319,17 @@ run_each(struct ctl *ctl, const struct command *command)
 static int
 run_command(struct ctl *ctl, const struct command *command)
 {
+	/* A command of the API has one of its own. */
+	const bool watch = ctl->watch;
 	int status;
 
 	do {
-		if (ctl->watch)
+		if (watch)
 			ctl_watch_begin();
 		status = command->each && ctl->roles == CONFIG_ALL
 			     ? run_each(ctl, command)
 			     : command->run(ctl);
-	} while (ctl->watch && ctl_watch_again());
+	} while (watch && ctl_watch_again());
 	return status;
 }
 

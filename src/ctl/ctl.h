@@ -12,8 +12,10 @@
  * ctl_daemon.c starts and stops it, ctl_freeze.c freezes it, ctl_status.c
  * prints what it says of itself, ctl_cluster.c what the datastore says of all
  * hosts. Clients of the HTTP API, by ctl_http.c, are ctl_event.c, of many
- * events ctl_list.c, ctl_job.c and ctl_batch.c, ctl_schedule.c and ctl_pause.c;
- * what they get they read by ctl_answer.c and print by ctl_print.c.
+ * events ctl_list.c, ctl_job.c and ctl_batch.c, ctl_schedule.c, ctl_pause.c and
+ * ctl_clock.c; their options they read by ctl_options.c, several ids they ask
+ * about by ctl_each.c, and what they get they read by ctl_answer.c and print by
+ * ctl_print.c.
  */
 
 /* Exit codes: those of LSB init scripts. */
@@ -34,6 +36,7 @@ struct ctl {
 	const char *program;     /* "cassatactl" or "cassata" */
 	const char *config_file; /* -c, or NULL */
 	const char *state_dir;   /* -d, or NULL */
+	const char *server;      /* -S, http://host:port, or NULL */
 	bool json;               /* --json */
 	bool all;                /* --all */
 	bool watch;              /* --watch */
@@ -50,12 +53,25 @@ struct ctl {
 int ctl_fail(const struct ctl *ctl, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* "unknown KIND: WORD (did you mean …?)", one of n words, each of which is the
- * first member of a struct of so many bytes. */
-void ctl_unknown_word(const struct ctl *ctl, const char *kind, const char *word,
+/* The row of a table with that word, the first member of each of n structs of
+ * so many bytes; NULL for none. */
+const void *ctl_find_word(
+    const char *word, const void *table, size_t n, size_t size);
+
+/* "unknown command: WORD (did you mean …?)" */
+void ctl_unknown_word(const struct ctl *ctl, const char *word,
     const void *table, size_t n, size_t size);
+
+/* The row of the next word, which is taken; NULL for none, or one that is
+ * unknown, which was said. */
+const void *ctl_take_verb(
+    struct ctl *ctl, const void *table, size_t n, size_t size);
 
 /* Whether the first words, a verb aside, ask how it is used. */
 bool ctl_wants_help(const struct ctl *ctl);
+
+/* Print it: CTL_OK of what was asked for, CTL_USAGE on standard error. */
+int ctl_show_usage(const char *usage);
+int ctl_refuse_usage(const char *usage);
 
 #endif

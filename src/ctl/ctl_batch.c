@@ -17,7 +17,6 @@
 #include "ctl/progress.h"
 
 enum {
-	BATCH_URL_MAX_BYTES = 64 * 1024,
 	RESULT_MAX_BYTES = 256 * 1024, /* of an event; of a refusal of all */
 	TURN_MS = 200,
 };
@@ -419,21 +418,19 @@ open_events(struct add_file *f)
 }
 
 int
-ctl_batch_add(const struct ctl *ctl, const char *server, const char *file)
+ctl_batch_add(const struct ctl *ctl, const char *file)
 {
 	struct add_file f = {.ctl = ctl, .name = file, .fd = -1};
-	struct buf url;
+	struct buf url = {0};
 	int status = open_events(&f);
 
-	buf_init(&url, BATCH_URL_MAX_BYTES);
 	buf_init(&f.line, RESULT_MAX_BYTES);
+	if (status == CTL_OK)
+		status = ctl_http_url(
+		    ctl, &url, "/cassata/add-batch/", NULL, NULL, "");
 	if (status == CTL_OK) {
-		ctl_http_begin_url(ctl, server, &url);
-		buf_append_string(&url, "/cassata/add-batch/");
 		f.easy = curl_easy_init();
-		status = buf_append_char(&url, '\0') == -1
-			     ? ctl_fail(ctl, "the server's URL is too long")
-			     : add_events_of(&f, url.p);
+		status = add_events_of(&f, url.p);
 		curl_easy_cleanup(f.easy);
 	}
 	if (f.fd > STDIN_FILENO)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "ctl/ctl_clock.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,23 +9,16 @@
 #include "base/duration.h"
 #include "base/rfc3339.h"
 #include "ctl/ctl_http.h"
+#include "ctl/ctl_options.h"
 #include "ctl/ctl_print.h"
 
 enum {
-	URL_MAX_BYTES = 64 * 1024,
 	/* What is due in thirty days may take long. */
 	ADVANCE_TIMEOUT_MS = 86400000,
 };
 
 static const char clock_usage[] =
     "usage: cassatactl clock [-S url] [--json] [advance span]\n";
-
-static int
-refuse_clock_usage(void)
-{
-	fputs(clock_usage, stderr);
-	return CTL_USAGE;
-}
 
 /* -1 of what is no time up to the year 9999. */
 static int64_t
@@ -60,21 +52,18 @@ print_clock(const struct ctl *ctl, const struct buf *answer)
 
 /* span: NULL only asks. */
 static int
-ask_clock(struct ctl *ctl, const char *server, const char *span)
+ask_clock(struct ctl *ctl, const char *span)
 {
 	struct json_object *body = json_object_new_object();
 	struct buf url, answer;
 	int status;
 
-	buf_init(&url, URL_MAX_BYTES);
-	ctl_http_begin_url(ctl, server, &url);
-	buf_append_string(&url, "/cassata/admin/clock");
 	if (span != NULL)
 		json_object_object_add(
 		    body, "advance", json_object_new_string(span));
-	if (buf_append_char(&url, '\0') == -1) {
-		status = ctl_fail(ctl, "out of memory");
-	} else {
+	status =
+	    ctl_http_url(ctl, &url, "/cassata/admin/clock", NULL, NULL, "");
+	if (status == CTL_OK) {
 		status = ctl_http_ask(ctl, span == NULL ? "GET" : "POST", url.p,
 		    span == NULL ? NULL : json_object_to_json_string(body),
 		    &answer);
@@ -93,32 +82,17 @@ ask_clock(struct ctl *ctl, const char *server, const char *span)
 int
 ctl_clock(struct ctl *ctl)
 {
-	static const struct option names[] = {
-	    {"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
-	const char *server = NULL;
-	int c;
+	static const struct option rows[] = {CTL_OPTION_JSON, {0}};
 
-	if (ctl_wants_help(ctl)) {
-		fputs(clock_usage, stdout);
-		return CTL_OK;
-	}
-	optind = 0; /* a new list, behind the word before it */
-	while ((c = getopt_long(
-		    ctl->argc + 1, ctl->argv - 1, "S:", names, NULL)) != -1) {
-		if (c == 'S')
-			server = optarg;
-		else if (c == 'j')
-			ctl->json = true;
-		else
-			return refuse_clock_usage();
-	}
-	ctl->argc -= optind - 1;
-	ctl->argv += optind - 1;
+	if (ctl_wants_help(ctl))
+		return ctl_show_usage(clock_usage);
+	if (ctl_options(ctl, "S:", rows, NULL, NULL) == -1)
+		return ctl_refuse_usage(clock_usage);
 	if (ctl->argc == 0)
-		return ask_clock(ctl, server, NULL);
+		return ask_clock(ctl, NULL);
 	if (ctl->argc != 2 || strcmp(ctl->argv[0], "advance") != 0)
-		return refuse_clock_usage();
+		return ctl_refuse_usage(clock_usage);
 	if (ctl->timeout_ms == 0)
 		ctl->timeout_ms = ADVANCE_TIMEOUT_MS;
-	return ask_clock(ctl, server, ctl->argv[1]);
+	return ask_clock(ctl, ctl->argv[1]);
 }

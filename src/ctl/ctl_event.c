@@ -2,7 +2,6 @@
 #include "ctl/ctl_event.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,15 +9,14 @@
 #include <json-c/json.h>
 
 #include "base/duration.h"
-#include "base/percent.h"
 #include "ctl/ctl_answer.h"
 #include "ctl/ctl_batch.h"
 #include "ctl/ctl_body.h"
+#include "ctl/ctl_each.h"
 #include "ctl/ctl_http.h"
 #include "ctl/ctl_list.h"
+#include "ctl/ctl_options.h"
 #include "ctl/ctl_watch.h"
-
-enum { URL_MAX_BYTES = 64 * 1024 };
 
 #define SECONDS_MAX 1e12 /* the server's bound is far below */
 
@@ -43,22 +41,13 @@ static const char usage[] =
     "       cassatactl event why [-S url] [--json] application id ...\n";
 
 struct event_flags {
-	const char *server; /* http://host:port, or NULL: from the daemon */
-	const char *file;   /* of events, or NULL */
-	bool watch;
+	const char *file; /* of events, or NULL */
 	const char *app, *id, *method;
 	const char *delay, *expiry;
 	struct json_object *members; /* texts, which the server reads */
 	struct json_object *labels;  /* NULL for none */
 	struct json_object *headers; /* NULL for none */
 };
-
-static int
-bad_usage(void)
-{
-	fputs(usage, stderr);
-	return CTL_USAGE;
-}
 
 static int
 add_label(struct event_flags *options, const char *text)
@@ -78,8 +67,8 @@ add_label(struct event_flags *options, const char *text)
 
 static const struct option longer[] = {
     {"file", required_argument, NULL, 'f'},
-    {"json", no_argument, NULL, 'j'},
-    {"watch", no_argument, NULL, 'w'},
+    CTL_OPTION_JSON,
+    CTL_OPTION_WATCH,
     {"label", required_argument, NULL, 'L'},
     {"at-local", required_argument, NULL, 'M'},
     {"time-zone", required_argument, NULL, 'M'},
@@ -92,65 +81,50 @@ static const struct option longer[] = {
     {0},
 };
 
-/* anywhere: also behind words, which are ids. */
-static int
-parse_options(struct ctl *ctl, struct event_flags *options, bool anywhere)
+static void
+add_request_header(struct event_flags *options, const char *line)
 {
-	const char *letters = "+S:a:i:m:H:t:T:";
-	int c, i = 0;
+	if (options->headers == NULL)
+		options->headers = json_object_new_array();
+	json_object_array_add(options->headers, json_object_new_string(line));
+}
 
-	optind = 0; /* a new list of words */
-	while ((c = getopt_long(ctl->argc, ctl->argv, letters + anywhere,
-		    longer, &i)) != -1) {
-		switch (c) {
-		case 'M':
-			json_object_object_add(options->members, longer[i].name,
-			    json_object_new_string(optarg));
-			break;
-		case 'L':
-			if (add_label(options, optarg) == -1)
-				return -1;
-			break;
-		case 'f':
-			options->file = optarg;
-			break;
-		case 'j':
-			ctl->json = true;
-			break;
-		case 'w':
-			options->watch = true;
-			break;
-		case 'S':
-			options->server = optarg;
-			break;
-		case 'a':
-			options->app = optarg;
-			break;
-		case 'i':
-			options->id = optarg;
-			break;
-		case 'm':
-			options->method = optarg;
-			break;
-		case 'H':
-			if (options->headers == NULL)
-				options->headers = json_object_new_array();
-			json_object_array_add(
-			    options->headers, json_object_new_string(optarg));
-			break;
-		case 't':
-			options->delay = optarg;
-			break;
-		case 'T':
-			options->expiry = optarg;
-			break;
-		default:
-			return -1;
-		}
+static int
+take_event_option(void *arg, int c, const char *name)
+{
+	struct event_flags *options = arg;
+
+	switch (c) {
+	case 'M':
+		json_object_object_add(
+		    options->members, name, json_object_new_string(optarg));
+		return 0;
+	case 'L':
+		return add_label(options, optarg);
+	case 'f':
+		options->file = optarg;
+		return 0;
+	case 'a':
+		options->app = optarg;
+		return 0;
+	case 'i':
+		options->id = optarg;
+		return 0;
+	case 'm':
+		options->method = optarg;
+		return 0;
+	case 'H':
+		add_request_header(options, optarg);
+		return 0;
+	case 't':
+		options->delay = optarg;
+		return 0;
+	case 'T':
+		options->expiry = optarg;
+		return 0;
+	default:
+		return -1;
 	}
-	ctl->argc -= optind;
-	ctl->argv += optind;
-	return 0;
 }
 
 /* Seconds with a fraction; -1 for anything else. */
@@ -224,15 +198,14 @@ static int
 event_add(struct ctl *ctl, struct event_flags *options)
 {
 	struct json_object *event;
-	struct buf url, body;
+	struct buf body, url = {0};
 	int status;
 
 	if (ctl->argc < 1 || ctl->argc > 2 ||
 	    (options->delay != NULL && options->expiry != NULL) ||
 	    (json_object_object_get_ex(options->members, "at-local", NULL) &&
 		(options->delay != NULL || options->expiry != NULL)))
-		return bad_usage();
-	buf_init(&url, URL_MAX_BYTES);
+		return ctl_refuse_usage(usage);
 	buf_init(&body, CTL_BODY_MAX);
 	event = json_object_get(options->members);
 	json_object_object_add(event, "application-id",
@@ -261,15 +234,13 @@ event_add(struct ctl *ctl, struct event_flags *options)
 		json_object_object_add(event, "event",
 		    json_object_new_string_len(
 			body.p == NULL ? "" : body.p, (int)body.len));
-		ctl_http_begin_url(ctl, options->server, &url);
-		buf_append_string(&url, "/cassata/add/");
-		if (buf_append_char(&url, '\0') == -1)
-			status = ctl_fail(ctl, "the server's URL is too long");
-		else
-			status = ctl_http_perform(ctl, "POST", url.p,
-			    json_object_to_json_string_ext(
-				event, JSON_C_TO_STRING_PLAIN));
+		status =
+		    ctl_http_url(ctl, &url, "/cassata/add/", NULL, NULL, "");
 	}
+	if (status == 0)
+		status = ctl_http_perform(ctl, "POST", url.p,
+		    json_object_to_json_string_ext(
+			event, JSON_C_TO_STRING_PLAIN));
 	json_object_put(event);
 	buf_free(&url);
 	buf_free(&body);
@@ -280,50 +251,18 @@ static int
 event_add_any(struct ctl *ctl, struct event_flags *options)
 {
 	/* Each of a file brings all that is its own. */
-	if (options->watch ||
+	if (ctl->watch ||
 	    (options->file != NULL && (ctl->argc != 0 || is_of_new(options))))
-		return bad_usage();
-	return options->file == NULL
-		   ? event_add(ctl, options)
-		   : ctl_batch_add(ctl, options->server, options->file);
+		return ctl_refuse_usage(usage);
+	return options->file == NULL ? event_add(ctl, options)
+				     : ctl_batch_add(ctl, options->file);
 }
 
 /* ---- those that are there ---- */
 
-struct event_verb {
-	const char *word;
-	const char *method, *path; /* NULL: of its own */
-	int (*run)(struct ctl *ctl, struct event_flags *options);
-};
-
-static int
-ask_by_id(const struct ctl *ctl, const struct event_flags *options,
-    const struct event_verb *verb, const char *id, struct buf *answer)
-{
-	struct buf url;
-	int status;
-
-	buf_init(&url, URL_MAX_BYTES);
-	ctl_http_begin_url(ctl, options->server, &url);
-	buf_append_string(&url, verb->path);
-	(void)percent_encode(&url, slice_from_string(ctl->argv[0]));
-	buf_append_char(&url, '/');
-	(void)percent_encode(&url, slice_from_string(id));
-	if (buf_append_char(&url, '\0') == 0)
-		status = ctl_http_ask_about(ctl, ctl->argc > 2 ? id : NULL,
-		    verb->method, url.p, NULL, answer);
-	else {
-		buf_init(answer, 0);
-		status = ctl_fail(ctl, "the ids are too long");
-	}
-	buf_free(&url);
-	return status;
-}
-
 /* Until it has ended, whenever it has changed. */
 static int
-watch_event(const struct ctl *ctl, const struct event_flags *options,
-    const struct event_verb *verb)
+watch_event(const struct ctl *ctl, const struct ctl_each *each, const char *id)
 {
 	struct json_value event = {.type = JSON_NULL};
 	struct buf answer, before;
@@ -332,7 +271,7 @@ watch_event(const struct ctl *ctl, const struct event_flags *options,
 
 	buf_init(&before, 0);
 	do {
-		status = ask_by_id(ctl, options, verb, ctl->argv[1], &answer);
+		status = ctl_each_ask(ctl, each, NULL, id, &answer);
 		if (status == CTL_OK)
 			status = ctl_answer_read(ctl, "event", &answer, &event);
 		if (status == CTL_OK &&
@@ -350,74 +289,59 @@ watch_event(const struct ctl *ctl, const struct event_flags *options,
 	return failed || !ended ? CTL_FAILED : CTL_OK;
 }
 
-/* One after the other; those behind one that is refused, too, but none behind
- * one that there was no answer to. */
-static int
-event_by_ids(const struct ctl *ctl, const struct event_flags *options,
-    const struct event_verb *verb)
-{
-	bool answered = true;
-	int status = CTL_OK;
-
-	for (int i = 1; i < ctl->argc && answered; i++) {
-		struct buf answer;
-		int code = ask_by_id(ctl, options, verb, ctl->argv[i], &answer);
-
-		if (code == CTL_OK && i > 1 && ctl_http_is_table(ctl))
-			(void)putchar('\n');
-		if (code == CTL_OK)
-			code = ctl_http_show(ctl, &answer);
-		if (code != CTL_OK)
-			status = code;
-		answered = !answer.failed;
-		buf_free(&answer);
-	}
-	return status;
-}
-
 /* ---- the verbs ---- */
 
-static const struct event_verb verbs[] = {
+static const struct event_verb {
+	const char *word;
+	const char *method, *path; /* NULL: of its own */
+	int (*run)(struct ctl *ctl, struct event_flags *options);
+} verbs[] = {
     {"add", NULL, NULL, event_add_any},
     {"list", NULL, NULL, NULL},
-    {"show", "GET", "/cassata/event/", NULL},
-    {"delete", "DELETE", "/cassata/delete/", NULL},
-    {"retry", "POST", "/cassata/retry/", NULL},
-    {"run", "POST", "/cassata/run/", NULL},
-    {"why", "GET", "/cassata/why/", NULL},
+    {"show", "GET", "/cassata/event", NULL},
+    {"delete", "DELETE", "/cassata/delete", NULL},
+    {"retry", "POST", "/cassata/retry", NULL},
+    {"run", "POST", "/cassata/run", NULL},
+    {"why", "GET", "/cassata/why", NULL},
 };
 
 enum { N_VERBS = sizeof(verbs) / sizeof(verbs[0]) };
 
-static const struct event_verb *
-event_verb_of(const struct ctl *ctl)
+/* An application, and ids. */
+static int
+event_by_ids(const struct ctl *ctl, const struct event_flags *options,
+    const struct event_verb *verb)
 {
-	for (size_t i = 0; ctl->argc > 0 && i < N_VERBS; i++)
-		if (strcmp(ctl->argv[0], verbs[i].word) == 0)
-			return &verbs[i];
-	if (ctl->argc > 0)
-		ctl_unknown_word(ctl, "command", ctl->argv[0], verbs, N_VERBS,
-		    sizeof(verbs[0]));
-	return NULL;
+	const struct ctl_each each = {
+	    .method = verb->method,
+	    .path = verb->path,
+	    .app = ctl->argv[0],
+	    .tail = "",
+	};
+	bool may_watch = strcmp(verb->word, "show") == 0;
+
+	if (ctl->argc < 2 || is_of_new(options) || options->file != NULL ||
+	    (ctl->watch && (!may_watch || ctl->argc != 2)))
+		return ctl_refuse_usage(usage);
+	return ctl->watch ? watch_event(ctl, &each, ctl->argv[1])
+			  : ctl_each(ctl, &each, ctl->argv + 1, ctl->argc - 1);
 }
 
 static int
 run_event_verb(struct ctl *ctl, const struct event_verb *verb)
 {
 	struct event_flags options = {.members = json_object_new_object()};
-	bool may_watch = strcmp(verb->word, "show") == 0;
+	const char *letters = "+S:a:i:m:H:t:T:";
 	int status;
 
-	if (parse_options(ctl, &options, verb->run == NULL) == -1)
-		status = bad_usage();
-	else if (verb->run != NULL)
-		status = verb->run(ctl, &options);
-	else if (ctl->argc < 2 || is_of_new(&options) || options.file != NULL ||
-		 (options.watch && (!may_watch || ctl->argc != 2)))
-		status = bad_usage();
+	if (verb->run == NULL)
+		letters++; /* behind words, too, which are ids */
+	if (ctl_options(ctl, letters, longer, take_event_option, &options) ==
+	    -1)
+		status = ctl_refuse_usage(usage);
 	else
-		status = options.watch ? watch_event(ctl, &options, verb)
-				       : event_by_ids(ctl, &options, verb);
+		status = verb->run != NULL ? verb->run(ctl, &options)
+					   : event_by_ids(ctl, &options, verb);
 	json_object_put(options.members);
 	json_object_put(options.headers);
 	json_object_put(options.labels);
@@ -429,12 +353,14 @@ ctl_event(struct ctl *ctl)
 {
 	const struct event_verb *verb;
 
-	if (ctl->argc > 0 && strcmp(ctl->argv[0], "list") == 0)
+	if (ctl->argc > 0 && strcmp(ctl->argv[0], "list") == 0) {
+		ctl->argc--;
+		ctl->argv++;
 		return ctl_list(ctl);
-	if (ctl_wants_help(ctl)) {
-		fputs(usage, stdout);
-		return CTL_OK;
 	}
-	verb = event_verb_of(ctl);
-	return verb == NULL ? bad_usage() : run_event_verb(ctl, verb);
+	if (ctl_wants_help(ctl))
+		return ctl_show_usage(usage);
+	verb = ctl_take_verb(ctl, verbs, N_VERBS, sizeof(*verbs));
+	return verb == NULL ? ctl_refuse_usage(usage)
+			    : run_event_verb(ctl, verb);
 }

@@ -7,6 +7,7 @@
 
 #include <json-c/json.h>
 
+#include "base/percent.h"
 #include "ctl/ctl_answer.h"
 #include "ctl/ctl_find.h"
 #include "ctl/ctl_table.h"
@@ -16,6 +17,7 @@ enum {
 	ANSWER_MAX_BYTES = 64 * 1024 * 1024,
 	ASK_TIMEOUT_MS = 5000,
 	HTTP_TIMEOUT_MS = 60000,
+	URL_MAX_BYTES = 64 * 1024,
 };
 
 /* The first address that the daemon of this configuration listens on. */
@@ -43,23 +45,47 @@ ask_server(const struct ctl *ctl, struct buf *url)
 	return result;
 }
 
-void
-ctl_http_begin_url(const struct ctl *ctl, const char *server, struct buf *url)
+static void
+append_server(const struct ctl *ctl, struct buf *url)
 {
 	const struct config_service *cfg = &ctl->cfg.service;
 	size_t len;
 
-	if (server != NULL) {
-		len = strlen(server);
-		while (len > 0 && server[len - 1] == '/')
+	if (ctl->server != NULL) {
+		len = strlen(ctl->server);
+		while (len > 0 && ctl->server[len - 1] == '/')
 			len--;
-		buf_append(url, server, len);
+		buf_append(url, ctl->server, len);
 	} else if (ask_server(ctl, url) == -1) {
 		buf_printf(url,
 		    strchr(cfg->listen, ':') != NULL ? "http://[%s]:%d"
 						     : "http://%s:%d",
 		    cfg->listen, cfg->port);
 	}
+}
+
+static void
+append_id(struct buf *url, const char *id)
+{
+	if (id == NULL)
+		return;
+	(void)buf_append_char(url, '/');
+	(void)percent_encode(url, slice_from_string(id));
+}
+
+int
+ctl_http_url(const struct ctl *ctl, struct buf *url, const char *path,
+    const char *app, const char *id, const char *tail)
+{
+	buf_init(url, URL_MAX_BYTES);
+	append_server(ctl, url);
+	(void)buf_append_string(url, path);
+	append_id(url, app);
+	append_id(url, id);
+	(void)buf_append_string(url, tail);
+	return buf_append_char(url, '\0') == 0
+		   ? CTL_OK
+		   : ctl_fail(ctl, "the URL is too long");
 }
 
 int64_t

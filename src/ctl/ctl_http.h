@@ -14,11 +14,13 @@
 int64_t ctl_http_timeout_ms(const struct ctl *ctl);
 
 /*
- * Appends http://HOST:PORT. Without a server of the command line the daemon is
- * asked first, since port 0 is no address; with one, nobody.
+ * Makes http://HOST:PORT PATH [/APP] [/ID] TAIL in url, to be freed in any
+ * case: ids that are not NULL are encoded. Without a server of the command line
+ * the daemon is asked where it listens, since port 0 is no address; with one,
+ * nobody. CTL_OK, or CTL_FAILED after it said why.
  */
-void ctl_http_begin_url(
-    const struct ctl *ctl, const char *server, struct buf *url);
+int ctl_http_url(const struct ctl *ctl, struct buf *url, const char *path,
+    const char *app, const char *id, const char *tail);
 
 /*
  * Asks, with body as JSON or NULL. The answer, to be freed in any case, is that

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "ctl/ctl_job.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -11,15 +10,17 @@
 #include <json-c/json.h>
 
 #include "base/clock.h"
-#include "base/percent.h"
 #include "ctl/ctl_answer.h"
+#include "ctl/ctl_each.h"
 #include "ctl/ctl_http.h"
+#include "ctl/ctl_options.h"
 #include "ctl/ctl_print.h"
 #include "ctl/ctl_table.h"
 #include "ctl/progress.h"
 
+#define JOBS "/cassata/jobs"
+
 enum {
-	JOB_URL_MAX_BYTES = 64 * 1024,
 	JOB_LIST_MAX_BYTES = 64 * 1024 * 1024,
 	WATCH_MS = 500,
 };
@@ -32,17 +33,19 @@ static const char usage[] =
     "                            [--watch] [--json]\n"
     "                            application retry|run|delete|reschedule\n"
     "       cassatactl job list [-S url] [--json] application\n"
-    "       cassatactl job show [-S url] [--watch] [--json] application job\n"
-    "       cassatactl job pause [-S url] [--json] application job\n"
-    "       cassatactl job resume [-S url] [--watch] [--json] application job\n"
-    "       cassatactl job cancel [-S url] [--json] application job\n"
-    "       cassatactl job delete [-S url] [--json] application job\n";
+    "       cassatactl job show [-S url] [--watch] [--json] application job "
+    "...\n"
+    "       cassatactl job pause [-S url] [--json] application job ...\n"
+    "       cassatactl job resume [-S url] [--watch] [--json] application job "
+    "...\n"
+    "       cassatactl job cancel [-S url] [--json] application job ...\n"
+    "       cassatactl job delete [-S url] [--json] application job ...\n";
 
 struct job_call {
 	const struct ctl *ctl;
-	const char *server; /* or NULL */
 	const char *status, *from, *to, *destination, *rate, *by, *move_to;
-	bool dry_run, watch;
+	bool dry_run;
+	bool of_start;              /* one of start alone was given */
 	struct json_object *labels; /* or NULL */
 	struct buf url;
 	struct buf answer;     /* the last one */
@@ -54,14 +57,35 @@ struct job_call {
 static const char job_columns[] = "job,state,verb,matched,done,skipped";
 
 static void
-print_answer_of(const struct job_call *call)
+print_job(const struct ctl *ctl, const struct json_value *job, bool first)
 {
-	if (call->ctl->json)
-		ctl_answer_print_json(&call->job);
-	else {
-		ctl_table_titles(job_columns);
-		ctl_table_row(&call->job, job_columns);
+	if (ctl->json) {
+		ctl_answer_print_json(job);
+		return;
 	}
+	if (first)
+		ctl_table_titles(job_columns);
+	ctl_table_row(job, job_columns);
+}
+
+static int
+show_answer(const struct ctl *ctl, struct buf *answer, bool first)
+{
+	struct json_value job;
+	int status = ctl_answer_read(ctl, "job", answer, &job);
+
+	if (status == CTL_OK)
+		print_job(ctl, &job, first);
+	return status;
+}
+
+/* Of the application, or of one of its jobs. */
+static int
+make_job_url(struct job_call *call, const char *id, const char *tail)
+{
+	buf_free(&call->url);
+	return ctl_http_url(
+	    call->ctl, &call->url, JOBS, call->ctl->argv[0], id, tail);
 }
 
 /* call->job, and what it points into. */
@@ -176,39 +200,18 @@ watch_job(struct job_call *call)
 static int
 tell_job(struct job_call *call)
 {
-	bool watched = call->watch;
+	bool watched = call->ctl->watch;
 	int status = watched ? watch_job(call) : CTL_OK;
 
 	if (status != CTL_OK)
 		return status;
-	print_answer_of(call);
+	print_job(call->ctl, &call->job, true);
 	return !watched || ctl_member_is(&call->job, "state", "done")
 		   ? CTL_OK
 		   : CTL_FAILED;
 }
 
 /* ---- the verbs ---- */
-
-static void
-begin_path(struct job_call *call)
-{
-	ctl_http_begin_url(call->ctl, call->server, &call->url);
-	buf_append_string(&call->url, "/cassata/jobs/");
-	(void)percent_encode(&call->url, slice_from_string(call->ctl->argv[0]));
-}
-
-static int
-end_path(struct job_call *call, const char *id, const char *order)
-{
-	if (id != NULL) {
-		buf_append_char(&call->url, '/');
-		(void)percent_encode(&call->url, slice_from_string(id));
-	}
-	buf_append_string(&call->url, order);
-	return buf_append_char(&call->url, '\0') == 0
-		   ? CTL_OK
-		   : ctl_fail(call->ctl, "the ids are too long");
-}
 
 /* Seconds as a number, all else as text: the server reads it. */
 static struct json_object *
@@ -285,8 +288,7 @@ start_job(struct job_call *call)
 	struct json_value job;
 	int status;
 
-	begin_path(call);
-	status = end_path(call, NULL, "");
+	status = make_job_url(call, NULL, "");
 	if (status != CTL_OK)
 		return status;
 	body = document_of(call, call->ctl->argv[1]);
@@ -298,7 +300,8 @@ start_job(struct job_call *call)
 	if (status == CTL_OK) {
 		call->url.p[call->url.len - 1] = '/'; /* it was the NUL */
 		(void)ctl_answer_encode(&call->url, &job);
-		status = end_path(call, NULL, "");
+		if (buf_append_char(&call->url, '\0') == -1)
+			status = ctl_fail(call->ctl, "the answer is no job");
 	}
 	return status == CTL_OK ? tell_job(call) : status;
 }
@@ -351,9 +354,7 @@ ask_page_of_jobs(struct job_call *call, struct buf *all, int64_t *before)
 	int status;
 
 	(void)snprintf(query, sizeof(query), "?after=%" PRId64, *before);
-	buf_reset(&call->url);
-	begin_path(call);
-	status = end_path(call, NULL, query);
+	status = make_job_url(call, NULL, query);
 	if (status == CTL_OK)
 		status = ask_jobs(call, "GET", NULL);
 	if (status != CTL_OK)
@@ -386,32 +387,13 @@ list_jobs_of(struct job_call *call)
 	return status;
 }
 
-/* One of a job that is there. */
-static int
-order_job_of(struct job_call *call, const char *method, const char *order)
-{
-	size_t len;
-	int status;
-
-	begin_path(call);
-	len = call->url.len;
-	status = end_path(call, call->ctl->argv[1], order);
-	if (status != CTL_OK)
-		return status;
-	status = ask_jobs(call, method, NULL);
-	call->url.len = len;
-	if (status == CTL_OK)
-		status = end_path(call, call->ctl->argv[1], "");
-	return status == CTL_OK ? tell_job(call) : status;
-}
-
 /* ---- the command line ---- */
 
 static const struct job_verb_word {
 	const char *word, *method, *order;
 	int n_words;
 	bool may_watch;
-	int (*run)(struct job_call *call); /* NULL: order_job_of */
+	int (*run)(struct job_call *call); /* NULL: one of jobs by ids */
 } job_words[] = {
     {"start", NULL, NULL, 2, true, start_job},
     {"list", NULL, NULL, 1, false, list_jobs_of},
@@ -432,9 +414,9 @@ static const struct option job_options[] = {
     {"by", required_argument, NULL, 6},
     {"move-to", required_argument, NULL, 7},
     {"dry-run", no_argument, NULL, 8},
-    {"watch", no_argument, NULL, 9},
-    {"json", no_argument, NULL, 10},
-    {"label", required_argument, NULL, 11},
+    {"label", required_argument, NULL, 9},
+    CTL_OPTION_WATCH,
+    CTL_OPTION_JSON,
     {0},
 };
 
@@ -446,48 +428,64 @@ take_label_word(struct job_call *call, const char *text)
 	json_object_array_add(call->labels, json_object_new_string(text));
 }
 
-/* Returns whether one of start alone was given, or -1. */
 static int
-take_job_options(struct job_call *call, struct ctl *ctl)
+take_job_option(void *arg, int c, const char *name)
 {
+	struct job_call *call = arg;
 	const char **const texts[] = {NULL, &call->status, &call->from,
 	    &call->to, &call->destination, &call->rate, &call->by,
 	    &call->move_to};
-	bool *const flags[] = {&call->dry_run, &call->watch, &ctl->json};
-	int c, of_start = 0;
 
-	optind = 0; /* a new list of words */
-	while ((c = getopt_long(
-		    ctl->argc, ctl->argv, "S:", job_options, NULL)) != -1) {
-		if (c == 'S')
-			call->server = optarg;
-		else if (c >= 1 && c <= 7)
-			*texts[c] = optarg;
-		else if (c >= 8 && c <= 10)
-			*flags[c - 8] = true;
-		else if (c == 11)
-			take_label_word(call, optarg);
-		else
-			return -1;
-		of_start |= (c >= 1 && c <= 8) || c == 11;
-	}
-	ctl->argc -= optind;
-	ctl->argv += optind;
-	return of_start;
+	(void)name;
+	call->of_start = true;
+	if (c >= 1 && c <= 7)
+		*texts[c] = optarg;
+	else if (c == 8)
+		call->dry_run = true;
+	else if (c == 9)
+		take_label_word(call, optarg);
+	else
+		return -1;
+	return 0;
 }
 
 enum { N_JOB_WORDS = sizeof(job_words) / sizeof(job_words[0]) };
 
-static const struct job_verb_word *
-find_job_word(const struct ctl *ctl)
+/* An application, and one job or more. */
+static int
+jobs_by_ids(struct job_call *call, const struct job_verb_word *word)
 {
-	for (size_t i = 0; ctl->argc > 0 && i < N_JOB_WORDS; i++)
-		if (strcmp(ctl->argv[0], job_words[i].word) == 0)
-			return &job_words[i];
-	if (ctl->argc > 0)
-		ctl_unknown_word(ctl, "command", ctl->argv[0], job_words,
-		    N_JOB_WORDS, sizeof(job_words[0]));
-	return NULL;
+	const struct ctl *ctl = call->ctl;
+	const struct ctl_each each = {
+	    .method = word->method,
+	    .path = JOBS,
+	    .app = ctl->argv[0],
+	    .tail = word->order,
+	    .show = show_answer,
+	};
+	int status;
+
+	if (!ctl->watch)
+		return ctl_each(ctl, &each, ctl->argv + 1, ctl->argc - 1);
+	status = make_job_url(call, ctl->argv[1], word->order);
+	if (status == CTL_OK)
+		status = ask_jobs(call, word->method, NULL);
+	if (status == CTL_OK)
+		status = make_job_url(call, ctl->argv[1], "");
+	return status == CTL_OK ? tell_job(call) : status;
+}
+
+/* With one of the words of a verb, what it may have. */
+static bool
+makes_sense(const struct job_call *call, const struct job_verb_word *word)
+{
+	const struct ctl *ctl = call->ctl;
+	bool several = word->run == NULL && !ctl->watch;
+
+	return (several ? ctl->argc >= word->n_words
+			: ctl->argc == word->n_words) &&
+	       (!call->of_start || word->run == start_job) &&
+	       (!ctl->watch || word->may_watch);
 }
 
 int
@@ -495,25 +493,18 @@ ctl_job(struct ctl *ctl)
 {
 	struct job_call call = {.ctl = ctl};
 	const struct job_verb_word *word;
-	int of_start, status;
+	int status;
 
-	if (ctl_wants_help(ctl)) {
-		fputs(usage, stdout);
-		return CTL_OK;
-	}
-	word = find_job_word(ctl);
-	of_start = word == NULL ? -1 : take_job_options(&call, ctl);
-	if (of_start == -1 || ctl->argc != word->n_words ||
-	    (of_start && word->run != start_job) ||
-	    (call.watch && !word->may_watch)) {
-		fputs(usage, stderr);
-		json_object_put(call.labels);
-		return CTL_USAGE;
-	}
-	buf_init(&call.url, JOB_URL_MAX_BYTES);
-	status = word->run != NULL
-		     ? word->run(&call)
-		     : order_job_of(&call, word->method, word->order);
+	if (ctl_wants_help(ctl))
+		return ctl_show_usage(usage);
+	word = ctl_take_verb(ctl, job_words, N_JOB_WORDS, sizeof(*job_words));
+	if (word == NULL ||
+	    ctl_options(ctl, "S:", job_options, take_job_option, &call) == -1 ||
+	    !makes_sense(&call, word))
+		status = ctl_refuse_usage(usage);
+	else
+		status = word->run != NULL ? word->run(&call)
+					   : jobs_by_ids(&call, word);
 	buf_free(&call.url);
 	buf_free(&call.answer);
 	json_object_put(call.labels);

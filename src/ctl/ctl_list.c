@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "ctl/ctl_list.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/percent.h"
 #include "ctl/ctl_answer.h"
 #include "ctl/ctl_http.h"
+#include "ctl/ctl_options.h"
 #include "ctl/ctl_table.h"
 #include "ctl/ctl_watch.h"
 
@@ -19,16 +19,14 @@ enum {
 
 struct list {
 	const struct ctl *ctl;
-	const char *server; /* or NULL */
 	const char *fields; /* names with commas in between, or NULL */
-	bool watch;
-	uint64_t limit;   /* UINT64_MAX: all */
-	uint64_t left;    /* events to be told */
-	struct buf query; /* "&name=value" of each filter */
-	struct buf url;   /* up to the query */
-	struct buf after; /* the next page; empty for the first */
-	unsigned n_empty; /* pages without an event, one after the other */
-	bool damaged;     /* some were left out */
+	uint64_t limit;     /* UINT64_MAX: all */
+	uint64_t left;      /* events to be told */
+	struct buf query;   /* "&name=value" of each filter */
+	struct buf url;     /* up to the query */
+	struct buf after;   /* the next page; empty for the first */
+	unsigned n_empty;   /* pages without an event, one after the other */
+	bool damaged;       /* some were left out */
 };
 
 /* What is there of "due": the time that the list is in the order of. */
@@ -162,10 +160,10 @@ static const struct option options[] = {
     {"label", required_argument, NULL, 0},
     {"order", required_argument, NULL, 0},
     {"fields", required_argument, NULL, 'f'},
-    {"limit", required_argument, NULL, 'l'},
-    {"all", no_argument, NULL, 'a'},
-    {"watch", no_argument, NULL, 'w'},
-    {"json", no_argument, NULL, 'j'},
+    CTL_OPTION_LIMIT,
+    CTL_OPTION_ALL,
+    CTL_OPTION_WATCH,
+    CTL_OPTION_JSON,
     {0},
 };
 
@@ -177,57 +175,23 @@ add_filter(struct list *list, const char *name, const char *value)
 }
 
 static int
-take_limit(struct list *list, const char *text)
+take_list_option(void *arg, int c, const char *name)
 {
-	if (slice_to_u64(slice_from_string(text), UINT32_MAX, &list->limit) ==
-	    -1) {
-		(void)ctl_fail(list->ctl,
-		    "--limit: not a number of events, or 0 for all: %s", text);
+	struct list *list = arg;
+
+	switch (c) {
+	case 0:
+		add_filter(list, name, optarg);
+		return 0;
+	case 'f':
+		list->fields = optarg;
+		return 0;
+	case 'A':
+	case 'l':
+		return ctl_options_limit(list->ctl, c, &list->limit);
+	default:
 		return -1;
 	}
-	if (list->limit == 0)
-		list->limit = UINT64_MAX;
-	return 0;
-}
-
-static int
-take_options(struct list *list, struct ctl *ctl)
-{
-	int c, i;
-
-	optind = 0; /* a new list of words */
-	while (
-	    (c = getopt_long(ctl->argc, ctl->argv, "S:", options, &i)) != -1) {
-		switch (c) {
-		case 0:
-			add_filter(list, options[i].name, optarg);
-			break;
-		case 'f':
-			list->fields = optarg;
-			break;
-		case 'a':
-			list->limit = UINT64_MAX;
-			break;
-		case 'w':
-			list->watch = true;
-			break;
-		case 'j':
-			ctl->json = true;
-			break;
-		case 'l':
-			if (take_limit(list, optarg) == -1)
-				return -1;
-			break;
-		case 'S':
-			list->server = optarg;
-			break;
-		default:
-			return -1;
-		}
-	}
-	ctl->argc -= optind;
-	ctl->argv += optind;
-	return ctl->argc == 1 ? 0 : -1;
 }
 
 static int
@@ -238,14 +202,16 @@ begin_list(struct list *list, const struct ctl *ctl)
 	if (list->fields != NULL || !ctl->json)
 		add_filter(list, "fields",
 		    list->fields == NULL ? usual_fields : list->fields);
-	ctl_http_begin_url(ctl, list->server, &list->url);
-	buf_append_string(&list->url, "/cassata/events/");
-	(void)percent_encode(&list->url, slice_from_string(ctl->argv[0]));
+	status = ctl_http_url(
+	    ctl, &list->url, "/cassata/events", ctl->argv[0], NULL, "");
+	if (status != CTL_OK)
+		return status;
+	list->url.len--; /* the NUL: a query follows */
 	do {
-		if (list->watch)
+		if (ctl->watch)
 			ctl_watch_begin();
 		status = print_list(list);
-	} while (status == CTL_OK && list->watch && ctl_watch_again());
+	} while (status == CTL_OK && ctl->watch && ctl_watch_again());
 	return status;
 }
 
@@ -256,15 +222,14 @@ ctl_list(struct ctl *ctl)
 	int status;
 
 	buf_init(&list.query, LIST_URL_MAX_BYTES);
-	buf_init(&list.url, LIST_URL_MAX_BYTES);
 	buf_init(&list.after, LIST_URL_MAX_BYTES);
-	if (ctl_wants_help(ctl)) {
-		fputs(usage, stdout);
-		status = CTL_OK;
-	} else if (take_options(&list, ctl) == -1) {
-		fputs(usage, stderr);
-		status = CTL_USAGE;
-	} else
+	if (ctl_wants_help(ctl))
+		status = ctl_show_usage(usage);
+	else if (ctl_options(ctl, "S:", options, take_list_option, &list) ==
+		     -1 ||
+		 ctl->argc != 1)
+		status = ctl_refuse_usage(usage);
+	else
 		status = begin_list(&list, ctl);
 	buf_free(&list.query);
 	buf_free(&list.url);

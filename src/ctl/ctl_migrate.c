@@ -2,7 +2,6 @@
 #include "ctl/ctl_migrate.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "base/clock.h"
 #include "config/config_password.h"
 #include "ctl/ctl_find.h"
+#include "ctl/ctl_options.h"
 #include "ctl/progress.h"
 #include "proc/data_dir.h"
 #include "proc/privileges.h"
@@ -51,40 +51,42 @@ take_url(struct end *end, char *argument)
 }
 
 static int
+take_end(void *arg, int c, const char *name)
+{
+	struct ends *ends = arg;
+
+	(void)name;
+	switch (c) {
+	case 'f':
+		return take_url(&ends->from, optarg);
+	case 'F':
+		ends->from.password_file = optarg;
+		return 0;
+	case 't':
+		return take_url(&ends->to, optarg);
+	case 'T':
+		ends->to.password_file = optarg;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+static int
 parse_line(struct ctl *ctl, struct ends *ends)
 {
-	static const struct option options[] = {
+	static const struct option rows[] = {
 	    {"from", required_argument, NULL, 'f'},
 	    {"from-password-file", required_argument, NULL, 'F'},
 	    {"to", required_argument, NULL, 't'},
 	    {"to-password-file", required_argument, NULL, 'T'},
 	    {0},
 	};
-	int option;
 
-	optind = 0; /* a new list, behind the word before it */
-	while ((option = getopt_long(
-		    ctl->argc + 1, ctl->argv - 1, "+", options, NULL)) != -1) {
-		switch (option) {
-		case 'f':
-			if (take_url(&ends->from, optarg) == -1)
-				return -1;
-			break;
-		case 'F':
-			ends->from.password_file = optarg;
-			break;
-		case 't':
-			if (take_url(&ends->to, optarg) == -1)
-				return -1;
-			break;
-		case 'T':
-			ends->to.password_file = optarg;
-			break;
-		default:
-			return -1;
-		}
-	}
-	return optind == ctl->argc + 1 && ends->to.url != NULL ? 0 : -1;
+	return ctl_options(ctl, "+", rows, take_end, ends) == 0 &&
+		       ctl->argc == 0 && ends->to.url != NULL
+		   ? 0
+		   : -1;
 }
 
 static const char *
@@ -388,8 +390,7 @@ ctl_migrate(struct ctl *ctl)
 		return CTL_OK;
 	}
 	if (parse_line(ctl, &ends) == -1) {
-		(void)fputs(usage, stderr);
-		status = CTL_USAGE;
+		status = ctl_refuse_usage(usage);
 	} else if (describe_one_end(ctl, &ends.from, &err) == -1 ||
 		   describe_one_end(ctl, &ends.to, &err) == -1 ||
 		   check_ends(ctl, &ends, &err) == -1 ||

@@ -1,69 +1,44 @@
 /* SPDX-License-Identifier: ISC */
 #include "ctl/ctl_pause.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <json-c/json.h>
 
-#include "base/percent.h"
 #include "ctl/ctl_answer.h"
+#include "ctl/ctl_each.h"
 #include "ctl/ctl_http.h"
+#include "ctl/ctl_options.h"
 #include "ctl/ctl_table.h"
-
-enum { URL_MAX_BYTES = 64 * 1024 };
 
 static const char usage[] =
     "usage: cassatactl pause [-S url] [-n note] [-u until] [--json]\n"
-    "                        app | host name\n"
-    "       cassatactl resume [-S url] [--json] app | host name\n"
+    "                        app | host name ...\n"
+    "       cassatactl resume [-S url] [--json] app | host name ...\n"
     "       cassatactl pauses [-S url] [--json]\n";
 
 struct pause_flags {
-	const char *server; /* http://host:port, or NULL: from the daemon */
 	const char *note, *until;
 };
 
 static int
-refuse_usage(void)
+take_pause_option(void *arg, int c, const char *name)
 {
-	fputs(usage, stderr);
-	return CTL_USAGE;
+	struct pause_flags *flags = arg;
+
+	(void)name;
+	*(c == 'n' ? &flags->note : &flags->until) = optarg;
+	return 0;
 }
 
 static int
-show_usage(void)
-{
-	fputs(usage, stdout);
-	return CTL_OK;
-}
-
-static int
-parse_pause_options(
+read_pause_options(
     struct ctl *ctl, const char *letters, struct pause_flags *flags)
 {
-	static const struct option names[] = {
-	    {"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
-	int c;
+	static const struct option rows[] = {CTL_OPTION_JSON, {0}};
 
-	optind = 0; /* a new list, behind the word before it */
-	while ((c = getopt_long(ctl->argc + 1, ctl->argv - 1, letters, names,
-		    NULL)) != -1) {
-		if (c == 'S')
-			flags->server = optarg;
-		else if (c == 'n')
-			flags->note = optarg;
-		else if (c == 'u')
-			flags->until = optarg;
-		else if (c == 'j')
-			ctl->json = true;
-		else
-			return -1;
-	}
-	ctl->argc -= optind - 1;
-	ctl->argv += optind - 1;
-	return 0;
+	return ctl_options(ctl, letters, rows, take_pause_option, flags);
 }
 
 /* A number is seconds; all else the server reads. */
@@ -79,30 +54,26 @@ add_until(struct json_object *body, const char *until)
 		: json_object_new_string(until));
 }
 
-/* "app" or "host", and a name. */
+/* "app" or "host", and names. */
 static int
-change_pause(struct ctl *ctl, const struct pause_flags *flags, const char *path,
-    struct json_object *body)
+change_pauses(const struct ctl *ctl, const char *verb, struct json_object *body)
 {
-	struct buf url;
-	int status;
-
-	if (ctl->argc != 2 || (strcmp(ctl->argv[0], "app") != 0 &&
-				  strcmp(ctl->argv[0], "host") != 0))
-		return refuse_usage();
-	buf_init(&url, URL_MAX_BYTES);
-	ctl_http_begin_url(ctl, flags->server, &url);
-	buf_printf(&url, "/cassata/%s/%s/", path, ctl->argv[0]);
-	percent_encode(&url, slice_from_string(ctl->argv[1]));
-	if (buf_append_char(&url, '\0') == -1)
-		status = ctl_fail(ctl, "the name is too long");
-	else
-		status = ctl_http_perform(ctl, "POST", url.p,
-		    body == NULL ? NULL
+	char path[64];
+	const struct ctl_each each = {
+	    .method = "POST",
+	    .path = path,
+	    .tail = "",
+	    .body = body == NULL ? NULL
 				 : json_object_to_json_string_ext(
-				       body, JSON_C_TO_STRING_PLAIN));
-	buf_free(&url);
-	return status;
+				       body, JSON_C_TO_STRING_PLAIN),
+	};
+
+	if (ctl->argc < 2 || (strcmp(ctl->argv[0], "app") != 0 &&
+				 strcmp(ctl->argv[0], "host") != 0))
+		return ctl_refuse_usage(usage);
+	(void)snprintf(
+	    path, sizeof(path), "/cassata/%s/%s", verb, ctl->argv[0]);
+	return ctl_each(ctl, &each, ctl->argv + 1, ctl->argc - 1);
 }
 
 int
@@ -113,16 +84,16 @@ ctl_pause(struct ctl *ctl)
 	int status;
 
 	if (ctl_wants_help(ctl))
-		return show_usage();
-	if (parse_pause_options(ctl, "+S:n:u:", &flags) == -1)
-		return refuse_usage();
+		return ctl_show_usage(usage);
+	if (read_pause_options(ctl, "S:n:u:", &flags) == -1)
+		return ctl_refuse_usage(usage);
 	body = json_object_new_object();
 	if (flags.note != NULL)
 		json_object_object_add(
 		    body, "note", json_object_new_string(flags.note));
 	if (flags.until != NULL)
 		add_until(body, flags.until);
-	status = change_pause(ctl, &flags, "pause", body);
+	status = change_pauses(ctl, "pause", body);
 	json_object_put(body);
 	return status;
 }
@@ -133,10 +104,10 @@ ctl_resume(struct ctl *ctl)
 	struct pause_flags flags = {0};
 
 	if (ctl_wants_help(ctl))
-		return show_usage();
-	if (parse_pause_options(ctl, "+S:", &flags) == -1)
-		return refuse_usage();
-	return change_pause(ctl, &flags, "resume", NULL);
+		return ctl_show_usage(usage);
+	if (read_pause_options(ctl, "S:", &flags) == -1)
+		return ctl_refuse_usage(usage);
+	return change_pauses(ctl, "resume", NULL);
 }
 
 /* ---- a table ---- */
@@ -196,17 +167,12 @@ ctl_pauses(struct ctl *ctl)
 	int status;
 
 	if (ctl_wants_help(ctl))
-		return show_usage();
-	if (parse_pause_options(ctl, "+S:", &flags) == -1 || ctl->argc != 0)
-		return refuse_usage();
-	buf_init(&url, URL_MAX_BYTES);
-	ctl_http_begin_url(ctl, flags.server, &url);
-	buf_append_string(&url, "/cassata/pauses");
-	if (buf_append_char(&url, '\0') == -1)
-		status = ctl_fail(ctl, "out of memory");
-	else
+		return ctl_show_usage(usage);
+	if (read_pause_options(ctl, "S:", &flags) == -1 || ctl->argc != 0)
+		return ctl_refuse_usage(usage);
+	status = ctl_http_url(ctl, &url, "/cassata/pauses", NULL, NULL, "");
+	if (status == CTL_OK) {
 		status = ctl_http_ask(ctl, "GET", url.p, NULL, &answer);
-	if (!url.failed) {
 		if (status == CTL_OK)
 			status = print_pause_table(ctl, &answer);
 		buf_free(&answer);

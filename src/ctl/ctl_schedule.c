@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: ISC */
 #include "ctl/ctl_schedule.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <json-c/json.h>
 
-#include "base/percent.h"
 #include "ctl/ctl_answer.h"
 #include "ctl/ctl_body.h"
+#include "ctl/ctl_each.h"
 #include "ctl/ctl_http.h"
+#include "ctl/ctl_options.h"
 #include "ctl/ctl_table.h"
 
-enum { URL_MAX_BYTES = 64 * 1024 };
+#define SCHEDULES "/cassata/schedules"
+
+enum { QUERY_MAX_BYTES = 64 * 1024 };
 
 static const char usage[] =
     "usage: cassatactl schedule add [-S url] [-a application] [-m method]\n"
@@ -28,14 +30,14 @@ static const char usage[] =
     "                               id url [body | @file | -]\n"
     "       cassatactl schedule list [-S url] [--limit n | --all] [--json]\n"
     "                               application\n"
-    "       cassatactl schedule show [-S url] [--json] application id\n"
-    "       cassatactl schedule delete [-S url] [--json] application id\n"
-    "       cassatactl schedule run [-S url] [--json] application id\n"
-    "       cassatactl schedule pause [-S url] [--json] application id\n"
-    "       cassatactl schedule resume [-S url] [--json] application id\n";
+    "       cassatactl schedule show [-S url] [--json] application id ...\n"
+    "       cassatactl schedule delete [-S url] [--json] application id ...\n"
+    "       cassatactl schedule run [-S url] [--json] application id ...\n"
+    "       cassatactl schedule pause [-S url] [--json] application id ...\n"
+    "       cassatactl schedule resume [-S url] [--json] application id ...\n";
 
 struct schedule_flags {
-	const char *server; /* http://host:port, or NULL: from the daemon */
+	const struct ctl *ctl;
 	const char *app;
 	uint64_t left; /* to be listed */
 	struct json_object *schedule, *event;
@@ -54,9 +56,9 @@ static const struct option long_options[] = {
     {"window", required_argument, NULL, 0},
     {"jitter", required_argument, NULL, 0},
     {"count", required_argument, NULL, 'n'},
-    {"json", no_argument, NULL, 'j'},
-    {"limit", required_argument, NULL, 'l'},
-    {"all", no_argument, NULL, 'A'},
+    CTL_OPTION_JSON,
+    CTL_OPTION_LIMIT,
+    CTL_OPTION_ALL,
     {0},
 };
 
@@ -92,74 +94,32 @@ add_count(struct json_object *schedule, const char *text)
 }
 
 static int
-take_flags(struct ctl *ctl, struct schedule_flags *flags)
+take_flag(void *arg, int c, const char *name)
 {
-	int c, i;
+	struct schedule_flags *flags = arg;
 
-	optind = 0; /* a new list of words */
-	while ((c = getopt_long(ctl->argc, ctl->argv, "S:a:m:H:", long_options,
-		    &i)) != -1) {
-		switch (c) {
-		case 0:
-			add_string(
-			    flags->schedule, long_options[i].name, optarg);
-			break;
-		case 'n':
-			add_count(flags->schedule, optarg);
-			break;
-		case 'j':
-			ctl->json = true;
-			break;
-		case 'A':
-			flags->left = UINT64_MAX;
-			break;
-		case 'l':
-			if (slice_to_u64(slice_from_string(optarg), UINT32_MAX,
-				&flags->left) == -1)
-				return -1;
-			if (flags->left == 0)
-				flags->left = UINT64_MAX;
-			break;
-		case 'S':
-			flags->server = optarg;
-			break;
-		case 'a':
-			flags->app = optarg;
-			break;
-		case 'm':
-			add_string(flags->event, "method", optarg);
-			break;
-		case 'H':
-			add_header(flags->event, optarg);
-			break;
-		default:
-			return -1;
-		}
-	}
-	ctl->argc -= optind;
-	ctl->argv += optind;
-	return 0;
-}
-
-/* http://…/cassata/schedules/APP[/ID[/VERB]] with a NUL; -1 when it is too
- * long. */
-static int
-make_url(const struct ctl *ctl, const struct schedule_flags *flags,
-    const char *app, const char *id, const char *verb, struct buf *url)
-{
-	buf_init(url, URL_MAX_BYTES);
-	ctl_http_begin_url(ctl, flags->server, url);
-	buf_append_string(url, "/cassata/schedules/");
-	(void)percent_encode(url, slice_from_string(app));
-	if (id != NULL) {
-		buf_append_char(url, '/');
-		(void)percent_encode(url, slice_from_string(id));
-	}
-	buf_append_string(url, verb);
-	if (buf_append_char(url, '\0') == 0)
+	switch (c) {
+	case 0:
+		add_string(flags->schedule, name, optarg);
 		return 0;
-	(void)ctl_fail(ctl, "the ids are too long");
-	return -1;
+	case 'n':
+		add_count(flags->schedule, optarg);
+		return 0;
+	case 'A':
+	case 'l':
+		return ctl_options_limit(flags->ctl, c, &flags->left);
+	case 'a':
+		flags->app = optarg;
+		return 0;
+	case 'm':
+		add_string(flags->event, "method", optarg);
+		return 0;
+	case 'H':
+		add_header(flags->event, optarg);
+		return 0;
+	default:
+		return -1;
+	}
 }
 
 static int
@@ -181,9 +141,9 @@ add_schedule(struct ctl *ctl, struct schedule_flags *flags)
 	json_object_object_add(
 	    text, "schedule", json_object_get(flags->schedule));
 	json_object_object_add(text, "event", json_object_get(flags->event));
-	if (status == 0 &&
-	    make_url(ctl, flags, flags->app, ctl->argv[0], "", &url) == -1)
-		status = CTL_FAILED;
+	if (status == 0)
+		status = ctl_http_url(
+		    ctl, &url, SCHEDULES, flags->app, ctl->argv[0], "");
 	if (status == 0)
 		status = ctl_http_perform(ctl, "POST", url.p,
 		    json_object_to_json_string_ext(
@@ -274,7 +234,7 @@ note_next_schedules(
 	struct buf before = *next;
 	bool repeated;
 
-	buf_init(next, URL_MAX_BYTES);
+	buf_init(next, QUERY_MAX_BYTES);
 	if (ctl_member(page, "next", &after) && after.type == JSON_STRING) {
 		buf_append_string(next, "?after=");
 		(void)ctl_answer_encode(next, &after);
@@ -315,13 +275,12 @@ list_of_schedules(struct ctl *ctl, struct schedule_flags *flags)
 		return CTL_USAGE;
 	if (!ctl->json)
 		print_schedule(NULL);
-	buf_init(&next, URL_MAX_BYTES);
+	buf_init(&next, QUERY_MAX_BYTES);
 	(void)buf_append_char(&next, '\0');
 	do {
-		if (make_url(ctl, flags, ctl->argv[0], NULL, next.p, &url) ==
-		    -1)
-			status = CTL_FAILED;
-		else
+		status = ctl_http_url(
+		    ctl, &url, SCHEDULES, ctl->argv[0], NULL, next.p);
+		if (status == CTL_OK)
 			status = ask_schedules(ctl, flags, url.p, &next);
 		buf_free(&url);
 	} while (status == CTL_OK && flags->left > 0 && next.len > 1);
@@ -344,55 +303,44 @@ static const struct verb {
     {"resume", "POST", "/resume", NULL},
 };
 
-static int
-ask_by_ids(const struct ctl *ctl, const struct schedule_flags *flags,
-    const struct verb *verb)
-{
-	struct buf url;
-	int status = CTL_FAILED;
-
-	if (ctl->argc != 2)
-		return CTL_USAGE;
-	if (make_url(
-		ctl, flags, ctl->argv[0], ctl->argv[1], verb->path, &url) == 0)
-		status = ctl_http_perform(ctl, verb->method, url.p, NULL);
-	buf_free(&url);
-	return status;
-}
-
 enum { N_SCHEDULE_VERBS = sizeof(schedule_verbs) / sizeof(schedule_verbs[0]) };
 
-static const struct verb *
-find_verb(const struct ctl *ctl)
+/* An application, and ids. */
+static int
+schedules_by_ids(const struct ctl *ctl, const struct verb *verb)
 {
-	for (size_t i = 0; ctl->argc > 0 && i < N_SCHEDULE_VERBS; i++)
-		if (strcmp(ctl->argv[0], schedule_verbs[i].word) == 0)
-			return &schedule_verbs[i];
-	if (ctl->argc > 0)
-		ctl_unknown_word(ctl, "command", ctl->argv[0], schedule_verbs,
-		    N_SCHEDULE_VERBS, sizeof(schedule_verbs[0]));
-	return NULL;
+	const struct ctl_each each = {
+	    .method = verb->method,
+	    .path = SCHEDULES,
+	    .app = ctl->argv[0],
+	    .tail = verb->path,
+	};
+
+	return ctl->argc < 2
+		   ? CTL_USAGE
+		   : ctl_each(ctl, &each, ctl->argv + 1, ctl->argc - 1);
 }
 
 int
 ctl_schedule(struct ctl *ctl)
 {
-	struct schedule_flags flags = {.app = "cassatactl", .left = UINT64_MAX};
+	struct schedule_flags flags = {
+	    .ctl = ctl, .app = "cassatactl", .left = UINT64_MAX};
 	const struct verb *verb;
 	int status = CTL_USAGE;
 
-	if (ctl_wants_help(ctl)) {
-		fputs(usage, stdout);
-		return CTL_OK;
-	}
-	verb = find_verb(ctl);
+	if (ctl_wants_help(ctl))
+		return ctl_show_usage(usage);
+	verb = ctl_take_verb(
+	    ctl, schedule_verbs, N_SCHEDULE_VERBS, sizeof(*schedule_verbs));
 	flags.schedule = json_object_new_object();
 	flags.event = json_object_new_object();
-	if (verb != NULL && take_flags(ctl, &flags) == 0)
+	if (verb != NULL &&
+	    ctl_options(ctl, "S:a:m:H:", long_options, take_flag, &flags) == 0)
 		status = verb->run != NULL ? verb->run(ctl, &flags)
-					   : ask_by_ids(ctl, &flags, verb);
+					   : schedules_by_ids(ctl, verb);
 	if (status == CTL_USAGE)
-		fputs(usage, stderr);
+		(void)ctl_refuse_usage(usage);
 	json_object_put(flags.schedule);
 	json_object_put(flags.event);
 	return status;

@@ -646,6 +646,52 @@ def test_several_ids(daemon, name):
     assert done.stderr.count("\n") == 1
 
 
+def test_several_ids_of_other_things(daemon, name):
+    """As those of events: each is asked for, and told of."""
+    def lines(*words, code=OK, said=()):
+        done = ctl(daemon, *words, code=code)
+        assert len(done.stderr.splitlines()) == len(said), done
+        for line, begin in zip(done.stderr.splitlines(), said):
+            assert line.startswith("cassatactl: %s: " % begin), done
+        return done.stdout.splitlines()
+
+    def documents(*words, **kwargs):
+        return [json.loads(line) for line in lines(*words, **kwargs)]
+
+    for i in range(3):
+        ctl(daemon, "schedule", "add", "-a", name, "--every", "1h", "s%d" % i,
+            "http://127.0.0.1:1/")
+    paused = documents("schedule", "pause", name, "s0", "no", "s2",
+                       code=FAILED, said=["no: Not Found"])
+    assert [(s["schedule-id"], s["status"]) for s in paused] == [
+        ("s0", "PAUSED"), ("s2", "PAUSED")]
+    shown = on_terminal(daemon, "schedule", "show", name, "s0", "s1")
+    assert [re.findall("^schedule-id +(.*)$", one, re.M)
+            for one in shown.split("\n\n")] == [["s0"], ["s1"]]
+    assert len(documents("schedule", "delete", "--json", name, "s0",
+                         "s1")) == 2
+    assert "usage: " in ctl(daemon, "schedule", "run", name, code=USAGE).stderr
+
+    jobs = [json.loads(ctl(
+        daemon, "job", "start", "--dry-run", "--json", name,
+        "run").stdout)["job"] for _ in range(2)]
+    found = documents("job", "show", "--json", name, *jobs)
+    assert [j["job"] for j in found] == jobs
+    table = lines("job", "delete", name, jobs[0], "77", jobs[1], code=FAILED,
+                  said=["77: Not Found"])
+    assert [line.split()[0] for line in table] == ["job", *jobs]
+    assert "usage: " in ctl(daemon, "job", "show", "--watch", name, "1", "2",
+                            code=USAGE).stderr
+
+    apps = [name + c for c in "abc"]
+    for p in documents("pause", "-n", "note", "app", *apps):
+        assert p["note"] == "note" and p["application-id"] in apps
+    resumed = documents("resume", "app", apps[0], name, apps[2], code=FAILED,
+                        said=[name + ": Not Found"])
+    assert [p["application-id"] for p in resumed] == [apps[0], apps[2]]
+    ctl(daemon, "resume", "app", apps[1])
+
+
 def test_an_id_that_looks_like_an_option(daemon, name):
     ctl(daemon, "event", "add", "-a", name, "-i", "--json", "-t", "1h",
         "http://127.0.0.1:1/")
