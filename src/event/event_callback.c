@@ -112,9 +112,12 @@ event_callback_read(struct slice json, struct buf *room,
 
 	*callback = (struct event_callback){0};
 	/* What is in it may not move while it is read. */
-	if (json.len > EVENT_CALLBACK_MAX ||
-	    buf_reserve(room, 2 * json.len) == -1)
+	if (json.len > EVENT_CALLBACK_MAX)
 		return refuse_callback(error, "", "is too large");
+	if (buf_reserve(room, 2 * json.len) == -1) {
+		room->failed = true;
+		return refuse_callback(error, "", "is too large for now");
+	}
 	(void)buf_append_slice(room, json);
 	callback->headers = slice_of(room->p + room->len, 0);
 	if (json_scan(slice_of(room->p + begin, json.len), &value, NULL) == -1)
@@ -296,8 +299,10 @@ event_callback_make(struct slice json, const struct event_end *end,
 		(void)buf_append_string(
 		    text, "Content-Type: application/json\n");
 	id = text->len;
-	if (append_callback_id(end, text) == -1)
+	if (append_callback_id(end, text) == -1) {
+		text->failed = true;
 		return -1;
+	}
 	body = text->len;
 	write_end(text, end);
 	if (text->failed)

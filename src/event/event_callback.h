@@ -30,7 +30,7 @@ struct event_callback_error {
 /*
  * Reads it, as a client or the datastore has it: JSON that json_scan accepted,
  * which is not changed. The texts come behind what is in *room, valid until
- * that changes. 0, or -1 with error.
+ * that changes. 0, or -1 with error; room->failed: for want of memory.
  */
 int event_callback_read(struct slice json, struct buf *room,
     struct event_callback *callback, struct event_callback_error *error);
@@ -51,8 +51,8 @@ struct event_end {
 /*
  * Makes the event that tells of it, due at once, of what event_callback_read
  * reads; its texts are in *text, which is empty, and in end. Its id is that of
- * no other attempt of this event. 0, or -1 when it is damaged or there is no
- * memory for it.
+ * no other attempt of this event. 0, or -1 when it is damaged or, with
+ * text->failed, there is no memory for it.
  */
 int event_callback_make(struct slice json, const struct event_end *end,
     struct buf *text, struct event *ev);

@@ -51,21 +51,24 @@ callback_take_body(struct callback *callback, struct slice bytes)
 	struct buf *kept = &callback->body;
 	size_t room = kept->max - kept->len;
 
-	callback->cut |= bytes.len > room;
-	(void)buf_append_slice(
-	    kept, slice_of(bytes.p, bytes.len < room ? bytes.len : room));
+	if (buf_append_slice(kept, slice_of(bytes.p,
+				       bytes.len < room ? bytes.len : room)) ==
+		-1 ||
+	    bytes.len > room)
+		callback->cut = true;
 }
 
-const struct event *
-callback_event(
-    struct callback *callback, struct slice json, struct event_end *end)
+int
+callback_event(struct callback *callback, struct slice json,
+    struct event_end *end, const struct event **event)
 {
 	end->headers = buf_slice(&callback->headers);
 	end->response = buf_slice(&callback->body);
 	end->cut = callback->cut;
 	buf_reset(&callback->text);
-	return event_callback_make(
-		   json, end, &callback->text, &callback->event) == 0
-		   ? &callback->event
-		   : NULL;
+	*event = NULL;
+	if (event_callback_make(
+		json, end, &callback->text, &callback->event) == 0)
+		*event = &callback->event;
+	return callback->text.failed ? -1 : 0;
 }

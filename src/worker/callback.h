@@ -25,11 +25,12 @@ void callback_take_header(struct callback *callback, struct slice line);
 void callback_take_body(struct callback *callback, struct slice bytes);
 
 /*
- * The event that tells of that end, to which the answer is added, as json (see
- * event_callback.h) asks for; as long as the callback and the end's texts. NULL
+ * Makes the event that tells of that end, to which the answer is added, as json
+ * (see event_callback.h) asks for; it is there as long as the callback and the
+ * end's texts. *event is NULL when json is damaged: nobody is told. 0, or -1
  * when memory is short.
  */
-const struct event *callback_event(
-    struct callback *callback, struct slice json, struct event_end *end);
+int callback_event(struct callback *callback, struct slice json,
+    struct event_end *end, const struct event **event);
 
 #endif

@@ -166,15 +166,30 @@ reserve(struct claims *c, size_t n)
 }
 
 static void
-add_result(struct claims *c, struct delivery *d)
+put_aside(struct claims *c, struct delivery *d, int64_t mono_ms)
 {
+	STAILQ_INSERT_TAIL(&c->refused, d, queue);
+	if (c->n_refused++ == 0)
+		c->refused_due_ms = mono_ms + REFUSED_RETRY_MS;
+}
+
+static void
+add_result(struct claims *c, struct delivery *d, int64_t mono_ms)
+{
+	if (delivery_tell(d) == -1) {
+		put_aside(c, d, mono_ms);
+		log_errorx("no memory to tell of the end of event row %lld: "
+			   "its result is written later",
+		    (long long)d->result.row_id);
+		return;
+	}
 	STAILQ_INSERT_TAIL(&c->writing, d, queue);
 	c->results[c->request.n_results++] = d->result;
 }
 
 /* The finished ones, as far as they go together. */
 static void
-collect_results(struct claims *c)
+collect_results(struct claims *c, int64_t mono_ms)
 {
 	struct delivery *d;
 	size_t max;
@@ -183,10 +198,10 @@ collect_results(struct claims *c)
 	max = c->cap_results < c->results_max ? c->cap_results : c->results_max;
 	while (c->request.n_results < max &&
 	       (d = holdings_take_finished(c->holdings)) != NULL)
-		add_result(c, d);
+		add_result(c, d, mono_ms);
 }
 
-/* The one that was refused first, alone. */
+/* The one that was put aside first, alone. */
 static void
 collect_refused(struct claims *c, int64_t mono_ms)
 {
@@ -199,7 +214,7 @@ collect_refused(struct claims *c, int64_t mono_ms)
 	STAILQ_REMOVE_HEAD(&c->refused, queue);
 	c->n_refused--;
 	c->refused_due_ms = mono_ms + REFUSED_RETRY_MS;
-	add_result(c, d);
+	add_result(c, d, mono_ms);
 }
 
 static void
@@ -251,7 +266,7 @@ claims_submit(struct claims *c, int64_t mono_ms)
 		claim = !settle;
 	}
 	if (settle)
-		collect_results(c);
+		collect_results(c, mono_ms);
 	if (claim)
 		prepare_claim(c, mono_ms);
 	c->settled = settle;
@@ -336,9 +351,7 @@ set_aside(struct claims *c, int64_t mono_ms)
 
 	check(d != NULL);
 	STAILQ_REMOVE_HEAD(&c->writing, queue);
-	STAILQ_INSERT_TAIL(&c->refused, d, queue);
-	if (c->n_refused++ == 0)
-		c->refused_due_ms = mono_ms + REFUSED_RETRY_MS;
+	put_aside(c, d, mono_ms);
 	log_errorx("the datastore refuses a result of event row %lld: %s",
 	    (long long)d->result.row_id, c->err.text);
 }
@@ -364,7 +377,7 @@ note_success(struct claims *c, int64_t mono_ms)
 {
 	if (c->request.claim_max > 0)
 		c->apart = false;
-	if (c->asking_refused)
+	if (c->asking_refused && c->request.n_results > 0)
 		c->refused_due_ms = mono_ms;
 	if (c->request.n_results == 0 || c->results_max == SIZE_MAX)
 		return;
@@ -378,7 +391,7 @@ claims_drain(struct claims *c)
 	struct delivery *d;
 
 	if (c->n_refused > 0)
-		log_warnx("%zu results that the datastore refuses are lost: "
+		log_warnx("%zu results that could not be written are lost: "
 			  "their events are delivered again",
 		    c->n_refused);
 	while ((d = STAILQ_FIRST(&c->refused)) != NULL) {

@@ -17,7 +17,8 @@
  * Writes the results of what has finished, and claims what is due: one call to
  * the datastore does both. When it refuses one, results and claims go apart,
  * and the results in smaller parts, until the one that it does not take is
- * known: that is set aside, and asked again from time to time.
+ * known: that is set aside, and asked again from time to time. So is one whose
+ * end somebody is to be told of, while there is no memory for that.
  */
 struct claims {
 	struct child *child;
@@ -35,7 +36,7 @@ struct claims {
 	bool apart;                    /* a call with a claim was refused */
 	bool settled;                  /* the last call wrote results, */
 	bool asking_refused;           /* or the first of these: */
-	struct delivery_queue refused; /* those that were, alone */
+	struct delivery_queue refused; /* what is set aside */
 	size_t n_refused;
 	int64_t refused_due_ms; /* monotonic: the first is asked again */
 

@@ -342,47 +342,31 @@ wait_of(struct delivery *d, int64_t retry_after_ms)
 	return -1;
 }
 
-/* Of its end, unless another attempt follows. */
-static int
-make_callback(struct delivery *d)
+int
+delivery_tell(struct delivery *d)
 {
 	struct store_result *result = &d->result;
-	const struct event *ev = &d->claim->event;
+	struct slice json = result->kind == RESULT_COMPLETED
+				? d->options.on_complete
+				: d->options.on_failure;
 	struct event_end end = {
-	    .app = ev->app,
-	    .id = ev->id,
 	    .state = result->kind == RESULT_COMPLETED ? EVENT_COMPLETED
 						      : EVENT_FAILED,
 	    .attempts = result->attempt - (result->kind == RESULT_LAPSED),
-	    .expiry_ms = ev->expiry_ms,
 	    .at_ms = result->at_ms,
 	    .code = result->code,
 	    .error = result->error,
 	};
-	struct slice json = result->kind == RESULT_COMPLETED
-				? d->options.on_complete
-				: d->options.on_failure;
 
-	if (result->kind == RESULT_RETRY || json.len == 0)
+	if (result->kind == RESULT_RETRY || result->kind == RESULT_RELEASED ||
+	    json.len == 0 || result->callback != NULL)
 		return 0;
-	result->callback = callback_event(d->callback, json, &end);
+	end.app = d->claim->event.app;
+	end.id = d->claim->event.id;
+	end.expiry_ms = d->claim->event.expiry_ms;
 	/* What one statement writes to many rows tells of none alone. */
 	result->logged |= result->kind == RESULT_COMPLETED;
-	return result->callback == NULL ? -1 : 0;
-}
-
-/* Whoever is to be told of the end is told, if of a later one. It failed: what
- * has a 2xx and no error waits for its receiver's word. */
-static void
-put_off_end(struct delivery *d)
-{
-	struct store_result *result = &d->result;
-
-	result->kind = result->kind == RESULT_LAPSED ? RESULT_RELEASED
-						     : RESULT_RETRY;
-	result->due_ms = result->at_ms + OUR_FAULT_WAIT_MS;
-	if (result->error.len == 0)
-		result->error = SLICE_LITERAL("no memory to tell of its end");
+	return callback_event(d->callback, json, &end, &result->callback);
 }
 
 /* Its receiver has taken it, and says later what came of it. */
@@ -431,8 +415,6 @@ finish(struct delivery *d, enum outcome outcome, int64_t retry_after_ms)
 	result->due_ms = result->at_ms + (wait_ms > 0 ? wait_ms + 1 : 0);
 	result->error = slice_from_string(d->error);
 	result->response = buf_slice(&d->response);
-	if (make_callback(d) == -1)
-		put_off_end(d);
 	d->state = DELIVERY_FINISHED;
 	curl_slist_free_all(d->headers);
 	d->headers = NULL;

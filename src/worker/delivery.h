@@ -90,6 +90,13 @@ void delivery_start(struct delivery *delivery);
 void delivery_interrupt(struct delivery *delivery);
 
 /*
+ * Of one that is finished: makes the event that tells of its end, unless there
+ * is one, nobody is to be told or another attempt follows. 0, or -1 when memory
+ * is short: then its result must not be written yet.
+ */
+int delivery_tell(struct delivery *delivery);
+
+/*
  * Not started: back to the datastore, the attempt is not counted. due_ms is
  * when it comes again (database's clock), or 0 for when it was due. ended is
  * not called.

@@ -11,6 +11,7 @@ static struct claims claims;
 static struct leases leases;
 static struct dbclock db;
 static struct holdings held;
+static const char *tell_of = ""; /* options of what is claimed */
 
 static void
 begin(void)
@@ -67,9 +68,12 @@ claim(int64_t first, size_t n)
 	ck_assert_int_eq(wait_ms(), 0);
 	submit();
 	ck_assert_uint_ge(claims.request.claim_max, n);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		claims.request.claims[i] =
 		    parts_claim(first + (int64_t)i, 1, parts_wall());
+		claims.request.claims[i]->event.options =
+		    slice_from_string(tell_of);
+	}
 	claims.reply.n_claims = n;
 	(void)done(STORE_OK);
 }
@@ -443,6 +447,43 @@ START_TEST(test_refused_result_is_tried_again)
 }
 END_TEST
 
+/* A delivery that somebody is to be told of is not repeated, nor is its result
+ * written without that, while there is no memory for it. */
+START_TEST(test_no_memory_to_tell)
+{
+	struct delivery *d;
+	size_t room;
+
+	claim(1, 2);
+	tell_of = "{\"on-complete\":\"http://y/\"}";
+	claim(3, 1);
+	d = holdings_find(&held, 3, 1);
+	room = d->callback->text.max;
+	d->callback->text.max = 0;
+	finish_ready(RESULT_COMPLETED);
+	submit();
+	ck_assert_uint_eq(claims.request.n_results, 2);
+	(void)done(STORE_OK);
+	parts_child.score->wake_at_ms = INT64_MAX;
+	claims.poll_due_ms = INT64_MAX;
+	for (int i = 0; i < 2; i++) {
+		ck_assert_uint_eq(held.n, 1);
+		ck_assert_int_eq(wait_ms(), 10000);
+		parts_now_ms += 10000;
+		ck_assert_int_eq(wait_ms(), 0);
+		if (i == 1)
+			d->callback->text.max = room;
+		submit();
+		ck_assert_int_eq((int)claims.request.n_results, i);
+		if (i == 1)
+			ck_assert_ptr_eq(claims.request.results[0].callback,
+			    &d->callback->event);
+		(void)done(STORE_OK);
+	}
+	ck_assert_uint_eq(held.n, 0);
+}
+END_TEST
+
 /* What is taken again is taken one after the other, at once. */
 START_TEST(test_all_refused)
 {
@@ -531,6 +572,7 @@ main(void)
 	tcase_add_test(tc, test_alone);
 	tcase_add_test(tc, test_refused_result);
 	tcase_add_test(tc, test_refused_result_is_tried_again);
+	tcase_add_test(tc, test_no_memory_to_tell);
 	tcase_add_test(tc, test_all_refused);
 	tcase_add_test(tc, test_refused_claim);
 	tcase_add_test(tc, test_refused_while_draining);

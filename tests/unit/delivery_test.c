@@ -8,6 +8,7 @@
 static struct transport_request sent;
 static int n_sent;
 static bool no_memory; /* for the event that tells of an end */
+static bool damaged;   /* what is said of it */
 
 struct transfer *
 transport_start(
@@ -54,13 +55,14 @@ callback_take_body(struct callback *callback, struct slice bytes)
 	(void)bytes;
 }
 
-const struct event *
-callback_event(
-    struct callback *callback, struct slice json, struct event_end *end)
+int
+callback_event(struct callback *callback, struct slice json,
+    struct event_end *end, const struct event **event)
 {
 	(void)json;
 	(void)end;
-	return no_memory ? NULL : &callback->event;
+	*event = no_memory || damaged ? NULL : &callback->event;
+	return no_memory ? -1 : 0;
 }
 
 /* ---- a delivery ---- */
@@ -126,7 +128,7 @@ START_TEST(test_no_word_in_time)
 }
 END_TEST
 
-/* Its end waits, and it is none that waits for a word. */
+/* Its end is what it was: only who is told of it waits. */
 START_TEST(test_no_memory_for_callback)
 {
 	static const struct {
@@ -143,16 +145,15 @@ START_TEST(test_no_memory_for_callback)
 			n_sent = 0;
 			delivery_start(d);
 			answer(ends[i].status);
-			if (no_memory) {
-				ck_assert_int_eq(d->result.kind, RESULT_RETRY);
-				ck_assert_int_eq(
-				    d->result.due_ms, parts_wall() + 1000);
-				ck_assert_uint_gt(d->result.error.len, 0);
-			} else {
-				ck_assert_int_eq(d->result.kind, ends[i].kind);
-				ck_assert_uint_eq(d->result.error.len, 0);
-				ck_assert_ptr_nonnull(d->result.callback);
-			}
+			ck_assert_int_eq(d->result.kind, ends[i].kind);
+			ck_assert_uint_eq(d->result.error.len, 0);
+			if (no_memory)
+				ck_assert_int_eq(delivery_tell(d), -1);
+			no_memory = false;
+			ck_assert_int_eq(delivery_tell(d), 0);
+			ck_assert_ptr_nonnull(d->result.callback);
+			no_memory = true; /* it is there */
+			ck_assert_int_eq(delivery_tell(d), 0);
 			delivery_free(d);
 		}
 }
@@ -167,8 +168,31 @@ START_TEST(test_no_memory_after_no_word)
 	d->claim->last_code = 202;
 	delivery_start(d);
 	ck_assert_int_eq(n_sent, 0);
-	ck_assert_int_eq(d->result.kind, RESULT_RELEASED);
-	ck_assert_int_eq(d->result.due_ms, parts_wall() + 1000);
+	ck_assert_int_eq(d->result.kind, RESULT_LAPSED);
+	ck_assert_int_eq(delivery_tell(d), -1);
+	delivery_free(d);
+}
+END_TEST
+
+/* Nobody is told: of an attempt that is not the last one, of what is given
+ * back, or in damaged words. */
+START_TEST(test_nobody_is_told)
+{
+	struct delivery *d = begin(1, "{" TELLS "}");
+
+	no_memory = true;
+	d->result.kind = RESULT_RETRY;
+	ck_assert_int_eq(delivery_tell(d), 0);
+	d->result.kind = RESULT_RELEASED;
+	ck_assert_int_eq(delivery_tell(d), 0);
+	no_memory = false;
+	damaged = true;
+	d->result.kind = RESULT_COMPLETED;
+	ck_assert_int_eq(delivery_tell(d), 0);
+	ck_assert_ptr_null(d->result.callback);
+	delivery_free(d);
+	d = delivery_create_stray(1);
+	ck_assert_int_eq(delivery_tell(d), 0);
 	delivery_free(d);
 }
 END_TEST
@@ -178,7 +202,7 @@ set_up(void)
 {
 	parts_begin();
 	n_sent = 0;
-	no_memory = false;
+	no_memory = damaged = false;
 }
 
 int
@@ -193,6 +217,7 @@ main(void)
 	tcase_add_loop_test(tc, test_no_word_in_time, 0, 2);
 	tcase_add_test(tc, test_no_memory_for_callback);
 	tcase_add_test(tc, test_no_memory_after_no_word);
+	tcase_add_test(tc, test_nobody_is_told);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);
 	srunner_run_all(sr, CK_NORMAL);
