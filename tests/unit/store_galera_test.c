@@ -620,6 +620,43 @@ START_TEST(retried_twice)
 }
 END_TEST
 
+static enum schedule_outcome
+put_one_of_one(int node, const char *name)
+{
+	struct zones *zones = zones_create(zones_directory());
+	struct store_add add;
+	struct event event;
+	struct schedule_put put = {.app = SLICE_LITERAL("app"),
+	    .name = slice_from_string(name),
+	    .spec = SLICE_LITERAL("{\"every\": \"10s\"}"),
+	    .event = &event,
+	    .max = 1,
+	    .zones = zones};
+
+	make_add(&add, &event, "", SLICE_LITERAL("{}"));
+	event.options = SLICE_LITERAL("{\"later\":1}");
+	eventually(store_put_schedule(stores[node], &put, &err));
+	zones_free(&zones);
+	return put.outcome;
+}
+
+/* Two that are made at two nodes are not one more than there may be. */
+START_TEST(two_schedules_at_once)
+{
+	struct release release;
+	enum schedule_outcome second;
+
+	hold_back(1);
+	ck_assert_int_eq(put_one_of_one(0, "a"), SCHEDULE_MADE);
+	release_begin(&release, 1, COMMITS);
+	second = put_one_of_one(1, "b");
+	release_end_defeated(&release);
+	ck_assert_int_eq(second, SCHEDULE_TOO_MANY);
+	wait_in_step(0);
+	ck_assert_int_eq(read_number(0, "SELECT COUNT(*) FROM schedule"), 1);
+}
+END_TEST
+
 /* What was begun again is not purged by who has yet to see it. */
 START_TEST(retried_and_purged)
 {
@@ -966,6 +1003,7 @@ make_suite(void)
 	tcase_add_test(tc, claimed_and_deleted);
 	tcase_add_test(tc, claimed_and_run);
 	tcase_add_test(tc, retried_twice);
+	tcase_add_test(tc, two_schedules_at_once);
 	tcase_add_test(tc, retried_and_purged);
 	tcase_add_test(tc, deleted_and_claimed);
 	tcase_add_test(tc, put_back_and_completed);

@@ -29,6 +29,7 @@
 #include "store/newest.h"
 #include "store/purge.h"
 #include "store/row_id.h"
+#include "store/schedule_change.h"
 #include "store/schema.h"
 
 #define OPS (&sql_mysql)
@@ -525,6 +526,83 @@ START_TEST(test_purge_of_what_begins_again)
 	ck_assert_uint_eq(mysql_affected_rows(admin), 1);
 	(void)purge_it(&n);
 	ck_assert_uint_eq(n, 1);
+}
+END_TEST
+
+struct two_puts {
+	struct schedule_put put;
+	struct event event;
+	struct sql *sql;
+	enum store_status status;
+	struct err err;
+	pthread_t thread;
+};
+
+static void *
+put_it(void *arg)
+{
+	struct two_puts *p = arg;
+
+	p->status = put_schedule(p->sql, &p->put, &p->err);
+	mysql_thread_end();
+	return NULL;
+}
+
+static int64_t
+n_inserting(void)
+{
+	MYSQL_RES *rows;
+	int64_t n;
+
+	run_sql("SELECT COUNT(*) FROM information_schema.processlist"
+		" WHERE info LIKE 'INSERT INTO%'");
+	rows = mysql_store_result(admin);
+	ck_assert_ptr_nonnull(rows);
+	n = strtoll(mysql_fetch_row(rows)[0], NULL, 10);
+	mysql_free_result(rows);
+	return n;
+}
+
+/* Two that come at once while there is room for one: both have got as far as
+ * they get before either has ended. */
+START_TEST(test_two_schedules_at_once)
+{
+	struct zones *zones = zones_create(zones_directory());
+	struct two_puts two[2];
+
+	run_sql("LOCK TABLES event WRITE"); /* of a schedule's first run */
+	for (int i = 0; i < 2; i++) {
+		struct two_puts *p = &two[i];
+
+		make_add(0, "a", SLICE_LITERAL("{}"));
+		*p = (struct two_puts){.event = events[0],
+		    .sql = open_backend(test_url, NULL),
+		    .put = {.app = SLICE_LITERAL("app"),
+			.name = slice_from_string(i == 0 ? "a" : "b"),
+			.spec = SLICE_LITERAL("{\"every\": \"10s\"}"),
+			.max = 1,
+			.zones = zones}};
+		p->put.event = &p->event;
+		p->event.options = SLICE_LITERAL("{\"later\":1}");
+		ck_assert_int_eq(OPS->open(p->sql, &err), STORE_OK);
+		ck_assert_int_eq(
+		    pthread_create(&p->thread, NULL, put_it, p), 0);
+	}
+	while (n_inserting() < 2)
+		(void)poll(NULL, 0, 10);
+	run_sql("UNLOCK TABLES");
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(pthread_join(two[i].thread, NULL), 0);
+		ck_assert_msg(
+		    two[i].status == STORE_OK, "%s", two[i].err.text);
+		OPS->destroy(two[i].sql);
+	}
+	ck_assert_int_eq(two[0].put.outcome + two[1].put.outcome,
+	    SCHEDULE_MADE + SCHEDULE_TOO_MANY);
+	ck_assert_int_ne(two[0].put.outcome, two[1].put.outcome);
+	run_sql("DELETE FROM schedule");
+	ck_assert_uint_eq(mysql_affected_rows(admin), 1);
+	zones_free(&zones);
 }
 END_TEST
 
@@ -1275,6 +1353,7 @@ main(void)
 	tcase_add_test(tc, test_small_packets);
 	tcase_add_test(tc, test_purge_of_what_begins_again);
 	tcase_add_test(tc, test_deadlock_amid_rows);
+	tcase_add_test(tc, test_two_schedules_at_once);
 	tcase_add_test(tc, test_older_version);
 	tcase_add_test(tc, test_renewal_waits_for_nobody);
 	tcase_add_test(tc, test_taking_waits_for_nobody);
