@@ -121,6 +121,7 @@ follow_route(struct service *service, struct http_exchange *x,
 
 	switch (result) {
 	case ROUTE_FOUND:
+		check(match->route != NULL);
 		call = call_begin(service, x);
 		memcpy(call->params, match->params, sizeof(call->params));
 		return match->route->handle(call);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "service/api_add.h"
 
-#include "base/percent.h"
 #include "event/event_json.h"
 #include "http/http_conn.h"
 #include "service/body.h"
@@ -11,21 +10,6 @@
 #include "service/writes.h"
 
 enum { NO_ROOM_RETRY_S = 30 }; /* deletes and the purge make room */
-
-static void
-set_location(struct call *call)
-{
-	struct buf *arena = &call->x->arena;
-
-	/* In the place of the event's headers, which are no longer needed. */
-	buf_reset(arena);
-	buf_append_string(arena, "/cassata/status/");
-	percent_encode(arena, call->app);
-	buf_append_char(arena, '/');
-	percent_encode(arena, call->id);
-	if (!arena->failed)
-		http_exchange_field(call->x, "Location", buf_slice(arena));
-}
 
 static void
 answer_refusal(struct call *call, int status, const char *detail)
@@ -63,8 +47,11 @@ answer_add(struct call *call)
 	json_object(&w, NULL);
 	incoming_write(&w, add);
 	event_answer_end(call, &w);
-	if (add->outcome == ADD_CREATED)
-		set_location(call);
+	if (add->outcome != ADD_CREATED)
+		return;
+	/* In the place of the event's headers, which are no longer needed. */
+	buf_reset(&call->x->arena);
+	event_answer_location(call, call->id, &call->x->arena);
 }
 
 static void

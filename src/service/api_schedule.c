@@ -3,7 +3,6 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/percent.h"
 #include "board/shardboard.h"
 #include "event/event_json.h"
 #include "event/schedule_json.h"
@@ -263,7 +262,7 @@ answer_run(struct call *call)
 	const struct schedule_change *change = &call->u.schedule.change;
 	struct slice run_id = slice_from_string(change->run_id);
 	struct json_writer w = begin_document(call);
-	struct buf location;
+	struct buf path;
 
 	json_text(&w, "application-id", call->app);
 	json_text(&w, "event-id", run_id);
@@ -271,14 +270,9 @@ answer_run(struct call *call)
 	json_seconds(&w, "expiry", change->due_ms);
 	end_page_of(call, &w);
 	answer_document(call, 201);
-	buf_init(&location, 4 * (EVENT_APP_MAX + EVENT_ID_MAX));
-	(void)buf_append_string(&location, "/cassata/status/");
-	(void)percent_encode(&location, call->app);
-	(void)buf_append_char(&location, '/');
-	(void)percent_encode(&location, run_id);
-	if (!location.failed)
-		http_exchange_field(call->x, "Location", buf_slice(&location));
-	buf_free(&location);
+	buf_init(&path, EVENT_ANSWER_PATH_MAX);
+	event_answer_location(call, run_id, &path);
+	buf_free(&path);
 }
 
 static void

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "service/event_answer.h"
 
+#include "base/percent.h"
 #include "service/incoming.h"
 #include "service/problem.h"
 
@@ -22,6 +23,17 @@ event_answer_end(struct call *call, struct json_writer *w)
 {
 	json_end_object(w);
 	buf_append_char(&call->x->body, '\n');
+}
+
+void
+event_answer_location(struct call *call, struct slice id, struct buf *path)
+{
+	(void)buf_append_string(path, "/cassata/status/");
+	(void)percent_encode(path, call->app);
+	(void)buf_append_char(path, '/');
+	(void)percent_encode(path, id);
+	if (!path->failed)
+		http_exchange_field(call->x, "Location", buf_slice(path));
 }
 
 enum verdict

@@ -24,6 +24,15 @@ struct json_writer event_answer_begin(
     struct call *call, int status, enum event_state state);
 void event_answer_end(struct call *call, struct json_writer *w);
 
+enum { EVENT_ANSWER_PATH_MAX = 3 * (EVENT_APP_MAX + EVENT_ID_MAX) + 32 };
+
+/*
+ * Answers as Location where the event of that id of call->app is found, which
+ * is appended to path, an empty one; no Location where path fails.
+ */
+void event_answer_location(
+    struct call *call, struct slice id, struct buf *path);
+
 /* 404 */
 enum verdict event_answer_unknown(struct call *call);
 

@@ -26,7 +26,7 @@
 /* MySQL finds no range in a comparison of rows. */
 #define OF_A_NUMBER(TABLE, KEY, NAMES, LETTERS, PLACES)                        \
 	{                                                                      \
-		.name = TABLE, .n_keys = 1, .letters = LETTERS,                \
+		.name = (TABLE), .n_keys = 1, .letters = (LETTERS),            \
 		.count = {.head = "SELECT COUNT(*) FROM " TABLE,               \
 		    .columns = "i"},                                           \
 		.last = {.head = "SELECT " KEY " FROM " TABLE " ORDER BY " KEY \
@@ -34,7 +34,7 @@
 		    .columns = "i"},                                           \
 		.read = {.head = "SELECT " NAMES " FROM " TABLE " WHERE " KEY  \
 				 " > ? ORDER BY " KEY " LIMIT ?",              \
-		    .columns = LETTERS},                                       \
+		    .columns = (LETTERS)},                                     \
 		.insert = {                                                    \
 		    .head = "INSERT INTO " TABLE " (" NAMES ") VALUES ",       \
 		    .item = "(" PLACES ")",                                    \
@@ -43,7 +43,7 @@
 
 #define OF_AN_EVENT(NAME, NAMES, LETTERS, PLACES)                              \
 	{                                                                      \
-		.name = NAME, .n_keys = 2, .letters = LETTERS,                 \
+		.name = (NAME), .n_keys = 2, .letters = (LETTERS),             \
 		.count = {.head = "SELECT COUNT(*) FROM " NAME,                \
 		    .columns = "i"},                                           \
 		.last = {.head = "SELECT event, number FROM " NAME             \
@@ -53,7 +53,7 @@
 			     "SELECT " NAMES " FROM " NAME                     \
 			     " WHERE event >= ? AND (event > ? OR"             \
 			     " number > ?) ORDER BY event, number LIMIT ?",    \
-		    .columns = LETTERS},                                       \
+		    .columns = (LETTERS)},                                     \
 		.insert = {                                                    \
 			.head = "INSERT INTO " NAME " (" NAMES ") VALUES ",    \
 			.item = "(" PLACES ")",                                \

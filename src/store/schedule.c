@@ -73,11 +73,12 @@ copy_schedule(const struct store_schedule *s, struct store_schedule **copy,
 	size_t bytes = sizeof(*s) + s->app.len + s->name.len + s->spec.len +
 		       store_event_bytes(&s->event);
 	struct store_schedule *c = malloc(bytes);
-	char *at = (char *)(c + 1);
+	char *at;
 
 	if (c == NULL)
 		return sql_no_memory(err);
 	*c = *s;
+	at = (char *)(c + 1);
 	keep(&at, &c->app);
 	keep(&at, &c->name);
 	keep(&at, &c->spec);

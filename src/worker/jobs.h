@@ -15,16 +15,16 @@
  */
 struct jobs_entry {
 	struct job_id id;
-	int64_t due_ms; /* monotonic: its next step */
+	bool begun;     /* live holds; see job_step */
 	unsigned rate;  /* 0: not known yet */
+	int64_t due_ms; /* monotonic: its next step */
 	size_t most;    /* events of a step that takes no longer than it may */
 	size_t n_look;
 	/* Of a count: what it has come to, and when (monotonic) its row was
 	 * written. */
 	struct job_tally tally;
 	int64_t written_ms;
-	/* What was found empty, and since when that was asked; see job_step. */
-	bool begun;
+	/* What was found empty, and since when that was asked. */
 	uint64_t live[4];
 	int64_t live_ms;
 };
