@@ -239,8 +239,10 @@ event_add(struct ctl *ctl, struct event_flags *options)
 	}
 	if (status == 0)
 		status = ctl_http_perform(ctl, "POST", url.p,
-		    json_object_to_json_string_ext(
-			event, JSON_C_TO_STRING_PLAIN));
+		    json_object_to_json_string_ext(event,
+			/* it is kept as it is written */
+			JSON_C_TO_STRING_PLAIN |
+			    JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(event);
 	buf_free(&url);
 	buf_free(&body);

@@ -146,8 +146,10 @@ add_schedule(struct ctl *ctl, struct schedule_flags *flags)
 		    ctl, &url, SCHEDULES, flags->app, ctl->argv[0], "");
 	if (status == 0)
 		status = ctl_http_perform(ctl, "POST", url.p,
-		    json_object_to_json_string_ext(
-			text, JSON_C_TO_STRING_PLAIN));
+		    json_object_to_json_string_ext(text,
+			/* it is kept as it is written */
+			JSON_C_TO_STRING_PLAIN |
+			    JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(text);
 	buf_free(&url);
 	buf_free(&body);

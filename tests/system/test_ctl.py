@@ -619,6 +619,18 @@ def test_wicked_words(alone, verb):
                 assert not CONTROL.search(done.stderr), (word, done)
 
 
+def test_what_is_kept_as_it_is_written(daemon, name):
+    """A slash is a slash."""
+    done = ctl(daemon, "schedule", "add", "-a", name, "--cron", "@daily",
+               "--time-zone", "Europe/Berlin", "s", "http://127.0.0.1:1/")
+    assert '"Europe/Berlin"' in done.stdout, done
+    ctl(daemon, "schedule", "delete", name, "s")
+    ctl(daemon, "event", "add", "-a", name, "-i", "e", "-t", "1h",
+        "--on-complete", "http://127.0.0.1:1/told", "http://127.0.0.1:1/")
+    assert '"http://127.0.0.1:1/told"' in ctl(
+        daemon, "event", "show", name, "e").stdout
+
+
 # ---- several ids, JSON, terminals ----
 
 def test_several_ids(daemon, name):
