@@ -73,9 +73,10 @@ def tree_bytes(path, pattern="*"):
 
 def build_directory():
     """Where the programs are: CASSATA_BUILD, else the present directory, else
-    the source tree."""
-    for place in os.environ.get("CASSATA_BUILD"), ".", SOURCE:
-        if place and (Path(place) / "cassatad").exists():
+    the source tree or its directory build."""
+    given = os.environ.get("CASSATA_BUILD")
+    for place in [given] if given else [".", SOURCE, SOURCE / "build"]:
+        if (Path(place) / "cassatad").exists():
             return place
     raise Failure("no cassatad: set CASSATA_BUILD")
 

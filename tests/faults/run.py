@@ -22,6 +22,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 HERE = Path(__file__).resolve().parent
+PLACES = [Path.cwd(), HERE.parent.parent / "build"]
 sys.path.insert(0, str(HERE.parent / "system"))
 
 import hosts  # noqa: E402
@@ -46,7 +47,8 @@ def arguments():
     parser.add_argument("--rate", type=int,
                         default=int(env("FAULTS_RATE") or 200))
     parser.add_argument("--only", default=env("FAULTS_ONLY") or "")
-    parser.add_argument("--build", default=env("CASSATA_BUILD") or ".")
+    parser.add_argument("--build", default=env("CASSATA_BUILD") or next(
+        (p for p in PLACES if (p / "cassatad").exists()), "."))
     parser.add_argument("--json", default=env("FAULTS_JSON"))
     return parser.parse_args()
 

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from cassata import closed_port
+from cassata import SOURCE, closed_port
 
 
 def run(daemon, *words):
@@ -210,3 +210,20 @@ def test_no_daemon(daemon, tmp_path):
     done = run(daemon, "-d", str(tmp_path), "add")
     assert done.returncode == 1
     assert "cassatad.sock" in done.stderr
+
+
+def test_measurements_find_the_programs(tmp_path, monkeypatch):
+    """In a clone, as the documents call them, those that quickstart has built."""
+    monkeypatch.syspath_prepend(str(SOURCE / "bench"))
+    lab = __import__("lab")
+    monkeypatch.setattr(lab, "SOURCE", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CASSATA_BUILD", raising=False)
+    with pytest.raises(lab.Failure):
+        lab.build_directory()
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "cassatad").touch()
+    assert (tmp_path / lab.build_directory()).samefile(tmp_path / "build")
+    monkeypatch.setenv("CASSATA_BUILD", "elsewhere")
+    with pytest.raises(lab.Failure):
+        lab.build_directory()
