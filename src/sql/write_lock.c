@@ -68,7 +68,9 @@ write_lock_open(struct write_lock *lock, int fd)
 	struct write_lock_memory *memory;
 	bool is_new = fd == -1;
 
-	*lock = (struct write_lock){.fd = -1, .patience_ms = INT64_MAX};
+	*lock = (struct write_lock){.fd = -1,
+	    .mutex = PTHREAD_MUTEX_INITIALIZER,
+	    .patience_ms = INT64_MAX};
 	if (is_new)
 		fd = make_file();
 	if (fd == -1 || check_file(fd) == -1) {
@@ -198,6 +200,7 @@ take_turn(const struct write_lock *lock, int64_t timeout_ms)
 int
 write_lock_acquire(struct write_lock *lock, int64_t timeout_ms)
 {
+	(void)pthread_mutex_lock(&lock->mutex);
 	if (timeout_ms > lock->patience_ms)
 		timeout_ms = lock->patience_ms;
 	if (take_turn(lock, timeout_ms) == 0) {
@@ -206,6 +209,7 @@ write_lock_acquire(struct write_lock *lock, int64_t timeout_ms)
 	}
 	lock->patience_ms =
 	    timeout_ms / 4 < PATIENCE_MIN_MS ? PATIENCE_MIN_MS : timeout_ms / 4;
+	(void)pthread_mutex_unlock(&lock->mutex);
 	return -1;
 }
 
@@ -213,4 +217,5 @@ void
 write_lock_release(struct write_lock *lock)
 {
 	give(lock, WRITE_LOCK_TURN);
+	(void)pthread_mutex_unlock(&lock->mutex);
 }

@@ -2,6 +2,7 @@
 #ifndef CASSATA_SQL_WRITE_LOCK_H
 #define CASSATA_SQL_WRITE_LOCK_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -19,8 +20,8 @@
  * must queue behind one that waits, so that a busy process cannot keep the
  * others out.
  *
- * Between processes, not threads: a process has the lock or not. It must not
- * close another descriptor of the file, which would give its locks back.
+ * A process has such a lock or not, so its threads take turns by a mutex. It must
+ * not close another descriptor of the file, which would give its locks back.
  */
 enum {
 	WRITE_LOCK_NEXT, /* held while waiting for the turn */
@@ -33,7 +34,8 @@ struct write_lock_memory; /* shared */
 struct write_lock {
 	int fd;
 	struct write_lock_memory *memory;
-	/* Longest wait of this process: shrinks while somebody keeps the turn
+	pthread_mutex_t mutex; /* of the thread that has the turn, or waits */
+	/* The rest under it. Longest wait of this process: shrinks while somebody keeps the turn
 	 * for ever, so that this costs a moment and not each time-out. */
 	int64_t patience_ms;
 };
@@ -48,10 +50,13 @@ int write_lock_open(struct write_lock *lock, int fd);
 /* Twice does no harm. */
 void write_lock_close(struct write_lock *lock);
 
-/* 0, or -1 when it could not be had within timeout_ms (0 or more). */
+/*
+ * 0, or -1 when it could not be had within timeout_ms (0 or more); behind
+ * another thread, which has that time, too.
+ */
 int write_lock_acquire(struct write_lock *lock, int64_t timeout_ms);
 
-/* By the process that acquired it. */
+/* By the thread that acquired it. */
 void write_lock_release(struct write_lock *lock);
 
 #endif

@@ -68,15 +68,24 @@ next_entry(const struct jobs *j)
 int64_t
 jobs_wait_ms(struct jobs *j, uint64_t shards, int64_t mono_ms)
 {
-	int64_t due_ms = j->look_ms;
-
+	if (j->under_way)
+		return INT64_MAX;
 	if ((shards & 1) == 0) {
 		j->n = 0;
 		j->look_ms = mono_ms;
 		return INT64_MAX;
 	}
-	if (j->n > 0)
-		due_ms = clock_sooner_ms(due_ms, j->list[next_entry(j)].due_ms);
+	return j->look_ms > mono_ms ? j->look_ms - mono_ms : 0;
+}
+
+int64_t
+jobs_step_wait_ms(const struct jobs *j, int64_t mono_ms)
+{
+	int64_t due_ms;
+
+	if (j->under_way || j->n == 0)
+		return INT64_MAX;
+	due_ms = j->list[next_entry(j)].due_ms;
 	return due_ms > mono_ms ? due_ms - mono_ms : 0;
 }
 
@@ -117,20 +126,33 @@ begin_job_step(struct jobs *j, struct jobs_entry *entry, int64_t now_ms)
 	memcpy(j->step.live, entry->live, sizeof(entry->live));
 }
 
+static void
+begin_call(struct jobs *j, bool steps, int64_t mono_ms)
+{
+	check(!j->under_way);
+	j->under_way = true;
+	j->steps = steps;
+	j->begun_ms = mono_ms;
+}
+
 struct store_job *
 jobs_submit(struct jobs *j, int64_t mono_ms, int64_t now_ms)
 {
-	j->begun_ms = mono_ms;
-	j->steps = j->n > 0 && j->look_ms > mono_ms;
-	if (j->steps) {
-		j->at = next_entry(j);
-		begin_job_step(j, &j->list[j->at], now_ms);
-		return &j->job;
-	}
+	begin_call(j, false, mono_ms);
 	j->forget_before_ms = 0;
 	if (j->retention_ms > 0 && mono_ms >= j->forget_ms)
 		j->forget_before_ms =
 		    now_ms - clock_ahead_ms() - j->retention_ms;
+	return &j->job;
+}
+
+struct store_job *
+jobs_submit_step(struct jobs *j, int64_t mono_ms, int64_t now_ms)
+{
+	begin_call(j, true, mono_ms);
+	check(j->n > 0);
+	j->at = next_entry(j);
+	begin_job_step(j, &j->list[j->at], now_ms);
 	return &j->job;
 }
 
@@ -233,7 +255,8 @@ plan_step(const struct jobs *j, struct jobs_entry *entry, int64_t mono_ms)
 size_t
 jobs_done(struct jobs *j, int64_t mono_ms)
 {
-	check(j->status == STORE_OK);
+	check(j->under_way && j->status == STORE_OK);
+	j->under_way = false;
 	if (!j->steps) {
 		take_found(j, mono_ms);
 		return 0;
@@ -251,6 +274,7 @@ jobs_done(struct jobs *j, int64_t mono_ms)
 void
 jobs_failed(struct jobs *j, int64_t mono_ms)
 {
+	j->under_way = false;
 	if (j->steps)
 		j->list[j->at].due_ms = mono_ms + AGAIN_MS;
 	else

@@ -11,7 +11,7 @@
  * Jobs that change many events: whoever holds the first shard looks for them
  * and takes their steps, in turn. Each has its rate; a step is of a size that
  * takes a moment, and is followed by a rest several times as long, so that they
- * stand in nobody's way.
+ * stand in nobody's way. One call is under way at a time, a look or a step.
  */
 struct jobs_entry {
 	struct job_id id;
@@ -39,6 +39,7 @@ struct jobs {
 
 	/* The call to the datastore: until it is done the thread's. */
 	struct store_job job;
+	bool under_way;
 	bool steps; /* of list[at]; else it looks */
 	size_t at;
 	int64_t begun_ms; /* monotonic */
@@ -55,18 +56,25 @@ struct jobs {
 void jobs_init(struct jobs *jobs, int64_t retention_ms, bool is_shared,
     int64_t mono_ms, void (*done)(struct store_job *job));
 
-/* Milliseconds from mono_ms until there is something to do, INT64_MAX never. */
+/* Milliseconds from mono_ms until a look is due, INT64_MAX never. */
 int64_t jobs_wait_ms(struct jobs *jobs, uint64_t shards, int64_t mono_ms);
+
+/* Until a step is; INT64_MAX when there is none that has not begun. */
+int64_t jobs_step_wait_ms(const struct jobs *jobs, int64_t mono_ms);
 
 /* Somebody may have made a job: whoever does says that an event of the first
  * shard is due, so that there is a claim. */
 void jobs_hurry(struct jobs *jobs);
 
-/* The next call; now_ms is the datastore's time. */
+/* The look that is due; now_ms is the datastore's time. */
 struct store_job *jobs_submit(
     struct jobs *jobs, int64_t mono_ms, int64_t now_ms);
 
-/* It went well. The events that it made wait are in its step: how many. */
+/* The step. */
+struct store_job *jobs_submit_step(
+    struct jobs *jobs, int64_t mono_ms, int64_t now_ms);
+
+/* The call went well. The events that a step made wait are in it: how many. */
 size_t jobs_done(struct jobs *jobs, int64_t mono_ms);
 
 /* It did not. */

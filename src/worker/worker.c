@@ -33,13 +33,16 @@ enum {
  *
  * Here its parts meet: what the answer of the datastore to one of them brought
  * is handed to the next. One call is under way at a time, so that what we hold
- * and what the datastore knows of us can be compared.
+ * and what the datastore knows of us can be compared. The steps of jobs, which
+ * are of no event that is held, have a connection of their own: no claim waits
+ * for them.
  */
 struct worker {
 	struct child *child;
 	struct loop_io *wake_io;
 	struct loop_timer *timer, *drain_timer;
 	struct store_thread *store;
+	struct store_thread *jobs_store; /* NULL while there are no jobs */
 	struct transport *transport;
 	struct delivery_policy policy;
 	struct given_up given_up;
@@ -235,23 +238,43 @@ purged(struct store_job *job)
 }
 
 static void
-job_stepped(struct store_job *job)
+tell_step(struct worker *w)
 {
-	struct worker *w = worker_of(job, jobs);
 	const struct job_step *step = &w->jobs.step;
-	size_t n;
+	size_t n = jobs_done(&w->jobs, clock_mono_ms());
 
-	if (!went_well(w, job, w->jobs.status, &w->jobs.err)) {
-		jobs_failed(&w->jobs, clock_mono_ms());
-		return;
-	}
-	n = jobs_done(&w->jobs, clock_mono_ms());
-	if (w->jobs.steps && step->job.spec.verb == JOB_DELETE)
+	if (step->job.spec.verb == JOB_DELETE)
 		metric_add(w->child->score, METRIC_EVENTS_DELETED,
 		    (int64_t)step->n_done);
 	for (size_t i = 0; i < n; i++)
 		shardboard_event_added(
 		    w->child->sb, step->news[i].shard, step->news[i].due_ms);
+}
+
+/* Whether the datastore is there the other connection tells. */
+static void
+step_failed(struct worker *w)
+{
+	metric_add(w->child->score, METRIC_STORE_FAILURES, 1);
+	if (w->jobs.status != STORE_UNAVAILABLE)
+		log_warnx("step of a job: %s", w->jobs.err.text);
+	jobs_failed(&w->jobs, clock_mono_ms());
+}
+
+/* A look or a step: of the one or the other connection. */
+static void
+jobs_called(struct store_job *job)
+{
+	struct worker *w = worker_of(job, jobs);
+
+	if (w->jobs.steps && w->jobs.status == STORE_OK)
+		tell_step(w);
+	else if (w->jobs.steps)
+		step_failed(w);
+	else if (went_well(w, job, w->jobs.status, &w->jobs.err))
+		(void)jobs_done(&w->jobs, clock_mono_ms());
+	else
+		jobs_failed(&w->jobs, clock_mono_ms());
 }
 
 /* ---- what is next, and when ---- */
@@ -340,7 +363,7 @@ jobs_in_ms(struct worker *w, int64_t mono_ms)
 }
 
 static struct store_job *
-next_job_step(struct worker *w, int64_t mono_ms)
+next_jobs(struct worker *w, int64_t mono_ms)
 {
 	return jobs_submit(
 	    &w->jobs, mono_ms, dbclock_now_ms(&w->clock, clock_event_ms()));
@@ -357,7 +380,7 @@ static const struct {
     {claim_in_ms, next_claim},
     {newest_in_ms, next_newest},
     {purge_in_ms, next_purge},
-    {jobs_in_ms, next_job_step},
+    {jobs_in_ms, next_jobs},
 };
 
 /* Asks for the first that is due. Returns when to look again. */
@@ -388,6 +411,44 @@ ask_next(struct worker *w, int64_t mono_ms)
 	return wait_ms;
 }
 
+static int
+connect_store(struct worker *w, struct store_thread **thread, struct err *err)
+{
+	struct store_params params;
+	struct store *store;
+
+	child_store_params(w->child, &params);
+	if (store_open(&params, &store, err) == -1)
+		return -1;
+	*thread = store_thread_create(store, w->child->loop, err);
+	if (*thread != NULL)
+		return 0;
+	store_close(&store);
+	return -1;
+}
+
+/* Begins the step of a job that is due. Returns when to look again. */
+static int64_t
+step_jobs(struct worker *w, int64_t mono_ms)
+{
+	int64_t in_ms = jobs_step_wait_ms(&w->jobs, mono_ms);
+	struct err err;
+
+	if (w->child->draining)
+		return INT64_MAX;
+	if (in_ms > 0)
+		return in_ms;
+	if (w->jobs_store == NULL &&
+	    connect_store(w, &w->jobs_store, &err) == -1) {
+		log_warnx("no connection for jobs: %s", err.text);
+		return STORE_RETRY_MS;
+	}
+	store_thread_submit(w->jobs_store,
+	    jobs_submit_step(&w->jobs, mono_ms,
+		dbclock_now_ms(&w->clock, clock_event_ms())));
+	return INT64_MAX;
+}
+
 static void
 tick(void *arg)
 {
@@ -398,6 +459,9 @@ tick(void *arg)
 	leases_check_clock(&w->leases);
 	wait_ms = dispatch_run(&w->dispatch, mono_ms);
 	wait_ms = clock_sooner_ms(wait_ms, ask_next(w, mono_ms));
+	wait_ms = clock_sooner_ms(wait_ms, step_jobs(w, mono_ms));
+	if (!w->jobs.under_way && w->jobs.n == 0)
+		store_thread_free(&w->jobs_store);
 	loop_timer_set(w->timer, clock_sooner_ms(wait_ms, TIMER_MAX_MS));
 	child_show(w->child, "%d shards, %zu in flight",
 	    __builtin_popcountll(w->leases.shards), w->holdings.n_on_wire);
@@ -488,8 +552,6 @@ open_parts(struct worker *w, struct err *err)
 	    /* Alone we note more than what is parsed. */
 	    .parsed_row_id = w->child->alone ? NULL : &w->child->score->note,
 	};
-	struct store_params params;
-	struct store *store;
 
 	w->timer = loop_timer_create(loop, on_timer, w);
 	w->drain_timer = loop_timer_create(loop, on_drain_deadline, w);
@@ -500,11 +562,7 @@ open_parts(struct worker *w, struct err *err)
 	w->transport = transport_create(loop, &transport, err);
 	if (w->transport == NULL)
 		return -1;
-	child_store_params(w->child, &params);
-	if (store_open(&params, &store, err) == -1)
-		return -1;
-	w->store = store_thread_create(store, loop, err);
-	return w->store == NULL ? -1 : 0;
+	return connect_store(w, &w->store, err);
 }
 
 static struct delivery_policy
@@ -543,7 +601,7 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	w->dispatch.pauses = &w->pauses.list;
 	jobs_init(&w->jobs, child->cfg->worker.retention_ms,
 	    child->cfg->datastore.place.kind == SQL_MYSQL, clock_mono_ms(),
-	    job_stepped);
+	    jobs_called);
 	if (leases_init(&w->leases, child, &w->clock, leased) == -1 ||
 	    given_up_init(&w->given_up, child->loop,
 		child->cfg->log.max_failures_per_second) == -1 ||
@@ -565,6 +623,7 @@ worker_fini(struct worker *w)
 {
 	struct delivery *d;
 
+	store_thread_free(&w->jobs_store);
 	store_thread_free(&w->store);
 	while ((d = holdings_on_wire(&w->holdings)) != NULL) {
 		transport_cancel(d->transfer);

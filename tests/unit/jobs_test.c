@@ -6,6 +6,8 @@
 
 #include <check.h>
 
+#include "base/clock.h"
+
 enum { MONO = 5000, DAY = 86400000, NOW = 2 * DAY };
 
 static struct jobs jobs;
@@ -31,12 +33,20 @@ id_of(int n)
 	return id;
 }
 
+/* Until a look or a step. */
+static int64_t
+wait_ms(int64_t mono_ms)
+{
+	return clock_sooner_ms(jobs_wait_ms(&jobs, 1, mono_ms),
+	    jobs_step_wait_ms(&jobs, mono_ms));
+}
+
 /* The next call is a look, which finds jobs from up to before to. */
 static void
 look(int64_t mono_ms, int from, int to)
 {
 	ck_assert_ptr_eq(jobs_submit(&jobs, mono_ms, NOW), &jobs.job);
-	ck_assert(!jobs.steps);
+	ck_assert_int_eq(wait_ms(mono_ms + DAY), INT64_MAX);
 	jobs.status = STORE_OK;
 	jobs.n_found = 0;
 	for (int n = from; n < to; n++)
@@ -48,8 +58,10 @@ look(int64_t mono_ms, int from, int to)
 static void
 begin_step(int64_t mono_ms, int n, size_t max)
 {
-	ck_assert_ptr_eq(jobs_submit(&jobs, mono_ms, NOW), &jobs.job);
-	ck_assert(jobs.steps);
+	ck_assert_ptr_eq(jobs_submit_step(&jobs, mono_ms, NOW), &jobs.job);
+	/* Not both at once. */
+	ck_assert_int_eq(wait_ms(mono_ms + DAY), INT64_MAX);
+	ck_assert_int_eq(jobs_wait_ms(&jobs, 0, mono_ms), INT64_MAX);
 	ck_assert_str_eq(jobs.step.id.text, id_of(n).text);
 	ck_assert_uint_eq(jobs.step.max, max);
 	ck_assert_int_eq(jobs.step.now_ms, NOW);
@@ -67,17 +79,17 @@ end_step(int64_t mono_ms, bool counted, unsigned rate, size_t n_listed)
 
 START_TEST(test_whose)
 {
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO), 0);
+	ck_assert_int_eq(wait_ms(MONO), 0);
 	ck_assert_int_eq(jobs_wait_ms(&jobs, UINT64_MAX, MONO), 0);
 	ck_assert_int_eq(jobs_wait_ms(&jobs, 0, MONO), INT64_MAX);
 	ck_assert_int_eq(jobs_wait_ms(&jobs, 2, MONO), INT64_MAX);
 	look(MONO, 0, 2);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO), 0);
+	ck_assert_int_eq(wait_ms(MONO), 0);
 	/* Another's now; when it is ours again we know of none. */
 	ck_assert_int_eq(jobs_wait_ms(&jobs, 2, MONO + 10), INT64_MAX);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 10), 0);
+	ck_assert_int_eq(wait_ms(MONO + 10), 0);
 	look(MONO + 10, 0, 0);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 10), 10000);
+	ck_assert_int_eq(wait_ms(MONO + 10), 10000);
 }
 END_TEST
 
@@ -85,17 +97,17 @@ END_TEST
 START_TEST(test_hurry)
 {
 	jobs_hurry(&jobs);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO), 0);
+	ck_assert_int_eq(wait_ms(MONO), 0);
 	look(MONO, 0, 0);
 	jobs_hurry(&jobs);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO), 500);
+	ck_assert_int_eq(wait_ms(MONO), 500);
 	jobs_hurry(&jobs);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 400), 100);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 600), 0);
+	ck_assert_int_eq(wait_ms(MONO + 400), 100);
+	ck_assert_int_eq(wait_ms(MONO + 600), 0);
 	look(MONO + 600, 0, 0);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 5600), 5000);
+	ck_assert_int_eq(wait_ms(MONO + 5600), 5000);
 	jobs_hurry(&jobs);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 5600), 0);
+	ck_assert_int_eq(wait_ms(MONO + 5600), 0);
 }
 END_TEST
 
@@ -104,12 +116,12 @@ START_TEST(test_shared)
 {
 	jobs_init(&jobs, DAY, true, MONO, no_end);
 	look(MONO, 0, 0);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO), 500);
+	ck_assert_int_eq(wait_ms(MONO), 500);
 	look(MONO + 500, 0, 1);
 	/* A look goes before the steps. */
 	begin_step(MONO + 500, 0, 1);
 	end_step(MONO + 510, true, 100, 20);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 510), 190);
+	ck_assert_int_eq(wait_ms(MONO + 510), 190);
 	look(MONO + 1000, 0, 2);
 	begin_step(MONO + 1000, 0, 8);
 }
@@ -123,32 +135,32 @@ START_TEST(test_in_turn)
 	begin_step(MONO + 4, 1, 1);
 	end_step(MONO + 6, true, 8, 20);
 	/* Nineteen times as long as it took. */
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 6), 38);
+	ck_assert_int_eq(wait_ms(MONO + 6), 38);
 	jobs.list[0].due_ms = jobs.list[1].due_ms = MONO + 8;
 	begin_step(MONO + 8, 0, 8);
 	/* Three times as long: 31 ms would be enough for three of 100. */
 	end_step(MONO + 16, false, 100, 3);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 16), 0);
+	ck_assert_int_eq(wait_ms(MONO + 16), 0);
 	begin_step(MONO + 16, 1, 2);
 	/* Two of eight in a second: at the time of the other one. */
 	end_step(MONO + 16, false, 8, 2);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 16), 24);
+	ck_assert_int_eq(wait_ms(MONO + 16), 24);
 	begin_step(MONO + 40, 0, 8);
 	jobs.list[1].due_ms = MONO + 112;
 	end_step(MONO + 40, false, 100, 8);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 40), 72);
+	ck_assert_int_eq(wait_ms(MONO + 40), 72);
 	jobs.list[1].due_ms = MONO + 140;
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 40), 80);
+	ck_assert_int_eq(wait_ms(MONO + 40), 80);
 	jobs.list[1].due_ms = MONO + 112;
 	jobs.list[0].due_ms = MONO + 96;
 	begin_step(MONO + 96, 0, 9);
 	jobs.step.ended = true;
 	end_step(MONO + 96, false, 100, 3);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 96), 16);
+	ck_assert_int_eq(wait_ms(MONO + 96), 16);
 	begin_step(MONO + 112, 1, 2);
 	jobs.step.idle = true;
 	end_step(MONO + 112, false, 0, 0);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 112), 9888);
+	ck_assert_int_eq(wait_ms(MONO + 112), 9888);
 }
 END_TEST
 
@@ -191,7 +203,7 @@ START_TEST(test_size)
 	end_step(mono_ms, false, 1000, JOB_STEP_MAX);
 	begin_step(mono_ms + 50, 0, JOB_STEP_MAX);
 	end_step(mono_ms + 71, false, 1000, JOB_STEP_MAX - 1);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, mono_ms + 71), 63);
+	ck_assert_int_eq(wait_ms(mono_ms + 71), 63);
 	begin_step(mono_ms + 134, 0, 29);
 	ck_assert_uint_eq(jobs.step.n_look, 512);
 }
@@ -216,7 +228,7 @@ START_TEST(test_count_size)
 		mono_ms += steps[i].took_ms;
 		end_step(mono_ms, true, 1000, 7);
 		ck_assert_int_eq(
-		    jobs_wait_ms(&jobs, 1, mono_ms), 19 * steps[i].took_ms);
+		    wait_ms(mono_ms), 19 * steps[i].took_ms);
 		mono_ms += 19 * steps[i].took_ms;
 	}
 }
@@ -251,7 +263,7 @@ START_TEST(test_count_is_written_slowly)
 	begin_step(MONO, 0, 1);
 	jobs.step.wrote = true;
 	end_step(MONO + 100, true, 1000, 1);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 100), 300);
+	ck_assert_int_eq(wait_ms(MONO + 100), 300);
 	begin_step(MONO + 400, 0, 8);
 	ck_assert_uint_eq(jobs.step.n_look, 512);
 	ck_assert(!jobs.step.writes);
@@ -310,12 +322,11 @@ START_TEST(test_failed)
 	end_step(MONO, false, 1, 1);
 	jobs_hurry(&jobs);
 	(void)jobs_submit(&jobs, MONO + 500, NOW);
-	ck_assert(!jobs.steps);
 	jobs_failed(&jobs, MONO + 500);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 500), 500);
+	ck_assert_int_eq(wait_ms(MONO + 500), 500);
 	begin_step(MONO + 1000, 1, 1);
 	jobs_failed(&jobs, MONO + 1000);
-	ck_assert_int_eq(jobs_wait_ms(&jobs, 1, MONO + 1000), 4000);
+	ck_assert_int_eq(wait_ms(MONO + 1000), 4000);
 	begin_step(MONO + 5000, 0, 1);
 }
 END_TEST

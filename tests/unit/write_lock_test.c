@@ -95,26 +95,40 @@ assert_free(void)
 	}
 }
 
-/* One of those that count, each after the other. */
-static pid_t
-fork_counter(void)
+/* Of the counter; NULL when it went well. */
+static void *
+count(void *arg)
 {
-	volatile int *counter = &shared->counter;
-	pid_t pid = fork();
+	volatile int *counter = arg;
 
-	ck_assert_int_ge(pid, 0);
-	if (pid > 0)
-		return pid;
 	for (int round = 0; round < ROUNDS; round++) {
 		int before;
 
 		if (write_lock_acquire(&lock, LONG_MS) == -1)
-			_exit(1);
+			return arg;
 		before = *counter;
 		(void)sched_yield();
 		*counter = before + 1;
 		write_lock_release(&lock);
 	}
+	return NULL;
+}
+
+/* One of those that count, each after the other, with two threads. */
+static pid_t
+fork_counter(void)
+{
+	pid_t pid = fork();
+	pthread_t thread;
+	void *failed;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid > 0)
+		return pid;
+	if (pthread_create(&thread, NULL, count, &shared->counter) != 0 ||
+	    count(&shared->counter) != NULL ||
+	    pthread_join(thread, &failed) != 0 || failed != NULL)
+		_exit(1);
 	_exit(0);
 }
 
@@ -127,7 +141,7 @@ assert_counts(void)
 		pids[i] = fork_counter();
 	for (int i = 0; i < CHILDREN; i++)
 		assert_exits_well(pids[i]);
-	ck_assert(shared->counter == CHILDREN * ROUNDS);
+	ck_assert(shared->counter == 2 * CHILDREN * ROUNDS);
 }
 
 START_TEST(test_excludes)
@@ -294,6 +308,8 @@ fork_waiter(void)
 
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
+		/* The daemon's are forked by who never has the turn. */
+		(void)pthread_mutex_init(&lock.mutex, NULL);
 		if (write_lock_acquire(&lock, LONG_MS) == -1)
 			_exit(1);
 		shared->order[shared->counter++] = 'w';
