@@ -94,9 +94,10 @@ bool http_conn_has_input(const struct http_conn *c);
 bool http_conn_has_ended(const struct http_exchange *x);
 
 /*
- * Bytes per second of what it reads or writes now, 0 after a second without
- * any, each connection of the same peer counted with it: the lowest is the
- * first to make room. Who waits for its turn with more is the fastest.
+ * Bytes per second of what it reads or writes now, each connection of the same
+ * peer counted with it: the lowest is the first to make room. 0 after a second
+ * without any, and for less than one, or those that read slowly together would
+ * keep the memory of all. Who waits for its turn with more is the fastest.
  */
 int64_t http_conn_progress(const struct http_conn *c, int64_t now_ms);
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import resource
+import socket
 import time
 from pathlib import Path
 
@@ -180,6 +181,41 @@ def test_least_rate_of_bodies(launch):
         assert slow.read_response().status == 408
         behaved.send(body[at:])
         assert behaved.read_response().status == 201
+
+
+GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LINES = (b"{}" + b" " * 200 + b"\n") * 60000
+
+
+@pytest.mark.parametrize("data", [
+    GET % b"/cassata/event/app/big0" * 20,
+    GET % b"/cassata/events/app?fields=event" * 20,
+    b"POST /cassata/add-batch/ HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n"
+    % len(LINES) + LINES,
+], ids=["events", "lists", "stream"])
+def test_slow_readers_end(launch, data):
+    """Who takes a byte now and then has no more time for an answer, or a piece
+    of one, than who takes none."""
+    c = launch(service={"processes": 1, **NEVER, "writeTimeout": "500ms"})
+    for n in range(3):
+        c.schedule("big%d" % n, "http://127.0.0.1:1/", FAR, event="x" * 300000)
+    sent = 0
+
+    def has_ended():
+        nonlocal sent
+        with contextlib.suppress(OSError):
+            sock.recv(1)
+        with contextlib.suppress(OSError):
+            sent += sock.send(memoryview(data)[sent:])
+        return metric(c, "cassata_connections") == 1
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(("127.0.0.1", c.port))
+        wait_for(lambda: metric(c, "cassata_connections") == 2)
+        sock.setblocking(False)
+        wait_for(has_ended, 60, "its end")
+        assert sent > 0
 
 
 def test_deaf_clients_hold_no_memory(launch):
