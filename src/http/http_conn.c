@@ -98,9 +98,13 @@ set_deadline(struct http_conn *c, int64_t timeout_ms)
 	int64_t now_ms = clock_mono_ms();
 
 	c->deadline_ms = now_ms + timeout_ms;
+	/* Lingering is short, and for an answer that is out. */
+	if (c->state != CONN_LINGERING &&
+	    c->deadline_ms > c->conns->leave_by_ms)
+		c->deadline_ms = c->conns->leave_by_ms;
 	if (c->deadline_ms < c->armed_ms) {
 		c->armed_ms = c->deadline_ms;
-		loop_timer_set(c->timer, timeout_ms);
+		loop_timer_set(c->timer, c->deadline_ms - now_ms);
 	}
 }
 
@@ -109,7 +113,7 @@ static void
 begin_phase(struct http_conn *c, int64_t timeout_ms)
 {
 	set_deadline(c, timeout_ms);
-	c->since_ms = c->moved_ms = c->deadline_ms - timeout_ms;
+	c->since_ms = c->moved_ms = clock_mono_ms();
 }
 
 static void
@@ -948,4 +952,7 @@ http_conn_drain(struct http_conn *c)
 	} else if (c->place == CONN_IDLE) {
 		set_deadline(c, c->conns->idle_timeout_ms);
 	}
+	if (c->deadline_ms > c->conns->leave_by_ms &&
+	    c->deadline_ms < INT64_MAX)
+		set_deadline(c, c->conns->leave_by_ms - clock_mono_ms());
 }

@@ -395,16 +395,18 @@ http_server_free(struct http_server **server_p)
 }
 
 void
-http_server_drain(struct http_server *server, bool last, int64_t idle_ms)
+http_server_drain(struct http_server *server, const struct http_drain *how)
 {
 	struct http_conn *c;
 
 	check(!server->conns.draining);
-	if (last)
+	if (how->last)
 		accept_backlog(server);
 	leave_listeners(server);
 	server->conns.draining = true;
-	server->conns.idle_timeout_ms = idle_ms;
+	server->conns.idle_timeout_ms = how->idle_ms;
+	if (how->begun_ms > 0)
+		server->conns.leave_by_ms = clock_mono_ms() + how->begun_ms;
 	LIST_FOREACH(c, &server->conns.all, entry)
 		http_conn_drain(c);
 	tell_if_drained(server);

@@ -29,12 +29,23 @@ struct http_server *http_server_create(struct loop *loop, const int *listen_fds,
 /* Closes the connections that are left. *server may be NULL, and is after. */
 void http_server_free(struct http_server **server);
 
+/* How a server drains. */
+struct http_drain {
+	/* Of the last server of its sockets: those that wait to be accepted are
+	 * served, too. */
+	bool last;
+	int64_t idle_ms; /* for idle connections */
+	/* For clients to send the rest of a request and to take an answer, what
+	 * the handler takes for it not counted; 0: as ever. */
+	int64_t begun_ms;
+};
+
 /*
- * Accepts no more, has each connection finish what it has begun, idle ones for
- * idle_ms, and calls handler->drained when none is left, maybe at once. Of the
- * last server of its sockets: those that wait to be accepted are served, too.
+ * Accepts no more, has each connection finish what it has begun, and calls
+ * handler->drained when none is left, maybe at once.
  */
-void http_server_drain(struct http_server *server, bool last, int64_t idle_ms);
+void http_server_drain(
+    struct http_server *server, const struct http_drain *how);
 
 /* Up to now; they stay at their place. */
 const struct http_counts *http_server_counts(struct http_server *server);

@@ -40,8 +40,8 @@ enum { INTAKE_BESIDE_MAX = 512 };
 
 /*
  * Gathers the adds that arrive while a commit runs; they make the next commit.
- * Single ones have half of it, calls with many the other half, one event of each
- * after the other; or all, when nobody else waits.
+ * Single ones have half of it, calls with many the other half, one event of
+ * each after the other; or all, when nobody else waits.
  * No timer: when nothing runs, an add is committed before the loop sleeps.
  * Large commits write fewer pages of indices per event, and take longer.
  */

@@ -205,7 +205,8 @@ drain_scrape(void *arg)
 {
 	struct scrape *s = arg;
 
-	http_server_drain(s->server, false, DRAIN_MS);
+	http_server_drain(
+	    s->server, &(struct http_drain){.idle_ms = DRAIN_MS});
 }
 
 static int

@@ -17,6 +17,8 @@ enum {
 	    64 * 1024, /* headers and options of an event, with room */
 	/* An idle client may be sending right now. */
 	STOP_IDLE_MS = 1000,
+	/* Who does not read its answer, or sends slowly, holds up no stop. */
+	STOP_BEGUN_MS = 5000,
 	DRAIN_IDLE_MS = 5000, /* others serve new ones: there is no hurry */
 };
 
@@ -69,20 +71,28 @@ before_service_sleeps(void *arg)
 	    (long long)service->published.conns);
 }
 
+static int64_t
+least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 static void
 drain_service(void *arg)
 {
 	struct service *service = arg;
 	int64_t half_ms = service->cfg->master.shutdown_timeout_ms / 2;
-	bool stopping =
-	    atomic_load(&service->child->sb->shared->master.stopping);
+	struct http_drain how = {
+	    .last = atomic_load(&service->child->sb->shared->master.stopping)};
 
-	if (stopping)
-		half_ms = STOP_IDLE_MS;
-	else if (half_ms > DRAIN_IDLE_MS)
-		half_ms = DRAIN_IDLE_MS;
+	if (how.last) {
+		how.idle_ms = STOP_IDLE_MS;
+		how.begun_ms = least(half_ms, STOP_BEGUN_MS);
+	} else {
+		how.idle_ms = least(half_ms, DRAIN_IDLE_MS);
+	}
 	atomic_store(&service->leaving, true);
-	http_server_drain(service->server, stopping, half_ms);
+	http_server_drain(service->server, &how);
 }
 
 static void

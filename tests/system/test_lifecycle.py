@@ -288,6 +288,23 @@ def test_stop_answers_requests_begun(prepare):
     c.stop()
 
 
+def test_stop_waits_for_no_deaf_client(prepare):
+    """Nor for one that sends slowly: neither has all of shutdownTimeout."""
+    c = prepare(master={"shutdownTimeout": "1h"},
+                service={"headerTimeout": "1h", "bodyTimeout": "1h",
+                         "writeTimeout": "1h"}).start()
+    c.schedule("big", "http://127.0.0.1:1/", 4102444800, event="x" * 1000000)
+    with Connection(c.port) as deaf, Connection(c.port) as half:
+        deaf.shrink()
+        deaf.send(b"GET /cassata/event/app/big HTTP/1.1\r\n"
+                  b"Host: localhost\r\n\r\n" * 20)
+        wait_for(deaf.readable)
+        half.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\nGET")
+        assert half.read_response().status == 200
+        c.stop(60)
+        assert half.read_response().status == 408
+
+
 def test_stop_while_starting(prepare):
     """A stop at any moment of the start is a stop, and leaves nothing."""
     for delay in (0, 0.02, 0.1, 0.3):

@@ -281,7 +281,7 @@ START_TEST(test_drain)
 	idle = connect_one();
 	client_send(idle, GET);
 	client_expect(idle, "HTTP/1.1 200 OK\r\n");
-	http_server_drain(server, false, 10);
+	http_server_drain(server, &(struct http_drain){.idle_ms = 10});
 	client_expect_end(idle);
 	ck_assert(!bed.drained);
 	bed_answer(&bed);
@@ -294,10 +294,62 @@ START_TEST(test_drain)
 }
 END_TEST
 
+static int
+read_forever(void *arg, struct buf *out)
+{
+	(void)arg;
+	for (int i = 0; i < 65536; i++)
+		(void)buf_append_char(out, '.');
+	return 1;
+}
+
+static void
+stream_forever(struct http_exchange *x)
+{
+	static const struct http_reader reader = {.read = read_forever};
+
+	http_exchange_stream(x, &reader, -1);
+}
+
+/* Whoever does not take his answer, or send the rest of a request, has a part of
+ * the time; what is being served has all of it. */
+START_TEST(test_drain_of_slow_clients)
+{
+	struct client *deaf, *half, *late;
+
+	bed.stream = stream_forever;
+	bed.settings.write_timeout_ms = bed.settings.header_timeout_ms =
+	    bed.settings.body_timeout_ms = 3600000;
+	start_server();
+	deaf = connect_one();
+	client_send(deaf, "GET /stream HTTP/1.1\r\n" HOST "\r\n");
+	client_expect(deaf, "HTTP/1.1 200 OK\r\n");
+	loop_io_want(deaf->io, 0);
+	half = connect_one();
+	client_send(half, GET "GET");
+	client_expect(half, "HTTP/1.1 200 OK\r\n");
+	late = connect_one();
+	client_send(late, LATE);
+	bed_wait(&bed, 1);
+	http_server_drain(
+	    server, &(struct http_drain){.idle_ms = 10, .begun_ms = 50});
+	client_expect(half, "HTTP/1.1 408 ");
+	client_expect_end(half);
+	bed_answer(&bed);
+	client_expect(late, "late");
+	client_expect_end(late);
+	ck_assert_int_eq(shutdown(half->fd, SHUT_WR), 0);
+	ck_assert_int_eq(shutdown(late->fd, SHUT_WR), 0);
+	while (!bed.drained)
+		bed_run(&bed);
+	ck_assert_int_eq(http_server_counts(server)->conns, 0);
+}
+END_TEST
+
 START_TEST(test_drain_without_connections)
 {
 	start_server();
-	http_server_drain(server, false, 10);
+	http_server_drain(server, &(struct http_drain){.idle_ms = 10});
 	ck_assert(bed.drained);
 }
 END_TEST
@@ -310,7 +362,8 @@ START_TEST(test_drain_of_the_last)
 	start_server();
 	a = connect_one();
 	client_send(a, GET);
-	http_server_drain(server, true, 10000);
+	http_server_drain(server,
+	    &(struct http_drain){.last = true, .idle_ms = 10000});
 	client_expect(a, "Connection: close\r\n");
 	client_expect_end(a);
 }
@@ -357,6 +410,7 @@ main(void)
 	tcase_add_test(tc, test_reserve_in_a_flood);
 	tcase_add_test(tc, test_per_address);
 	tcase_add_test(tc, test_drain);
+	tcase_add_test(tc, test_drain_of_slow_clients);
 	tcase_add_test(tc, test_drain_without_connections);
 	tcase_add_test(tc, test_drain_of_the_last);
 	tcase_add_test(tc, test_free);
