@@ -62,7 +62,8 @@ bool
 call_note_store(struct call *call)
 {
 	struct service *service = call->service;
-	bool ok = call->status == STORE_OK;
+	/* It answers, and well, of a row that is damaged, too. */
+	bool ok = call->status == STORE_OK || call->status == STORE_DAMAGED;
 
 	atomic_store(&service->child->score->server,
 	    store_thread_server(service->store));
@@ -70,7 +71,7 @@ call_note_store(struct call *call)
 		scoreboard_tell_trouble(service->child->score,
 		    ok ? without_room(service) : call->err.text);
 	service->in_trouble = !ok;
-	return ok;
+	return call->status == STORE_OK;
 }
 
 void
@@ -91,6 +92,10 @@ call_store_ok(struct call *call)
 {
 	if (call_note_store(call))
 		return true;
+	if (call->status == STORE_DAMAGED) {
+		(void)problem(call->x, PROBLEM_DAMAGED, call->err.text);
+		return false;
+	}
 	metric_add(call->service->child->score, METRIC_STORE_FAILURES, 1);
 	if (call->status == STORE_UNAVAILABLE)
 		problem_for_now(call->x, PROBLEM_DATASTORE_AWAY,

@@ -27,6 +27,7 @@ static const struct {
     [PROBLEM_JOB_ENDED - PROBLEM_FIRST] = {409, URN "job-ended"},
     [PROBLEM_NOT_PAUSED - PROBLEM_FIRST] = {404, URN "not-paused"},
     [PROBLEM_CLOCK_STANDS - PROBLEM_FIRST] = {409, URN "clock-stands"},
+    [PROBLEM_DAMAGED - PROBLEM_FIRST] = {500, URN "damaged"},
     [PROBLEM_DATASTORE_AWAY - PROBLEM_FIRST] = {503, URN "datastore-away"},
     [PROBLEM_FROZEN - PROBLEM_FIRST] = {503, URN "frozen"},
     [PROBLEM_BUSY - PROBLEM_FIRST] = {503, URN "busy"},

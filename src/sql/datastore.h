@@ -13,6 +13,7 @@ enum store_status {
 	STORE_OK,
 	STORE_UNAVAILABLE, /* try again later: nothing is known to have happened */
 	STORE_BROKEN,	   /* will fail again: schema, rights, corrupt data */
+	STORE_DAMAGED,	   /* of a row that was asked for: it cannot be read */
 };
 
 /* A write lock that all processes of one SQLite file share; see write_lock.h. */

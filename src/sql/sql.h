@@ -120,6 +120,8 @@ struct sql_driver {
 	/* Reads the rest; drop does not look at it. */
 	enum store_status (*done)(struct sql *sql, struct err *err);
 	void (*drop)(struct sql *sql);
+	/* NULL: its columns are of their types. */
+	enum store_status (*row_check)(struct sql *sql, struct err *err);
 	int64_t (*read_i64)(struct sql *sql, unsigned column);
 	struct slice (*read_bytes)(struct sql *sql, unsigned column);
 	/* One statement as it stands, without arguments and result. */
@@ -175,6 +177,12 @@ enum store_status sql_select(struct sql *sql, const struct sql_text *text,
 bool sql_next(struct sql *sql, enum store_status *status, struct err *err);
 enum store_status sql_done(
     struct sql *sql, enum store_status status, struct err *err);
+
+/*
+ * What was wrong with the columns of the present row that were read: then it is
+ * not what its table has, and the result goes on with the next one.
+ */
+enum store_status sql_row_check(struct sql *sql, struct err *err);
 
 /* The columns of the present row from left to right, valid until the next. */
 int64_t sql_read_i64(struct sql *sql);

@@ -350,16 +350,36 @@ sqlite_select(struct sql *sql, const struct sql_text *text, unsigned arity,
 
 /* Whether what was read of the row was of its type. */
 static enum store_status
-check_columns(struct sqlite_conn *c, struct err *err)
+check_types(struct sqlite_conn *c, struct err *err)
 {
 	if (c->refused == SQLITE_OK)
 		return STORE_OK;
 	if (c->refused == SQLITE_NOMEM)
 		return sql_no_memory(err);
-	(void)err_set(err,
-	    "%s: damaged: a column %u that is not of its type: %s", c->path,
-	    c->refused_column + 1, sqlite3_sql(c->active));
+	(void)err_set(err, "%s is not of its type",
+	    sqlite3_column_name(c->active, (int)c->refused_column));
 	return STORE_BROKEN;
+}
+
+static enum store_status
+check_columns(struct sqlite_conn *c, struct err *err)
+{
+	struct err reason;
+	enum store_status status = check_types(c, &reason);
+
+	if (status != STORE_OK)
+		(void)err_set(err, "%s: damaged: %s", c->path, reason.text);
+	return status;
+}
+
+static enum store_status
+sqlite_row_check(struct sql *sql, struct err *err)
+{
+	struct sqlite_conn *c = sqlite_conn_of(sql);
+	enum store_status status = check_types(c, err);
+
+	c->refused = SQLITE_OK;
+	return status;
 }
 
 static bool
@@ -591,6 +611,7 @@ const struct sql_driver sql_sqlite = {
     .next = sqlite_next,
     .done = sqlite_done,
     .drop = sqlite_drop,
+    .row_check = sqlite_row_check,
     .read_i64 = sqlite_read_i64,
     .read_bytes = sqlite_read_bytes,
     .run = sqlite_run,

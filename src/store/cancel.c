@@ -18,6 +18,9 @@ cancel_body(struct sql *sql, void *arg, struct err *err)
 	bool there;
 
 	status = found_lock(sql, cancel->key, &found, &there, err);
+	if (status == STORE_BROKEN && sql->connected)
+		status =
+		    found_lock_damaged(sql, cancel->key, &found, &there, err);
 	cancel->outcome = CANCEL_UNKNOWN;
 	if (status != STORE_OK)
 		return status;

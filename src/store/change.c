@@ -18,6 +18,7 @@ struct changing {
 	enum row_status status;
 	bool quarantined;
 	bool labelled;
+	bool damaged;
 	unsigned shard;
 };
 
@@ -37,6 +38,7 @@ lock_row(struct sql *sql, struct changing *c, struct err *err)
 
 	store_record_free(c->record); /* of a try that failed */
 	c->record = NULL;
+	c->damaged = false;
 	sql_bytes(sql, store_key_slice(c->change->key.bytes));
 	status = sql_select(sql, sql_pick(sql, lock), 0, err);
 	if (status != STORE_OK || !sql_next(sql, &status, err))
@@ -49,7 +51,11 @@ lock_row(struct sql *sql, struct changing *c, struct err *err)
 	c->labelled =
 	    event_options_parse(row.event.options, &options, NULL) == 0 &&
 	    options.labels.len > 0;
-	return sql_done(sql, store_record_create(&row, &c->record, err), err);
+	status = store_row_check(sql, row.id, err);
+	if (status == STORE_OK)
+		status = store_record_create(&row, &c->record, err);
+	c->damaged = status == STORE_BROKEN;
+	return sql_done(sql, status, err);
 }
 
 /* What ended it is an attempt like those before: only successes are not in the
@@ -389,5 +395,5 @@ change_event(struct sql *sql, struct store_change *change, struct err *err)
 	enum store_status status = sql_transact(sql, change_body, &c, err);
 
 	store_record_free(c.record);
-	return status;
+	return c.damaged ? store_damage(status) : status;
 }

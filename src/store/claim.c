@@ -2,6 +2,7 @@
 #include "store/claim.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "store/add.h"
@@ -11,6 +12,7 @@
 #include "store/local_time.h"
 #include "store/look.h"
 #include "store/pauses.h"
+#include "store/put_off.h"
 #include "store/record.h"
 #include "store/schedule_run.h"
 #include "store/settle.h"
@@ -38,6 +40,8 @@ struct claiming {
 	size_t n_runs, n_runs_in_all, n_left;
 	struct parked_row parked[SQL_IDS_MAX]; /* the same */
 	size_t n_parked;
+	int64_t damaged[SQL_IDS_MAX]; /* the same */
+	size_t n_damaged;
 };
 
 static void
@@ -45,7 +49,8 @@ forget_claims(struct claim_reply *reply)
 {
 	while (reply->n_claims > 0)
 		store_claim_free(reply->claims[--reply->n_claims]);
-	reply->n_bytes = reply->n_parked = reply->n_parked_bytes = 0;
+	reply->n_bytes = reply->n_parked = reply->n_damaged = 0;
+	reply->n_passed_bytes = 0;
 	reply->cut = false;
 }
 
@@ -209,12 +214,43 @@ is_parked(struct claiming *c, const struct store_claim *claim)
 	c->parked[c->n_parked++] = (struct parked_row){claim->row_id,
 	    pause->number, label_count(claim->event.options) > 0};
 	c->reply->n_parked++;
-	c->reply->n_parked_bytes += claim->bytes;
+	c->reply->n_passed_bytes += claim->bytes;
 	return true;
 }
 
+static size_t
+keep_bytes(char *to, size_t room, struct slice bytes)
+{
+	size_t len = bytes.len < room ? bytes.len : room;
+
+	if (len > 0)
+		memcpy(to, bytes.p, len);
+	return len;
+}
+
+/* None of its shard is to wait for its mending. */
+static void
+note_damaged_row(
+    struct claiming *c, const struct store_row *row, const struct err *reason)
+{
+	struct claim_reply *reply = c->reply;
+	struct store_damaged *told;
+
+	c->damaged[c->n_damaged++] = row->id;
+	reply->n_passed_bytes += store_event_bytes(&row->event);
+	if (reply->n_damaged++ >= STORE_DAMAGED_MAX)
+		return;
+	told = &reply->damaged[reply->n_damaged - 1];
+	told->app_len =
+	    keep_bytes(told->app, sizeof(told->app), row->event.app);
+	told->id_len = keep_bytes(told->id, sizeof(told->id), row->event.id);
+	told->reason = *reason;
+}
+
+/* The present row, which is refused with a reason. */
 static enum store_status
-take_waiting(const struct store_row *row, struct claiming *c, struct err *err)
+take_waiting(struct sql *sql, const struct store_row *row, struct claiming *c,
+    struct err *err)
 {
 	const struct claim_request *request = c->request;
 	struct claim_reply *reply = c->reply;
@@ -226,16 +262,21 @@ take_waiting(const struct store_row *row, struct claiming *c, struct err *err)
 
 	/* Another host may have put it into quarantine, or taken it out, or
 	 * has parked it. */
-	if (row->due_ms / STORE_QUARANTINE_MS != request->alone)
+	if (row->due_ms >= 0 &&
+	    row->due_ms / STORE_QUARANTINE_MS != request->alone)
 		return STORE_OK;
 	/* It was put off since it was seen. */
 	if (due_ms > request->horizon_ms)
 		note_due(reply, due_ms);
 	if (due_ms > request->horizon_ms || store_leave(request, reply, due_ms))
 		return STORE_OK;
-	status = store_claim_create(row, &claim, err);
+	status = store_row_check(sql, row->id, err);
+	if (status == STORE_OK)
+		status = store_claim_create(row, &claim, err);
+	if (status == STORE_BROKEN)
+		note_damaged_row(c, row, err);
 	if (status != STORE_OK)
-		return status;
+		return status == STORE_BROKEN ? STORE_OK : status;
 	if (is_parked(c, claim)) {
 		store_claim_free(claim);
 	} else if (!request->alone && local_time_moved(claim, request, move)) {
@@ -264,13 +305,13 @@ read_waiting(struct sql *sql, struct claiming *c, const struct due_row *rows,
 
 	for (size_t i = 0; i < n; i++)
 		asked[i] = rows[i].row_id;
-	c->n_moves = c->n_runs = c->n_parked = 0;
+	c->n_moves = c->n_runs = c->n_parked = c->n_damaged = 0;
 	arity = id_args(sql, asked, n);
 	status = sql_select(sql, sql_pick(sql, waiting_rows), arity, err);
 	while (sql_next(sql, &status, err)) {
 		store_row_read_delivery(sql, &row);
 		status = strike_off(asked, &n_asked, row.id)
-			     ? take_waiting(&row, c, err)
+			     ? take_waiting(sql, &row, c, err)
 			     : sql_nonsense(
 				   sql, "a row that was not asked for", err);
 	}
@@ -315,6 +356,12 @@ compare_claims(const void *a, const void *b)
 	return (x->row_id > y->row_id) - (x->row_id < y->row_id);
 }
 
+static size_t
+n_taken(const struct claim_reply *reply)
+{
+	return reply->n_claims + reply->n_parked + reply->n_damaged;
+}
+
 /*
  * All that was seen are runs that are left until their time: the same would be
  * seen again until then, and what is behind them is not due before. What was
@@ -324,7 +371,7 @@ static bool
 waits_for_runs(const struct claiming *c)
 {
 	return c->n_left > 0 && c->n_runs_in_all + c->n_moves_in_all == 0 &&
-	       c->reply->n_claims + c->reply->n_parked == 0;
+	       n_taken(c->reply) == 0;
 }
 
 static enum store_status
@@ -352,6 +399,9 @@ take_rows(struct sql *sql, struct claiming *c, struct err *err)
 			status = begin_runs(sql, c, err);
 		if (status == STORE_OK)
 			status = parked_write(sql, c->parked, c->n_parked, err);
+		if (status == STORE_OK)
+			status = put_off_damaged(sql, c->request, c->damaged,
+			    c->n_damaged, c->reply, err);
 		if (status == STORE_OK && c->reply->n_claims > before)
 			status = mark_claims(sql, c->request->owner,
 			    c->reply->claims + before,
@@ -501,7 +551,7 @@ settle_and_claim(struct sql *sql, const struct claim_request *request,
 	if (status == STORE_OK)
 		status = claim_in_turn(sql, &c, err);
 	if (status == STORE_OK && uncommitted && c.look.n > 0 &&
-	    reply->n_claims + reply->n_parked == 0)
+	    n_taken(reply) == 0)
 		status = claim_committed(sql, &bounded, &c, err);
 	if (uncommitted)
 		look_again(request, reply);

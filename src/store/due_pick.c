@@ -70,7 +70,7 @@ store_leave(const struct claim_request *request, struct claim_reply *reply,
     int64_t due_ms)
 {
 	if (request->claim_bytes == 0 ||
-	    reply->n_bytes + reply->n_parked_bytes < request->claim_bytes)
+	    reply->n_bytes + reply->n_passed_bytes < request->claim_bytes)
 		return false;
 	reply->cut = reply->more = true;
 	if (due_ms < reply->next_due_ms)

@@ -58,7 +58,10 @@ read_log(struct sql *sql, const struct store_row *row,
 		attempt.code = sql_read_i64(sql);
 		attempt.error = sql_read_bytes(sql);
 		attempt.response = sql_read_bytes(sql);
-		status = store_record_log(record, &attempt, err);
+		status = store_row_check(sql, row->id, err);
+		if (status == STORE_OK)
+			status = store_record_log(record, &attempt, err);
+		status = store_damage(status);
 	}
 	return sql_done(sql, status, err);
 }
@@ -77,7 +80,10 @@ read_event(struct sql *sql, bool whole, struct store_row *row,
 		row->n_log = sql_read_i64(sql);
 		row->log_bytes = sql_read_i64(sql);
 	}
-	return sql_done(sql, store_record_create(row, record, err), err);
+	status = store_row_check(sql, row->id, err);
+	if (status == STORE_OK)
+		status = store_record_create(row, record, err);
+	return sql_done(sql, store_damage(status), err);
 }
 
 enum store_status

@@ -67,6 +67,32 @@ found_lock(struct sql *sql, const struct event_key *key, struct found *found,
 }
 
 enum store_status
+found_lock_damaged(struct sql *sql, const struct event_key *key,
+    struct found *found, bool *there, struct err *err)
+{
+	static const struct sql_text lock[] = {
+	    [SQL_MYSQL] = {.head = "SELECT id, status FROM event WHERE k = ?"
+				   " FOR UPDATE",
+		.columns = "ii"},
+	    [SQL_SQLITE] = {.head = "SELECT id, CAST(status AS INTEGER)"
+				    " FROM event WHERE k = ?",
+		.columns = "ii"},
+	};
+	enum store_status status;
+
+	*there = false;
+	sql_bytes(sql, store_key_slice(key->bytes));
+	status = sql_select(sql, sql_pick(sql, lock), 0, err);
+	while (sql_next(sql, &status, err)) {
+		*there = true;
+		found->row_id = sql_read_i64(sql);
+		found->status = (enum row_status)sql_read_i64(sql);
+		found->state = store_row_state(found->status, 0, false);
+	}
+	return sql_done(sql, status, err);
+}
+
+enum store_status
 found_lock_all(struct sql *sql, const struct event_key *const *keys, size_t n,
     struct found *found, size_t *n_found, struct err *err)
 {

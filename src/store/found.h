@@ -30,6 +30,11 @@ enum store_status found_read(
 enum store_status found_lock(struct sql *sql, const struct event_key *key,
     struct found *found, bool *there, struct err *err);
 
+/* So, too, where that is STORE_BROKEN: row_id, status and state alone. */
+enum store_status found_lock_damaged(struct sql *sql,
+    const struct event_key *key, struct found *found, bool *there,
+    struct err *err);
+
 /* The same of up to rows_max keys, into found[], in any order. */
 enum store_status found_lock_all(struct sql *sql,
     const struct event_key *const *keys, size_t n, struct found *found,

@@ -43,10 +43,21 @@ make_rows(struct look *look, size_t max, struct err *err)
 	return look->rows == NULL ? sql_no_memory(err) : STORE_OK;
 }
 
+/* Whatever is there: who claims the row says what is wrong with it. */
+static int64_t
+read_due_ms(struct sql *sql)
+{
+	int64_t due_ms = sql_read_i64(sql);
+
+	if (due_ms < 0)
+		return 0;
+	return due_ms < STORE_DUE_MAX_MS ? due_ms : STORE_DUE_MAX_MS;
+}
+
 static enum store_status
 read_due(struct sql *sql, struct due_row *row, struct err *err)
 {
-	int64_t due_ms = sql_read_i64(sql);
+	int64_t due_ms = read_due_ms(sql);
 	int64_t row_id = sql_read_i64(sql);
 
 	return store_due_row(row, due_ms, row_id, sql_read_i64(sql), err);
@@ -107,7 +118,7 @@ static enum store_status
 read_due_row(struct sql *sql, struct look *look, size_t max,
     int64_t behind_ms[EVENT_SHARDS], struct claim_reply *reply, struct err *err)
 {
-	int64_t due_ms = sql_read_i64(sql);
+	int64_t due_ms = read_due_ms(sql);
 	int64_t row_id = sql_read_i64(sql);
 	struct due_row row;
 	enum store_status status =
@@ -278,9 +289,11 @@ look_before(struct sql *sql, const struct claim_request *request,
 
 /* ---- SQLite ---- */
 
+/* Of whatever type they are. */
 static const struct sql_text by_due = {
-    .head = "SELECT due_ms, id, shard FROM event WHERE status = 0"
-	    " AND due_ms >= ? AND due_ms < ? AND (? >> shard) & 1"
+    .head = "SELECT CAST(due_ms AS INTEGER), id, CAST(shard AS INTEGER) & 63"
+	    " FROM event WHERE status = 0 AND due_ms >= ? AND due_ms < ? AND "
+	    "(? >> shard) & 1"
 	    " ORDER BY due_ms, id LIMIT ?",
     .columns = "iii",
 };
@@ -355,7 +368,7 @@ look_ended(struct sql *sql, uint64_t shards, int64_t before_ms, int64_t *ids,
 	/* The second status is that of the row, whatever the index says: what
 	 * is found here is deleted. */
 	static const struct sql_text ended = {
-	    .head = "SELECT due_ms, id, shard FROM event WHERE status >= 2"
+	    .head = "SELECT 0, id, 0 FROM event WHERE status >= 2"
 		    " AND due_ms < ? AND (? >> shard) & 1 AND +status >= 2"
 		    " ORDER BY due_ms, id LIMIT ?",
 	    .columns = "iii",

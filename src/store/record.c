@@ -79,6 +79,24 @@ store_row_read_delivery(struct sql *sql, struct store_row *row)
 	row->has_error = sql_read_i64(sql) != 0;
 }
 
+enum store_status
+store_row_check(struct sql *sql, int64_t row_id, struct err *err)
+{
+	struct err reason;
+	enum store_status status = sql_row_check(sql, &reason);
+
+	if (status != STORE_OK)
+		(void)err_set(err, "event %" PRId64 " is damaged: %s", row_id,
+		    reason.text);
+	return status;
+}
+
+enum store_status
+store_damage(enum store_status status)
+{
+	return status == STORE_BROKEN ? STORE_DAMAGED : status;
+}
+
 void
 store_row_bind(struct sql *sql, const struct store_row *row)
 {

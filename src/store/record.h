@@ -31,6 +31,13 @@ void store_row_read(struct sql *sql, bool whole, struct store_row *row);
 /* So, too, of EVENT_DELIVERY_NAMES: a damage elsewhere delays no delivery. */
 void store_row_read_delivery(struct sql *sql, struct store_row *row);
 
+/* Whether what was read of it had its types, as sql_row_check. */
+enum store_status store_row_check(
+    struct sql *sql, int64_t row_id, struct err *err);
+
+/* What is wrong with a row, as who asks for it is told. */
+enum store_status store_damage(enum store_status status);
+
 /* Arguments for EVENT_PLACES. */
 void store_row_bind(struct sql *sql, const struct store_row *row);
 

@@ -194,12 +194,13 @@ end(struct store *store, enum store_status status, struct err *err)
 {
 	int64_t now_ms = clock_mono_ms();
 
-	if (status == STORE_OK) {
+	if (status == STORE_OK || status == STORE_DAMAGED) {
 		if (store->away)
 			log_info("datastore is back: %s", store_target(store));
 		store->away = store->broken = false;
-		return STORE_OK;
 	}
+	if (status == STORE_OK)
+		return STORE_OK;
 	if (status == STORE_BROKEN && !store->broken)
 		log_errorx("datastore: %s", store->err.text);
 	store->broken = store->broken || status == STORE_BROKEN;

@@ -551,13 +551,25 @@ struct claim_request {
 	const struct store_pauses *pauses;
 };
 
+/* A row that is due and cannot be read: what of it can. */
+struct store_damaged {
+	size_t app_len, id_len;
+	char app[EVENT_APP_MAX], id[EVENT_ID_MAX];
+	struct err reason; /* names the row and the column */
+};
+
+enum { STORE_DAMAGED_MAX = 8 };
+
 struct claim_reply {
 	size_t n_stale;		/* results whose row was no longer ours */
 	uint64_t owned;		/* of shards, those still leased to owner */
 	struct store_claim **claims; /* the request's; each is the caller's */
 	size_t n_claims;
 	size_t n_bytes;		/* of the claims */
-	size_t n_parked, n_parked_bytes; /* rows that are parked now */
+	size_t n_parked;	/* rows that are parked now */
+	size_t n_damaged;	/* that are put off; the first ones are told: */
+	struct store_damaged damaged[STORE_DAMAGED_MAX];
+	size_t n_passed_bytes;	/* of both */
 	bool cut;		/* by claim_bytes; more is then true */
 	bool more;		/* more rows may be due up to the horizon */
 	int64_t next_due_ms;	/* no waiting row that was not claimed is due

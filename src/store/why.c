@@ -18,6 +18,7 @@
 static enum store_status
 read_why_row(struct sql *sql, struct store_why *why, struct err *err)
 {
+	enum store_status status;
 	struct store_row row;
 
 	store_row_read(sql, true, &row);
@@ -32,7 +33,10 @@ read_why_row(struct sql *sql, struct store_why *why, struct err *err)
 	if (store_check_number(
 		"the time", why->now_ms, STORE_TIME_MAX_MS, err) != STORE_OK)
 		return STORE_BROKEN;
-	return store_record_create(&row, &why->record, err);
+	status = store_row_check(sql, row.id, err);
+	if (status == STORE_OK)
+		status = store_record_create(&row, &why->record, err);
+	return store_damage(status);
 }
 
 static enum store_status

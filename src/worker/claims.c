@@ -460,6 +460,8 @@ take_claims(struct claims *c)
 	    c->child->score, METRIC_EVENTS_CLAIMED, (int64_t)c->reply.n_claims);
 	metric_add(
 	    c->child->score, METRIC_EVENTS_PARKED, (int64_t)c->reply.n_parked);
+	metric_add(c->child->score, METRIC_EVENTS_DAMAGED,
+	    (int64_t)c->reply.n_damaged);
 	return all;
 }
 
@@ -486,6 +488,7 @@ claims_done(struct claims *c, int64_t mono_ms)
 	/* A result that came too late may be that of a claim whose answer was
 	 * lost: a later one of its row may be ours. */
 	struct claims_change change = {.in_doubt = reply->n_stale > 0};
+	size_t n_seen;
 
 	if (c->status == STORE_BROKEN)
 		note_refusal(c, mono_ms);
@@ -496,7 +499,8 @@ claims_done(struct claims *c, int64_t mono_ms)
 		wake_at(c, 0);
 		return (struct claims_change){.in_doubt = true};
 	}
-	check(reply->n_claims + reply->n_parked <= c->request.claim_max);
+	n_seen = reply->n_claims + reply->n_parked + reply->n_damaged;
+	check(n_seen <= c->request.claim_max);
 	note_success(c, mono_ms);
 	metric_add(c->child->score, METRIC_TURN_COMMITS, 1);
 	metric_add(
@@ -506,13 +510,13 @@ claims_done(struct claims *c, int64_t mono_ms)
 		return change;
 	if (!take_claims(c))
 		change.in_doubt = true;
+	damaged_tell(&c->damaged, reply, mono_ms);
 	change.idle = is_idle(c, mono_ms);
 	wake_at(c, reply->more ? 0 : reply->next_due_ms);
 	if (reply->cut)
-		claim_size_cut(&c->size, reply->n_claims + reply->n_parked);
+		claim_size_cut(&c->size, n_seen);
 	else
-		claim_size_claimed(
-		    &c->size, reply->n_claims + reply->n_parked, reply->more);
+		claim_size_claimed(&c->size, n_seen, reply->more);
 	change.lost = (c->request.shards & ~reply->owned) != 0;
 	return change;
 }

@@ -9,6 +9,7 @@
 #include "proc/child.h"
 #include "store/store_thread.h"
 #include "worker/claim_size.h"
+#include "worker/damaged.h"
 #include "worker/dbclock.h"
 #include "worker/holdings.h"
 #include "worker/leases.h"
@@ -30,6 +31,7 @@ struct claims {
 	struct claim_size size;
 	int64_t poll_due_ms; /* monotonic: claim even if nothing seems due */
 	int64_t idle_ms;     /* monotonic: alone, and nothing to do, since; 0 */
+	struct damaged damaged;
 
 	/* After a refusal. */
 	size_t results_max;            /* of a call; SIZE_MAX: all */

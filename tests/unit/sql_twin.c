@@ -165,6 +165,12 @@ twin_drop(struct sql *sql)
 		sql_sqlite.drop(sql);
 }
 
+static enum store_status
+twin_row_check(struct sql *sql, struct err *err)
+{
+	return sql_sqlite.row_check(sql, err);
+}
+
 static int64_t
 twin_read_i64(struct sql *sql, unsigned column)
 {
@@ -205,6 +211,7 @@ const struct sql_driver sql_twin = {
     .next = twin_next,
     .done = twin_done,
     .drop = twin_drop,
+    .row_check = twin_row_check,
     .read_i64 = twin_read_i64,
     .read_bytes = twin_read_bytes,
     .run = twin_run,

@@ -2342,6 +2342,67 @@ START_TEST(what_comes_next)
 }
 END_TEST
 
+/* What no event can be, on any datastore. */
+static struct event_key
+add_damaged(const char *id, int64_t due_ms)
+{
+	static char headers[EVENT_HEADER_BYTES_MAX + 1];
+	struct event ev = event_of(id, due_ms);
+
+	memset(headers, 'h', sizeof(headers));
+	if (due_ms > 0)
+		ev.headers = slice_of(headers, sizeof(headers));
+	(void)add_event(&ev);
+	return key_of(id);
+}
+
+/* More than a claim takes keep none of the others back, are put off once by all
+ * of them, and again when they are due again. */
+START_TEST(damaged_rows_keep_no_others)
+{
+	enum { N = 25, NOW = 2000000, HOUR = 3600000 };
+	enum cancel_outcome outcome;
+	size_t n_damaged = 0, n_calls = 0;
+	struct event_key keys[N];
+	struct claim_reply turn;
+	enum event_state state;
+	char id[16];
+
+	has_backlog = _i == 1;
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(id, sizeof(id), "d%d", i);
+		keys[i] = add_damaged(id, i == 0 ? -5 : NOW - 3 * HOUR / N * i);
+	}
+	(void)add("good", NOW - 1);
+	(void)lease(A);
+	ck_assert_uint_eq(claim(B, ALL, 4, NOW).n_damaged, 0);
+	do {
+		turn = claim(A, ALL, 4, NOW);
+		n_damaged += turn.n_damaged;
+		ck_assert_uint_le(++n_calls, N);
+	} while (turn.n_claims == 0);
+	ck_assert(slice_eq(claims[0]->event.id, SLICE_LITERAL("good")));
+	free_claims(&turn);
+	ck_assert_uint_eq(n_damaged, N);
+	ck_assert_uint_eq(turn.damaged[0].app_len, 3);
+	ck_assert_mem_eq(turn.damaged[0].app, "app", 3);
+
+	has_backlog = false;
+	turn = claim(A, ALL, 100, NOW + 60000 - 1);
+	ck_assert_uint_eq(turn.n_claims + turn.n_damaged, 0);
+	ck_assert_int_ge(turn.next_due_ms, NOW + 60000);
+	turn = claim(A, ALL, 100, NOW + HOUR + 120000);
+	ck_assert_uint_eq(turn.n_damaged, N);
+	for (int i = 0; i < N; i++) {
+		ok(store_cancel_event(store, &keys[i], &outcome, &state, &err));
+		ck_assert_int_eq(outcome, CANCEL_DELETED);
+	}
+	turn = claim(A, ALL, 100, NOW + 9 * HOUR);
+	ck_assert_uint_eq(turn.n_claims + turn.n_damaged, 0);
+	ck_assert_int_eq(turn.next_due_ms, INT64_MAX);
+}
+END_TEST
+
 static void
 add_elsewhere(const char *id, const char *to, int64_t due_ms)
 {
@@ -5432,6 +5493,9 @@ static const struct {
     {"UPDATE event SET attempts = 9223372036854775806", false, false},
     {"UPDATE event SET attempts = 1e300", false, false},
     {"UPDATE event SET due_ms = -9223372036854775808", false, false},
+    {"UPDATE event SET due_ms = 0.5", false, false},
+    {"UPDATE event SET shard = 200", false, false},
+    {"UPDATE event SET shard = 'x'", false, false},
     {"UPDATE event SET url = CAST(url AS TEXT), body = CAST(body AS TEXT)",
 	true, true},
     {"UPDATE event SET last_error = 'a' || char(0) || hex(zeroblob(200))", true,
@@ -5442,6 +5506,24 @@ static const struct {
      " response = char(233, 8364, 0) || hex(zeroblob(1000))",
 	true, true},
 };
+
+/* The row and, of those of one column, that. */
+static void
+expect_told(
+    const struct store_damaged *told, int64_t row_id, const char *damage)
+{
+	const char *column = damage + strlen("UPDATE event SET ");
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "%lld", (long long)row_id);
+	ck_assert_ptr_nonnull(strstr(told->reason.text, name));
+	(void)snprintf(
+	    name, sizeof(name), "%.*s", (int)strcspn(column, " "), column);
+	ck_assert_msg(strstr(told->reason.text, name) != NULL, "%s: %s", damage,
+	    told->reason.text);
+	ck_assert_uint_ge(told->app_len, 3);
+	ck_assert_mem_eq(told->id, "e", told->id_len == 1);
+}
 
 START_TEST(sqlite_damaged_row)
 {
@@ -5455,9 +5537,12 @@ START_TEST(sqlite_damaged_row)
 	const struct claim_request request = {.owner = A,
 	    .shards = ALL,
 	    .claims = claims,
-	    .claim_max = 1,
-	    .horizon_ms = INT64_MAX};
+	    .claim_max = 2,
+	    .now_ms = 2000,
+	    .horizon_ms = 2000};
 	struct claim_reply turn;
+	enum cancel_outcome outcome;
+	enum event_state state;
 	struct store_record *record;
 	struct store *s;
 	sqlite3 *db;
@@ -5482,17 +5567,28 @@ START_TEST(sqlite_damaged_row)
 
 	ck_assert_int_eq(
 	    store_find_event(s, &add.key, FIND_WHOLE, &record, &err),
-	    damages[_i].found ? STORE_OK : STORE_BROKEN);
+	    damages[_i].found ? STORE_OK : STORE_DAMAGED);
 	ck_assert((record != NULL) == damages[_i].found);
 	if (record != NULL) {
 		ck_assert_uint_eq(record->n_log, 1);
 		ck_assert(slice_eq(record->event.body, ev.body));
 	}
 	store_record_free(record);
-	ck_assert_int_eq(store_settle_and_claim(s, &request, &turn, &err),
-	    damages[_i].claimed ? STORE_OK : STORE_BROKEN);
+	/* What is not claimed is put off, and told of. */
+	ok(store_settle_and_claim(s, &request, &turn, &err));
 	ck_assert_uint_eq(turn.n_claims, damages[_i].claimed ? 1 : 0);
+	ck_assert_uint_eq(turn.n_damaged, damages[_i].claimed ? 0 : 1);
+	if (!damages[_i].claimed)
+		expect_told(&turn.damaged[0], add.row_id, damages[_i].sql);
 	free_claims(&turn);
+	ok(store_settle_and_claim(s, &request, &turn, &err));
+	ck_assert_uint_eq(turn.n_claims + turn.n_damaged, 0);
+	ck_assert(!turn.more);
+	ck_assert_int_gt(turn.next_due_ms, request.horizon_ms);
+	/* Nothing but its worker keeps it. */
+	ok(store_cancel_event(s, &add.key, &outcome, &state, &err));
+	ck_assert_int_eq(
+	    outcome, damages[_i].claimed ? CANCEL_REFUSED : CANCEL_DELETED);
 	store_close(&s);
 }
 END_TEST
@@ -6078,6 +6174,7 @@ add_contract(Suite *suite)
 	tcase_add_loop_test(tc, paused_events_are_parked, 0, 2);
 	tcase_add_test(tc, pauses_of_one_event);
 	tcase_add_test(tc, paused_in_quarantine);
+	tcase_add_loop_test(tc, damaged_rows_keep_no_others, 0, 2);
 	tcase_add_loop_test(tc, claims_come_in_order_of_due_and_id, 0, 2);
 	tcase_add_loop_test(tc, claims_stop_at_the_horizon, 0, 2);
 	tcase_add_loop_test(tc, next_behind_those_of_a_shard, 0, 2);
