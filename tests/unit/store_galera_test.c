@@ -911,6 +911,89 @@ START_TEST(an_event_more_than_a_transaction)
 }
 END_TEST
 
+/* ---- a transaction that is taken back ---- */
+
+static struct sql *
+open_sql(int node)
+{
+	const struct store_params params = {
+	    .url = urls[node], .connect_timeout_ms = 5000, .timeout_ms = 20000};
+	struct sql *sql;
+
+	ck_assert_int_eq(sql_mysql.create(&params, &sql, &err), 0);
+	ck_assert_msg(sql_mysql.open(sql, &err) == STORE_OK, "%s", err.text);
+	return sql;
+}
+
+/* What is told that the cluster has taken the first run back: each is the next
+ * word to the server. */
+enum told { TOLD_ROLLBACK, TOLD_OF_A_FAILURE, TOLD_STATEMENT, TOLD_COMMIT };
+
+struct victim {
+	enum told told;
+	int n_runs;
+	int64_t connections[2]; /* of the first run and of the second */
+};
+
+/* Another node writes a row that the first run has locked, and commits: its
+ * applier here has the right of way. */
+static enum store_status
+be_overtaken(struct sql *sql, void *arg, struct err *e)
+{
+	static const char wants[] = "DELETE FROM stopper WHERE id = 1";
+	static const struct sql_text connection = {
+	    .head = "SELECT CONNECTION_ID()", .columns = "i"};
+	struct victim *v = arg;
+
+	ck_assert_int_lt(v->n_runs, 2);
+	ok(sql_value(sql, &connection, &v->connections[v->n_runs], e));
+	ok(sql->driver->run(sql, wants, e));
+	if (v->n_runs++ > 0)
+		return STORE_OK;
+	run_sql(0, wants);
+	wait_in_step(1);
+	switch (v->told) {
+	case TOLD_ROLLBACK:
+		return sql_be_current(sql, e);
+	case TOLD_OF_A_FAILURE:
+		return STORE_BROKEN;
+	case TOLD_STATEMENT:
+		return sql->driver->run(sql, "DO 1", e);
+	case TOLD_COMMIT:
+		break;
+	}
+	return STORE_OK;
+}
+
+/* It costs no connection, and a run that had failed by itself is none that is
+ * to be repeated. */
+START_TEST(taken_back)
+{
+	struct victim v = {.told = (enum told)_i};
+	int64_t n_defeats = read_number(1, N_DEFEATS);
+	struct sql *sql = open_sql(1);
+	enum store_status status;
+
+	run_sql(1, "INSERT INTO stopper VALUES (1)");
+	wait_in_step(0);
+	status = sql_transact(sql, be_overtaken, &v, &err);
+	ck_assert_int_gt(read_number(1, N_DEFEATS), n_defeats);
+	ck_assert_msg(sql->connected, "%s", err.text);
+	if (v.told == TOLD_OF_A_FAILURE) {
+		ck_assert_int_eq(status, STORE_BROKEN);
+		ck_assert_int_eq(v.n_runs, 1);
+	} else {
+		ck_assert_msg(status == STORE_OK, "%s", err.text);
+		ck_assert_int_eq(v.n_runs, 2);
+		ck_assert_int_eq(v.connections[0], v.connections[1]);
+	}
+	/* And nothing of it is left. */
+	v.n_runs = 1;
+	ok(sql_transact(sql, be_overtaken, &v, &err));
+	sql_mysql.destroy(sql);
+}
+END_TEST
+
 /* ---- a node that leaves ---- */
 
 #define SET_ISOLATED "SET GLOBAL wsrep_provider_options = 'gmcast.isolate="
@@ -937,28 +1020,24 @@ wait_for_ready(int node)
 static enum store_status
 leave_amid(struct sql *sql, void *arg, struct err *e)
 {
-	enum store_status status =
-	    sql->driver->run(sql, "INSERT INTO stopper VALUES (-1)", e);
+	const bool *commits = arg;
 
-	(void)arg;
+	ok(sql->driver->run(sql, "INSERT INTO stopper VALUES (-1)", e));
 	run_sql(1, SET_ISOLATED "1'");
-	return status;
+	return *commits ? STORE_OK : sql_be_current(sql, e);
 }
 
 /* The next call is for another node: this one would refuse it, too. */
-START_TEST(node_leaves_before_the_commit)
+START_TEST(node_leaves_before_the_end)
 {
-	const struct store_params params = {
-	    .url = urls[1], .connect_timeout_ms = 5000, .timeout_ms = 20000};
-	struct sql *sql;
+	bool commits = _i == 0;
+	struct sql *sql = open_sql(1);
 
-	ck_assert_int_eq(sql_mysql.create(&params, &sql, &err), 0);
-	ck_assert_int_eq(sql_mysql.open(sql, &err), STORE_OK);
 	ck_assert_int_eq(
-	    sql_transact(sql, leave_amid, NULL, &err), STORE_UNAVAILABLE);
+	    sql_transact(sql, leave_amid, &commits, &err), STORE_UNAVAILABLE);
 	run_sql(1, SET_ISOLATED "0'");
 	wait_for_ready(1);
-	/* 1180; or 1047 when it had long been alone. */
+	/* 1180; or 1047 when it had long been alone, and after a ROLLBACK. */
 	ck_assert_msg(!sql->connected, "%s", err.text);
 	wait_in_step(1);
 	ck_assert_int_eq(read_number(1, "SELECT COUNT(*) FROM stopper"), 0);
@@ -1013,7 +1092,8 @@ make_suite(void)
 	tcase_add_loop_test(tc, put_back_more_than_a_transaction, 0, 4);
 	tcase_add_test(tc, an_event_more_than_a_transaction);
 	tcase_add_test(tc, tables_have_primary_keys);
-	tcase_add_test(tc, node_leaves_before_the_commit);
+	tcase_add_loop_test(tc, taken_back, 0, TOLD_COMMIT + 1);
+	tcase_add_loop_test(tc, node_leaves_before_the_end, 0, 2);
 	return suite;
 }
 
