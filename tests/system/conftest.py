@@ -17,6 +17,8 @@ from sink import Sink
 TEST_SECONDS = 300
 LOG_TAIL = 6000
 NUMBERS = itertools.count(1)
+# Marks a test of what no datastore takes part in: one kind is enough.
+ANY_STORE = pytest.mark.parametrize("new_store", ["sqlite"], indirect=True)
 
 
 @pytest.hookimpl(hookwrapper=True)

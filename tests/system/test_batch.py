@@ -14,6 +14,7 @@ import pytest
 
 from cassata import wait_for
 from client import Connection
+from conftest import ANY_STORE
 
 FAR = 4102444800  # 2100-01-01
 ADD_BATCH = "/cassata/add-batch/"
@@ -434,6 +435,7 @@ def test_long_stream(launch, store):
     assert c.state("e%d" % (n - 1), app="batch") == "PENDING"
 
 
+@ANY_STORE
 def test_back_pressure(launch):
     """Who does not read the answers is not read any more; then all goes on."""
     c = launch(service={"processes": 1})

@@ -9,6 +9,9 @@ import subprocess
 import pytest
 
 from cassata import SOURCE, closed_port
+from conftest import ANY_STORE
+
+pytestmark = ANY_STORE
 
 
 def run(daemon, *words):

@@ -14,6 +14,7 @@ import pytest
 
 from cassata import wait_for
 from client import Connection, path_of
+from conftest import ANY_STORE
 
 MANY = 1200  # more than service.maxConnections is by default
 FAR = 4102444800  # 2100-01-01
@@ -51,6 +52,7 @@ def an_event(event_id, **changes):
             "expiry": FAR, "url": "http://127.0.0.1:1/", **changes}
 
 
+@ANY_STORE
 @pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.2"])
 @pytest.mark.parametrize("data", [
     HEAD + b"Content-Length: 1000\r\n\r\n", HEAD,
@@ -86,6 +88,7 @@ def test_slow_clients_keep_nobody_out(launch, descriptors, data, source):
     c.stop(120)
 
 
+@ANY_STORE
 def test_progress_is_shared_by_an_address(launch):
     """Many fast ones of one address make room before a slow one of another."""
     c = launch(service={"processes": 1, "maxConnections": 10, **NEVER})
@@ -143,6 +146,7 @@ def test_health_when_all_wait_for_the_datastore(launch):
         assert c.post(an_event("more")).status == 201
 
 
+@ANY_STORE
 def test_connections_per_address(launch):
     c = launch(service={"processes": 1, "maxConnectionsPerAddress": 3})
     with contextlib.ExitStack() as stack:
@@ -162,6 +166,7 @@ def test_connections_per_address(launch):
         assert connect().read_response().status == 200
 
 
+@ANY_STORE
 def test_least_rate_of_bodies(launch):
     c = launch(service={"headerTimeout": "500ms", "bodyTimeout": "1h",
                         "minBodyRate": 1000})
@@ -218,6 +223,7 @@ def test_slow_readers_end(launch, data):
         assert sent > 0
 
 
+@ANY_STORE
 def test_deaf_clients_hold_no_memory(launch):
     """Who does not read makes room for a client of the same address that has
     something to send."""
@@ -236,6 +242,7 @@ def test_deaf_clients_hold_no_memory(launch):
         wait_for(lambda: c.post(body).status == 201)
 
 
+@ANY_STORE
 def test_metrics_are_not_made_for_each(launch):
     """Whoever asks for them again and again costs others little."""
     c = launch(service={"processes": 1})

@@ -13,6 +13,7 @@ import pytest
 
 from cassata import SOURCE, free_port, give, wait_for
 from client import path_of
+from conftest import ANY_STORE
 from sink import Reply
 
 # Exit codes of LSB init scripts.
@@ -125,6 +126,7 @@ def test_status_after_a_crash(prepare):
     assert_ok(c.ctl("stop"))
 
 
+@ANY_STORE
 def test_status_of_a_daemon_that_hangs(launch):
     """Also when others have filled the backlog of its socket."""
     c = launch()
@@ -217,6 +219,7 @@ def test_a_pid_file_that_was_removed(prepare):
     assert c.ctl("status").returncode == STOPPED
 
 
+@ANY_STORE
 @pytest.mark.parametrize("word", ["reload", "reopen", "upgrade"])
 def test_change_of_a_daemon_that_hangs(launch, word):
     """It is not waited for as long as for one that works."""
