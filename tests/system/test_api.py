@@ -1140,7 +1140,7 @@ def test_memory_of_events_read(prepare):
     before = peak_memory(service["pid"])
     with contextlib.ExitStack() as stack:
         connections = [stack.enter_context(Connection(c.port, 60))
-                       for _ in range(50)]
+                       for _ in range(30)]
         for connection in connections:
             connection.send_request("GET", "/cassata/event/app/big")
         for connection in connections:
