@@ -14,7 +14,6 @@ enum {
 	ANSWERS_PER_TURN = 16,        /* to pipelined requests; then others */
 	LINGER_MS = 2000,
 	STALLED_MS = 1000,
-	PIECES_PER_TURN = 16,     /* of a body that is streamed */
 	STREAM_BYTES = 64 * 1024, /* of a request's body, read at once */
 };
 
@@ -211,7 +210,7 @@ write_answer(struct http_conn *c)
 	res->body = buf_slice(&x->body);
 	res->fields = buf_slice(&x->fields);
 	/* Its end is that of the connection. */
-	if (res->streamed && res->length < 0 && res->minor == 0)
+	if (res->streamed && res->minor == 0)
 		c->closing = true;
 	res->close = c->closing;
 	if (!x->body.failed && !x->fields.failed &&
@@ -386,7 +385,6 @@ move_piece(struct http_conn *c)
 		c->answering = true;
 		decide_closing(c);
 		x->res.streamed = !x->sink.done;
-		x->res.length = -1;
 		if (write_answer(c) == -1)
 			return -1;
 		count_status(c->conns, x->res.status);
@@ -579,36 +577,6 @@ parse(struct http_conn *c)
 	go_on_after(c);
 }
 
-/*
- * Puts the next piece of a body that is streamed into out. 1, 0 when nothing is
- * left of the answer, -1 when the connection is gone.
- */
-static int
-next_piece(struct http_conn *c)
-{
-	struct http_exchange *x = c->x;
-	bool chunked = http_response_is_chunked(&x->res);
-	int rc;
-
-	if (x->reader.read == NULL || x->res.head)
-		return 0;
-	buf_reset(&x->body);
-	rc = x->reader.read(x->reader.arg, &x->body);
-	check(rc != 1 || x->body.len > 0 || x->body.failed);
-	if (rc == 0)
-		x->reader.read = NULL;
-	if (rc == 1 && !chunked)
-		buf_append_slice(&c->out, buf_slice(&x->body));
-	else if (rc >= 0 && chunked)
-		http_chunk_append(&c->out, buf_slice(&x->body));
-	if (rc == -1 || x->body.failed || c->out.failed) {
-		http_conn_close(c);
-		return -1;
-	}
-	begin_phase(c, c->conns->settings->write_timeout_ms);
-	return c->out.len > 0;
-}
-
 static void
 begin_exchange(struct http_conn *c)
 {
@@ -642,23 +610,12 @@ yield(struct http_conn *c)
 }
 
 /*
- * After an answer or a piece of it is out. 1 when there is more to do now, 0
- * when something must be waited for; then it may be closed and freed.
+ * After an answer is out. 1 when there is more to do now, 0 when something must
+ * be waited for; then it may be closed and freed.
  */
 static int
-go_on(struct http_conn *c, int *answers, int *pieces)
+go_on(struct http_conn *c, int *answers)
 {
-	switch (next_piece(c)) {
-	case -1:
-		return 0;
-	case 1:
-		if ((*pieces)++ < PIECES_PER_TURN)
-			return 1;
-		yield(c);
-		return 0;
-	default:
-		break;
-	}
 	if (c->closing) {
 		linger(c);
 		return 0;
@@ -678,7 +635,7 @@ go_on(struct http_conn *c, int *answers, int *pieces)
 static void
 run_conn(struct http_conn *c)
 {
-	int answers = 0, pieces = 0;
+	int answers = 0;
 
 	c->yields = false;
 	for (;;) {
@@ -692,7 +649,7 @@ run_conn(struct http_conn *c)
 		}
 		switch (c->state) {
 		case CONN_WRITING:
-			if (go_on(c, &answers, &pieces) == 0)
+			if (go_on(c, &answers) == 0)
 				return;
 			break;
 		case CONN_READING:

@@ -28,14 +28,6 @@ http_exchange_create(
 }
 
 static void
-end_reader(struct http_exchange *x)
-{
-	if (x->reader.end != NULL)
-		x->reader.end(x->reader.arg);
-	x->reader = (struct http_reader){0};
-}
-
-static void
 end_sink(struct http_exchange *x)
 {
 	if (x->sink.end != NULL)
@@ -48,7 +40,6 @@ http_exchange_free(struct http_exchange *x)
 {
 	if (x == NULL)
 		return;
-	end_reader(x);
 	end_sink(x);
 	buf_free(&x->in);
 	buf_free(&x->arena);
@@ -68,7 +59,6 @@ http_exchange_move(struct http_exchange *x, struct buf_budget *memory)
 void
 http_exchange_begin(struct http_exchange *x, const struct http_limits *limits)
 {
-	end_reader(x);
 	end_sink(x);
 	http_parser_init(&x->parser, limits);
 	buf_reset(&x->fields);
@@ -88,7 +78,6 @@ reset_buf(struct buf *buf)
 void
 http_exchange_reset(struct http_exchange *x)
 {
-	end_reader(x);
 	end_sink(x);
 	x->conn = NULL;
 	x->in_at = 0;
@@ -101,7 +90,6 @@ http_exchange_reset(struct http_exchange *x)
 void
 http_exchange_answer(struct http_exchange *x, int status, const char *type)
 {
-	end_reader(x);
 	buf_reset(&x->fields);
 	buf_reset(&x->body);
 	x->res = (struct http_response){.status = status, .content_type = type};
@@ -112,14 +100,4 @@ http_exchange_field(
     struct http_exchange *x, const char *name, struct slice value)
 {
 	http_field_append(&x->fields, name, value);
-}
-
-void
-http_exchange_stream(
-    struct http_exchange *x, const struct http_reader *reader, int64_t length)
-{
-	end_reader(x);
-	x->reader = *reader;
-	x->res.streamed = true;
-	x->res.length = length;
 }

@@ -21,15 +21,6 @@ enum verdict {
 	BY_PIECE, /* x->sink answers */
 };
 
-/* Gives a body piece by piece, as fast as the client takes it. */
-struct http_reader {
-	/* Appends at least one byte: 1; 0 at the end; -1 when it cannot go on,
-	 * which ends the connection within the answer. */
-	int (*read)(void *arg, struct buf *out);
-	void (*end)(void *arg); /* once, wherever it stopped; or NULL */
-	void *arg;
-};
-
 /*
  * Who takes the body of a request as it comes, and may answer meanwhile: what
  * it puts into x->body, after http_exchange_answer, is the next piece of the
@@ -75,9 +66,8 @@ struct http_exchange {
 	struct http_response res;
 	struct buf fields; /* more header lines, by http_field_append */
 	struct buf body;
-	struct http_reader reader; /* read is NULL: the body is there */
-	struct http_sink sink;     /* stop is NULL: there is none */
-	struct buf arena;          /* for what lives as long as the request */
+	struct http_sink sink; /* stop is NULL: there is none */
+	struct buf arena;      /* for what lives as long as the request */
 
 	STAILQ_ENTRY(http_exchange) entry; /* in the pool */
 };
@@ -114,13 +104,6 @@ void http_exchange_reset(struct http_exchange *x);
 /* Begins the answer anew. type: of the body, NULL for none; static text. */
 void http_exchange_answer(
     struct http_exchange *x, int status, const char *type);
-
-/*
- * The body of the answer comes from there, length bytes or, with -1, as many as
- * it gives. The rest of the answer is as ever.
- */
-void http_exchange_stream(
-    struct http_exchange *x, const struct http_reader *reader, int64_t length);
 
 /* One more header of the answer; the value is copied. */
 void http_exchange_field(

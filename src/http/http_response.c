@@ -52,7 +52,7 @@ http_field_append(struct buf *out, const char *name, struct slice value)
 bool
 http_response_is_chunked(const struct http_response *res)
 {
-	return res->streamed && res->length < 0 && res->minor > 0;
+	return res->streamed && res->minor > 0;
 }
 
 int
@@ -71,8 +71,6 @@ append_length(struct buf *out, const struct http_response *res)
 		    out, "Transfer-Encoding", SLICE_LITERAL("chunked"));
 	else if (!res->streamed)
 		buf_printf(out, "Content-Length: %zu\r\n", res->body.len);
-	else if (res->length >= 0)
-		buf_printf(out, "Content-Length: %" PRId64 "\r\n", res->length);
 }
 
 int

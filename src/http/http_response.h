@@ -15,9 +15,9 @@ struct http_response {
 	bool head;      /* answer to HEAD: headers of the body, not the body */
 	unsigned minor; /* of the request; HTTP/1.0 keep-alive is announced */
 	struct slice body;
-	bool streamed;  /* the body is not here: it follows */
-	int64_t length; /* of a streamed one, -1 when it is not known: then it
-			   comes in chunks, or ends with the connection */
+	/* The body is not here: it follows in chunks, or up to the end of the
+	 * connection. */
+	bool streamed;
 };
 
 /* Whether the body comes in chunks: http_chunk_append makes them. */

@@ -51,10 +51,11 @@ bed_handle(void *arg, struct http_exchange *x)
 		return LATER;
 	}
 	http_exchange_answer(x, 200, "text/plain");
-	if (slice_eq(x->req.path, SLICE_LITERAL("/stream")))
+	if (slice_eq(x->req.path, SLICE_LITERAL("/stream"))) {
 		bed->stream(x);
-	else
-		buf_append_slice(&x->body, x->req.body);
+		return BY_PIECE;
+	}
+	buf_append_slice(&x->body, x->req.body);
 	return ANSWERED;
 }
 
