@@ -316,16 +316,6 @@ log_warnx(const char *fmt, ...)
 }
 
 void
-log_error(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	emit(LOG_LEVEL_ERROR, true, fmt, ap);
-	va_end(ap);
-}
-
-void
 log_errorx(const char *fmt, ...)
 {
 	va_list ap;

@@ -53,13 +53,12 @@ void log_set_name(const char *name);
  * that is standard error, priority, name, pid, text. Control
  * characters, DEL and bytes that are not UTF-8 are written as \xHH, so that no
  * value from outside can forge a line or steer a terminal. errno is kept.
- * log_warn and log_error append ": " and the text of errno.
+ * log_warn appends ": " and the text of errno.
  */
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warnx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_errorx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

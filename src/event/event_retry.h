@@ -11,10 +11,7 @@
 
 struct json_writer;
 
-enum {
-	EVENT_ATTEMPTS_MAX = 1001, /* httpRetryCount has 1000 */
-	EVENT_RETRY_ON_MAX = 16,   /* words of "on" */
-};
+enum { EVENT_ATTEMPTS_MAX = 1001 }; /* httpRetryCount has 1000 */
 
 /*
  * What an event says of its own retries: {"attempts": 8, "delays": ["10s",

@@ -43,13 +43,6 @@ struct spec_member {
 	    const struct json_value *value);
 };
 
-const char *
-job_verb_name(enum job_verb verb)
-{
-	check(verb < JOB_VERBS);
-	return verbs[verb].name.p;
-}
-
 /* ---- an object ---- */
 
 static void
@@ -426,7 +419,8 @@ write_shift(struct json_writer *w, int64_t by_ms)
 void
 job_json_write(struct json_writer *w, const struct job_spec *spec)
 {
-	json_string(w, "verb", job_verb_name(spec->verb));
+	check(spec->verb < JOB_VERBS);
+	json_text(w, "verb", verbs[spec->verb].name);
 	write_filter(w, spec);
 	if (spec->by_ms != 0)
 		write_shift(w, spec->by_ms);

@@ -29,7 +29,4 @@ enum event_json_result job_json_read(char *text, size_t len,
 /* Its members, which job_json_read reads as the same again. */
 void job_json_write(struct json_writer *w, const struct job_spec *spec);
 
-/* "retry", …; static text. */
-const char *job_verb_name(enum job_verb verb);
-
 #endif

@@ -26,7 +26,6 @@ struct child {
 	unsigned number;	     /* 1, 2, … within the role, for people */
 	bool alone;		     /* a worker for what is in quarantine */
 	bool shares_port;	     /* metrics: another of ours may listen */
-	uint32_t generation;
 	const struct config *cfg;
 	struct scoreboard *sb;
 	int status_fd;		     /* its end of the status sockets */

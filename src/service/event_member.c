@@ -274,12 +274,6 @@ static const struct {
     [MEMBER_EVENT] = {SLICE_INIT("event"), write_event},
 };
 
-struct slice
-event_member_name(enum event_member member)
-{
-	return members[member].name;
-}
-
 enum event_member
 event_member_find(struct slice name)
 {

@@ -34,8 +34,7 @@ enum event_member {
 	EVENT_MEMBERS, /* how many */
 };
 
-/* Its name, and the member of that name or EVENT_MEMBERS. */
-struct slice event_member_name(enum event_member member);
+/* The member of that name, or EVENT_MEMBERS. */
 enum event_member event_member_find(struct slice name);
 
 /* Writes it, unless the event has none. */
