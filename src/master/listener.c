@@ -19,6 +19,14 @@
 
 enum { RETRY_EVERY_MS = 50 };
 
+union address {
+	struct sockaddr any;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+	struct sockaddr_un local;
+	struct sockaddr_storage storage; /* room for all of them */
+};
+
 int
 listener_parse_env(const char *pid, const char *fds, pid_t self)
 {
@@ -150,20 +158,23 @@ name_of_address(
 	return n < 0 || (size_t)n >= size ? -1 : 0;
 }
 
+/* What a socket is bound to: 0, or -1 with errno. */
+static int
+bound_address(int fd, union address *address)
+{
+	socklen_t len = sizeof(*address);
+
+	*address = (union address){.storage = {0}};
+	return getsockname(fd, &address->any, &len);
+}
+
 /* Port 0 stands for any. */
 static bool
 is_bound_to(int fd, const struct addrinfo *addr)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-		struct sockaddr_storage storage;
-	} is = {0}, wanted = {0};
-	socklen_t len = sizeof(is);
+	union address is, wanted = {.storage = {0}};
 
-	if (addr->ai_addrlen > sizeof(wanted) ||
-	    getsockname(fd, &is.any, &len) == -1 ||
+	if (addr->ai_addrlen > sizeof(wanted) || bound_address(fd, &is) == -1 ||
 	    is.any.sa_family != addr->ai_family)
 		return false;
 	memcpy(&wanted, addr->ai_addr, addr->ai_addrlen);
@@ -273,18 +284,13 @@ listener_free(struct listener **listener)
 int
 listener_name(int fd, char *text, size_t size)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_un local;
-		struct sockaddr_storage storage;
-	} addr = {0};
-	socklen_t len = sizeof(addr);
+	union address addr;
 	int n;
 
-	if (getsockname(fd, &addr.any, &len) == -1)
+	if (bound_address(fd, &addr) == -1)
 		return -1;
 	if (addr.any.sa_family != AF_UNIX)
-		return name_of_address(&addr.any, len, text, size);
+		return name_of_address(&addr.any, sizeof(addr), text, size);
 	n = snprintf(text, size, "%.*s", (int)sizeof(addr.local.sun_path),
 	    addr.local.sun_path);
 	return n < 0 || (size_t)n >= size ? -1 : 0;
@@ -293,19 +299,14 @@ listener_name(int fd, char *text, size_t size)
 static bool
 is_local_address(int fd)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-	} addr = {0};
-	socklen_t len = sizeof(addr);
+	union address addr;
 
-	if (getsockname(fd, &addr.any, &len) == -1)
+	if (bound_address(fd, &addr) == -1)
 		return false;
 	if (addr.any.sa_family == AF_INET)
-		return ntohl(addr.v4.sin_addr.s_addr) >> 24 == 127;
+		return ntohl(addr.in.sin_addr.s_addr) >> 24 == 127;
 	if (addr.any.sa_family == AF_INET6)
-		return IN6_IS_ADDR_LOOPBACK(&addr.v6.sin6_addr);
+		return IN6_IS_ADDR_LOOPBACK(&addr.in6.sin6_addr);
 	return addr.any.sa_family == AF_UNIX;
 }
 
