@@ -482,27 +482,35 @@ is_name(const char *host)
 }
 
 static int
+set_key_number(const struct config_key *key, void *target, const char *text,
+    struct err *err)
+{
+	int64_t number;
+
+	if (parse_key_number(key, text, &number, err) == -1)
+		return -1;
+	if (key->kind == KIND_INT)
+		*(int *)target = (int)number;
+	else if (key->kind == KIND_UNSIGNED || key->kind == KIND_PERCENT)
+		*(unsigned *)target = (unsigned)number;
+	else
+		*(int64_t *)target = number;
+	return 0;
+}
+
+static int
 set_value(const struct config_key *key, void *target, const char *text,
     struct err *err)
 {
 	const char *form = kinds[key->kind].form;
-	int64_t number = 0;
 
-	if (kinds[key->kind].units != NULL &&
-	    parse_key_number(key, text, &number, err) == -1)
-		return -1;
 	switch (key->kind) {
 	case KIND_INT:
-		*(int *)target = (int)number;
-		return 0;
 	case KIND_UNSIGNED:
 	case KIND_PERCENT:
-		*(unsigned *)target = (unsigned)number;
-		return 0;
 	case KIND_SIZE:
 	case KIND_DURATION:
-		*(int64_t *)target = number;
-		return 0;
+		return set_key_number(key, target, text, err);
 	case KIND_HOST:
 	case KIND_HOST_NAME:
 		if (is_host(text) && (key->kind == KIND_HOST || is_name(text)))

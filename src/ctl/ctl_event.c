@@ -194,6 +194,31 @@ is_of_new(const struct event_flags *options)
 	       json_object_object_length(options->members) > 0;
 }
 
+/* All but its body and its time. To be put. */
+static struct json_object *
+begin_event(const struct event_flags *options, const char *url)
+{
+	struct json_object *event = json_object_get(options->members);
+
+	json_object_object_add(event, "application-id",
+	    json_object_new_string(
+		options->app != NULL ? options->app : "cassatactl"));
+	if (options->id != NULL)
+		json_object_object_add(
+		    event, "event-id", json_object_new_string(options->id));
+	json_object_object_add(event, "url", json_object_new_string(url));
+	if (options->method != NULL)
+		json_object_object_add(
+		    event, "method", json_object_new_string(options->method));
+	if (options->headers != NULL)
+		json_object_object_add(event, "request-headers",
+		    json_object_get(options->headers));
+	if (options->labels != NULL)
+		json_object_object_add(
+		    event, "labels", json_object_get(options->labels));
+	return event;
+}
+
 static int
 event_add(struct ctl *ctl, struct event_flags *options)
 {
@@ -207,24 +232,7 @@ event_add(struct ctl *ctl, struct event_flags *options)
 		(options->delay != NULL || options->expiry != NULL)))
 		return ctl_refuse_usage(usage);
 	buf_init(&body, CTL_BODY_MAX);
-	event = json_object_get(options->members);
-	json_object_object_add(event, "application-id",
-	    json_object_new_string(
-		options->app != NULL ? options->app : "cassatactl"));
-	if (options->id != NULL)
-		json_object_object_add(
-		    event, "event-id", json_object_new_string(options->id));
-	json_object_object_add(
-	    event, "url", json_object_new_string(ctl->argv[0]));
-	if (options->method != NULL)
-		json_object_object_add(
-		    event, "method", json_object_new_string(options->method));
-	if (options->headers != NULL)
-		json_object_object_add(event, "request-headers",
-		    json_object_get(options->headers));
-	if (options->labels != NULL)
-		json_object_object_add(
-		    event, "labels", json_object_get(options->labels));
+	event = begin_event(options, ctl->argv[0]);
 	status = ctl->argc == 2 ? ctl_body_read(ctl, ctl->argv[1], &body) : 0;
 	if (status == 0 && add_expiry(event, options) == -1)
 		status = ctl_fail(ctl,

@@ -870,14 +870,9 @@ set_protocols(CURL *easy)
 #endif
 }
 
-static CURLcode
-set_options(struct transfer *transfer)
+static void
+set_callbacks(CURL *easy, struct transfer *transfer)
 {
-	const struct transport_config *config = &transfer->transport->config;
-	const struct transport_request *req = &transfer->req;
-	CURL *easy = transfer->easy;
-	CURLcode code;
-
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
@@ -893,6 +888,17 @@ set_options(struct transfer *transfer)
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, start_lookup);
 	curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, transfer);
+}
+
+static CURLcode
+set_options(struct transfer *transfer)
+{
+	const struct transport_config *config = &transfer->transport->config;
+	const struct transport_request *req = &transfer->req;
+	CURL *easy = transfer->easy;
+	CURLcode code;
+
+	set_callbacks(easy, transfer);
 	if (req->own_connection) {
 		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
