@@ -50,6 +50,7 @@ clock_sooner_ms(int64_t a, int64_t b)
  */
 int clock_test_begin(int64_t ahead_ms);
 
+/* Whether clock_test_begin went well, here or in a process before the fork. */
 bool clock_is_test(void);
 
 /* From from_ms to to_ms ahead; false where somebody else was faster, the clock

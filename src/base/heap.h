@@ -20,6 +20,7 @@ struct heap {
 	size_t cap;
 };
 
+/* Empty; heap_fini frees what it comes to own. */
 void heap_init(struct heap *heap);
 void heap_fini(struct heap *heap); /* frees the array, not the items */
 

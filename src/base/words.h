@@ -17,6 +17,7 @@ struct words_guess {
 	size_t edits;
 };
 
+/* written, and each word that is offered, is borrowed by the guess. */
 void words_guess_init(struct words_guess *guess, struct slice written);
 void words_guess_offer(struct words_guess *guess, const char *word);
 

@@ -26,6 +26,7 @@ void histogram_add(struct histogram *h, int64_t value_us);
 /* The value that this part of all (0 to 1) does not exceed; 0 when empty. */
 int64_t histogram_quantile_us(const struct histogram *h, double part);
 
+/* 0 when empty. */
 double histogram_mean_us(const struct histogram *h);
 
 #endif

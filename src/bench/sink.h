@@ -29,6 +29,7 @@ struct sink *sink_create(const struct poller *poller,
     const struct sink_config *config, struct err *err);
 void sink_free(struct sink **sink);
 
+/* Of 127.0.0.1, where it listens. */
 unsigned sink_port(const struct sink *sink);
 
 /* Sends the answers whose time has come; milliseconds until the next, or -1. */

@@ -27,6 +27,7 @@ struct config_source {
 int config_load(const struct config_source *source, struct config *cfg,
     struct config_errors *errors);
 
+/* All that it owns, but not *cfg, which is empty then. */
 void config_free(struct config *cfg);
 
 #endif

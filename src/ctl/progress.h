@@ -21,6 +21,7 @@ void progress_init(struct progress *progress);
 /* Whether it is time for a line. */
 bool progress_is_due(const struct progress *progress);
 
+/* Writes the line, in the place of the one before it, due or not. */
 void progress_show(struct progress *progress, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -89,6 +89,7 @@ void http_conns_init(struct http_conns *conns, struct loop *loop,
 /* Frees the pool; the connections must be gone. */
 void http_conns_fini(struct http_conns *conns);
 
+/* For the connections: the functions of their owner. */
 void http_conns_changed(struct http_conns *conns);
 bool http_conns_free_memory(struct http_conns *conns);
 

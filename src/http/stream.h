@@ -29,6 +29,7 @@ struct stream {
 	int fd; /* the owner's: no function closes it */
 };
 
+/* Bytes as they are. */
 struct stream stream_plain(int fd);
 
 #endif

@@ -43,6 +43,7 @@ void control_take_over(struct control *control);
 /* Leaves new clients to a successor, to which the socket belongs from now. */
 void control_leave(struct control *control);
 
+/* The socket that listens, which a successor inherits; it stays its own. */
 int control_fd(const struct control *control);
 
 /* Removes the socket if it is ours; sets *control to NULL, which it may be. */

@@ -15,6 +15,7 @@ struct finding {
 	struct buf reasons; /* of a failure, one a line */
 };
 
+/* Nothing found; finding_free frees the reasons. */
 void finding_init(struct finding *finding);
 void finding_free(struct finding *finding);
 

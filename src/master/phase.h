@@ -35,6 +35,7 @@ enum cause {
 	CAUSE_NONE = CAUSES /* nothing happened */
 };
 
+/* The phase that follows, or PHASE_REFUSED or PHASE_NEVER. */
 enum phase phase_on(enum phase phase, enum cause cause);
 
 /* Sets the reason why the phase refuses what is asked for. Returns -1. */

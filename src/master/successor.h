@@ -34,6 +34,7 @@ void successor_look(
 /* Monotonic: when to look again if nothing happens before. */
 int64_t successor_deadline(const struct successor *successor);
 
+/* Of one that has taken over. */
 pid_t successor_pid(const struct successor *successor);
 
 /* It opens its log again, too. */

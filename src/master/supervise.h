@@ -30,6 +30,7 @@ struct supervise_exit {
 	int64_t age_ms;
 };
 
+/* A child of the place was ready: waits begin with the least again. */
 void supervise_on_ready(struct supervise *history);
 
 /*

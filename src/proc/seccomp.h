@@ -24,6 +24,7 @@ enum seccomp_support {
 	SECCOMP_NOT_IN_BUILD,
 };
 
+/* Whether seccomp_enter will do anything, and why not. */
 enum seccomp_support seccomp_support(void);
 
 /*

@@ -49,8 +49,10 @@ void group_fini(struct group *group);
 /* Forgets the events; large buffers are given back. */
 void group_reset(struct group *group);
 
+/* Whether nothing may be added. */
 bool group_is_full(const struct group *group);
 
+/* It may move when another one is added. */
 struct group_entry *group_entry(const struct group *group, size_t i);
 
 /* A line, whose text is copied from two parts; or -1 when memory is short. */

@@ -84,6 +84,7 @@ struct call {
 /* The exchange's call, at its beginning. */
 struct call *call_begin(struct service *service, struct http_exchange *x);
 
+/* The call whose job this is. */
 struct call *call_of_job(struct store_job *job);
 
 /* Has the datastore do run(call), then calls done(call). Returns LATER. */

@@ -62,8 +62,11 @@ struct mysql_conn {
 	size_t column_size[MYSQL_COLUMNS_MAX]; /* of column_bytes */
 };
 
+/* The connection that this is the first member of. */
 struct mysql_conn *mysql_conn_of(struct sql *sql);
+/* The descriptor of one that is connected; it stays the library's. */
 int mysql_conn_socket(const struct mysql_conn *c);
+/* With its statements, if it is connected; it may be opened again. */
 void mysql_conn_close(struct mysql_conn *c);
 /* Its server was lost amid a call, and not just idle for too long: others come
  * first for a while. */
@@ -78,6 +81,7 @@ const struct sql_host *mysql_conn_server(
     const struct mysql_conn *c, unsigned i);
 /* Says where it is: there, or for NULL somewhere in the list. */
 void mysql_conn_show(struct mysql_conn *c, const struct sql_host *host);
+/* Closes and frees one of its statements. */
 void mysql_conn_forget(struct mysql_conn *c, struct mysql_prepared *p);
 
 /*

@@ -33,6 +33,7 @@ int rotation_next(const struct rotation *r, unsigned tried, int64_t now_ms);
 void rotation_failed(
     struct rotation *r, unsigned host, int64_t took_ms, int64_t now_ms);
 
+/* Nothing is held against it any more. */
 void rotation_worked(struct rotation *r, unsigned host);
 
 /* There is one that did not fail of late. */

@@ -38,6 +38,7 @@ struct sqlite_conn {
 	unsigned refused_column;
 };
 
+/* The connection that this is the first member of. */
 struct sqlite_conn *sqlite_conn_of(struct sql *sql);
 
 #endif

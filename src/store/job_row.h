@@ -29,6 +29,7 @@ enum store_status job_row_read(
 enum store_status job_row_find(struct sql *sql, const struct job_id *id,
     bool lock, struct job_row *row, bool *there, struct err *err);
 
+/* Its text; borrowed from id. */
 struct slice job_id_slice(const struct job_id *id);
 
 #endif

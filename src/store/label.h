@@ -47,6 +47,7 @@ enum store_status label_follow(
 enum store_status label_follow_own(struct sql *sql, uint64_t owner,
     const int64_t *ids, size_t n, struct err *err);
 
+/* Deletes those of events, which this transaction deletes. */
 enum store_status label_delete(
     struct sql *sql, const int64_t *ids, size_t n, struct err *err);
 

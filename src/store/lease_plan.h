@@ -10,6 +10,7 @@
 /* Whether this is the last call of an owner that leaves. */
 bool store_lease_ends(const struct lease_request *request);
 
+/* Whether it is one of those that shards are divided among. */
 bool store_takes_share(const struct lease_request *request);
 
 /*
@@ -47,6 +48,7 @@ enum verdict {
 /* Rows to judge at a time. */
 enum { STORE_LOST_MAX = 512 };
 
+/* By what is known of the owner's death, and the row's own suspicion. */
 enum verdict store_judge(
     const struct lease_request *request, const struct lost_row *row);
 

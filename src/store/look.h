@@ -38,6 +38,7 @@ void look_keep(struct look *look, uint64_t shards);
 enum store_status look_ended(struct sql *sql, uint64_t shards,
     int64_t before_ms, int64_t *ids, size_t max, size_t *n, struct err *err);
 
+/* The rows, not *look. */
 void look_free(struct look *look);
 
 #endif

@@ -16,6 +16,7 @@
 enum store_status move_mark_read(
     struct sql *sql, bool *there, struct buf *source, struct err *err);
 
+/* Marks it; the table is made where there is none. */
 enum store_status move_mark_set(
     struct sql *sql, struct slice source, struct err *err);
 

@@ -41,6 +41,7 @@ enum store_status store_damage(enum store_status status);
 /* Arguments for EVENT_PLACES. */
 void store_row_bind(struct sql *sql, const struct store_row *row);
 
+/* The whole key; borrowed. */
 struct slice store_key_slice(const uint8_t bytes[EVENT_KEY_BYTES]);
 
 /* The client's view of a row. */

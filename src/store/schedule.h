@@ -41,6 +41,7 @@ enum store_status schedule_insert(
 enum store_status schedule_update(
     struct sql *sql, const struct store_schedule *schedule, struct err *err);
 
+/* The row alone: events that it made stay. */
 enum store_status schedule_delete(
     struct sql *sql, const struct store_schedule *schedule, struct err *err);
 

@@ -130,6 +130,7 @@ enum store_status store_change_event(
 enum store_status store_job_make(struct store *store,
     const struct job_new *new, enum job_outcome *outcome, struct err *err);
 
+/* Calls query->take for each, of one row or of a page; none is no failure. */
 enum store_status store_jobs(
     struct store *store, const struct jobs_query *query, struct err *err);
 

@@ -75,6 +75,7 @@ struct store_record {
 
 enum store_find { FIND_STATUS, FIND_WHOLE };
 
+/* With all that its slices borrow; NULL does nothing, as with those below. */
 void store_record_free(struct store_record *record);
 
 /* Where a list is: behind the event with that value of the column due_ms, and

@@ -17,6 +17,7 @@ struct claim_size {
 	bool backlog; /* the last claim left due events behind */
 };
 
+/* Of min to max events; the first claim has min. */
 void claim_size_init(struct claim_size *cs, size_t min, size_t max);
 
 /*

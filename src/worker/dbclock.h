@@ -26,6 +26,7 @@ struct dbclock {
 	struct clock_reading asked;
 };
 
+/* Until the datastore has told its time, that is this host's. */
 void dbclock_init(struct dbclock *clock, const struct clock_reading *now);
 
 /*

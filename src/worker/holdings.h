@@ -33,6 +33,7 @@ struct holdings {
 	size_t cap_ids;
 };
 
+/* Nothing is held. */
 void holdings_init(struct holdings *h);
 
 /* Frees all that is held; nothing may be on the wire. */

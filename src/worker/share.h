@@ -38,6 +38,7 @@ struct shares {
 	LIST_HEAD(, share) buckets[SHARE_BUCKETS];
 };
 
+/* Of cap and queue_max each, as above; without cap_of. */
 void shares_init(
     struct shares *set, unsigned cap, unsigned queue_max, bool fold);
 
@@ -50,6 +51,7 @@ void share_put(struct share **share);
 /* Whether a slot is free. */
 bool share_has_room(const struct share *share);
 
+/* Takes a slot, free or not: share_has_room tells. */
 void share_take(struct share *share, int64_t now_ms);
 
 /* Gives a slot back that was taken elapsed_ms ago. */

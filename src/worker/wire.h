@@ -14,6 +14,7 @@ struct wire {
 	int free[SCOREBOARD_WIRE];
 };
 
+/* Nothing is on the wire. score is borrowed: the worker's slot. */
 void wire_init(struct wire *wire, struct scoreboard_slot *score);
 
 /* The place of the row, for wire_leave; -1 where there was none left. */
