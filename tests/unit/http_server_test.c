@@ -294,21 +294,39 @@ START_TEST(test_drain)
 }
 END_TEST
 
-static int
-read_forever(void *arg, struct buf *out)
+static void
+more_for_ever(void *arg)
 {
-	(void)arg;
+	struct http_exchange *x = arg;
+
 	for (int i = 0; i < 65536; i++)
-		(void)buf_append_char(out, '.');
-	return 1;
+		(void)buf_append_char(&x->body, '.');
 }
 
 static void
-stream_forever(struct http_exchange *x)
+stop_for_ever(void *arg, int status, const char *reason)
 {
-	static const struct http_reader reader = {.read = read_forever};
+	struct http_exchange *x = arg;
 
-	http_exchange_stream(x, &reader, -1);
+	(void)status;
+	(void)reason;
+	x->sink.done = true;
+}
+
+static void
+end_for_ever(void *arg)
+{
+	(void)arg;
+}
+
+static void
+answer_for_ever(struct http_exchange *x)
+{
+	http_exchange_answer(x, 200, "text/plain");
+	x->sink = (struct http_sink){.more = more_for_ever,
+	    .stop = stop_for_ever,
+	    .end = end_for_ever,
+	    .arg = x};
 }
 
 /* Whoever does not take his answer, or send the rest of a request, has a part of
@@ -317,7 +335,7 @@ START_TEST(test_drain_of_slow_clients)
 {
 	struct client *deaf, *half, *late;
 
-	bed.stream = stream_forever;
+	bed.stream = answer_for_ever;
 	bed.settings.write_timeout_ms = bed.settings.header_timeout_ms =
 	    bed.settings.body_timeout_ms = 3600000;
 	start_server();
