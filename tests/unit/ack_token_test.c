@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 static const struct slice key = SLICE_INIT("0123456789abcdef0123456789abcdef");
@@ -83,17 +85,11 @@ main(void)
 {
 	Suite *suite = suite_create("ack_token");
 	TCase *tcase = tcase_create("token");
-	SRunner *runner;
-	int n_failed;
 
 	tcase_add_loop_test(tcase, test_round, 0, COUNT(rows));
 	tcase_add_test(tcase, test_known);
 	tcase_add_loop_test(tcase, test_forged, 0, ACK_TOKEN_LEN);
 	tcase_add_test(tcase, test_malformed);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	n_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -9,6 +9,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 enum { PORT = 8085, OTHER_PORT = 9000 };
 
 static struct sockaddr_storage
@@ -121,8 +123,6 @@ main(void)
 {
 	Suite *suite = suite_create("address_policy");
 	TCase *tc = tcase_create("address_policy");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(
 	    tc, test_address, 0, sizeof(rows) / sizeof(rows[0]));
@@ -130,8 +130,5 @@ main(void)
 	tcase_add_loop_test(tc, test_connection, 0,
 	    sizeof(connections) / sizeof(connections[0]));
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -12,6 +12,7 @@
 #include "service/problem.h"
 #include "service/state.h"
 #include "store/pauses.h"
+#include "suite.h"
 
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
@@ -1105,8 +1106,6 @@ main(void)
 {
 	Suite *suite = suite_create("api");
 	TCase *tc = tcase_create("api");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -1117,8 +1116,5 @@ main(void)
 	tcase_add_test(tc, test_draining);
 	tcase_add_test(tc, test_clock);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

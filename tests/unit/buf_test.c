@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 static void
 assert_content(const struct buf *buf, const char *text)
 {
@@ -213,8 +215,6 @@ main(void)
 {
 	Suite *suite = suite_create("buf");
 	TCase *tc = tcase_create("buf");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_test(tc, test_appends_in_order);
 	tcase_add_test(tc, test_budget);
@@ -226,8 +226,5 @@ main(void)
 	tcase_add_test(tc, test_beyond_any_memory);
 	tcase_add_test(tc, test_consume);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -6,6 +6,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 /* Each day of eight hundred years, and some far ones, as the C library has it.
  */
 START_TEST(test_days)
@@ -49,14 +51,9 @@ main(void)
 {
 	Suite *suite = suite_create("civil");
 	TCase *tc = tcase_create("civil");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_test(tc, test_days);
 	tcase_add_test(tc, test_days_of_month);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 struct want_row {
 	bool backlog;
 	size_t size, held, capacity, waiting;
@@ -109,8 +111,6 @@ main(void)
 {
 	Suite *suite = suite_create("claim_size");
 	TCase *tc = tcase_create("core");
-	SRunner *sr;
-	int failures;
 
 	tcase_add_loop_test(
 	    tc, test_want, 0, (int)(sizeof(want_rows) / sizeof(want_rows[0])));
@@ -119,9 +119,5 @@ main(void)
 	tcase_add_test(tc, test_min_equals_max);
 	tcase_add_test(tc, test_cut);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "suite.h"
 #include "worker_parts.h"
 
 static const struct delivery_policy policy = {.response_bytes_kept = 10};
@@ -554,8 +555,6 @@ main(void)
 {
 	Suite *suite = suite_create("claims");
 	TCase *tc = tcase_create("core");
-	SRunner *sr;
-	int failures;
 
 	tcase_add_checked_fixture(tc, begin, end);
 	tcase_add_test(tc, test_wait_for_events);
@@ -577,9 +576,5 @@ main(void)
 	tcase_add_test(tc, test_refused_claim);
 	tcase_add_test(tc, test_refused_while_draining);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

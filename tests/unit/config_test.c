@@ -11,6 +11,7 @@
 #include <check.h>
 
 #include "config/config_load.h"
+#include "suite.h"
 
 /* Each test runs in an empty directory; its file is c.yaml. */
 static char example[PATH_MAX]; /* etc/cassata.yaml */
@@ -1219,8 +1220,6 @@ main(void)
 {
 	const char *top = getenv("top_srcdir");
 	char relative[PATH_MAX];
-	SRunner *runner;
-	int failures;
 
 	if (top == NULL)
 		top = getenv("srcdir");
@@ -1230,9 +1229,5 @@ main(void)
 		(void)fprintf(stderr, "%s: %s\n", relative, strerror(errno));
 		return EXIT_FAILURE;
 	}
-	runner = srunner_create(config_suite());
-	srunner_run_all(runner, CK_NORMAL);
-	failures = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failures > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(config_suite());
 }

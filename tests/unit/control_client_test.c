@@ -13,6 +13,7 @@
 #include <check.h>
 
 #include "base/fd.h"
+#include "suite.h"
 
 enum { PATIENCE_MS = 60000, ANSWER_MAX = 8192 };
 
@@ -172,8 +173,6 @@ main(void)
 {
 	Suite *suite = suite_create("control_client");
 	TCase *tc = tcase_create("control_client");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_answer);
@@ -183,8 +182,5 @@ main(void)
 	tcase_add_test(tc, test_nobody_there);
 	tcase_add_test(tc, test_ends_meanwhile);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 
 #include "base/civil.h"
 #include "base/file.h"
+#include "suite.h"
 
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
@@ -261,15 +262,10 @@ main(void)
 {
 	Suite *suite = suite_create("cron");
 	TCase *tc = tcase_create("cron");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(tc, test_next, 0, COUNT(cases));
 	tcase_add_loop_test(tc, test_refused, 0, COUNT(refused));
 	tcase_add_test(tc, test_longest);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

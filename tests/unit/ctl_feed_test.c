@@ -7,6 +7,7 @@
 #include <check.h>
 
 #include "base/slice.h"
+#include "suite.h"
 
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
@@ -88,14 +89,8 @@ main(void)
 {
 	TCase *tc = tcase_create("ctl_feed");
 	Suite *suite = suite_create("ctl_feed");
-	SRunner *sr;
-	int failures;
 
 	tcase_add_loop_test(tc, test_feed, 0, COUNT(rows));
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -13,6 +13,7 @@
 #include <check.h>
 
 #include "base/fd.h"
+#include "suite.h"
 
 static char dir[] = "/tmp/daemonize_test.XXXXXX";
 
@@ -102,15 +103,10 @@ main(void)
 {
 	Suite *s = suite_create("daemonize");
 	TCase *tc = tcase_create("daemonize");
-	SRunner *sr = srunner_create(s);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_first_process_tells, 0,
 	    (int)(sizeof(lives) / sizeof(lives[0])));
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

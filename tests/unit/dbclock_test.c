@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 /* The wall clock is that far ahead of the monotonic one at the start, the
@@ -189,17 +191,11 @@ main(void)
 {
 	Suite *suite = suite_create("dbclock");
 	TCase *tc = tcase_create("core");
-	SRunner *sr;
-	int failures;
 
 	tcase_add_loop_test(tc, test_own_step, 0, COUNT(own_rows));
 	tcase_add_test(tc, test_leap_during_the_call);
 	tcase_add_loop_test(tc, test_skew, 0, COUNT(skew_rows));
 	tcase_add_test(tc, test_reading_of_one_moment);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

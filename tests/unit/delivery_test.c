@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "worker/delivery.h"
 
+#include "suite.h"
 #include "worker_parts.h"
 
 /* ---- in the place of libcurl and of memory ---- */
@@ -210,8 +211,6 @@ main(void)
 {
 	Suite *suite = suite_create("delivery");
 	TCase *tc = tcase_create("core");
-	SRunner *sr;
-	int failures;
 
 	tcase_add_checked_fixture(tc, set_up, parts_end);
 	tcase_add_loop_test(tc, test_no_word_in_time, 0, 2);
@@ -219,9 +218,5 @@ main(void)
 	tcase_add_test(tc, test_no_memory_after_no_word);
 	tcase_add_test(tc, test_nobody_is_told);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

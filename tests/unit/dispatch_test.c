@@ -2,6 +2,7 @@
 #include "worker/dispatch.h"
 
 #include "board/full.h"
+#include "suite.h"
 #include "worker_parts.h"
 
 static struct dispatch dispatch;
@@ -351,8 +352,6 @@ main(void)
 {
 	Suite *suite = suite_create("dispatch");
 	TCase *tc = tcase_create("core");
-	SRunner *sr;
-	int failures;
 
 	tcase_add_checked_fixture(tc, begin, end);
 	tcase_add_test(tc, test_due);
@@ -367,9 +366,5 @@ main(void)
 	tcase_add_test(tc, test_note);
 	tcase_add_test(tc, test_address);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

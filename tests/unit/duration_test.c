@@ -6,6 +6,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 enum { DAY_MS = 86400000 };
@@ -95,14 +97,9 @@ main(void)
 {
 	Suite *suite = suite_create("duration");
 	TCase *tc = tcase_create("duration");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(tc, test_duration, 0, COUNT(durations));
 	tcase_add_loop_test(tc, test_write, 0, COUNT(written));
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -11,6 +11,7 @@
 #include <check.h>
 
 #include "board/shardboard.h"
+#include "suite.h"
 
 enum { HELD = 5, SLEEPS_UNTIL = 1000, RINGS = 5000 };
 
@@ -379,8 +380,6 @@ main(void)
 {
 	Suite *suite = suite_create("ear");
 	TCase *tc = tcase_create("ear");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(
@@ -396,8 +395,5 @@ main(void)
 	tcase_add_test(tc, test_file);
 	tcase_add_test(tc, test_path);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

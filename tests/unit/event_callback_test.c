@@ -8,6 +8,7 @@
 #include <check.h>
 
 #include "base/json_scan.h"
+#include "suite.h"
 
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
@@ -288,8 +289,6 @@ main(void)
 {
 	Suite *suite = suite_create("event_callback");
 	TCase *tcase = tcase_create("callback");
-	SRunner *runner;
-	int n_failed;
 
 	tcase_add_loop_test(tcase, test_read, 0, COUNT(good));
 	tcase_add_loop_test(tcase, test_refused, 0, COUNT(bad));
@@ -300,9 +299,5 @@ main(void)
 	tcase_add_test(tcase, test_long_id);
 	tcase_add_test(tcase, test_no_room);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	n_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -8,6 +8,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 enum { TEXT_MAX = 128 * 1024 };
@@ -920,8 +922,6 @@ main(void)
 {
 	Suite *suite = suite_create("event_json");
 	TCase *tc = tcase_create("event_json");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_whole_event);
@@ -952,8 +952,5 @@ main(void)
 	tcase_add_test(tc, test_labels);
 	tcase_add_test(tc, test_headers_and_options);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 static struct json_value
@@ -253,8 +255,6 @@ main(void)
 {
 	Suite *suite = suite_create("event_labels");
 	TCase *tc = tcase_create("event_labels");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(tc, test_read, 0, COUNT(good));
 	tcase_add_loop_test(tc, test_bad, 0, COUNT(bad));
@@ -264,8 +264,5 @@ main(void)
 	tcase_add_test(tc, test_have);
 	tcase_add_test(tc, test_key);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

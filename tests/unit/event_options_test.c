@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 /* Texts as a datastore may have them; what is written of what was read. */
@@ -202,16 +204,11 @@ main(void)
 {
 	Suite *suite = suite_create("event_options");
 	TCase *tc = tcase_create("event_options");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(tc, test_text, 0, COUNT(texts));
 	tcase_add_loop_test(tc, test_damaged, 0, COUNT(damaged));
 	tcase_add_test(tc, test_too_long);
 	tcase_add_test(tc, test_key);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_ENV);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

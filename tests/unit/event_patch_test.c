@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 /* RFC 7396, appendix A, as far as the patch is an object; and more. */
@@ -101,15 +103,10 @@ main(void)
 {
 	Suite *suite = suite_create("event_patch");
 	TCase *tc = tcase_create("event_patch");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(tc, test_merge, 0, COUNT(merges));
 	tcase_add_test(tc, test_text);
 	tcase_add_test(tc, test_bounds);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_ENV);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

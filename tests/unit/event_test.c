@@ -6,6 +6,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 static void
@@ -144,8 +146,6 @@ main(void)
 {
 	Suite *suite = suite_create("event");
 	TCase *tc = tcase_create("event");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_test(tc, test_state_name);
 	tcase_add_loop_test(tc, test_key, 0, COUNT(keys));
@@ -154,8 +154,5 @@ main(void)
 	tcase_add_test(tc, test_fingerprint_of_a_delay);
 	tcase_add_test(tc, test_fingerprint_is_without_ids);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -15,6 +15,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 enum { FIRST = 200, N = 8 };
 
 /* Which of the descriptors FIRST, FIRST + 1, … to keep, in this order. */
@@ -151,16 +153,11 @@ main(void)
 {
 	Suite *suite = suite_create("fd");
 	TCase *tc = tcase_create("fd");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(tc, test_close_others, 0,
 	    2 * (int)(sizeof(cases) / sizeof(cases[0])));
 	tcase_add_test(tc, test_pipe_and_flags);
 	tcase_add_test(tc, test_errors);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

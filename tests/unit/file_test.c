@@ -15,6 +15,7 @@
 #include <check.h>
 
 #include "base/fd.h"
+#include "suite.h"
 
 static char dir[] = "/tmp/cassata-file-test-XXXXXX";
 static char path[64], other[64];
@@ -210,8 +211,6 @@ main(void)
 {
 	Suite *suite = suite_create("file");
 	TCase *tc = tcase_create("file");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_regular);
@@ -224,8 +223,5 @@ main(void)
 	tcase_add_test(tc, test_program);
 	tcase_add_test(tc, test_program_of_others);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 START_TEST(test_nothing)
 {
 	struct finding finding;
@@ -66,16 +68,11 @@ main(void)
 {
 	Suite *s = suite_create("finding");
 	TCase *tc = tcase_create("finding");
-	SRunner *sr = srunner_create(s);
-	int failures;
 
 	tcase_add_test(tc, test_nothing);
 	tcase_add_test(tc, test_reasons);
 	tcase_add_test(tc, test_reason_without_memory);
 	tcase_add_test(tc, test_lines);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -10,6 +10,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 static const struct {
 	const char *text;
 	int status;
@@ -95,16 +97,11 @@ main(void)
 {
 	Suite *s = suite_create("handover");
 	TCase *tc = tcase_create("handover");
-	SRunner *sr = srunner_create(s);
-	int failures;
 
 	tcase_add_loop_test(
 	    tc, test_parse, 0, (int)(sizeof(texts) / sizeof(texts[0])));
 	tcase_add_test(tc, test_format);
 	tcase_add_test(tc, test_take);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 enum { KEYS_MAX = 1000 };
@@ -110,14 +112,9 @@ main(void)
 {
 	Suite *suite = suite_create("heap");
 	TCase *tc = tcase_create("heap");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(tc, test_pops_in_order, 0, COUNT(cases));
 	tcase_add_test(tc, test_mixed);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 static struct histogram h;
 
 static void
@@ -82,8 +84,6 @@ main(void)
 {
 	Suite *suite = suite_create("histogram");
 	TCase *tc = tcase_create("all");
-	SRunner *sr = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, empty);
@@ -92,8 +92,5 @@ main(void)
 	tcase_add_test(tc, quantiles);
 	tcase_add_test(tc, beyond_the_range);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -7,6 +7,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 enum { BYTES = 1000, MONO = 77, EPOCH = 3 };
 
 static const struct delivery_policy policy = {.response_bytes_kept = 10};
@@ -266,8 +268,6 @@ main(void)
 	Suite *suite = suite_create("holdings");
 	TCase *tc = tcase_create("core");
 	TCase *checks = tcase_create("checks");
-	SRunner *sr;
-	int failures;
 
 	tcase_add_checked_fixture(tc, begin, end);
 	tcase_add_test(tc, test_ready_by_due_time);
@@ -282,9 +282,5 @@ main(void)
 	tcase_add_loop_test_raise_signal(checks, test_broken_promise, SIGABRT,
 	    0, (int)(sizeof(broken) / sizeof(broken[0])));
 	suite_add_tcase(suite, checks);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

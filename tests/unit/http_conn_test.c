@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "http_bed.h"
+#include "suite.h"
 
 #define HOST     "Host: h\r\n"
 #define GET      "GET / HTTP/1.1\r\n" HOST "\r\n"
@@ -673,8 +674,6 @@ main(void)
 {
 	Suite *suite = suite_create("http_conn");
 	TCase *tc = tcase_create("http_conn");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -709,8 +708,5 @@ main(void)
 	tcase_add_test(tc, test_sink_of_a_drain);
 	tcase_add_test(tc, test_sink_of_silence);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -9,6 +9,7 @@
 #include <check.h>
 
 #include "base/buf.h"
+#include "suite.h"
 
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
@@ -760,8 +761,6 @@ main(void)
 {
 	Suite *suite = suite_create("http_parser");
 	TCase *tc = tcase_create("http_parser");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(tc, test_valid, 0, COUNT(valid));
 	tcase_add_loop_test(tc, test_invalid, 0, COUNT(invalid));
@@ -771,8 +770,5 @@ main(void)
 	tcase_add_test(tc, test_find_header);
 	tcase_add_test(tc, test_whom_it_is_from);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

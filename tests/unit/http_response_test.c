@@ -7,6 +7,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 #define DATE "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
@@ -213,8 +215,6 @@ main(void)
 {
 	Suite *suite = suite_create("http_response");
 	TCase *tc = tcase_create("http_response");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(tc, test_write, 0, COUNT(responses));
 	tcase_add_loop_test(tc, test_no_room, 0, COUNT(responses));
@@ -223,8 +223,5 @@ main(void)
 	tcase_add_test(tc, test_date_in_locale);
 	tcase_add_test(tc, test_reason);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

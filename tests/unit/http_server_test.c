@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "http_bed.h"
+#include "suite.h"
 
 #define HOST "Host: h\r\n"
 #define GET  "GET / HTTP/1.1\r\n" HOST "\r\n"
@@ -415,8 +416,6 @@ main(void)
 {
 	Suite *suite = suite_create("http_server");
 	TCase *tc = tcase_create("http_server");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -433,8 +432,5 @@ main(void)
 	tcase_add_test(tc, test_drain_of_the_last);
 	tcase_add_test(tc, test_free);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

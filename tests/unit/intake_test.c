@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "board/shardboard.h"
+#include "suite.h"
 
 enum { BATCH = 3, SHARD = 7, DUE = 123 };
 
@@ -347,8 +348,6 @@ main(void)
 {
 	Suite *suite = suite_create("intake");
 	TCase *tc = tcase_create("intake");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_many_of_one_call);
@@ -360,8 +359,5 @@ main(void)
 	tcase_add_test(tc, test_outcomes);
 	tcase_add_test(tc, test_later);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

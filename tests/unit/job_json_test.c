@@ -7,6 +7,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 static const struct job_rates rates = {100, 1000};
@@ -231,8 +233,6 @@ main(void)
 {
 	Suite *suite = suite_create("job_json");
 	TCase *tc = tcase_create("core");
-	SRunner *sr;
-	int failures;
 
 	tcase_add_loop_test(tc, test_text, 0, COUNT(texts));
 	tcase_add_test(tc, test_longest);
@@ -240,9 +240,5 @@ main(void)
 	tcase_add_test(tc, test_malformed);
 	tcase_add_test(tc, test_many_bad);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

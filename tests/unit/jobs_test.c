@@ -7,6 +7,7 @@
 #include <check.h>
 
 #include "base/clock.h"
+#include "suite.h"
 
 enum { MONO = 5000, DAY = 86400000, NOW = 2 * DAY };
 
@@ -336,8 +337,6 @@ main(void)
 {
 	Suite *suite = suite_create("jobs");
 	TCase *tc = tcase_create("core");
-	SRunner *sr;
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, test_whose);
@@ -353,9 +352,5 @@ main(void)
 	tcase_add_test(tc, test_forgets);
 	tcase_add_test(tc, test_failed);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

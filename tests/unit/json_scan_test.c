@@ -11,6 +11,8 @@
 #include <check.h>
 #include <json-c/json.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 /*
@@ -455,8 +457,6 @@ main(void)
 {
 	Suite *suite = suite_create("json_scan");
 	TCase *tc = tcase_create("json_scan");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_against_json_c, 0, COUNT(texts));
@@ -467,8 +467,5 @@ main(void)
 	tcase_add_test(tc, test_extent_of_scalars);
 	tcase_add_loop_test(tc, test_unescape, 0, COUNT(escapes));
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

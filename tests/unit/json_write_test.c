@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 #define BAD "\xef\xbf\xbd" /* U+FFFD */
@@ -124,16 +126,11 @@ main(void)
 {
 	Suite *suite = suite_create("json_write");
 	TCase *tc = tcase_create("json_write");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(tc, test_string, 0, COUNT(strings));
 	tcase_add_loop_test(tc, test_seconds, 0, COUNT(seconds));
 	tcase_add_test(tc, test_no_room);
 	tcase_add_test(tc, test_writer);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

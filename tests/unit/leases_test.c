@@ -5,6 +5,7 @@
 #include "board/shardboard.h"
 #include "worker/leases.h"
 
+#include "suite.h"
 #include "worker_parts.h"
 
 #define ALL UINT64_MAX
@@ -849,8 +850,6 @@ main(void)
 {
 	Suite *suite = suite_create("leases");
 	TCase *tc = tcase_create("core");
-	SRunner *sr;
-	int failures;
 
 	tcase_add_checked_fixture(tc, begin, end);
 	tcase_add_test(tc, test_first);
@@ -882,9 +881,5 @@ main(void)
 	tcase_add_test(tc, test_interrupted);
 	tcase_add_loop_test(tc, test_shard_moves, 0, MOVES + 1);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -6,6 +6,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 enum { DUE_MS = 1000000 };
 
 static struct ledger ledger;
@@ -114,8 +116,6 @@ main(void)
 {
 	Suite *suite = suite_create("ledger");
 	TCase *tc = tcase_create("all");
-	SRunner *sr = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, lost_until_it_arrives);
@@ -126,8 +126,5 @@ main(void)
 	tcase_add_test(tc, slow_ones_have_no_lateness);
 	tcase_add_test(tc, of_others);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -14,6 +14,7 @@
 #include <check.h>
 
 #include "base/fd.h"
+#include "suite.h"
 
 static const struct {
 	const char *pid, *fds;
@@ -240,8 +241,6 @@ main(void)
 {
 	Suite *s = suite_create("listener");
 	TCase *tc = tcase_create("listener");
-	SRunner *sr = srunner_create(s);
-	int failures;
 
 	tcase_add_loop_test(tc, test_environment, 0,
 	    (int)(sizeof(environments) / sizeof(environments[0])));
@@ -254,8 +253,5 @@ main(void)
 	tcase_add_test(tc, test_adopt);
 	tcase_add_test(tc, test_adopt_refuses);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 enum { SELF = 5, OTHER = 7, LEASE = 4000, STEP = 800 };
@@ -206,8 +208,6 @@ main(void)
 {
 	Suite *suite = suite_create("liveness");
 	TCase *tc = tcase_create("core");
-	SRunner *sr;
-	int failures;
 
 	tcase_add_checked_fixture(tc, begin, NULL);
 	tcase_add_loop_test(tc, test_lost, 0, COUNT(cases));
@@ -217,9 +217,5 @@ main(void)
 	tcase_add_test(tc, test_quiet);
 	tcase_add_test(tc, test_many);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -16,6 +16,7 @@
 #include <check.h>
 
 #include "base/clock.h"
+#include "suite.h"
 
 enum { LINE_BYTES = 2048 };
 
@@ -426,8 +427,6 @@ main(void)
 {
 	Suite *suite = suite_create("log");
 	TCase *tc = tcase_create("log");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_levels);
@@ -447,8 +446,5 @@ main(void)
 	tcase_add_test(tc, test_descriptor);
 	tcase_add_loop_test(tc, test_journal, 0, COUNT(journals));
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

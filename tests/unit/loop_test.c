@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "suite.h"
 
 /* Two watched socket pairs and what the callbacks saw. */
 static struct loop *loop;
@@ -425,8 +426,6 @@ main(void)
 {
 	Suite *suite = suite_create("loop");
 	TCase *tc = tcase_create("loop");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(
@@ -445,8 +444,5 @@ main(void)
 	tcase_add_test(tc, test_stall);
 	tcase_add_test(tc, test_stopped_before_run);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

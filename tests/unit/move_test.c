@@ -9,6 +9,7 @@
 #include <check.h>
 
 #include "store/schema.h"
+#include "suite.h"
 
 static char dir[64];
 static struct err err;
@@ -371,8 +372,6 @@ main(void)
 {
 	Suite *suite = suite_create("move");
 	TCase *tc = tcase_create("move"), *files = tcase_create("files");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(
 	    tc, test_sum, 0, (int)(sizeof(sums) / sizeof(sums[0])));
@@ -386,8 +385,5 @@ main(void)
 	tcase_add_test(files, test_resumed);
 	tcase_add_loop_test(files, test_differs, 0, 5);
 	suite_add_tcase(suite, files);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

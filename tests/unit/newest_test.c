@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "board/shardboard.h"
 
+#include "suite.h"
 #include "worker_parts.h"
 
 enum { INTERVAL = 25, OVERLAP = 2000, SHARD = 9 };
@@ -325,8 +326,6 @@ main(void)
 {
 	Suite *suite = suite_create("newest");
 	TCase *tc = tcase_create("core");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_checked_fixture(tc, begin, parts_end);
 	tcase_add_loop_test(tc, test_turn, 0, COUNT(rows));
@@ -341,8 +340,5 @@ main(void)
 	tcase_add_test(tc, test_hidden);
 	tcase_add_test(tc, test_damaged);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

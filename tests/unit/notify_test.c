@@ -13,6 +13,7 @@
 #include <check.h>
 
 #include "base/fd.h"
+#include "suite.h"
 
 static char dir[] = "/tmp/notify_test.XXXXXX";
 static int manager;
@@ -121,15 +122,10 @@ main(void)
 {
 	Suite *s = suite_create("notify");
 	TCase *tc = tcase_create("notify");
-	SRunner *sr = srunner_create(s);
-	int failures;
 
 	tcase_add_test(tc, test_path);
 	tcase_add_test(tc, test_abstract);
 	tcase_add_test(tc, test_nobody);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -8,6 +8,7 @@
 #include "base/json_scan.h"
 #include "service/api.h"
 #include "service/problem.h"
+#include "suite.h"
 
 static struct json_value
 the_document(void)
@@ -151,15 +152,10 @@ main(void)
 {
 	Suite *suite = suite_create("openapi");
 	TCase *tc = tcase_create("openapi");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_test(tc, test_routes_are_described);
 	tcase_add_test(tc, test_described_are_routes);
 	tcase_add_test(tc, test_problem_types);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

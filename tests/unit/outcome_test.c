@@ -6,6 +6,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 #define NONE    FAILURE_NONE
@@ -136,16 +138,11 @@ main(void)
 {
 	Suite *suite = suite_create("outcome");
 	TCase *tc = tcase_create("outcome");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(tc, test_classify, 0, COUNT(rows));
 	tcase_add_loop_test(tc, test_no_word, 0, COUNT(no_words));
 	tcase_add_test(tc, test_words);
 	tcase_add_test(tc, test_too_many_codes);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -14,6 +14,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define OWNER UINT64_C(0x00000000deadbeef)
 
 enum { MAX = 10 };
@@ -266,8 +268,6 @@ main(void)
 {
 	Suite *suite = suite_create("owners");
 	TCase *tc = tcase_create("core");
-	SRunner *sr;
-	int failures;
 
 	tcase_add_checked_fixture(tc, begin, end);
 	tcase_add_test(tc, test_killed);
@@ -281,9 +281,5 @@ main(void)
 	tcase_add_test(tc, test_links);
 	tcase_add_test(tc, test_no_directory);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

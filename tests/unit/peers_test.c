@@ -7,6 +7,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 static const struct {
@@ -60,13 +62,8 @@ main(void)
 {
 	Suite *suite = suite_create("peers");
 	TCase *tc = tcase_create("peers");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(tc, test_pair, 0, COUNT(pairs));
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

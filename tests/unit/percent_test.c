@@ -6,6 +6,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 static const struct {
@@ -77,14 +79,9 @@ main(void)
 {
 	Suite *suite = suite_create("percent");
 	TCase *tc = tcase_create("percent");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(tc, test_encode, 0, COUNT(encoded));
 	tcase_add_loop_test(tc, test_decode, 0, COUNT(decoded));
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -7,6 +7,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 enum {
 	STARTING = PHASE_STARTING,
 	FOLLOWING = PHASE_FOLLOWING,
@@ -91,16 +93,11 @@ main(void)
 {
 	Suite *s = suite_create("phase");
 	TCase *tc = tcase_create("phase");
-	SRunner *sr = srunner_create(s);
-	int failures;
 
 	tcase_add_loop_test(tc, test_cell, 0, PHASES * CAUSES);
 	tcase_add_loop_test(tc, test_rules, 0, PHASES);
 	tcase_add_test(tc, test_states);
 	tcase_add_test_raise_signal(tc, test_no_phase, SIGABRT);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

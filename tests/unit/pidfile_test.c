@@ -13,6 +13,7 @@
 #include <check.h>
 
 #include "base/fd.h"
+#include "suite.h"
 
 static char dir[] = "/tmp/pidfile_test.XXXXXX";
 static char path[PATH_MAX];
@@ -270,8 +271,6 @@ main(void)
 {
 	Suite *s = suite_create("pidfile");
 	TCase *tc = tcase_create("pidfile");
-	SRunner *sr = srunner_create(s);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_pidfile);
@@ -282,8 +281,5 @@ main(void)
 	tcase_add_test(tc, test_pidfile_nowhere);
 	tcase_add_test(tc, test_pidfile_that_is_none);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "board/shardboard.h"
+#include "suite.h"
 
 enum { MONO = 5000, WALL = 1000000, LOOK = 10000, SLACK = 1000 };
 
@@ -136,16 +137,11 @@ main(void)
 {
 	Suite *suite = suite_create("placement");
 	TCase *tc = tcase_create("placement");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(
 	    tc, test_shard, 0, (int)(sizeof(rows) / sizeof(rows[0])));
 	tcase_add_test(tc, test_balance);
 	tcase_add_test(tc, test_read);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

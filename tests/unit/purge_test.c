@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 enum { MONO = 5000, MINUTE = 60000, DAY = 86400000, STEP = 500 };
@@ -105,17 +107,11 @@ main(void)
 {
 	Suite *suite = suite_create("purge");
 	TCase *tc = tcase_create("core");
-	SRunner *sr;
-	int failures;
 
 	tcase_add_loop_test(tc, test_wait, 0, COUNT(wait_rows));
 	tcase_add_test(tc, test_submit);
 	tcase_add_loop_test(tc, test_done, 0, COUNT(done_rows));
 	tcase_add_test(tc, test_failed);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -9,6 +9,7 @@
 
 #include "base/rfc3339.h"
 #include "event/recur_read.h"
+#include "suite.h"
 
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
@@ -416,8 +417,6 @@ main(void)
 {
 	Suite *suite = suite_create("recur");
 	TCase *tc = tcase_create("recur");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(tc, test_next, 0, COUNT(cases));
@@ -430,8 +429,5 @@ main(void)
 	tcase_add_loop_test(tc, test_check, 0, COUNT(checked));
 	tcase_add_test(tc, test_jitter);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

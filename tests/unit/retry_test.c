@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 #define LEAST  UINT32_C(0)
@@ -106,14 +108,9 @@ main(void)
 {
 	Suite *suite = suite_create("retry");
 	TCase *tc = tcase_create("retry");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(tc, test_wait, 0, COUNT(rows));
 	tcase_add_test(tc, test_even_spread);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -6,6 +6,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 static const struct {
@@ -111,15 +113,10 @@ main(void)
 {
 	Suite *suite = suite_create("rfc3339");
 	TCase *tc = tcase_create("rfc3339");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(tc, test_time, 0, COUNT(times));
 	tcase_add_loop_test(tc, test_none, 0, COUNT(none));
 	tcase_add_loop_test(tc, test_write, 0, COUNT(written));
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

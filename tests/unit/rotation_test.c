@@ -6,6 +6,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 enum { T = 1000000, BAD = ROTATION_BAD_MS };
 
 /* What has happened, a word each: "a" and "A" for the first server, which
@@ -131,8 +133,6 @@ main(void)
 {
 	Suite *suite = suite_create("rotation");
 	TCase *tc = tcase_create("pure");
-	SRunner *sr;
-	int failures;
 
 	tcase_add_loop_test(
 	    tc, test_round, 0, (int)(sizeof(rounds) / sizeof(rounds[0])));
@@ -140,9 +140,5 @@ main(void)
 	    tc, test_return, 0, (int)(sizeof(returns) / sizeof(returns[0])));
 	tcase_add_test(tc, test_most);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 #define NOW_MS INT64_C(1800000000000)
@@ -56,14 +58,9 @@ main(void)
 {
 	Suite *suite = suite_create("row_id");
 	TCase *tc = tcase_create("row_id");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_test(tc, test_rises);
 	tcase_add_test(tc, test_follows_the_clock);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -26,6 +26,7 @@
 #include "proc/privileges.h"
 #include "proc/sanitized.h"
 #include "proc/seccomp.h"
+#include "suite.h"
 
 static char directory[] = "/tmp/sandbox_test.XXXXXX";
 static struct err err;
@@ -458,16 +459,10 @@ main(void)
 {
 	Suite *suite = suite_create("sandbox");
 	TCase *tc = tcase_create("sandbox");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, roles);
 	tcase_add_test(tc, what_a_kernel_lacks);
 	tcase_add_test(tc, no_way_back);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "board/metrics.h"
 #include "board/shardboard.h"
+#include "suite.h"
 
 static struct scoreboard sb;
 
@@ -640,8 +641,6 @@ main(void)
 {
 	Suite *suite = suite_create("scoreboard");
 	TCase *tc = tcase_create("scoreboard");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(
@@ -672,8 +671,5 @@ main(void)
 	tcase_add_test(tc, test_trouble);
 	tcase_add_test(tc, test_render_without_room);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

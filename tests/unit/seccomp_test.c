@@ -29,6 +29,7 @@
 #include <check.h>
 
 #include "proc/sanitized.h"
+#include "suite.h"
 
 enum { BYTES = 4096, TOO_NEW = 460 };
 
@@ -867,8 +868,6 @@ main(void)
 {
 	Suite *suite = suite_create("seccomp");
 	TCase *tc = tcase_create("seccomp");
-	SRunner *runner;
-	int failed;
 
 	if (seccomp_support() != SECCOMP_THERE)
 		return 77;
@@ -879,9 +878,5 @@ main(void)
 	tcase_add_test(tc, test_without_seccomp);
 	tcase_add_test(tc, test_ends);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

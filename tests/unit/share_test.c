@@ -7,6 +7,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 enum { START_MS = 5000 };
 
 static struct shares set;
@@ -279,8 +281,6 @@ main(void)
 {
 	Suite *suite = suite_create("share");
 	TCase *tc = tcase_create("share");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_test(tc, test_no_cap);
 	tcase_add_loop_test(tc, test_one_for_a_name, 0, 2);
@@ -293,8 +293,5 @@ main(void)
 	    tc, test_host_of, 0, sizeof(hosts) / sizeof(hosts[0]));
 	tcase_add_loop_test(tc, test_cap_of_its_own, 0, 2);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

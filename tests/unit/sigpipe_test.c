@@ -9,6 +9,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 static const int signals[] = {SIGUSR1, SIGUSR2, SIGHUP, 0};
 
 static int
@@ -136,8 +138,6 @@ main(void)
 {
 	Suite *suite = suite_create("sigpipe");
 	TCase *tc = tcase_create("sigpipe");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_test(tc, test_in_order);
 	tcase_add_test(tc, test_ignores_sigpipe);
@@ -147,8 +147,5 @@ main(void)
 	tcase_add_test(tc, test_child_opens_its_own);
 	tcase_add_test(tc, test_refuses_what_cannot_be_caught);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 static const struct {
@@ -133,16 +135,11 @@ main(void)
 {
 	Suite *suite = suite_create("slice");
 	TCase *tc = tcase_create("slice");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(tc, test_equality, 0, COUNT(pairs));
 	tcase_add_loop_test(tc, test_trim, 0, COUNT(trims));
 	tcase_add_loop_test(tc, test_to_u64, 0, COUNT(numbers));
 	tcase_add_loop_test(tc, test_utf8, 0, COUNT(texts));
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -9,6 +9,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 static const struct {
 	const char *url, *file;
 } files[] = {
@@ -317,8 +319,6 @@ main(void)
 {
 	Suite *suite = suite_create("sql_url");
 	TCase *tc = tcase_create("parse");
-	SRunner *sr;
-	int failures;
 
 	tcase_add_loop_test(
 	    tc, test_file, 0, (int)(sizeof(files) / sizeof(files[0])));
@@ -337,9 +337,5 @@ main(void)
 	tcase_add_test(tc, test_name_is_bounded);
 	tcase_add_test(tc, test_host_is_bounded);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "suite.h"
 
 enum {
 	PAGE = 4096,
@@ -360,8 +361,6 @@ main(void)
 {
 	Suite *suite = suite_create("sqlite_checkpoint");
 	TCase *tc = tcase_create("sqlite_checkpoint");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	suite_add_tcase(suite, tc);
 	tcase_set_timeout(tc, 120);
@@ -375,8 +374,5 @@ main(void)
 	tcase_add_test(tc, a_reader_holds_the_log_up);
 	tcase_add_test(tc, freed_while_it_copies);
 	tcase_add_test(tc, freed_on_a_slow_disk);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "proc/old_database.h"
 #include "store/store.h"
+#include "suite.h"
 
 static char dir[] = "/tmp/cassata-state-test-XXXXXX";
 static struct err err;
@@ -281,8 +282,6 @@ main(void)
 {
 	Suite *suite = suite_create("state_dir");
 	TCase *tc = tcase_create("state_dir");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_move);
@@ -296,8 +295,5 @@ main(void)
 	    tc, test_guard, 0, (int)(sizeof(guards) / sizeof(guards[0])));
 	tcase_add_loop_test(tc, test_former, 0, 2);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

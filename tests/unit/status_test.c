@@ -11,6 +11,7 @@
 #include <check.h>
 
 #include "base/fd.h"
+#include "suite.h"
 
 static int fds[2];
 
@@ -177,8 +178,6 @@ main(void)
 {
 	Suite *suite = suite_create("status");
 	TCase *tc = tcase_create("status");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_round_trip, 0,
@@ -191,8 +190,5 @@ main(void)
 	tcase_add_test(tc, test_log_not_taken);
 	tcase_add_test(tc, test_errors);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

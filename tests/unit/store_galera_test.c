@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "sql/sql.h"
 #include "sql/sql_url.h"
+#include "suite.h"
 
 enum {
 	NOT_READY = 1047,
@@ -1100,8 +1101,6 @@ make_suite(void)
 int
 main(void)
 {
-	SRunner *sr = srunner_create(make_suite());
-	int failures;
 
 	for (int i = 0; i < N_NODES; i++) {
 		char name[32];
@@ -1112,8 +1111,5 @@ main(void)
 		if (urls[i] == NULL)
 			return SKIPPED;
 	}
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(make_suite());
 }

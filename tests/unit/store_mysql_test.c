@@ -31,6 +31,7 @@
 #include "store/row_id.h"
 #include "store/schedule_change.h"
 #include "store/schema.h"
+#include "suite.h"
 
 #define OPS (&sql_mysql)
 
@@ -1330,8 +1331,6 @@ main(void)
 {
 	Suite *suite = suite_create("store_mysql");
 	TCase *tc = tcase_create("mysql");
-	SRunner *sr;
-	int failures;
 
 	test_url = getenv("CASSATA_TEST_DATASTORE");
 	if (test_url == NULL || strncmp(test_url, "mysql:", 6) != 0)
@@ -1379,9 +1378,5 @@ main(void)
 	tcase_add_test(tc, test_lock_wait_ends);
 	tcase_add_test(tc, test_idle_transaction_ends);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

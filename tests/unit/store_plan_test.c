@@ -10,6 +10,7 @@
 #include "store/list.h"
 #include "store/list_look.h"
 #include "store/record.h"
+#include "suite.h"
 
 #define ALL UINT64_MAX
 
@@ -492,8 +493,6 @@ main(void)
 {
 	Suite *suite = suite_create("store_plan");
 	TCase *tc = tcase_create("all");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	suite_add_tcase(suite, tc);
 	tcase_add_loop_test(tc, lease_plan, 0, COUNT(lease_cases));
@@ -510,8 +509,5 @@ main(void)
 	tcase_add_loop_test(tc, list_merges, 0, COUNT(merge_cases));
 	tcase_add_loop_test(tc, list_destination, 0, COUNT(destination_cases));
 	tcase_add_loop_test(tc, judge, 0, COUNT(judge_cases));
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -33,6 +33,7 @@
 #include "store/pauses.h"
 #include "store/schema.h"
 #include "sql/write_lock.h"
+#include "suite.h"
 
 #define DEFAULT_URL "sqlite:test.db"
 
@@ -6321,9 +6322,8 @@ int
 main(void)
 {
 	Suite *suite = suite_create("store");
-	SRunner *sr = srunner_create(suite);
 	const char *tmp = getenv("TMPDIR");
-	int failures;
+	int status;
 
 	url = IS_TWIN ? NULL : getenv("CASSATA_TEST_DATASTORE");
 	if (url == NULL)
@@ -6348,11 +6348,9 @@ main(void)
 	add_contract(suite);
 	if (!IS_TWIN && !HAS_NODES)
 		add_sqlite(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
+	status = suite_run(suite);
 	empty_dir();
 	(void)rmdir(dir);
 	(void)rmdir(state_dir);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return status;
 }

@@ -8,6 +8,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 enum { JOBS = 100 };
 
 /* The thread only hands the store to the jobs and closes it. */
@@ -207,8 +209,6 @@ main(void)
 {
 	Suite *suite = suite_create("store_thread");
 	TCase *tc = tcase_create("store_thread");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_in_order_and_freed_by_done);
@@ -216,8 +216,5 @@ main(void)
 	tcase_add_test(tc, test_free_drops_what_is_not_done);
 	tcase_add_test(tc, test_signals_are_blocked);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -23,6 +23,7 @@
 #include "store/schedule_change.h"
 #include "store/schema.h"
 #include "store/store.h"
+#include "suite.h"
 
 enum { N = 6, OWNER = 7, OTHER = 8, CALLS_MAX = 200 };
 
@@ -582,8 +583,7 @@ main(void)
 	TCase *tc = tcase_create("failures");
 	/* In memory, where there is such a place: no disk is tested. */
 	const char *tmp = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-	SRunner *sr;
-	int failed;
+	int status;
 
 	(void)snprintf(dir, sizeof(dir), "%s/store_twin.XXXXXX", tmp);
 	if (mkdtemp(dir) == NULL) {
@@ -604,10 +604,7 @@ main(void)
 	tcase_add_test(tc, test_goes_on);
 	tcase_add_test(tc, test_stall);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
+	status = suite_run(suite);
 	(void)rmdir(dir);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return status;
 }

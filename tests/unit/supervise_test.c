@@ -8,6 +8,7 @@
 #include <check.h>
 
 #include "board/role.h"
+#include "suite.h"
 
 #define CODE(code)     W_EXITCODE(code, 0)
 #define SIGNAL(number) W_EXITCODE(0, number)
@@ -76,15 +77,10 @@ main(void)
 {
 	Suite *s = suite_create("supervise");
 	TCase *tc = tcase_create("supervise");
-	SRunner *sr = srunner_create(s);
-	int failures;
 
 	tcase_add_loop_test(
 	    tc, test_end, 0, (int)(sizeof(ends) / sizeof(ends[0])));
 	tcase_add_test(tc, test_ready_resets_the_throttle);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

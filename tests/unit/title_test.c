@@ -10,6 +10,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 static int main_argc;
 static char **main_argv;
 
@@ -86,8 +88,6 @@ main(int argc, char **argv)
 {
 	Suite *s = suite_create("title");
 	TCase *tc = tcase_create("title");
-	SRunner *sr;
-	int failures;
 
 	/* Once more, with a variable that the title may overwrite. */
 	if (getenv("TITLE_TEST") == NULL) {
@@ -100,13 +100,9 @@ main(int argc, char **argv)
 	}
 	main_argc = argc;
 	main_argv = argv;
-	sr = srunner_create(s);
 	tcase_add_test(tc, test_title);
 	tcase_add_test(tc, test_no_title);
 	tcase_add_test(tc, test_thread);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -15,6 +15,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 enum {
 	SHORT_MS = 100,
 	MEDIUM_MS = 1000, /* a connection is begun within that */
@@ -446,8 +448,6 @@ main(void)
 {
 	Suite *suite = suite_create("transport");
 	TCase *tc = tcase_create("transport");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup_short, teardown_with_lookups);
@@ -474,8 +474,5 @@ main(void)
 	tcase_add_checked_fixture(tc, setup_medium, NULL);
 	tcase_add_test(tc, test_socket_that_cannot_be_watched);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/civil.h"
 #include "base/file.h"
+#include "suite.h"
 
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
@@ -488,8 +489,6 @@ main(void)
 {
 	Suite *suite = suite_create("tzif");
 	TCase *tc = tcase_create("tzif");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, test_rule, 0, COUNT(rules));
@@ -500,8 +499,5 @@ main(void)
 	tcase_add_loop_test(tc, test_local, 0, COUNT(locals));
 	tcase_add_test(tc, test_all_zones);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

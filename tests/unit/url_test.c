@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 static const struct {
@@ -186,8 +188,6 @@ main(void)
 {
 	Suite *suite = suite_create("url");
 	TCase *tc = tcase_create("url");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_loop_test(tc, test_split, 0, COUNT(rows));
 	tcase_add_test(tc, test_without_fragment);
@@ -196,8 +196,5 @@ main(void)
 	tcase_add_loop_test(tc, test_port, 0, COUNT(ports));
 	tcase_add_loop_test(tc, test_ipv6, 0, COUNT(addresses));
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -7,6 +7,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 enum { MANY = 2000 };
 
 /* x: any digit; v: of the variant. */
@@ -61,14 +63,9 @@ main(void)
 {
 	Suite *suite = suite_create("uuid");
 	TCase *tc = tcase_create("uuid");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_test(tc, test_form);
 	tcase_add_test(tc, test_random);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -5,6 +5,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 static struct scoreboard_slot slot;
 static struct wire wire;
 
@@ -65,15 +67,9 @@ main(void)
 {
 	Suite *suite = suite_create("wire");
 	TCase *tc = tcase_create("core");
-	SRunner *sr;
-	int failures;
 
 	tcase_add_test(tc, test_enter_and_leave);
 	tcase_add_test(tc, test_more_than_places);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -13,6 +13,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 enum { LONG_MS = 60000, CHILDREN = 3, ROUNDS = 300 };
 
 static struct write_lock lock;
@@ -375,8 +377,6 @@ main(void)
 	int n_holds = (int)(sizeof(holds) / sizeof(holds[0]));
 	Suite *suite = suite_create("write_lock");
 	TCase *tc = tcase_create("write_lock");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_excludes);
@@ -390,8 +390,5 @@ main(void)
 	tcase_add_test(tc, test_waiter_dies);
 	tcase_add_test(tc, test_queues_behind_a_waiter);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

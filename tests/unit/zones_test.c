@@ -9,6 +9,8 @@
 
 #include <check.h>
 
+#include "suite.h"
+
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
 
 static char dir[] = "/tmp/zones_test.XXXXXX";
@@ -226,8 +228,6 @@ main(void)
 {
 	Suite *suite = suite_create("zones");
 	TCase *tc = tcase_create("zones");
-	SRunner *sr = srunner_create(suite);
-	int failures;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_names, 0, COUNT(names));
@@ -238,8 +238,5 @@ main(void)
 	tcase_add_test(tc, test_many);
 	tcase_add_test(tc, test_directory);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failures = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }
