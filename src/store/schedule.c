@@ -127,8 +127,8 @@ schedule_read(struct sql *sql, bool whole, struct store_schedule **schedule,
 	return status == STORE_OK ? copy_schedule(&s, schedule, err) : status;
 }
 
-static enum store_status
-read_one(struct sql *sql, const struct sql_text *text,
+enum store_status
+schedule_read_one(struct sql *sql, const struct sql_text *text,
     struct store_schedule **schedule, struct err *err)
 {
 	enum store_status status = sql_select(sql, text, 0, err);
@@ -158,7 +158,7 @@ schedule_lock(struct sql *sql, int64_t id, struct store_schedule **schedule,
 	};
 
 	sql_i64(sql, id);
-	return read_one(sql, sql_pick(sql, text), schedule, err);
+	return schedule_read_one(sql, sql_pick(sql, text), schedule, err);
 }
 
 enum store_status
@@ -175,7 +175,7 @@ schedule_lock_named(struct sql *sql, struct slice app, struct slice name,
 
 	sql_bytes(sql, app);
 	sql_bytes(sql, name);
-	return read_one(sql, sql_pick(sql, text), schedule, err);
+	return schedule_read_one(sql, sql_pick(sql, text), schedule, err);
 }
 
 enum store_status

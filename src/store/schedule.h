@@ -26,7 +26,16 @@
 enum store_status schedule_read(struct sql *sql, bool whole,
     struct store_schedule **schedule, struct err *err);
 
-/* *schedule is NULL where there is none; the row is locked. */
+/*
+ * The first row, whole, of a statement of SCHEDULE_NAMES whose arguments are
+ * bound; to be given to store_schedule_free. NULL where there is none, or on
+ * failure.
+ */
+enum store_status schedule_read_one(struct sql *sql,
+    const struct sql_text *text, struct store_schedule **schedule,
+    struct err *err);
+
+/* The same of one schedule, whose row is locked. */
 enum store_status schedule_lock(struct sql *sql, int64_t id,
     struct store_schedule **schedule, struct err *err);
 enum store_status schedule_lock_named(struct sql *sql, struct slice app,

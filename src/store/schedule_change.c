@@ -329,15 +329,7 @@ find_schedule(struct sql *sql, struct slice app, struct slice name,
 		return status;
 	sql_bytes(sql, app);
 	sql_bytes(sql, name);
-	status = sql_select(sql, &text, 0, err);
-	if (sql_next(sql, &status, err))
-		status = schedule_read(sql, true, schedule, err);
-	status = sql_done(sql, status, err);
-	if (status != STORE_OK) {
-		store_schedule_free(*schedule);
-		*schedule = NULL;
-	}
-	return status;
+	return schedule_read_one(sql, &text, schedule, err);
 }
 
 enum store_status
