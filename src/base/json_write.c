@@ -2,6 +2,7 @@
 #include "base/json_write.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static int
 write_special(struct buf *out, unsigned char c)
@@ -164,6 +165,22 @@ json_seconds(struct json_writer *w, const char *name, int64_t ms)
 {
 	begin_value(w, name);
 	json_write_seconds(w->out, ms);
+}
+
+void
+json_lines(struct json_writer *w, const char *name, struct slice lines)
+{
+	const char *lf;
+
+	json_array(w, name);
+	while (
+	    lines.len > 0 && (lf = memchr(lines.p, '\n', lines.len)) != NULL) {
+		size_t len = (size_t)(lf - lines.p);
+
+		json_text(w, NULL, slice_of(lines.p, len));
+		lines = slice_of(lf + 1, lines.len - len - 1);
+	}
+	json_end_array(w);
 }
 
 void

@@ -33,6 +33,9 @@ void json_string(struct json_writer *w, const char *name, const char *text);
 void json_number(struct json_writer *w, const char *name, int64_t number);
 void json_seconds(struct json_writer *w, const char *name, int64_t ms);
 
+/* An array of the lines, which all end with LF, without it. */
+void json_lines(struct json_writer *w, const char *name, struct slice lines);
+
 /* A value that is JSON already. */
 void json_raw(struct json_writer *w, const char *name, struct slice json);
 

@@ -198,30 +198,13 @@ event_callback_other_id(
     struct slice id, int64_t number, char other[EVENT_ID_MAX + 1])
 {
 	char tail[32];
-	int n = snprintf(
-	    tail, sizeof(tail), ".%016" PRIx64, (uint64_t)number);
+	int n = snprintf(tail, sizeof(tail), ".%016" PRIx64, (uint64_t)number);
 	size_t room = EVENT_ID_MAX - (size_t)n;
 
 	if (id.len > room)
 		id = whole_characters(slice_of(id.p, room));
 	(void)snprintf(
 	    other, EVENT_ID_MAX + 1, "%.*s%s", (int)id.len, id.p, tail);
-}
-
-static void
-write_answer_headers(struct json_writer *w, struct slice lines)
-{
-	const char *lf;
-
-	json_array(w, "response-headers");
-	while (
-	    lines.len > 0 && (lf = memchr(lines.p, '\n', lines.len)) != NULL) {
-		size_t len = (size_t)(lf - lines.p);
-
-		json_text(w, NULL, slice_of(lines.p, len));
-		lines = slice_of(lf + 1, lines.len - len - 1);
-	}
-	json_end_array(w);
 }
 
 static void
@@ -276,7 +259,7 @@ write_end(struct buf *text, const struct event_end *end)
 	if (end->error.len > 0)
 		json_text(&w, "last-error", end->error);
 	if (end->headers.len > 0)
-		write_answer_headers(&w, end->headers);
+		json_lines(&w, "response-headers", end->headers);
 	if (end->response.len > 0)
 		write_answer_body(&w, end);
 	json_end_object(&w);

@@ -3,30 +3,17 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/civil.h"
 #include "base/duration.h"
 #include "event/event_local.h"
 #include "event/event_options.h"
 
-/* Each header line, with its LF, as an element. */
 static void
 write_header_lines(
     struct json_writer *w, const char *name, const struct store_record *record)
 {
-	struct slice lines = record->event.headers;
-	const char *lf;
-
-	json_array(w, name);
-	while (
-	    lines.len > 0 && (lf = memchr(lines.p, '\n', lines.len)) != NULL) {
-		size_t len = (size_t)(lf - lines.p);
-
-		json_text(w, NULL, slice_of(lines.p, len));
-		lines = slice_of(lf + 1, lines.len - len - 1);
-	}
-	json_end_array(w);
+	json_lines(w, name, record->event.headers);
 }
 
 static void

@@ -110,13 +110,16 @@ START_TEST(test_writer)
 	json_raw(&w, NULL, SLICE_LITERAL("[1, 2]"));
 	json_text(&w, NULL, SLICE_LITERAL("a\0"));
 	json_end_array(&w);
+	json_lines(&w, "lines", SLICE_LITERAL("a: \"\n\nb\n"));
+	json_lines(&w, "no-lines", slice_of(NULL, 0));
 	json_string(&w, "last", "\xff");
 	json_end_object(&w);
 	ck_assert(!out.failed);
 	ck_assert(slice_eq(buf_slice(&out),
 	    SLICE_LITERAL("{\"none\":{},\"l\\\"\":[[],"
 			  "{\"n\":-9223372036854775808,\"s\":1.5},[1, 2],"
-			  "\"a\\u0000\"],\"last\":\"" BAD "\"}")));
+			  "\"a\\u0000\"],\"lines\":[\"a: \\\"\",\"\",\"b\"],"
+			  "\"no-lines\":[],\"last\":\"" BAD "\"}")));
 	buf_free(&out);
 }
 END_TEST
