@@ -9,9 +9,12 @@ import subprocess
 import pytest
 
 from cassata import SOURCE, closed_port
-from conftest import ANY_STORE
 
-pytestmark = ANY_STORE
+
+@pytest.fixture(scope="module")
+def new_store(new_sqlite):
+    """The program speaks HTTP: one kind is enough."""
+    return new_sqlite
 
 
 def run(daemon, *words):
