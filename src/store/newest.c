@@ -9,11 +9,27 @@
  * By the primary key, and without a condition on what is not in it: what has
  * been delivered meanwhile is read, too, but never more rows than max.
  */
-static const struct sql_text newest = {
-    .head = "SELECT due_ms, id, shard, status FROM event"
-	    " WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT ?",
-    .columns = "iiii",
-};
+#define NEWEST                                                                 \
+	"SELECT due_ms, id, shard, status FROM event"                          \
+	" WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT ?"
+
+/* Before them the marks, as a row without an id: nobody is asked once more. A
+ * sum would be out of range where a row is damaged. */
+#define MARKS                                                                  \
+	"SELECT CAST((SELECT BIT_XOR(CRC32(CONCAT_WS(' ', number, kind,"       \
+	" since_ms, until_ms, name))) FROM pause) AS SIGNED), 0,"              \
+	" CAST((SELECT BIT_XOR(CRC32(uuid)) FROM job FORCE INDEX (state)"      \
+	" WHERE state < 2 AND paused = 0) AS SIGNED), 0 UNION ALL "
+
+static const struct sql_text plain = {.head = NEWEST, .columns = "iiii"},
+			     marked = {.head = MARKS "(" NEWEST ")",
+				 .columns = "iiii"};
+
+static bool
+is_marked(const struct sql *sql, const struct newest_request *request)
+{
+	return request->marks && sql->driver->remote;
+}
 
 /* It is a hint: who claims the row will say what is wrong with it. */
 static void
@@ -25,7 +41,9 @@ note_newest(
 	struct due_row row;
 	struct err ignored;
 
-	if (store_due_row(&row, due_ms, id, shard, &ignored) != STORE_OK)
+	if (id == 0)
+		reply->marks = (struct store_marks){due_ms, shard};
+	else if (store_due_row(&row, due_ms, id, shard, &ignored) != STORE_OK)
 		reply->damaged = id;
 	else if (status == ROW_WAITING && due_ms < STORE_PARKED_MS)
 		news[reply->n++] = (struct store_news){
@@ -33,18 +51,18 @@ note_newest(
 }
 
 enum store_status
-find_newest(struct sql *sql, int64_t from_ms, int64_t to_ms,
-    struct store_news *news, size_t max, struct newest_reply *reply,
-    struct err *err)
+find_newest(struct sql *sql, const struct newest_request *request,
+    struct store_news *news, struct newest_reply *reply, struct err *err)
 {
+	bool with_marks = is_marked(sql, request);
+	size_t n_rows = 0, max = request->max + with_marks;
 	enum store_status status;
-	size_t n_rows = 0;
 
 	*reply = (struct newest_reply){0};
-	sql_i64(sql, row_id_first(from_ms));
-	sql_i64(sql, row_id_first(to_ms));
-	sql_i64(sql, (int64_t)max);
-	status = sql_select(sql, &newest, 0, err);
+	sql_i64(sql, row_id_first(request->from_ms));
+	sql_i64(sql, row_id_first(request->to_ms));
+	sql_i64(sql, (int64_t)request->max);
+	status = sql_select(sql, with_marks ? &marked : &plain, 0, err);
 	for (; n_rows < max && sql_next(sql, &status, err); n_rows++)
 		note_newest(sql, news, reply);
 	reply->more = n_rows == max;

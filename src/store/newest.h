@@ -6,8 +6,8 @@
 #include "store/store_types.h"
 
 /* See store_newest. */
-enum store_status find_newest(struct sql *sql, int64_t from_ms, int64_t to_ms,
-    struct store_news *news, size_t max, struct newest_reply *reply,
-    struct err *err);
+enum store_status find_newest(struct sql *sql,
+    const struct newest_request *request, struct store_news *news,
+    struct newest_reply *reply, struct err *err);
 
 #endif

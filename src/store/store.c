@@ -580,18 +580,17 @@ store_settle_and_claim(struct store *store, const struct claim_request *request,
 }
 
 enum store_status
-store_newest(struct store *store, int64_t from_ms, int64_t to_ms,
-    struct store_news *news, size_t max, struct newest_reply *reply,
-    struct err *err)
+store_newest(struct store *store, const struct newest_request *request,
+    struct store_news *news, struct newest_reply *reply, struct err *err)
 {
 	enum store_status status;
 
-	check(max > 0);
+	check(request->max > 0);
 	*reply = (struct newest_reply){0};
 	status = begin(store);
 	if (status == STORE_OK)
 		status = find_newest(
-		    store->sql, from_ms, to_ms, news, max, reply, &store->err);
+		    store->sql, request, news, reply, &store->err);
 	return end(store, status, err);
 }
 

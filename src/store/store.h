@@ -245,11 +245,11 @@ enum store_status store_settle_and_claim(struct store *store,
     struct err *err);
 
 /*
- * Of the newest max events that were added from from_ms to before to_ms, by the
- * clocks of the services that did, those that wait: the last first.
+ * Of the newest max events of the request's time those that wait, the last
+ * first: news has room for so many. And the marks, when they are asked for.
  */
-enum store_status store_newest(struct store *store, int64_t from_ms,
-    int64_t to_ms, struct store_news *news, size_t max,
+enum store_status store_newest(struct store *store,
+    const struct newest_request *request, struct store_news *news,
     struct newest_reply *reply, struct err *err);
 
 /*

@@ -524,10 +524,25 @@ struct store_news {
 	int64_t made_ms; /* by the clock of its service */
 };
 
+/* From from_ms to before to_ms by the clocks of the services that added them;
+ * none when both are the same. */
+struct newest_request {
+	int64_t from_ms, to_ms;
+	size_t max;
+	bool marks;
+};
+
+/* Another number when something has changed; jobs: of those that are neither
+ * paused nor over, 0 when there are none. Files have none. */
+struct store_marks {
+	int64_t pauses, jobs;
+};
+
 struct newest_reply {
 	size_t n;	 /* of the news */
 	bool more;	 /* there may be older ones behind them */
 	int64_t damaged; /* a row that was left out, as nonsense, or 0 */
+	struct store_marks marks;
 };
 
 struct claim_request {

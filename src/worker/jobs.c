@@ -11,8 +11,7 @@
 
 enum {
 	LOOK_INTERVAL_MS = 10000,
-	LOOK_AGAIN_MS = 500,                /* not sooner after another look; */
-	SHARED_INTERVAL_MS = LOOK_AGAIN_MS, /* for what other hosts make */
+	LOOK_AGAIN_MS = 500, /* not sooner after another look */
 	FORGET_INTERVAL_MS = 60000,
 	AGAIN_MS = 5000, /* after a failure */
 	STEP_MS = 20,    /* a step may take; */
@@ -40,12 +39,11 @@ jobs_call(struct store *store, struct store_job *job)
 }
 
 void
-jobs_init(struct jobs *j, int64_t retention_ms, bool is_shared, int64_t mono_ms,
+jobs_init(struct jobs *j, int64_t retention_ms, int64_t mono_ms,
     void (*done)(struct store_job *job))
 {
 	*j = (struct jobs){
 	    .retention_ms = retention_ms,
-	    .interval_ms = is_shared ? SHARED_INTERVAL_MS : LOOK_INTERVAL_MS,
 	    .look_ms = mono_ms,
 	    .looked_ms = mono_ms - LOOK_AGAIN_MS,
 	    .forget_ms = mono_ms + FORGET_INTERVAL_MS,
@@ -186,7 +184,7 @@ take_found(struct jobs *j, int64_t mono_ms)
 	memcpy(j->list, list, j->n_found * sizeof(list[0]));
 	j->n = j->n_found;
 	j->looked_ms = mono_ms;
-	j->look_ms = mono_ms + j->interval_ms;
+	j->look_ms = mono_ms + LOOK_INTERVAL_MS;
 	if (j->forget_before_ms > 0)
 		j->forget_ms = mono_ms + FORGET_INTERVAL_MS;
 }

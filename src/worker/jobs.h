@@ -31,7 +31,6 @@ struct jobs_entry {
 
 struct jobs {
 	int64_t retention_ms; /* of those that ended; 0: for ever */
-	int64_t interval_ms;  /* of looks */
 	/* Monotonic: when to look, when it did, when to forget some. */
 	int64_t look_ms, looked_ms, forget_ms;
 	size_t n;
@@ -51,10 +50,9 @@ struct jobs {
 	struct err err;
 };
 
-/* is_shared: other hosts make jobs, too, which nobody tells of here.
- * done(job) is called after a call, on the loop. */
-void jobs_init(struct jobs *jobs, int64_t retention_ms, bool is_shared,
-    int64_t mono_ms, void (*done)(struct store_job *job));
+/* done(job) is called after a call, on the loop. */
+void jobs_init(struct jobs *jobs, int64_t retention_ms, int64_t mono_ms,
+    void (*done)(struct store_job *job));
 
 /* Milliseconds from mono_ms until a look is due, INT64_MAX never. */
 int64_t jobs_wait_ms(struct jobs *jobs, uint64_t shards, int64_t mono_ms);
@@ -62,8 +60,8 @@ int64_t jobs_wait_ms(struct jobs *jobs, uint64_t shards, int64_t mono_ms);
 /* Until a step is; INT64_MAX when there is none that has not begun. */
 int64_t jobs_step_wait_ms(const struct jobs *jobs, int64_t mono_ms);
 
-/* Somebody may have made a job: whoever does says that an event of the first
- * shard is due, so that there is a claim. */
+/* Somebody may have made a job: whoever does, or learns of it (newest), says
+ * that an event of the first shard is due. */
 void jobs_hurry(struct jobs *jobs);
 
 /* The look that is due; now_ms is the datastore's time. */

@@ -29,6 +29,11 @@ enum { NEWEST_MAX = 500 }; /* rows of a look */
  * for as long as that lasts: then all workers of the host look for themselves,
  * some times a second.
  *
+ * With that it learns what other hosts do: of a pause, and of a job, there are
+ * marks, which it asks for some times a second, however often it looks for
+ * events. When one is another it tells those of this host, for a while: the
+ * nodes that they ask may have the change a moment later.
+ *
  * Rows have their ids from the clock of the service, before they are
  * committed. So each look goes back by more than clocks should differ and a
  * commit takes, and sees a row many times: whoever has looked for it knows it,
@@ -37,18 +42,22 @@ enum { NEWEST_MAX = 500 }; /* rows of a look */
 struct newest {
 	const struct child *child;
 	const struct dbclock *clock;
-	int64_t asked_ms;   /* monotonic: last */
+	int64_t asked_ms; /* monotonic: for events, and for marks: last */
+	int64_t marked_ms;
 	int64_t hurried_ms; /* monotonic: asks often up to here, */
 	int64_t pressed_ms; /* twice as often up to here */
 	int64_t swept_ms;   /* the host was told to look at everything; and */
 	int64_t said_ms;    /* that a row is damaged; both monotonic: last */
+	struct store_marks marks;
+	bool known;                 /* they are */
+	int64_t pauses_ms, jobs_ms; /* monotonic: told up to here */
 
 	/* Of the workers here, when it asked. */
 	uint64_t looks[SCOREBOARD_WORKER_SLOTS];
 
 	/* The call to the datastore: until it is done the thread's. */
 	struct store_job job;
-	int64_t from_ms, to_ms;
+	struct newest_request request;
 	enum store_status status;
 	struct err err;
 	struct store_news news[NEWEST_MAX];
@@ -66,7 +75,8 @@ int64_t newest_wait_ms(const struct newest *newest, int64_t mono_ms);
 /* The next call. */
 struct store_job *newest_submit(struct newest *newest, int64_t mono_ms);
 
-/* It went well. */
-void newest_done(struct newest *newest, int64_t mono_ms);
+/* It went well. Whether the pauses may be others than they were: all of this
+ * host are told, but for us. */
+bool newest_done(struct newest *newest, int64_t mono_ms);
 
 #endif

@@ -8,7 +8,6 @@
 #include "store/pauses.h"
 
 enum {
-	LOOK_MS = 400, /* at what other hosts do */
 	TOLD_GAP_MS = 20,
 	SWEEP_MS = 60000,
 	BACK_ROWS = 256,
@@ -53,20 +52,16 @@ worker_pauses_gained(struct pauses *p)
 	p->back = true;
 }
 
+void
+worker_pauses_doubt(struct pauses *p)
+{
+	p->doubt = true;
+}
+
 static int64_t
 event_time_ms(const struct pauses *p)
 {
 	return dbclock_now_ms(p->clock, clock_event_ms());
-}
-
-/* Of a file there are no other hosts. */
-static int64_t
-look_ms(const struct pauses *p)
-{
-	bool looks = p->child->cfg->datastore.place.kind == SQL_MYSQL &&
-		     shardboard_first_holder(p->child->sb) == p->child->slot;
-
-	return looks ? LOOK_MS : SWEEP_MS;
 }
 
 static int64_t
@@ -84,13 +79,13 @@ end_wait_ms(const struct pauses *p)
 int64_t
 worker_pauses_wait_ms(const struct pauses *p, int64_t mono_ms)
 {
-	int64_t due_ms = p->asked_ms + look_ms(p), wait_ms;
+	int64_t due_ms = p->asked_ms + SWEEP_MS, wait_ms;
 
 	if (!p->known)
 		return 0;
 	if (p->child->draining)
 		return INT64_MAX;
-	if (shardboard_pauses_told(p->child->sb) != p->told)
+	if (p->doubt || shardboard_pauses_told(p->child->sb) != p->told)
 		due_ms = p->asked_ms + TOLD_GAP_MS;
 	if (p->back)
 		due_ms = clock_sooner_ms(due_ms, p->back_ms);
@@ -105,7 +100,8 @@ worker_pauses_submit(struct pauses *p, int64_t mono_ms)
 	bool back = (p->back && mono_ms >= p->back_ms) ||
 		    mono_ms - p->swept_ms >= SWEEP_MS;
 
-	p->was_told = told != p->told;
+	p->was_told = p->doubt || told != p->told;
+	p->doubt = false;
 	p->told = told;
 	p->asked_ms = mono_ms;
 	if (back) {

@@ -11,11 +11,11 @@
 #include "worker/leases.h"
 
 /*
- * Of what nothing is delivered for the time being. The table is read when a
- * service of this host has changed it, which the scoreboard or the bell tells,
- * and when the first of the pauses comes to its end. For what is changed on
- * other hosts one worker of a host reads it some times a second, and tells the
- * others when it is another one; everybody does once a minute.
+ * Of what nothing is delivered for the time being. The table is read when
+ * somebody has changed it, and when the first of the pauses comes to its end.
+ * The scoreboard or the bell tells what services of this host have changed, and
+ * the worker that looks for what other hosts do (newest) the rest. Everybody
+ * reads it once a minute.
  *
  * What pauses have parked that are over is put back, of the shards that are
  * held: so much at a time that what is due is claimed, and spread, meanwhile.
@@ -27,6 +27,7 @@ struct pauses {
 	struct store_pauses list; /* those that last */
 	bool known;               /* it was read */
 	bool back;                /* there may be something to put back */
+	bool doubt;               /* it may be another one, and all know that */
 	uint64_t told;            /* by the scoreboard, when it was last read */
 
 	/* Monotonic milliseconds. */
@@ -52,6 +53,9 @@ void worker_pauses_fini(struct pauses *pauses);
 
 /* Shards have come whose last holder may have left something to put back. */
 void worker_pauses_gained(struct pauses *pauses);
+
+/* The table may be another one, which the others of this host are told. */
+void worker_pauses_doubt(struct pauses *pauses);
 
 /* Milliseconds from mono_ms until the next call; INT64_MAX: never. */
 int64_t worker_pauses_wait_ms(const struct pauses *pauses, int64_t mono_ms);

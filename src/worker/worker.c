@@ -223,8 +223,9 @@ found_newest(struct store_job *job)
 {
 	struct worker *w = worker_of(job, newest);
 
-	if (went_well(w, job, w->newest.status, &w->newest.err))
-		newest_done(&w->newest, clock_mono_ms());
+	if (went_well(w, job, w->newest.status, &w->newest.err) &&
+	    newest_done(&w->newest, clock_mono_ms()))
+		worker_pauses_doubt(&w->pauses);
 }
 
 static void
@@ -354,9 +355,13 @@ next_purge(struct worker *w, int64_t mono_ms)
 	    dbclock_now_ms(&w->clock, clock_event_ms()));
 }
 
+/* Who holds as much as it can makes no claim for what is due. */
 static int64_t
 jobs_in_ms(struct worker *w, int64_t mono_ms)
 {
+	if (shardboard_wake_at_ms(w->child->sb, w->child->slot) <=
+	    dbclock_now_ms(&w->clock, clock_event_ms()))
+		jobs_hurry(&w->jobs);
 	return w->child->draining
 		   ? INT64_MAX
 		   : jobs_wait_ms(&w->jobs, w->leases.shards, mono_ms);
@@ -599,8 +604,7 @@ worker_init(struct worker *w, struct child *child, struct err *err)
 	worker_pauses_init(
 	    &w->pauses, child, &w->leases, &w->clock, heeded_pauses);
 	w->dispatch.pauses = &w->pauses.list;
-	jobs_init(&w->jobs, child->cfg->worker.retention_ms,
-	    child->cfg->datastore.place.kind == SQL_MYSQL, clock_mono_ms(),
+	jobs_init(&w->jobs, child->cfg->worker.retention_ms, clock_mono_ms(),
 	    jobs_called);
 	if (leases_init(&w->leases, child, &w->clock, leased) == -1 ||
 	    given_up_init(&w->given_up, child->loop,

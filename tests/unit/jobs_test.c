@@ -22,7 +22,7 @@ no_end(struct store_job *job)
 static void
 setup(void)
 {
-	jobs_init(&jobs, DAY, false, MONO, no_end);
+	jobs_init(&jobs, DAY, MONO, no_end);
 }
 
 static struct job_id
@@ -112,19 +112,16 @@ START_TEST(test_hurry)
 }
 END_TEST
 
-/* Whoever makes one elsewhere tells nobody. */
-START_TEST(test_shared)
+/* A look goes before the steps. */
+START_TEST(test_look_first)
 {
-	jobs_init(&jobs, DAY, true, MONO, no_end);
-	look(MONO, 0, 0);
-	ck_assert_int_eq(wait_ms(MONO), 500);
-	look(MONO + 500, 0, 1);
-	/* A look goes before the steps. */
-	begin_step(MONO + 500, 0, 1);
-	end_step(MONO + 510, true, 100, 20);
-	ck_assert_int_eq(wait_ms(MONO + 510), 190);
-	look(MONO + 1000, 0, 2);
-	begin_step(MONO + 1000, 0, 8);
+	look(MONO, 0, 1);
+	begin_step(MONO, 0, 1);
+	end_step(MONO + 10, true, 100, 20);
+	ck_assert_int_eq(wait_ms(MONO + 10), 190);
+	jobs_hurry(&jobs);
+	look(MONO + 500, 0, 2);
+	begin_step(MONO + 500, 0, 8);
 }
 END_TEST
 
@@ -306,7 +303,7 @@ START_TEST(test_forgets)
 	jobs_hurry(&jobs);
 	look(MONO + 60500, 0, 0);
 	ck_assert_int_eq(jobs.forget_before_ms, 0);
-	jobs_init(&jobs, 0, false, MONO, no_end);
+	jobs_init(&jobs, 0, MONO, no_end);
 	look(MONO + 60000, 0, 0);
 	ck_assert_int_eq(jobs.forget_before_ms, 0);
 }
@@ -341,7 +338,7 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, test_whose);
 	tcase_add_test(tc, test_hurry);
-	tcase_add_test(tc, test_shared);
+	tcase_add_test(tc, test_look_first);
 	tcase_add_test(tc, test_in_turn);
 	tcase_add_test(tc, test_look_again);
 	tcase_add_test(tc, test_size);

@@ -66,7 +66,7 @@ static const struct {
     {"the first holds none", INTERVAL, SQL_MYSQL, 0, 2, true, false, true},
     {"we hold none", INTERVAL, SQL_MYSQL, 0, 2, false, false, false},
     {"nobody holds any", INTERVAL, SQL_MYSQL, 0, 0, false, false, false},
-    {"never", 0, SQL_MYSQL, 1, 2, false, false, false},
+    {"for events never", 0, SQL_MYSQL, 1, 2, false, false, true},
     {"a file", INTERVAL, SQL_SQLITE, 1, 2, false, false, false},
     {"we leave", INTERVAL, SQL_MYSQL, 1, 2, false, true, false},
 };
@@ -121,7 +121,7 @@ static int64_t
 wait_after(int64_t ms)
 {
 	parts_now_ms += ms;
-	(void)newest_submit(&newest, parts_now_ms);
+	newest.asked_ms = newest.marked_ms = parts_now_ms;
 	return wait_ms();
 }
 
@@ -213,8 +213,8 @@ END_TEST
 START_TEST(test_interval)
 {
 	ck_assert_ptr_eq(newest_submit(&newest, parts_now_ms), &newest.job);
-	ck_assert_int_eq(newest.from_ms, parts_wall() - OVERLAP);
-	ck_assert_int_eq(newest.to_ms, parts_wall() + OVERLAP);
+	ck_assert_int_eq(newest.request.from_ms, parts_wall() - OVERLAP);
+	ck_assert_int_eq(newest.request.to_ms, parts_wall() + OVERLAP);
 	/* Nothing has come. */
 	ck_assert_int_eq(wait_ms(), 8 * INTERVAL);
 	parts_now_ms += 8 * INTERVAL - 1;
@@ -230,12 +230,13 @@ START_TEST(test_clocks)
 {
 	db.offset_ms = -700;
 	(void)newest_submit(&newest, parts_now_ms);
-	ck_assert_int_eq(newest.from_ms, parts_wall() - 700 - OVERLAP);
-	ck_assert_int_eq(newest.to_ms, parts_wall() + OVERLAP);
+	ck_assert_int_eq(newest.request.from_ms, parts_wall() - 700 - OVERLAP);
+	ck_assert_int_eq(newest.request.to_ms, parts_wall() + OVERLAP);
 	db.offset_ms = 700;
+	parts_now_ms += 8 * INTERVAL;
 	(void)newest_submit(&newest, parts_now_ms);
-	ck_assert_int_eq(newest.from_ms, parts_wall() - OVERLAP);
-	ck_assert_int_eq(newest.to_ms, parts_wall() + 700 + OVERLAP);
+	ck_assert_int_eq(newest.request.from_ms, parts_wall() - OVERLAP);
+	ck_assert_int_eq(newest.request.to_ms, parts_wall() + 700 + OVERLAP);
 }
 END_TEST
 
@@ -321,6 +322,99 @@ START_TEST(test_damaged)
 }
 END_TEST
 
+/* ---- what other hosts do ---- */
+
+/* A look now; whether our pauses may be others. */
+static bool
+look(int64_t pauses, int64_t jobs)
+{
+	(void)newest_submit(&newest, parts_now_ms);
+	newest.status = STORE_OK;
+	if (newest.request.marks)
+		newest.reply.marks = (struct store_marks){pauses, jobs};
+	return newest_done(&newest, parts_now_ms);
+}
+
+static uint64_t
+n_pauses_told(void)
+{
+	return atomic_load(&parts_sb.shared->master.news.pauses);
+}
+
+static bool
+is_first_shard_told(void)
+{
+	bool told = shardboard_wake_at_ms(&parts_sb, 0) == 0;
+
+	atomic_store(&slot_of(0)->look, atomic_load(&slot_of(0)->look) + 1);
+	return told;
+}
+
+/* Marks that are not known may be of a change; then each of one is told, for
+ * two seconds. */
+START_TEST(test_pauses_changed)
+{
+	uint64_t n_told = n_pauses_told();
+
+	for (int i = 0; i < 3; i++) {
+		for (int ms = 0; ms < 2000; ms += 400) {
+			ck_assert(look(i == 2 ? 0 : i + 3, 0));
+			ck_assert_uint_eq(n_pauses_told(), ++n_told);
+			parts_now_ms += 200;
+			ck_assert(!look(0, 0)); /* without marks */
+			parts_now_ms += 200;
+		}
+		ck_assert(!look(i == 2 ? 0 : i + 3, 0));
+		ck_assert_uint_eq(n_pauses_told(), n_told);
+		parts_now_ms += 400;
+	}
+	ck_assert(!is_first_shard_told());
+}
+END_TEST
+
+/* The end of all jobs is no news. */
+START_TEST(test_jobs_changed)
+{
+	static const struct {
+		int64_t mark;
+		bool told;
+	} steps[] = {{0, false}, {0, false}, {7, true}, {7, true}, {9, true},
+	    {0, false}, {0, false}, {9, true}};
+
+	for (int i = 0; i < COUNT(steps); i++) {
+		(void)look(1, steps[i].mark);
+		ck_assert_int_eq(is_first_shard_told(), steps[i].told);
+		parts_now_ms += 400;
+	}
+	parts_now_ms += 2000;
+	(void)look(1, 9);
+	ck_assert(!is_first_shard_told());
+}
+END_TEST
+
+/* However often it looks for events, and with them where those are due. */
+START_TEST(test_marks_interval)
+{
+	static const struct {
+		int64_t interval_ms;
+		int n_marks, n_events, n_looks;
+	} cases[] = {{0, 10, 0, 10}, {10000, 10, 1, 10}, {25, 10, 20, 20},
+	    {1, 10, 500, 500}};
+	int n_marks = 0, n_events = 0, n_looks = 0;
+	int64_t end_ms = parts_now_ms + 4000;
+
+	parts_cfg.worker.new_event_interval_ms = cases[_i].interval_ms;
+	for (; parts_now_ms < end_ms; parts_now_ms += wait_ms(), n_looks++) {
+		(void)look(1, 0);
+		n_marks += newest.request.marks;
+		n_events += newest.request.to_ms > newest.request.from_ms;
+	}
+	ck_assert_int_eq(n_marks, cases[_i].n_marks);
+	ck_assert_int_eq(n_events, cases[_i].n_events);
+	ck_assert_int_eq(n_looks, cases[_i].n_looks);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -339,6 +433,9 @@ main(void)
 	tcase_add_test(tc, test_found);
 	tcase_add_test(tc, test_hidden);
 	tcase_add_test(tc, test_damaged);
+	tcase_add_test(tc, test_pauses_changed);
+	tcase_add_test(tc, test_jobs_changed);
+	tcase_add_loop_test(tc, test_marks_interval, 0, 4);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);
 }

@@ -853,16 +853,22 @@ END_TEST
 START_TEST(test_damaged_among_the_newest)
 {
 	struct store_news news[EVENTS_MAX];
+	const struct newest_request request = {.from_ms = now_ms - 1000,
+	    .to_ms = now_ms + 1000,
+	    .max = EVENTS_MAX,
+	    .marks = true};
 	struct newest_reply reply;
 
+	run_sql("INSERT INTO pause VALUES (1, 0, 'a', -1, ~0 >> 1, ''),"
+		" (2, 1, 'b', ~0 >> 1, ~0 >> 1, '')");
 	make_add(0, "a", SLICE_LITERAL(""));
 	make_add(1, "b", SLICE_LITERAL(""));
 	make_add(2, "c", SLICE_LITERAL(""));
 	ck_assert_int_eq(
 	    add_new_events(backend, add_list, EVENTS_MAX, &err), STORE_OK);
 	run_sql("UPDATE event SET due_ms = -1 WHERE event_id = 'b'");
-	ck_assert_msg(find_newest(backend, now_ms - 1000, now_ms + 1000, news,
-			  EVENTS_MAX, &reply, &err) == STORE_OK,
+	ck_assert_msg(
+	    find_newest(backend, &request, news, &reply, &err) == STORE_OK,
 	    "%s", err.text);
 	ck_assert_uint_eq(reply.n, 2);
 	ck_assert_int_eq(reply.damaged, adds[1].row_id);

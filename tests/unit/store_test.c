@@ -2773,6 +2773,18 @@ START_TEST(a_key_is_one_in_all_shards)
 }
 END_TEST
 
+static struct newest_reply
+look_for_news(
+    int64_t from_ms, int64_t to_ms, struct store_news *news, size_t max)
+{
+	const struct newest_request request = {
+	    .from_ms = from_ms, .to_ms = to_ms, .max = max, .marks = true};
+	struct newest_reply reply;
+
+	ok(store_newest(store, &request, news, &reply, &err));
+	return reply;
+}
+
 /* Those that wait, of the last so many, by when their services added them. */
 START_TEST(newest_events)
 {
@@ -2782,11 +2794,11 @@ START_TEST(newest_events)
 	int64_t from_ms = clock_wall_ms() - 1000;
 	struct newest_reply reply;
 
-	ok(store_newest(store, from_ms, from_ms + 60000, news, 4, &reply, &err));
+	reply = look_for_news(from_ms, from_ms + 60000, news, 4);
 	ck_assert_uint_eq(reply.n, 0);
 	first = add_event(&a);
 	last = add_event(&b);
-	ok(store_newest(store, from_ms, from_ms + 60000, news, 4, &reply, &err));
+	reply = look_for_news(from_ms, from_ms + 60000, news, 4);
 	ck_assert_uint_eq(reply.n, 2);
 	ck_assert_uint_eq(news[0].shard, last.shard);
 	ck_assert_int_eq(news[0].due_ms, 700);
@@ -2796,14 +2808,16 @@ START_TEST(newest_events)
 	ck_assert_int_lt(news[0].made_ms, from_ms + 60000);
 	ck_assert(!reply.more);
 	/* No more than asked for, the last first. */
-	ok(store_newest(store, from_ms, from_ms + 60000, news, 1, &reply, &err));
+	reply = look_for_news(from_ms, from_ms + 60000, news, 1);
 	ck_assert_uint_eq(reply.n, 1);
 	ck_assert_int_eq(news[0].due_ms, 700);
 	ck_assert(reply.more);
 	/* Before, and after. */
-	ok(store_newest(store, 0, from_ms, news, 4, &reply, &err));
+	reply = look_for_news(0, from_ms, news, 4);
 	ck_assert_uint_eq(reply.n, 0);
-	ok(store_newest(store, from_ms + 60000, INT64_MAX, news, 4, &reply, &err));
+	reply = look_for_news(from_ms + 60000, INT64_MAX, news, 4);
+	ck_assert_uint_eq(reply.n, 0);
+	reply = look_for_news(from_ms, from_ms, news, 4);
 	ck_assert_uint_eq(reply.n, 0);
 	/* One that a worker has is no news. */
 	(void)lease(A);
@@ -2813,9 +2827,60 @@ START_TEST(newest_events)
 		ck_assert_uint_eq(turn.n_claims, 1);
 		free_claims(&turn);
 	}
-	ok(store_newest(store, from_ms, from_ms + 60000, news, 4, &reply, &err));
+	reply = look_for_news(from_ms, from_ms + 60000, news, 4);
 	ck_assert_uint_eq(reply.n, 1);
 	ck_assert_int_eq(news[0].due_ms, 700);
+}
+END_TEST
+
+/* Whether both are other numbers than before. */
+static void
+expect_marks(
+    struct store_marks *before, bool pauses_changed, bool jobs_changed)
+{
+	bool has_marks = strcmp(store_kind(store), "sqlite") != 0;
+	struct store_marks now = look_for_news(0, 0, NULL, 1).marks;
+
+	ck_assert_int_eq(
+	    now.pauses != before->pauses, pauses_changed && has_marks);
+	ck_assert_int_eq(now.jobs != before->jobs, jobs_changed && has_marks);
+	*before = now;
+}
+
+/* Each change that others are to learn of; files have no marks. */
+START_TEST(marks_of_pauses_and_jobs)
+{
+	struct store_marks none, marks;
+	struct job_id id, second;
+
+	none = marks = look_for_news(0, 0, NULL, 1).marks;
+	(void)pause_app("app");
+	expect_marks(&marks, true, false);
+	expect_marks(&marks, false, false);
+	(void)change_pause(false, PAUSE_APP, "app", 2000, 9000);
+	expect_marks(&marks, true, false);
+	(void)change_pause(false, PAUSE_HOST, "app", 1000, 0);
+	expect_marks(&marks, true, false);
+	(void)resume_app("app");
+	expect_marks(&marks, true, false);
+	(void)change_pause(true, PAUSE_HOST, "app", 1000, 0);
+	expect_marks(&marks, true, false);
+	ck_assert_int_eq(marks.pauses, none.pauses);
+
+	id = make_job(spec_of(JOB_DELETE));
+	expect_marks(&marks, false, true);
+	(void)give_order(&id, JOB_PAUSE);
+	expect_marks(&marks, false, true);
+	ck_assert_int_eq(marks.jobs, none.jobs);
+	(void)give_order(&id, JOB_RESUME);
+	expect_marks(&marks, false, true);
+	second = make_job(spec_of(JOB_DELETE));
+	expect_marks(&marks, false, true);
+	(void)give_order(&second, JOB_CANCEL);
+	expect_marks(&marks, false, true);
+	(void)give_order(&id, JOB_CANCEL);
+	expect_marks(&marks, false, true);
+	ck_assert_int_eq(marks.jobs, none.jobs);
 }
 END_TEST
 
@@ -6183,6 +6248,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, more_rows_in_one_shard);
 	tcase_add_test(tc, a_key_is_one_in_all_shards);
 	tcase_add_test(tc, newest_events);
+	tcase_add_test(tc, marks_of_pauses_and_jobs);
 	tcase_add_test(tc, labels_are_listed);
 	tcase_add_test(tc, labels_of_many);
 	tcase_add_loop_test(tc, labels_follow_results, 0,
