@@ -126,6 +126,11 @@ lock_source(struct sql *sql, struct err *err)
 
 	if (!sql->driver->remote)
 		return sql->driver->begin(sql, err);
+	/* What the node has yet to hear of would wait for the lock, and be
+	 * missed by the comparison as well. */
+	status = sql_catch_up(sql, err);
+	if (status != STORE_OK)
+		return status;
 	status = sql->driver->run(sql,
 	    "LOCK TABLES event READ, attempt READ, job READ, schedule READ,"
 	    " pause READ, label READ",
@@ -147,6 +152,8 @@ look_at_source(struct move *m, struct err *err)
 	struct sql *sql = m->source;
 	enum store_status status = sql->driver->open(sql, err);
 
+	if (status == STORE_OK)
+		status = sql_catch_up(sql, err);
 	if (status == STORE_OK)
 		status = schema_look(sql, err);
 	if (status == STORE_OK)
@@ -209,6 +216,8 @@ look_at_target(struct move *m, bool *resumed, struct buf *from, struct err *err)
 	enum store_status status = sql->driver->open(sql, err);
 
 	*resumed = false;
+	if (status == STORE_OK)
+		status = sql_catch_up(sql, err);
 	if (status == STORE_OK)
 		status = schema_check(
 		    sql, true, m->params.target->max_event_bytes, err);

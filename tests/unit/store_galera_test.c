@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <check.h>
 #include <mysql.h>
@@ -20,6 +21,7 @@
 #include "base/clock.h"
 #include "sql/sql.h"
 #include "sql/sql_url.h"
+#include "store/move.h"
 #include "suite.h"
 
 enum {
@@ -769,6 +771,64 @@ START_TEST(schema_made_twice)
 }
 END_TEST
 
+/* ---- a move ---- */
+
+static void
+no_progress(void *arg, const struct move_progress *progress)
+{
+	(void)arg;
+	(void)progress;
+}
+
+static void
+no_wait(void *arg, const char *where, int64_t n_workers, int64_t max_ms)
+{
+	(void)arg;
+	(void)where;
+	(void)n_workers;
+	(void)max_ms;
+}
+
+/* What was acknowledged by another node is moved, too: once the tables are
+ * locked it would not come any more, and the sums would agree without it. */
+START_TEST(moved_from_behind)
+{
+	char dir[] = "/tmp/cassata-move-XXXXXX", url[64];
+	const struct store_params source = {
+	    .url = urls[1], .connect_timeout_ms = 5000, .timeout_ms = 20000};
+	struct store_params target = source;
+	struct move_params params = {.source = &source,
+	    .target = &target,
+	    .progress = no_progress,
+	    .on_wait = no_wait};
+	struct move_result results[MOVE_TABLES];
+	struct release release;
+	bool resumed, same;
+	struct move *move;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	(void)snprintf(url, sizeof(url), "sqlite:%s/moved.db", dir);
+	target.url = url;
+	hold_back(1);
+	ck_assert_int_eq(add_among(0, "a", 1), ADD_CREATED);
+	release_begin(&release, 1, CATCHES_UP);
+	ck_assert_msg(move_open(&params, &move, &err) == 0, "%s", err.text);
+	ck_assert_msg(move_begin(move, &resumed, &err) == 0, "%s", err.text);
+	ck_assert_msg(move_copy(move, &err) == 0, "%s", err.text);
+	ck_assert_msg(
+	    move_compare(move, results, &same, &err) == 0, "%s", err.text);
+	ck_assert_msg(move_end(move, &err) == 0, "%s", err.text);
+	move_close(&move);
+	release_end(&release);
+	ck_assert(same);
+	ck_assert_str_eq(results[0].table, "event");
+	ck_assert_int_eq(results[0].n_target, 1);
+	(void)snprintf(url, sizeof(url), "%s/moved.db", dir);
+	ck_assert_int_eq(unlink(url), 0);
+	ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
 /* ---- the size of a transaction ---- */
 
 enum { BIG = 16, BIG_BYTES = 100000 };
@@ -1093,6 +1153,7 @@ make_suite(void)
 	tcase_add_loop_test(tc, put_back_more_than_a_transaction, 0, 4);
 	tcase_add_test(tc, an_event_more_than_a_transaction);
 	tcase_add_test(tc, tables_have_primary_keys);
+	tcase_add_test(tc, moved_from_behind);
 	tcase_add_loop_test(tc, taken_back, 0, TOLD_COMMIT + 1);
 	tcase_add_loop_test(tc, node_leaves_before_the_end, 0, 2);
 	return suite;
