@@ -92,8 +92,8 @@ lock_own_leases(struct sql *sql, struct claiming *c, struct err *err)
 }
 
 #define WAITING_ROWS                                                           \
-	"SELECT " EVENT_DELIVERY_NAMES                                         \
-	" FROM event WHERE status = 0 AND id IN ("
+	"SELECT " EVENT_DELIVERY_NAMES " FROM event" BY_KEY                    \
+	" WHERE status = 0 AND id IN ("
 
 /*
  * Locks them: what is found here still waits, whatever was seen in the index.
@@ -325,7 +325,8 @@ mark_claims(struct sql *sql, uint64_t owner, struct store_claim *const *taken,
     size_t n, struct err *err)
 {
 	static const struct sql_text text = {
-	    .head = "UPDATE event SET status = 1, attempts = attempts + 1,"
+	    .head = "UPDATE event" BY_KEY
+		    " SET status = 1, attempts = attempts + 1,"
 		    " owner = ? WHERE status = 0 AND id IN (",
 	    .item = "?",
 	    .sep = ", ",

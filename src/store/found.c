@@ -126,7 +126,7 @@ found_delete_all(struct sql *sql, const int64_t *ids, size_t n, struct err *err)
 {
 #define DELETE_IN(TABLE, COLUMN)                                               \
 	{                                                                      \
-		.head = "DELETE FROM " TABLE " WHERE " COLUMN " IN (",         \
+		.head = DELETE_FROM(TABLE) " WHERE " COLUMN " IN (",           \
 		.item = "?", .sep = ", ", .tail = ")"                          \
 	}
 	static const struct sql_text texts[] = {

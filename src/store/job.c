@@ -293,7 +293,7 @@ forget_ended(struct sql *sql, int64_t before_ms, struct err *err)
 		    " AND ended_ms < ? ORDER BY ended_ms LIMIT ?",
 	    .columns = "i"};
 	static const struct sql_text forget = {
-	    .head = "DELETE FROM job WHERE id IN (",
+	    .head = DELETE_FROM("job") " WHERE id IN (",
 	    .item = "?",
 	    .sep = ", ",
 	    .tail = ")",

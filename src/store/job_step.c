@@ -252,7 +252,7 @@ lock_listed(struct sql *sql, struct stepping *s, struct err *err)
 		.head = "SELECT id, due_ms, status, COALESCE((SELECT at_ms"    \
 			" FROM attempt WHERE attempt.event = event.id"         \
 			" AND attempt.number = event.attempts), 0)"            \
-			" FROM event WHERE id IN (",                           \
+			" FROM event" BY_KEY " WHERE id IN (",                 \
 		.item = "?", .sep = ", ", .tail = ")" TAIL, .columns = "iiii"  \
 	}
 	static const struct sql_text text[] = {

@@ -74,7 +74,7 @@ label_add_one(struct sql *sql, int64_t row_id, int64_t due_ms, struct slice app,
 }
 
 #define FOLLOW                                                                 \
-	"UPDATE label SET due_ms ="                                            \
+	"UPDATE label" BY_KEY " SET due_ms ="                                  \
 	" (SELECT due_ms FROM event WHERE id = label.event)"                   \
 	" WHERE event IN ("
 
@@ -124,7 +124,7 @@ enum store_status
 label_delete(struct sql *sql, const int64_t *ids, size_t n, struct err *err)
 {
 	static const struct sql_text text = {
-	    .head = "DELETE FROM label WHERE event IN (",
+	    .head = DELETE_FROM("label") " WHERE event IN (",
 	    .item = "?",
 	    .sep = ", ",
 	    .tail = ")"};

@@ -23,9 +23,12 @@
 /* Of the row, where a transaction has a largest size. */
 #define BYTES_MYSQL  EVENT_BYTES
 #define BYTES_SQLITE "0"
+/* In the index, however small the table is: else it waits for rows of others.
+ */
 #define READ(BYTES, OPTIONS, WHOSE)                                            \
 	"SELECT id, owner, CAST(attempts AS SIGNED), CAST(suspect AS SIGNED)," \
-	" " BYTES ", " OPTIONS " FROM event WHERE " WHOSE
+	" " BYTES ", " OPTIONS                                                 \
+	" FROM event /*! FORCE INDEX (due) */ WHERE " WHOSE
 #define READ_TEXTS(WHOSE)                                                      \
 	{                                                                      \
 		[SQL_MYSQL] =                                                  \
@@ -177,7 +180,7 @@ uncount(struct sql *sql, enum verdict verdict, const int64_t *ids, size_t n,
     struct err *err)
 {
 	static const struct sql_text text = {
-	    .head = "UPDATE event SET status = 0,"
+	    .head = "UPDATE event" BY_KEY " SET status = 0,"
 		    " attempts = attempts - (attempts > 0),"
 		    " suspect = suspect + ?, due_ms = due_ms + ?"
 		    " WHERE status = 1 AND id IN (",
@@ -193,7 +196,7 @@ uncount(struct sql *sql, enum verdict verdict, const int64_t *ids, size_t n,
 
 #define LOG_INTERRUPTED                                                        \
 	"INSERT INTO attempt (event, number, at_ms, code, error, response)"    \
-	" SELECT id, attempts, ?, 0, ?, x'' FROM event"                        \
+	" SELECT id, attempts, ?, 0, ?, x'' FROM event" BY_KEY                 \
 	" WHERE status = 1 AND id IN ("
 
 static enum store_status
@@ -224,7 +227,8 @@ log_interrupted(struct sql *sql, int64_t now_ms, const int64_t *ids, size_t n,
  */
 #define TRY_AGAIN(GREATEST)                                                    \
 	{                                                                      \
-		.head = "UPDATE event SET status = 0, due_ms = " GREATEST      \
+		.head = "UPDATE event" BY_KEY                                  \
+			" SET status = 0, due_ms = " GREATEST                  \
 			"(due_ms, ? + attempts * 1000"                         \
 			" + ((id % 61) * attempts % 61) * 16),"                \
 			" last_code = 0, last_error = ?"                       \
@@ -238,7 +242,7 @@ static const struct sql_text try_again[] = {
 };
 
 static const struct sql_text give_up = {
-    .head = "UPDATE event SET status = 3, suspect = 0, due_ms = ?,"
+    .head = "UPDATE event" BY_KEY " SET status = 3, suspect = 0, due_ms = ?,"
 	    " last_code = 0, last_error = ? WHERE status = 1 AND id IN (",
     .item = "?",
     .sep = ", ",

@@ -25,7 +25,7 @@ parked_write(
     struct sql *sql, struct parked_row *rows, size_t n, struct err *err)
 {
 	static const struct sql_text text = {
-	    .head = "UPDATE event SET due_ms = due_ms + ?"
+	    .head = "UPDATE event" BY_KEY " SET due_ms = due_ms + ?"
 		    " WHERE status = 0 AND due_ms < ? AND id IN (",
 	    .item = "?",
 	    .sep = ", ",
@@ -158,7 +158,7 @@ static enum store_status
 put_back_found(struct sql *sql, void *arg, struct err *err)
 {
 	static const struct sql_text text = {
-	    .head = "UPDATE event SET due_ms = due_ms % ?"
+	    .head = "UPDATE event" BY_KEY " SET due_ms = due_ms % ?"
 		    " WHERE status = 0 AND due_ms >= ? AND id IN (",
 	    .item = "?",
 	    .sep = ", ",

@@ -23,7 +23,8 @@ lock_ended(struct sql *sql, int64_t before_ms, int64_t *ids, size_t *n,
     struct err *err)
 {
 	static const struct sql_text text = {
-	    .head = "SELECT id FROM event WHERE status >= 2 AND due_ms < ?"
+	    .head = "SELECT id FROM event" BY_KEY
+		    " WHERE status >= 2 AND due_ms < ?"
 		    " AND id IN (",
 	    .item = "?",
 	    .sep = ", ",
@@ -53,13 +54,13 @@ delete_rows(struct sql *sql, const int64_t *ids, size_t n, struct err *err)
 {
 	static const struct sql_text text[] = {
 	    {
-		.head = "DELETE FROM attempt WHERE event IN (",
+		.head = DELETE_FROM("attempt") " WHERE event IN (",
 		.item = "?",
 		.sep = ", ",
 		.tail = ")",
 	    },
 	    {
-		.head = "DELETE FROM event WHERE id IN (",
+		.head = DELETE_FROM("event") " WHERE id IN (",
 		.item = "?",
 		.sep = ", ",
 		.tail = ")",

@@ -6,6 +6,7 @@
 #include "store/callback.h"
 #include "store/label.h"
 #include "store/record.h"
+#include "store/shard_text.h"
 
 enum {
 	SAME_TIME_MS = 1000, /* events that end so close share a statement */
@@ -86,7 +87,8 @@ write_completed(struct sql *sql, uint64_t owner,
 {
 	static const struct sql_text text = {
 	    .head =
-		"UPDATE event SET status = 2, due_ms = ?, last_code = ?,"
+		"UPDATE event" BY_KEY
+		" SET status = 2, due_ms = ?, last_code = ?,"
 		" last_error = x'', suspect = 0 WHERE status = 1 AND owner = ?"
 		" AND attempts = ? AND id IN (",
 	    .item = "?",
@@ -111,7 +113,7 @@ write_released(struct sql *sql, uint64_t owner,
 	static const struct sql_text text[] = {
 	    [SQL_MYSQL] =
 		{
-		    .head = "UPDATE event JOIN (",
+		    .head = "UPDATE event" BY_KEY " JOIN (",
 		    .item = "SELECT CAST(? AS SIGNED) AS event,"
 			    " CAST(? AS SIGNED) AS due,"
 			    " CAST(? AS SIGNED) AS attempt",
@@ -147,7 +149,8 @@ write_released(struct sql *sql, uint64_t owner,
 }
 
 #define OWN_ATTEMPTS                                                           \
-	"SELECT id, attempts FROM event WHERE status = 1 AND owner = ?"        \
+	"SELECT id, attempts FROM event" BY_KEY                                \
+	" WHERE status = 1 AND owner = ?"                                      \
 	" AND id IN ("
 
 /*
@@ -242,12 +245,12 @@ write_attempted(struct sql *sql, uint64_t owner,
 	static const struct sql_text text[] = {
 	    [SQL_MYSQL] =
 		{
-		    .head = "UPDATE event JOIN (",
+		    .head = "UPDATE event" BY_KEY " JOIN (",
 		    .item = "SELECT CAST(? AS SIGNED) AS event,"
 			    " CAST(? AS SIGNED) AS due",
 		    .sep = " UNION ALL ",
-		    .tail = ") result ON result.event = event.id JOIN attempt"
-			    " ON attempt.event = event.id"
+		    .tail = ") result ON result.event = event.id JOIN "
+			    "attempt" BY_KEY " ON attempt.event = event.id"
 			    " AND attempt.number = event.attempts"
 			    " SET event.status = ?, event.due_ms = result.due,"
 			    " event.last_code = attempt.code,"

@@ -21,6 +21,15 @@
 	}
 
 /*
+ * Behind a table whose rows are named by its key and are locked or written:
+ * MySQL scans a small one instead, and waits there for those of others. To
+ * SQLite it is a comment, as is the table to delete from, which then comes
+ * before it.
+ */
+#define BY_KEY             " /*! FORCE INDEX (PRIMARY) */"
+#define DELETE_FROM(TABLE) "DELETE /*! " TABLE " */ FROM " TABLE BY_KEY
+
+/*
  * Of a locking SELECT of MySQL: rows that others have locked are left out.
  * Servers that cannot do so wait for them.
  */

@@ -28,6 +28,7 @@
 #include "store/lease.h"
 #include "store/newest.h"
 #include "store/purge.h"
+#include "store/columns.h"
 #include "store/row_id.h"
 #include "store/schedule_change.h"
 #include "store/schema.h"
@@ -1205,6 +1206,124 @@ START_TEST(test_locked_row_delays_no_other)
 }
 END_TEST
 
+/* ---- rows of others ---- */
+
+/* So few rows that a scan of all looks cheaper than one look for each; somebody
+ * has six others locked, of that status. */
+static void
+lock_other_rows(int row_status)
+{
+	char insert[512];
+
+	run_sql("INSERT INTO instance (owner, until_ms, host, pid, started_ms,"
+		" active) VALUES (2, 1 << 48, '', 1, 1, 0)");
+	(void)snprintf(insert, sizeof(insert),
+	    "INSERT INTO event SELECT n, CONCAT(n), 7, %d, 1, 2, 1 << 47, 0, 0,"
+	    " '', 'a', CONCAT('x', n), 'POST', 'http://a/', '', '', 0, 0,"
+	    " '', 0, '' FROM (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3"
+	    " UNION SELECT 4 UNION SELECT 5 UNION SELECT 6) numbers",
+	    row_status);
+	run_sql(insert);
+	run_sql("ANALYZE TABLE event, attempt, label, lease, instance");
+	mysql_free_result(mysql_store_result(admin));
+	run_sql("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
+	run_sql("START TRANSACTION");
+	run_sql("SELECT id FROM event FORCE INDEX (PRIMARY) WHERE id <= 6"
+		" FOR UPDATE");
+	mysql_free_result(mysql_store_result(admin));
+}
+
+static void
+settle_all(const struct store_result *like, struct store_claim *const *claims)
+{
+	struct store_result results[EVENTS_MAX];
+	struct store_claim *none[EVENTS_MAX];
+	const struct claim_request request = {.owner = 1,
+	    .claims = none,
+	    .results = results,
+	    .n_results = EVENTS_MAX};
+	struct claim_reply turn;
+
+	for (int i = 0; i < EVENTS_MAX; i++) {
+		results[i] = *like;
+		results[i].row_id = claims[i]->row_id;
+		results[i].attempt = claims[i]->attempt;
+		store_claim_free(claims[i]);
+	}
+	ck_assert_msg(
+	    settle_and_claim(backend, &request, &turn, &err) == STORE_OK, "%s",
+	    err.text);
+	ck_assert_uint_eq(turn.n_stale, 0);
+}
+
+static const struct store_result ends_of_claims[] = {
+    {.kind = RESULT_COMPLETED, .at_ms = 1, .code = 200},
+    {.kind = RESULT_RETRY, .at_ms = 1, .code = 503, .due_ms = 1},
+    {.kind = RESULT_FAILED, .at_ms = 1, .code = 503},
+    {.kind = RESULT_RELEASED},
+};
+
+/* Nothing waits for a row that it does not name. */
+START_TEST(test_rows_of_others)
+{
+	const struct store_result *end = &ends_of_claims[_i];
+	struct store_claim *claims[EVENTS_MAX];
+	struct lease_reply leased;
+	size_t n;
+
+	make_add(0, "a", SLICE_LITERAL(""));
+	make_add(1, "b", SLICE_LITERAL(""));
+	make_add(2, "c", SLICE_LITERAL(""));
+	ck_assert_int_eq(
+	    add_new_events(backend, add_list, EVENTS_MAX, &err), STORE_OK);
+	ck_assert_int_eq(lease(backend, 1, &leased), STORE_OK);
+	lock_other_rows(ROW_PROCESSING);
+	ck_assert_uint_eq(claim(1, claims).n_claims, EVENTS_MAX);
+	settle_all(end, claims);
+	ck_assert_msg(purge_ended(backend, UINT64_MAX, 2, 9, &n, &err) ==
+			  STORE_OK,
+	    "%s", err.text);
+	ck_assert_uint_eq(n, end->kind == RESULT_COMPLETED ||
+				     end->kind == RESULT_FAILED
+				 ? EVENTS_MAX
+				 : 0);
+	run_sql("ROLLBACK");
+}
+END_TEST
+
+/* Those of one that has died are put back, whoever is at what waits. */
+START_TEST(test_rows_of_the_dead_only)
+{
+	struct store_claim *claims[EVENTS_MAX];
+	const struct store_death death = {.owner = 1, .wire_known = true};
+	const struct lease_request request = {.owner = 3,
+	    .lease_ms = 60000,
+	    .max_attempts = 1,
+	    .dead = &death,
+	    .n_dead = _i == 0,
+	    .instances = instances};
+	struct lease_reply leased;
+
+	make_add(0, "a", SLICE_LITERAL(""));
+	make_add(1, "b", SLICE_LITERAL(""));
+	make_add(2, "c", SLICE_LITERAL(""));
+	ck_assert_int_eq(
+	    add_new_events(backend, add_list, EVENTS_MAX, &err), STORE_OK);
+	ck_assert_int_eq(lease(backend, 1, &leased), STORE_OK);
+	ck_assert_uint_eq(claim(1, claims).n_claims, EVENTS_MAX);
+	for (int i = 0; i < EVENTS_MAX; i++)
+		store_claim_free(claims[i]);
+	if (request.n_dead == 0)
+		run_sql("DELETE FROM instance WHERE owner = 1");
+	lock_other_rows(ROW_WAITING);
+	ck_assert_msg(
+	    lease_shards(backend, &request, &leased, &err) == STORE_OK, "%s",
+	    err.text);
+	ck_assert_uint_eq(leased.n_interrupted, EVENTS_MAX);
+	run_sql("ROLLBACK");
+}
+END_TEST
+
 /* Whoever adds very many keeps nobody from what is there already. */
 START_TEST(test_rows_of_open_adds_hide_none)
 {
@@ -1380,6 +1499,9 @@ main(void)
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("brief");
 	tcase_add_checked_fixture(tc, setup_brief, teardown);
+	tcase_add_loop_test(tc, test_rows_of_others, 0,
+	    sizeof(ends_of_claims) / sizeof(ends_of_claims[0]));
+	tcase_add_loop_test(tc, test_rows_of_the_dead_only, 0, 2);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_lock_wait_ends);
 	tcase_add_test(tc, test_idle_transaction_ends);

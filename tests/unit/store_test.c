@@ -27,6 +27,7 @@
 #ifdef TWIN
 #include "sql_twin.h"
 #endif
+#include "sqlite_plans.h"
 #include "event/event_options.h"
 #include "sql/sql_url.h"
 #include "sql/sqlite_room.h"
@@ -6392,8 +6393,10 @@ main(void)
 	int status;
 
 	url = IS_TWIN ? NULL : getenv("CASSATA_TEST_DATASTORE");
-	if (url == NULL)
+	if (url == NULL) {
 		url = DEFAULT_URL;
+		sqlite_plans_watch();
+	}
 	if (HAS_NODES)
 		read_nodes();
 	if (HAS_NODES && n_nodes == 0)
