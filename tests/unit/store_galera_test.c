@@ -866,6 +866,39 @@ add_big(int node)
 		ck_assert_int_eq(adds[i].outcome, ADD_CREATED);
 }
 
+/* As many as one call gets, small and with labels: what a row is in the write
+ * set beside its bytes is reckoned with. */
+START_TEST(many_small)
+{
+	enum { MANY = 2000 };
+	static struct event events[MANY];
+	static struct store_add adds[MANY], *list[MANY];
+	static char ids[MANY][16];
+
+	set_transaction_max(0, true);
+	for (int i = 0; i < MANY; i++) {
+		(void)snprintf(ids[i], sizeof(ids[i]), "small%d", i);
+		make_add(&adds[i], &events[i], ids[i], SLICE_LITERAL("{}"));
+		if (_i == 1) {
+			events[i].options = SLICE_LITERAL(
+			    "{\"labels\":{\"a\":\"1\",\"b\":\"2\",\"c\":\"3\","
+			    "\"d\":\"4\",\"e\":\"5\",\"f\":\"6\",\"g\":\"7\","
+			    "\"h\":\"8\"}}");
+			events[i].n_labels = 8;
+			ck_assert_int_eq(event_fingerprint(&events[i],
+					     adds[i].fingerprint),
+			    0);
+		}
+		list[i] = &adds[i];
+	}
+	ok(store_add_events(stores[0], list, MANY, &err));
+	for (int i = 0; i < MANY; i++)
+		ck_assert_int_eq(adds[i].outcome, ADD_CREATED);
+	ck_assert_int_eq(
+	    read_number(0, "SELECT COUNT(*) FROM label"), _i * 8 * MANY);
+}
+END_TEST
+
 static enum store_status
 settle(int node, const struct store_result *results, size_t n)
 {
@@ -1150,6 +1183,7 @@ make_suite(void)
 	tcase_add_test(tc, completed_and_put_back);
 	tcase_add_loop_test(tc, schema_made_twice, 0, 5);
 	tcase_add_loop_test(tc, more_than_a_transaction, 0, 2);
+	tcase_add_loop_test(tc, many_small, 0, 2);
 	tcase_add_loop_test(tc, put_back_more_than_a_transaction, 0, 4);
 	tcase_add_test(tc, an_event_more_than_a_transaction);
 	tcase_add_test(tc, tables_have_primary_keys);
