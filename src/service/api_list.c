@@ -67,14 +67,24 @@ take_record(void *arg, struct store_record *record)
 	       list->page.len < (size_t)cfg->max_list_bytes;
 }
 
+/* As many as have what is missing, if the next ones are of the list as often.
+ */
+static size_t
+size_of_look(const struct list *list, size_t n_looked)
+{
+	size_t missing = (size_t)(list->asked.limit - list->n);
+
+	return list->n == 0 ? LIST_LOOK_MAX
+			    : missing * n_looked / (size_t)list->n + 1;
+}
+
 static void
 read_page(struct list *list, struct store *store)
 {
-	enum { LOOK_MAX = 512 };
 	const struct config_service *cfg = &list->call->service->cfg->service;
 	struct call *call = list->call;
 	struct list_step step = {.query = &list->asked.query,
-	    .n_look = (size_t)list->asked.limit + 1,
+	    .n_look = (size_t)list->asked.limit,
 	    .take = take_record,
 	    .arg = list,
 	    .place = list->asked.place};
@@ -92,8 +102,8 @@ read_page(struct list *list, struct store *store)
 		if (call->status != STORE_OK)
 			return;
 		took_ms = clock_mono_ms() - begin_ms;
-		step.n_look = LOOK_MAX;
 		n_looked += step.n_looked;
+		step.n_look = size_of_look(list, n_looked);
 		list->n_damaged += step.n_damaged;
 		full = list->n == list->asked.limit || list->page.failed ||
 		       list->page.len >= (size_t)cfg->max_list_bytes ||

@@ -21,7 +21,7 @@
  * as is what the step did not come to: the cursor is behind what it did.
  */
 
-enum { LOOK_ROWS = 512 }; /* at a time */
+enum { COUNT_ROWS = 8 * LIST_LOOK_MAX }; /* of a step, about, at most */
 
 /* An event of the list. */
 struct listed {
@@ -83,17 +83,17 @@ begin_query(struct stepping *s)
 /* What came later is none of the job's, nor what is due then anyway: of a pause
  * that holds it back it would be met twice. */
 static bool
-is_meant(const struct stepping *s, const struct store_record *record)
+is_meant(
+    const struct stepping *s, int64_t row_id, int64_t due_ms, int64_t expiry_ms)
 {
 	const struct job_spec *spec = &s->row.record.spec;
 
-	if (s->list.place.row_id > s->row.before_id)
+	if (row_id > s->row.before_id)
 		return false;
 	if (spec->verb == JOB_RUN)
-		return record->due_ms > s->step->now_ms;
+		return due_ms > s->step->now_ms;
 	return spec->verb != JOB_RESCHEDULE || spec->by_ms != 0 ||
-	       record->due_ms != spec->to_ms ||
-	       record->event.expiry_ms != spec->to_ms;
+	       due_ms != spec->to_ms || expiry_ms != spec->to_ms;
 }
 
 static void
@@ -113,7 +113,8 @@ take_listed(void *arg, struct store_record *record)
 	struct stepping *s = arg;
 	struct listed *listed = &s->listed[s->n];
 
-	if (is_meant(s, record)) {
+	if (is_meant(s, s->list.place.row_id, record->due_ms,
+		record->event.expiry_ms)) {
 		*listed = (struct listed){
 		    .place = s->list.place,
 		    .state = record->state,
@@ -128,14 +129,13 @@ take_listed(void *arg, struct store_record *record)
 	return s->n < s->step->max;
 }
 
-static bool
-count_listed(void *arg, struct store_record *record)
+static void
+count_listed(void *arg, const struct list_match *match)
 {
 	struct stepping *s = arg;
 
-	s->n_counted += is_meant(s, record);
-	store_record_free(record);
-	return true;
+	s->n_counted += is_meant(s, match->place.row_id,
+	    store_plain_due_ms(match->due_ms), match->expiry_ms);
 }
 
 /* A count writes nothing but its own place: so as to do that seldom it looks
@@ -143,32 +143,25 @@ count_listed(void *arg, struct store_record *record)
 static enum store_status
 look_at_rows(struct sql *sql, struct stepping *s, bool counts, struct err *err)
 {
-	int64_t begun_ms = clock_mono_ms();
 	enum store_status status;
 	size_t n_looked = 0;
 
-	if (s->list.n_look > LOOK_ROWS)
-		s->list.n_look = LOOK_ROWS;
 	do {
 		status = list_go_on(sql, &s->list, err);
 		n_looked += s->list.n_looked;
 	} while (counts && status == STORE_OK && !s->list.end &&
-		 n_looked < s->step->n_look &&
-		 clock_mono_ms() - begun_ms < s->step->look_ms);
+		 n_looked < COUNT_ROWS && clock_mono_ms() < s->list.until_ms);
 	s->step->n_looked = n_looked;
 	return status;
 }
 
-/* Where the last step came to, if nobody has moved the job since; else what it
- * found empty may have rows behind the row's place. */
+/* Where the last step came to, if nobody has moved the job since. */
 static void
 take_tally(struct stepping *s)
 {
 	struct job_tally *tally = &s->step->tally;
 
-	if (tally->steps != s->row.record.steps) {
-		s->step->begun = false;
-	} else if (tally->held) {
+	if (tally->held && tally->steps == s->row.record.steps) {
 		s->row.place = tally->place;
 		s->n_counted = tally->matched;
 	}
@@ -199,17 +192,16 @@ look_for_events(struct sql *sql, struct stepping *s, struct err *err)
 	take_tally(s);
 	s->list = (struct list_step){
 	    .query = &s->query,
-	    .n_wanted = SIZE_MAX,
-	    .n_look = s->step->n_look,
-	    .take = counts ? count_listed : take_listed,
+	    .n_wanted = s->step->max,
+	    .n_look = counts ? LIST_LOOK_MAX : s->step->n_look,
+	    .take = take_listed,
+	    .meet = counts ? count_listed : NULL,
 	    .arg = s,
 	    .place = s->row.place,
-	    .begun = s->step->begun,
+	    .begun = true, /* who sees the job sees what was there before it */
+	    .until_ms = counts ? clock_mono_ms() + s->step->look_ms : 0,
 	};
-	memcpy(s->list.live, s->step->live, sizeof(s->list.live));
 	status = look_at_rows(sql, s, counts, err);
-	s->step->begun = s->list.begun;
-	memcpy(s->step->live, s->list.live, sizeof(s->step->live));
 	s->step->counted = counts;
 	s->step->n_listed = counts ? (size_t)s->n_counted : s->n;
 	return status == STORE_OK && s->no_memory ? sql_no_memory(err) : status;
@@ -522,7 +514,6 @@ job_step(struct sql *sql, struct job_step *step, struct err *err)
 	if (step->idle)
 		return STORE_OK;
 	status = take_step(sql, &s, err);
-	step->begun = step->begun && !s.stale;
 	if (status != STORE_OK || s.stale)
 		return status;
 	step->tally.steps = s.after.steps;

@@ -88,7 +88,7 @@ struct job_news {
 /* What a count has come to since the job's row was written. */
 struct job_tally {
 	bool held;
-	int64_t steps; /* of the row that it, and begun, go on from */
+	int64_t steps; /* of the row that it goes on from */
 	int64_t matched;
 	struct list_place place;
 };
@@ -97,14 +97,10 @@ struct job_step {
 	struct job_id id;
 	int64_t now_ms; /* the datastore's clock */
 	size_t max;     /* events to change, 1 to JOB_STEP_MAX */
-	size_t n_look;  /* rows to look at for them, about */
+	size_t n_look; /* rows to look at for them, about; of a count its own */
 	int64_t look_ms; /* a count that has looked for so long looks no more */
 	bool writes;     /* a count writes the row, and not at its end alone */
 	struct job_tally tally; /* of the step before; then of this one */
-
-	/* What the last steps found empty, or begun is false; see list_step. */
-	bool begun;
-	uint64_t live[4];
 
 	/* Written by store_job_step. */
 	bool idle;             /* there is nothing more to do for now */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/url.h"
 #include "event/event_options.h"
 #include "store/list_look.h"
@@ -23,18 +24,20 @@ enum {
 };
 
 struct match {
-	struct list_place place; /* that it was found at */
-	int64_t due_ms, status;
+	struct list_match met;
+	int64_t status;
 };
 
 struct walk {
 	struct list_step *step;
-	struct list_place upto; /* of the rows that were looked at */
 	struct list_look look;
+	/* A part of it: so many rows from there on. */
+	const struct list_place *rows;
+	size_t n_rows;
 	struct event_key label; /* the first of the query's, if any */
 	size_t n;               /* of matches */
 	struct match matches[LIST_ROWS_MAX];
-	bool full; /* no more are wanted */
+	bool full; /* no more for now */
 };
 
 /* ---- the ends of a list ---- */
@@ -100,19 +103,16 @@ span_of(const struct walk *walk)
 	const struct list_step *step = walk->step;
 	const struct list_query *query = step->query;
 	int64_t floor_ms = floor_of(step->place.due_ms);
-	struct list_span span = {
+
+	return (struct list_span){
 	    .after = step->place,
 	    .from_ms = floor_ms + query->from_ms,
 	    .before_ms = floor_ms + query->before_ms,
-	    .ranges = list_ranges_of(
-		floor_ms == 0 ? statuses_of(query->states) : 1U << ROW_WAITING),
+	    .statuses =
+		floor_ms == 0 ? statuses_of(query->states) : 1U << ROW_WAITING,
 	    .label = query->labels.n > 0 ? &walk->label : NULL,
 	    .descending = query->descending,
 	};
-
-	if (step->begun)
-		memcpy(span.ranges.shards, step->live, sizeof(step->live));
-	return span;
 }
 
 /* The span was read to its end: what comes next? */
@@ -124,7 +124,6 @@ end_span(struct sql *sql, const struct walk *walk, struct err *err)
 	int64_t floor_ms = floor_of(step->place.due_ms), next_ms;
 	enum store_status status;
 
-	step->begun = false;
 	step->end = !has_floors(query) || (query->descending && floor_ms == 0);
 	if (step->end)
 		return STORE_OK;
@@ -169,30 +168,39 @@ carries_labels(struct slice text, const struct event_labels *wanted)
 static struct list_place
 place_of_match(const struct walk *walk, int64_t row_id, int64_t due_ms)
 {
-	const struct list_look *look = &walk->look;
 	struct list_place place = {due_ms, row_id};
 
 	if (walk->step->query->labels.n > 0)
-		for (size_t i = 0; i < look->n; i++)
-			if (look->rows[i].row_id == row_id)
-				place.due_ms = look->rows[i].due_ms;
+		for (size_t i = 0; i < walk->n_rows; i++)
+			if (walk->rows[i].row_id == row_id)
+				place.due_ms = walk->rows[i].due_ms;
 	return place;
 }
 
 #define MATCHES(URL, OPTIONS)                                                  \
 	{                                                                      \
-		.head = "SELECT id, due_ms, status, last_code,"                \
+		.head = "SELECT id, due_ms, expiry_ms, status, last_code,"     \
 			" LENGTH(last_error), " URL ", " OPTIONS               \
 			" FROM event WHERE app = ? AND id IN (",               \
-		.item = "?", .sep = ", ", .tail = ")", .columns = "iiiiibb"    \
+		.item = "?", .sep = ", ", .tail = ")", .columns = "iiiiiibb"   \
 	}
 
-/* The present row, when it still is among those that were looked at. */
+/* Whether it still is among the rows that were looked at. */
+static bool
+is_within(const struct walk *walk, const struct list_place *place)
+{
+	const struct list_step *step = walk->step;
+	bool descending = step->query->descending;
+
+	return list_compare(place, &step->place, descending) > 0 &&
+	       list_compare(place, &walk->rows[walk->n_rows - 1], descending) <=
+		   0;
+}
+
 static void
 note_match(struct sql *sql, struct walk *walk)
 {
-	const struct list_step *step = walk->step;
-	const struct list_query *query = step->query;
+	const struct list_query *query = walk->step->query;
 	struct match match;
 	int64_t last_code;
 	bool has_error;
@@ -200,8 +208,9 @@ note_match(struct sql *sql, struct walk *walk)
 	int64_t row_id = sql_read_i64(sql);
 	bool leads_there;
 
-	match.due_ms = sql_read_i64(sql);
-	match.place = place_of_match(walk, row_id, match.due_ms);
+	match.met.due_ms = sql_read_i64(sql);
+	match.met.place = place_of_match(walk, row_id, match.met.due_ms);
+	match.met.expiry_ms = sql_read_i64(sql);
 	match.status = sql_read_i64(sql);
 	last_code = sql_read_i64(sql);
 	has_error = sql_read_i64(sql) != 0;
@@ -210,9 +219,7 @@ note_match(struct sql *sql, struct walk *walk)
 	leads_there = url_leads_to(sql_read_bytes(sql), query->destination);
 	if ((query->states >> state & 1) != 0 && leads_there &&
 	    carries_labels(sql_read_bytes(sql), &query->labels) &&
-	    list_compare(&match.place, &step->place, query->descending) > 0 &&
-	    list_compare(&match.place, &walk->upto, query->descending) <= 0 &&
-	    walk->n < LIST_ROWS_MAX)
+	    is_within(walk, &match.met.place) && walk->n < LIST_ROWS_MAX)
 		walk->matches[walk->n++] = match;
 }
 
@@ -295,8 +302,8 @@ static size_t
 match_of_row(const struct match *matches, size_t n, const struct store_row *row)
 {
 	for (size_t i = 0; i < n; i++)
-		if (matches[i].place.row_id == row->id)
-			return matches[i].due_ms == row->due_ms &&
+		if (matches[i].met.place.row_id == row->id)
+			return matches[i].met.due_ms == row->due_ms &&
 				       matches[i].status == row->status
 				   ? i
 				   : n;
@@ -329,7 +336,7 @@ read_matches(struct sql *sql, struct walk *walk, const struct match *matches,
 	unsigned arity;
 
 	for (size_t i = 0; i < n; i++)
-		sql_i64(sql, matches[i].place.row_id);
+		sql_i64(sql, matches[i].met.place.row_id);
 	arity = sql_pad(sql, n);
 	status = sql_select(sql, &texts[bodies], arity, err);
 	while (sql_next(sql, &status, err)) {
@@ -383,7 +390,7 @@ take_records(struct walk *walk, const struct match *matches, size_t n,
 	for (size_t i = 0; i < n && !walk->full; i++) {
 		struct store_record *record = records[i];
 
-		step->place = matches[i].place;
+		step->place = matches[i].met.place;
 		records[i] = NULL;
 		if (record == NULL)
 			continue;
@@ -399,7 +406,7 @@ compare_matches(const void *a, const void *b)
 {
 	const struct match *x = a, *y = b;
 
-	return list_compare(&x->place, &y->place, false);
+	return list_compare(&x->met.place, &y->met.place, false);
 }
 
 static int
@@ -415,11 +422,12 @@ match_rows(struct sql *sql, struct walk *walk, struct err *err)
 	enum store_status status = STORE_OK;
 	int64_t ids[SQL_IDS_MAX];
 
-	for (size_t at = 0; at < walk->look.n && status == STORE_OK;
+	walk->n = 0;
+	for (size_t at = 0; at < walk->n_rows && status == STORE_OK;
 	     at += len) {
-		len = walk->look.n - at < max ? walk->look.n - at : max;
+		len = walk->n_rows - at < max ? walk->n_rows - at : max;
 		for (size_t i = 0; i < len; i++)
-			ids[i] = walk->look.rows[at + i].row_id;
+			ids[i] = walk->rows[at + i].row_id;
 		status = find_matches_apart(sql, walk, ids, len, err);
 	}
 	qsort(walk->matches, walk->n, sizeof(walk->matches[0]),
@@ -452,22 +460,61 @@ tell_matches(struct sql *sql, struct walk *walk, struct err *err)
 	return status;
 }
 
-/* What is certain of the rows that were looked at. */
+static void
+meet_matches(struct walk *walk)
+{
+	struct list_step *step = walk->step;
+
+	for (size_t i = 0; i < walk->n; i++)
+		step->meet(step->arg, &walk->matches[i].met);
+}
+
+/* Of a part of the rows that were looked at. */
+static enum store_status
+tell_part(struct sql *sql, struct walk *walk, struct err *err)
+{
+	struct list_step *step = walk->step;
+	enum store_status status = match_rows(sql, walk, err);
+
+	if (status == STORE_OK && step->meet != NULL)
+		meet_matches(walk);
+	else if (status == STORE_OK)
+		status = tell_matches(sql, walk, err);
+	if (status == STORE_OK && !walk->full)
+		step->place = walk->rows[walk->n_rows - 1];
+	return status;
+}
+
+/* How many have what is wanted, if the next ones are of the list as often as
+ * those of the part were. */
+static size_t
+size_of_part(const struct walk *walk)
+{
+	return walk->n == 0 ? 2 * walk->n_rows
+			    : walk->step->n_wanted * walk->n_rows / walk->n + 1;
+}
+
+/* At first as many as are wanted. */
 static enum store_status
 tell_rows(struct sql *sql, struct walk *walk, struct err *err)
 {
+	struct list_step *step = walk->step;
 	const struct list_look *look = &walk->look;
-	enum store_status status;
+	size_t max = step->meet != NULL ? READ_MAX : step->n_wanted;
+	enum store_status status = STORE_OK;
 
-	if (look->n == 0)
-		return STORE_OK;
-	walk->upto = (struct list_place){
-	    look->rows[look->n - 1].due_ms, look->rows[look->n - 1].row_id};
-	status = match_rows(sql, walk, err);
-	if (status == STORE_OK)
-		status = tell_matches(sql, walk, err);
-	if (status == STORE_OK && !walk->full)
-		walk->step->place = walk->upto;
+	for (size_t at = 0; at < look->n && !walk->full && status == STORE_OK;
+	     at += walk->n_rows) {
+		walk->full = at > 0 && step->until_ms > 0 &&
+			     clock_mono_ms() >= step->until_ms;
+		if (walk->full)
+			break;
+		walk->rows = &look->rows[at];
+		walk->n_rows = look->n - at < max ? look->n - at : max;
+		status = tell_part(sql, walk, err);
+		if (step->meet == NULL)
+			max = size_of_part(walk);
+	}
 	return status;
 }
 
@@ -480,13 +527,11 @@ look_and_go_on(struct sql *sql, struct walk *walk, struct err *err)
 
 	walk->look.end = true;
 	if (step->place.due_ms < ROOF_MS && span.from_ms < span.before_ms &&
-	    list_ranges_count(&span.ranges) > 0)
+	    span.statuses != 0)
 		status =
 		    list_look_at(sql, &span, step->n_look, &walk->look, err);
 	if (status != STORE_OK)
 		return status;
-	step->begun = true;
-	memcpy(step->live, span.ranges.shards, sizeof(step->live));
 	step->n_looked = walk->look.n_read;
 	status = tell_rows(sql, walk, err);
 	if (status == STORE_OK && !walk->full && walk->look.end)
@@ -510,6 +555,7 @@ list_go_on(struct sql *sql, struct list_step *step, struct err *err)
 		status = sql_no_memory(err);
 	if (status == STORE_OK && !step->begun)
 		status = sql_catch_up(sql, err);
+	step->begun = status == STORE_OK;
 	if (status == STORE_OK)
 		status = look_and_go_on(sql, walk, err);
 	free(walk);

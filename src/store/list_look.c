@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "store/columns.h"
 #include "store/record.h"
+#include "store/shard_text.h"
 
 int
 list_compare(
@@ -18,204 +19,207 @@ list_compare(
 	return descending ? -order : order;
 }
 
-static struct list_place
-place_of_row(const struct list_row *row)
-{
-	return (struct list_place){row->due_ms, row->row_id};
-}
-
 static int
 compare_rows(const void *a, const void *b)
 {
-	struct list_place x = place_of_row(a), y = place_of_row(b);
-
-	return list_compare(&x, &y, false);
+	return list_compare(a, b, false);
 }
 
 static int
 compare_rows_down(const void *a, const void *b)
 {
-	return compare_rows(b, a);
+	return list_compare(a, b, true);
 }
 
-void
-list_merge(struct list_look *look, size_t limit, bool descending)
+static void
+sort_rows(struct list_look *look, bool descending)
 {
-	size_t n_of[LIST_RANGES_MAX] = {0}, n = 0;
-
-	look->n_read = look->n;
-	look->end = true;
 	qsort(look->rows, look->n, sizeof(look->rows[0]),
 	    descending ? compare_rows_down : compare_rows);
-	/* Behind the last row of a range that was cut there may be others of
-	 * it, before all that follows here. */
-	while (n < look->n && look->end)
-		if (++n_of[look->rows[n++].range] == limit)
-			look->end = false;
-	look->n = n;
 }
 
-struct list_ranges
-list_ranges_of(unsigned statuses)
+static bool
+has_any(const struct list_span *span, unsigned statuses)
 {
-	struct list_ranges ranges;
-
-	for (unsigned s = ROW_WAITING; s <= ROW_FAILED; s++)
-		ranges.shards[s] = (statuses >> s & 1) != 0 ? UINT64_MAX : 0;
-	return ranges;
+	return (span->statuses & statuses) != 0;
 }
 
-size_t
-list_ranges_count(const struct list_ranges *ranges)
-{
-	int n = 0;
-
-	for (unsigned s = ROW_WAITING; s <= ROW_FAILED; s++)
-		n += __builtin_popcountll(ranges->shards[s]);
-	return (size_t)n;
-}
-
+/* Adds them to those that are there. */
 static enum store_status
 read_rows(struct sql *sql, const struct sql_text *text, unsigned arity,
-    unsigned range, struct list_look *look, struct err *err)
+    struct list_look *look, struct err *err)
 {
 	enum store_status status = sql_select(sql, text, arity, err);
 
 	while (look->n < LIST_ROWS_MAX && sql_next(sql, &status, err)) {
-		struct list_row *row = &look->rows[look->n++];
+		struct list_place *row = &look->rows[look->n++];
 
 		row->due_ms = sql_read_i64(sql);
 		row->row_id = sql_read_i64(sql);
-		row->range = range;
-		if (text->columns[2] != '\0')
-			row->range =
-			    (unsigned)sql_read_u64(sql) % LIST_RANGES_MAX;
+		look->n_read++;
 	}
 	return sql_done(sql, status, err);
 }
 
 /* ---- MySQL ---- */
 
+/*
+ * The rows between two places, from 64 ranges of the index for each status, in
+ * the order of the index: a statement that merged them would take ten times as
+ * long. So the second place is guessed, by what comes next in one of the
+ * shards. Events lie evenly in them; where they do not, and more than a few
+ * times as many rows come, of which the first are next to the first place, the
+ * second is taken nearer.
+ */
+
 /* Rows of one due time may be any number: a range for them, one for the rest.
  */
-#define RANGE_MYSQL(BEHIND, WITHIN, ORDER)                                     \
+#define SAMPLE(BEHIND, WITHIN, ORDER)                                          \
 	{                                                                      \
 		.head = "",                                                    \
-		.item = "(SELECT due_ms, id, shard * 4 + status FROM event"    \
-			" FORCE INDEX (due) WHERE shard = ? AND status = ?"    \
+		.item = "(SELECT due_ms, id FROM event FORCE INDEX (due)"      \
+			" WHERE shard = ? AND status = ?"                      \
 			" AND (due_ms = ? AND id " BEHIND " ?"                 \
 			" OR due_ms " BEHIND " ? AND due_ms " WITHIN " ?)"     \
 			" ORDER BY due_ms " ORDER ", id " ORDER " LIMIT ?)",   \
-		.sep = " UNION ALL ", .columns = "iiu"                         \
+		.sep = " UNION ALL ", .columns = "ii"                          \
 	}
 
-static enum store_status
-look_at_shards(struct sql *sql, const struct list_span *span, size_t limit,
-    struct list_look *look, struct err *err)
+/* Where the rows of a span end. */
+static struct list_place
+end_of_span(const struct list_span *span)
 {
-	static const struct sql_text up = RANGE_MYSQL(">", "<", "");
-	static const struct sql_text down = RANGE_MYSQL("<", ">=", "DESC");
+	return (struct list_place){
+	    span->descending ? span->from_ms : span->before_ms, INT64_MIN};
+}
+
+static enum store_status
+guess_end(struct sql *sql, const struct list_span *span, size_t max,
+    struct list_place *until, struct list_look *look, struct err *err)
+{
+	static const struct sql_text up = SAMPLE(">", "<", "");
+	static const struct sql_text down = SAMPLE("<", ">=", "DESC");
+	size_t n_each = max / EVENT_SHARDS + 2;
+	enum store_status status;
 	unsigned arity = 0;
 
-	for (unsigned s = ROW_WAITING; s <= ROW_FAILED; s++)
-		for (unsigned shard = 0; shard < EVENT_SHARDS; shard++) {
-			if ((span->ranges.shards[s] >> shard & 1) == 0)
-				continue;
-			sql_i64(sql, shard);
-			sql_i64(sql, s);
-			sql_i64(sql, span->after.due_ms);
-			sql_i64(sql, span->after.row_id);
-			sql_i64(sql, span->after.due_ms);
-			sql_i64(sql,
-			    span->descending ? span->from_ms : span->before_ms);
-			sql_i64(sql, (int64_t)limit);
-			arity++;
-		}
-	return read_rows(
-	    sql, span->descending ? &down : &up, arity, 0, look, err);
+	for (unsigned s = ROW_WAITING; s <= ROW_FAILED; s++) {
+		if (!has_any(span, 1U << s))
+			continue;
+		sql_i64(sql, span->after.row_id & (EVENT_SHARDS - 1));
+		sql_i64(sql, s);
+		sql_i64(sql, span->after.due_ms);
+		sql_i64(sql, span->after.row_id);
+		sql_i64(sql, span->after.due_ms);
+		sql_i64(sql, end_of_span(span).due_ms);
+		sql_i64(sql, (int64_t)n_each);
+		arity++;
+	}
+	status =
+	    read_rows(sql, span->descending ? &down : &up, arity, look, err);
+	sort_rows(look, span->descending);
+	*until = look->n < n_each ? end_of_span(span) : look->rows[n_each - 1];
+	look->n = 0;
+	return status;
+}
+
+#define WINDOW(BEHIND, BEFORE, UPTO, ORDER)                                    \
+	SHARDS_MYSQL("SELECT due_ms, id FROM event FORCE INDEX (due) WHERE ",  \
+	    " AND status IN (?, ?, ?, ?) AND (due_ms = ? AND id " BEHIND       \
+	    " ? AND id " UPTO " ? OR due_ms " BEHIND " ? AND due_ms " BEFORE   \
+	    " ? OR due_ms = ? AND id " UPTO " ?) ORDER BY shard" ORDER         \
+	    ", status" ORDER ", due_ms" ORDER ", id" ORDER " LIMIT ?",         \
+	    "ii")
+
+static enum store_status
+read_between(struct sql *sql, const struct list_span *span,
+    const struct list_place *until, size_t limit, struct list_look *look,
+    struct err *err)
+{
+	static const struct sql_text up = WINDOW(">", "<", "<=", "");
+	static const struct sql_text down = WINDOW("<", ">", ">=", " DESC");
+	bool at_once = until->due_ms == span->after.due_ms;
+	int64_t all = span->descending ? INT64_MIN : INT64_MAX;
+	unsigned arity = shard_args(sql, UINT64_MAX);
+
+	for (int64_t s = ROW_WAITING; s <= ROW_FAILED; s++)
+		sql_i64(sql, has_any(span, 1U << s) ? s : -1); /* none */
+	sql_i64(sql, span->after.due_ms);
+	sql_i64(sql, span->after.row_id);
+	sql_i64(sql, at_once ? until->row_id : all);
+	sql_i64(sql, span->after.due_ms);
+	sql_i64(sql, until->due_ms);
+	sql_i64(sql, until->due_ms);
+	/* nothing, or it would be there twice */
+	sql_i64(sql, at_once ? -1 - all : until->row_id);
+	sql_i64(sql, (int64_t)limit);
+	return read_rows(sql, span->descending ? &down : &up, arity, look, err);
+}
+
+static enum store_status
+look_at_shards(struct sql *sql, const struct list_span *span, size_t max,
+    struct list_look *look, struct err *err)
+{
+	struct list_place until, end = end_of_span(span);
+	size_t limit = 2 * max + LIST_LOOK_MAX;
+	enum store_status status = guess_end(sql, span, max, &until, look, err);
+
+	while (status == STORE_OK) {
+		look->n = 0;
+		status = read_between(sql, span, &until, limit, look, err);
+		sort_rows(look, span->descending);
+		if (look->n < limit)
+			break;
+		until = look->rows[limit / 4];
+	}
+	look->end = list_compare(&until, &end, false) == 0;
+	return status;
 }
 
 /* ---- SQLite ---- */
 
 /* A value of another type than the column's is no reason to stop here. A
  * statement that could not use its index would fail. */
-#define ROWS_SQLITE(STATUS, INDEX, RANGE, ORDER)                               \
-	{                                                                      \
-		.head = "SELECT CAST(due_ms AS INTEGER), id FROM event"        \
-			" INDEXED BY " INDEX " WHERE " STATUS " AND " RANGE    \
-			" ORDER BY due_ms " ORDER ", id " ORDER " LIMIT ?",    \
-		.columns = "ii"                                                \
-	}
-/* The rest of the rows of one due time, then those behind; up and down. */
-#define RANGES_SQLITE(STATUS, INDEX)                                           \
-	{                                                                      \
-		{                                                              \
-		    ROWS_SQLITE(STATUS, INDEX, "due_ms = ? AND id > ?", ""),   \
-		    ROWS_SQLITE(                                               \
-			STATUS, INDEX, "due_ms > ? AND due_ms < ?", ""),       \
-		},                                                             \
-		{                                                              \
-			ROWS_SQLITE(                                           \
-			    STATUS, INDEX, "due_ms = ? AND id < ?", "DESC"),   \
-			    ROWS_SQLITE(STATUS, INDEX,                         \
-				"due_ms < ? AND due_ms >= ?", "DESC"),         \
-		}                                                              \
-	}
-
+#define ROWS_SQLITE(WANTED, STATUS, INDEX, RANGE)                              \
+	"SELECT CAST(due_ms AS INTEGER), id, due_ms FROM event INDEXED "       \
+	"BY " INDEX " WHERE " WANTED " AND " STATUS " AND " RANGE
+/* The rest of the rows of one due time, then those behind. */
+#define RANGES_SQLITE(WANTED, STATUS, INDEX, BEHIND, WITHIN)                   \
+	ROWS_SQLITE(WANTED, STATUS, INDEX, "due_ms = ?4 AND id " BEHIND " ?5") \
+	" UNION ALL " ROWS_SQLITE(WANTED, STATUS, INDEX,                       \
+	    "due_ms " BEHIND " ?4 AND due_ms " WITHIN " ?6")
 /* What is being processed is in no order; there are few of them. */
-static const struct {
-	unsigned statuses;
-	struct sql_text texts[2][2];
-} indices[] = {
-    {1U << ROW_WAITING, RANGES_SQLITE("status = 0", "event_waiting")},
-    {1U << ROW_PROCESSING, RANGES_SQLITE("status = 1", "event_processing")},
-    {1U << ROW_COMPLETED | 1U << ROW_FAILED,
-	RANGES_SQLITE("status >= 2", "event_finished")},
-};
+#define MERGE_SQLITE(BEHIND, WITHIN, ORDER)                                    \
+	{                                                                      \
+		.head = RANGES_SQLITE("?1", "status = 0", "event_waiting",     \
+		    BEHIND, WITHIN) " UNION ALL " ROWS_SQLITE("?2",            \
+		    "status = 1", "event_processing",                          \
+		    "(due_ms = ?4 AND id " BEHIND " ?5 OR due_ms " BEHIND      \
+		    " ?4 AND due_ms " WITHIN                                   \
+		    " ?6)") " UNION ALL " RANGES_SQLITE("?3", "status >= 2",   \
+		    "event_finished", BEHIND,                                  \
+		    WITHIN) " ORDER BY 3 " ORDER ", 2 " ORDER " LIMIT ?7",     \
+		.columns = "iii"                                               \
+	}
 
+/* It merges them, and reads none of them further than it has to. */
 static enum store_status
-look_into(struct sql *sql, const struct sql_text texts[2], unsigned range,
-    const struct list_span *span, size_t limit, struct list_look *look,
-    struct err *err)
-{
-	size_t first = look->n;
-	enum store_status status;
-
-	sql_i64(sql, span->after.due_ms);
-	sql_i64(sql, span->after.row_id);
-	sql_i64(sql, (int64_t)limit);
-	status = read_rows(sql, &texts[0], 0, range, look, err);
-	limit -= look->n - first;
-	if (status != STORE_OK || limit == 0)
-		return status;
-	sql_i64(sql, span->after.due_ms);
-	sql_i64(sql, span->descending ? span->from_ms : span->before_ms);
-	sql_i64(sql, (int64_t)limit);
-	return read_rows(sql, &texts[1], 0, range, look, err);
-}
-
-static bool
-has_any(const struct list_span *span, unsigned statuses)
-{
-	for (unsigned s = ROW_WAITING; s <= ROW_FAILED; s++)
-		if ((statuses >> s & 1) != 0 && span->ranges.shards[s] != 0)
-			return true;
-	return false;
-}
-
-static enum store_status
-look_at_indices(struct sql *sql, const struct list_span *span, size_t limit,
+look_at_indices(struct sql *sql, const struct list_span *span, size_t max,
     struct list_look *look, struct err *err)
 {
-	enum store_status status = STORE_OK;
+	static const struct sql_text up = MERGE_SQLITE(">", "<", "");
+	static const struct sql_text down = MERGE_SQLITE("<", ">=", "DESC");
+	enum store_status status;
 
-	for (unsigned i = 0;
-	     i < sizeof(indices) / sizeof(indices[0]) && status == STORE_OK;
-	     i++)
-		if (has_any(span, indices[i].statuses))
-			status =
-			    look_into(sql, indices[i].texts[span->descending],
-				i, span, limit, look, err);
+	sql_i64(sql, has_any(span, 1U << ROW_WAITING));
+	sql_i64(sql, has_any(span, 1U << ROW_PROCESSING));
+	sql_i64(sql, has_any(span, 1U << ROW_COMPLETED | 1U << ROW_FAILED));
+	sql_i64(sql, span->after.due_ms);
+	sql_i64(sql, span->after.row_id);
+	sql_i64(sql, end_of_span(span).due_ms);
+	sql_i64(sql, (int64_t)max);
+	status = read_rows(sql, span->descending ? &down : &up, 0, look, err);
+	look->end = look->n < max;
 	return status;
 }
 
@@ -249,7 +253,7 @@ static const struct sql_text of_label[SQL_KINDS][2][2] = {
 };
 
 static enum store_status
-look_at_label(struct sql *sql, const struct list_span *span, size_t limit,
+look_at_label(struct sql *sql, const struct list_span *span, size_t max,
     struct list_look *look, struct err *err)
 {
 	const struct sql_text *texts =
@@ -259,15 +263,18 @@ look_at_label(struct sql *sql, const struct list_span *span, size_t limit,
 	sql_bytes(sql, store_key_slice(span->label->bytes));
 	sql_i64(sql, span->after.due_ms);
 	sql_i64(sql, span->after.row_id);
-	sql_i64(sql, (int64_t)limit);
-	status = read_rows(sql, &texts[0], 0, 0, look, err);
-	if (status != STORE_OK || look->n == limit)
+	sql_i64(sql, (int64_t)max);
+	status = read_rows(sql, &texts[0], 0, look, err);
+	look->end = look->n < max;
+	if (status != STORE_OK || !look->end)
 		return status;
 	sql_bytes(sql, store_key_slice(span->label->bytes));
 	sql_i64(sql, span->after.due_ms);
-	sql_i64(sql, span->descending ? span->from_ms : span->before_ms);
-	sql_i64(sql, (int64_t)(limit - look->n));
-	return read_rows(sql, &texts[1], 0, 0, look, err);
+	sql_i64(sql, end_of_span(span).due_ms);
+	sql_i64(sql, (int64_t)(max - look->n));
+	status = read_rows(sql, &texts[1], 0, look, err);
+	look->end = look->n < max;
+	return status;
 }
 
 /* ---- all ---- */
@@ -350,43 +357,17 @@ list_look_beyond(struct sql *sql, const struct event_key *label,
 	return sql_done(sql, status, err);
 }
 
-static void
-drop_empty(struct list_span *span, const struct list_look *look)
-{
-	struct list_ranges seen = {0};
-
-	for (size_t i = 0; i < look->n; i++) {
-		unsigned range = look->rows[i].range;
-
-		seen.shards[range % 4] |= UINT64_C(1) << range / 4;
-	}
-	for (unsigned s = ROW_WAITING; s <= ROW_FAILED; s++)
-		span->ranges.shards[s] &= seen.shards[s];
-}
-
 enum store_status
-list_look_at(struct sql *sql, struct list_span *span, size_t max,
+list_look_at(struct sql *sql, const struct list_span *span, size_t max,
     struct list_look *look, struct err *err)
 {
-	size_t n_ranges = list_ranges_count(&span->ranges), limit;
-	bool by_shard = sql->driver->kind == SQL_MYSQL && span->label == NULL;
-	enum store_status status;
-
-	look->n = 0;
-	check(n_ranges > 0 && max > 0);
+	look->n = look->n_read = 0;
+	check(span->statuses != 0 && max > 0);
 	if (max > LIST_LOOK_MAX)
 		max = LIST_LOOK_MAX;
-	limit = by_shard ? max / n_ranges + LIST_FEW : max;
 	if (span->label != NULL)
-		status = look_at_label(sql, span, limit, look, err);
-	else
-		status = by_shard
-			     ? look_at_shards(sql, span, limit, look, err)
-			     : look_at_indices(sql, span, limit, look, err);
-	if (status != STORE_OK)
-		return status;
-	if (by_shard)
-		drop_empty(span, look);
-	list_merge(look, limit, span->descending);
-	return STORE_OK;
+		return look_at_label(sql, span, max, look, err);
+	return sql->driver->kind == SQL_MYSQL
+		   ? look_at_shards(sql, span, max, look, err)
+		   : look_at_indices(sql, span, max, look, err);
 }

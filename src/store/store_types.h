@@ -101,19 +101,28 @@ struct list_query {
 	bool bodies; /* records come with them */
 };
 
+/* An event of a list, unread. */
+struct list_match {
+	struct list_place place; /* that it was found at */
+	int64_t due_ms;          /* of the row */
+	int64_t expiry_ms;
+};
+
+enum { LIST_LOOK_MAX = 512 }; /* rows of a step, about */
+
 /* A part of a list, and what it told. */
 struct list_step {
 	const struct list_query *query;
 	size_t n_wanted;	 /* events of it, at most; 1 or more */
 	size_t n_look;		 /* rows to look at, about */
 	struct list_place place; /* changed to how far it came */
-	/* Zero before the first step of a page: what the last ones found
-	 * empty. */
-	bool begun;
-	uint64_t live[4];
+	bool begun; /* its datastore has caught up; at first false */
 	/* Takes a record, to be freed; false: no more of them. */
 	bool (*take)(void *arg, struct store_record *record);
+	/* Instead, for who only counts; then n_wanted is of no account. */
+	void (*meet)(void *arg, const struct list_match *match);
 	void *arg;
+	int64_t until_ms; /* monotonic, or 0: what comes later is left */
 
 	bool end;		 /* there is nothing behind place */
 	size_t n_looked;	 /* rows that were looked at */

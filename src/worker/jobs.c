@@ -16,15 +16,11 @@ enum {
 	AGAIN_MS = 5000, /* after a failure */
 	STEP_MS = 20,    /* a step may take; */
 	RESTS = 3, /* so many times as long passes after one that writes, */
-	COUNT_RESTS = 19,     /* and one that counts */
-	COUNT_MS = 4,         /* after so long a count looks no more */
-	STEPS_PER_SECOND = 4, /* of a job with a high rate */
-	MOST_LEAST = 8,       /* events, however long they take */
-	LOOK_ROWS = 512,
-	LOOK_ROWS_LEAST = 128,
-	LOOK_ROWS_MOST = 4096,   /* of a step that counts */
+	COUNT_RESTS = 19,        /* and one that counts */
+	COUNT_MS = 4,            /* after so long a count looks no more */
+	STEPS_PER_SECOND = 4,    /* of a job with a high rate */
+	MOST_LEAST = 8,          /* events, however long they take */
 	COUNT_WRITTEN_MS = 1000, /* between two writes of a count */
-	LIVE_MS = 1000,          /* so long what is empty is believed to be */
 };
 
 /* On the datastore's thread. */
@@ -51,7 +47,7 @@ jobs_init(struct jobs *j, int64_t retention_ms, int64_t mono_ms,
 	};
 }
 
-/* The one that is due first, or n. */
+/* The one that is due first. */
 static size_t
 next_entry(const struct jobs *j)
 {
@@ -84,6 +80,8 @@ jobs_step_wait_ms(const struct jobs *j, int64_t mono_ms)
 	if (j->under_way || j->n == 0)
 		return INT64_MAX;
 	due_ms = j->list[next_entry(j)].due_ms;
+	if (due_ms < j->rested_ms)
+		due_ms = j->rested_ms;
 	return due_ms > mono_ms ? due_ms - mono_ms : 0;
 }
 
@@ -107,10 +105,6 @@ size_of_step(const struct jobs_entry *entry)
 static void
 begin_job_step(struct jobs *j, struct jobs_entry *entry, int64_t now_ms)
 {
-	bool lives = entry->begun && j->begun_ms < entry->live_ms + LIVE_MS;
-
-	if (!lives)
-		entry->live_ms = j->begun_ms;
 	j->step = (struct job_step){
 	    .id = entry->id,
 	    .now_ms = now_ms,
@@ -119,9 +113,7 @@ begin_job_step(struct jobs *j, struct jobs_entry *entry, int64_t now_ms)
 	    .look_ms = COUNT_MS,
 	    .writes = j->begun_ms >= entry->written_ms + COUNT_WRITTEN_MS,
 	    .tally = entry->tally,
-	    .begun = lives,
 	};
-	memcpy(j->step.live, entry->live, sizeof(entry->live));
 }
 
 static void
@@ -178,7 +170,7 @@ take_found(struct jobs *j, int64_t mono_ms)
 					      .id = j->found[i],
 					      .due_ms = mono_ms,
 					      .most = MOST_LEAST,
-					      .n_look = LOOK_ROWS,
+					      .n_look = LIST_LOOK_MAX,
 					  };
 	}
 	memcpy(j->list, list, j->n_found * sizeof(list[0]));
@@ -209,21 +201,27 @@ choose_size(
 {
 	bool long_one = took_ms > STEP_MS;
 
-	if (step->counted) {
-		if (step->wrote)
-			return; /* what took long may be the write */
-		if (long_one && entry->n_look > LOOK_ROWS_LEAST)
-			entry->n_look /= 2;
-		else if (took_ms < STEP_MS / 2 &&
-			 entry->n_look < LOOK_ROWS_MOST)
-			entry->n_look *= 2;
+	if (step->counted)
 		return;
-	}
-	entry->n_look = step->n_listed < step->max ? LOOK_ROWS : 2 * step->max;
+	entry->n_look =
+	    step->n_listed < step->max ? LIST_LOOK_MAX : 2 * step->max;
 	if (long_one && entry->most > MOST_LEAST)
 		entry->most = entry->most / 2 + MOST_LEAST / 2;
 	else if (step->n_listed == entry->most && entry->most < JOB_STEP_MAX)
 		entry->most++;
+}
+
+/* All of them rest, however many there are, and at least for a moment. */
+static void
+rest(struct jobs *j, int64_t took_ms, int64_t mono_ms)
+{
+	const struct job_step *step = &j->step;
+
+	if (took_ms == 0)
+		took_ms = 1;
+	j->rested_ms =
+	    mono_ms +
+	    took_ms * (step->counted && !step->wrote ? COUNT_RESTS : RESTS);
 }
 
 /* When the next one is due, and of what size it is. */
@@ -231,23 +229,21 @@ static void
 plan_step(const struct jobs *j, struct jobs_entry *entry, int64_t mono_ms)
 {
 	const struct job_step *step = &j->step;
-	int64_t took_ms = mono_ms - j->begun_ms, paced_ms = 0, rest_ms;
+
+	int64_t paced_ms = 0;
 
 	if (step->job.spec.rate > 0)
 		entry->rate = step->job.spec.rate;
 	if (!step->counted && entry->rate > 0)
-		paced_ms = (int64_t)step->n_listed * 1000 / entry->rate;
-	rest_ms =
-	    took_ms * (step->counted && !step->wrote ? COUNT_RESTS : RESTS);
+		paced_ms = ((int64_t)step->n_listed * 1000 + entry->rate - 1) /
+			   entry->rate;
 	entry->due_ms = j->begun_ms + paced_ms;
-	if (entry->due_ms < mono_ms + rest_ms)
-		entry->due_ms = mono_ms + rest_ms;
+	if (entry->due_ms < j->rested_ms)
+		entry->due_ms = j->rested_ms;
 	entry->tally = step->tally;
 	if (!step->tally.held)
 		entry->written_ms = entry->due_ms;
-	entry->begun = step->begun;
-	memcpy(entry->live, step->live, sizeof(entry->live));
-	choose_size(entry, step, took_ms);
+	choose_size(entry, step, mono_ms - j->begun_ms);
 }
 
 size_t
@@ -260,6 +256,7 @@ jobs_done(struct jobs *j, int64_t mono_ms)
 		return 0;
 	}
 	check(j->at < j->n && j->step.n_news <= JOB_STEP_MAX);
+	rest(j, mono_ms - j->begun_ms, mono_ms);
 	if (j->step.ended)
 		tell_end(&j->step);
 	if (j->step.ended || j->step.idle)

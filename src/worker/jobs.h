@@ -10,12 +10,12 @@
 /*
  * Jobs that change many events: whoever holds the first shard looks for them
  * and takes their steps, in turn. Each has its rate; a step is of a size that
- * takes a moment, and is followed by a rest several times as long, so that they
- * stand in nobody's way. One call is under way at a time, a look or a step.
+ * takes a moment, and is followed by a rest of all of them, several times as
+ * long, so that they stand in nobody's way, however many there are. One call is
+ * under way at a time, a look or a step.
  */
 struct jobs_entry {
 	struct job_id id;
-	bool begun;     /* live holds; see job_step */
 	unsigned rate;  /* 0: not known yet */
 	int64_t due_ms; /* monotonic: its next step */
 	size_t most;    /* events of a step that takes no longer than it may */
@@ -24,15 +24,13 @@ struct jobs_entry {
 	 * written. */
 	struct job_tally tally;
 	int64_t written_ms;
-	/* What was found empty, and since when that was asked. */
-	uint64_t live[4];
-	int64_t live_ms;
 };
 
 struct jobs {
 	int64_t retention_ms; /* of those that ended; 0: for ever */
 	/* Monotonic: when to look, when it did, when to forget some. */
 	int64_t look_ms, looked_ms, forget_ms;
+	int64_t rested_ms; /* the same: no step of any of them before */
 	size_t n;
 	struct jobs_entry list[JOBS_DUE_MAX];
 

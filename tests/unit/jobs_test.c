@@ -130,25 +130,33 @@ START_TEST(test_in_turn)
 	look(MONO, 0, 2);
 	begin_step(MONO, 0, 1);
 	end_step(MONO + 4, true, 100, 20);
-	begin_step(MONO + 4, 1, 1);
-	end_step(MONO + 6, true, 8, 20);
-	/* Nineteen times as long as it took. */
-	ck_assert_int_eq(wait_ms(MONO + 6), 38);
-	jobs.list[0].due_ms = jobs.list[1].due_ms = MONO + 8;
+	/* Nineteen times as long as it took, and no other one either. */
+	ck_assert_int_eq(wait_ms(MONO + 4), 76);
+	begin_step(MONO + 80, 1, 1);
+	end_step(MONO + 82, true, 8, 20);
+	ck_assert_int_eq(wait_ms(MONO + 82), 38);
+	jobs.rested_ms = jobs.list[0].due_ms = jobs.list[1].due_ms = MONO + 8;
 	begin_step(MONO + 8, 0, 8);
 	/* Three times as long: 31 ms would be enough for three of 100. */
 	end_step(MONO + 16, false, 100, 3);
-	ck_assert_int_eq(wait_ms(MONO + 16), 0);
-	begin_step(MONO + 16, 1, 2);
-	/* Two of eight in a second: at the time of the other one. */
-	end_step(MONO + 16, false, 8, 2);
 	ck_assert_int_eq(wait_ms(MONO + 16), 24);
+	begin_step(MONO + 40, 1, 2);
+	/* Two of eight in a second: at the time of the other one, but for a
+	 * rest. */
+	end_step(MONO + 40, false, 8, 2);
+	ck_assert_int_eq(wait_ms(MONO + 40), 3);
 	begin_step(MONO + 40, 0, 8);
 	jobs.list[1].due_ms = MONO + 112;
 	end_step(MONO + 40, false, 100, 8);
 	ck_assert_int_eq(wait_ms(MONO + 40), 72);
 	jobs.list[1].due_ms = MONO + 140;
 	ck_assert_int_eq(wait_ms(MONO + 40), 80);
+	/* A rate is never exceeded: 11.1 ms. */
+	jobs.list[0].due_ms = MONO + 40;
+	begin_step(MONO + 40, 0, 9);
+	end_step(MONO + 40, false, 900, 10);
+	ck_assert_int_eq(wait_ms(MONO + 40), 12);
+	jobs.list[0].rate = 100;
 	jobs.list[1].due_ms = MONO + 112;
 	jobs.list[0].due_ms = MONO + 96;
 	begin_step(MONO + 96, 0, 9);
@@ -207,28 +215,26 @@ START_TEST(test_size)
 }
 END_TEST
 
-/* A count looks at fewer rows, too, and at many where that takes no time; it
- * rests more. */
-START_TEST(test_count_size)
+/* Ten at a time load the datastore as one does. */
+START_TEST(test_rest_is_shared)
 {
-	static const struct {
-		int64_t took_ms;
-		size_t n_look;
-	} steps[] = {{0, 512}, {21, 1024}, {21, 512}, {21, 256}, {9, 128},
-	    {10, 256}, {21, 256}, {100, 128}, {1, 128}, {1, 256}, {1, 512},
-	    {1, 1024}, {1, 2048}, {1, 4096}, {1, 4096}};
-	int64_t mono_ms = MONO;
+	int64_t mono_ms = MONO, busy_ms = 0;
+	int n_steps[10] = {0};
 
-	look(mono_ms, 0, 1);
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		begin_step(mono_ms, 0, i == 0 ? 1 : 8);
-		ck_assert_uint_eq(jobs.step.n_look, steps[i].n_look);
-		mono_ms += steps[i].took_ms;
+	look(mono_ms, 0, 10);
+	for (int i = 0; i < 100; i++) {
+		(void)jobs_submit_step(&jobs, mono_ms, NOW);
+		n_steps[jobs.at]++;
+		jobs.status = STORE_OK;
+		mono_ms += 4;
+		busy_ms += 4;
 		end_step(mono_ms, true, 1000, 7);
-		ck_assert_int_eq(
-		    wait_ms(mono_ms), 19 * steps[i].took_ms);
-		mono_ms += 19 * steps[i].took_ms;
+		mono_ms += wait_ms(mono_ms);
+		jobs.look_ms = mono_ms + 1000; /* there was a look */
 	}
+	ck_assert_int_eq(20 * busy_ms, mono_ms - MONO);
+	for (int i = 0; i < 10; i++)
+		ck_assert_int_eq(n_steps[i], 10);
 }
 END_TEST
 
@@ -244,12 +250,12 @@ START_TEST(test_count_is_kept)
 	jobs.step.tally.held = true;
 	jobs.step.tally.matched = 7;
 	end_step(MONO + 999, true, 1000, 1);
-	begin_step(MONO + 1000, 0, 8);
+	begin_step(MONO + 1019, 0, 8);
 	ck_assert(jobs.step.writes && jobs.step.tally.held);
 	ck_assert_int_eq(jobs.step.tally.matched, 7);
 	jobs.step.tally.held = false;
-	end_step(MONO + 1000, true, 1000, 1);
-	begin_step(MONO + 1999, 0, 8);
+	end_step(MONO + 1019, true, 1000, 1);
+	begin_step(MONO + 2037, 0, 8);
 	ck_assert(!jobs.step.writes && !jobs.step.tally.held);
 }
 END_TEST
@@ -263,34 +269,11 @@ START_TEST(test_count_is_written_slowly)
 	end_step(MONO + 100, true, 1000, 1);
 	ck_assert_int_eq(wait_ms(MONO + 100), 300);
 	begin_step(MONO + 400, 0, 8);
-	ck_assert_uint_eq(jobs.step.n_look, 512);
 	ck_assert(!jobs.step.writes);
 	jobs.step.tally.held = true;
 	end_step(MONO + 401, true, 1000, 1);
 	begin_step(MONO + 1400, 0, 8);
 	ck_assert(jobs.step.writes);
-}
-END_TEST
-
-/* What a step found empty the next ones leave out, for a while. */
-START_TEST(test_live)
-{
-	look(MONO, 0, 1);
-	begin_step(MONO, 0, 1);
-	ck_assert(!jobs.step.begun);
-	jobs.step.begun = true;
-	jobs.step.live[3] = 7;
-	end_step(MONO, true, 100, 1);
-	begin_step(MONO + 999, 0, 8);
-	ck_assert(jobs.step.begun);
-	ck_assert_uint_eq(jobs.step.live[3], 7);
-	end_step(MONO + 999, true, 100, 1);
-	begin_step(MONO + 1000, 0, 8);
-	ck_assert(!jobs.step.begun);
-	jobs.step.begun = true;
-	end_step(MONO + 1000, true, 100, 1);
-	begin_step(MONO + 1999, 0, 8);
-	ck_assert(jobs.step.begun);
 }
 END_TEST
 
@@ -342,10 +325,9 @@ main(void)
 	tcase_add_test(tc, test_in_turn);
 	tcase_add_test(tc, test_look_again);
 	tcase_add_test(tc, test_size);
-	tcase_add_test(tc, test_count_size);
+	tcase_add_test(tc, test_rest_is_shared);
 	tcase_add_test(tc, test_count_is_kept);
 	tcase_add_test(tc, test_count_is_written_slowly);
-	tcase_add_test(tc, test_live);
 	tcase_add_test(tc, test_forgets);
 	tcase_add_test(tc, test_failed);
 	suite_add_tcase(suite, tc);

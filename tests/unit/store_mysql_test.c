@@ -26,6 +26,8 @@
 #include "store/durability.h"
 #include "store/find.h"
 #include "store/lease.h"
+#include "store/list.h"
+#include "store/list_look.h"
 #include "store/newest.h"
 #include "store/purge.h"
 #include "store/columns.h"
@@ -1123,6 +1125,99 @@ START_TEST(test_cost_of_a_claim)
 }
 END_TEST
 
+/* Where 10,000 events may lie; and how many rows of the index a page reads,
+ * beside two for each event that it tells. */
+static const struct {
+	const char *layout;
+	int64_t n_more;
+} list_cases[] = {
+    {"shard = id % 64, status = id DIV 64 % 4, due_ms = 1000 + id", 600},
+    {"shard = id % 64, status = id DIV 64 % 4, due_ms = 1000", 600},
+    {"shard = id % 64, status = 3, due_ms = 1000 + id DIV 100", 600},
+    /* As no placement leaves them. */
+    {"shard = 5, status = 0, due_ms = 1000 + id", 1600},
+    {"shard = IF(id % 100 = 0, id DIV 100 % 64, 7 + id % 2),"
+     " status = id % 3, due_ms = 1000 + id",
+	4000},
+};
+
+struct told {
+	size_t n;
+	struct list_place last;
+	bool descending;
+};
+
+static bool
+take_told(void *arg, struct store_record *record)
+{
+	struct told *told = arg;
+	struct list_place place = {record->due_ms, 0};
+	uint64_t row_id;
+
+	/* Its id is its row's. */
+	ck_assert_int_eq(slice_to_u64(record->event.id, INT64_MAX, &row_id), 0);
+	place.row_id = (int64_t)row_id;
+	if (told->n > 0)
+		ck_assert_int_lt(
+		    list_compare(&told->last, &place, told->descending), 0);
+	told->last = place;
+	told->n++;
+	store_record_free(record);
+	return true;
+}
+
+static int64_t
+n_read_of_indices(void)
+{
+	return server_count("Handler_read_next") +
+	       server_count("Handler_read_prev");
+}
+
+/* A page each, up to the end. */
+static void
+list_pages(size_t limit, bool descending, int64_t n_more)
+{
+	const struct list_query query = {.app = SLICE_LITERAL("a"),
+	    .states = (1U << EVENT_DELETED) - 1,
+	    .before_ms = STORE_LIST_END_MS,
+	    .descending = descending};
+	struct told told = {.descending = descending};
+	struct list_step step = {.query = &query,
+	    .take = take_told,
+	    .arg = &told,
+	    .place = list_begin(&query)};
+	size_t n_before;
+	int64_t n_read;
+
+	while (!step.end) {
+		step.begun = false;
+		step.n_wanted = step.n_look = limit;
+		n_read = n_read_of_indices();
+		n_before = told.n;
+		ck_assert_msg(list_go_on(backend, &step, &err) == STORE_OK,
+		    "%s", err.text);
+		ck_assert_int_le(n_read_of_indices() - n_read,
+		    2 * (int64_t)(told.n - n_before) + n_more);
+		ck_assert_uint_eq(step.n_damaged, 0);
+		ck_assert(step.end || told.n > n_before || step.n_looked == 0);
+	}
+	ck_assert_uint_eq(told.n, 10000);
+}
+
+/* A page costs what it tells, wherever it is, and not the ranges it is from. */
+START_TEST(test_cost_of_a_list)
+{
+	char text[256];
+
+	add_very_many(0, 100000, now_ms);
+	(void)snprintf(
+	    text, sizeof(text), "UPDATE event SET %s", list_cases[_i].layout);
+	run_sql(text);
+	list_pages(100, false, list_cases[_i].n_more);
+	list_pages(512, true, list_cases[_i].n_more);
+}
+END_TEST
+
 /* Others wait for the commit: a few statements for all that it replaces. */
 START_TEST(test_cost_of_replacing)
 {
@@ -1490,6 +1585,8 @@ main(void)
 	tcase_add_loop_test(tc, test_locked_row_delays_no_other, 0,
 	    (int)(sizeof(lock_cases) / sizeof(lock_cases[0])));
 	tcase_add_test(tc, test_rows_of_open_adds_hide_none);
+	tcase_add_loop_test(tc, test_cost_of_a_list, 0,
+	    (int)(sizeof(list_cases) / sizeof(list_cases[0])));
 	tcase_add_test(tc, test_cost_of_replacing);
 	tcase_add_loop_test(tc, test_cost_of_a_claim, 0,
 	    (int)(sizeof(cost_cases) / sizeof(cost_cases[0])));

@@ -8,7 +8,6 @@
 #include "store/due_pick.h"
 #include "store/lease_plan.h"
 #include "store/list.h"
-#include "store/list_look.h"
 #include "store/record.h"
 #include "suite.h"
 
@@ -418,47 +417,6 @@ START_TEST(judge)
 END_TEST
 
 static const struct {
-	const char *name;
-	struct list_row rows[8]; /* due, id, range; ends with id 0 */
-	bool descending;
-	int64_t ids[8]; /* certain to come next, limit 2 */
-	bool end;
-} merge_cases[] = {
-    {"nothing", {{0}}, false, {0}, true},
-    {"all there is", {{30, 1, 0}, {10, 9, 1}, {10, 2, 2}}, false, {2, 9, 1},
-	true},
-    {"the other way", {{30, 1, 0}, {10, 9, 1}, {10, 2, 2}}, true, {1, 9, 2},
-	true},
-    {"up to the end of a range that was cut",
-	{{10, 1, 0}, {20, 2, 0}, {15, 3, 1}, {25, 4, 1}, {30, 5, 2}}, false,
-	{1, 3, 2}, false},
-    {"the same, the other way",
-	{{20, 2, 0}, {10, 1, 0}, {25, 4, 1}, {15, 3, 1}, {30, 5, 2}}, true,
-	{5, 4, 2, 3}, false},
-    {"cut exactly at its end", {{10, 1, 0}, {20, 2, 0}}, false, {1, 2}, false},
-};
-
-START_TEST(list_merges)
-{
-	static struct list_look look;
-
-	look.n = 0;
-	while (merge_cases[_i].rows[look.n].row_id != 0) {
-		look.rows[look.n] = merge_cases[_i].rows[look.n];
-		look.n++;
-	}
-	list_merge(&look, 2, merge_cases[_i].descending);
-	for (size_t i = 0; i < look.n; i++)
-		ck_assert_msg(look.rows[i].row_id == merge_cases[_i].ids[i],
-		    "%s: place %zu", merge_cases[_i].name, i);
-	ck_assert_msg(
-	    merge_cases[_i].ids[look.n] == 0, "%s", merge_cases[_i].name);
-	ck_assert_msg(
-	    look.end == merge_cases[_i].end, "%s", merge_cases[_i].name);
-}
-END_TEST
-
-static const struct {
 	const char *url, *destination;
 	bool leads;
 } destination_cases[] = {
@@ -506,7 +464,6 @@ main(void)
 	tcase_add_loop_test(tc, nonsense_is_refused, 0, COUNT(row_cases));
 	tcase_add_test(tc, claim_is_the_next_attempt);
 	tcase_add_loop_test(tc, log_has_its_room_only, 0, COUNT(log_cases));
-	tcase_add_loop_test(tc, list_merges, 0, COUNT(merge_cases));
 	tcase_add_loop_test(tc, list_destination, 0, COUNT(destination_cases));
 	tcase_add_loop_test(tc, judge, 0, COUNT(judge_cases));
 	return suite_run(suite);
