@@ -115,48 +115,61 @@ ctl_http_set_server(CURL *easy, const char *url)
 #endif
 }
 
-int
-ctl_http_ask_about(const struct ctl *ctl, const char *what, const char *method,
-    const char *url, const char *body, struct buf *answer)
+static void
+set_request(CURL *easy, const char *method, const char *body,
+    struct curl_slist *headers)
 {
-	struct curl_slist *headers =
-	    curl_slist_append(NULL, "Content-Type: application/json");
-	CURL *easy = curl_easy_init();
-	long status = 0;
-	CURLcode code;
-
-	buf_init(answer, ANSWER_MAX_BYTES);
-	if (easy == NULL || headers == NULL) {
-		curl_slist_free_all(headers);
-		curl_easy_cleanup(easy);
-		answer->failed = true;
-		return ctl_fail(ctl, "out of memory");
-	}
-	ctl_http_set_server(easy, url);
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
 	if (body != NULL) {
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
 		curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
 	}
-	curl_easy_setopt(
-	    easy, CURLOPT_TIMEOUT_MS, (long)ctl_http_timeout_ms(ctl));
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, answer);
-	code = curl_easy_perform(easy);
-	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+}
+
+long
+ctl_http_send(const struct ctl *ctl, const char *method, const char *url,
+    const char *body, struct buf *answer, struct err *err)
+{
+	struct curl_slist *headers =
+	    curl_slist_append(NULL, "Content-Type: application/json");
+	CURL *easy = curl_easy_init();
+	CURLcode code = CURLE_OUT_OF_MEMORY;
+	long status = -1;
+
+	buf_init(answer, ANSWER_MAX_BYTES);
+	if (easy != NULL && headers != NULL) {
+		ctl_http_set_server(easy, url);
+		set_request(easy, method, body, headers);
+		curl_easy_setopt(
+		    easy, CURLOPT_TIMEOUT_MS, (long)ctl_http_timeout_ms(ctl));
+		curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
+		curl_easy_setopt(easy, CURLOPT_WRITEDATA, answer);
+		code = curl_easy_perform(easy);
+	}
+	if (code == CURLE_OK)
+		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+	else
+		(void)err_set(err, "%s",
+		    answer->failed ? "the answer is too long"
+				   : curl_easy_strerror(code));
 	curl_easy_cleanup(easy);
 	curl_slist_free_all(headers);
-	if (code != CURLE_OK) {
-		bool too_long = answer->failed;
+	return status;
+}
 
-		answer->failed = true;
-		return ctl_fail(ctl, "%s: %s", url,
-		    too_long ? "the answer is too long"
-			     : curl_easy_strerror(code));
-	}
-	return status / 100 == 2
-		   ? CTL_OK
-		   : ctl_answer_refused(ctl, what, status, answer);
+int
+ctl_http_ask_about(const struct ctl *ctl, const char *what, const char *method,
+    const char *url, const char *body, struct buf *answer)
+{
+	struct err err;
+	long status = ctl_http_send(ctl, method, url, body, answer, &err);
+
+	if (status / 100 == 2)
+		return CTL_OK;
+	if (status != -1)
+		return ctl_answer_refused(ctl, what, status, answer);
+	answer->failed = true;
+	return ctl_fail(ctl, "%s: %s", url, err.text);
 }
 
 int

@@ -23,6 +23,13 @@ int ctl_http_url(const struct ctl *ctl, struct buf *url, const char *path,
     const char *app, const char *id, const char *tail);
 
 /*
+ * Asks, with body as JSON or NULL: the HTTP status of the answer, which is to be
+ * freed in any case, or -1 with err when there was none.
+ */
+long ctl_http_send(const struct ctl *ctl, const char *method, const char *url,
+    const char *body, struct buf *answer, struct err *err);
+
+/*
  * Asks, with body as JSON or NULL. The answer, to be freed in any case, is that
  * of a success (2xx); of any other ctl_answer_refused tells, with what. Its
  * failed says that there was none. Returns an exit code.

@@ -21,15 +21,20 @@ enum {
 	PAUSE_MS = 2, /* before another look, at first, */
 	PAUSE_MAX_MS = 50,
 	STANDS_MS = 5000, /* beyond the time-out of a delivery */
+	WITHIN_MS = 60000,
+	WITHIN_MAX_MS = 3600000,
 };
 
 /*
  * The clock goes on in steps, each to when something is due next, and only when
  * all that was due is done: so a retry comes before what is due after it, and
- * each run of a schedule at its own time.
+ * each run of a schedule at its own time. What repeats each second for years
+ * would take hours: a call has an end, between two steps, and tells what is
+ * left.
  */
 struct clock_call {
-	int64_t target_ms; /* ahead, at the end */
+	int64_t from_ms, target_ms; /* ahead, at the beginning and the end */
+	int64_t end_ms;             /* monotonic: no step begins later */
 	struct store_upcoming upcoming;
 	struct store_pauses pauses;
 	int64_t ahead_ms; /* when that was clock_looked at */
@@ -42,16 +47,22 @@ struct clock_call {
 
 /* ---- the answer ---- */
 
+/* left_ms: of what was asked for; then it is not all done. */
 static enum verdict
-answer_clock(struct call *call)
+answer_clock(struct call *call, int64_t ahead_ms, int64_t left_ms)
 {
 	struct json_writer w = {.out = &call->x->body};
-	int64_t ahead_ms = clock_ahead_ms();
+	char left[DURATION_TEXT];
 
-	http_exchange_answer(call->x, 200, "application/json");
+	http_exchange_answer(
+	    call->x, left_ms > 0 ? 202 : 200, "application/json");
 	json_object(&w, NULL);
 	json_seconds(&w, "now", clock_wall_ms() + ahead_ms);
 	json_seconds(&w, "ahead", ahead_ms);
+	if (left_ms > 0) {
+		duration_write(left_ms, left);
+		json_string(&w, "left", left);
+	}
 	json_end_object(&w);
 	(void)buf_append_char(&call->x->body, '\n');
 	return ANSWERED;
@@ -60,50 +71,70 @@ answer_clock(struct call *call)
 enum verdict
 api_clock(struct call *call)
 {
-	return answer_clock(call);
+	return answer_clock(call, clock_ahead_ms(), 0);
 }
 
 /* ---- the request ---- */
 
-/* So long, or -1 with an error. */
+struct advance {
+	int64_t ms;
+	int64_t within_ms; /* no step begins later */
+};
+
+/* 0 of what is no span, of more than nothing and at most that. */
 static int64_t
-read_advance(const struct json_value *object, struct field_errors *errors)
+read_span(const struct json_value *value, int64_t most_ms)
 {
-	const int64_t most_ms = CLOCK_AHEAD_MAX_MS - clock_ahead_ms();
-	struct json_value value, more;
-	const char *at = NULL;
-	struct slice key;
 	int64_t ms;
 
-	if (object->type != JSON_OBJECT ||
-	    !json_next_member(object, &at, &key, &value) ||
-	    !slice_eq(json_unescape(key), SLICE_LITERAL("advance")) ||
-	    json_next_member(object, &at, &key, &more)) {
-		field_errors_add(
-		    errors, "", "must have advance, and nothing else");
-		return -1;
+	return value->type == JSON_STRING && value->raw.len > 2 &&
+		       duration_parse(
+			   slice_of(value->raw.p + 1, value->raw.len - 2),
+			   most_ms, &ms) == 0
+		   ? ms
+		   : 0;
+}
+
+static void
+read_advance(const struct json_value *object, struct advance *advance,
+    struct field_errors *errors)
+{
+	const int64_t most_ms = CLOCK_AHEAD_MAX_MS - clock_ahead_ms();
+	struct json_value value;
+	const char *at = NULL;
+	struct slice key;
+
+	*advance = (struct advance){.within_ms = WITHIN_MS};
+	while (object->type == JSON_OBJECT &&
+	       json_next_member(object, &at, &key, &value)) {
+		key = json_unescape(key);
+		if (slice_eq(key, SLICE_LITERAL("advance")))
+			advance->ms = read_span(&value, most_ms);
+		else if (slice_eq(key, SLICE_LITERAL("within")))
+			advance->within_ms = read_span(&value, WITHIN_MAX_MS);
+		else
+			field_errors_add(errors, "",
+			    "has advance, and may have within, but nothing "
+			    "else");
 	}
-	if (value.type == JSON_STRING && value.raw.len > 2 &&
-	    duration_parse(slice_of(value.raw.p + 1, value.raw.len - 2),
-		most_ms, &ms) == 0 &&
-	    ms > 0)
-		return ms;
-	field_errors_add(errors, "/advance",
-	    "must be a span, \"30d\", of more than nothing; in all the clock "
-	    "is advanced by 3650 days at most");
-	return -1;
+	if (advance->ms == 0)
+		field_errors_add(errors, "/advance",
+		    "must be a span, \"30d\", of more than nothing; in all "
+		    "the clock is advanced by 3650 days at most");
+	if (advance->within_ms == 0)
+		field_errors_add(errors, "/within",
+		    "must be a span of more than nothing, at most \"1h\"");
 }
 
 /* -1 when the answer is made. */
-static int64_t
-take_advance(struct call *call)
+static int
+take_advance(struct call *call, struct advance *advance)
 {
 	const struct http_request *req = &call->x->req;
 	struct field_errors errors = {.len = 0};
 	struct json_value value;
 	struct json_writer w;
 	struct err err;
-	int64_t ms;
 
 	if (body_is_refused(call->x,
 		body_has_type(req, SLICE_LITERAL("application/json")),
@@ -113,13 +144,13 @@ take_advance(struct call *call)
 		(void)problem(call->x, 400, err.text);
 		return -1;
 	}
-	ms = read_advance(&value, &errors);
-	if (ms == -1) {
-		w = problem_begin(call->x, 422, "the request has bad fields");
-		incoming_write_errors(&w, &errors);
-		(void)problem_end(call->x, &w);
-	}
-	return ms;
+	read_advance(&value, advance, &errors);
+	if (errors.len == 0)
+		return 0;
+	w = problem_begin(call->x, 422, "the request has bad fields");
+	incoming_write_errors(&w, &errors);
+	(void)problem_end(call->x, &w);
+	return -1;
 }
 
 /* ---- steps ---- */
@@ -189,6 +220,18 @@ may_clock_go_on(struct call *call)
 	return false;
 }
 
+/* At its end; or as far as it goes for this call, one step at least, or for a
+ * client that has gone. */
+static bool
+is_clock_there(const struct call *call)
+{
+	const struct clock_call *c = call->u.clock;
+
+	return c->ahead_ms >= c->target_ms ||
+	       (c->ahead_ms > c->from_ms && clock_mono_ms() >= c->end_ms) ||
+	       http_conn_has_ended(call->x);
+}
+
 static void
 step_clock(struct clock_call *c, const struct child *child)
 {
@@ -209,8 +252,9 @@ clock_looked(struct store_job *job)
 	if (!may_clock_go_on(call)) {
 		end_advance(call);
 	} else if (c->upcoming.at_ms > c->upcoming.now_ms) {
-		if (c->ahead_ms >= c->target_ms) {
-			(void)answer_clock(call);
+		if (is_clock_there(call)) {
+			(void)answer_clock(
+			    call, c->ahead_ms, c->target_ms - c->ahead_ms);
 			end_advance(call);
 			return;
 		}
@@ -237,17 +281,19 @@ on_clock_timer(void *arg)
 enum verdict
 api_clock_advance(struct call *call)
 {
-	int64_t ms = take_advance(call);
+	struct advance advance;
 	struct clock_call *c;
 
-	if (ms == -1)
+	if (take_advance(call, &advance) == -1)
 		return ANSWERED;
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return problem_no_memory(call->x);
 	call->u.clock = c;
 	pauses_init(&c->pauses);
-	c->target_ms = clock_ahead_ms() + ms;
+	c->from_ms = clock_ahead_ms();
+	c->target_ms = c->from_ms + advance.ms;
+	c->end_ms = clock_mono_ms() + advance.within_ms;
 	c->upcoming.pauses = &c->pauses;
 	c->timer =
 	    loop_timer_create(call->service->child->loop, on_clock_timer, call);

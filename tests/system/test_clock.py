@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from cassata import wait_for
 from client import Connection, path_of
 from sink import Reply
 from test_schedule import made, moment
@@ -27,11 +28,15 @@ def start(prepare):
     return make
 
 
-def advance(c, span):
+def ask(connection, span, within="1h"):
     """It takes as long as what is due."""
+    connection.send_request("POST", CLOCK, json.dumps(
+        {"advance": span, "within": within}).encode())
+
+
+def advance(c, span, within="1h"):
     with Connection(c.port, timeout=100) as connection:
-        connection.send_request(
-            "POST", CLOCK, json.dumps({"advance": span}).encode())
+        ask(connection, span, within)
         return connection.read_response()
 
 
@@ -167,6 +172,7 @@ def test_kept(start, sink):
     assert clock(c)["ahead"] == 276 * HOUR
     assert json.loads(c.ctl("clock", "--json").stdout)["ahead"] == 276 * HOUR
     assert c.ctl("clock", "advance").returncode == 2
+    assert c.ctl("clock", "advance", "soon").returncode == 1
     result = c.ctl("clock", "advance", "1h", "--json")
     assert json.loads(result.stdout)["ahead"] == 277 * HOUR
     now = clock(c)["now"]
@@ -210,13 +216,62 @@ def test_stands(start, sink):
     assert c.state("e") == "COMPLETED"
 
 
+def test_parts(start, sink):
+    """A call has an end, and the next one goes on."""
+    c = start()
+    made(c, "hourly", sink.url("/hourly"), every="1h")
+    left, before, n = "1d", 0, 0
+    while left:
+        response = advance(c, left, within="1ms")
+        answer, n = response.json(), n + 1
+        assert answer["ahead"] > before
+        before, left = answer["ahead"], answer.get("left")
+        assert response.status == (202 if left else 200)
+    assert before == DAY
+    assert 2 <= n <= 25
+    assert 23 <= len(sink.arrivals()) <= 25
+
+
+def stands(c, sink):
+    """As long as many others are delivered."""
+    ahead = clock(c)["ahead"]
+    for n in range(30):
+        name = "now%d-%d" % (n, ahead * 1000)
+        add(c, name, sink.url("/" + name), **{"in": "0s"})
+        sink.wait("/" + name)
+    return clock(c)["ahead"] == ahead
+
+
+def test_client_ends(start, sink):
+    """The clock goes nowhere for nobody."""
+    c = start()
+    made(c, "hourly", sink.url("/hourly"), every="1h")
+    with Connection(c.port, timeout=100) as connection:
+        ask(connection, "3000d")
+        sink.wait("/hourly")
+        connection.shutdown()  # who only says so gets an answer
+        response = connection.read_response()
+    assert response.status == 202, response
+    assert HOUR - 1 <= response.json()["ahead"] < 3000 * DAY
+    assert clock(c)["ahead"] == response.json()["ahead"]
+    n = len(sink.arrivals())
+    connection = Connection(c.port)
+    ask(connection, "2000d")
+    sink.wait("/hourly", n + 1)
+    connection.close()
+    wait_for(lambda: stands(c, sink), what="a clock that stands")
+
+
 def test_refused(start):
     """Requests that make no sense, and changes of the configuration."""
     c = start()
     assert clock(c)["ahead"] == 0
     for body in (b'{"advance": "-1d"}', b'{"advance": 30}', b"{}", b"[]",
                  b'{"advance": "0s"}', b'{"advance": "1d", "b": 1}',
-                 b'{"advance": "3651d"}', b'{"advance": "soon"}'):
+                 b'{"advance": "3651d"}', b'{"advance": "soon"}',
+                 b'{"within": "1s"}', b'{"advance": "1d", "within": "61m"}',
+                 b'{"advance": "1d", "within": 1}',
+                 b'{"advance": "1d", "within": "0s"}'):
         response = c.request("POST", CLOCK, body)
         assert response.status == 422, response
     assert c.request("POST", CLOCK, b"{").status == 400
@@ -240,6 +295,9 @@ def test_absent(launch, prepare):
             "OPTIONS", None):
         assert c.request(method, CLOCK, body).status == 404
     assert "test-clock-ahead" not in c.status()
+    for words in ["clock"], ["clock", "advance", "1d"], ["clock", "--json"]:
+        done = c.ctl(*words)
+        assert done.returncode == 1 and "cassatad --test-clock" in done.stderr
     c.stop()
     for reason, kwargs in (
             ("loopback", {"service": {"listen": "0.0.0.0"}}),

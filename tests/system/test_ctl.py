@@ -441,11 +441,15 @@ WICKED_ANSWERS = [
 ]
 
 
+def send_answer(conn, body, status=b"200 OK"):
+    conn.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (
+        status, len(body), body))
+
+
 def answer_with(body, status=b"200 OK"):
     def talk(conn):
         read_until(conn, b"\r\n\r\n")
-        conn.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (
-            status, len(body), body))
+        send_answer(conn, body, status)
     return talk
 
 
@@ -542,6 +546,45 @@ def test_answer_that_is_too_long(alone):
 def test_wicked_clock(alone, body):
     with Server(answer_with(body)) as server:
         done = ctl(alone, "clock", "-S", server.url, code=FAILED)
+    assert done.stderr == "cassatactl: the answer is no clock\n"
+
+
+def clock_with(answers, bodies):
+    """Each of them once; what is asked for goes to bodies."""
+    def talk(conn):
+        body = read_until(conn, b"}").rpartition(b"\r\n")[2]
+        bodies.append(json.loads(body))
+        send_answer(conn, json.dumps(next(answers)).encode(), b"202 Accepted")
+    return talk
+
+
+def test_advance_in_parts(alone):
+    """What is left is asked for, and a terminal sees how far it is."""
+    bodies = []
+    with terminal() as (theirs, shown):
+        def answers():
+            left = 30 * 86400000
+            while not re.search(r"\[#*\.+\] 1970-01-02T", shown()):
+                left -= 1
+                yield {"now": 86400, "ahead": 1, "left": "%dms" % left}
+            yield {"now": 2 * 86400, "ahead": 86400.5}
+        with Server(clock_with(answers(), bodies)) as server, spawn(
+                alone, "clock", "-S", server.url, "advance", "30d",
+                stdout=subprocess.PIPE, stderr=theirs, text=True) as asking:
+            assert asking.stdout.read() == (
+                "1970-01-03T00:00:00Z, 86400500ms ahead\n")
+            assert asking.wait(30) == OK
+    spans = [body["advance"] for body in bodies]
+    assert spans[:2] == ["30d", "2591999999ms"]
+    assert spans[-1] == "%dms" % (30 * 86400000 - len(spans) + 1)
+
+
+@pytest.mark.parametrize("left", ["2d", "1d", "0s", "-1d", "x", "", 7, {}])
+def test_advance_that_does_not_end(alone, left):
+    answers = ({"now": 1, "ahead": 1, "left": n} for n in ["1d", left])
+    with Server(clock_with(answers, [])) as server:
+        done = ctl(alone, "clock", "-S", server.url, "advance", "2d",
+                   code=FAILED)
     assert done.stderr == "cassatactl: the answer is no clock\n"
 
 

@@ -1066,6 +1066,38 @@ START_TEST(test_draining)
 }
 END_TEST
 
+static int64_t fast_ms;
+
+static int64_t
+fast_clock(void)
+{
+	return fast_ms += 2;
+}
+
+/* A part of what is asked for, when the time for it is over. */
+START_TEST(test_clock_within)
+{
+	const char *request = "POST /cassata/admin/clock HTTP/1.1\r\n" HOST
+			      "Content-Type: application/json\r\n"
+			      "Content-Length: 32\r\n\r\n"
+			      "{\"advance\":\"30d\",\"within\":\"1ms\"}";
+
+	ck_assert_int_eq(clock_test_begin(0), 0);
+	store = (struct store){.begun_ms = clock_event_ms()};
+	fast_ms = clock_mono_ms();
+	clock_mono_replace(fast_clock);
+	client_send(&client, request);
+	client_expect(&client, "\"}\n");
+	clock_mono_replace(NULL);
+	ck_assert_ptr_eq(strstr(client.got, "HTTP/1.1 202 "), client.got);
+	ck_assert_ptr_nonnull(strstr(client.got, ",\"left\":\""));
+	/* To what is due, and whether something is due there. */
+	ck_assert_int_eq(store.n_steps, 2);
+	ck_assert_int_gt(clock_ahead_ms(), DAY_MS - 60000);
+	ck_assert_int_le(clock_ahead_ms(), DAY_MS);
+}
+END_TEST
+
 /* A path like others that are none, until there is one. */
 START_TEST(test_clock)
 {
@@ -1115,6 +1147,7 @@ main(void)
 	tcase_add_loop_test(tc, test_reserve, 0, COUNT(reserves));
 	tcase_add_test(tc, test_draining);
 	tcase_add_test(tc, test_clock);
+	tcase_add_test(tc, test_clock_within);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);
 }
