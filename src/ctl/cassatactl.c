@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "ctl/ctl_cluster.h"
 #include "ctl/ctl_daemon.h"
 #include "ctl/ctl_clock.h"
@@ -35,7 +36,7 @@ static const char help[] =
     "  upgrade       change to the installed program without a refused "
     "request\n"
     "  reopen        open the log again, after it was renamed\n"
-    "  status        what runs, and whether the datastore answers; --json;\n"
+    "  status        what runs, and whether the datastore answers;\n"
     "                --all: all workers of the datastore, whatever their "
     "host;\n"
     "                --watch: again and again\n"
@@ -63,12 +64,13 @@ static const char help[] =
     "  schedule list, show, delete, run, pause, resume\n"
     "  clock         of start --test-clock: what time it is; advance SPAN\n"
     "\n"
-    "These from event on print JSON with --json; their --help tells more.\n"
+    "migrate, and those from event on, have a --help of their own.\n"
     "\n"
     "  -c, --config file          default: the state directory's, or the\n"
     "                             system's cassata.yaml\n"
     "  -d, --state-dir directory  default: $CASSATA_HOME, or the "
     "configuration's\n"
+    "  --json                     print JSON: what was done, what failed\n"
     "  --version, -h, --help      see also cassatactl(8)\n";
 
 struct command {
@@ -177,8 +179,8 @@ take_option(struct ctl *ctl, int option)
 		ctl->test_clock = optarg == NULL ? "0s" : optarg;
 		return 0;
 	case 'V':
-		(void)printf("cassata %s\n", CASSATA_VERSION);
-		exit(CTL_OK);
+		ctl->version = true;
+		return 0;
 	case 'h':
 		(void)printf("%s%s", usage, help);
 		exit(CTL_OK);
@@ -336,7 +338,11 @@ run_command(struct ctl *ctl, const struct command *command)
 int
 main(int argc, char **argv)
 {
-	struct ctl ctl = {.program = "cassatactl", .roles = CONFIG_ALL};
+	struct ctl ctl = {
+	    .program = "cassatactl",
+	    .roles = CONFIG_ALL,
+	    .began_ms = clock_mono_ms(),
+	};
 	const struct command *command;
 	const char *slash = strrchr(argv[0], '/');
 	int status;
@@ -344,11 +350,18 @@ main(int argc, char **argv)
 	if (strcmp(slash == NULL ? argv[0] : slash + 1, "cassata") == 0)
 		ctl.program = "cassata";
 	command = apply_of_status(&ctl, read_line(&ctl, argc, argv));
+	if (ctl.version) {
+		(void)printf(
+		    ctl.json ? "{\"version\":\"%s\"}\n" : "cassata %s\n",
+		    CASSATA_VERSION);
+		return CTL_OK;
+	}
 	if (command == NULL) {
 		(void)fprintf(stderr, "%s       %s --help tells more\n", usage,
 		    ctl.program);
 		return CTL_USAGE;
 	}
+	ctl.command = command->word;
 	if (command->takes_words && ctl_wants_help(&ctl))
 		status = command->run(&ctl);
 	else if (load_config(&ctl, false) == -1 &&

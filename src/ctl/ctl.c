@@ -5,8 +5,44 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json_write.h"
 #include "base/words.h"
 #include "ctl/ctl_print.h"
+
+enum { LINE_MAX_BYTES = 256 * 1024 };
+
+/* On standard error, {"NAME":"text"}. */
+static void
+tell_json(const char *name, struct slice text)
+{
+	struct buf line;
+	struct json_writer w = {.out = &line};
+
+	buf_init(&line, LINE_MAX_BYTES);
+	json_object(&w, NULL);
+	json_text(&w, name, text);
+	json_end_object(&w);
+	if (buf_append_char(&line, '\n') == 0)
+		(void)fwrite(line.p, 1, line.len, stderr);
+	buf_free(&line);
+}
+
+void
+ctl_pass_on(const struct ctl *ctl, const char *name, struct slice text)
+{
+	if (!ctl->json) {
+		(void)fwrite(text.p, 1, text.len, stderr);
+		return;
+	}
+	while (text.len > 0) {
+		const char *end = memchr(text.p, '\n', text.len);
+		size_t len = end == NULL ? text.len : (size_t)(end - text.p);
+
+		tell_json(name, slice_of(text.p, len));
+		len += end != NULL;
+		text = slice_of(text.p + len, text.len - len);
+	}
+}
 
 int
 ctl_fail(const struct ctl *ctl, const char *fmt, ...)
@@ -17,6 +53,10 @@ ctl_fail(const struct ctl *ctl, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	if (ctl->json) {
+		tell_json("error", slice_from_string(text));
+		return CTL_FAILED;
+	}
 	(void)fprintf(stderr, "%s: ", ctl->program);
 	(void)ctl_print(stderr, slice_from_string(text), true);
 	(void)fputc('\n', stderr);

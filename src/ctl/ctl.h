@@ -38,6 +38,9 @@ struct ctl {
 	const char *state_dir;   /* -d, or NULL */
 	const char *server;      /* -S, http://host:port, or NULL */
 	bool json;               /* --json */
+	bool version;            /* --version */
+	const char *command;     /* its word */
+	int64_t began_ms;        /* monotonic */
 	bool all;                /* --all */
 	bool watch;              /* --watch */
 	int64_t timeout_ms;      /* --timeout, or 0 */
@@ -49,9 +52,14 @@ struct ctl {
 	char **argv;
 };
 
-/* "cassatactl: text" on standard error. Returns CTL_FAILED. */
+/* "cassatactl: text" on standard error, with --json {"error":"text"}. Returns
+ * CTL_FAILED. */
 int ctl_fail(const struct ctl *ctl, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* The lines of a text, of what a daemon said: as they are, with --json an
+ * object each, with that name. */
+void ctl_pass_on(const struct ctl *ctl, const char *name, struct slice text);
 
 /* The row of a table with that word, the first member of each of n structs of
  * so many bytes; NULL for none. */

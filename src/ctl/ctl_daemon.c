@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -17,6 +18,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "config/config_paths.h"
+#include "ctl/ctl_done.h"
 #include "ctl/ctl_find.h"
 #include "proc/control_proto.h"
 #include "proc/data_dir.h"
@@ -84,9 +86,10 @@ exec_daemon(const struct ctl *ctl, char *path)
 	execv(path, argv);
 }
 
-/* cassatad itself waits until it is ready, or says why it is not. */
+/* cassatad itself waits until it is ready, or says why it is not; said: where,
+ * -1 for standard error. */
 static int
-run_daemon(const struct ctl *ctl)
+run_daemon(const struct ctl *ctl, int said)
 {
 	char path[PATH_MAX];
 	int status;
@@ -99,6 +102,8 @@ run_daemon(const struct ctl *ctl)
 	if (pid == -1)
 		return ctl_fail(ctl, "fork: %s", strerror(errno));
 	if (pid == 0) {
+		if (said != -1)
+			(void)dup2(said, STDERR_FILENO);
 		exec_daemon(ctl, path);
 		(void)fprintf(stderr, "%s: %s: %s\n", ctl->program, path,
 		    strerror(errno));
@@ -113,8 +118,39 @@ run_daemon(const struct ctl *ctl)
 	return WEXITSTATUS(status);
 }
 
-int
-ctl_start(struct ctl *ctl)
+/* With --json what it says becomes some: a file, which it may fill, whoever
+ * holds it open. */
+static int
+run_daemon_json(const struct ctl *ctl)
+{
+	char text[65536];
+	int fd = memfd_create("cassatad", MFD_CLOEXEC);
+	int status = run_daemon(ctl, fd);
+	ssize_t n = fd == -1 ? 0 : pread(fd, text, sizeof(text), 0);
+
+	if (n > 0)
+		ctl_pass_on(ctl, status == CTL_OK ? "warning" : "error",
+		    slice_of(text, (size_t)n));
+	fd_close(&fd);
+	return status;
+}
+
+static int
+tell_started(const struct ctl *ctl, pid_t pid, pid_t stopped)
+{
+	struct json_object *done;
+
+	if (!ctl->json || stopped == 0)
+		return ctl_done(
+		    ctl, "started", pid, "started (pid %d)", (int)pid);
+	done = ctl_done_begin(ctl, "started", pid);
+	json_object_object_add(done, "stopped", json_object_new_int64(stopped));
+	return ctl_done_print(ctl, done);
+}
+
+/* stopped: whom it follows, or 0. */
+static int
+start_daemon(const struct ctl *ctl, pid_t stopped)
 {
 	bool left_behind;
 	struct err err;
@@ -123,18 +159,21 @@ ctl_start(struct ctl *ctl)
 
 	if (pid == -1)
 		return ctl_fail(ctl, "%s", err.text);
-	if (pid > 0) {
-		printf("already running (pid %d)\n", (int)pid);
-		return CTL_OK;
-	}
-	status = run_daemon(ctl);
+	if (pid > 0)
+		return ctl_done(ctl, "already-running", pid,
+		    "already running (pid %d)", (int)pid);
+	status = ctl->json ? run_daemon_json(ctl) : run_daemon(ctl, -1);
 	if (status != CTL_OK)
 		return status;
 	pid = ctl_find(ctl, &left_behind, &err);
-	if (pid <= 0)
-		return ctl_fail(ctl, "the daemon started but has gone again");
-	printf("started (pid %d)\n", (int)pid);
-	return CTL_OK;
+	return pid > 0 ? tell_started(ctl, pid, stopped)
+		       : ctl_fail(ctl, "the daemon started but has gone again");
+}
+
+int
+ctl_start(struct ctl *ctl)
+{
+	return start_daemon(ctl, 0);
 }
 
 static void
@@ -170,20 +209,20 @@ ask_to_stop(const struct ctl *ctl, pid_t pid, int *fd)
 	return CTL_OK;
 }
 
-/* The process, and its successor if it is just being replaced. */
+/* The process, and its successor if it is just being replaced: *asked is the
+ * last. */
 static int
-stop_running(const struct ctl *ctl, pid_t pid, int *fd)
+stop_running(const struct ctl *ctl, pid_t pid, pid_t *asked, int *fd)
 {
 	bool left_behind;
 	struct err err;
-	pid_t asked = 0;
 	int64_t end_ms = clock_mono_ms() + ctl->cfg.master.shutdown_timeout_ms +
 			 STOP_GRACE_MS;
 
 	for (; pid > 0; pid = ctl_find(ctl, &left_behind, &err)) {
-		if (pid != asked && ask_to_stop(ctl, pid, fd) != CTL_OK)
+		if (pid != *asked && ask_to_stop(ctl, pid, fd) != CTL_OK)
 			return CTL_FAILED;
-		asked = pid;
+		*asked = pid;
 		if (clock_mono_ms() >= end_ms)
 			return ctl_fail(ctl, "pid %d is still there", (int)pid);
 		pause_ms(POLL_MS);
@@ -192,35 +231,56 @@ stop_running(const struct ctl *ctl, pid_t pid, int *fd)
 		return ctl_fail(ctl, "%s", err.text);
 	/* It lets go of the lock shortly before its end. */
 	(void)wait_for_end(*fd, STOP_GRACE_MS);
-	printf("stopped (pid %d)\n", (int)asked);
 	return CTL_OK;
+}
+
+/* *stopped: who was there, or 0. */
+static int
+stop_daemon(const struct ctl *ctl, pid_t *stopped)
+{
+	bool left_behind;
+	struct err err;
+	pid_t pid = ctl_find(ctl, &left_behind, &err);
+	int status = CTL_OK, fd = -1;
+
+	*stopped = 0;
+	if (pid == -1)
+		return ctl_fail(ctl, "%s", err.text);
+	if (pid > 0)
+		status = stop_running(ctl, pid, stopped, &fd);
+	fd_close(&fd);
+	return status;
+}
+
+static int
+tell_stopped(const struct ctl *ctl, pid_t pid)
+{
+	return pid == 0 ? ctl_done(ctl, "not-running", 0, "not running")
+			: ctl_done(ctl, "stopped", pid, "stopped (pid %d)",
+			      (int)pid);
 }
 
 int
 ctl_stop(struct ctl *ctl)
 {
-	bool left_behind;
-	struct err err;
-	pid_t pid = ctl_find(ctl, &left_behind, &err);
-	int status, fd = -1;
+	pid_t pid;
+	int status = stop_daemon(ctl, &pid);
 
-	if (pid == -1)
-		return ctl_fail(ctl, "%s", err.text);
-	if (pid == 0) {
-		printf("not running\n");
-		return CTL_OK;
-	}
-	status = stop_running(ctl, pid, &fd);
-	fd_close(&fd);
-	return status;
+	return status == CTL_OK ? tell_stopped(ctl, pid) : status;
 }
 
+/* As JSON one object, since it is one command. */
 int
 ctl_restart(struct ctl *ctl)
 {
-	int status = ctl_stop(ctl);
+	pid_t pid;
+	int status = stop_daemon(ctl, &pid);
 
-	return status == CTL_OK ? ctl_start(ctl) : status;
+	if (status != CTL_OK)
+		return status;
+	if (!ctl->json)
+		(void)tell_stopped(ctl, pid);
+	return start_daemon(ctl, pid);
 }
 
 /* Prints the master's answer, if it is not "ok". */
@@ -231,12 +291,22 @@ judge_answer(const struct ctl *ctl, const struct buf *answer)
 		return CTL_OK;
 	if (answer->len == 0)
 		return ctl_fail(ctl, "the daemon ended before it answered");
-	(void)fwrite(answer->p, 1, answer->len, stderr);
+	ctl_pass_on(ctl, "error", buf_slice(answer));
 	return CTL_FAILED;
 }
 
+static pid_t
+pid_in(struct json_object *status)
+{
+	struct json_object *pid;
+
+	return json_object_object_get_ex(status, "pid", &pid)
+		   ? (pid_t)json_object_get_int64(pid)
+		   : 0;
+}
+
 int
-ctl_request_change(const struct ctl *ctl, const char *word)
+ctl_request_change(const struct ctl *ctl, const char *word, pid_t *pid)
 {
 	/* The new children get as long to start as at a start. */
 	int64_t timeout_ms =
@@ -248,6 +318,7 @@ ctl_request_change(const struct ctl *ctl, const char *word)
 	struct json_object *alive = ctl_ask_status(ctl, &absent, &err);
 	int status = CTL_FAILED;
 
+	*pid = pid_in(alive);
 	buf_init(&answer, CTL_ANSWER_MAX_BYTES);
 	if (alive != NULL &&
 	    ctl_ask(ctl, word, timeout_ms, &answer, &absent, &err) == 0) {
@@ -264,48 +335,76 @@ ctl_request_change(const struct ctl *ctl, const char *word)
 int
 ctl_reload(struct ctl *ctl)
 {
-	int status = ctl_request_change(ctl, CONTROL_RELOAD);
+	pid_t pid;
+	int status = ctl_request_change(ctl, CONTROL_RELOAD, &pid);
 
-	if (status == CTL_OK)
-		printf("reloaded\n");
-	return status;
+	return status == CTL_OK ? ctl_done(ctl, "reloaded", pid, "reloaded")
+				: status;
 }
 
 int
 ctl_reopen(struct ctl *ctl)
 {
-	return ctl_request_change(ctl, CONTROL_REOPEN);
+	pid_t pid;
+	int status = ctl_request_change(ctl, CONTROL_REOPEN, &pid);
+
+	if (status == CTL_OK && ctl->json)
+		(void)ctl_done_print(ctl, ctl_done_begin(ctl, "reopened", pid));
+	return status;
 }
 
-/* As watch_end, of the process of a status. */
-static int
-watch_end_of(struct json_object *status)
+/* "cassatad VERSION (pid N) WHAT", unless that is to be JSON. */
+static void
+tell_of(const struct ctl *ctl, struct json_object *status, const char *what)
 {
-	struct json_object *pid;
+	if (ctl->json)
+		return;
+	printf("cassatad %s (pid %s) %s\n", ctl_text_of(status, "version"),
+	    ctl_text_of(status, "pid"), what);
+	(void)fflush(stdout);
+}
 
-	if (!json_object_object_get_ex(status, "pid", &pid))
-		return -1;
-	return watch_end((pid_t)json_object_get_int64(pid));
+static void
+add_version(struct json_object *to, struct json_object *status)
+{
+	json_object_object_add(to, "version",
+	    json_object_new_string(ctl_text_of(status, "version")));
 }
 
 static int
-print_upgrade(const struct ctl *ctl, struct json_object *old, int old_fd)
+print_upgrade(const struct ctl *ctl, struct json_object *old,
+    struct json_object *new, bool has_left)
+{
+	struct json_object *done = ctl_done_begin(ctl, "upgraded", pid_in(new));
+	struct json_object *before = json_object_new_object();
+
+	add_version(done, new);
+	json_object_object_add(
+	    before, "pid", json_object_new_int64(pid_in(old)));
+	add_version(before, old);
+	json_object_object_add(before, "state",
+	    json_object_new_string(has_left ? "stopped" : "draining"));
+	json_object_object_add(done, "before", before);
+	return ctl_done_print(ctl, done);
+}
+
+static int
+follow_upgrade(const struct ctl *ctl, struct json_object *old, int old_fd)
 {
 	int64_t timeout_ms =
 	    ctl->cfg.master.shutdown_timeout_ms + STOP_GRACE_MS;
 	struct err err;
-	bool absent;
+	bool absent, has_left;
 	struct json_object *new = ctl_ask_status(ctl, &absent, &err);
 
 	if (new == NULL)
 		return ctl_fail(ctl, "%s", err.text);
-	printf("cassatad %s (pid %s) has taken over\n",
-	    ctl_text_of(new, "version"), ctl_text_of(new, "pid"));
-	(void)fflush(stdout);
+	tell_of(ctl, new, "has taken over");
+	has_left = wait_for_end(old_fd, timeout_ms);
+	tell_of(ctl, old, has_left ? "has left" : "still drains");
+	if (ctl->json)
+		(void)print_upgrade(ctl, old, new, has_left);
 	json_object_put(new);
-	printf("cassatad %s (pid %s) %s\n", ctl_text_of(old, "version"),
-	    ctl_text_of(old, "pid"),
-	    wait_for_end(old_fd, timeout_ms) ? "has left" : "still drains");
 	return CTL_OK;
 }
 
@@ -316,6 +415,7 @@ ctl_upgrade(struct ctl *ctl)
 	struct json_object *old;
 	struct err err;
 	int status, old_fd;
+	pid_t pid;
 
 	if (ctl_find(ctl, &left_behind, &err) == 0) {
 		(void)ctl_fail(ctl, "not running");
@@ -324,16 +424,26 @@ ctl_upgrade(struct ctl *ctl)
 	old = ctl_ask_status(ctl, &absent, &err);
 	if (old == NULL)
 		return ctl_fail(ctl, "%s", err.text);
-	printf("cassatad %s (pid %s) starts its successor\n",
-	    ctl_text_of(old, "version"), ctl_text_of(old, "pid"));
-	(void)fflush(stdout);
-	old_fd = watch_end_of(old);
-	status = ctl_request_change(ctl, CONTROL_UPGRADE);
+	tell_of(ctl, old, "starts its successor");
+	old_fd = watch_end(pid_in(old));
+	status = ctl_request_change(ctl, CONTROL_UPGRADE, &pid);
 	if (status == CTL_OK)
-		status = print_upgrade(ctl, old, old_fd);
+		status = follow_upgrade(ctl, old, old_fd);
 	fd_close(&old_fd);
 	json_object_put(old);
 	return status;
+}
+
+/* With one more member, null where there is no text. */
+static int
+print_with(const struct ctl *ctl, const char *outcome, const char *name,
+    const char *text)
+{
+	struct json_object *done = ctl_done_begin(ctl, outcome, 0);
+
+	json_object_object_add(
+	    done, name, text == NULL ? NULL : json_object_new_string(text));
+	return ctl_done_print(ctl, done);
 }
 
 int
@@ -348,6 +458,8 @@ ctl_check_config(struct ctl *ctl)
 	config_errors_free(&errors);
 	if (status == -1)
 		return CTL_FAILED;
+	if (ctl->json)
+		return print_with(ctl, "valid", "config", ctl->cfg.file);
 	(void)printf("%s: configuration OK\n",
 	    ctl->cfg.file == NULL ? "no file, all defaults" : ctl->cfg.file);
 	return CTL_OK;
@@ -370,10 +482,13 @@ ctl_init_db(struct ctl *ctl)
 		return ctl_fail(ctl, "%s", err.text);
 	if (store_open(&params, &store, &err) == -1)
 		return ctl_fail(ctl, "%s", err.text);
-	if (store_check(store, true, &err) == STORE_OK)
-		printf("%s is ready\n", store_target(store));
-	else
+	if (store_check(store, true, &err) != STORE_OK)
 		status = ctl_fail(ctl, "%s", err.text);
+	else if (ctl->json)
+		(void)print_with(
+		    ctl, "ready", "datastore", store_target(store));
+	else
+		printf("%s is ready\n", store_target(store));
 	store_close(&store);
 	return status;
 }

@@ -2,6 +2,8 @@
 #ifndef CASSATA_CTL_CTL_DAEMON_H
 #define CASSATA_CTL_CTL_DAEMON_H
 
+#include <sys/types.h>
+
 #include "ctl/ctl.h"
 
 /* What an operator has the daemon do. Each returns an exit code. */
@@ -14,8 +16,8 @@ int ctl_reopen(struct ctl *ctl);
 int ctl_check_config(struct ctl *ctl);
 int ctl_init_db(struct ctl *ctl);
 
-/* Has the master carry out a word of proc/control_proto.h; it or we say why it
- * does not. An exit code. */
-int ctl_request_change(const struct ctl *ctl, const char *word);
+/* Has the master, *pid, carry out a word of proc/control_proto.h; it or we say
+ * why it does not. An exit code. */
+int ctl_request_change(const struct ctl *ctl, const char *word, pid_t *pid);
 
 #endif

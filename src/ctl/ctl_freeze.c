@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "ctl/ctl_daemon.h"
+#include "ctl/ctl_done.h"
 #include "ctl/ctl_find.h"
 #include "ctl/progress.h"
 #include "proc/control_proto.h"
@@ -92,21 +93,21 @@ ctl_freeze(struct ctl *ctl)
 				 ? ctl->timeout_ms
 				 : ctl->cfg.master.shutdown_timeout_ms +
 				       ctl->cfg.datastore.timeout_ms + GRACE_MS;
-	int status = ctl_request_change(ctl, CONTROL_FREEZE);
+	pid_t pid;
+	int status = ctl_request_change(ctl, CONTROL_FREEZE, &pid);
 
 	if (status == CTL_OK)
 		status = wait_until_quiet(ctl, timeout_ms);
-	if (status == CTL_OK)
-		printf("frozen\n");
-	return status;
+	return status == CTL_OK ? ctl_done(ctl, "frozen", pid, "frozen")
+				: status;
 }
 
 int
 ctl_thaw(struct ctl *ctl)
 {
-	int status = ctl_request_change(ctl, CONTROL_THAW);
+	pid_t pid;
+	int status = ctl_request_change(ctl, CONTROL_THAW, &pid);
 
-	if (status == CTL_OK)
-		printf("thawed\n");
-	return status;
+	return status == CTL_OK ? ctl_done(ctl, "thawed", pid, "thawed")
+				: status;
 }

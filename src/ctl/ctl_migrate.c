@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "config/config_password.h"
+#include "ctl/ctl_done.h"
 #include "ctl/ctl_find.h"
 #include "ctl/ctl_options.h"
 #include "ctl/progress.h"
@@ -24,7 +25,8 @@ enum { STATEMENT_MS = 600000 };
 
 static const char usage[] =
     "usage: cassatactl migrate [--from url] [--from-password-file file]\n"
-    "                          --to url [--to-password-file file]\n";
+    "                          --to url [--to-password-file file] "
+    "[--json]\n";
 
 /* One of the two datastores. */
 struct end {
@@ -80,6 +82,7 @@ parse_line(struct ctl *ctl, struct ends *ends)
 	    {"from-password-file", required_argument, NULL, 'F'},
 	    {"to", required_argument, NULL, 't'},
 	    {"to-password-file", required_argument, NULL, 'T'},
+	    CTL_OPTION_JSON,
 	    {0},
 	};
 
@@ -316,8 +319,51 @@ print_result(const struct move *move, const struct move_result *r)
 	    (long long)r->n_target, r->target, move_target(move));
 }
 
+static struct json_object *
+describe_end_of(const char *sum, int64_t n_rows)
+{
+	struct json_object *end = json_object_new_object();
+
+	json_object_object_add(end, "rows", json_object_new_int64(n_rows));
+	json_object_object_add(end, "sha256", json_object_new_string(sum));
+	return end;
+}
+
+static struct json_object *
+describe_result(const struct move_result *r)
+{
+	struct json_object *table = json_object_new_object();
+
+	json_object_object_add(
+	    table, "table", json_object_new_string(r->table));
+	json_object_object_add(
+	    table, "source", describe_end_of(r->source, r->n_source));
+	json_object_object_add(
+	    table, "target", describe_end_of(r->target, r->n_target));
+	return table;
+}
+
+static void
+print_move(const struct ctl *ctl, const struct move *move,
+    const struct move_result *results, bool same)
+{
+	struct json_object *done =
+	    ctl_done_begin(ctl, same ? "moved" : "different", 0);
+	struct json_object *tables = json_object_new_array();
+
+	json_object_object_add(
+	    done, "source", json_object_new_string(move_source(move)));
+	json_object_object_add(
+	    done, "target", json_object_new_string(move_target(move)));
+	for (size_t i = 0; i < MOVE_TABLES; i++)
+		json_object_array_add(tables, describe_result(&results[i]));
+	json_object_object_add(done, "tables", tables);
+	(void)ctl_done_print(ctl, done);
+}
+
 static int
-compare_all(struct move *move, struct bar *bar, struct err *err)
+compare_all(
+    const struct ctl *ctl, struct move *move, struct bar *bar, struct err *err)
 {
 	struct move_result results[MOVE_TABLES];
 	bool same;
@@ -325,8 +371,12 @@ compare_all(struct move *move, struct bar *bar, struct err *err)
 	if (move_compare(move, results, &same, err) == -1)
 		return -1;
 	progress_clear(&bar->line);
-	for (size_t i = 0; i < MOVE_TABLES; i++)
+	for (size_t i = 0; !ctl->json && i < MOVE_TABLES; i++)
 		print_result(move, &results[i]);
+	if (same && move_end(move, err) == -1)
+		return -1;
+	if (ctl->json)
+		print_move(ctl, move, results, same);
 	if (same)
 		return 0;
 	return err_set(err,
@@ -336,20 +386,23 @@ compare_all(struct move *move, struct bar *bar, struct err *err)
 }
 
 static int
-run_move(struct move *move, struct bar *bar, struct err *err)
+run_move(
+    const struct ctl *ctl, struct move *move, struct bar *bar, struct err *err)
 {
 	bool resumed;
 
 	if (move_begin(move, &resumed, err) == -1)
 		return -1;
-	printf("%s %s to %s\n", resumed ? "going on from" : "from",
-	    move_source(move), move_target(move));
+	if (!ctl->json)
+		printf("%s %s to %s\n", resumed ? "going on from" : "from",
+		    move_source(move), move_target(move));
 	(void)fflush(stdout);
-	if (move_copy(move, err) == -1 || compare_all(move, bar, err) == -1 ||
-	    move_end(move, err) == -1)
+	if (move_copy(move, err) == -1 ||
+	    compare_all(ctl, move, bar, err) == -1)
 		return -1;
-	printf("all is there: set datastore.url, then cassatactl reload and "
-	       "cassatactl thaw\n");
+	if (!ctl->json)
+		puts("all is there: set datastore.url, then cassatactl reload "
+		     "and cassatactl thaw");
 	return 0;
 }
 
@@ -372,7 +425,7 @@ move_events(const struct ctl *ctl, const struct ends *ends, struct err *err)
 	if (move_open(&params, &move, err) == -1)
 		return -1;
 	progress_init(&bar.line);
-	status = run_move(move, &bar, err);
+	status = run_move(ctl, move, &bar, err);
 	progress_clear(&bar.line);
 	move_close(&move);
 	return status;

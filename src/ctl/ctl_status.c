@@ -213,7 +213,9 @@ ctl_status(struct ctl *ctl)
 	int status;
 
 	if (ctl_find(ctl, &left_behind, &err) == 0) {
-		printf("not running\n");
+		puts(!ctl->json    ? "not running"
+		     : left_behind ? "{\"state\":\"dead\"}"
+				   : "{\"state\":\"stopped\"}");
 		return left_behind ? CTL_STATUS_DEAD : CTL_STATUS_STOPPED;
 	}
 	buf_init(&answer, CTL_ANSWER_MAX_BYTES);

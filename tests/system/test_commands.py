@@ -219,6 +219,95 @@ def test_a_pid_file_that_was_removed(prepare):
     assert c.ctl("status").returncode == STOPPED
 
 
+def objects(done):
+    """Of a command with --json, which prints nothing else."""
+    assert "runtime error" not in done.stderr
+    return [[json.loads(line) for line in text.splitlines()]
+            for text in (done.stdout, done.stderr)]
+
+
+def test_json_of_what_was_done(prepare):
+    c = prepare()
+
+    def did(*words, code=OK, **expected):
+        """The only object; its command is the first of the words."""
+        done = c.ctl(*words, "--json")
+        assert done.returncode == code, done
+        (made,), said = objects(done)
+        assert said == [], done
+        if expected:
+            assert made.pop("seconds") >= 0
+            expected["command"] = words[0]
+            assert made == expected
+        return made
+
+    assert did("status", code=STOPPED) == {"state": "stopped"}
+    did("check-config", outcome="valid", config=str(c.config_file))
+    did("stop", outcome="not-running")
+    pid = did("start")["pid"]
+    assert pid == c.status()["pid"] == did("status")["pid"]
+    for word, outcome in (
+            ("start", "already-running"), ("reload", "reloaded"),
+            ("reopen", "reopened"), ("freeze", "frozen"), ("thaw", "thawed")):
+        did(word, outcome=outcome, pid=pid)
+    new = did("upgrade")
+    assert new["pid"] == c.status()["pid"] != pid
+    version = c.status()["version"]
+    assert (new["outcome"], new["version"]) == ("upgraded", version)
+    assert new["before"] == {
+        "pid": pid, "version": version, "state": "stopped"}
+    again = did("restart")
+    assert again["pid"] == c.status()["pid"]
+    assert (again["outcome"], again["stopped"]) == ("started", new["pid"])
+    did("stop", outcome="stopped", pid=again["pid"])
+    started = did("start", "service")
+    assert (started["role"], started["outcome"]) == ("service", "started")
+    did("stop", outcome="stopped", pid=started["pid"], role="service")
+    ready = did("init-db")
+    assert ready["outcome"] == "ready" and ready["datastore"]
+    (c.state_dir / "cassatad.pid").write_text("")
+    assert did("status", code=DEAD) == {"state": "dead"}
+    assert c.processes() == []
+
+
+def test_json_of_what_failed(prepare):
+    c = prepare()
+
+    def said(*words, code=FAILED):
+        done = c.ctl(*words, "--json")
+        made, errors = objects(done)
+        assert (made, done.returncode) == ([], code), done
+        return [e.pop("error") for e in errors if len(e) == 1]
+
+    for word in "reload", "reopen", "upgrade", "freeze", "thaw":
+        assert said(word, code=NOT_RUNNING) == ["not running"]
+    text = c.config_file.read_text()
+    c.config_file.write_text("service:\n  prot: 1\nextra:\n  a: b\n")
+    errors = said("check-config")
+    assert len(errors) == 2 and ":2:3: " in errors[0]
+    assert said("start") == errors
+    # What cassatad itself says.
+    c.config_file.write_text(text)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(1)
+        c.configure(service={"port": taken.getsockname()[1]})
+        assert "Address already in use" in said("start")[-1]
+    c.configure(service={"port": 0})
+    assert_ok(c.ctl("start"))
+    c.configure(worker={"lease": "1ms"})
+    assert said("reload")
+    c.configure(worker={"lease": "20s"})
+    assert_ok(c.ctl("stop"))
+
+
+@pytest.mark.parametrize("words", [
+    ["--version", "--json"], ["--json", "--version"]])
+def test_json_of_the_version(prepare, words):
+    (made,), errors = objects(prepare().ctl(*words))
+    assert re.fullmatch(r"\d+\.\d+\.\d+", made["version"]) and not errors
+
+
 @ANY_STORE
 @pytest.mark.parametrize("word", ["reload", "reopen", "upgrade"])
 def test_change_of_a_daemon_that_hangs(launch, word):

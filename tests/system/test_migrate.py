@@ -4,6 +4,7 @@ kind, and what it refuses."""
 
 import contextlib
 import hashlib
+import json
 import os
 import pty
 import re
@@ -203,6 +204,31 @@ def test_nothing(prepare, store, other):
     assert_moved(migrate(c, other), store, other)
 
 
+def moved_of(done):
+    """Of a migrate with --json, which prints nothing else."""
+    (made,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert made["command"] == "migrate" and made["seconds"] >= 0
+    assert [t["table"] for t in made["tables"]] == list(TABLES)
+    return made
+
+
+def test_json(prepare, store, other):
+    c = prepare()
+    assert c.ctl("init-db").returncode == 0
+    fill(store, 7)
+    done = migrate(c, other, "--json")
+    assert done.returncode == 0, done
+    made = moved_of(done)
+    assert made["outcome"] == "moved" and made["source"] != made["target"]
+    for table in made["tables"]:
+        assert table["source"] == table["target"]
+        assert table["source"]["rows"] == len(dump(store, table["table"])[1])
+    assert dump_all(other) == dump_all(store)
+    done = migrate(c, other, "--json")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert list(json.loads(done.stderr)) == ["error"]
+
+
 # ---- it goes on after its death ----
 
 def state_of(pid):
@@ -358,16 +384,24 @@ def test_another_meanwhile(prepare, store, other, new_sqlite):
     assert first.ctl("stop").returncode == 0
 
 
-def test_changed_meanwhile(prepare, store, new_other):
+@pytest.mark.parametrize("more", [[], ["--json"]], ids=["", "json"])
+def test_changed_meanwhile(prepare, store, new_other, more):
     """Who wrote to the source behind its back is found out."""
     c = prepare()
     assert c.ctl("init-db").returncode == 0
     other = interrupted(c, store, new_other, 2 * MANY)
     store.sql("UPDATE event SET due_ms = due_ms + 1 WHERE id = 1")
-    done = migrate(c, other)
+    done = migrate(c, other, *more)
     assert done.returncode == 1
     assert "they differ" in done.stderr
-    assert len(set(re.findall("SHA-256 ([0-9a-f]{64}) at ", done.stdout))) > 1
+    if more:
+        made = moved_of(done)
+        assert made["outcome"] == "different"
+        assert [t["table"] for t in made["tables"]
+                if t["source"] != t["target"]] == ["event"]
+    else:
+        assert len(set(re.findall(
+            "SHA-256 ([0-9a-f]{64}) at ", done.stdout))) > 1
     c.configure(datastore={"url": other.url})
     assert "migrate again" in c.ctl("start").stderr
 
