@@ -42,7 +42,7 @@ struct worker {
 	struct loop_io *wake_io;
 	struct loop_timer *timer, *drain_timer;
 	struct store_thread *store;
-	struct store_thread *jobs_store; /* NULL while there are no jobs */
+	struct store_thread *jobs_store; /* NULL until there are jobs */
 	struct transport *transport;
 	struct delivery_policy policy;
 	struct given_up given_up;
@@ -56,6 +56,7 @@ struct worker {
 	struct holdings holdings;
 	struct dispatch dispatch;
 	bool busy;              /* a call is under way */
+	bool left;              /* and none is to follow */
 	int64_t store_retry_ms; /* monotonic: none before, after a failure */
 	int64_t drain_until_ms; /* monotonic */
 	unsigned n_failed_in_drain; /* calls in a row */
@@ -78,6 +79,15 @@ ask_datastore(struct worker *w, struct store_job *job)
 		atomic_store(&score->asking_ms, mono_ms);
 	w->busy = true;
 	store_thread_submit(w->store, job);
+}
+
+/* What a step under way has changed is told first. */
+static void
+leave_after_step(struct worker *w)
+{
+	w->left = true;
+	if (!w->jobs.under_way)
+		loop_stop(w->child->loop);
 }
 
 /* What would be lost: leases and what was not begun others find without us. */
@@ -105,7 +115,7 @@ leave_without_datastore(struct worker *w, enum store_status status)
 		return;
 	log_info("left while the datastore is not available: no result was to "
 		 "be written");
-	loop_stop(w->child->loop);
+	leave_after_step(w);
 }
 
 /*
@@ -188,7 +198,7 @@ leased(struct store_job *job)
 	take_strays(w, &change);
 	tell_given_up_by_death(w);
 	if (change.left)
-		loop_stop(w->child->loop);
+		leave_after_step(w);
 }
 
 static void
@@ -276,6 +286,8 @@ jobs_called(struct store_job *job)
 		(void)jobs_done(&w->jobs, clock_mono_ms());
 	else
 		jobs_failed(&w->jobs, clock_mono_ms());
+	if (w->left)
+		leave_after_step(w);
 }
 
 /* ---- what is next, and when ---- */
@@ -394,7 +406,7 @@ ask_next(struct worker *w, int64_t mono_ms)
 {
 	int64_t wait_ms = INT64_MAX;
 
-	if (w->busy)
+	if (w->busy || w->left)
 		return INT64_MAX;
 	if (mono_ms < w->store_retry_ms)
 		return w->store_retry_ms - mono_ms;
@@ -432,25 +444,31 @@ connect_store(struct worker *w, struct store_thread **thread, struct err *err)
 	return -1;
 }
 
-/* Begins the step of a job that is due. Returns when to look again. */
+/*
+ * Begins the step of a job that is due. Returns when to look again. The
+ * connection stays once it is there: to close it may take as long as whatever
+ * it waits for, and so long nothing would be delivered.
+ */
 static int64_t
 step_jobs(struct worker *w, int64_t mono_ms)
 {
 	int64_t in_ms = jobs_step_wait_ms(&w->jobs, mono_ms);
+	struct store_job *job;
 	struct err err;
 
 	if (w->child->draining)
 		return INT64_MAX;
 	if (in_ms > 0)
 		return in_ms;
+	job = jobs_submit_step(
+	    &w->jobs, mono_ms, dbclock_now_ms(&w->clock, clock_event_ms()));
 	if (w->jobs_store == NULL &&
 	    connect_store(w, &w->jobs_store, &err) == -1) {
 		log_warnx("no connection for jobs: %s", err.text);
-		return STORE_RETRY_MS;
+		jobs_failed(&w->jobs, mono_ms);
+		return jobs_step_wait_ms(&w->jobs, mono_ms);
 	}
-	store_thread_submit(w->jobs_store,
-	    jobs_submit_step(&w->jobs, mono_ms,
-		dbclock_now_ms(&w->clock, clock_event_ms())));
+	store_thread_submit(w->jobs_store, job);
 	return INT64_MAX;
 }
 
@@ -465,8 +483,6 @@ tick(void *arg)
 	wait_ms = dispatch_run(&w->dispatch, mono_ms);
 	wait_ms = clock_sooner_ms(wait_ms, ask_next(w, mono_ms));
 	wait_ms = clock_sooner_ms(wait_ms, step_jobs(w, mono_ms));
-	if (!w->jobs.under_way && w->jobs.n == 0)
-		store_thread_free(&w->jobs_store);
 	loop_timer_set(w->timer, clock_sooner_ms(wait_ms, TIMER_MAX_MS));
 	child_show(w->child, "%d shards, %zu in flight",
 	    __builtin_popcountll(w->leases.shards), w->holdings.n_on_wire);
@@ -504,7 +520,7 @@ on_drain_deadline(void *arg)
 		    w->holdings.n);
 		/* Its thread may be in a call that takes longer than our master
 		 * waits for us. */
-		if (w->busy)
+		if (w->busy || w->jobs.under_way)
 			_exit(EXIT_CHILD_OK);
 		loop_stop(w->child->loop);
 		return;

@@ -307,6 +307,20 @@ class MysqlStore:
             yield
             client_process.stdin.close()
 
+    @contextlib.contextmanager
+    def events_locked(self):
+        """Nobody else can change an event that is there meanwhile."""
+        with subprocess.Popen(
+                self._client + [self._name], stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                universal_newlines=True) as client_process:
+            client_process.stdin.write(
+                "BEGIN; SELECT COUNT(*) FROM event FOR UPDATE;\n")
+            client_process.stdin.flush()
+            assert client_process.stdout.readline()
+            yield
+            client_process.stdin.close()
+
     def is_free(self):
         """Whether nobody keeps others from the leases."""
         return subprocess.run(

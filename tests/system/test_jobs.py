@@ -10,9 +10,11 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from cassata import wait_for
+import pytest
+
+from cassata import read_text, wait_for
 from sink import Reply
-from test_api import assert_problem
+from test_api import assert_problem, limit_descriptors, metric
 from test_pause import parked, wait_obeyed
 
 FAR = int(time.time()) + 100000
@@ -387,6 +389,50 @@ def test_kills(launch):
         if is_amid:
             break
     assert is_amid
+
+
+def test_no_descriptor_for_the_connection(launch, name):
+    """It is not asked for, and told of, whenever the worker wakes up."""
+    c = launch(worker={"numWorkerThreads": 1})
+    add(c, name, 1)
+    pid = c.children("worker")[0]["pid"]
+    limits = re.search(r"Max open files +(\d+) +(\d+)",
+                       read_text("/proc/%d/limits" % pid)).groups()
+    used = {int(fd) for fd in os.listdir("/proc/%d/fd" % pid)}
+    limit_descriptors(
+        pid, min(set(range(len(used) + 1)) - used), limits[1])
+    path = start(c, name, "delete")
+    told = "no connection for jobs: "
+    wait_for(lambda: told in c.log_text())
+    n_awake = 40
+    for i in range(n_awake):
+        n_claimed = metric(c.get("/metrics"), "cassata_events_claimed_total")
+        assert c.post({"application-id": name, "event-id": "now%d" % i,
+                       "event": 1, "expiry": 0,
+                       "url": "http://127.0.0.1:9/"}).status == 201
+        wait_for(lambda: metric(
+            c.get("/metrics"), "cassata_events_claimed_total") > n_claimed)
+    assert c.log_text().count(told) < n_awake
+    limit_descriptors(pid, *limits)
+    end(c, path)
+
+
+def test_stop_amid_a_step(launch, store, name):
+    """What it did is told, though the leases are given back before."""
+    if store.kind == "sqlite":
+        pytest.skip("whoever keeps a step waiting keeps the leases, too")
+    c = launch(worker={"numWorkerThreads": 1}, datastore={"timeout": "60s"})
+    add(c, name, 1)
+    with store.events_locked():
+        start(c, name, "delete")
+        wait_for(lambda: store.sql(
+            "SELECT 1 FROM information_schema.innodb_trx"
+            " WHERE trx_state = 'LOCK WAIT'"))
+        c.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: not store.sql(
+            "SELECT shard FROM lease WHERE owner <> 0"))
+    c.stop()
+    assert " is done: 1 events matched, 1 were changed" in c.log_text()
 
 
 def test_damaged(daemon, name):

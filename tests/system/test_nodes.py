@@ -105,6 +105,38 @@ def test_first_is_down_at_start(c, sink, name, nodes):
     deliver(c, sink, name + "-2")
 
 
+def threads_called(pid, name):
+    n = 0
+    for comm in Path("/proc/%d/task" % pid).glob("*/comm"):
+        with contextlib.suppress(OSError):  # it has just ended
+            n += comm.read_text() == name + "\n"
+    return n
+
+
+def test_jobs_end_while_a_host_is_tried(c, sink, name, nodes):
+    """Their connection is not waited for then: that is the worker's time."""
+    c.configure(worker={"numWorkerThreads": 1},
+                datastore={"connectTimeout": "10m"})
+    nodes[0].mode("refuse")
+    c.start()
+    all_at(c, nodes[1])
+    for i in range(8):
+        assert c.post({"application-id": "far", "event-id": str(i), "event": 1,
+                       "expiry": int(time.time()) + 10000,
+                       "url": sink.url()}).status == 201
+    response = c.request("POST", "/cassata/jobs/far",
+                         b'{"verb": "delete", "filter": {}, "rate": 1}')
+    assert response.status == 202
+    path = response.header("Location")
+    wait_for(lambda: c.get(path).json()["done"] > 0)
+    nodes[0].mode("hold")
+    pid = c.children("worker")[0]["pid"]
+    wait_for(lambda: threads_called(pid, "beside") == 2)
+    wait_for(lambda: " is done: 8 events matched" in c.log_text())
+    deliver(c, sink, name)
+    nodes[0].mode("refuse")
+
+
 @pytest.mark.parametrize("mode", ["refuse", "cut"])
 def test_lost_under_load(c, sink, name, nodes, mode):
     """A node that is killed, and one that only drops its connections."""
