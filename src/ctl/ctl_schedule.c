@@ -40,6 +40,7 @@ struct schedule_flags {
 	const struct ctl *ctl;
 	const char *app;
 	uint64_t left; /* to be listed */
+	bool damaged;  /* some cannot be */
 	struct json_object *schedule, *event;
 };
 
@@ -226,6 +227,24 @@ print_schedules(const struct ctl *ctl, struct schedule_flags *flags,
 		   : CTL_OK;
 }
 
+static void
+tell_damaged(const struct ctl *ctl, struct schedule_flags *flags,
+    const struct json_value *page)
+{
+	struct json_value list, id;
+	const char *at = NULL;
+
+	if (!ctl_member(page, "damaged-ids", &list) || list.type != JSON_ARRAY)
+		return;
+	while (json_next_element(&list, &at, &id)) {
+		flags->damaged = true;
+		(void)ctl_fail(ctl, "a schedule cannot be read: %.*s",
+		    (int)(id.raw.len < QUERY_MAX_BYTES ? id.raw.len
+						       : QUERY_MAX_BYTES),
+		    id.raw.p);
+	}
+}
+
 /* *next is where the list goes on; empty at its end. It cannot be where it was.
  */
 static int
@@ -261,8 +280,10 @@ ask_schedules(const struct ctl *ctl, struct schedule_flags *flags,
 		status = ctl_answer_read(ctl, "list", &answer, &page);
 	if (status == CTL_OK)
 		status = print_schedules(ctl, flags, &page);
-	if (status == CTL_OK)
+	if (status == CTL_OK) {
+		tell_damaged(ctl, flags, &page);
 		status = note_next_schedules(ctl, &page, next);
+	}
 	buf_free(&answer);
 	return status;
 }
@@ -287,7 +308,7 @@ list_of_schedules(struct ctl *ctl, struct schedule_flags *flags)
 		buf_free(&url);
 	} while (status == CTL_OK && flags->left > 0 && next.len > 1);
 	buf_free(&next);
-	return status;
+	return status == CTL_OK && flags->damaged ? CTL_FAILED : status;
 }
 
 /* ---- the verbs ---- */

@@ -130,7 +130,26 @@ struct listing {
 	size_t n;
 	char last[EVENT_ID_MAX];
 	size_t last_len;
+	struct buf damaged; /* JSON: ids */
+	struct json_writer damaged_w;
 };
+
+static void
+come_to(struct listing *l, struct slice name)
+{
+	l->n++;
+	l->last_len = name.len < sizeof(l->last) ? name.len : sizeof(l->last);
+	memcpy(l->last, name.p, l->last_len);
+}
+
+static void
+list_damaged(void *arg, struct slice name)
+{
+	struct listing *l = arg;
+
+	come_to(l, name);
+	json_text(&l->damaged_w, NULL, name);
+}
 
 static bool
 list_one(void *arg, struct store_schedule *schedule)
@@ -142,9 +161,7 @@ list_one(void *arg, struct store_schedule *schedule)
 	json_object(&l->w, NULL);
 	schedule_answer_write(&l->w, schedule, service->store_zones, false);
 	json_end_object(&l->w);
-	l->n++;
-	l->last_len = schedule->name.len;
-	memcpy(l->last, schedule->name.p, schedule->name.len);
+	come_to(l, schedule->name);
 	store_schedule_free(schedule);
 	return !page->failed &&
 	       page->len < (size_t)service->cfg->service.max_list_bytes;
@@ -161,11 +178,20 @@ run_list_of(struct store *store, struct store_job *job)
 	    .after = slice_of(query->after, query->after_len),
 	    .max = query->limit,
 	    .take = list_one,
+	    .take_damaged = list_damaged,
 	    .arg = &l};
 
+	buf_init(&l.damaged, SIZE_MAX / 2);
+	l.damaged_w = (struct json_writer){.out = &l.damaged};
+	json_array(&l.damaged_w, NULL);
 	json_array(&l.w, "schedules");
 	call->status = store_list_schedules(store, &list, &call->err);
 	json_end_array(&l.w);
+	json_end_array(&l.damaged_w);
+	if (l.damaged.len > 2)
+		json_raw(&l.w, "damaged-ids", buf_slice(&l.damaged));
+	call->u.schedule.page.failed |= l.damaged.failed;
+	buf_free(&l.damaged);
 	if (l.n == query->limit ||
 	    page->len >= (size_t)call->service->cfg->service.max_list_bytes)
 		json_text(&l.w, "next", slice_of(l.last, l.last_len));

@@ -34,7 +34,8 @@ static enum store_status
 count_active(struct sql *sql, struct slice app, int64_t *n, struct err *err)
 {
 	static const struct sql_text text = {
-	    .head = "SELECT COUNT(*) FROM job WHERE app = ? AND state < 2",
+	    .head = "SELECT COUNT(*) FROM job WHERE app = ?"
+		    " AND state IN (0, 1)",
 	    .columns = "i"};
 
 	sql_bytes(sql, app);
@@ -330,10 +331,11 @@ jobs_due(struct sql *sql, int64_t forget_ms, struct job_id *list, size_t *n,
 {
 #define DUE(INDEX)                                                             \
 	{                                                                      \
-		.head = "SELECT uuid FROM (SELECT uuid, id, ROW_NUMBER() OVER" \
-			" (PARTITION BY app ORDER BY id) AS turn FROM job "    \
-			INDEX " WHERE state < 2 AND paused = 0) AS active"     \
-			" ORDER BY turn, id LIMIT ?",                          \
+		.head =                                                        \
+		    "SELECT uuid FROM (SELECT uuid, id, ROW_NUMBER() OVER"     \
+		    " (PARTITION BY app ORDER BY id) AS turn FROM job " INDEX  \
+		    " WHERE state IN (0, 1) AND paused = 0) AS active"         \
+		    " ORDER BY turn, id LIMIT ?",                              \
 		.columns = "b"                                                 \
 	}
 	static const struct sql_text text[] = {

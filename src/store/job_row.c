@@ -3,7 +3,12 @@
 
 #include <string.h>
 
-#include "store/record.h"
+#include "store/columns.h"
+
+/* Far from an overflow. */
+#define COUNT_MAX (INT64_C(1) << 50)
+
+#define JOB_DAMAGED SLICE_LITERAL("what it is to do cannot be read")
 
 struct slice
 job_id_slice(const struct job_id *id)
@@ -11,36 +16,31 @@ job_id_slice(const struct job_id *id)
 	return slice_from_string(id->text);
 }
 
-static enum store_status
-copy_bytes(
-    struct sql *sql, char *to, size_t size, struct slice *copy, struct err *err)
+/* What of a damaged job is none stays out: it can be asked for, fails at its
+ * next step, and can be removed. */
+static struct slice
+copy_bytes(struct sql *sql, char *to, size_t size, struct job_record *record)
 {
 	struct slice bytes = sql_read_bytes(sql);
 
-	if (bytes.len > size)
-		return sql_nonsense(sql, "a job with too many bytes", err);
-	memcpy(to, bytes.p, bytes.len);
-	*copy = slice_of(to, bytes.len);
-	return STORE_OK;
+	if (bytes.len > size) {
+		record->is_damaged = true;
+		bytes.len = 0;
+	}
+	if (bytes.len > 0)
+		memcpy(to, bytes.p, bytes.len);
+	return slice_of(to, bytes.len);
 }
 
-static enum store_status
-read_texts(
-    struct sql *sql, struct job_row *row, struct slice *spec, struct err *err)
+static int64_t
+read_job_number(struct sql *sql, int64_t max, struct job_record *record)
 {
-	struct job_record *record = &row->record;
-	enum store_status status;
-	struct slice id;
+	int64_t number = sql_read_i64(sql);
 
-	status = copy_bytes(
-	    sql, record->id.text, sizeof(record->id.text) - 1, &id, err);
-	if (status == STORE_OK)
-		status = copy_bytes(
-		    sql, row->app, sizeof(row->app), &record->app, err);
-	if (status == STORE_OK)
-		status =
-		    copy_bytes(sql, row->spec, sizeof(row->spec), spec, err);
-	return status;
+	if (number >= 0 && number <= max)
+		return number;
+	record->is_damaged = true;
+	return 0;
 }
 
 /* The copy is ours to overwrite. */
@@ -52,8 +52,28 @@ read_spec(struct job_row *row, size_t len)
 	struct field_errors errors;
 	struct err err;
 
-	record->is_damaged = job_json_read(row->spec, len, &rates,
-				 &record->spec, &err, &errors) != EVENT_JSON_OK;
+	record->is_damaged |=
+	    job_json_read(row->spec, len, &rates, &record->spec, &err,
+		&errors) != EVENT_JSON_OK;
+}
+
+static void
+read_job_counts(struct sql *sql, struct job_row *row)
+{
+	struct job_record *record = &row->record;
+
+	record->paused = sql_read_i64(sql) != 0;
+	record->created_ms = read_job_number(sql, STORE_TIME_MAX_MS, record);
+	record->since_ms = read_job_number(sql, STORE_TIME_MAX_MS, record);
+	record->counted_ms = read_job_number(sql, STORE_TIME_MAX_MS, record);
+	record->ended_ms = read_job_number(sql, STORE_TIME_MAX_MS, record);
+	row->before_id = sql_read_i64(sql);
+	row->place.due_ms = sql_read_i64(sql);
+	row->place.row_id = sql_read_i64(sql);
+	record->steps = read_job_number(sql, COUNT_MAX, record);
+	record->matched = read_job_number(sql, COUNT_MAX, record);
+	record->done = read_job_number(sql, COUNT_MAX, record);
+	record->skipped = read_job_number(sql, COUNT_MAX, record);
 }
 
 enum store_status
@@ -61,34 +81,29 @@ job_row_read(struct sql *sql, struct job_row *row, struct err *err)
 {
 	struct job_record *record = &row->record;
 	enum store_status status;
-	struct slice spec = {NULL, 0};
+	struct slice spec;
 	int64_t state;
 
 	*row = (struct job_row){.id = sql_read_i64(sql)};
 	record->number = row->id;
-	status = read_texts(sql, row, &spec, err);
-	if (status != STORE_OK)
-		return status;
+	(void)copy_bytes(
+	    sql, record->id.text, sizeof(record->id.text) - 1, record);
+	record->app = copy_bytes(sql, row->app, sizeof(row->app), record);
+	spec = copy_bytes(sql, row->spec, sizeof(row->spec), record);
 	state = sql_read_i64(sql);
-	record->state = (enum job_state)state;
-	record->paused = sql_read_i64(sql) != 0;
-	record->created_ms = sql_read_i64(sql);
-	record->since_ms = sql_read_i64(sql);
-	record->counted_ms = sql_read_i64(sql);
-	record->ended_ms = sql_read_i64(sql);
-	row->before_id = sql_read_i64(sql);
-	row->place.due_ms = sql_read_i64(sql);
-	row->place.row_id = sql_read_i64(sql);
-	record->steps = sql_read_i64(sql);
-	record->matched = sql_read_i64(sql);
-	record->done = sql_read_i64(sql);
-	record->skipped = sql_read_i64(sql);
+	read_job_counts(sql, row);
+	record->error = copy_bytes(sql, row->error, sizeof(row->error), record);
 	read_spec(row, spec.len);
-	status = store_check_number("state", state, JOB_STATES - 1, err);
-	if (status != STORE_OK)
-		return status;
-	return copy_bytes(
-	    sql, row->error, sizeof(row->error), &record->error, err);
+	status = sql_row_check(sql, err);
+	record->is_damaged |= status == STORE_BROKEN;
+	/* What is none is not gone on with. */
+	record->is_damaged |= state < 0 || state >= JOB_STATES;
+	record->state = state < 0 || state >= JOB_STATES
+			    ? JOB_FAILED
+			    : (enum job_state)state;
+	if (record->is_damaged && record->error.len == 0)
+		record->error = JOB_DAMAGED;
+	return status == STORE_BROKEN ? STORE_OK : status;
 }
 
 enum store_status

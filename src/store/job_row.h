@@ -21,7 +21,8 @@ struct job_row {
 	" done, skipped, error"
 #define JOB_ROW_LETTERS "ibbbiiiiiiiiiiiiib"
 
-/* Reads the present row. One whose spec cannot be read is damaged. */
+/* Reads the present row. One that cannot be read is damaged: what of it is none
+ * is 0 or empty. */
 enum store_status job_row_read(
     struct sql *sql, struct job_row *row, struct err *err);
 

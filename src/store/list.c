@@ -122,6 +122,8 @@ end_span(struct sql *sql, const struct walk *walk, struct err *err)
 	struct list_step *step = walk->step;
 	const struct list_query *query = step->query;
 	int64_t floor_ms = floor_of(step->place.due_ms), next_ms;
+	int64_t from_ms =
+	    query->descending ? floor_ms : floor_ms + STORE_QUARANTINE_MS;
 	enum store_status status;
 
 	step->end = !has_floors(query) || (query->descending && floor_ms == 0);
@@ -129,12 +131,12 @@ end_span(struct sql *sql, const struct walk *walk, struct err *err)
 		return STORE_OK;
 	status =
 	    list_look_beyond(sql, query->labels.n > 0 ? &walk->label : NULL,
-		query->descending ? floor_ms : floor_ms + STORE_QUARANTINE_MS,
-		query->descending, &next_ms, err);
+		from_ms, query->descending, &next_ms, err);
 	if (status != STORE_OK)
 		return status;
 	/* Whatever somebody wrote there: it comes to an end. */
-	if (next_ms < 0 || next_ms > STORE_DUE_MAX_MS) {
+	if (next_ms < 0 || next_ms > STORE_DUE_MAX_MS ||
+	    (next_ms < from_ms) != query->descending) {
 		step->end = !query->descending;
 		next_ms = 0;
 	}

@@ -226,30 +226,32 @@ look_at_indices(struct sql *sql, const struct list_span *span, size_t max,
 /* ---- of a label ---- */
 
 /* The rest of the rows of one due time, then those behind. */
-#define ROWS_OF_LABEL(TABLE, RANGE, ORDER)                                     \
+#define ROWS_OF_LABEL(DUE, TABLE, RANGE, ORDER)                                \
 	{                                                                      \
-		.head = "SELECT due_ms, event FROM " TABLE " WHERE k = ?"      \
+		.head = "SELECT " DUE ", event FROM " TABLE " WHERE k = ?"     \
 			" AND " RANGE " ORDER BY due_ms " ORDER                \
 			", event " ORDER " LIMIT ?",                           \
 		.columns = "ii"                                                \
 	}
-#define RANGES_OF_LABEL(TABLE)                                                 \
+#define RANGES_OF_LABEL(DUE, TABLE)                                            \
 	{                                                                      \
 		{                                                              \
-		    ROWS_OF_LABEL(TABLE, "due_ms = ? AND event > ?", ""),      \
-		    ROWS_OF_LABEL(TABLE, "due_ms > ? AND due_ms < ?", ""),     \
+		    ROWS_OF_LABEL(DUE, TABLE, "due_ms = ? AND event > ?", ""), \
+		    ROWS_OF_LABEL(                                             \
+			DUE, TABLE, "due_ms > ? AND due_ms < ?", ""),          \
 		},                                                             \
 		    {                                                          \
 			ROWS_OF_LABEL(                                         \
-			    TABLE, "due_ms = ? AND event < ?", "DESC"),        \
+			    DUE, TABLE, "due_ms = ? AND event < ?", "DESC"),   \
 			ROWS_OF_LABEL(                                         \
-			    TABLE, "due_ms < ? AND due_ms >= ?", "DESC"),      \
+			    DUE, TABLE, "due_ms < ? AND due_ms >= ?", "DESC"), \
 		    },                                                         \
 	}
 
 static const struct sql_text of_label[SQL_KINDS][2][2] = {
-    [SQL_MYSQL] = RANGES_OF_LABEL("label FORCE INDEX (due)"),
-    [SQL_SQLITE] = RANGES_OF_LABEL("label INDEXED BY label_due"),
+    [SQL_MYSQL] = RANGES_OF_LABEL("due_ms", "label FORCE INDEX (due)"),
+    [SQL_SQLITE] = RANGES_OF_LABEL(
+	"CAST(due_ms AS INTEGER)", "label INDEXED BY label_due"),
 };
 
 static enum store_status
@@ -297,9 +299,9 @@ look_at_label(struct sql *sql, const struct list_span *span, size_t max,
 		.columns = "i"                                                 \
 	}
 
-#define ONE_OF_LABEL(TABLE, RANGE, ORDER)                                      \
+#define ONE_OF_LABEL(DUE, TABLE, RANGE, ORDER)                                 \
 	{                                                                      \
-		.head = "SELECT due_ms FROM " TABLE                            \
+		.head = "SELECT " DUE " FROM " TABLE                           \
 			" WHERE k = ? AND due_ms " RANGE                       \
 			" ? ORDER BY due_ms " ORDER " LIMIT 1",                \
 		.columns = "i"                                                 \
@@ -310,11 +312,13 @@ look_beyond_in_label(struct sql *sql, const struct event_key *label,
     int64_t from_ms, bool descending, int64_t *due_ms, struct err *err)
 {
 	static const struct sql_text texts[SQL_KINDS][2] = {
-	    [SQL_MYSQL] = {ONE_OF_LABEL("label FORCE INDEX (due)", ">=", ""),
-		ONE_OF_LABEL("label FORCE INDEX (due)", "<", "DESC")},
-	    [SQL_SQLITE] = {ONE_OF_LABEL(
+	    [SQL_MYSQL] = {ONE_OF_LABEL(
+			       "due_ms", "label FORCE INDEX (due)", ">=", ""),
+		ONE_OF_LABEL("due_ms", "label FORCE INDEX (due)", "<", "DESC")},
+	    [SQL_SQLITE] = {ONE_OF_LABEL("CAST(due_ms AS INTEGER)",
 				"label INDEXED BY label_due", ">=", ""),
-		ONE_OF_LABEL("label INDEXED BY label_due", "<", "DESC")},
+		ONE_OF_LABEL("CAST(due_ms AS INTEGER)",
+		    "label INDEXED BY label_due", "<", "DESC")},
 	};
 
 	sql_bytes(sql, store_key_slice(label->bytes));

@@ -60,13 +60,17 @@ take_pause(struct sql *sql, struct store_pauses *pauses, struct err *err)
 	bool has_number = number > 0 && number <= STORE_PAUSE_NUMBER_MAX;
 	struct store_pause pause = {.number = (unsigned)number,
 	    .kind = kind == PAUSE_APP ? PAUSE_APP : PAUSE_HOST};
+	enum store_status status;
 	struct err reason;
 
 	pause.since_ms = sql_read_i64(sql);
 	pause.until_ms = sql_read_i64(sql);
 	pause.name = sql_read_bytes(sql);
 	pause.note = sql_read_bytes(sql);
-	if (check_pause(number, kind, &pause, &reason) != STORE_OK)
+	status = sql_row_check(sql, &reason);
+	if (status == STORE_OK)
+		status = check_pause(number, kind, &pause, &reason);
+	if (status != STORE_OK)
 		skip_pause(&told[has_number ? number : 0], number, reason.text);
 	else if (pauses->n == STORE_PAUSES_MAX)
 		skip_pause(
@@ -201,12 +205,13 @@ delete_pause(struct sql *sql, unsigned number, struct err *err)
 	return sql_exec(sql, &text, 0, NULL, err);
 }
 
-/* One that is damaged, and so not found. */
+/* One that is damaged, and so not found; its kind may be the damage. */
 static enum store_status
 delete_named(struct sql *sql, const struct store_pause *pause, struct err *err)
 {
 	static const struct sql_text text = {
-	    .head = "DELETE FROM pause WHERE kind = ? AND name = ?"};
+	    .head = "DELETE FROM pause"
+		    " WHERE (kind = ? OR kind NOT IN (0, 1)) AND name = ?"};
 
 	sql_i64(sql, pause->kind);
 	sql_bytes(sql, pause->name);
@@ -225,8 +230,11 @@ end_pause(struct sql *sql, struct store_pause_change *change,
     const struct store_pause *found, struct err *err)
 {
 	if (found == NULL) {
+		enum store_status status =
+		    delete_named(sql, &change->pause, err);
+
 		change->outcome = PAUSE_NONE;
-		return sql_be_current(sql, err);
+		return status == STORE_OK ? sql_be_current(sql, err) : status;
 	}
 	change->outcome = PAUSE_ENDED;
 	change->ended = found;

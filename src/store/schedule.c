@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_scan.h"
 #include "event/recur_read.h"
 #include "store/record.h"
+#include "store/row_id.h"
 
 #define TIME_MAX_S (STORE_TIME_MAX_MS / 1000)
 
@@ -44,17 +46,35 @@ check_schedule(const struct store_schedule *s, int64_t paused, struct err *err)
 	    {"bytes of options", (int64_t)s->event.options.len,
 		EVENT_OPTIONS_MAX},
 	};
-	struct err reason;
+	struct json_value value;
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		if (store_check_number(all[i].what, all[i].value, all[i].max,
-			&reason) != STORE_OK) {
-			(void)err_set(err,
-			    "schedule %" PRId64 " is damaged: %s", s->id,
-			    reason.text);
+		if (store_check_number(
+			all[i].what, all[i].value, all[i].max, err) != STORE_OK)
 			return STORE_BROKEN;
-		}
-	return STORE_OK;
+	/* It goes into answers as it is. */
+	return json_scan(s->spec, &value, err) == 0 ? STORE_OK : STORE_BROKEN;
+}
+
+/* Who reads it is told which one it is. */
+static enum store_status
+check_read(struct sql *sql, const struct store_schedule *s, int64_t paused,
+    struct err *err)
+{
+	struct err reason;
+	enum store_status status = sql_row_check(sql, &reason);
+
+	if (status == STORE_OK)
+		status = check_schedule(s, paused, &reason);
+	if (status != STORE_OK)
+		(void)err_set(err, "schedule %.*s/%.*s is damaged: %s",
+		    s->app.len < EVENT_APP_MAX ? (int)s->app.len
+					       : EVENT_APP_MAX,
+		    s->app.p,
+		    s->name.len < EVENT_ID_MAX ? (int)s->name.len
+					       : EVENT_ID_MAX,
+		    s->name.p, reason.text);
+	return store_damage(status);
 }
 
 static void
@@ -123,7 +143,7 @@ schedule_read(struct sql *sql, bool whole, struct store_schedule **schedule,
 		s.event.body = sql_read_bytes(sql);
 		s.event.options = sql_read_bytes(sql);
 	}
-	status = check_schedule(&s, paused, err);
+	status = check_read(sql, &s, paused, err);
 	return status == STORE_OK ? copy_schedule(&s, schedule, err) : status;
 }
 
@@ -176,6 +196,47 @@ schedule_lock_named(struct sql *sql, struct slice app, struct slice name,
 	sql_bytes(sql, app);
 	sql_bytes(sql, name);
 	return schedule_read_one(sql, sql_pick(sql, text), schedule, err);
+}
+
+static int64_t
+read_moment_s(struct sql *sql)
+{
+	int64_t s = sql_read_i64(sql);
+
+	return s > 0 && s <= TIME_MAX_S ? s : 0;
+}
+
+enum store_status
+schedule_lock_damaged(struct sql *sql, struct slice app, struct slice name,
+    struct store_schedule **schedule, struct err *err)
+{
+#define LOCK(NUMBER)                                                           \
+	"SELECT id, CAST(paused AS " NUMBER "), CAST(next_s AS " NUMBER "),"   \
+	" CAST(next_row AS " NUMBER "), CAST(last_s AS " NUMBER ")"            \
+	" FROM schedule WHERE app = ? AND name = ?"
+	static const struct sql_text text[] = {
+	    [SQL_MYSQL] = {.head = LOCK("SIGNED") " FOR UPDATE",
+		.columns = "iiiii"},
+	    [SQL_SQLITE] = {.head = LOCK("INTEGER"), .columns = "iiiii"},
+	};
+#undef LOCK
+	struct store_schedule s = {.app = app, .name = name};
+	enum store_status status;
+
+	*schedule = NULL;
+	sql_bytes(sql, app);
+	sql_bytes(sql, name);
+	status = sql_select(sql, sql_pick(sql, text), 0, err);
+	if (sql_next(sql, &status, err)) {
+		s.id = sql_read_i64(sql);
+		s.created_ms = row_id_made_ms(s.id);
+		s.paused = sql_read_i64(sql) == 1;
+		s.next_s = read_moment_s(sql);
+		s.next_row = sql_read_i64(sql);
+		s.last_s = read_moment_s(sql);
+		status = copy_schedule(&s, schedule, err);
+	}
+	return sql_done(sql, status, err);
 }
 
 enum store_status

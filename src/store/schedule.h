@@ -22,7 +22,8 @@
 #define SCHEDULE_PLACES                                                        \
 	"?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
 
-/* The present row, copied. STORE_BROKEN for what no schedule can be. */
+/* The present row, copied. STORE_DAMAGED for what no schedule can be; then the
+ * result goes on with the next one. */
 enum store_status schedule_read(struct sql *sql, bool whole,
     struct store_schedule **schedule, struct err *err);
 
@@ -39,6 +40,10 @@ enum store_status schedule_read_one(struct sql *sql,
 enum store_status schedule_lock(struct sql *sql, int64_t id,
     struct store_schedule **schedule, struct err *err);
 enum store_status schedule_lock_named(struct sql *sql, struct slice app,
+    struct slice name, struct store_schedule **schedule, struct err *err);
+
+/* So, too, where that is STORE_DAMAGED: what is needed so that it can go. */
+enum store_status schedule_lock_damaged(struct sql *sql, struct slice app,
     struct slice name, struct store_schedule **schedule, struct err *err);
 
 /* A row that is not there; if one of its name was made meanwhile the

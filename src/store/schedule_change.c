@@ -141,6 +141,9 @@ put_body(struct sql *sql, void *arg, struct err *err)
 
 	store_schedule_free(p->before); /* of a try that failed */
 	status = schedule_lock_named(sql, put->app, put->name, &p->before, err);
+	if (status == STORE_DAMAGED)
+		status = schedule_lock_damaged(
+		    sql, put->app, put->name, &p->before, err);
 	if (status == STORE_OK && p->before == NULL)
 		status = make_alone(sql, put->app, err);
 	if (status == STORE_OK && p->before == NULL)
@@ -281,6 +284,9 @@ change_schedule_body(struct sql *sql, void *arg, struct err *err)
 	store_schedule_free(c->schedule); /* of a try that failed */
 	status = schedule_lock_named(
 	    sql, change->app, change->name, &c->schedule, err);
+	if (status == STORE_DAMAGED && change->verb == SCHEDULE_DELETE)
+		status = schedule_lock_damaged(
+		    sql, change->app, change->name, &c->schedule, err);
 	if (status != STORE_OK)
 		return status;
 	change->due_ms = INT64_MAX;
@@ -336,11 +342,13 @@ enum store_status
 list_schedules(
     struct sql *sql, const struct schedule_list *list, struct err *err)
 {
+	/* Of another length it is nobody's, and no place to go on from. */
 	static const struct sql_text text = {
-	    .head = "SELECT " SCHEDULE_STATE_NAMES
+	    .head = "SELECT name, " SCHEDULE_STATE_NAMES
 		    " FROM schedule WHERE app = ? AND name > ?"
+		    " AND LENGTH(name) BETWEEN 1 AND 255"
 		    " ORDER BY name LIMIT ?",
-	    .columns = SCHEDULE_STATE_LETTERS};
+	    .columns = "b" SCHEDULE_STATE_LETTERS};
 	enum store_status status = sql_catch_up(sql, err);
 	bool more = true;
 
@@ -351,11 +359,16 @@ list_schedules(
 	sql_i64(sql, (int64_t)list->max);
 	status = sql_select(sql, &text, 0, err);
 	while (more && sql_next(sql, &status, err)) {
+		struct slice name = sql_read_bytes(sql);
 		struct store_schedule *schedule;
 
 		status = schedule_read(sql, false, &schedule, err);
 		if (status == STORE_OK)
 			more = list->take(list->arg, schedule);
+		else if (status == STORE_DAMAGED) {
+			list->take_damaged(list->arg, name);
+			status = STORE_OK;
+		}
 	}
 	return sql_done(sql, status, err);
 }

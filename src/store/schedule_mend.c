@@ -55,7 +55,8 @@ find_broken(struct sql *sql, const struct schedule_mend *mend,
 	status = sql_select(sql, &text, 0, err);
 	while (*n < MENDED_MAX && sql_next(sql, &status, err)) {
 		list[*n].next_s = sql_read_i64(sql);
-		list[(*n)++].id = sql_read_i64(sql);
+		list[*n].id = sql_read_i64(sql);
+		*n += sql_row_check(sql, NULL) == STORE_OK;
 	}
 	return sql_done(sql, status, err);
 }
@@ -123,7 +124,8 @@ mend_one(struct sql *sql, struct mending *m, struct err *err)
 	enum store_status status = sql_transact(sql, mend_body, m, err);
 
 	store_schedule_free(m->schedule);
-	if (status == STORE_BROKEN && sql->connected) {
+	if (status == STORE_DAMAGED ||
+	    (status == STORE_BROKEN && sql->connected)) {
 		log_warnx("a schedule is passed over: %s", err->text);
 		return STORE_OK;
 	}

@@ -190,6 +190,8 @@ schedule_run_drop(
 		return sql_no_memory(err);
 	schedule->next_s = schedule->next_row = 0;
 	status = found_lock(sql, &key, &found, &there, err);
+	if (status == STORE_BROKEN && sql->connected)
+		status = found_lock_damaged(sql, &key, &found, &there, err);
 	/* It may be a client's event by now. */
 	return status == STORE_OK && there && found.row_id == row_id &&
 		       found.state == EVENT_PENDING
@@ -428,7 +430,7 @@ schedule_run_begin(struct sql *sql, const struct claim_request *request,
 	*due_ms = INT64_MAX;
 	if (status == STORE_OK)
 		status = judge_claim(sql, &j, begins, err);
-	else if (status == STORE_BROKEN && sql->connected) {
+	else if (status == STORE_DAMAGED) {
 		/* Nobody else is to wait for its mending. */
 		log_warnx("a run waits: %s", err->text);
 		status = put_off(sql, &j, PUT_OFF_MS, err);

@@ -280,6 +280,8 @@ struct schedule_list {
 	size_t max;
 	/* Takes one, to be freed; false: no more of them. */
 	bool (*take)(void *arg, struct store_schedule *schedule);
+	/* Is told the id of one that cannot be read. */
+	void (*take_damaged)(void *arg, struct slice name);
 	void *arg;
 };
 

@@ -48,9 +48,13 @@ read_upcoming(struct sql *sql, struct store_upcoming *u, struct err *err)
 {
 	int64_t due_ms = sql_read_i64(sql);
 
-	if (store_check_number("due_ms", due_ms, STORE_DUE_MAX_MS, err) !=
-	    STORE_OK)
-		return STORE_BROKEN;
+	/* Whatever is there: a claim puts it off. */
+	if (sql_row_check(sql, err) == STORE_UNAVAILABLE)
+		return STORE_UNAVAILABLE;
+	if (due_ms < 0)
+		due_ms = 0;
+	if (due_ms > STORE_DUE_MAX_MS)
+		return STORE_OK;
 	if (due_ms >= STORE_PARKED_MS && is_held(u->pauses, due_ms))
 		return STORE_OK;
 	due_ms %= STORE_PARKED_MS;
