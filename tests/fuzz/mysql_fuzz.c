@@ -725,6 +725,8 @@ operate(struct sql *backend, unsigned which)
 	struct store_add *adds[] = {&add, &other_add};
 	enum cancel_outcome outcome;
 	enum event_state state;
+	static const struct newest_request since = {
+	    .to_ms = INT64_MAX, .max = NEWS_MAX, .marks = true};
 	struct store_news news[NEWS_MAX];
 	struct newest_reply newest;
 	struct err err;
@@ -760,8 +762,7 @@ operate(struct sql *backend, unsigned which)
 		break;
 	case 9:
 		(void)purge_ended(backend, UINT64_MAX, 1000, 8, &n, &err);
-		(void)find_newest(
-		    backend, 0, INT64_MAX, news, NEWS_MAX, &newest, &err);
+		(void)find_newest(backend, &since, news, &newest, &err);
 		CHECK(newest.n <= NEWS_MAX);
 		for (size_t i = 0; i < newest.n; i++)
 			CHECK(news[i].shard < EVENT_SHARDS);
