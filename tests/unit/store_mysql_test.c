@@ -1186,8 +1186,8 @@ list_pages(size_t limit, bool descending, int64_t n_more)
 	    .take = take_told,
 	    .arg = &told,
 	    .place = list_begin(&query)};
+	int64_t n_sorted = server_count("Sort_rows"), n_read;
 	size_t n_before;
-	int64_t n_read;
 
 	while (!step.end) {
 		step.begun = false;
@@ -1202,6 +1202,7 @@ list_pages(size_t limit, bool descending, int64_t n_more)
 		ck_assert(step.end || told.n > n_before || step.n_looked == 0);
 	}
 	ck_assert_uint_eq(told.n, 10000);
+	ck_assert_int_eq(server_count("Sort_rows"), n_sorted);
 }
 
 /* A page costs what it tells, wherever it is, and not the ranges it is from. */
