@@ -98,19 +98,29 @@ set_deadline(struct http_conn *c, int64_t timeout_ms)
 
 	c->deadline_ms = now_ms + timeout_ms;
 	/* Lingering is short, and for an answer that is out. */
-	if (c->state != CONN_LINGERING &&
-	    c->deadline_ms > c->conns->leave_by_ms)
-		c->deadline_ms = c->conns->leave_by_ms;
+	if (c->state != CONN_LINGERING && c->deadline_ms > c->leave_by_ms)
+		c->deadline_ms = c->leave_by_ms;
 	if (c->deadline_ms < c->armed_ms) {
 		c->armed_ms = c->deadline_ms;
 		loop_timer_set(c->timer, c->deadline_ms - now_ms);
 	}
 }
 
-/* From now on it reads something, or writes it. */
+/* So long it may stay in a drain. */
+static void
+set_leave_by(struct http_conn *c)
+{
+	if (c->conns->begun_ms < INT64_MAX)
+		c->leave_by_ms = clock_mono_ms() + c->conns->begun_ms;
+}
+
+/* From now on it reads something, or writes it. What the handler took before is
+ * none of the client's time. */
 static void
 begin_phase(struct http_conn *c, int64_t timeout_ms)
 {
+	if (c->deadline_ms == INT64_MAX)
+		set_leave_by(c);
 	set_deadline(c, timeout_ms);
 	c->since_ms = c->moved_ms = clock_mono_ms();
 }
@@ -893,7 +903,7 @@ http_conn_open(
 	}
 	LIST_INSERT_HEAD(&conns->all, c, entry);
 	conns->n++;
-	c->armed_ms = INT64_MAX;
+	c->armed_ms = c->leave_by_ms = INT64_MAX;
 	set_deadline(c, conns->idle_timeout_ms);
 	set_place(c, CONN_IDLE);
 	return 0;
@@ -909,7 +919,7 @@ http_conn_drain(struct http_conn *c)
 	} else if (c->place == CONN_IDLE) {
 		set_deadline(c, c->conns->idle_timeout_ms);
 	}
-	if (c->deadline_ms > c->conns->leave_by_ms &&
-	    c->deadline_ms < INT64_MAX)
-		set_deadline(c, c->conns->leave_by_ms - clock_mono_ms());
+	set_leave_by(c);
+	if (c->deadline_ms > c->leave_by_ms && c->deadline_ms < INT64_MAX)
+		set_deadline(c, c->leave_by_ms - clock_mono_ms());
 }

@@ -40,6 +40,7 @@ struct http_conn {
 	int64_t since_ms;    /* monotonic: began to read this, or to write it */
 	int64_t moved_ms;    /* monotonic: the last time that bytes moved */
 	int64_t deadline_ms; /* monotonic; INT64_MAX for none */
+	int64_t leave_by_ms; /* none is later; INT64_MAX: as ever */
 	int64_t armed_ms;    /* when the timer fires: never after deadline_ms */
 	struct http_exchange *x; /* NULL while idle */
 	struct buf out;

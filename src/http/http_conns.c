@@ -18,7 +18,7 @@ http_conns_init(struct http_conns *conns, struct loop *loop,
 	    .owner_arg = owner_arg,
 	    .memory = {.max = settings->max_memory_bytes},
 	    .idle_timeout_ms = settings->idle_timeout_ms,
-	    .leave_by_ms = INT64_MAX,
+	    .begun_ms = INT64_MAX,
 	};
 	LIST_INIT(&conns->all);
 	TAILQ_INIT(&conns->idle);

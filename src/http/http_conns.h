@@ -78,7 +78,7 @@ struct http_conns {
 	struct http_counts counts;
 	bool draining;
 	int64_t idle_timeout_ms; /* a shorter one while draining */
-	int64_t leave_by_ms; /* monotonic: no deadline is later; or INT64_MAX */
+	int64_t begun_ms; /* while draining: see http_drain; or INT64_MAX */
 };
 
 /* All that is borrowed must outlive them. */

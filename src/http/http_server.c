@@ -406,7 +406,7 @@ http_server_drain(struct http_server *server, const struct http_drain *how)
 	server->conns.draining = true;
 	server->conns.idle_timeout_ms = how->idle_ms;
 	if (how->begun_ms > 0)
-		server->conns.leave_by_ms = clock_mono_ms() + how->begun_ms;
+		server->conns.begun_ms = how->begun_ms;
 	LIST_FOREACH(c, &server->conns.all, entry)
 		http_conn_drain(c);
 	tell_if_drained(server);

@@ -29,6 +29,7 @@ struct bed {
 	struct http_exchange *waiting[BED_WAITING_MAX]; /* for their answer */
 	int n_waiting;
 	int stop_at; /* that many wait: the loop stops; 0: never */
+	size_t late_bytes; /* of a later answer, beside its word */
 	int n_handled;
 	bool reserve; /* the last one handled was of the reserve */
 	bool drained;
@@ -161,6 +162,8 @@ bed_answer(struct bed *bed)
 	    (size_t)bed->n_waiting * sizeof(bed->waiting[0]));
 	http_exchange_answer(x, 200, "text/plain");
 	buf_append_string(&x->body, "late");
+	for (size_t i = 0; i < bed->late_bytes; i++)
+		buf_append_char(&x->body, '.');
 	http_conn_answered(x);
 }
 
@@ -169,7 +172,7 @@ struct client {
 	int fd;
 	struct loop_io *io;
 	char *got; /* with a NUL */
-	size_t len;
+	size_t len, size;
 	bool ended;
 	const char *until; /* stops the loop; NULL: only the end does */
 };
@@ -197,8 +200,11 @@ on_client(int fd, unsigned events, void *arg)
 		loop_stop(client->bed->loop);
 		return;
 	}
-	client->got = realloc(client->got, client->len + (size_t)n + 1);
-	ck_assert_ptr_nonnull(client->got);
+	if (client->size <= client->len + (size_t)n) {
+		client->size = 2 * (client->len + sizeof(bytes));
+		client->got = realloc(client->got, client->size);
+		ck_assert_ptr_nonnull(client->got);
+	}
 	memcpy(client->got + client->len, bytes, (size_t)n);
 	client->len += (size_t)n;
 	client->got[client->len] = '\0';
