@@ -100,9 +100,18 @@ guess_end(struct sql *sql, const struct list_span *span, size_t max,
 	static const struct sql_text up = SAMPLE(">", "<", "");
 	static const struct sql_text down = SAMPLE("<", ">=", "DESC");
 	size_t n_each = max / EVENT_SHARDS + 2;
+	int64_t behind_ms = span->after.due_ms, end_ms;
 	enum store_status status;
 	unsigned arity = 0;
 
+	*until = end_of_span(span);
+	end_ms = until->due_ms;
+	/* Of what is of one due time alone MariaDB would read all, and sort: so
+	 * there is another, of no row. */
+	if (behind_ms == end_ms) {
+		behind_ms = -1;
+		end_ms = -2;
+	}
 	for (unsigned s = ROW_WAITING; s <= ROW_FAILED; s++) {
 		if (!has_any(span, 1U << s))
 			continue;
@@ -110,15 +119,16 @@ guess_end(struct sql *sql, const struct list_span *span, size_t max,
 		sql_i64(sql, s);
 		sql_i64(sql, span->after.due_ms);
 		sql_i64(sql, span->after.row_id);
-		sql_i64(sql, span->after.due_ms);
-		sql_i64(sql, end_of_span(span).due_ms);
+		sql_i64(sql, behind_ms);
+		sql_i64(sql, end_ms);
 		sql_i64(sql, (int64_t)n_each);
 		arity++;
 	}
 	status =
 	    read_rows(sql, span->descending ? &down : &up, arity, look, err);
 	sort_rows(look, span->descending);
-	*until = look->n < n_each ? end_of_span(span) : look->rows[n_each - 1];
+	if (look->n >= n_each)
+		*until = look->rows[n_each - 1];
 	look->n = 0;
 	return status;
 }

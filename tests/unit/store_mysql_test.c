@@ -1139,6 +1139,8 @@ static const struct {
     {"shard = IF(id % 100 = 0, id DIV 100 % 64, 7 + id % 2),"
      " status = id % 3, due_ms = 1000 + id",
 	4000},
+    /* What one host of many takes. */
+    {"shard = id % 8, status = 2, due_ms = 1000", 4000},
 };
 
 struct told {
@@ -1179,6 +1181,7 @@ list_pages(size_t limit, bool descending, int64_t n_more)
 {
 	const struct list_query query = {.app = SLICE_LITERAL("a"),
 	    .states = (1U << EVENT_DELETED) - 1,
+	    .from_ms = 1000, /* of the first, or of all */
 	    .before_ms = STORE_LIST_END_MS,
 	    .descending = descending};
 	struct told told = {.descending = descending};
