@@ -257,12 +257,13 @@ take_waiting(struct sql *sql, const struct store_row *row, struct claiming *c,
 	struct local_move *move = &c->moves[c->n_moves];
 	int64_t due_ms = store_plain_due_ms(row->due_ms);
 	struct store_claim *claim;
-	enum store_status status;
+	/* First: what was refused fails the whole result else. */
+	enum store_status status = store_row_check(sql, row->id, err);
 	struct schedule_run run;
 
 	/* Another host may have put it into quarantine, or taken it out, or
 	 * has parked it. */
-	if (row->due_ms >= 0 &&
+	if (status == STORE_OK && row->due_ms >= 0 &&
 	    row->due_ms / STORE_QUARANTINE_MS != request->alone)
 		return STORE_OK;
 	/* It was put off since it was seen. */
@@ -270,7 +271,6 @@ take_waiting(struct sql *sql, const struct store_row *row, struct claiming *c,
 		note_due(reply, due_ms);
 	if (due_ms > request->horizon_ms || store_leave(request, reply, due_ms))
 		return STORE_OK;
-	status = store_row_check(sql, row->id, err);
 	if (status == STORE_OK)
 		status = store_claim_create(row, &claim, err);
 	if (status == STORE_BROKEN)

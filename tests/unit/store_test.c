@@ -5711,6 +5711,37 @@ START_TEST(sqlite_damaged_row)
 END_TEST
 
 /* Whose ids are those of damaged rows is refused, and nobody with him. */
+/* Its time is no number: it stays there, behind others. */
+START_TEST(sqlite_damaged_row_in_quarantine)
+{
+	const struct event ev = event_of("e", 1000);
+	struct store_add add = add_of(&ev), *adds[] = {&add};
+	const struct claim_request request = {.owner = A,
+	    .alone = true,
+	    .claims = claims,
+	    .claim_max = 1,
+	    .now_ms = 2000,
+	    .horizon_ms = 2000};
+	struct claim_reply turn;
+	struct store *s;
+	sqlite3 *db;
+
+	empty_dir();
+	s = open_url("sqlite:d.db", 1000, NULL);
+	ok(store_check(s, true, &err));
+	ok(store_add_events(s, adds, 1, &err));
+	db = sqlite_file("d.db");
+	sqlite_run(db, "PRAGMA ignore_check_constraints = ON");
+	sqlite_run(db, "UPDATE event SET due_ms = (1 << 48) + 0.5");
+	(void)sqlite3_close(db);
+	ok(store_settle_and_claim(s, &request, &turn, &err));
+	ck_assert_uint_eq(turn.n_damaged, 1);
+	ok(store_settle_and_claim(s, &request, &turn, &err));
+	ck_assert_uint_eq(turn.n_claims + turn.n_damaged, 0);
+	store_close(&s);
+}
+END_TEST
+
 START_TEST(sqlite_damaged_row_of_an_add)
 {
 	enum { N = 60, OLD = 40 };
@@ -6405,6 +6436,7 @@ add_sqlite(Suite *suite)
 	tcase_add_loop_test(tc, sqlite_damaged_row, 0,
 	    (int)(sizeof(damages) / sizeof(damages[0])));
 	tcase_add_test(tc, sqlite_older_version);
+	tcase_add_test(tc, sqlite_damaged_row_in_quarantine);
 	tcase_add_test(tc, sqlite_damaged_row_of_an_add);
 	tcase_add_loop_test(tc, sqlite_damaged_lost, 0,
 	    (int)(sizeof(lost_damages) / sizeof(lost_damages[0])));
