@@ -121,14 +121,17 @@ end_span(struct sql *sql, const struct walk *walk, struct err *err)
 {
 	struct list_step *step = walk->step;
 	const struct list_query *query = step->query;
-	int64_t floor_ms = floor_of(step->place.due_ms), next_ms;
-	int64_t from_ms =
-	    query->descending ? floor_ms : floor_ms + STORE_QUARANTINE_MS;
+	int64_t floor_ms = floor_of(step->place.due_ms), from_ms, next_ms;
 	enum store_status status;
 
-	step->end = !has_floors(query) || (query->descending && floor_ms == 0);
+	/* A cursor may say that it is above all of them. */
+	step->end = !has_floors(query) ||
+		    (query->descending ? floor_ms == 0
+				       : floor_ms > STORE_DUE_MAX_MS -
+						STORE_QUARANTINE_MS);
 	if (step->end)
 		return STORE_OK;
+	from_ms = query->descending ? floor_ms : floor_ms + STORE_QUARANTINE_MS;
 	status =
 	    list_look_beyond(sql, query->labels.n > 0 ? &walk->label : NULL,
 		from_ms, query->descending, &next_ms, err);

@@ -1561,6 +1561,26 @@ START_TEST(pages_look_at_what_they_tell)
 }
 END_TEST
 
+/* Whoever makes up a cursor is told what is there, which is nothing. */
+START_TEST(list_ends_above_all)
+{
+	const struct list_query query = {.app = SLICE_LITERAL("app"),
+	    .states = 1U << EVENT_PENDING,
+	    .before_ms = STORE_LIST_END_MS};
+	struct list_step step = {.query = &query,
+	    .n_wanted = 1,
+	    .n_look = 1,
+	    .take = count_told,
+	    .place = {INT64_MAX, INT64_MAX}};
+
+	add_many("a", 1, 1000);
+	n_told = 0;
+	ok(store_list(store, &step, &err));
+	ck_assert(step.end);
+	ck_assert_uint_eq(n_told, 0);
+}
+END_TEST
+
 START_TEST(labels_are_listed)
 {
 	static const char *const a1[] = {"a=1", NULL};
@@ -6332,6 +6352,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, newest_events);
 	tcase_add_test(tc, marks_of_pauses_and_jobs);
 	tcase_add_loop_test(tc, pages_look_at_what_they_tell, 0, 2);
+	tcase_add_test(tc, list_ends_above_all);
 	tcase_add_test(tc, labels_are_listed);
 	tcase_add_test(tc, labels_of_many);
 	tcase_add_loop_test(tc, labels_follow_results, 0,
