@@ -426,8 +426,9 @@ def test_stop_amid_a_step(launch, store, name):
     with store.events_locked():
         start(c, name, "delete")
         wait_for(lambda: store.sql(
-            "SELECT 1 FROM information_schema.innodb_trx"
-            " WHERE trx_state = 'LOCK WAIT'"))
+            "SELECT 1 FROM information_schema.global_status"
+            " WHERE variable_name = 'INNODB_ROW_LOCK_CURRENT_WAITS'"
+            " AND variable_value <> '0'"))
         c.process.send_signal(signal.SIGTERM)
         wait_for(lambda: not store.sql(
             "SELECT shard FROM lease WHERE owner <> 0"))
