@@ -40,6 +40,17 @@ slice_eq(struct slice a, struct slice b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
 }
 
+/* Copies what there is room for, without a NUL; how many bytes. */
+static inline size_t
+slice_copy(struct slice s, char *to, size_t room)
+{
+	size_t len = s.len < room ? s.len : room;
+
+	if (len > 0)
+		memcpy(to, s.p, len);
+	return len;
+}
+
 /* Equality without regard to the case of ASCII letters. */
 bool slice_ieq(struct slice a, struct slice b);
 

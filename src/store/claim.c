@@ -218,16 +218,6 @@ is_parked(struct claiming *c, const struct store_claim *claim)
 	return true;
 }
 
-static size_t
-keep_bytes(char *to, size_t room, struct slice bytes)
-{
-	size_t len = bytes.len < room ? bytes.len : room;
-
-	if (len > 0)
-		memcpy(to, bytes.p, len);
-	return len;
-}
-
 /* None of its shard is to wait for its mending. */
 static void
 note_damaged_row(
@@ -242,8 +232,8 @@ note_damaged_row(
 		return;
 	told = &reply->damaged[reply->n_damaged - 1];
 	told->app_len =
-	    keep_bytes(told->app, sizeof(told->app), row->event.app);
-	told->id_len = keep_bytes(told->id, sizeof(told->id), row->event.id);
+	    slice_copy(row->event.app, told->app, sizeof(told->app));
+	told->id_len = slice_copy(row->event.id, told->id, sizeof(told->id));
 	told->reason = *reason;
 }
 

@@ -265,16 +265,6 @@ count_attempt(struct sql *sql, enum verdict verdict, int64_t now_ms,
 	return sql_exec(sql, text, id_args(sql, ids, n), NULL, err);
 }
 
-static size_t
-keep_id(char *to, size_t room, struct slice id)
-{
-	size_t len = id.len < room ? id.len : room;
-
-	if (len > 0)
-		memcpy(to, id.p, len);
-	return len;
-}
-
 #define GIVEN_UP(APP, EVENT_ID)                                                \
 	{                                                                      \
 		.head = "SELECT CAST(attempts AS SIGNED), " APP ", " EVENT_ID  \
@@ -304,10 +294,10 @@ note_given_up(struct sql *sql, const int64_t *ids, size_t n,
 			continue;
 		event = &reply->given_up[reply->n_given_up - 1];
 		event->attempts = read_count(sql, STORE_ATTEMPTS_MAX);
-		event->app_len = keep_id(
-		    event->app, sizeof(event->app), sql_read_bytes(sql));
-		event->id_len =
-		    keep_id(event->id, sizeof(event->id), sql_read_bytes(sql));
+		event->app_len = slice_copy(
+		    sql_read_bytes(sql), event->app, sizeof(event->app));
+		event->id_len = slice_copy(
+		    sql_read_bytes(sql), event->id, sizeof(event->id));
 	}
 	return status;
 }

@@ -1522,6 +1522,24 @@ count_told(void *arg, struct store_record *record)
 	return true;
 }
 
+/* 480 that have ended, and 960 that wait. */
+static void
+add_ended_and_waiting(void)
+{
+	struct claim_reply turn;
+
+	for (int i = 0; i < 6; i++) {
+		const char prefix[] = {(char)('a' + i), '\0'};
+
+		add_many(prefix, 240, i < 2 ? 1000 : INT64_C(4102444800000));
+	}
+	(void)lease(A);
+	turn = claim(A, ALL, 480, 2000);
+	ck_assert_uint_eq(turn.n_claims, 480);
+	complete_claims(A, &turn);
+	free_claims(&turn);
+}
+
 /* However many states it is of, a page looks at what it tells, and little else.
  */
 START_TEST(pages_look_at_what_they_tell)
@@ -1536,17 +1554,8 @@ START_TEST(pages_look_at_what_they_tell)
 	    .n_look = LIMIT,
 	    .take = count_told,
 	    .place = store_list_begin(&query)};
-	struct claim_reply turn;
 
-	for (int i = 0; i < 6; i++) {
-		const char prefix[] = {(char)('a' + i), '\0'};
-
-		add_many(prefix, 240, i < 2 ? 1000 : INT64_C(4102444800000));
-	}
-	(void)lease(A);
-	turn = claim(A, ALL, 480, 2000);
-	complete_claims(A, &turn);
-	free_claims(&turn);
+	add_ended_and_waiting();
 	n_told = 0;
 	while (n_told < 960 && !step.end) {
 		size_t before = n_told;
@@ -1928,18 +1937,8 @@ START_TEST(job_is_counted_by_two)
 {
 	struct job_step a = {.max = 1, .now_ms = 5000, .n_look = 512}, b;
 	struct job_spec spec = spec_of(JOB_DELETE);
-	struct claim_reply turn;
 
-	for (int i = 0; i < 6; i++) {
-		const char prefix[] = {(char)('a' + i), '\0'};
-
-		add_many(prefix, 240, i < 2 ? 1000 : INT64_C(4102444800000));
-	}
-	(void)lease(A);
-	turn = claim(A, ALL, 480, 2000);
-	ck_assert_uint_eq(turn.n_claims, 480);
-	complete_claims(A, &turn);
-	free_claims(&turn);
+	add_ended_and_waiting();
 	spec.dry_run = true;
 	a.id = make_job(spec);
 	b = a;
