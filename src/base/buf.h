@@ -44,6 +44,15 @@ void buf_init_within(struct buf *buf, size_t max, struct buf_budget *budget);
 /* From now on its memory counts there. */
 void buf_move(struct buf *buf, struct buf_budget *budget);
 
+/* One in an array of char, which gives it one less and never grows; it may not
+ * be freed. */
+#define BUF_OF(bytes)                                                          \
+	(struct buf)                                                           \
+	{                                                                      \
+		.p = (bytes), .cap = sizeof(bytes) - 1,                        \
+		.max = sizeof(bytes) - 1                                       \
+	}
+
 /* Frees the bytes; the buf is as after buf_init. */
 void buf_free(struct buf *buf);
 

@@ -130,6 +130,16 @@ event_callback_read(struct slice json, struct buf *room,
 	    error, "", "must be a URL, or an object with url and headers");
 }
 
+int
+event_callback_check(struct slice json, struct event_callback_error *error)
+{
+	char bytes[2 * EVENT_CALLBACK_MAX + 1];
+	struct buf room = BUF_OF(bytes);
+	struct event_callback ignored;
+
+	return event_callback_read(json, &room, &ignored, error);
+}
+
 /* ---- the event ---- */
 
 static bool

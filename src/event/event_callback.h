@@ -35,6 +35,10 @@ struct event_callback_error {
 int event_callback_read(struct slice json, struct buf *room,
     struct event_callback *callback, struct event_callback_error *error);
 
+/* Whether it is one: 0, or -1 with error. Needs no memory. */
+int event_callback_check(
+    struct slice json, struct event_callback_error *error);
+
 /* How an event ended. */
 struct event_end {
 	struct slice app, id;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/ascii.h"
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/json_scan.h"
@@ -27,7 +28,7 @@ struct reader {
 	struct field_errors *errors;
 	const struct event_context *context;
 	struct event_options options;
-	struct buf labels; /* their text */
+	struct buf labels; /* their text, which needs no memory */
 };
 
 /* Notes what is wrong with a field; the reading goes on. */
@@ -339,25 +340,19 @@ read_own_retry(
 	bad(r->errors, where, "%s", error.reason);
 }
 
-/* Kept as it is written: what reads it takes a copy, which moves nothing that is
- * in the scratch. */
+/* Kept as it is written. */
 static void
 read_callback(struct reader *r, const char *pointer,
     const struct json_value *value, struct slice *json)
 {
-	struct event_callback callback;
 	struct event_callback_error error;
-	struct buf copy;
 	char where[64];
 
 	*json = value->raw;
-	buf_init(&copy, 2 * (size_t)EVENT_CALLBACK_MAX);
-	if (event_callback_read(value->raw, &copy, &callback, &error) == -1) {
-		(void)snprintf(
-		    where, sizeof(where), "%s%s", pointer, error.where);
-		bad(r->errors, where, "%s", error.reason);
-	}
-	buf_free(&copy);
+	if (event_callback_check(value->raw, &error) == 0)
+		return;
+	(void)snprintf(where, sizeof(where), "%s%s", pointer, error.where);
+	bad(r->errors, where, "%s", error.reason);
 }
 
 static void
@@ -406,9 +401,8 @@ read_labels(
 
 	if (event_labels_read(value, &labels, &error) == -1)
 		bad_labels(r, pointer, &error);
-	else if (event_labels_write(&r->labels, &labels) == -1)
-		bad(r->errors, pointer, "there is no memory for it");
 	else {
+		check(event_labels_write(&r->labels, &labels) == 0);
 		r->ev->n_labels = labels.n;
 		r->options.labels = buf_slice(&r->labels);
 	}
@@ -615,6 +609,7 @@ event_from_json(char *body, size_t len, const struct event_context *context,
 	/* cppcheck-suppress ctuuninitvar ; errors is ours to initialise */
 	struct reader r = {
 	    .ev = ev, .scratch = scratch, .errors = errors, .context = context};
+	char labels[EVENT_LABELS_TEXT_MAX + 1];
 	struct json_value value;
 
 	errors->len = errors->total = 0;
@@ -626,7 +621,7 @@ event_from_json(char *body, size_t len, const struct event_context *context,
 	    .method = SLICE_LITERAL("POST"),
 	    .headers = json_type,
 	};
-	buf_init(&r.labels, EVENT_LABELS_TEXT_MAX);
+	r.labels = BUF_OF(labels);
 	if (value.type == JSON_OBJECT)
 		read_members(&r, &value);
 	else
@@ -636,7 +631,6 @@ event_from_json(char *body, size_t len, const struct event_context *context,
 		ev->headers = text_type;
 	if (errors->total == 0)
 		append_options(&r);
-	buf_free(&r.labels);
 	return errors->total == 0 ? EVENT_JSON_OK : EVENT_JSON_INVALID;
 }
 

@@ -26,21 +26,12 @@ enum {
 static bool
 is_callback_sound(struct slice json, struct err *err)
 {
-	struct event_callback ignored;
 	struct event_callback_error error;
-	struct buf room;
-	bool sound;
 
-	buf_init(&room, 2 * (size_t)EVENT_CALLBACK_MAX);
-	/* Want of memory is found when it is needed. */
-	if (json.len == 0 || buf_reserve(&room, 2 * json.len) == -1)
+	if (json.len == 0 || event_callback_check(json, &error) == 0)
 		return true;
-	sound = event_callback_read(json, &room, &ignored, &error) == 0;
-	if (!sound)
-		(void)err_set(
-		    err, "a callback%s %s", error.where, error.reason);
-	buf_free(&room);
-	return sound;
+	(void)err_set(err, "a callback%s %s", error.where, error.reason);
+	return false;
 }
 
 /* They may come from a datastore that says anything. */

@@ -8,6 +8,7 @@
 
 #include <check.h>
 
+#include "event/event_labels.h"
 #include "suite.h"
 
 #define COUNT(table) ((int)(sizeof(table) / sizeof((table)[0])))
@@ -37,6 +38,18 @@ teardown(void)
 {
 	buf_free(&scratch);
 	zones_free(&context.zones);
+}
+
+/* By --wrap, so that there is none when a test wants that. */
+static bool is_memory_short;
+
+void *__real_realloc(void *p, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+void *
+__wrap_realloc(void *p, size_t size)
+{
+	return is_memory_short ? NULL : __real_realloc(p, size);
 }
 
 static enum event_json_result
@@ -917,6 +930,40 @@ START_TEST(test_headers_and_options)
 }
 END_TEST
 
+static const char callback[] =
+    "{\"url\":\"http://a/\",\"headers\":{\"A\":\"b\"}}";
+
+/* What is no fault of the client is not told as one. */
+START_TEST(test_short_memory)
+{
+	struct buf json;
+
+	buf_init(&json, TEXT_MAX);
+	(void)buf_append_string(&json,
+	    "{\"application-id\":\"a\",\"event-id\":\"b\",\"event\":{},"
+	    "\"expiry\":1,\"url\":\"http://a/\",\"labels\":{");
+	/* The longest text of them that there is. */
+	for (int i = 0; i < EVENT_LABELS_MAX; i++) {
+		(void)buf_printf(&json, "%s\"%0*d\":\"", i == 0 ? "" : ",",
+		    EVENT_LABEL_NAME_MAX, i);
+		for (int n = 0; n < EVENT_LABEL_VALUE_MAX; n++)
+			(void)buf_append_string(&json, "\\\\");
+		(void)buf_append_char(&json, '"');
+	}
+	(void)buf_printf(&json, "},\"on-complete\":%s,\"on-failure\":%s}",
+	    callback, callback);
+	ck_assert(!json.failed);
+	ck_assert_int_eq(buf_reserve(&scratch, EVENT_SCRATCH_MAX), 0);
+	is_memory_short = true;
+	ck_assert_int_eq(read_bytes(buf_slice(&json)), EVENT_JSON_OK);
+	is_memory_short = false;
+	ck_assert_uint_eq(ev.n_labels, EVENT_LABELS_MAX);
+	ck_assert_ptr_nonnull(memmem(
+	    scratch.p, scratch.len, callback, sizeof(callback) - 1));
+	buf_free(&json);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -951,6 +998,7 @@ main(void)
 	tcase_add_test(tc, test_debounce_of_local_time);
 	tcase_add_test(tc, test_labels);
 	tcase_add_test(tc, test_headers_and_options);
+	tcase_add_test(tc, test_short_memory);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);
 }
