@@ -31,10 +31,11 @@ is_marked(const struct sql *sql, const struct newest_request *request)
 	return request->marks && sql->driver->remote;
 }
 
-/* It is a hint: who claims the row will say what is wrong with it. */
+/* It is a hint: who claims the row will say what is wrong with it. A server may
+ * send an event in place of the marks: there is no room for it. */
 static void
-note_newest(
-    struct sql *sql, struct store_news *news, struct newest_reply *reply)
+note_newest(struct sql *sql, size_t max, struct store_news *news,
+    struct newest_reply *reply)
 {
 	int64_t due_ms = sql_read_i64(sql), id = sql_read_i64(sql);
 	int64_t shard = sql_read_i64(sql), status = sql_read_i64(sql);
@@ -45,7 +46,8 @@ note_newest(
 		reply->marks = (struct store_marks){due_ms, shard};
 	else if (store_due_row(&row, due_ms, id, shard, &ignored) != STORE_OK)
 		reply->damaged = id;
-	else if (status == ROW_WAITING && due_ms < STORE_PARKED_MS)
+	else if (status == ROW_WAITING && due_ms < STORE_PARKED_MS &&
+		 reply->n < max)
 		news[reply->n++] = (struct store_news){
 		    row.shard, row.due_ms, row_id_made_ms(id)};
 }
@@ -64,7 +66,7 @@ find_newest(struct sql *sql, const struct newest_request *request,
 	sql_i64(sql, (int64_t)request->max);
 	status = sql_select(sql, with_marks ? &marked : &plain, 0, err);
 	for (; n_rows < max && sql_next(sql, &status, err); n_rows++)
-		note_newest(sql, news, reply);
+		note_newest(sql, request->max, news, reply);
 	reply->more = n_rows == max;
 	return sql_done(sql, status, err);
 }

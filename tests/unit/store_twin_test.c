@@ -19,6 +19,7 @@
 #include "store/claim.h"
 #include "store/find.h"
 #include "store/lease.h"
+#include "store/newest.h"
 #include "store/purge.h"
 #include "store/schedule_change.h"
 #include "store/schema.h"
@@ -576,6 +577,64 @@ START_TEST(test_goes_on)
 }
 END_TEST
 
+/* ---- a server that answers with more rows than it is asked for ---- */
+
+static enum store_status
+endless_select(struct sql *conn, const struct sql_text *text, unsigned arity,
+    struct err *reason)
+{
+	(void)conn, (void)text, (void)arity, (void)reason;
+	return STORE_OK;
+}
+
+static bool
+endless_next(struct sql *conn, enum store_status *status, struct err *reason)
+{
+	(void)conn, (void)status, (void)reason;
+	return true;
+}
+
+/* An event that waits, in shard 1. */
+static int64_t
+endless_read_i64(struct sql *conn, unsigned column)
+{
+	static const int64_t row[] = {1000, 1, 1, 0};
+
+	(void)conn;
+	return row[column];
+}
+
+static enum store_status
+endless_done(struct sql *conn, struct err *reason)
+{
+	(void)conn, (void)reason;
+	return STORE_OK;
+}
+
+START_TEST(test_endless)
+{
+	static const struct sql_driver driver = {.kind = SQL_MYSQL,
+	    .remote = true,
+	    .select = endless_select,
+	    .next = endless_next,
+	    .done = endless_done,
+	    .read_i64 = endless_read_i64};
+	static struct sql server = {.driver = &driver};
+	struct newest_request request = {.to_ms = 1000, .max = 2};
+	struct newest_reply reply;
+	struct store_news *news = calloc(request.max, sizeof(*news));
+
+	ck_assert_ptr_nonnull(news);
+	for (int marks = 0; marks < 2; marks++) {
+		request.marks = marks == 1;
+		ok(find_newest(&server, &request, news, &reply, &err));
+		ck_assert_uint_eq(reply.n, request.max);
+		ck_assert(reply.more);
+	}
+	free(news);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -603,6 +662,9 @@ main(void)
 	tcase_add_loop_test(tc, test_migration, 0, N_FAILURES);
 	tcase_add_test(tc, test_goes_on);
 	tcase_add_test(tc, test_stall);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("server");
+	tcase_add_test(tc, test_endless);
 	suite_add_tcase(suite, tc);
 	status = suite_run(suite);
 	(void)rmdir(dir);
