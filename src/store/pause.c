@@ -68,6 +68,8 @@ take_pause(struct sql *sql, struct store_pauses *pauses, struct err *err)
 	pause.name = sql_read_bytes(sql);
 	pause.note = sql_read_bytes(sql);
 	status = sql_row_check(sql, &reason);
+	if (status == STORE_UNAVAILABLE)
+		return sql_no_memory(err);
 	if (status == STORE_OK)
 		status = check_pause(number, kind, &pause, &reason);
 	if (status != STORE_OK)

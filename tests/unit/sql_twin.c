@@ -168,7 +168,9 @@ twin_drop(struct sql *sql)
 static enum store_status
 twin_row_check(struct sql *sql, struct err *err)
 {
-	return sql_sqlite.row_check(sql, err);
+	enum store_status status = sql_sqlite.row_check(sql, err);
+
+	return twin.short_of_memory ? sql_no_memory(err) : status;
 }
 
 static int64_t

@@ -28,6 +28,7 @@ struct twin {
 	/* Before the call of this number, which waits as long as this does. */
 	void (*stall)(void);
 	unsigned stalls_at;
+	bool short_of_memory; /* no row that is looked at can be read whole */
 };
 
 /* Of all connections of the twin in the process. */

@@ -20,6 +20,8 @@
 #include "store/find.h"
 #include "store/lease.h"
 #include "store/newest.h"
+#include "store/pause.h"
+#include "store/pauses.h"
 #include "store/purge.h"
 #include "store/schedule_change.h"
 #include "store/schema.h"
@@ -577,6 +579,33 @@ START_TEST(test_goes_on)
 }
 END_TEST
 
+/* One that cannot be read for want of memory is not one that is damaged. */
+START_TEST(test_pause)
+{
+	struct store_pauses pauses;
+	struct store_pause_change change = {
+	    .pause = {.kind = PAUSE_APP,
+		.since_ms = 1000,
+		.name = SLICE_LITERAL("app"),
+		.note = SLICE_LITERAL("")},
+	    .max = 1,
+	    .found = &pauses,
+	};
+	bool over;
+
+	begin_anew();
+	pauses_init(&pauses);
+	ok(pause_change(sql, &change, &err));
+	twin.short_of_memory = true;
+	ck_assert_int_eq(pause_read(sql, 1000, false, &pauses, &over, &err),
+	    STORE_UNAVAILABLE);
+	twin.short_of_memory = false;
+	ok(pause_read(sql, 1000, false, &pauses, &over, &err));
+	ck_assert_uint_eq(pauses.n, 1);
+	pauses_fini(&pauses);
+}
+END_TEST
+
 /* ---- a server that answers with more rows than it is asked for ---- */
 
 static enum store_status
@@ -662,6 +691,7 @@ main(void)
 	tcase_add_loop_test(tc, test_migration, 0, N_FAILURES);
 	tcase_add_test(tc, test_goes_on);
 	tcase_add_test(tc, test_stall);
+	tcase_add_test(tc, test_pause);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("server");
 	tcase_add_test(tc, test_endless);
