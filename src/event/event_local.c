@@ -34,6 +34,12 @@ event_local_is_look(int64_t due_ms, int64_t expiry_ms)
 	return due_ms == expiry_ms - EVENT_LOCAL_LOOK_MS;
 }
 
+int64_t
+event_local_attempt_ms(int64_t due_ms, int64_t expiry_ms)
+{
+	return event_local_is_look(due_ms, expiry_ms) ? expiry_ms : due_ms;
+}
+
 int
 event_local_resolve(struct event *ev, struct zones *zones, int64_t now_ms,
     int64_t mono_ms, struct err *err)

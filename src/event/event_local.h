@@ -32,6 +32,9 @@ int64_t event_local_look_ms(int64_t expiry_ms, int64_t now_ms);
 /* Whether due_ms is such a look, and expiry_ms the time. */
 bool event_local_is_look(int64_t due_ms, int64_t expiry_ms);
 
+/* When a first attempt is due that a worker comes to at due_ms. */
+int64_t event_local_attempt_ms(int64_t due_ms, int64_t expiry_ms);
+
 /* event_resolve of EVENT_AT_LOCAL. */
 int event_local_resolve(struct event *ev, struct zones *zones, int64_t now_ms,
     int64_t mono_ms, struct err *err);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "board/shardboard.h"
 #include "event/event_json.h"
+#include "event/event_local.h"
 #include "http/http_conn.h"
 #include "service/body.h"
 #include "service/browser.h"
@@ -36,6 +37,15 @@ why_not(const struct store_change *change)
 	return change->verb == CHANGE_RETRY
 		   ? "only an event that has ended can be retried"
 		   : "only an event that waits can be run or changed";
+}
+
+/* Of its next attempt. */
+static int64_t
+next_attempt_ms(const struct store_change *change)
+{
+	return change->state == EVENT_PENDING
+		   ? event_local_attempt_ms(change->due_ms, change->expiry_ms)
+		   : change->due_ms;
 }
 
 static void
@@ -83,7 +93,7 @@ answer_changed(struct call *call)
 	    call->service->child->sb, change->shard, change->due_ms);
 	w = event_answer_begin(call, 200, change->state);
 	json_seconds(&w, "expiry", change->expiry_ms);
-	json_seconds(&w, "next-attempt", change->due_ms);
+	json_seconds(&w, "next-attempt", next_attempt_ms(change));
 	event_answer_end(call, &w);
 	if (change->verb == CHANGE_PATCH)
 		http_exchange_field(

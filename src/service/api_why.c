@@ -10,6 +10,7 @@
 #include "base/rfc3339.h"
 #include "base/url.h"
 #include "board/full.h"
+#include "event/event_local.h"
 #include "event/event_options.h"
 #include "http/http_conn.h"
 #include "service/event_answer.h"
@@ -81,6 +82,18 @@ event_time_of(const struct why_call *c)
 	return c->why.now_ms + clock_ahead_ms();
 }
 
+/* Of its next attempt. */
+static int64_t
+attempt_ms(const struct why_call *c)
+{
+	const struct store_record *record = c->why.record;
+
+	return record->attempts == 0
+		   ? event_local_attempt_ms(
+			 record->due_ms, record->event.expiry_ms)
+		   : record->due_ms;
+}
+
 /* What of its attempts counts for its retries. */
 static unsigned
 counted_attempts(const struct why_call *c)
@@ -129,7 +142,7 @@ tell_retry(struct why_call *c, const struct retry_policy *configured)
 static void
 tell_not_due(struct why_call *c)
 {
-	int64_t due_ms = c->why.record->due_ms;
+	int64_t due_ms = attempt_ms(c);
 	char text[128], how_long[32], when[RFC3339_TEXT];
 
 	span(due_ms - event_time_of(c), how_long);
@@ -195,7 +208,7 @@ tell_when(struct why_call *c, const struct retry_policy *configured)
 		tell_retry(c, configured);
 	else if (record->state == EVENT_AWAITING)
 		tell_awaiting(c);
-	else if (record->due_ms <= event_time_of(c))
+	else if (attempt_ms(c) <= event_time_of(c))
 		tell_due(c);
 	else if (record->attempts == 0 && c->options.zone.len == 0 &&
 		 c->options.schedule == 0 &&

@@ -72,9 +72,9 @@ write_next_attempt(
 {
 	int64_t next_ms = record->due_ms;
 
-	if (record->attempts == 0 &&
-	    event_local_is_look(next_ms, record->event.expiry_ms))
-		next_ms = record->event.expiry_ms;
+	if (record->attempts == 0)
+		next_ms = event_local_attempt_ms(
+		    next_ms, record->event.expiry_ms);
 	if (record->state == EVENT_PENDING ||
 	    record->state == EVENT_SERVICE_UNAVAILABLE ||
 	    record->state == EVENT_AWAITING)

@@ -49,6 +49,22 @@ def test_document(daemon, name):
     assert status["next-attempt"] == berlin.timestamp()
 
 
+def test_told_alike(daemon, name):
+    """That it is looked at a day before is no time of a delivery."""
+    assert daemon.post(an_event(name)).status == 201
+    expiry = daemon.event(name)["expiry"]
+    reason = wait_for(lambda: [
+        r for r in daemon.get("/cassata/why/app/" + name).json()["because"]
+        if r["reason"] == "not-due"])[0]
+    assert reason["due"] == expiry
+    assert reason["text"].endswith(", at 2031-07-01T07:00:00Z")
+    response = daemon.request(
+        "PATCH", "/cassata/event/app/" + name, b'{"method": "PUT"}',
+        [("Content-Type", "application/merge-patch+json")])
+    assert response.json()["next-attempt"] == expiry
+    assert daemon.event(name)["time-zone"] == "Europe/Berlin"
+
+
 def test_unknown_zone(daemon, name):
     response = daemon.post(an_event(name, time_zone="Europe/Atlantis"))
     assert response.status == 422
