@@ -466,6 +466,24 @@ blame(struct store_add **adds, size_t n, enum add_outcome outcome)
 		adds[i]->outcome = outcome;
 }
 
+/* Neither is what they made there, nor what met that. */
+static void
+undo_outcomes(struct store_add **adds, size_t n)
+{
+	const struct event_key *made = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		enum add_outcome *outcome = &adds[i]->outcome;
+
+		if (*outcome == ADD_CREATED || *outcome == ADD_REPLACED)
+			made = &adds[i]->key;
+		if (is_added(adds[i]) && made != NULL &&
+		    memcmp(made->bytes, adds[i]->key.bytes, EVENT_KEY_BYTES) ==
+			0)
+			*outcome = ADD_UNDONE;
+	}
+}
+
 enum store_status
 add_all_events(struct sql *sql, struct store_add **adds, size_t n, bool *added,
     struct err *err)
@@ -493,9 +511,6 @@ add_all_events(struct sql *sql, struct store_add **adds, size_t n, bool *added,
 		blame(adds, n, ADD_TOO_LARGE);
 	else if (!batch.undone)
 		return status;
-	for (size_t i = 0; i < n; i++)
-		if (adds[i]->outcome == ADD_CREATED ||
-		    adds[i]->outcome == ADD_REPLACED)
-			adds[i]->outcome = ADD_UNDONE;
+	undo_outcomes(adds, n);
 	return STORE_OK;
 }

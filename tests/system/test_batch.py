@@ -264,6 +264,21 @@ def test_none(daemon, name, bad, status, refused):
     assert daemon.event(name + "-bad", app="batch")["event"] == {"n": 1}
 
 
+def test_none_of_what_is_there_twice(daemon, name):
+    """What met an event of the request has met nothing."""
+    there = an_event(name + "-there")
+    assert codes(add_array(daemon, [there])) == [201]
+    other = dict(there, event="other")
+    response = add_all(daemon, [
+        an_event(name), an_event(name),
+        an_event(name, event="other", on_conflict="ignore"),
+        dict(other, **{"on-conflict": "replace"}), other, there])
+    assert response.status == 409, response
+    assert codes(response.json()["results"]) == [424] * 5 + [409]
+    assert daemon.state(name, app="batch") is None
+    assert daemon.event(name + "-there", app="batch")["event"] == {"n": 1}
+
+
 def test_too_many_for_all(launch):
     c = launch(service={"maxAtomicEvents": 3})
     events = [an_event("e%d" % i) for i in range(4)]
