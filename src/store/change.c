@@ -298,8 +298,9 @@ is_asked_for(const struct changing *c)
 	if (store_record_tag(c->record, tag) == -1)
 		return false;
 	for (size_t i = 0; i + len <= list.len; i++)
-		if (memcmp(list.p + i, tag, len) == 0)
-			return i < 2 || memcmp(list.p + i - 2, "W/", 2) != 0;
+		if (memcmp(list.p + i, tag, len) == 0 &&
+		    (i < 2 || memcmp(list.p + i - 2, "W/", 2) != 0))
+			return true;
 	return false;
 }
 

@@ -269,7 +269,7 @@ def test_if_match(daemon, sink, name):
         assert patch(daemon, name, {"method": "PUT"},
                      ("If-Match", wrong)).status == 412
     response = patch(daemon, name, {"method": "PUT"},
-                     ("If-Match", '"other", ' + tag))
+                     ("If-Match", '"other", W/%s, %s' % (tag, tag)))
     assert response.status == 200
     assert patch(daemon, name, {"method": "GET"},
                  ("If-Match", tag)).status == 412
