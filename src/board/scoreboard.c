@@ -258,6 +258,7 @@ scoreboard_slot_release(struct scoreboard *sb, int slot)
 	atomic_store(&s->shards, 0);
 	atomic_store(&s->sees_quarantine, false);
 	atomic_store(&s->n_pauses, 0);
+	atomic_store(&s->pauses_read, 0);
 	for (size_t i = 0; i < SCOREBOARD_FULL; i++)
 		atomic_store(&s->full[i].name, 0);
 	atomic_store(&place->owner, 0);

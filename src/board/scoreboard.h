@@ -149,8 +149,10 @@ struct scoreboard_slot {
 	/* Its last lease transaction saw events that are to be delivered alone.
 	 */
 	_Atomic bool sees_quarantine;
-	/* Pauses that it knows of. */
+	/* Pauses that it knows of; and when it last read them, what it had been
+	 * told of them. */
 	_Atomic int n_pauses;
+	_Atomic uint64_t pauses_read;
 	/* Who has no more slots. */
 	struct scoreboard_full full[SCOREBOARD_FULL];
 };

@@ -186,20 +186,40 @@ shardboard_membership(const struct scoreboard *sb)
 	return sum;
 }
 
-uint64_t
-shardboard_pauses_told(const struct scoreboard *sb)
+/* To the process of that slot, or -1, by all others. */
+static uint64_t
+pauses_told_to(const struct scoreboard *sb, int self)
 {
 	uint64_t sum = 0;
 
-	if (sb->self != -1)
+	if (self != -1)
 		sum = atomic_load(&sb->shared->master.news.pauses);
 	for (int i = 0; (i = scoreboard_next_used(sb, i)) < SCOREBOARD_SLOTS;
 	     i++) {
-		if (i != sb->self)
+		if (i != self)
 			sum +=
 			    atomic_load(&scoreboard_slot(sb, i)->news.pauses);
 	}
 	return sum;
+}
+
+uint64_t
+shardboard_pauses_told(const struct scoreboard *sb)
+{
+	return pauses_told_to(sb, sb->self);
+}
+
+bool
+shardboard_pauses_read(const struct scoreboard *sb)
+{
+	for (int i = 0; i < n_workers(sb); i++) {
+		const struct scoreboard_slot *worker = scoreboard_slot(sb, i);
+
+		if (atomic_load(&worker->shards) != 0 &&
+		    atomic_load(&worker->pauses_read) != pauses_told_to(sb, i))
+			return false;
+	}
+	return true;
 }
 
 uint64_t

@@ -251,7 +251,8 @@ clock_looked(struct store_job *job)
 
 	if (!may_clock_go_on(call)) {
 		end_advance(call);
-	} else if (c->upcoming.at_ms > c->upcoming.now_ms) {
+	} else if (c->upcoming.at_ms > c->upcoming.now_ms &&
+		   shardboard_pauses_read(call->service->child->sb)) {
 		if (is_clock_there(call)) {
 			(void)answer_clock(
 			    call, c->ahead_ms, c->target_ms - c->ahead_ms);

@@ -136,6 +136,7 @@ worker_pauses_done(struct pauses *p, int64_t mono_ms)
 	check(p->status == STORE_OK);
 	changed = !pauses_equal(&p->list, &p->read);
 	p->known = true;
+	atomic_store(&p->child->score->pauses_read, p->told);
 	p->back_ms = mono_ms + BACK_GAP_MS;
 	if (p->reply.rest)
 		p->back = true;

@@ -149,6 +149,20 @@ def test_in_steps(start, sink):
     assert [a.path for a in sink.arrivals()] == ["/local", "/put-off"]
 
 
+def test_pause_just_before(start, sink):
+    """However soon the clock goes on, workers know of it; and of its end."""
+    c = start()
+    for n in range(8):
+        add(c, "e", sink.url("/held"), "app%d" % n, **{"in": "1h"})
+        assert c.request("POST", "/cassata/pause/app/app%d" % n).status == 201
+        advanced(c, "2h")
+    assert sink.arrivals() == []
+    for n in range(8):
+        assert c.request("POST", "/cassata/resume/app/app%d" % n).status == 200
+        advanced(c, "1h")
+        assert len(sink.arrivals("/held")) == n + 1
+
+
 def test_kept(start, sink):
     """By an upgrade; a start begins where it is told to."""
     c = start()
