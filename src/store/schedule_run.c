@@ -207,7 +207,7 @@ struct judged {
 	const struct schedule_run *run;
 	struct store_schedule *schedule;
 	struct schedule_times times;
-	int64_t now_s; /* less its jitter: when its time was on time */
+	int64_t now_s; /* less all that jitter may make late */
 	int64_t *due_ms;
 };
 
@@ -411,9 +411,7 @@ judge_claim(struct sql *sql, struct judged *j, bool *begins, struct err *err)
 		    reason.text);
 		return put_off(sql, j, PUT_OFF_MS, err);
 	}
-	j->now_s = (j->request->now_ms - recur_jitter_ms(&j->times.recur,
-					     (uint64_t)s->id, j->run->run_s)) /
-		   1000;
+	j->now_s = (j->request->now_ms - j->times.recur.jitter_ms) / 1000;
 	return judge_run(sql, j, begins, err);
 }
 

@@ -14,7 +14,7 @@ import pytest
 from cassata import wait_for
 from client import Connection, path_of
 from sink import Reply
-from test_schedule import made, moment
+from test_schedule import made, moment, run_times
 from test_upgrade import upgrade
 
 CLOCK = "/cassata/admin/clock"
@@ -161,6 +161,20 @@ def test_pause_just_before(start, sink):
         assert c.request("POST", "/cassata/resume/app/app%d" % n).status == 200
         advanced(c, "1h")
         assert len(sink.arrivals("/held")) == n + 1
+
+
+def test_spread_further_than_apart(start, sink):
+    """A run that its jitter makes late keeps none of the next ones away."""
+    c = start()
+    first = made(c, "s", sink.url("/s"), every="1m", jitter="5m",
+                 overlap="allow", catch_up="none")["next"][0]
+    advanced(c, "1h")
+    times = run_times(sink, "s")
+    wanted = [moment(first) + datetime.timedelta(minutes=n) for n in range(54)]
+    assert set(wanted) <= set(times) and len(times) == len(set(times))
+    for event in c.get("/cassata/events/app?limit=1000&status=COMPLETED"
+                       ).json()["events"]:
+        assert 0 <= event["finished"] - event["expiry"] < 10 * 60
 
 
 def test_kept(start, sink):
