@@ -48,7 +48,10 @@ lock_row_of_token(struct sql *sql, struct acking *a, struct err *err)
 	a->row_id = row.id;
 	a->status = (enum row_status)row.status;
 	ack->shard = (unsigned)row.shard;
-	return sql_done(sql, store_record_create(&row, &ack->record, err), err);
+	status = store_row_check(sql, row.id, err);
+	if (status == STORE_OK)
+		status = store_record_create(&row, &ack->record, err);
+	return sql_done(sql, store_damage(status), err);
 }
 
 static bool

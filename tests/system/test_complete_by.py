@@ -9,6 +9,7 @@ import pytest
 from cassata import wait_for
 from client import path_of, request
 from sink import Reply
+from test_damaged import counter, spoil
 
 ACCEPTED = Reply(202, b"working")
 
@@ -349,3 +350,16 @@ def test_no_slot_is_held(start, sink):
         assert word(c, arrival, "ack").status == 200
     for n in range(20):
         assert c.state("e%d" % n) == "COMPLETED"
+
+
+def test_damaged(start, store, sink):
+    """Its receiver is told so, and nobody that the datastore is in trouble."""
+    c = start()
+    arrival = awaiting(c, sink, "e")
+    spoil(store, "UPDATE event SET last_code = -5")
+    for verb in ("ack", "nack"):
+        response = word(c, arrival, verb)
+        assert response.status == 500
+        assert response.json()["type"] == "urn:cassata:problem:damaged"
+        assert "last_code -5" in response.json()["detail"]
+    assert counter(c, "cassata_store_failures_total") == 0

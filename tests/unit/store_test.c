@@ -5729,7 +5729,6 @@ START_TEST(sqlite_damaged_row)
 }
 END_TEST
 
-/* Whose ids are those of damaged rows is refused, and nobody with him. */
 /* Its time is no number: it stays there, behind others. */
 START_TEST(sqlite_damaged_row_in_quarantine)
 {
@@ -5761,6 +5760,7 @@ START_TEST(sqlite_damaged_row_in_quarantine)
 }
 END_TEST
 
+/* Whose ids are those of damaged rows is refused, and nobody with him. */
 START_TEST(sqlite_damaged_row_of_an_add)
 {
 	enum { N = 60, OLD = 40 };
