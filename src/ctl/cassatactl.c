@@ -49,6 +49,7 @@ static const char help[] =
     "  event add     schedule a request; --file: those of a file\n"
     "  event list    print the events of an application; --watch\n"
     "  event show    print events with their attempts; --watch\n"
+    "  event change  change events that wait\n"
     "  event delete  delete events that are not under way\n"
     "  event retry   deliver those again that have ended\n"
     "  event run     deliver those now that wait\n"

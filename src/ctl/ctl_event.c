@@ -35,6 +35,8 @@ static const char usage[] =
     "       cassatactl event list [-S url] [option ...] application\n"
     "       cassatactl event show [-S url] [--watch] [--json] application id "
     "...\n"
+    "       cassatactl event change [-S url] [--json] application id ... "
+    "patch\n"
     "       cassatactl event delete [-S url] [--json] application id ...\n"
     "       cassatactl event retry [-S url] [--json] application id ...\n"
     "       cassatactl event run [-S url] [--json] application id ...\n"
@@ -305,36 +307,60 @@ static const struct event_verb {
 	const char *word;
 	const char *method, *path; /* NULL: of its own */
 	int (*run)(struct ctl *ctl, struct event_flags *options);
+	bool has_body; /* the last word */
 } verbs[] = {
-    {"add", NULL, NULL, event_add_any},
-    {"list", NULL, NULL, NULL},
-    {"show", "GET", "/cassata/event", NULL},
-    {"delete", "DELETE", "/cassata/delete", NULL},
-    {"retry", "POST", "/cassata/retry", NULL},
-    {"run", "POST", "/cassata/run", NULL},
-    {"why", "GET", "/cassata/why", NULL},
+    {"add", NULL, NULL, event_add_any, false},
+    {"list", NULL, NULL, NULL, false},
+    {"show", "GET", "/cassata/event", NULL, false},
+    {"change", "PATCH", "/cassata/event", NULL, true},
+    {"delete", "DELETE", "/cassata/delete", NULL, false},
+    {"retry", "POST", "/cassata/retry", NULL, false},
+    {"run", "POST", "/cassata/run", NULL, false},
+    {"why", "GET", "/cassata/why", NULL, false},
 };
 
 enum { N_VERBS = sizeof(verbs) / sizeof(verbs[0]) };
+
+/* The same of each. */
+static int
+ask_with_body(const struct ctl *ctl, struct ctl_each *each, int n_ids)
+{
+	struct buf body;
+	int status;
+
+	buf_init(&body, CTL_BODY_MAX);
+	status = ctl_body_read(ctl, ctl->argv[1 + n_ids], &body);
+	if (status == CTL_OK && buf_append_char(&body, '\0') == -1)
+		status = ctl_fail(ctl, "the patch is too large");
+	if (status == CTL_OK) {
+		each->body = body.p;
+		status = ctl_each(ctl, each, ctl->argv + 1, n_ids);
+	}
+	buf_free(&body);
+	return status;
+}
 
 /* An application, and ids. */
 static int
 event_by_ids(const struct ctl *ctl, const struct event_flags *options,
     const struct event_verb *verb)
 {
-	const struct ctl_each each = {
+	struct ctl_each each = {
 	    .method = verb->method,
 	    .path = verb->path,
 	    .app = ctl->argv[0],
 	    .tail = "",
 	};
+	int n_ids = ctl->argc - 1 - verb->has_body;
 	bool may_watch = strcmp(verb->word, "show") == 0;
 
-	if (ctl->argc < 2 || is_of_new(options) || options->file != NULL ||
-	    (ctl->watch && (!may_watch || ctl->argc != 2)))
+	if (n_ids < 1 || is_of_new(options) || options->file != NULL ||
+	    (ctl->watch && (!may_watch || n_ids != 1)))
 		return ctl_refuse_usage(usage);
+	if (verb->has_body)
+		return ask_with_body(ctl, &each, n_ids);
 	return ctl->watch ? watch_event(ctl, &each, ctl->argv[1])
-			  : ctl_each(ctl, &each, ctl->argv + 1, ctl->argc - 1);
+			  : ctl_each(ctl, &each, ctl->argv + 1, n_ids);
 }
 
 static int

@@ -701,6 +701,32 @@ def test_several_ids(daemon, name):
     assert done.stderr.count("\n") == 1
 
 
+def test_change(daemon, name):
+    """A patch for each of them: a word, a file, or standard input."""
+    path = file_of(daemon, lines_of(event(name, i) for i in range(2)))
+    ctl(daemon, "event", "add", "--file", path)
+    done = ctl(daemon, "event", "change", name, "e0", "no", "e1",
+               '{"method": "PUT", "labels": {"a": "b"}}', code=FAILED)
+    assert [json.loads(line)["event-id"]
+            for line in done.stdout.splitlines()] == ["e0", "e1"]
+    assert done.stderr.startswith("cassatactl: no: Not Found: ")
+    assert ctl(daemon, "event", "list", "--label", "a=b", "--fields",
+               "method", "--json", name).stdout == '{"method":"PUT"}\n' * 2
+    patch = file_of(daemon, '{"labels": null,\n "method": null}')
+    ctl(daemon, "event", "change", "--json", name, "e0", "@" + patch)
+    shown = json.loads(ctl(daemon, "event", "show", name, "e0").stdout)
+    assert shown["method"] == "POST" and "labels" not in shown
+    with open(patch) as given:
+        ctl(daemon, "event", "change", name, "e1", "-", stdin=given)
+    assert ctl(daemon, "event", "list", "--label", "a=b", name,
+               "--json").stdout == ""
+    assert "/expirey: unknown member" in ctl(
+        daemon, "event", "change", name, "e0", '{"expirey": 1}',
+        code=FAILED).stderr
+    assert "usage: " in ctl(daemon, "event", "change", name, "e0",
+                            code=USAGE).stderr
+
+
 def test_several_ids_of_other_things(daemon, name):
     """As those of events: each is asked for, and told of."""
     def lines(*words, code=OK, said=()):
