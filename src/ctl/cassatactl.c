@@ -371,9 +371,8 @@ main(int argc, char **argv)
 	else
 		status = run_command(&ctl, command);
 	config_free(&ctl.cfg);
-	/* What is about the daemon tells it by its exit code. */
-	if (command->takes_words && (fflush(stdout) != 0 || ferror(stdout)) &&
-	    status == CTL_OK)
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == CTL_OK &&
+	    command->run != ctl_status) /* whose exit code is the daemon's state */
 		status = ctl_fail(&ctl, "cannot write the output");
 	return status;
 }

@@ -270,6 +270,30 @@ def test_json_of_what_was_done(prepare):
     assert c.processes() == []
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["words", "json"])
+def test_no_room_for_what_was_done(prepare, options):
+    """It is done all the same. A status has told all by its exit code."""
+    c = prepare()
+
+    def run(word):
+        return c.run("sh", "-c", 'exec "$@" > /dev/full', "sh",
+                     str(c.builddir / "cassatactl"), *c.options, word,
+                     *options)
+
+    def fails(word):
+        done = run(word)
+        assert done.returncode == FAILED and done.stdout == "", done
+        assert "cannot write" in done.stderr, done
+
+    fails("check-config")
+    fails("start")
+    assert_ok(c.ctl("status"))
+    fails("reload")
+    assert_ok(run("status"))
+    fails("stop")
+    assert c.ctl("status").returncode == STOPPED
+
+
 def test_json_of_what_failed(prepare):
     c = prepare()
 
