@@ -104,15 +104,17 @@ counted_attempts(const struct why_call *c)
 					      : 0;
 }
 
-/* "status 503", or what went wrong. */
+/* "status 503", what went wrong, or both. */
 static void
 last_end(const struct store_record *record, char text[TEXT_MAX])
 {
+	int len = 0;
+
 	if (record->last_code != 0)
-		(void)snprintf(text, TEXT_MAX, "status %d", record->last_code);
-	else
-		(void)snprintf(text, TEXT_MAX, "%.*s",
-		    (int)record->last_error.len, record->last_error.p);
+		len = snprintf(text, TEXT_MAX, "status %d%s", record->last_code,
+		    record->last_error.len > 0 ? ": " : "");
+	(void)snprintf(text + len, TEXT_MAX - (size_t)len, "%.*s",
+	    (int)record->last_error.len, record->last_error.p);
 }
 
 static void
@@ -173,6 +175,22 @@ tell_deferred(struct why_call *c)
 }
 
 static void
+tell_queued(struct why_call *c)
+{
+	char when[RFC3339_TEXT], text[EVENT_ID_MAX + 128];
+
+	moment(c->why.record->due_ms, when);
+	begin_reason(c, "queued");
+	json_string(&c->w, "run", c->why.run_before);
+	json_seconds(&c->w, "due", c->why.record->due_ms);
+	(void)snprintf(text, sizeof(text),
+	    "waits for the run before it, %s, which has not ended; it is looked "
+	    "at again at %s",
+	    c->why.run_before, when);
+	end_reason(c, text);
+}
+
+static void
 tell_awaiting(struct why_call *c)
 {
 	char when[RFC3339_TEXT], text[256];
@@ -208,6 +226,8 @@ tell_when(struct why_call *c, const struct retry_policy *configured)
 		tell_retry(c, configured);
 	else if (record->state == EVENT_AWAITING)
 		tell_awaiting(c);
+	else if (c->why.run_before[0] != '\0')
+		tell_queued(c);
 	else if (attempt_ms(c) <= event_time_of(c))
 		tell_due(c);
 	else if (record->attempts == 0 && c->options.zone.len == 0 &&

@@ -5,7 +5,8 @@
 #include "store/label.h"
 #include "store/record.h"
 
-#define REFUSED SLICE_LITERAL("refused by a nack")
+#define REFUSED  "refused by a nack"
+#define TOO_LATE "; the next attempt would be after not-after"
 
 /* What a receiver answered with 202, it ends later. */
 enum { CODE_ACCEPTED = 202 };
@@ -123,11 +124,14 @@ ending_of(const struct acking *a)
 	wait_ms = retry_wait_ms(
 	    &policy, ack->token.attempt - a->options.forgiven, 0, ack->random);
 	due_ms = ack->now_ms + wait_ms;
-	end.error = REFUSED;
+	end.error = SLICE_LITERAL(REFUSED);
 	end.status = ROW_FAILED;
-	if (wait_ms < 0 ||
-	    (a->options.not_after_ms > 0 && due_ms > a->options.not_after_ms))
+	if (wait_ms < 0)
 		return end;
+	if (a->options.not_after_ms > 0 && due_ms > a->options.not_after_ms) {
+		end.error = SLICE_LITERAL(REFUSED TOO_LATE);
+		return end;
+	}
 	end.status = ROW_WAITING;
 	end.due_ms = due_ms;
 	return end;

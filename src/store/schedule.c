@@ -182,6 +182,17 @@ schedule_lock(struct sql *sql, int64_t id, struct store_schedule **schedule,
 }
 
 enum store_status
+schedule_find(struct sql *sql, int64_t id, struct store_schedule **schedule,
+    struct err *err)
+{
+	static const struct sql_text text = {
+	    .head = WHOLE_SCHEDULE "id = ?", .columns = SCHEDULE_LETTERS};
+
+	sql_i64(sql, id);
+	return schedule_read_one(sql, &text, schedule, err);
+}
+
+enum store_status
 schedule_lock_named(struct sql *sql, struct slice app, struct slice name,
     struct store_schedule **schedule, struct err *err)
 {

@@ -36,7 +36,9 @@ enum store_status schedule_read_one(struct sql *sql,
     const struct sql_text *text, struct store_schedule **schedule,
     struct err *err);
 
-/* The same of one schedule, whose row is locked. */
+/* The same of one schedule; and with its row locked. */
+enum store_status schedule_find(struct sql *sql, int64_t id,
+    struct store_schedule **schedule, struct err *err);
 enum store_status schedule_lock(struct sql *sql, int64_t id,
     struct store_schedule **schedule, struct err *err);
 enum store_status schedule_lock_named(struct sql *sql, struct slice app,

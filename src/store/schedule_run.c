@@ -281,12 +281,11 @@ add_another(struct sql *sql, const struct judged *j, bool some, int64_t run_s,
 	return status == STORE_OK ? schedule_update(sql, s, err) : status;
 }
 
-/* Whether the one that was begun last has not ended. */
+/* Whether the one that was begun last, before that of run_s, has not ended. */
 static enum store_status
-is_under_way(
-    struct sql *sql, const struct judged *j, bool *under_way, struct err *err)
+is_under_way(struct sql *sql, const struct store_schedule *s, int64_t run_s,
+    bool *under_way, struct err *err)
 {
-	const struct store_schedule *s = j->schedule;
 	static const struct sql_text text = {
 	    .head = "SELECT status FROM event WHERE k = ?", .columns = "i"};
 	int64_t row_status = ROW_COMPLETED;
@@ -294,7 +293,7 @@ is_under_way(
 	enum store_status status;
 
 	*under_way = false;
-	if (s->last_s == 0 || s->last_s == j->run->run_s)
+	if (s->last_s == 0 || s->last_s == run_s)
 		return STORE_OK;
 	if (make_key(s, s->last_s, &key) == -1)
 		return sql_no_memory(err);
@@ -378,7 +377,8 @@ judge_run(
 			   : status;
 	}
 	if (overlap != RECUR_ALLOW)
-		status = is_under_way(sql, j, &under_way, err);
+		status = is_under_way(
+		    sql, j->schedule, j->run->run_s, &under_way, err);
 	if (status != STORE_OK)
 		return status;
 	if (under_way)
@@ -435,4 +435,44 @@ schedule_run_begin(struct sql *sql, const struct claim_request *request,
 	}
 	store_schedule_free(j.schedule);
 	return status;
+}
+
+/* ---- why one waits ---- */
+
+/* It was put off, for as long as the one before has not ended. */
+static bool
+is_queued(const struct store_schedule *s, const struct store_record *record,
+    int64_t run_s)
+{
+	int64_t due_ms = record->event.expiry_ms;
+	struct recur recur;
+	struct err ignored;
+
+	if (s->next_s != run_s || schedule_recur(s, &recur, &ignored) == -1 ||
+	    (recur.overlap != RECUR_QUEUE && recur.catch_up != RECUR_ALL) ||
+	    recur.overlap == RECUR_ALLOW)
+		return false;
+	if (due_ms == run_s * 1000)
+		due_ms += recur_jitter_ms(&recur, (uint64_t)s->id, run_s);
+	return record->due_ms > due_ms;
+}
+
+enum store_status
+schedule_run_before(struct sql *sql, const struct store_record *record,
+    const struct event_options *options, char run_id[EVENT_ID_MAX + 1],
+    struct err *err)
+{
+	struct store_schedule *s;
+	enum store_status status =
+	    schedule_find(sql, options->schedule, &s, err);
+	bool under_way = false;
+
+	if (status == STORE_OK && s != NULL &&
+	    is_queued(s, record, options->run_s))
+		status = is_under_way(sql, s, options->run_s, &under_way, err);
+	if (under_way)
+		write_run_id(s, s->last_s * 1000, run_id);
+	store_schedule_free(s);
+	/* One that cannot be read has nothing to say. */
+	return status == STORE_DAMAGED ? STORE_OK : status;
 }

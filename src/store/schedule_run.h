@@ -47,6 +47,14 @@ enum store_status schedule_run_add_now(struct sql *sql,
 enum store_status schedule_run_has_room(struct sql *sql,
     const struct store_schedule *schedule, bool *room, struct err *err);
 
+/*
+ * Of an event of a schedule, with its options: which run it waits for in the
+ * queue; run_id stays as it is where it is in none.
+ */
+enum store_status schedule_run_before(struct sql *sql,
+    const struct store_record *record, const struct event_options *options,
+    char run_id[EVENT_ID_MAX + 1], struct err *err);
+
 /* Deletes the run that waits, if any; next_s becomes 0 and is not written. */
 enum store_status schedule_run_drop(
     struct sql *sql, struct store_schedule *schedule, struct err *err);

@@ -11,6 +11,10 @@ struct schedule_times {
 	struct recurring at;
 };
 
+/* Its text, read: 0, or -1 with the reason. */
+int schedule_recur(const struct store_schedule *schedule, struct recur *recur,
+    struct err *err);
+
 /* 0, or -1 with the reason: it is damaged, or its zone is not there. Valid
  * until zones, which may be NULL, are used. */
 int schedule_open(const struct store_schedule *schedule, struct zones *zones,

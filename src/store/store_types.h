@@ -312,6 +312,8 @@ struct store_why {
 	struct store_why_worker claimer; /* of one that is under way */
 	struct store_why_worker holder;	 /* of its shard */
 	int64_t now_ms;			 /* the database's clock */
+	/* Of a run in the queue of its schedule: which one it waits for. */
+	char run_before[EVENT_ID_MAX + 1];
 };
 
 /* What comes next of all events. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "store/record.h"
+#include "store/schedule_run.h"
 #include "store/shard_text.h"
 
 /* The row, who has claimed it, who holds its shard, and what time it is. */
@@ -110,6 +111,20 @@ read_workers(struct sql *sql, struct store_why *why, struct err *err)
 	return sql_done(sql, status, err);
 }
 
+static enum store_status
+read_run_before(struct sql *sql, struct store_why *why, struct err *err)
+{
+	const struct store_record *record = why->record;
+	struct event_options options;
+
+	if (record->state != EVENT_PENDING ||
+	    event_options_parse(record->event.options, &options, NULL) == -1 ||
+	    options.schedule == 0)
+		return STORE_OK;
+	return schedule_run_before(
+	    sql, record, &options, why->run_before, err);
+}
+
 enum store_status
 find_why(struct sql *sql, const struct event_key *key, struct store_why *why,
     struct err *err)
@@ -122,6 +137,8 @@ find_why(struct sql *sql, const struct event_key *key, struct store_why *why,
 		status = read_why(sql, key, why, err);
 	if (status == STORE_OK && why->record != NULL)
 		status = read_workers(sql, why, err);
+	if (status == STORE_OK && why->record != NULL)
+		status = read_run_before(sql, why, err);
 	if (status != STORE_OK) {
 		store_record_free(why->record);
 		why->record = NULL;

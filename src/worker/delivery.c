@@ -460,15 +460,17 @@ failure_of(const struct transport_end *end)
 }
 
 static enum outcome
-outcome_of(const struct delivery *d, const struct transport_end *end)
+outcome_of(struct delivery *d, const struct transport_end *end)
 {
 	const struct outcome_rules *own = &d->options.retry.on;
 	enum outcome outcome =
 	    outcome_classify(own->given ? own : &d->policy->retry->on,
 		failure_of(end), end->status);
 
-	return outcome == OUTCOME_RETRY && end->refuses_retry ? OUTCOME_REJECTED
-							      : outcome;
+	if (outcome != OUTCOME_RETRY || !end->refuses_retry)
+		return outcome;
+	set_error(d, "its receiver wants no other attempt (Cassata-Retry)");
+	return OUTCOME_REJECTED;
 }
 
 static void

@@ -111,6 +111,15 @@ def test_nack_waits_as_a_failure_does(start, sink):
     assert word(c, arrival, "ack").json()["status"] == "COMPLETED"
 
 
+def test_nack_before_not_after(start, sink):
+    """What would come too late is given up, and says so."""
+    c = start(retryDelays=["1h"])
+    arrival = awaiting(c, sink, "e", not_after=time.time() + 600)
+    assert word(c, arrival, "nack").json()["status"] == "FAILED"
+    assert c.event("e")["last-error"] == (
+        "refused by a nack; the next attempt would be after not-after")
+
+
 def test_fewer_attempts_after_a_nack(start, sink):
     """What was refused is no wait that is over, however few attempts are left:
     the one that waits is made, as after any failure."""

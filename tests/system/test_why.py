@@ -8,6 +8,7 @@ import pytest
 from cassata import closed_port, wait_for
 from client import path_of
 from sink import Reply
+from test_schedule import made
 
 
 def why(c, event_id, app="app"):
@@ -78,6 +79,40 @@ def test_retry(launch, sink):
     reason = only(c, "own")
     assert (reason["retry"], reason["retries"]) == (1, 2)
     assert reason["last-error"] in reason["text"]
+
+
+def test_refused(launch, sink):
+    """A status alone would not tell why."""
+    c = launch(worker={"retryDelays": ["1h"]})
+    sink.on("/no", Reply(503, headers=[("Cassata-Retry", "no")]))
+    sink.on("/late", 503)
+    c.schedule("no", sink.url("/no"))
+    c.schedule("late", sink.url("/late"), not_after=time.time() + 60)
+    for name, words in (
+            ("no", "its receiver wants no other attempt (Cassata-Retry)"),
+            ("late", "the next attempt would be after not-after")):
+        assert c.wait_state(name, "FAILED")["last-error"] == words
+        reason = only(c, name)
+        assert reason["text"].endswith(" attempts: status 503: " + words)
+
+
+def test_queued(launch, sink):
+    """A run, behind the one before."""
+    c = launch()
+    gate = sink.gate()
+    sink.on("/s", Reply(200, gate=gate), 200)
+    answer = made(c, "s", sink.url("/s"), every="1s", overlap="queue",
+                  catch_up="all")
+    first, second = ["s@" + at for at in answer["next"][:2]]
+    sink.wait("/s")
+    queued = wait_for(lambda: [
+        reason for reason in why(c, second)["because"]
+        if reason["reason"] == "queued"])[0]
+    assert queued["run"] == first
+    assert queued["due"] > c.event(second)["expiry"]
+    assert first in queued["text"]
+    gate.set()
+    assert c.wait_state(second, "COMPLETED")
 
 
 def test_paused(launch, sink):
