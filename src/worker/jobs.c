@@ -16,7 +16,8 @@ enum {
 	AGAIN_MS = 5000, /* after a failure */
 	STEP_MS = 20,    /* a step may take; */
 	RESTS = 3, /* so many times as long passes after one that writes, */
-	COUNT_RESTS = 19,        /* and one that counts */
+	COUNT_RESTS = 19,        /* and one that counts, */
+	COUNT_REST_MS = 2000,    /* which is enough, unless RESTS are longer */
 	COUNT_MS = 4,            /* after so long a count looks no more */
 	STEPS_PER_SECOND = 4,    /* of a job with a high rate */
 	MOST_LEAST = 8,          /* events, however long they take */
@@ -211,17 +212,28 @@ choose_size(
 		entry->most++;
 }
 
+/*
+ * A look of a count ends after COUNT_MS or so: one that takes much longer has
+ * waited, for a disk or for others, and nineteen times that would only keep the
+ * other jobs. However slow all of them are they get no more of the time than
+ * steps that write.
+ */
+static int64_t
+rest_of(const struct job_step *step, int64_t took_ms)
+{
+	int64_t rest_ms = RESTS * took_ms;
+
+	if (!step->counted || step->wrote || rest_ms >= COUNT_REST_MS)
+		return rest_ms;
+	return clock_sooner_ms(COUNT_RESTS * took_ms, COUNT_REST_MS);
+}
+
 /* All of them rest, however many there are, and at least for a moment. */
 static void
 rest(struct jobs *j, int64_t took_ms, int64_t mono_ms)
 {
-	const struct job_step *step = &j->step;
-
-	if (took_ms == 0)
-		took_ms = 1;
 	j->rested_ms =
-	    mono_ms +
-	    took_ms * (step->counted && !step->wrote ? COUNT_RESTS : RESTS);
+	    mono_ms + rest_of(&j->step, took_ms == 0 ? 1 : took_ms);
 }
 
 /* When the next one is due, and of what size it is. */

@@ -238,6 +238,28 @@ START_TEST(test_rest_is_shared)
 }
 END_TEST
 
+/* What took long has waited: it keeps no job for long. */
+START_TEST(test_slow_looks)
+{
+	static const struct {
+		int64_t took_ms, rest_ms;
+	} looks[] = {{0, 19}, {100, 1900}, {106, 2000}, {666, 2000},
+	    {667, 2001}, {2000, 6000}};
+	int64_t mono_ms = MONO;
+
+	look(mono_ms, 0, 1);
+	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
+		(void)jobs_submit_step(&jobs, mono_ms, NOW);
+		jobs.status = STORE_OK;
+		mono_ms += looks[i].took_ms;
+		end_step(mono_ms, true, 1000, 1);
+		ck_assert_int_eq(
+		    jobs_step_wait_ms(&jobs, mono_ms), looks[i].rest_ms);
+		mono_ms += looks[i].rest_ms;
+	}
+}
+END_TEST
+
 /* A count keeps what it has come to for a second, and then writes it. */
 START_TEST(test_count_is_kept)
 {
@@ -326,6 +348,7 @@ main(void)
 	tcase_add_test(tc, test_look_again);
 	tcase_add_test(tc, test_size);
 	tcase_add_test(tc, test_rest_is_shared);
+	tcase_add_test(tc, test_slow_looks);
 	tcase_add_test(tc, test_count_is_kept);
 	tcase_add_test(tc, test_count_is_written_slowly);
 	tcase_add_test(tc, test_forgets);
