@@ -112,15 +112,18 @@ sleep_ms(long ms)
 static int
 bind_retrying(int fd, const struct addrinfo *addr, int64_t until_ms)
 {
+	bool bound = false;
+
 	/* Two sockets may be bound to one port; it is listen that tells that
 	 * another one listens already. */
-	while (bind(fd, addr->ai_addr, addr->ai_addrlen) == -1 ||
-	       listen(fd, SOMAXCONN) == -1) {
+	for (;;) {
+		bound = bound || bind(fd, addr->ai_addr, addr->ai_addrlen) == 0;
+		if (bound && listen(fd, SOMAXCONN) == 0)
+			return 0;
 		if (errno != EADDRINUSE || clock_mono_ms() >= until_ms)
 			return -1;
 		sleep_ms(RETRY_EVERY_MS);
 	}
-	return 0;
 }
 
 /* A socket that listens, or -1 with errno. */

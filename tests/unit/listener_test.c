@@ -2,6 +2,7 @@
 #include "master/listener.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <check.h>
@@ -154,6 +156,35 @@ START_TEST(test_port_in_use)
 }
 END_TEST
 
+static int n_refused; /* so often listen says that another one listens */
+
+/* In the place of the C library's. */
+int
+listen(int fd, int backlog)
+{
+	if (n_refused == 0)
+		return (int)syscall(SYS_listen, fd, backlog);
+	n_refused--;
+	errno = EADDRINUSE;
+	return -1;
+}
+
+/* Another process was bound to it, too, and began to listen before us. */
+START_TEST(test_port_in_use_for_a_moment)
+{
+	struct err err = {0};
+	struct listener *listener;
+
+	n_refused = 2;
+	listener = listener_open("127.0.0.1", 0, 10000, NULL, &err);
+	ck_assert_msg(listener != NULL, "%s", err.text);
+	listener_free(&listener);
+	n_refused = 1;
+	ck_assert_ptr_null(listener_open("127.0.0.1", 0, 0, NULL, &err));
+	ck_assert_ptr_nonnull(strstr(err.text, strerror(EADDRINUSE)));
+}
+END_TEST
+
 START_TEST(test_bad_address)
 {
 	struct err err;
@@ -248,6 +279,7 @@ main(void)
 	tcase_add_test(tc, test_open);
 	tcase_add_test(tc, test_all_addresses);
 	tcase_add_test(tc, test_port_in_use);
+	tcase_add_test(tc, test_port_in_use_for_a_moment);
 	tcase_add_test(tc, test_bad_address);
 	tcase_add_loop_test(tc, test_open_takes_over, 0, 2);
 	tcase_add_test(tc, test_adopt);
