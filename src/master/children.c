@@ -324,7 +324,7 @@ bool
 children_kill(struct master *m, pid_t pid, const char *reason)
 {
 	struct generation *gen;
-	struct place *place = find_place(m, pid, &gen);
+	struct place *place = pid == 0 ? NULL : find_place(m, pid, &gen);
 
 	if (place == NULL)
 		return false;

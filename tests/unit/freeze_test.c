@@ -100,6 +100,21 @@ START_TEST(test_count)
 }
 END_TEST
 
+/* What is left of a child that has ended: process 0 would be all of us. */
+START_TEST(test_slot_of_nobody)
+{
+	struct err err;
+	int slot = scoreboard_slot_claim(&master.sb, ROLE_SERVICE, &err);
+
+	ck_assert_int_ne(slot, -1);
+	scoreboard_slot_release(&master.sb, slot);
+	atomic_store(&master.sb.writable->children[slot].slot.n_writing, -1);
+	(void)freeze_look(&master, NOW);
+	ck_assert(!master.is_quiet);
+	ck_assert_int_eq(waitpid(service->pid, NULL, WNOHANG), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -108,6 +123,7 @@ main(void)
 
 	tcase_add_checked_fixture(tc, begin, end);
 	tcase_add_loop_test(tc, test_count, 0, COUNT(rows));
+	tcase_add_test(tc, test_slot_of_nobody);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);
 }
