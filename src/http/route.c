@@ -98,13 +98,14 @@ route_find(const struct route_table *table, const struct http_request *req,
 }
 
 static bool
-path_allows(
-    const struct route_table *table, struct slice path, struct slice method)
+path_allows(const struct route_table *table, struct slice path, unsigned absent,
+    struct slice method)
 {
 	struct route_match match;
 
 	for (size_t i = 0; i < table->n; i++)
-		if (route_allows(&table->routes[i], method) &&
+		if ((table->routes[i].policy & absent) == 0 &&
+		    route_allows(&table->routes[i], method) &&
 		    (is_whole_server(path) ||
 			route_matches(&table->routes[i], path, &match)))
 			return true;
@@ -112,14 +113,15 @@ path_allows(
 }
 
 void
-route_allow(const struct route_table *table, struct slice path, struct buf *out)
+route_allow(const struct route_table *table, struct slice path, unsigned absent,
+    struct buf *out)
 {
 	static const struct slice methods[] = {SLICE_INIT("GET"),
 	    SLICE_INIT("HEAD"), SLICE_INIT("POST"), SLICE_INIT("PUT"),
 	    SLICE_INIT("PATCH"), SLICE_INIT("DELETE")};
 
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-		if (!path_allows(table, path, methods[i]))
+		if (!path_allows(table, path, absent, methods[i]))
 			continue;
 		buf_append_slice(out, methods[i]);
 		buf_append_string(out, ", ");

@@ -49,8 +49,9 @@ enum route_result route_find(const struct route_table *table,
     const struct http_request *req, struct buf *arena,
     struct route_match *match);
 
-/* Appends the methods of a path, or of all for "*": the value of Allow. */
-void route_allow(
-    const struct route_table *table, struct slice path, struct buf *out);
+/* Appends the methods of a path, or of all for "*", without the rows whose
+ * policy has a bit of absent: the value of Allow. */
+void route_allow(const struct route_table *table, struct slice path,
+    unsigned absent, struct buf *out);
 
 #endif

@@ -27,6 +27,7 @@ enum {
 	HEALTH = ROUTE_OWN, /* answered even when all connections are served */
 	STREAM = ROUTE_OWN << 1,     /* its body may be taken as it comes */
 	TEST_CLOCK = ROUTE_OWN << 2, /* is there where a test clock is */
+	GET_DELETE = ROUTE_OWN << 3, /* unless service.getDelete is off */
 };
 
 static const struct route routes[] = {
@@ -45,7 +46,8 @@ static const struct route routes[] = {
     {"POST", "/cassata/jobs/{app}/{id}/pause", 0, api_job_pause},
     {"POST", "/cassata/jobs/{app}/{id}/resume", 0, api_job_resume},
     {"POST", "/cassata/jobs/{app}/{id}/cancel", 0, api_job_cancel},
-    {"GET", "/cassata/delete/{app}/{id}", ROUTE_NO_HEAD, api_delete},
+    {"GET", "/cassata/delete/{app}/{id}", ROUTE_NO_HEAD | GET_DELETE,
+	api_delete},
     {"DELETE", "/cassata/delete/{app}/{id}", 0, api_delete},
     {"POST", "/cassata/run/{app}/{id}", 0, api_run},
     {"POST", "/cassata/retry/{app}/{id}", 0, api_retry},
@@ -103,10 +105,11 @@ refuse_foreign(const struct hosts *hosts, const struct http_request *req,
 }
 
 static enum verdict
-add_allow(struct http_exchange *x)
+add_allow(const struct service *service, struct http_exchange *x)
 {
 	buf_reset(&x->arena);
-	route_allow(&api_routes, x->req.path, &x->arena);
+	route_allow(&api_routes, x->req.path,
+	    service->cfg->service.get_delete ? 0 : GET_DELETE, &x->arena);
 	if (x->arena.failed)
 		return problem_no_memory(x);
 	http_exchange_field(x, "Allow", buf_slice(&x->arena));
@@ -127,10 +130,10 @@ follow_route(struct service *service, struct http_exchange *x,
 		return match->route->handle(call);
 	case ROUTE_OTHER_METHOD:
 		(void)problem(x, 405, "this resource has no such method");
-		return add_allow(x);
+		return add_allow(service, x);
 	case ROUTE_OPTIONS:
 		http_exchange_answer(x, 204, NULL);
-		return add_allow(x);
+		return add_allow(service, x);
 	case ROUTE_BAD_ESCAPE:
 		return problem(x, 400, "the path has a bad percent-escape");
 	case ROUTE_NO_MEMORY:

@@ -441,6 +441,8 @@ def test_delete_by_get(launch, daemon, name):
     response = c.request("GET", path)
     assert_problem(response, 405)
     assert response.header("Allow") == "DELETE, OPTIONS"
+    for method in "HEAD", "POST", "OPTIONS":
+        assert c.request(method, path).header("Allow") == "DELETE, OPTIONS"
     assert c.request("DELETE", path).status == 200
 
 

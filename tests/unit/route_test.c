@@ -103,7 +103,7 @@ START_TEST(test_find)
 	ck_assert(
 	    slice_eq(buf_slice(&text), slice_from_string(requests[_i].params)));
 	buf_reset(&text);
-	route_allow(&table, req.path, &text);
+	route_allow(&table, req.path, 0, &text);
 	ck_assert(
 	    slice_eq(buf_slice(&text), slice_from_string(requests[_i].allow)));
 	buf_free(&text);
