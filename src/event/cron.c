@@ -79,6 +79,16 @@ take_value(struct slice *rest, const struct field *field)
 	return value < field->min || value > field->max ? -1 : value;
 }
 
+/* The end of a range: "fri-sun" ends with day 7, as "5-7". */
+static int
+take_last(struct slice *rest, const struct field *field, int first)
+{
+	bool named = rest->len > 0 && !is_digit(rest->p[0]);
+	int last = take_value(rest, field);
+
+	return named && last == 0 && first > 0 ? field->max : last;
+}
+
 /* "*", "5", "1-5", each perhaps with a step, but for a single value. */
 static int
 take_item(struct slice *rest, const struct field *field, uint64_t *set)
@@ -90,11 +100,13 @@ take_item(struct slice *rest, const struct field *field, uint64_t *set)
 		first = last = take_value(rest, field);
 		single = !take_char(rest, '-');
 		if (!single)
-			last = take_value(rest, field);
+			last = take_last(rest, field, first);
 	}
 	if (!single && take_char(rest, '/'))
 		step = take_two_digits(rest);
-	if (first == -1 || last < first || step < 1)
+	/* What steps over all values is not what its writer means. */
+	if (first == -1 || last < first || step < 1 ||
+	    step > field->max - field->min + 1)
 		return -1;
 	*set |= bits(first, last, step);
 	return 0;
@@ -111,7 +123,7 @@ read_field(struct slice text, const struct field *field, uint64_t *set,
 		if (take_item(&rest, field, set) == -1)
 			return err_set(err,
 			    "the %s \"%.*s\" has no value, or range, from %d "
-			    "to %d",
+			    "to %d, or no step of as many at most",
 			    field->what, (int)text.len, text.p, field->min,
 			    field->max);
 	} while (take_char(&rest, ','));
@@ -174,6 +186,9 @@ cron_parse(struct slice text, struct cron *cron, struct err *err)
 	*cron = (struct cron){.seconds = 1};
 	if (text.len > CRON_TEXT_MAX)
 		return err_set(err, "more than %d bytes", CRON_TEXT_MAX);
+	if (slice_ieq(slice_trim(text), SLICE_LITERAL("@reboot")))
+		return err_set(err, "@reboot is no time: a schedule goes on "
+				    "over restarts");
 	n = split(expand_nickname(slice_trim(text)), words);
 	if (n < FIELDS - 1 || n > FIELDS)
 		return err_set(err,
