@@ -490,18 +490,27 @@ check_on_conflict(struct reader *r)
 		    "goes with on-conflict debounce only");
 }
 
+/* Each of both needs the other one. */
+static void
+check_zone(struct reader *r, bool has_zone)
+{
+	bool is_local = r->ev->time == EVENT_AT_LOCAL;
+
+	if (has_zone != is_local)
+		bad(r->errors, "/time-zone",
+		    is_local ? "required member is missing: at-local is the "
+			       "time of a zone"
+			     : "goes with at-local only");
+}
+
 static void
 check_seen(struct reader *r, const bool seen[COUNT(members)])
 {
 	bool has_time = false;
-	bool is_local = r->ev->time == EVENT_AT_LOCAL;
 
 	for (size_t i = 0; i < COUNT(members); i++) {
-		if (members[i].read == read_time_zone && seen[i] != is_local)
-			bad(r->errors, members[i].pointer,
-			    is_local ? "required member is missing: at-local "
-				       "is the time of a zone"
-				     : "goes with at-local only");
+		if (members[i].read == read_time_zone)
+			check_zone(r, seen[i]);
 		if (members[i].need == REQUIRED && !seen[i])
 			bad(r->errors, members[i].pointer,
 			    "required member is missing");
@@ -689,9 +698,10 @@ change_member(struct reader *r, const struct member *member,
 	    : member->read == read_on_complete_url ? &patch->has_on_complete
 	    : member->read == read_on_failure_url  ? &patch->has_on_failure
 	    : member->read == read_labels          ? &patch->has_labels
+	    : member->read == read_time_zone       ? &patch->has_zone
 						   : NULL;
 
-	if (has == NULL || member->read == read_at_local)
+	if (has == NULL)
 		bad(r->errors, member->pointer, "cannot be changed");
 	else if (*has)
 		bad(r->errors, member->pointer, "is there a second time");
@@ -706,6 +716,19 @@ change_member(struct reader *r, const struct member *member,
 		else
 			member->read(r, member->pointer, value);
 	}
+}
+
+/* Once all members are there. */
+static void
+end_patch(struct reader *r, struct event_patch *patch)
+{
+	check_zone(r, patch->has_zone);
+	if (r->errors->total == 0 && r->ev->time == EVENT_AT_LOCAL)
+		resolve_local(r);
+	patch->retry = r->options.retry;
+	patch->not_after_ms = r->options.not_after_ms;
+	patch->on_complete = r->options.on_complete;
+	patch->on_failure = r->options.on_failure;
 }
 
 enum event_json_result
@@ -740,9 +763,6 @@ event_patch_from_json(char *body, size_t len,
 		else
 			change_member(&r, &members[i], &value, patch);
 	}
-	patch->retry = r.options.retry;
-	patch->not_after_ms = r.options.not_after_ms;
-	patch->on_complete = r.options.on_complete;
-	patch->on_failure = r.options.on_failure;
+	end_patch(&r, patch);
 	return errors->total == 0 ? EVENT_JSON_OK : EVENT_JSON_INVALID;
 }

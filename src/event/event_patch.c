@@ -149,15 +149,32 @@ event_patch_has_options(const struct event_patch *patch)
 {
 	return patch->has_retry || patch->has_not_after ||
 	       patch->has_on_complete || patch->has_on_failure ||
-	       patch->has_labels;
+	       patch->has_labels || patch->has_zone;
+}
+
+static bool
+is_local(const struct event_patch *patch, unsigned attempts)
+{
+	return patch->values.time == EVENT_AT_LOCAL && attempts == 0;
+}
+
+int64_t
+event_patch_due_ms(const struct event_patch *patch, unsigned attempts)
+{
+	return is_local(patch, attempts) ? event_due_ms(&patch->values)
+					 : patch->values.expiry_ms;
 }
 
 void
-event_patch_options(
-    const struct event_patch *patch, struct event_options *options)
+event_patch_options(const struct event_patch *patch, unsigned attempts,
+    struct event_options *options)
 {
-	if (patch->has_time)
+	if (patch->has_time) {
 		options->zone.len = 0;
+		if (is_local(patch, attempts))
+			options->zone = patch->values.zone;
+		options->local_s = patch->values.local_s;
+	}
 	if (patch->has_retry)
 		options->retry = patch->retry;
 	if (patch->has_not_after)

@@ -17,7 +17,7 @@ enum { EVENT_PATCH_MEMBERS_MAX = 64 }; /* of an object of a patch */
  */
 struct event_patch {
 	struct event values;
-	bool has_time, has_url, has_method, has_headers, has_body;
+	bool has_time, has_zone, has_url, has_method, has_headers, has_body;
 	bool has_on_complete, has_on_failure;
 	struct slice on_complete, on_failure; /* as of the options; "": none */
 	struct json_value body; /* as it was written, unless it is a string */
@@ -30,10 +30,14 @@ struct event_patch {
 /* Whether anything of the event's options is to change. */
 bool event_patch_has_options(const struct event_patch *patch);
 
-/* The options as they are to be, but for labels; a time that is given is a
- * moment, and no local time any more. */
-void event_patch_options(
-    const struct event_patch *patch, struct event_options *options);
+/* The options as they are to be, but for labels. A time that is given takes the
+ * place of a local one, and is a moment, too, of an event that was attempted:
+ * only a first attempt is looked at before it is due. */
+void event_patch_options(const struct event_patch *patch, unsigned attempts,
+    struct event_options *options);
+
+/* When the datastore is to have it first, of a patch with a time. */
+int64_t event_patch_due_ms(const struct event_patch *patch, unsigned attempts);
 
 /*
  * The event as it is to be: *ev is the present one, and then the other. A body

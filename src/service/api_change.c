@@ -25,7 +25,7 @@ run_change(struct store *store, struct store_job *job)
 
 	change->now_ms = due_ms;
 	if (change->verb == CHANGE_PATCH)
-		due_ms = change->patch->values.expiry_ms;
+		due_ms = event_due_ms(&change->patch->values);
 	call->status = STORE_UNAVAILABLE;
 	if (call_draw_shard(call, due_ms, &change->shard) == 0)
 		call->status = store_change_event(store, change, &call->err);

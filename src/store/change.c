@@ -220,7 +220,7 @@ patch_options(
 		options = (struct event_options){0};
 		before = SLICE_LITERAL("");
 	}
-	event_patch_options(patch, &options);
+	event_patch_options(patch, c->record->attempts, &options);
 	if ((patch->has_time || patch->has_not_after) &&
 	    options.not_after_ms > 0 && ev->expiry_ms > options.not_after_ms)
 		c->change->outcome = CHANGE_TOO_LATE;
@@ -267,7 +267,8 @@ patch_event(struct sql *sql, struct changing *c, struct err *err)
 	else if (patch_options(c, &now.event, &options, &labels) == -1)
 		status = sql_no_memory(err);
 	if (change->patch->has_time)
-		now.due_ms = now.event.expiry_ms;
+		now.due_ms =
+		    event_patch_due_ms(change->patch, c->record->attempts);
 	else
 		change->shard = c->shard;
 	change->due_ms = now.due_ms;

@@ -2,6 +2,7 @@
 """Events at a local time: the time zone database in force says when."""
 
 import itertools
+import json
 import shutil
 import time
 from datetime import datetime, timedelta, timezone
@@ -28,6 +29,12 @@ def an_event(name, **members):
              "time-zone": "Europe/Berlin"}
     event.update({k.replace("_", "-"): v for k, v in members.items()})
     return event
+
+
+def patch(c, event_id, change):
+    return c.request("PATCH", "/cassata/event/app/" + event_id,
+                     json.dumps(change).encode(),
+                     [("Content-Type", "application/merge-patch+json")])
 
 
 def test_document(daemon, name):
@@ -58,9 +65,7 @@ def test_told_alike(daemon, name):
         if r["reason"] == "not-due"])[0]
     assert reason["due"] == expiry
     assert reason["text"].endswith(", at 2031-07-01T07:00:00Z")
-    response = daemon.request(
-        "PATCH", "/cassata/event/app/" + name, b'{"method": "PUT"}',
-        [("Content-Type", "application/merge-patch+json")])
+    response = patch(daemon, name, {"method": "PUT"})
     assert response.json()["next-attempt"] == expiry
     assert daemon.event(name)["time-zone"] == "Europe/Berlin"
 
@@ -88,14 +93,66 @@ def test_another_time_ends_it(daemon, sink, name):
         if verb == "run":
             response = daemon.request("POST", "/cassata/run/app/" + event_id)
         else:
-            response = daemon.request(
-                "PATCH", "/cassata/event/app/" + event_id,
-                b'{"expiry": %d}' % time.time(),
-                [("Content-Type", "application/merge-patch+json")])
+            response = patch(daemon, event_id, {"expiry": int(time.time())})
         assert response.status == 200, response
         sink.wait("/" + event_id)
         event = daemon.wait_state(event_id, "COMPLETED")
         assert ("time-zone" in event) == (verb == "run")
+
+
+def test_change_to_another(daemon, sink, name):
+    """Of one that had a moment, and then another place; it is delivered."""
+    daemon.schedule(name, sink.url("/" + name), expiry=time.time() + 3600,
+                    not_after="2031-07-02T00:00:00Z", labels={"a": name})
+    for zone in "Europe/Berlin", "America/New_York":
+        there = datetime(2031, 7, 1, 9, tzinfo=ZoneInfo(zone)).timestamp()
+        response = patch(daemon, name, {
+            "at-local": "2031-07-01T09:00:00", "time-zone": zone})
+        assert response.status == 200, response
+        event = daemon.event(name)
+        assert (event["at-local"], event["time-zone"]) == (
+            "2031-07-01T09:00:00", zone)
+        for told in response.json(), event:
+            assert told["expiry"] == told["next-attempt"] == there
+        # It stands where it is looked at, also by its label.
+        page = daemon.get("/cassata/events/app?label=a=%s&from=%d&to=%d" % (
+            name, there - 86400, there - 86399)).json()
+        assert [e["event-id"] for e in page["events"]] == [name]
+    for change, pointer in (
+            ({"at-local": "2031-07-01T09:00:00"}, "/time-zone"),
+            ({"time-zone": "UTC"}, "/time-zone"),
+            ({"at-local": None}, "/at-local"),
+            ({"time-zone": None}, "/time-zone"),
+            ({"at-local": "2031-07-01T09:00:00", "time-zone": "Europe/Bonn"},
+             "/time-zone"),
+            ({"in": "1h", "at-local": "2031-07-01T09:00:00",
+              "time-zone": "UTC"}, "/at-local")):
+        response = patch(daemon, name, change)
+        assert response.status == 422, response
+        assert response.json()["errors"][0]["pointer"] == pointer
+    late = {"at-local": "2031-07-02T00:00:01", "time-zone": "UTC"}
+    assert patch(daemon, name, late).json()["type"].endswith(":too-late")
+    assert daemon.event(name) == event
+    assert patch(daemon, name, {"at-local": local(1, 0),
+                                "time-zone": "UTC"}).status == 200
+    sink.wait("/" + name)
+    daemon.wait_state(name, "COMPLETED")
+
+
+def test_change_of_what_has_failed(launch, sink):
+    """Nobody looks at it before it is due: it has a moment."""
+    c = launch(worker={"retryDelays": ["1h"]})
+    sink.on("/e", 503)
+    c.schedule("e", sink.url("/e"))
+    c.wait_state("e", "SERVICE_UNAVAILABLE")
+    at = datetime(2031, 7, 1, 9, tzinfo=timezone.utc).timestamp()
+    response = patch(c, "e", {"at-local": "2031-07-01T09:00:00",
+                              "time-zone": "UTC"})
+    assert response.json()["next-attempt"] == at
+    event = c.event("e")
+    assert event["expiry"] == event["next-attempt"] == at
+    assert "time-zone" not in event
+    assert len(c.get("/cassata/events/app?from=%d" % at).json()["events"]) == 1
 
 
 @pytest.fixture
@@ -128,14 +185,19 @@ def in_time(add):
             return done
 
 
-def test_comes_later(zoned):
+@pytest.mark.parametrize("how", ["added", "changed"])
+def test_comes_later(zoned, how):
     """What is due waits on, when its zone has another time by then."""
     c, install = zoned
 
     def add(event_id):
         install("Etc/GMT+11")
-        assert c.post(an_event(event_id, at_local=local(2, -11),
-                               time_zone="Test/Zone")).status == 201
+        when = {"at-local": local(2, -11), "time-zone": "Test/Zone"}
+        if how == "added":
+            assert c.post(an_event(event_id, **when)).status == 201
+        else:
+            c.schedule(event_id, "http://127.0.0.1:1/", expiry=2e9)
+            assert patch(c, event_id, when).status == 200
         expiry = c.event(event_id)["expiry"]
         install("Etc/GMT+12")
         return event_id, expiry
