@@ -7,6 +7,7 @@
 #include "base/duration.h"
 #include "base/words.h"
 #include "event/event_time.h"
+#include "event/request_check.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
@@ -190,7 +191,7 @@ take_destination(
 {
 	if (value->type == JSON_STRING)
 		r->spec->destination = json_unescape(value->raw);
-	if (r->spec->destination.len == 0 ||
+	if (!request_check_destination(r->spec->destination) ||
 	    r->spec->destination.len > JOB_DESTINATION_MAX)
 		field_errors_add(r->errors, pointer,
 		    "must be HOST or HOST:PORT, as in the URLs of the events");

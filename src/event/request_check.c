@@ -69,6 +69,17 @@ request_check_url(struct slice text)
 	return check_authority(&url);
 }
 
+bool
+request_check_destination(struct slice text)
+{
+	struct url url;
+
+	if (text.len == 0)
+		return false;
+	url_split_authority(text, &url);
+	return url_is_ipv6(text) || check_authority(&url) == NULL;
+}
+
 /* Names, or what they start with when there is a hyphen at the end. */
 static const struct slice refused_headers[] = {SLICE_INIT("Host"),
     SLICE_INIT("Content-Length"), SLICE_INIT("Transfer-Encoding"),

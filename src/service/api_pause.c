@@ -10,10 +10,10 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/json_scan.h"
-#include "base/url.h"
 #include "board/shardboard.h"
 #include "event/event_time.h"
 #include "event/field_errors.h"
+#include "event/request_check.h"
 #include "http/http_conn.h"
 #include "service/body.h"
 #include "service/browser.h"
@@ -213,20 +213,11 @@ take_pause_body(struct call *call)
 	return false;
 }
 
-/* HOST or HOST:PORT of a URL. */
 static bool
 may_be_host(struct slice name)
 {
-	struct url url;
-
-	if (name.len == 0 || name.len > STORE_PAUSE_NAME_MAX)
-		return false;
-	for (size_t i = 0; i < name.len; i++)
-		if (name.p[i] <= ' ' || name.p[i] > '~' ||
-		    strchr("/?#@\\%", name.p[i]) != NULL)
-			return false;
-	url_split_authority(name, &url);
-	return url.server.len > 0;
+	return name.len <= STORE_PAUSE_NAME_MAX &&
+	       request_check_destination(name);
 }
 
 static struct slice

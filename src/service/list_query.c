@@ -7,6 +7,7 @@
 
 #include "base/percent.h"
 #include "base/rfc3339.h"
+#include "event/request_check.h"
 #include "service/event_member.h"
 #include "store/store.h"
 
@@ -138,7 +139,7 @@ read_to(struct reading *r, struct slice value)
 static int
 read_destination(struct reading *r, struct slice value)
 {
-	if (value.len == 0)
+	if (!request_check_destination(value))
 		return err_set(r->err, "destination must be HOST or HOST:PORT");
 	r->asked->query.destination = value;
 	return 0;

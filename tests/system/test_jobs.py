@@ -494,6 +494,8 @@ def test_bad_requests(daemon, name):
              ["/filter/state"]),
             ({"verb": "run", "filter": {"status": "FAILED"}},
              ["/filter/status"]),
+            ({"verb": "run", "filter": {"destination": "http://a.example/"}},
+             ["/filter/destination"]),
             ({"verb": "run", "filter": {}, "to": 5}, ["/to"]),
             ({"verb": "reschedule", "filter": {}}, ["/to"])]:
         response = post(daemon, name, job)

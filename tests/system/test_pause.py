@@ -96,6 +96,13 @@ def test_answers(launch):
     assert resume(c, "app", "shop", "POST", "resume").status == 200
     assert resume(c, "app", "shop").status == 404
     assert pauses(c) == []
+    # What no URL can lead to would hold back nothing.
+    for name in ("http://a.example/", "*.example", "a.example:", "a b", "u@a",
+                 "a.example:99999", "a/b", "[::1"):
+        assert pause(c, "host", name).status == 404, name
+    for name in "::1", "[::1]:80":
+        assert pause(c, "host", name).status == 201
+        assert resume(c, "host", name).status == 200
     response = pause(c, "app", "shop", until=1)
     assert response.status == 422
     assert response.json()["type"].endswith(":invalid-event")
