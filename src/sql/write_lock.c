@@ -197,13 +197,39 @@ take_turn(const struct write_lock *lock, int64_t timeout_ms)
 	return result;
 }
 
+/* Whose commit the disk keeps has the mutex as long. *timeout_ms becomes what is
+ * left. 0, or -1 when that is nothing. */
+static int
+await_thread(struct write_lock *lock, int64_t *timeout_ms)
+{
+	int64_t begin_ms;
+	struct timespec end;
+
+	if (pthread_mutex_trylock(&lock->mutex) == 0)
+		return 0;
+	begin_ms = clock_mono_ms();
+	(void)clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_nsec += (long)(*timeout_ms % 1000) * 1000000;
+	end.tv_sec += *timeout_ms / 1000 + end.tv_nsec / 1000000000;
+	end.tv_nsec %= 1000000000;
+	if (pthread_mutex_clocklock(&lock->mutex, CLOCK_MONOTONIC, &end) != 0)
+		return -1;
+	*timeout_ms -= clock_mono_ms() - begin_ms;
+	if (*timeout_ms < 0)
+		*timeout_ms = 0;
+	return 0;
+}
+
 int
 write_lock_acquire(struct write_lock *lock, int64_t timeout_ms)
 {
-	(void)pthread_mutex_lock(&lock->mutex);
+	int64_t left_ms = timeout_ms;
+
+	if (await_thread(lock, &left_ms) == -1)
+		return -1;
 	if (timeout_ms > lock->patience_ms)
 		timeout_ms = lock->patience_ms;
-	if (take_turn(lock, timeout_ms) == 0) {
+	if (take_turn(lock, left_ms < timeout_ms ? left_ms : timeout_ms) == 0) {
 		lock->patience_ms = INT64_MAX;
 		return 0;
 	}

@@ -50,10 +50,8 @@ int write_lock_open(struct write_lock *lock, int fd);
 /* Twice does no harm. */
 void write_lock_close(struct write_lock *lock);
 
-/*
- * 0, or -1 when it could not be had within timeout_ms (0 or more); behind
- * another thread, which has that time, too.
- */
+/* 0, or -1 when it could not be had within timeout_ms (0 or more), whoever kept
+ * it: another process, or a thread of this one. */
 int write_lock_acquire(struct write_lock *lock, int64_t timeout_ms);
 
 /* By the thread that acquired it. */

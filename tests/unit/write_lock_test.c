@@ -276,6 +276,32 @@ START_TEST(test_times_out)
 }
 END_TEST
 
+static void *
+take_in_vain(void *arg)
+{
+	return write_lock_acquire(&lock, 40) == -1 &&
+		       write_lock_acquire(&lock, 0) == -1
+		   ? NULL
+		   : arg;
+}
+
+/* Not even a thread of the same process waits for ever. */
+START_TEST(test_thread_times_out)
+{
+	pthread_t thread;
+	void *failed;
+
+	ck_assert_int_eq(write_lock_acquire(&lock, 0), 0);
+	ck_assert_int_eq(
+	    pthread_create(&thread, NULL, take_in_vain, &lock), 0);
+	ck_assert_int_eq(pthread_join(thread, &failed), 0);
+	ck_assert_ptr_null(failed);
+	ck_assert_int_eq(lock.patience_ms, INT64_MAX);
+	write_lock_release(&lock);
+	assert_free();
+}
+END_TEST
+
 /* Who keeps the turn costs less and less, until somebody had it. */
 START_TEST(test_patience)
 {
@@ -384,6 +410,7 @@ main(void)
 	tcase_add_test(tc, test_open);
 	tcase_add_test(tc, test_open_what_is_none);
 	tcase_add_loop_test(tc, test_times_out, 1, n_holds);
+	tcase_add_test(tc, test_thread_times_out);
 	tcase_add_test(tc, test_patience);
 	tcase_add_loop_test(tc, test_holder_dies, 0, n_holds);
 	tcase_add_loop_test(tc, test_holder_dies_while_others_wait, 0, n_holds);
