@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "service/api_list.h"
 
-#include <poll.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/container_of.h"
 #include "base/log.h"
 #include "http/http_conn.h"
@@ -87,21 +85,17 @@ read_page(struct list *list, struct store *store)
 	    .n_look = (size_t)list->asked.limit,
 	    .take = take_record,
 	    .arg = list,
+	    /* So lists have half of a processor, or a database, at most. */
+	    .pace = {.rests = 1},
 	    .place = list->asked.place};
 	size_t n_looked = 0;
-	int64_t begin_ms, took_ms = 0;
 	bool full = false;
 
 	while (!full && !step.end && n_looked < (size_t)cfg->max_list_scan) {
-		/* So lists have half of a processor, or a database, at most.
-		 */
-		(void)poll(NULL, 0, (int)took_ms);
-		begin_ms = clock_mono_ms();
 		step.n_wanted = (size_t)(list->asked.limit - list->n);
 		call->status = store_list(store, &step, &call->err);
 		if (call->status != STORE_OK)
 			return;
-		took_ms = clock_mono_ms() - begin_ms;
 		n_looked += step.n_looked;
 		step.n_look = size_of_look(list, n_looked);
 		list->n_damaged += step.n_damaged;

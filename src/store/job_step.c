@@ -143,6 +143,7 @@ count_listed(void *arg, const struct list_match *match)
 static enum store_status
 look_at_rows(struct sql *sql, struct stepping *s, bool counts, struct err *err)
 {
+	int64_t until_ms = clock_mono_ms() + s->step->look_ms;
 	enum store_status status;
 	size_t n_looked = 0;
 
@@ -150,7 +151,7 @@ look_at_rows(struct sql *sql, struct stepping *s, bool counts, struct err *err)
 		status = list_go_on(sql, &s->list, err);
 		n_looked += s->list.n_looked;
 	} while (counts && status == STORE_OK && !s->list.end &&
-		 n_looked < COUNT_ROWS && clock_mono_ms() < s->list.until_ms);
+		 n_looked < COUNT_ROWS && clock_mono_ms() < until_ms);
 	s->step->n_looked = n_looked;
 	return status;
 }
@@ -199,7 +200,7 @@ look_for_events(struct sql *sql, struct stepping *s, struct err *err)
 	    .arg = s,
 	    .place = s->row.place,
 	    .begun = true, /* who sees the job sees what was there before it */
-	    .until_ms = counts ? clock_mono_ms() + s->step->look_ms : 0,
+	    .pace = {.rests = counts ? s->step->rests : 0},
 	};
 	status = look_at_rows(sql, s, counts, err);
 	s->step->counted = counts;
@@ -492,7 +493,6 @@ take_step(struct sql *sql, struct stepping *s, struct err *err)
 	status = look_for_events(sql, s, err);
 	if (status != STORE_OK || keep_tally(s))
 		return status;
-	s->step->wrote = true;
 	do
 		status = sql_transact(sql, step_body, s, err);
 	while ((status == STORE_BROKEN || sql->too_large) && do_fewer(s));

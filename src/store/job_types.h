@@ -98,7 +98,8 @@ struct job_step {
 	int64_t now_ms; /* the datastore's clock */
 	size_t max;     /* events to change, 1 to JOB_STEP_MAX */
 	size_t n_look; /* rows to look at for them, about; of a count its own */
-	int64_t look_ms; /* a count that has looked for so long looks no more */
+	unsigned rests; /* of a count: for each time that it took */
+	int64_t look_ms; /* after so long a count begins no other look */
 	bool writes;     /* a count writes the row, and not at its end alone */
 	struct job_tally tally; /* of the step before; then of this one */
 
@@ -106,7 +107,6 @@ struct job_step {
 	bool idle;             /* there is nothing more to do for now */
 	bool ended;            /* this was its last step */
 	bool counted;          /* and changed nothing */
-	bool wrote;            /* its time is that of a write, too */
 	size_t n_looked;       /* rows */
 	size_t n_listed;       /* of them, events that it is for */
 	size_t n_done;         /* of these, changed */

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/url.h"
 #include "event/event_options.h"
 #include "store/list_look.h"
@@ -19,6 +18,7 @@
  */
 
 enum {
+	MATCH_MAX = 128, /* rows of a statement */
 	READ_MAX = 64,
 	READ_WITH_BODIES_MAX = 4, /* the database may sort them by file */
 };
@@ -247,7 +247,9 @@ find_matches(struct sql *sql, struct walk *walk, const int64_t *ids, size_t n,
 	    arity, err);
 	while (sql_next(sql, &status, err))
 		note_match(sql, walk);
-	return sql_done(sql, status, err);
+	status = sql_done(sql, status, err);
+	pace_rest(&walk->step->pace);
+	return status;
 }
 
 /* One that cannot be read at all is no match. */
@@ -351,7 +353,9 @@ read_matches(struct sql *sql, struct walk *walk, const struct match *matches,
 		if (at < n)
 			status = keep_row(walk, &row, &records[at], err);
 	}
-	return sql_done(sql, status, err);
+	status = sql_done(sql, status, err);
+	pace_rest(&walk->step->pace);
+	return status;
 }
 
 static void
@@ -425,8 +429,10 @@ match_rows(struct sql *sql, struct walk *walk, struct err *err)
 {
 	size_t max = sql->driver->ids_max, len;
 	enum store_status status = STORE_OK;
-	int64_t ids[SQL_IDS_MAX];
+	int64_t ids[MATCH_MAX];
 
+	if (max > MATCH_MAX)
+		max = MATCH_MAX;
 	walk->n = 0;
 	for (size_t at = 0; at < walk->n_rows && status == STORE_OK;
 	     at += len) {
@@ -505,15 +511,11 @@ tell_rows(struct sql *sql, struct walk *walk, struct err *err)
 {
 	struct list_step *step = walk->step;
 	const struct list_look *look = &walk->look;
-	size_t max = step->meet != NULL ? READ_MAX : step->n_wanted;
+	size_t max = step->meet != NULL ? MATCH_MAX : step->n_wanted;
 	enum store_status status = STORE_OK;
 
 	for (size_t at = 0; at < look->n && !walk->full && status == STORE_OK;
 	     at += walk->n_rows) {
-		walk->full = at > 0 && step->until_ms > 0 &&
-			     clock_mono_ms() >= step->until_ms;
-		if (walk->full)
-			break;
 		walk->rows = &look->rows[at];
 		walk->n_rows = look->n - at < max ? look->n - at : max;
 		status = tell_part(sql, walk, err);
@@ -553,6 +555,8 @@ list_go_on(struct sql *sql, struct list_step *step, struct err *err)
 	if (walk == NULL)
 		return sql_no_memory(err);
 	walk->step = step;
+	walk->look.pace = &step->pace;
+	pace_begin(&step->pace);
 	step->end = false;
 	if (step->query->labels.n > 0 &&
 	    event_label_key(

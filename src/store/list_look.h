@@ -2,6 +2,7 @@
 #ifndef CASSATA_STORE_LIST_LOOK_H
 #define CASSATA_STORE_LIST_LOOK_H
 
+#include "base/pace.h"
 #include "sql/sql.h"
 #include "store/store_types.h"
 
@@ -17,6 +18,7 @@
 enum { LIST_ROWS_MAX = 3 * LIST_LOOK_MAX };
 
 struct list_look {
+	struct pace *pace; /* rests after each statement */
 	size_t n;      /* of rows, in the order of the list */
 	size_t n_read; /* of the index, with those that were no good */
 	bool end;      /* of what was asked for: there are no more */

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/pace.h"
 #include "base/zones.h"
 #include "event/ack_token.h"
 #include "event/event.h"
@@ -122,7 +123,7 @@ struct list_step {
 	/* Instead, for who only counts; then n_wanted is of no account. */
 	void (*meet)(void *arg, const struct list_match *match);
 	void *arg;
-	int64_t until_ms; /* monotonic, or 0: what comes later is left */
+	struct pace pace;
 
 	bool end;		 /* there is nothing behind place */
 	size_t n_looked;	 /* rows that were looked at */

@@ -15,10 +15,9 @@ enum {
 	FORGET_INTERVAL_MS = 60000,
 	AGAIN_MS = 5000, /* after a failure */
 	STEP_MS = 20,    /* a step may take; */
-	RESTS = 3, /* so many times as long passes after one that writes, */
-	COUNT_RESTS = 19,        /* and one that counts, */
-	COUNT_REST_MS = 2000,    /* which is enough, unless RESTS are longer */
-	COUNT_MS = 4,            /* after so long a count looks no more */
+	RESTS = 3, /* so many times as long passes after one that changes */
+	COUNT_RESTS = 19, /* a count has rests within its step: so many times */
+	COUNT_MS = 100,          /* after so long it begins no other look */
 	STEPS_PER_SECOND = 4,    /* of a job with a high rate */
 	MOST_LEAST = 8,          /* events, however long they take */
 	COUNT_WRITTEN_MS = 1000, /* between two writes of a count */
@@ -111,6 +110,7 @@ begin_job_step(struct jobs *j, struct jobs_entry *entry, int64_t now_ms)
 	    .now_ms = now_ms,
 	    .max = size_of_step(entry),
 	    .n_look = entry->n_look,
+	    .rests = COUNT_RESTS,
 	    .look_ms = COUNT_MS,
 	    .writes = j->begun_ms >= entry->written_ms + COUNT_WRITTEN_MS,
 	    .tally = entry->tally,
@@ -212,28 +212,13 @@ choose_size(
 		entry->most++;
 }
 
-/*
- * A look of a count ends after COUNT_MS or so: one that takes much longer has
- * waited, for a disk or for others, and nineteen times that would only keep the
- * other jobs. However slow all of them are they get no more of the time than
- * steps that write.
- */
-static int64_t
-rest_of(const struct job_step *step, int64_t took_ms)
-{
-	int64_t rest_ms = RESTS * took_ms;
-
-	if (!step->counted || step->wrote || rest_ms >= COUNT_REST_MS)
-		return rest_ms;
-	return clock_sooner_ms(COUNT_RESTS * took_ms, COUNT_REST_MS);
-}
-
 /* All of them rest, however many there are, and at least for a moment. */
 static void
 rest(struct jobs *j, int64_t took_ms, int64_t mono_ms)
 {
-	j->rested_ms =
-	    mono_ms + rest_of(&j->step, took_ms == 0 ? 1 : took_ms);
+	if (j->step.counted || took_ms == 0)
+		took_ms = 1;
+	j->rested_ms = mono_ms + took_ms * RESTS;
 }
 
 /* When the next one is due, and of what size it is. */
