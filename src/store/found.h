@@ -44,7 +44,7 @@ enum store_status found_lock_all(struct sql *sql,
 enum store_status found_delete(
     struct sql *sql, const struct found *found, struct err *err);
 
-/* The same of up to rows_max events, by their row ids. */
+/* The same of up to ids_max events, by their row ids. */
 enum store_status found_delete_all(
     struct sql *sql, const int64_t *ids, size_t n, struct err *err);
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "store/label.h"
+#include "store/found.h"
 #include "store/look.h"
 #include "store/shard_text.h"
 
@@ -50,33 +50,6 @@ lock_ended(struct sql *sql, int64_t before_ms, int64_t *ids, size_t *n,
 }
 
 static enum store_status
-delete_rows(struct sql *sql, const int64_t *ids, size_t n, struct err *err)
-{
-	static const struct sql_text text[] = {
-	    {
-		.head = DELETE_FROM("attempt") " WHERE event IN (",
-		.item = "?",
-		.sep = ", ",
-		.tail = ")",
-	    },
-	    {
-		.head = DELETE_FROM("event") " WHERE id IN (",
-		.item = "?",
-		.sep = ", ",
-		.tail = ")",
-	    },
-	};
-	enum store_status status;
-
-	status = sql_exec(sql, &text[0], id_args(sql, ids, n), NULL, err);
-	if (status == STORE_OK)
-		status = label_delete(sql, ids, n, err);
-	if (status != STORE_OK)
-		return status;
-	return sql_exec(sql, &text[1], id_args(sql, ids, n), NULL, err);
-}
-
-static enum store_status
 purge_body(struct sql *sql, void *arg, struct err *err)
 {
 	struct purge *purge = arg;
@@ -93,7 +66,7 @@ purge_body(struct sql *sql, void *arg, struct err *err)
 			status = lock_ended(
 			    sql, purge->before_ms, ids + at, &len, err);
 		if (status == STORE_OK && len > 0)
-			status = delete_rows(sql, ids + at, len, err);
+			status = found_delete_all(sql, ids + at, len, err);
 		purge->n += len;
 	}
 	return status;
