@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "board/shardboard.h"
 #include "http/http_conn.h"
-#include "service/body.h"
 #include "service/browser.h"
 #include "service/event_answer.h"
 #include "service/problem.h"
@@ -91,11 +90,8 @@ begin_ack(struct call *call, bool nack)
 	};
 	if (!ack_token_read(call->params[0], &call->u.ack.token))
 		return answer_no_such_token(call);
-	/* A form of any page may send a POST. */
-	if (browser_asks(req) &&
-	    !body_has_type(req, SLICE_LITERAL("application/json")))
-		return problem(call->x, 415,
-		    "a browser must send Content-Type: application/json");
+	if (browser_is_refused(call->x))
+		return ANSWERED;
 	if (!writes_begin(call))
 		return ANSWERED;
 	return call_submit(call, run_ack, acked);

@@ -140,11 +140,8 @@ begin_change(struct call *call, enum change_verb verb)
 
 	if (!event_answer_take_ids(call))
 		return event_answer_unknown(call);
-	/* A form of any page may send a POST. */
-	if (browser_asks(req) &&
-	    !body_has_type(req, SLICE_LITERAL("application/json")))
-		return problem(call->x, 415,
-		    "a browser must send Content-Type: application/json");
+	if (browser_is_refused(call->x))
+		return ANSWERED;
 	if (req->body.len > 0)
 		return problem(call->x, 400, "this request takes no body");
 	return submit_change(call, verb);

@@ -412,11 +412,8 @@ give_order(struct call *call, enum job_order order)
 
 	if (!take_job_id(call))
 		return unknown_job(call);
-	/* A form of any page may send a POST. */
-	if (browser_asks(req) && order != JOB_REMOVE &&
-	    !body_has_type(req, SLICE_LITERAL("application/json")))
-		return problem(call->x, 415,
-		    "a browser must send Content-Type: application/json");
+	if (order != JOB_REMOVE && browser_is_refused(call->x))
+		return ANSWERED;
 	if (req->body.len > 0)
 		return problem(call->x, 400, "this request takes no body");
 	if (!writes_begin(call))

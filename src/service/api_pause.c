@@ -257,13 +257,9 @@ may_change_pause(struct call *call, bool resume)
 {
 	const struct http_request *req = &call->x->req;
 
-	/* A form of any page may send a POST. */
-	if (browser_asks(req) && slice_eq(req->method, SLICE_LITERAL("POST")) &&
-	    !body_has_type(req, SLICE_LITERAL("application/json"))) {
-		(void)problem(call->x, 415,
-		    "a browser must send Content-Type: application/json");
+	if (slice_eq(req->method, SLICE_LITERAL("POST")) &&
+	    browser_is_refused(call->x))
 		return false;
-	}
 	if (resume && req->body.len > 0) {
 		(void)problem(call->x, 400, "this request takes no body");
 		return false;

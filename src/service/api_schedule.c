@@ -375,11 +375,8 @@ begin_verb(struct call *call, enum schedule_verb verb)
 
 	if (!take_names(call))
 		return answer_unknown(call);
-	/* A form of any page may send a POST. */
-	if (verb != SCHEDULE_DELETE && browser_asks(req) &&
-	    !body_has_type(req, SLICE_LITERAL("application/json")))
-		return problem(call->x, 415,
-		    "a browser must send Content-Type: application/json");
+	if (verb != SCHEDULE_DELETE && browser_is_refused(call->x))
+		return ANSWERED;
 	if (req->body.len > 0)
 		return problem(call->x, 400, "this request takes no body");
 	call->u.schedule.change = (struct schedule_change){.app = call->app,
