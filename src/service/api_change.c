@@ -191,7 +191,8 @@ api_patch(struct call *call)
 	case EVENT_JSON_MALFORMED:
 		return problem(x, 400, call->err.text);
 	case EVENT_JSON_INVALID:
-		return event_answer_bad_fields(x, &errors);
+		return incoming_answer_errors(
+		    x, "the event has bad fields", &errors);
 	case EVENT_JSON_OK:
 		break;
 	}

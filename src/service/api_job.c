@@ -213,16 +213,6 @@ made(struct store_job *job)
 	end_answer(call);
 }
 
-static enum verdict
-bad_job(struct http_exchange *x, const struct field_errors *errors)
-{
-	struct json_writer w =
-	    problem_begin(x, PROBLEM_INVALID_EVENT, "the job has bad fields");
-
-	incoming_write_errors(&w, errors);
-	return problem_end(x, &w);
-}
-
 /* Where none of that name can be: 404. */
 static bool
 take_app(struct call *call)
@@ -272,7 +262,8 @@ api_job_make(struct call *call)
 	case EVENT_JSON_MALFORMED:
 		return problem(x, 400, call->err.text);
 	case EVENT_JSON_INVALID:
-		return bad_job(x, &errors);
+		return incoming_answer_errors(
+		    x, "the job has bad fields", &errors);
 	case EVENT_JSON_OK:
 		break;
 	}

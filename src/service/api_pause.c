@@ -190,7 +190,6 @@ take_pause_body(struct call *call)
 	struct slice body = req->body;
 	struct field_errors errors;
 	struct json_value value;
-	struct json_writer w;
 	struct err err;
 
 	if (body.len == 0)
@@ -206,10 +205,8 @@ take_pause_body(struct call *call)
 	read_pause(&call->u.pause->change.pause, &value, &errors);
 	if (errors.total == 0)
 		return true;
-	w = problem_begin(
-	    call->x, PROBLEM_INVALID_EVENT, "the pause has bad fields");
-	incoming_write_errors(&w, &errors);
-	(void)problem_end(call->x, &w);
+	(void)incoming_answer_errors(
+	    call->x, "the pause has bad fields", &errors);
 	return false;
 }
 

@@ -448,15 +448,7 @@ submit_put(struct call *call, const struct schedule_text *text)
 	return call_submit(call, run_put, was_put);
 }
 
-static enum verdict
-answer_bad(struct http_exchange *x, const struct field_errors *errors)
-{
-	struct json_writer w = problem_begin(
-	    x, PROBLEM_INVALID_EVENT, "the schedule has bad fields");
-
-	incoming_write_errors(&w, errors);
-	return problem_end(x, &w);
-}
+static const char bad_fields[] = "the schedule has bad fields";
 
 enum verdict
 api_schedule_put(struct call *call)
@@ -478,7 +470,7 @@ api_schedule_put(struct call *call)
 		return ANSWERED;
 	check_names(call, &errors);
 	if (errors.total > 0)
-		return answer_bad(x, &errors);
+		return incoming_answer_errors(x, bad_fields, &errors);
 	/* Now: later a lack of it would look like a fault of the request. */
 	if (buf_reserve(&x->body,
 		body.len < EVENT_SCRATCH_MAX ? body.len : EVENT_SCRATCH_MAX) ==
@@ -491,7 +483,7 @@ api_schedule_put(struct call *call)
 	case EVENT_JSON_MALFORMED:
 		return problem(x, 400, call->err.text);
 	case EVENT_JSON_INVALID:
-		return answer_bad(x, &errors);
+		return incoming_answer_errors(x, bad_fields, &errors);
 	case EVENT_JSON_OK:
 		break;
 	}

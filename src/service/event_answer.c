@@ -2,7 +2,6 @@
 #include "service/event_answer.h"
 
 #include "base/percent.h"
-#include "service/incoming.h"
 #include "service/problem.h"
 
 struct json_writer
@@ -80,15 +79,4 @@ event_answer_unknown(struct call *call)
 {
 	return problem(
 	    call->x, PROBLEM_UNKNOWN_EVENT, "no event with these ids");
-}
-
-enum verdict
-event_answer_bad_fields(
-    struct http_exchange *x, const struct field_errors *errors)
-{
-	struct json_writer w =
-	    problem_begin(x, PROBLEM_INVALID_EVENT, "the event has bad fields");
-
-	incoming_write_errors(&w, errors);
-	return problem_end(x, &w);
 }

@@ -40,8 +40,4 @@ enum verdict event_answer_unknown(struct call *call);
 enum verdict event_answer_conflict(
     struct call *call, int kind, enum event_state state, const char *detail);
 
-/* 422, with all of them. */
-enum verdict event_answer_bad_fields(
-    struct http_exchange *x, const struct field_errors *errors);
-
 #endif

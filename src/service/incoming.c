@@ -104,3 +104,13 @@ incoming_write_errors(struct json_writer *w, const struct field_errors *errors)
 	}
 	json_end_array(w);
 }
+
+enum verdict
+incoming_answer_errors(struct http_exchange *x, const char *detail,
+    const struct field_errors *errors)
+{
+	struct json_writer w = problem_begin(x, PROBLEM_INVALID_EVENT, detail);
+
+	incoming_write_errors(&w, errors);
+	return problem_end(x, &w);
+}

@@ -6,6 +6,7 @@
 #include "base/uuid.h"
 #include "event/event.h"
 #include "event/event_json.h"
+#include "http/http_exchange.h"
 #include "service/intake.h"
 
 /* An event on its way into the datastore, by itself or one of many. */
@@ -40,5 +41,9 @@ void incoming_write_conflict(
 /* errors: what is wrong with which field. */
 void incoming_write_errors(
     struct json_writer *w, const struct field_errors *errors);
+
+/* 422 with all of them; detail: "the event has bad fields". */
+enum verdict incoming_answer_errors(struct http_exchange *x, const char *detail,
+    const struct field_errors *errors);
 
 #endif
