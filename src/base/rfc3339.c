@@ -49,16 +49,6 @@ expect_mark(struct cursor *c, char mark)
 		c->p = NULL;
 }
 
-static int
-days_of(int year, int month)
-{
-	static const int days[] = {
-	    31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-
-	return days[month - 1] + (month == 2 && leap);
-}
-
 /* time-secfrac, in milliseconds. */
 static int
 read_fraction(struct cursor *c)
@@ -118,7 +108,8 @@ static bool
 is_civil(const struct tm *tm, int sec_max)
 {
 	return tm->tm_mon >= 0 && tm->tm_mon <= 11 && tm->tm_mday >= 1 &&
-	       tm->tm_mday <= days_of(tm->tm_year + 1900, tm->tm_mon + 1) &&
+	       tm->tm_mday <=
+		   civil_days_of_month(tm->tm_year + 1900, tm->tm_mon + 1) &&
 	       tm->tm_hour <= 23 && tm->tm_min <= 59 && tm->tm_sec <= sec_max;
 }
 
