@@ -93,4 +93,10 @@ enum {
 /* Beyond the year 9999, and far from an overflow. */
 #define STORE_TIME_MAX_MS (INT64_C(1) << 49)
 
+/* One more column of an event that is found: when its first attempt was, or 0.
+ */
+#define FIRST_ATTEMPT                                                          \
+	", COALESCE((SELECT at_ms FROM attempt"                                \
+	" WHERE attempt.event = event.id AND attempt.number = 1), 0)"
+
 #endif

@@ -3,10 +3,6 @@
 
 #include "store/record.h"
 
-#define FIRST_ATTEMPT                                                          \
-	", COALESCE((SELECT at_ms FROM attempt"                                \
-	" WHERE attempt.event = event.id AND attempt.number = 1), 0)"
-
 static const struct sql_text find_state = {
     .head = "SELECT " EVENT_STATE_NAMES FIRST_ATTEMPT " FROM event WHERE k = ?",
     .columns = EVENT_STATE_LETTERS "i",

@@ -274,9 +274,6 @@ find_matches_apart(struct sql *sql, struct walk *walk, const int64_t *ids,
 
 /* ---- the rows ---- */
 
-#define FIRST_ATTEMPT                                                          \
-	", COALESCE((SELECT at_ms FROM attempt"                                \
-	" WHERE attempt.event = event.id AND attempt.number = 1), 0)"
 #define RECORDS(MORE, LETTERS)                                                 \
 	{                                                                      \
 		.head = "SELECT " EVENT_STATE_NAMES FIRST_ATTEMPT              \
