@@ -2,6 +2,7 @@
 #include "ctl/ctl_migrate.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,11 @@
 #include "proc/state_dir.h"
 #include "store/move.h"
 
-/* To count the rows of a large table takes long. */
-enum { STATEMENT_MS = 600000 };
+enum {
+	STATEMENT_MS = 600000, /* to count the rows of a large table takes long */
+	TRIES_MAX = 300,
+	TRY_AGAIN_MS = 1000,
+};
 
 static const char usage[] =
     "usage: cassatactl migrate [--from url] [--from-password-file file]\n"
@@ -361,20 +365,52 @@ print_move(const struct ctl *ctl, const struct move *move,
 	(void)ctl_done_print(ctl, done);
 }
 
-static int
-compare_all(
-    const struct ctl *ctl, struct move *move, struct bar *bar, struct err *err)
+/* A move, and what it has come to. */
+struct going {
+	const struct ctl *ctl;
+	struct move *move;
+	struct bar *bar;
+	bool begun; /* what fails from then on was well before */
+	int n_tries;
+};
+
+/* Waits for what failed, if it may pass. */
+static bool
+tries_again(struct going *g, struct err *err)
 {
+	struct err reason = *err;
+
+	if (!g->begun || !move_may_go_on(g->move))
+		return false;
+	progress_clear(&g->bar->line);
+	if (++g->n_tries == TRIES_MAX) {
+		(void)err_set(err,
+		    "%s; what was copied stays there: run cassatactl migrate "
+		    "again, it goes on",
+		    reason.text);
+		return false;
+	}
+	(void)fprintf(stderr, "%s; trying again\n", reason.text);
+	(void)poll(NULL, 0, TRY_AGAIN_MS);
+	return true;
+}
+
+static int
+compare_all(struct going *g, struct err *err)
+{
+	const struct ctl *ctl = g->ctl;
+	struct move *move = g->move;
 	struct move_result results[MOVE_TABLES];
 	bool same;
 
 	if (move_compare(move, results, &same, err) == -1)
 		return -1;
-	progress_clear(&bar->line);
+	progress_clear(&g->bar->line);
 	for (size_t i = 0; !ctl->json && i < MOVE_TABLES; i++)
 		print_result(move, &results[i]);
-	if (same && move_end(move, err) == -1)
-		return -1;
+	while (same && move_end(move, err) == -1)
+		if (!tries_again(g, err))
+			return -1;
 	if (ctl->json)
 		print_move(ctl, move, results, same);
 	if (same)
@@ -386,21 +422,28 @@ compare_all(
 }
 
 static int
-run_move(
-    const struct ctl *ctl, struct move *move, struct bar *bar, struct err *err)
+copy_and_compare(struct going *g, struct err *err)
 {
+	struct move *move = g->move;
 	bool resumed;
 
 	if (move_begin(move, &resumed, err) == -1)
 		return -1;
-	if (!ctl->json)
+	if (!g->ctl->json && !g->begun)
 		printf("%s %s to %s\n", resumed ? "going on from" : "from",
 		    move_source(move), move_target(move));
 	(void)fflush(stdout);
-	if (move_copy(move, err) == -1 ||
-	    compare_all(ctl, move, bar, err) == -1)
-		return -1;
-	if (!ctl->json)
+	g->begun = true;
+	return move_copy(move, err) == -1 ? -1 : compare_all(g, err);
+}
+
+static int
+run_move(struct going *g, struct err *err)
+{
+	while (copy_and_compare(g, err) == -1)
+		if (!tries_again(g, err))
+			return -1;
+	if (!g->ctl->json)
 		puts("all is there: set datastore.url, then cassatactl reload "
 		     "and cassatactl thaw");
 	return 0;
@@ -419,15 +462,15 @@ move_events(const struct ctl *ctl, const struct ends *ends, struct err *err)
 	    .on_wait = on_wait,
 	    .arg = &bar,
 	};
-	struct move *move;
+	struct going going = {.ctl = ctl, .bar = &bar};
 	int status;
 
-	if (move_open(&params, &move, err) == -1)
+	if (move_open(&params, &going.move, err) == -1)
 		return -1;
 	progress_init(&bar.line);
-	status = run_move(ctl, move, &bar, err);
+	status = run_move(&going, err);
 	progress_clear(&bar.line);
-	move_close(&move);
+	move_close(&going.move);
 	return status;
 }
 

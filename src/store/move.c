@@ -15,6 +15,7 @@ struct move {
 	struct move_params params;
 	struct sql *source, *target;
 	struct move_chunk chunk;
+	bool passes; /* the last failure may */
 	/* With all hosts of a cluster, whichever is connected. */
 	char from[NAME_BYTES], to[NAME_BYTES];
 };
@@ -87,6 +88,19 @@ const char *
 move_target(const struct move *move)
 {
 	return move->to;
+}
+
+static int
+result_of(struct move *m, enum store_status status)
+{
+	m->passes = status == STORE_UNAVAILABLE;
+	return status == STORE_OK ? 0 : -1;
+}
+
+bool
+move_may_go_on(const struct move *move)
+{
+	return move->passes;
 }
 
 /* ---- may it begin? ---- */
@@ -245,7 +259,7 @@ move_begin(struct move *m, bool *resumed, struct err *err)
 	if (status == STORE_OK)
 		status = look_at_target(m, resumed, &from, err);
 	buf_free(&from);
-	return status == STORE_OK ? 0 : -1;
+	return result_of(m, status);
 }
 
 /* ---- the rows ---- */
@@ -287,7 +301,7 @@ move_copy(struct move *m, struct err *err)
 
 	for (size_t i = 0; status == STORE_OK && i < MOVE_TABLES; i++)
 		status = copy_table(m, &move_tables[i], err);
-	return status == STORE_OK ? 0 : -1;
+	return result_of(m, status);
 }
 
 /* ---- the comparison ---- */
@@ -350,11 +364,18 @@ move_compare(struct move *m, struct move_result results[MOVE_TABLES],
 			    m, m->target, table, &r->n_target, r->target, err);
 		*same = *same && strcmp(r->source, r->target) == 0;
 	}
-	return status == STORE_OK ? 0 : -1;
+	return result_of(m, status);
 }
 
 int
 move_end(struct move *m, struct err *err)
 {
-	return move_mark_remove(m->target, err) == STORE_OK ? 0 : -1;
+	struct sql *sql = m->target;
+	enum store_status status = STORE_OK;
+
+	if (!sql->connected)
+		status = sql->driver->open(sql, err);
+	if (status == STORE_OK)
+		status = move_mark_remove(sql, err);
+	return result_of(m, status);
 }

@@ -66,4 +66,11 @@ int move_compare(struct move *move, struct move_result results[MOVE_TABLES],
 /* Takes the mark from the target. 0, or -1. */
 int move_end(struct move *move, struct err *err);
 
+/*
+ * Whether the last call of these failed by what may pass, as an outage of a
+ * server: from move_begin on it goes on where it ended. Once both sides are the
+ * same, by another move_end.
+ */
+bool move_may_go_on(const struct move *move);
+
 #endif

@@ -199,10 +199,18 @@ class MysqlServer:
         self._n += 1
         return MysqlStore(self.url, "cassata_%d" % self._n)
 
-    def restart(self):
-        """With the same tables, at the same port."""
+    @contextlib.contextmanager
+    def away(self):
+        """It comes back with the same tables, at the same port."""
         self._stop()
-        assert self._start() == self.url
+        try:
+            yield
+        finally:
+            assert self._start() == self.url
+
+    def restart(self):
+        with self.away():
+            pass
 
     def _stop(self):
         subprocess.run([str(TESTS / "mariadb"), "stop", self.directory],

@@ -244,14 +244,14 @@ def stop(process):
 
 
 @contextlib.contextmanager
-def begun(c, new_other):
+def begun(c, new_other, **kwargs):
     """One that has looked at both, and stands still, and its target. One that
     has ended before it could be stopped is left, for another target."""
     while True:
         other = new_other()
         process = subprocess.Popen(
             [str(c.builddir / "cassatactl"), *c.options, "migrate", "--to",
-             other.url], stdout=subprocess.PIPE, env=c.environment())
+             other.url], stdout=subprocess.PIPE, env=c.environment(), **kwargs)
         try:
             assert process.stdout.readline().startswith(b"from ")
             if stop(process):
@@ -329,6 +329,23 @@ def test_killed_at_another_host(prepare, store, new_other):
     assert other.sql("SELECT CAST(source AS TEXT) FROM moving") == [
         ("mysql://%s,%s" % (store.bad_place, rest),)]
     assert_moved(migrate(c, other), store, other)
+
+
+def test_server_away(prepare, store, new_other, mysql_server):
+    """It goes on by itself when the server is back."""
+    c = prepare()
+    assert c.ctl("init-db").returncode == 0
+    fill(store, MANY)
+    with begun(c, new_other, stderr=subprocess.PIPE) as (process, other):
+        with mysql_server.away():
+            process.send_signal(signal.SIGCONT)
+            for _ in range(2):  # amid the rows; as it begins anew
+                assert process.stderr.readline().endswith(b"; trying again\n")
+        assert b"all is there" in process.stdout.read()
+        assert process.wait(100) == 0
+        process.stderr.close()
+    assert n_events(store) == MANY
+    assert dump_all(other) == dump_all(store)
 
 
 def test_two_at_once(prepare, store, other, new_sqlite):
