@@ -115,6 +115,23 @@ span_of(const struct walk *walk)
 	};
 }
 
+/* Whether it has any rows from the place on; a cursor may say that this is
+ * before it, or behind. */
+static bool
+enter_span(struct list_step *step, struct list_span *span)
+{
+	bool descending = span->descending;
+	struct list_place
+	    begin = place_at(descending ? span->before_ms : span->from_ms),
+	    end = place_at(descending ? span->from_ms : span->before_ms);
+
+	if (span->statuses == 0 || span->from_ms >= span->before_ms)
+		return false;
+	if (list_compare(&step->place, &begin, descending) < 0)
+		step->place = span->after = begin;
+	return list_compare(&step->place, &end, descending) < 0;
+}
+
 /* The span was read to its end: what comes next? */
 static enum store_status
 end_span(struct sql *sql, const struct walk *walk, struct err *err)
@@ -530,8 +547,7 @@ look_and_go_on(struct sql *sql, struct walk *walk, struct err *err)
 	enum store_status status = STORE_OK;
 
 	walk->look.end = true;
-	if (step->place.due_ms < ROOF_MS && span.from_ms < span.before_ms &&
-	    span.statuses != 0)
+	if (step->place.due_ms < ROOF_MS && enter_span(step, &span))
 		status =
 		    list_look_at(sql, &span, step->n_look, &walk->look, err);
 	if (status != STORE_OK)

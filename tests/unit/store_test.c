@@ -1590,6 +1590,54 @@ START_TEST(list_ends_above_all)
 }
 END_TEST
 
+/* What is before its range, or behind, is none of it, wherever a cursor is. */
+START_TEST(list_keeps_within_its_range)
+{
+	static const struct {
+		bool descending;
+		int64_t before_ms;
+		struct list_place place;
+		const char *ids;
+	} cases[] = {
+	    {false, 3000, {3000, 0}, ""},
+	    {false, 3000, {4000, 0}, ""},
+	    {false, 3000, {1000, 0}, "two"},
+	    {false, 3001, {3000, 0}, "three"},
+	    {true, 3000, {3000, INT64_MAX}, "two"},
+	    {true, 3000, {4000, 0}, "two"},
+	    {true, 3000, {2000, INT64_MAX}, "two"},
+	    {true, 3000, {2000, 0}, ""},
+	    {true, 3000, {1999, INT64_MAX}, ""},
+	};
+	struct list_query query = {.app = SLICE_LITERAL("app"),
+	    .states = 1U << EVENT_PENDING,
+	    .from_ms = 2000,
+	    .before_ms = cases[_i].before_ms,
+	    .descending = cases[_i].descending};
+	struct list_step step = {.query = &query,
+	    .n_wanted = 9,
+	    .n_look = 2,
+	    .take = take_labelled};
+	static const char label[] = "{\"labels\":{\"a\":\"1\"}}";
+
+	(void)add_labelled("one", 1000, label);
+	(void)add_labelled("two", 2000, label);
+	(void)add_labelled("three", 3000, label);
+	for (int i = 0; i < 2; i++) {
+		step.place = cases[_i].place;
+		step.end = false;
+		label_ids[0] = '\0';
+		while (!step.end)
+			ok(store_list(store, &step, &err));
+		ck_assert_str_eq(label_ids, cases[_i].ids);
+		if (i == 0)
+			ck_assert_ptr_null(event_labels_add(
+			    &query.labels, SLICE_LITERAL("a=1")));
+		query.first = query.labels.list[0];
+	}
+}
+END_TEST
+
 START_TEST(labels_are_listed)
 {
 	static const char *const a1[] = {"a=1", NULL};
@@ -6351,6 +6399,7 @@ add_contract(Suite *suite)
 	tcase_add_test(tc, marks_of_pauses_and_jobs);
 	tcase_add_loop_test(tc, pages_look_at_what_they_tell, 0, 2);
 	tcase_add_test(tc, list_ends_above_all);
+	tcase_add_loop_test(tc, list_keeps_within_its_range, 0, 9);
 	tcase_add_test(tc, labels_are_listed);
 	tcase_add_test(tc, labels_of_many);
 	tcase_add_loop_test(tc, labels_follow_results, 0,
