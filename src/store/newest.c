@@ -31,8 +31,9 @@ is_marked(const struct sql *sql, const struct newest_request *request)
 	return request->marks && sql->driver->remote;
 }
 
-/* It is a hint: who claims the row will say what is wrong with it. A server may
- * send an event in place of the marks: there is no room for it. */
+/* It is a hint: who claims the row will say what is wrong with it. What is due
+ * before all time is claimed, too. A server may send an event in place of the
+ * marks: there is no room for it. */
 static void
 note_newest(struct sql *sql, size_t max, struct store_news *news,
     struct newest_reply *reply)
@@ -44,7 +45,8 @@ note_newest(struct sql *sql, size_t max, struct store_news *news,
 
 	if (id == 0)
 		reply->marks = (struct store_marks){due_ms, shard};
-	else if (store_due_row(&row, due_ms, id, shard, &ignored) != STORE_OK)
+	else if (store_due_row(&row, due_ms < 0 ? 0 : due_ms, id, shard,
+		     &ignored) != STORE_OK)
 		reply->damaged = id;
 	else if (status == ROW_WAITING && due_ms < STORE_PARKED_MS &&
 		 reply->n < max)

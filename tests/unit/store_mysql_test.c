@@ -869,11 +869,14 @@ START_TEST(test_damaged_among_the_newest)
 	make_add(2, "c", SLICE_LITERAL(""));
 	ck_assert_int_eq(
 	    add_new_events(backend, add_list, EVENTS_MAX, &err), STORE_OK);
-	run_sql("UPDATE event SET due_ms = -1 WHERE event_id = 'b'");
+	run_sql("UPDATE event SET shard = 99 WHERE event_id = 'b'");
+	/* A claim finds it, and puts it off. */
+	run_sql("UPDATE event SET due_ms = -1 WHERE event_id = 'a'");
 	ck_assert_msg(
 	    find_newest(backend, &request, news, &reply, &err) == STORE_OK,
 	    "%s", err.text);
 	ck_assert_uint_eq(reply.n, 2);
+	ck_assert_int_ne(news[0].due_ms == 0, news[1].due_ms == 0);
 	ck_assert_int_eq(reply.damaged, adds[1].row_id);
 }
 END_TEST
