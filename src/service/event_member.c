@@ -6,6 +6,7 @@
 
 #include "base/civil.h"
 #include "base/duration.h"
+#include "base/json_scan.h"
 #include "event/event_local.h"
 #include "event/event_options.h"
 
@@ -220,11 +221,15 @@ write_labels(
 		json_raw(w, name, options.labels);
 }
 
+/* What is damaged is shown as a text: nothing around it is in a bad document. */
 static void
 write_event(
     struct json_writer *w, const char *name, const struct store_record *record)
 {
-	if (record->event.body_is_text)
+	struct json_value value;
+
+	if (record->event.body_is_text ||
+	    json_scan(record->event.body, &value, NULL) == -1)
 		json_text(w, name, record->event.body);
 	else
 		json_raw(w, name, record->event.body);

@@ -273,6 +273,7 @@ mysql_conn_close(struct mysql_conn *c)
 	c->sql.connected = false;
 	atomic_store(&c->sql.server, 0);
 	c->active = NULL;
+	c->null_read = 0;
 	/* First: the statements then need no word to the server. */
 	if (c->mysql != NULL)
 		mysql_close(c->mysql);
@@ -290,6 +291,7 @@ mysql_conn_end_rows(struct mysql_conn *c)
 	if (c->active != NULL)
 		(void)mysql_stmt_free_result(c->active);
 	c->active = NULL;
+	c->null_read = 0;
 }
 
 enum store_status

@@ -56,6 +56,7 @@ struct mysql_conn {
 	unsigned n_columns;
 	MYSQL_BIND columns[MYSQL_COLUMNS_MAX];
 	mysql_flag column_null[MYSQL_COLUMNS_MAX];
+	unsigned null_read; /* of the row, a column that was read; from 1 */
 	int64_t column_values[MYSQL_COLUMNS_MAX];
 	unsigned long column_len[MYSQL_COLUMNS_MAX];
 	char *column_bytes[MYSQL_COLUMNS_MAX]; /* owned, grow to the need */

@@ -142,9 +142,7 @@ sql_done(struct sql *sql, enum store_status status, struct err *err)
 enum store_status
 sql_row_check(struct sql *sql, struct err *err)
 {
-	return sql->driver->row_check == NULL
-		   ? STORE_OK
-		   : sql->driver->row_check(sql, err);
+	return sql->driver->row_check(sql, err);
 }
 
 int64_t

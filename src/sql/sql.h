@@ -120,7 +120,6 @@ struct sql_driver {
 	/* Reads the rest; drop does not look at it. */
 	enum store_status (*done)(struct sql *sql, struct err *err);
 	void (*drop)(struct sql *sql);
-	/* NULL: its columns are of their types. */
 	enum store_status (*row_check)(struct sql *sql, struct err *err);
 	int64_t (*read_i64)(struct sql *sql, unsigned column);
 	struct slice (*read_bytes)(struct sql *sql, unsigned column);

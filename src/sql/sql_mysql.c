@@ -218,10 +218,8 @@ take_row(struct mysql_conn *c, struct err *err)
 	for (unsigned i = 0; i < c->n_columns; i++) {
 		MYSQL_BIND *column = &c->columns[i];
 
-		if (c->column_null[i] != 0)
-			return sql_nonsense(
-			    &c->sql, "NULL in a column that has none", err);
-		if (column->buffer_type != MYSQL_TYPE_BLOB ||
+		if (c->column_null[i] != 0 ||
+		    column->buffer_type != MYSQL_TYPE_BLOB ||
 		    c->column_len[i] <= column->buffer_length)
 			continue;
 		if (c->column_len[i] > SQL_BYTES_MAX)
@@ -236,11 +234,46 @@ take_row(struct mysql_conn *c, struct err *err)
 	return STORE_OK;
 }
 
+/* Whether none of what was read of the row was NULL. */
+static enum store_status
+check_nulls(struct mysql_conn *c, struct err *err)
+{
+	MYSQL_RES *columns;
+
+	if (c->null_read == 0)
+		return STORE_OK;
+	columns = mysql_stmt_result_metadata(c->active);
+	(void)err_set(err, "%s is NULL",
+	    columns == NULL
+		? "a column"
+		: mysql_fetch_field_direct(columns, c->null_read - 1)->name);
+	mysql_free_result(columns);
+	return STORE_BROKEN;
+}
+
+static enum store_status
+mysql_row_check(struct sql *sql, struct err *err)
+{
+	struct mysql_conn *c = mysql_conn_of(sql);
+	enum store_status status = check_nulls(c, err);
+
+	c->null_read = 0;
+	return status;
+}
+
 static bool
 mysql_next_row(struct sql *sql, enum store_status *status, struct err *err)
 {
 	struct mysql_conn *c = mysql_conn_of(sql);
+	struct err reason;
 
+	*status = check_nulls(c, &reason);
+	if (*status != STORE_OK) {
+		(void)err_set(
+		    err, "%s: a row is damaged: %s", sql->target, reason.text);
+		mysql_conn_end_rows(c);
+		return false;
+	}
 	/* Not earlier: some libraries set the lengths to zero here. */
 	if (c->columns_moved &&
 	    mysql_stmt_bind_result(c->active, c->columns) != 0) {
@@ -280,18 +313,33 @@ mysql_drop(struct sql *sql)
 	mysql_conn_end_rows(mysql_conn_of(sql));
 }
 
+/* No column of ours has NULL: where one does after all it is 0 or empty. */
+static bool
+reads_null(struct mysql_conn *c, unsigned column)
+{
+	if (c->column_null[column] == 0)
+		return false;
+	if (c->null_read == 0)
+		c->null_read = column + 1;
+	return true;
+}
+
 static int64_t
 mysql_read_i64(struct sql *sql, unsigned column)
 {
-	return mysql_conn_of(sql)->column_values[column];
+	struct mysql_conn *c = mysql_conn_of(sql);
+
+	return reads_null(c, column) ? 0 : c->column_values[column];
 }
 
 static struct slice
 mysql_read_bytes(struct sql *sql, unsigned column)
 {
-	const struct mysql_conn *c = mysql_conn_of(sql);
+	struct mysql_conn *c = mysql_conn_of(sql);
 
-	return slice_of(c->column_bytes[column], c->column_len[column]);
+	return reads_null(c, column) ? SLICE_LITERAL("")
+				  : slice_of(c->column_bytes[column],
+					c->column_len[column]);
 }
 
 static enum store_status
@@ -528,6 +576,7 @@ const struct sql_driver sql_mysql = {
     .next = mysql_next_row,
     .done = mysql_done,
     .drop = mysql_drop,
+    .row_check = mysql_row_check,
     .read_i64 = mysql_read_i64,
     .read_bytes = mysql_read_bytes,
     .run = mysql_run_text,

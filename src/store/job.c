@@ -20,7 +20,9 @@ struct making {
 static enum store_status
 next_job_id(struct sql *sql, int64_t *id, struct err *err)
 {
-#define NUMBER "SELECT COALESCE(MAX(id), 0) + 1 FROM job"
+	/* Of one that is damaged nobody is the next. */
+#define NUMBER                                                                 \
+	"SELECT COALESCE(MAX(id), 0) + 1 FROM job WHERE id < 1125899906842624"
 	static const struct sql_text text[] = {
 	    [SQL_MYSQL] = {.head = NUMBER " FOR UPDATE", .columns = "i"},
 	    [SQL_SQLITE] = {.head = NUMBER, .columns = "i"},
@@ -355,7 +357,8 @@ jobs_due(struct sql *sql, int64_t forget_ms, struct job_id *list, size_t *n,
 	while (*n < JOBS_DUE_MAX && sql_next(sql, &status, err)) {
 		struct slice id = sql_read_bytes(sql);
 
-		if (id.len != UUID_TEXT_BYTES - 1)
+		if (sql_row_check(sql, err) != STORE_OK ||
+		    id.len != UUID_TEXT_BYTES - 1)
 			continue;
 		memcpy(list[*n].text, id.p, id.len);
 		list[(*n)++].text[id.len] = '\0';

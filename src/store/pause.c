@@ -29,7 +29,6 @@ check_pause(int64_t number, int64_t kind, const struct store_pause *pause,
 	    {"since_ms", pause->since_ms, STORE_TIME_MAX_MS},
 	    {"until_ms", pause->until_ms, STORE_TIME_MAX_MS},
 	    {"bytes of a name", (int64_t)pause->name.len, STORE_PAUSE_NAME_MAX},
-	    {"bytes of a note", (int64_t)pause->note.len, STORE_PAUSE_NOTE_MAX},
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
@@ -51,6 +50,18 @@ skip_pause(atomic_bool *told, int64_t number, const char *reason)
 		log_warnx("pause %" PRId64 " is left out: %s", number, reason);
 }
 
+/* Who does not ask for it obeys the pause as well, whatever it is. */
+static struct slice
+note_of_row(struct sql *sql)
+{
+	struct slice note = sql_read_bytes(sql);
+
+	return sql_row_check(sql, NULL) == STORE_OK &&
+		       note.len <= STORE_PAUSE_NOTE_MAX
+		   ? note
+		   : SLICE_LITERAL("");
+}
+
 /* The present row. Of one that is left out the log tells once. */
 static enum store_status
 take_pause(struct sql *sql, struct store_pauses *pauses, struct err *err)
@@ -66,10 +77,10 @@ take_pause(struct sql *sql, struct store_pauses *pauses, struct err *err)
 	pause.since_ms = sql_read_i64(sql);
 	pause.until_ms = sql_read_i64(sql);
 	pause.name = sql_read_bytes(sql);
-	pause.note = sql_read_bytes(sql);
 	status = sql_row_check(sql, &reason);
 	if (status == STORE_UNAVAILABLE)
 		return sql_no_memory(err);
+	pause.note = note_of_row(sql);
 	if (status == STORE_OK)
 		status = check_pause(number, kind, &pause, &reason);
 	if (status != STORE_OK)
@@ -207,15 +218,16 @@ delete_pause(struct sql *sql, unsigned number, struct err *err)
 	return sql_exec(sql, &text, 0, NULL, err);
 }
 
-/* One that is damaged, and so not found; its kind may be the damage. */
+/* One that is damaged, and so not found; its kind may be the damage, and is the
+ * other one alone of one that is not meant. */
 static enum store_status
 delete_named(struct sql *sql, const struct store_pause *pause, struct err *err)
 {
 	static const struct sql_text text = {
 	    .head = "DELETE FROM pause"
-		    " WHERE (kind = ? OR kind NOT IN (0, 1)) AND name = ?"};
+		    " WHERE COALESCE(kind <> ?, 1) AND name = ?"};
 
-	sql_i64(sql, pause->kind);
+	sql_i64(sql, pause->kind == PAUSE_APP ? PAUSE_HOST : PAUSE_APP);
 	sql_bytes(sql, pause->name);
 	return sql_exec(sql, &text, 0, NULL, err);
 }

@@ -46,14 +46,21 @@ check_schedule(const struct store_schedule *s, int64_t paused, struct err *err)
 	    {"bytes of options", (int64_t)s->event.options.len,
 		EVENT_OPTIONS_MAX},
 	};
+	struct recur_error error;
 	struct json_value value;
+	struct recur recur;
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (store_check_number(
 			all[i].what, all[i].value, all[i].max, err) != STORE_OK)
 			return STORE_BROKEN;
 	/* It goes into answers as it is. */
-	return json_scan(s->spec, &value, err) == 0 ? STORE_OK : STORE_BROKEN;
+	if (json_scan(s->spec, &value, err) == -1)
+		return STORE_BROKEN;
+	if (recur_read(&value, &recur, &error) == 0)
+		return STORE_OK;
+	(void)err_set(err, "%s %s", error.where, error.reason);
+	return STORE_BROKEN;
 }
 
 /* Who reads it is told which one it is. */
@@ -221,14 +228,12 @@ enum store_status
 schedule_lock_damaged(struct sql *sql, struct slice app, struct slice name,
     struct store_schedule **schedule, struct err *err)
 {
-#define LOCK(NUMBER)                                                           \
-	"SELECT id, CAST(paused AS " NUMBER "), CAST(next_s AS " NUMBER "),"   \
-	" CAST(next_row AS " NUMBER "), CAST(last_s AS " NUMBER ")"            \
-	" FROM schedule WHERE app = ? AND name = ?"
+#define LOCK                                                                   \
+	"SELECT id, paused, next_s, next_row, last_s FROM schedule"            \
+	" WHERE app = ? AND name = ?"
 	static const struct sql_text text[] = {
-	    [SQL_MYSQL] = {.head = LOCK("SIGNED") " FOR UPDATE",
-		.columns = "iiiii"},
-	    [SQL_SQLITE] = {.head = LOCK("INTEGER"), .columns = "iiiii"},
+	    [SQL_MYSQL] = {.head = LOCK " FOR UPDATE", .columns = "iiiii"},
+	    [SQL_SQLITE] = {.head = LOCK, .columns = "iiiii"},
 	};
 #undef LOCK
 	struct store_schedule s = {.app = app, .name = name};
@@ -245,6 +250,8 @@ schedule_lock_damaged(struct sql *sql, struct slice app, struct slice name,
 		s.next_s = read_moment_s(sql);
 		s.next_row = sql_read_i64(sql);
 		s.last_s = read_moment_s(sql);
+		/* What is none is 0. */
+		(void)sql_row_check(sql, NULL);
 		status = copy_schedule(&s, schedule, err);
 	}
 	return sql_done(sql, status, err);

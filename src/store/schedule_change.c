@@ -225,9 +225,14 @@ resume_schedule(struct sql *sql, struct schedule_changing *c, struct err *err)
 	struct store_schedule *s = c->schedule;
 	struct schedule_times times;
 	enum store_status status = STORE_OK;
+	struct err reason;
 
-	if (schedule_open(s, change->zones, &times, err) == -1)
-		return STORE_BROKEN;
+	if (schedule_open(s, change->zones, &times, &reason) == -1) {
+		(void)err_set(err, "schedule %.*s/%.*s: %s",
+		    (int)s->app.len, s->app.p, (int)s->name.len, s->name.p,
+		    reason.text);
+		return STORE_DAMAGED;
+	}
 	s->paused = false;
 	if (times.recur.count == 0 || s->runs < times.recur.count)
 		status = add_first(sql, s, change->zones, change->shard,
@@ -338,37 +343,69 @@ find_schedule(struct sql *sql, struct slice app, struct slice name,
 	return schedule_read_one(sql, &text, schedule, err);
 }
 
-enum store_status
-list_schedules(
-    struct sql *sql, const struct schedule_list *list, struct err *err)
+/* A list, a part in a statement. */
+struct listing_schedules {
+	const struct schedule_list *list;
+	size_t n_left; /* to be told; 0 also where no more are taken */
+	char after[EVENT_ID_MAX];
+	size_t after_len;
+};
+
+/* Whose name is no text is nobody's, and no place to go on from. */
+static enum store_status
+list_row(struct sql *sql, struct listing_schedules *l, struct err *err)
 {
-	/* Of another length it is nobody's, and no place to go on from. */
+	struct slice name = sql_read_bytes(sql);
+	struct store_schedule *schedule = NULL;
+	enum store_status status = schedule_read(sql, false, &schedule, err);
+
+	l->after_len = slice_copy(name, l->after, sizeof(l->after));
+	if (status != STORE_OK && status != STORE_DAMAGED)
+		return status;
+	if (!slice_is_utf8(name)) {
+		store_schedule_free(schedule);
+		return STORE_OK;
+	}
+	l->n_left--;
+	if (status == STORE_DAMAGED)
+		l->list->take_damaged(l->list->arg, name);
+	else if (!l->list->take(l->list->arg, schedule))
+		l->n_left = 0;
+	return STORE_OK;
+}
+
+static enum store_status
+list_part(struct sql *sql, struct listing_schedules *l, struct err *err)
+{
 	static const struct sql_text text = {
 	    .head = "SELECT name, " SCHEDULE_STATE_NAMES
 		    " FROM schedule WHERE app = ? AND name > ?"
 		    " AND LENGTH(name) BETWEEN 1 AND 255"
 		    " ORDER BY name LIMIT ?",
 	    .columns = "b" SCHEDULE_STATE_LETTERS};
-	enum store_status status = sql_catch_up(sql, err);
-	bool more = true;
+	size_t max = l->n_left, n_rows = 0;
+	enum store_status status;
 
-	if (status != STORE_OK)
-		return status;
-	sql_bytes(sql, list->app);
-	sql_bytes(sql, list->after);
-	sql_i64(sql, (int64_t)list->max);
+	sql_bytes(sql, l->list->app);
+	sql_bytes(sql, slice_of(l->after, l->after_len));
+	sql_i64(sql, (int64_t)max);
 	status = sql_select(sql, &text, 0, err);
-	while (more && sql_next(sql, &status, err)) {
-		struct slice name = sql_read_bytes(sql);
-		struct store_schedule *schedule;
-
-		status = schedule_read(sql, false, &schedule, err);
-		if (status == STORE_OK)
-			more = list->take(list->arg, schedule);
-		else if (status == STORE_DAMAGED) {
-			list->take_damaged(list->arg, name);
-			status = STORE_OK;
-		}
-	}
+	for (; l->n_left > 0 && sql_next(sql, &status, err); n_rows++)
+		status = list_row(sql, l, err);
+	if (n_rows < max)
+		l->n_left = 0;
 	return sql_done(sql, status, err);
+}
+
+enum store_status
+list_schedules(
+    struct sql *sql, const struct schedule_list *list, struct err *err)
+{
+	struct listing_schedules l = {.list = list, .n_left = list->max};
+	enum store_status status = sql_catch_up(sql, err);
+
+	l.after_len = slice_copy(list->after, l.after, sizeof(l.after));
+	while (status == STORE_OK && l.n_left > 0)
+		status = list_part(sql, &l, err);
+	return status;
 }

@@ -3,6 +3,7 @@
 
 import re
 import time
+from urllib.parse import quote
 
 import pytest
 
@@ -21,6 +22,17 @@ def spoil(store, statement):
         store.script("PRAGMA ignore_check_constraints = ON; " + statement)
     else:
         store.sql(statement)
+
+
+def allow_null(store, table, column):
+    """As where somebody has changed the table."""
+    if store.kind == "sqlite":
+        store.script(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql ="
+            " replace(sql, '%s INTEGER NOT NULL', '%s INTEGER')"
+            " WHERE type = 'table' AND name = '%s'" % (column, column, table))
+    else:
+        store.sql("ALTER TABLE %s MODIFY %s BIGINT" % (table, column))
 
 
 def due_rows(store, n, url):
@@ -51,12 +63,14 @@ def counter(c, name):
 @pytest.mark.parametrize("damage, told, stays", [
     ("last_code = -5, due_ms = 500", "last_code -5", "last_code -5"),
     ("attempts = 2000000, due_ms = 500", "attempts 2000000", "attempts 2000000"),
-    ("expiry_ms = -1, due_ms = -1", "due_ms -1", "expiry_ms -1")])
+    ("expiry_ms = -1, due_ms = -1", "due_ms -1", "expiry_ms -1"),
+    ("last_code = NULL, due_ms = 500", "last_code is .*", "last_code is ")])
 def test_keeps_no_other(launch, store, sink, damage, told, stays):
     """It waits, and is told of; the others of its shard arrive; it can be
     deleted."""
     c = launch(worker={"numWorkerThreads": 1,
                        "maxEventsProcessedPerTransaction": 10})
+    allow_null(store, "event", "last_code")
     c.schedule("bad", sink.url("/bad"), expiry=time.time() + 3600)
     spoil(store, "UPDATE event SET shard = 7, %s" % damage)
     due_rows(store, N, sink.url("/d"))
@@ -83,11 +97,14 @@ def test_keeps_no_other(launch, store, sink, damage, told, stays):
 # ---- what events are changed, repeated, held back and found by ----
 
 @pytest.mark.parametrize("damage", [
-    "runs = -1", "spec = X'7b'", "next_s = -5", "paused = 7, created_ms = -1"])
+    "runs = -1", "spec = X'7b'", "spec = X'7b7d'", "next_s = -5", "paused = 7, created_ms = -1",
+    "runs = NULL", "next_s = NULL"])
 def test_schedule(launch, store, sink, damage):
     """It says so; the others are listed; it can be replaced, and deleted, and
     the run that waits goes with it."""
     c = launch(roles="service")
+    allow_null(store, "schedule", "runs")
+    allow_null(store, "schedule", "next_s")
     run = "s@" + made(c, "s", sink.url("/s"), every="1d")["next"][0]
     made(c, "t", sink.url("/t"), every="1d")
     spoil_it = "UPDATE schedule SET %s WHERE name = X'%s'" % (
@@ -123,12 +140,49 @@ def test_schedule(launch, store, sink, damage):
     assert (c.state(run) is None) != is_lost
 
 
+def walk(c, path):
+    """The ids of all pages of one."""
+    ids, after = [], ""
+    while after is not None:
+        page = c.get("%s?limit=1%s" % (path, after)).json()
+        ids += [s["schedule-id"] for s in page["schedules"]]
+        after = "&after=" + quote(page["next"]) if "next" in page else None
+        assert len(ids) < 9
+    return ids
+
+
+@pytest.mark.parametrize("name", [b"\x80", b"f\xff", b"\xff"])
+def test_name_of_a_schedule(launch, store, name):
+    """The others are listed, a page after the other."""
+    c = launch(roles="service")
+    for i in "a", "f", "g", "\u00e9":
+        made(c, i, "http://127.0.0.1:9/", every="1d")
+    spoil(store, "UPDATE schedule SET name = X'%s' WHERE name = X'66'" %
+          name.hex())
+    assert walk(c, "/cassata/schedules/app") == ["a", "g", "\u00e9"]
+
+
+def test_bodies(launch, store):
+    """What is no JSON is a text, and spoils no document."""
+    c = launch(roles="service")
+    made(c, "s", "http://127.0.0.1:9/", every="1d")
+    for i in "a", "b":
+        c.schedule(i, "http://127.0.0.1:9/", app="list", expiry=FAR)
+    spoil(store, "UPDATE schedule SET body = X'7b22'")
+    spoil(store, "UPDATE event SET body = X'7b22' WHERE event_id = X'61'")
+    assert c.get(path("s")).json()["event"]["event"] == '{"'
+    assert c.event("a", app="list")["event"] == '{"'
+    page = c.get("/cassata/events/list?fields=event").json()
+    assert sorted(str(e["event"]) for e in page["events"]) == ['{"', "{}"]
+
+
 @pytest.mark.parametrize("damage", [
     "state = 9", "matched = -1", "done = -9223372036854775807",
-    "created_ms = -1"])
+    "created_ms = -1", "matched = NULL"])
 def test_job(launch, store, damage):
     """It fails, or has; it can be asked for, and removed."""
     c = launch(roles="service")
+    allow_null(store, "job", "matched")
     for i in range(3):
         c.schedule("e%d" % i, "http://127.0.0.1:9/", expiry=FAR)
     bad, good = (start(c, "app", "delete") for _ in range(2))
@@ -149,23 +203,50 @@ def test_job(launch, store, damage):
     assert len(c.get("/cassata/jobs/app").json()["jobs"]) == 1
 
 
+@pytest.mark.parametrize("damage", ["uuid = 5", "id = 9223372036854775807"])
+def test_job_without_a_name(launch, store, damage):
+    """Others are made, and done."""
+    c = launch(roles="service")
+    c.schedule("e", "http://127.0.0.1:9/", expiry=FAR)
+    start(c, "app", "delete")
+    spoil(store, "UPDATE job SET " + damage)
+    good = start(c, "app", "delete")
+    launch(store=store, roles="worker", worker={"numWorkerThreads": 1})
+    end(c, good)
+
+
 def test_pause(launch, store, sink):
     """It holds nothing back, and goes when it is resumed, or begun anew."""
     c = launch()
+    allow_null(store, "pause", "kind")
     insert = ("INSERT INTO pause (number, kind, since_ms, until_ms, name, note)"
               " VALUES (%d, %s, 1, %s, X'%s', X'')")
     kind = "'x'" if store.kind == "sqlite" else "7"
     rows = [(1, "0", "-1", b"app".hex()), (2, kind, "0", b"other".hex()),
-            (3, "1", "-5", b"127.0.0.1".hex())]
+            (3, "1", "-5", b"127.0.0.1".hex()),
+            (4, "NULL", "0", b"third".hex())]
     for row in rows:
         spoil(store, insert % row)
     c.schedule("e", sink.url("/e"))
     c.wait_state("e", "COMPLETED")
     assert c.get("/cassata/pauses").json()["pauses"] == []
-    for what, name in ("app", "app"), ("app", "other"), ("host", "127.0.0.1"):
+    for what, name in (("app", "app"), ("app", "other"), ("app", "third"),
+                       ("host", "127.0.0.1")):
         assert c.request("DELETE", "/cassata/pause/%s/%s" % (
             what, name)).status == 404
     assert store.sql("SELECT number FROM pause") == []
+
+
+def test_note_of_a_pause(launch, store):
+    """It is no reason to deliver what is held back."""
+    c = launch(roles="service")
+    response = c.request("POST", "/cassata/pause/app/app", b'{"note": "why"}')
+    assert response.status == 201, response
+    spoil(store, "UPDATE pause SET note = %s" % (
+        "5" if store.kind == "sqlite" else "REPEAT('x', 999)"))
+    pause, = c.get("/cassata/pauses").json()["pauses"]
+    assert pause["application-id"] == "app"
+    assert c.request("DELETE", "/cassata/pause/app/app").status == 200
 
 
 def test_label(launch, store):
