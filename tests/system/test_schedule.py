@@ -525,31 +525,29 @@ def test_restart_and_kill(launch, sink):
 
 
 @pytest.fixture
-def held(prepare, store):
-    """A daemon whose clock is moved, and with it that of its datastore."""
-    if store.kind != "sqlite":
-        pytest.skip("a server has a clock of its own")
+def held(prepare):
+    """A daemon that is started at a time of its own."""
     c = prepare()
-    env = c.environment(**c.hold_clocks())
 
     def start(ahead_s):
-        c.set_clock(ahead_s)
-        return c.start(env=env)
+        c.flags = ["--test-clock=%ds" % ahead_s]
+        return c.start()
     c.start_ahead = start
     return c
 
 
-MISSED = {"none": 0, "last": 1, "all": 5}
+MISSED = {"none": 0, "last": 1, "all": 5, "window": 2}
 
 
 def test_outage(held, sink):
     """Of five days, and some hours."""
-    held.start_ahead(0)
+    held.start_ahead(10)
     days = {}
     for way in MISSED:
-        answer = made(held, way, sink.url("/" + way), every="1d",
-                      catch_up=way, **(
-                          {"window": "30d"} if way == "all" else {}))
+        how = {"all": {"catch_up": "all", "window": "30d"},
+               "window": {"catch_up": "all", "window": "2d"}}.get(
+                   way, {"catch_up": way})
+        answer = made(held, way, sink.url("/" + way), every="1d", **how)
         first = moment(answer["next"][0])
         days[way] = [first + n * 86400 * SECOND for n in range(6)]
     held.stop()
@@ -563,14 +561,42 @@ def test_outage(held, sink):
 
 def test_zone(held, sink):
     """A day of 23 hours, by the clock: nine o'clock is nine o'clock."""
-    saturday = datetime.datetime(2027, 3, 27, 12, tzinfo=datetime.timezone.utc)
-    ahead_s = int(saturday.timestamp() - time.time())
+    year = time.gmtime().tm_year + 1
+    last = datetime.datetime(year, 3, 31, 12, tzinfo=datetime.timezone.utc)
+    sunday = last - (last.weekday() + 1) % 7 * 86400 * SECOND
+    ahead_s = int(sunday.timestamp() - time.time()) - 86400
     held.start_ahead(ahead_s)
     answer = made(held, "s", sink.url("/s"), cron="0 9 * * *",
                   time_zone="Europe/Berlin")
-    assert answer["next"][0] == "2027-03-28T09:00:00+02:00"
-    held.set_clock(ahead_s + 86400)
+    assert answer["next"][0] == sunday.strftime("%Y-%m-%dT09:00:00+02:00")
+    held.stop()
+    held.start_ahead(ahead_s + 86400)
     sink.wait("/s", 1)
-    assert run_times(sink, "s") == [moment("2027-03-28T07:00:00Z")]
-    wait_for(
-        lambda: show(held, "s")["next"][0] == "2027-03-29T09:00:00+02:00")
+    assert run_times(sink, "s") == [sunday - 5 * 3600 * SECOND]
+    monday = sunday + 86400 * SECOND
+    wait_for(lambda: show(held, "s")["next"][0] == monday.strftime(
+        "%Y-%m-%dT09:00:00+02:00"))
+
+
+# Of 2038 in Europe/Berlin: clocks go over 02:00 to 03:00 on 28 March, and from
+# 02:00 to 03:00 twice on 31 October.
+CHANGES = {
+    "skip": ("30 2 * * *", "skip", "03-27T12:00", ["03-29T02:30:00+02:00"]),
+    "after": ("30 2 * * *", "after", "03-27T12:00",
+              ["03-28T03:00:00+02:00", "03-29T02:30:00+02:00"]),
+    "once": ("30 2 * * *", "skip", "10-30T12:00",
+             ["10-31T02:30:00+02:00", "11-01T02:30:00+01:00"]),
+    "hourly": ("30 * * * *", "skip", "10-31T00:00",
+               ["10-31T02:30:00+02:00", "10-31T02:30:00+01:00",
+                "10-31T03:30:00+01:00"]),
+    "over": ("30 * * * *", "skip", "03-28T00:15",
+             ["03-28T01:30:00+01:00", "03-28T03:30:00+02:00"]),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_changes_of_clocks(daemon, sink, name, case):
+    cron, gap, start, times = CHANGES[case]
+    answer = made(daemon, name, sink.url("/"), cron=cron, gap=gap,
+                  time_zone="Europe/Berlin", start="2038-%s:00Z" % start)
+    assert answer["next"][:len(times)] == ["2038-" + t for t in times]
