@@ -16,21 +16,18 @@
 #include "ctl/ctl_http.h"
 #include "ctl/ctl_list.h"
 #include "ctl/ctl_options.h"
+#include "ctl/ctl_request.h"
 #include "ctl/ctl_watch.h"
 
 #define SECONDS_MAX 1e12 /* the server's bound is far below */
 
 static const char usage[] =
-    "usage: cassatactl event add [-S url] [-a application] [-i id] [-m "
-    "method]\n"
-    "                            [-H 'Name: value'] [-t delay | -T expiry]\n"
-    "                            [--label name=value] [--at-local time "
-    "--time-zone zone]\n"
-    "                            [--not-after time] [--on-conflict what] "
-    "[--debounce-max time]\n"
-    "                            [--on-complete url] [--on-failure url] "
-    "[--complete-by time]\n"
-    "                            [--json] url [body | @file | -]\n"
+    "usage: cassatactl event add [-S url] [-a application] [-i id] [--json]\n"
+    "           " CTL_REQUEST_USAGE "\n"
+    "           [-t delay | -T expiry | --at-local time --time-zone zone]\n"
+    "           [--not-after time] [--on-conflict what] [--debounce-max "
+    "time]\n"
+    "           url [body | @file | -]\n"
     "       cassatactl event add [-S url] [--json] --file file | -\n"
     "       cassatactl event list [-S url] [option ...] application\n"
     "       cassatactl event show [-S url] [--watch] [--json] application id "
@@ -44,52 +41,23 @@ static const char usage[] =
 
 struct event_flags {
 	const char *file; /* of events, or NULL */
-	const char *app, *id, *method;
+	const char *app, *id;
 	const char *delay, *expiry;
-	struct json_object *members; /* texts, which the server reads */
-	struct json_object *labels;  /* NULL for none */
-	struct json_object *headers; /* NULL for none */
+	struct json_object *members; /* which the server reads */
 };
-
-static int
-add_label(struct event_flags *options, const char *text)
-{
-	const char *equals = strchr(text, '=');
-	char name[256];
-
-	if (equals == NULL || (size_t)(equals - text) >= sizeof(name))
-		return -1;
-	(void)snprintf(name, sizeof(name), "%.*s", (int)(equals - text), text);
-	if (options->labels == NULL)
-		options->labels = json_object_new_object();
-	json_object_object_add(
-	    options->labels, name, json_object_new_string(equals + 1));
-	return 0;
-}
 
 static const struct option longer[] = {
     {"file", required_argument, NULL, 'f'},
     CTL_OPTION_JSON,
     CTL_OPTION_WATCH,
-    {"label", required_argument, NULL, 'L'},
+    CTL_REQUEST_ROWS,
     {"at-local", required_argument, NULL, 'M'},
     {"time-zone", required_argument, NULL, 'M'},
     {"not-after", required_argument, NULL, 'M'},
     {"on-conflict", required_argument, NULL, 'M'},
     {"debounce-max", required_argument, NULL, 'M'},
-    {"on-complete", required_argument, NULL, 'M'},
-    {"on-failure", required_argument, NULL, 'M'},
-    {"complete-by", required_argument, NULL, 'M'},
     {0},
 };
-
-static void
-add_request_header(struct event_flags *options, const char *line)
-{
-	if (options->headers == NULL)
-		options->headers = json_object_new_array();
-	json_object_array_add(options->headers, json_object_new_string(line));
-}
 
 static int
 take_event_option(void *arg, int c, const char *name)
@@ -97,12 +65,6 @@ take_event_option(void *arg, int c, const char *name)
 	struct event_flags *options = arg;
 
 	switch (c) {
-	case 'M':
-		json_object_object_add(
-		    options->members, name, json_object_new_string(optarg));
-		return 0;
-	case 'L':
-		return add_label(options, optarg);
 	case 'f':
 		options->file = optarg;
 		return 0;
@@ -112,12 +74,6 @@ take_event_option(void *arg, int c, const char *name)
 	case 'i':
 		options->id = optarg;
 		return 0;
-	case 'm':
-		options->method = optarg;
-		return 0;
-	case 'H':
-		add_request_header(options, optarg);
-		return 0;
 	case 't':
 		options->delay = optarg;
 		return 0;
@@ -125,7 +81,7 @@ take_event_option(void *arg, int c, const char *name)
 		options->expiry = optarg;
 		return 0;
 	default:
-		return -1;
+		return ctl_request_take(options->members, c, name);
 	}
 }
 
@@ -190,9 +146,7 @@ static bool
 is_of_new(const struct event_flags *options)
 {
 	return options->app != NULL || options->id != NULL ||
-	       options->method != NULL || options->delay != NULL ||
-	       options->expiry != NULL || options->labels != NULL ||
-	       options->headers != NULL ||
+	       options->delay != NULL || options->expiry != NULL ||
 	       json_object_object_length(options->members) > 0;
 }
 
@@ -209,15 +163,6 @@ begin_event(const struct event_flags *options, const char *url)
 		json_object_object_add(
 		    event, "event-id", json_object_new_string(options->id));
 	json_object_object_add(event, "url", json_object_new_string(url));
-	if (options->method != NULL)
-		json_object_object_add(
-		    event, "method", json_object_new_string(options->method));
-	if (options->headers != NULL)
-		json_object_object_add(event, "request-headers",
-		    json_object_get(options->headers));
-	if (options->labels != NULL)
-		json_object_object_add(
-		    event, "labels", json_object_get(options->labels));
 	return event;
 }
 
@@ -367,7 +312,7 @@ static int
 run_event_verb(struct ctl *ctl, const struct event_verb *verb)
 {
 	struct event_flags options = {.members = json_object_new_object()};
-	const char *letters = "+S:a:i:m:H:t:T:";
+	const char *letters = "+S:a:i:t:T:" CTL_REQUEST_LETTERS;
 	int status;
 
 	if (verb->run == NULL)
@@ -379,8 +324,6 @@ run_event_verb(struct ctl *ctl, const struct event_verb *verb)
 		status = verb->run != NULL ? verb->run(ctl, &options)
 					   : event_by_ids(ctl, &options, verb);
 	json_object_put(options.members);
-	json_object_put(options.headers);
-	json_object_put(options.labels);
 	return status;
 }
 

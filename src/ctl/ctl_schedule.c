@@ -11,6 +11,7 @@
 #include "ctl/ctl_each.h"
 #include "ctl/ctl_http.h"
 #include "ctl/ctl_options.h"
+#include "ctl/ctl_request.h"
 #include "ctl/ctl_table.h"
 
 #define SCHEDULES "/cassata/schedules"
@@ -18,16 +19,14 @@
 enum { QUERY_MAX_BYTES = 64 * 1024 };
 
 static const char usage[] =
-    "usage: cassatactl schedule add [-S url] [-a application] [-m method]\n"
-    "                               [-H 'Name: value'] --cron expression |\n"
-    "                               --every duration [--time-zone zone]\n"
-    "                               [--gap skip|after] [--start time] [--end "
-    "time]\n"
-    "                               [--count n] [--overlap skip|queue|allow]\n"
-    "                               [--catch-up none|last|all] [--window "
-    "duration]\n"
-    "                               [--jitter duration] [--json]\n"
-    "                               id url [body | @file | -]\n"
+    "usage: cassatactl schedule add [-S url] [-a application] [--json]\n"
+    "           --cron expression [--time-zone zone] [--gap skip|after] |\n"
+    "           --every duration\n"
+    "           [--start time] [--end time] [--count n]\n"
+    "           [--overlap skip|queue|allow] [--catch-up none|last|all]\n"
+    "           [--window duration] [--jitter duration]\n"
+    "           " CTL_REQUEST_USAGE "\n"
+    "           id url [body | @file | -]\n"
     "       cassatactl schedule list [-S url] [--limit n | --all] [--json]\n"
     "                               application\n"
     "       cassatactl schedule show [-S url] [--json] application id ...\n"
@@ -57,6 +56,7 @@ static const struct option long_options[] = {
     {"window", required_argument, NULL, 0},
     {"jitter", required_argument, NULL, 0},
     {"count", required_argument, NULL, 'n'},
+    CTL_REQUEST_ROWS,
     CTL_OPTION_JSON,
     CTL_OPTION_LIMIT,
     CTL_OPTION_ALL,
@@ -69,31 +69,6 @@ add_string(struct json_object *object, const char *name, const char *text)
 	json_object_object_add(object, name, json_object_new_string(text));
 }
 
-static void
-add_header(struct json_object *event, const char *line)
-{
-	struct json_object *headers;
-
-	if (!json_object_object_get_ex(event, "request-headers", &headers)) {
-		headers = json_object_new_array();
-		json_object_object_add(event, "request-headers", headers);
-	}
-	json_object_array_add(headers, json_object_new_string(line));
-}
-
-/* What is no number is for the server to refuse. */
-static void
-add_count(struct json_object *schedule, const char *text)
-{
-	uint64_t n;
-
-	if (slice_to_u64(slice_from_string(text), INT64_MAX, &n) == -1)
-		add_string(schedule, "count", text);
-	else
-		json_object_object_add(
-		    schedule, "count", json_object_new_int64((int64_t)n));
-}
-
 static int
 take_flag(void *arg, int c, const char *name)
 {
@@ -104,7 +79,7 @@ take_flag(void *arg, int c, const char *name)
 		add_string(flags->schedule, name, optarg);
 		return 0;
 	case 'n':
-		add_count(flags->schedule, optarg);
+		ctl_request_number(flags->schedule, name, optarg);
 		return 0;
 	case 'A':
 	case 'l':
@@ -112,14 +87,8 @@ take_flag(void *arg, int c, const char *name)
 	case 'a':
 		flags->app = optarg;
 		return 0;
-	case 'm':
-		add_string(flags->event, "method", optarg);
-		return 0;
-	case 'H':
-		add_header(flags->event, optarg);
-		return 0;
 	default:
-		return -1;
+		return ctl_request_take(flags->event, c, name);
 	}
 }
 
@@ -359,7 +328,7 @@ ctl_schedule(struct ctl *ctl)
 	flags.schedule = json_object_new_object();
 	flags.event = json_object_new_object();
 	if (verb != NULL &&
-	    ctl_options(ctl, "S:a:m:H:", long_options, take_flag, &flags) == 0)
+	    ctl_options(ctl, "S:a:" CTL_REQUEST_LETTERS, long_options, take_flag, &flags) == 0)
 		status = verb->run != NULL ? verb->run(ctl, &flags)
 					   : schedules_by_ids(ctl, verb);
 	if (status == CTL_USAGE)

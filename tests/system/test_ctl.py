@@ -626,7 +626,7 @@ def test_help(alone, words):
     (["re"], "restart reload reopen resume"), (["event", "s"], "show"),
     (["job", ""], "start list show pause resume cancel delete"),
     (["event", "list", "--l"], "--label --limit"),
-    (["schedule", "add", "--c"], "--cron --count --catch-up"),
+    (["schedule", "add", "--c"], "--cron --count --catch-up --complete-by"),
     (["pause", "-n", "note", ""], ""), (["resume", ""], "app host"),
     (["-d", "x", "job", "show", "--"], "--watch --json"),
     (["migrate", "--t"], "--to --to-password-file"), (["migrate", ""], ""),
@@ -805,6 +805,42 @@ def test_tables_on_a_terminal(daemon, name):
     assert on_terminal(daemon, "event", "delete", name, "e").splitlines() == [
         "application-id        " + name, "event-id              e",
         "status                DELETED", "event-status          PENDING"]
+
+
+REQUEST = ("-m", "PUT", "-H", "X-A: b", "-H", "X-C: d", "--label", "a=b",
+           "--label", "c=d=e", "--attempts", "3", "--delays", "10s,1m",
+           "--retry-jitter", "0", "--retry-on", "5xx,404", "--on-complete",
+           "http://127.0.0.1:1/yes", "--on-failure", "http://127.0.0.1:1/no")
+REQUESTED = {
+    "method": "PUT", "request-headers": ["X-A: b", "X-C: d"],
+    "labels": {"a": "b", "c": "d=e"}, "event": "body",
+    "retry": {"attempts": 3, "delays": ["10s", "1m"], "jitter": 0,
+              "on": ["5xx", "404"]},
+    "on-complete": "http://127.0.0.1:1/yes",
+    "on-failure": "http://127.0.0.1:1/no"}
+
+
+@pytest.mark.parametrize("words, show, path, member", [
+    (("event", "add", "-t", "1d", "-i", "e"), ("event", "show"), "/retry",
+     lambda answer: answer),
+    (("schedule", "add", "--every", "1d"), ("schedule", "show"),
+     "/event/retry", lambda answer: answer["event"])])
+def test_what_a_request_has(daemon, name, words, show, path, member):
+    """Of an event and of the runs of a schedule, by the same options."""
+    ids = ["e"] if words[0] == "schedule" else []
+    ctl(daemon, *words, "-a", name, *REQUEST, *ids, "http://127.0.0.1:1/",
+        "body")
+    shown = member(json.loads(ctl(daemon, *show, name, "e").stdout))
+    assert {k: shown[k] for k in REQUESTED} == REQUESTED
+    for option, value, pointer in (("--attempts", "x", "attempts"),
+                                   ("--delays", "10s,x", "delays/1"),
+                                   ("--retry-on", "", "on/0"),
+                                   ("--retry-jitter", "101", "jitter")):
+        done = ctl(daemon, *words, "-a", name, option, value, *ids,
+                   "http://127.0.0.1:1/", code=FAILED)
+        assert path + "/" + pointer in done.stderr
+    done = ctl(daemon, *words, "--label", "a", *ids, "http://a/", code=USAGE)
+    assert done.stderr.startswith("usage: ")
 
 
 @pytest.mark.parametrize("words", [
