@@ -42,7 +42,10 @@ incoming_refusal(const struct store_add *add, int *status)
 	case ADD_CONFLICT:
 		if (event_replaces(add->event)) {
 			*status = PROBLEM_WRONG_STATE;
-			return "an event with these ids is under way";
+			return add->state == EVENT_PROCESSING
+				   ? "an event with these ids is under way"
+				   : "the next run of a schedule cannot be "
+				     "replaced: pause, delete or replace that";
 		}
 		*status = PROBLEM_CONFLICT;
 		return "an event with these ids and other content exists";

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/rfc3339.h"
 #include "store/insert.h"
 #include "store/label.h"
 #include "store/row_id.h"
+#include "store/schedule.h"
 
 enum { ROW_ID_DRAWS = 10 };
 
@@ -141,6 +143,35 @@ find_key(const struct found *found, size_t n, const struct event_key *key)
 	return NULL;
 }
 
+/*
+ * The run of a schedule that comes next: nothing else would make another one.
+ * Only what ends like the id of a run is looked up.
+ */
+static enum store_status
+is_run_to_come(struct sql *sql, const struct store_add *add,
+    const struct found *found, bool *is_next, struct err *err)
+{
+	struct slice id = add->event->id, name = id;
+	const char *mark = memrchr(id.p, '@', id.len);
+	struct store_schedule *schedule;
+	enum store_status status;
+	int64_t ms;
+
+	*is_next = false;
+	if (mark == NULL || found->status != ROW_WAITING)
+		return STORE_OK;
+	name.len = (size_t)(mark - id.p);
+	if (rfc3339_parse(
+		slice_of(mark + 1, id.len - name.len - 1), &ms) == -1)
+		return STORE_OK;
+	/* As far as one that is damaged can be read. */
+	status = schedule_lock_damaged(
+	    sql, add->event->app, name, &schedule, err);
+	*is_next = schedule != NULL && schedule->next_row == found->row_id;
+	store_schedule_free(schedule);
+	return status;
+}
+
 /* Those of different keys that take the place of what is there, if they may. */
 static enum store_status
 replace_each(struct sql *sql, struct store_add *const *adds, size_t n,
@@ -150,15 +181,14 @@ replace_each(struct sql *sql, struct store_add *const *adds, size_t n,
 	struct found all[SQL_ROWS_MAX];
 	size_t n_found = 0, n_placed = 0;
 	enum store_status status;
+	bool is_next;
 
 	if (n == 0)
 		return STORE_OK;
 	for (size_t i = 0; i < n; i++)
 		keys[i] = &adds[i]->key;
 	status = found_lock_all(sql, keys, n, all, &n_found, err);
-	if (status != STORE_OK)
-		return status;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && status == STORE_OK; i++) {
 		const struct found *found =
 		    find_key(all, n_found, &adds[i]->key);
 
@@ -168,10 +198,13 @@ replace_each(struct sql *sql, struct store_add *const *adds, size_t n,
 		if (!replace_is_due(adds[i]))
 			continue;
 		adds[i]->outcome = ADD_CONFLICT;
-		if (found->status != ROW_PROCESSING)
+		status = is_run_to_come(sql, adds[i], found, &is_next, err);
+		if (found->status != ROW_PROCESSING && !is_next)
 			plan_placing(&list[n_placed++], adds[i], found, now_ms);
 	}
-	return put_in_place(sql, list, n_placed, now_ms, err);
+	return status == STORE_OK
+		   ? put_in_place(sql, list, n_placed, now_ms, err)
+		   : status;
 }
 
 static bool

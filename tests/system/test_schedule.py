@@ -254,6 +254,14 @@ def test_the_run_that_waits_is_not_deleted(daemon, sink, name):
     response = daemon.delete("%s@%s" % (name, answer["next"][0]))
     assert response.status == 409, response
     assert "schedule" in response.json()["detail"]
+    for way in "replace", "debounce":
+        response = daemon.post({
+            "application-id": "app", "event": {}, "in": "1h",
+            "event-id": "%s@%s" % (name, answer["next"][0]),
+            "url": sink.url("/other"), "on-conflict": way})
+        assert response.status == 409, response
+        assert "schedule" in response.json()["detail"]
+        assert response.json()["event-status"] == "PENDING"
     run = ask(daemon, name, "run").json()["event-id"]
     daemon.wait_state(run, "COMPLETED")
     assert daemon.delete(run).status == 200
