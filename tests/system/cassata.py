@@ -199,6 +199,9 @@ class MysqlServer:
         self._n += 1
         return MysqlStore(self.url, "cassata_%d" % self._n)
 
+    def pid(self):
+        return int(Path(self.directory, "pid").read_text())
+
     @contextlib.contextmanager
     def away(self):
         """It comes back with the same tables, at the same port."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Jobs: many events changed, a few at a time."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -434,6 +435,55 @@ def test_stop_amid_a_step(launch, store, name):
             "SELECT shard FROM lease WHERE owner <> 0"))
     c.stop()
     assert " is done: 1 events matched, 1 were changed" in c.log_text()
+
+
+def is_step_waiting(c, store):
+    """There is nothing else that writes."""
+    if store.kind == "sqlite":
+        # A worker that has the turn keeps it while SQLite's own lock is ours.
+        return re.search(r" WRITE %d \S+ 1 1$" % c.children("worker")[0]["pid"],
+                         read_text("/proc/locks"), re.M)
+    return store.sql(
+        "SELECT 1 FROM information_schema.global_status"
+        " WHERE variable_name = 'INNODB_ROW_LOCK_CURRENT_WAITS'"
+        " AND variable_value <> '0'")
+
+
+@contextlib.contextmanager
+def halted(pid):
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("what", ["lock", "datastore"])
+def test_stop_while_a_step_hangs(launch, request, store, name, what):
+    """It ends in time, and what the step was to do is done by the next."""
+    if (store.kind, what) == ("sqlite", "datastore"):
+        pytest.skip("it has no process of its own")
+    c = launch(master={"shutdownTimeout": "6s"},
+               worker={"numWorkerThreads": 1, "lease": "10m"},
+               datastore={"timeout": "60s"})
+    n = 24
+    add(c, name, n)
+    path = start(c, name, "reschedule", by="1h", rate=4)
+    wait_job(c, path, lambda job: job["done"] > 0)
+    with contextlib.ExitStack() as held:
+        held.enter_context(store.locked() if store.kind == "sqlite"
+                           else store.events_locked())
+        wait_for(lambda: is_step_waiting(c, store))
+        if what == "datastore":
+            server = request.getfixturevalue("mysql_server")
+            held.enter_context(halted(server.pid()))
+        c.stop()
+    assert "did not leave" not in c.log_text()
+    assert not re.search(r" is done: \d+ events matched", c.log_text())
+    c.start()
+    assert counts(end(c, path)) == (n, n, 0)
+    assert expiries(c, name) == {
+        "e%d" % i: FAR + i + 3600 for i in range(n)}
 
 
 def test_damaged(daemon, name):
