@@ -23,8 +23,8 @@ enum { BUF_SMALL_BYTES = 8192 };
 
 /*
  * Growable bytes with a maximum given at birth. A failed append (no memory, or
- * beyond the maximum or the budget) sets failed, appends nothing and makes every later append
- * fail too, so that a chain of appends needs one check at its end.
+ * beyond the maximum or the budget) sets failed, appends nothing and makes every
+ * later append fail too, so that a chain of appends needs one check at its end.
  */
 struct buf {
 	char *p;

@@ -53,7 +53,7 @@
 	X(EVENTS_POSTPONED, "counter", "cassata_events_postponed_total", "",   \
 	    "Events put back for want of descriptors, memory or the like.")    \
 	X(EVENTS_PARKED, "counter", "cassata_events_parked_total", "",         \
-	    "Events that were due and are parked by a pause.   ")              \
+	    "Events that were due and are parked by a pause.")                 \
 	X(EVENTS_DAMAGED, "counter", "cassata_events_damaged_total", "",       \
 	    "Times that an event was due, could not be read and was put off.") \
 	X(DELIVERIES_IN_FLIGHT, "gauge", "cassata_deliveries_in_flight", "",   \

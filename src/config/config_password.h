@@ -6,7 +6,7 @@
 
 /*
  * The first line of a file that others can neither read nor change, to be wiped
- * and freed; NULL with err, without the path.
+ * and freed; NULL with err, to be put behind the path.
  */
 char *config_password_read(const char *path, struct err *err);
 

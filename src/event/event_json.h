@@ -44,7 +44,7 @@ enum event_json_result event_from_json(char *body, size_t len,
 
 /* The same of a change; the time of values is as it was given, too. */
 enum event_json_result event_patch_from_json(char *body, size_t len,
-    const struct event_context *context, struct buf *scratch, struct event_patch *patch, struct err *err,
-    struct field_errors *errors);
+    const struct event_context *context, struct buf *scratch,
+    struct event_patch *patch, struct err *err, struct field_errors *errors);
 
 #endif

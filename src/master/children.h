@@ -26,8 +26,8 @@ void children_start_due(
 /* Kills who is late. When to look again, monotonic, or INT64_MAX. */
 int64_t children_deadline(struct master *m, int64_t now_ms);
 
-/* Whether it is a child of ours, as 0 is none; then it is killed for the reason.
- */
+/* Whether it is a child of ours, which 0 is none of; then it is killed for the
+ * reason. */
 bool children_kill(struct master *m, pid_t pid, const char *reason);
 
 #endif

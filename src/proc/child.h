@@ -57,8 +57,8 @@ typedef int (*child_main)(struct child *child);
 
 /*
  * After fork, for a child without a loop: foreign descriptors closed, a session
- * of its own without a terminal, log name, score, then the rights of root and all that the role does not need are gone.
- * All signals stay blocked. 0 or -1.
+ * of its own without a terminal, log name, score, then the rights of root and
+ * all that the role does not need are gone. All signals stay blocked. 0 or -1.
  */
 int child_isolate(struct child *child, struct err *err);
 

@@ -4,7 +4,8 @@
 
 #include "service/call.h"
 
-/* GET or DELETE of an event that is not under way: {app} and {id} are the parameters. */
+/* GET or DELETE of an event that is not under way: {app} and {id} are the
+ * parameters. */
 enum verdict api_delete(struct call *call);
 
 #endif

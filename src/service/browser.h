@@ -9,8 +9,8 @@
 /* One that says so in any of the ways in which browsers do. */
 bool browser_asks(const struct http_request *req);
 
-/* Whether it is one that does not name JSON, which a form of any page cannot do:
- * then the answer says so. For a POST that needs no body. */
+/* Whether it is one that does not name JSON, which a form of any page cannot
+ * do: then the answer says so. For a POST that needs no body. */
 bool browser_is_refused(struct http_exchange *x);
 
 #endif

@@ -35,8 +35,9 @@ struct write_lock {
 	int fd;
 	struct write_lock_memory *memory;
 	pthread_mutex_t mutex; /* of the thread that has the turn, or waits */
-	/* The rest under it. Longest wait of this process: shrinks while somebody keeps the turn
-	 * for ever, so that this costs a moment and not each time-out. */
+	/* The rest under it. Longest wait of this process: shrinks while somebody
+	 * keeps the turn for ever, so that this costs a moment and not each
+	 * time-out. */
 	int64_t patience_ms;
 };
 

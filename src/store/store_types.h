@@ -392,7 +392,6 @@ struct pauses_reply {
 
 /* ---- worker ---- */
 
-
 /* A registration, as it was seen: it shows another sign after each renewal. */
 struct store_sign {
 	uint64_t owner;
@@ -511,8 +510,8 @@ struct store_result {
 	 * neither is, logged or not. */
 	struct slice error;
 	struct slice response;
-	/* COMPLETED and logged, or FAILED: an event to add with it, into that
-	 * shard, or NULL. */
+	/* COMPLETED and logged, FAILED or LAPSED: an event to add with it, into
+	 * that shard, or NULL. */
 	const struct event *callback;
 	unsigned shard;
 };
