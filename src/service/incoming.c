@@ -5,24 +5,35 @@
 #include "base/clock.h"
 #include "service/problem.h"
 
+/* Not before there is a fingerprint: a moment that comes again is the same. */
+static void
+bound_debounce(struct event *ev, int64_t now_ms)
+{
+	if (ev->debounce_max_ms > 0 &&
+	    ev->expiry_ms > now_ms + ev->debounce_max_ms)
+		ev->expiry_ms = now_ms + ev->debounce_max_ms;
+}
+
 int
 incoming_prepare(struct incoming *incoming, const char **reason)
 {
 	struct event *ev = &incoming->event;
 	struct store_add *add = &incoming->item.add;
+	int64_t now_ms = clock_event_ms();
 
 	*reason = "no random bytes for an id";
 	if (ev->id.p == NULL) {
-		if (uuid_make_v7(clock_event_ms(), incoming->made_id) == -1)
+		if (uuid_make_v7(now_ms, incoming->made_id) == -1)
 			return -1;
 		ev->id = slice_from_string(incoming->made_id);
 	}
-	event_resolve(ev, clock_event_ms());
+	event_resolve(ev, now_ms);
 	*reason = "out of memory";
 	add->event = ev;
 	if (event_key_make(ev->app, ev->id, &add->key) == -1 ||
 	    event_fingerprint(ev, add->fingerprint) == -1)
 		return -1;
+	bound_debounce(ev, now_ms);
 	*reason = "no random bytes for a key";
 	return event_options_draw_key(ev->options);
 }

@@ -106,6 +106,18 @@ def test_debounce_is_as_old_as_its_first_add(daemon, name):
                    **{"in": "2h", "debounce-max": "1h"})
     assert response.json()["expiry"] == daemon.event(name)["expiry"] == \
         pytest.approx(first["created"] + HOUR, abs=0.002)
+    # And so the first one, whatever its own time is.
+    for n, when in enumerate(({"in": "2h"}, {"expiry": 4e9})):
+        first = "%s-%d" % (name, n)
+        for status in 201, 200:
+            response = add(daemon, first, url, on_conflict="debounce",
+                           **{"debounce-max": "1h"}, **when)
+            assert response.status == status
+            event = daemon.event(first)
+            assert event["expiry"] == response.json()["expiry"]
+            assert event["expiry"] <= event["created"] + HOUR
+            assert response.json().get("replaced") == (
+                "PENDING" if status == 200 and n == 0 else None)
     # A moment is the same, however often it is said.
     moment = int(time.time()) + 5 * HOUR
     for replaced in ("PENDING", None):
