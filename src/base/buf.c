@@ -54,6 +54,15 @@ buf_reset(struct buf *buf)
 	buf->failed = false;
 }
 
+bool
+buf_budget_is_ample(const struct buf_budget *budget)
+{
+	const struct buf_budget *whole =
+	    budget->whole == NULL ? budget : budget->whole;
+
+	return whole->used <= whole->max / 4;
+}
+
 static bool
 has_room(const struct buf_budget *budget, size_t more)
 {

@@ -21,6 +21,9 @@ struct buf_budget {
 
 enum { BUF_SMALL_BYTES = 8192 };
 
+/* Whether three quarters of the whole are left. */
+bool buf_budget_is_ample(const struct buf_budget *budget);
+
 /*
  * Growable bytes with a maximum given at birth. A failed append (no memory, or
  * beyond the maximum or the budget) sets failed, appends nothing and makes every

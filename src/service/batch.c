@@ -14,8 +14,10 @@
 #include "service/writes.h"
 
 enum {
-	/* One is filled; those of a commit, or two, are with the datastore. */
-	GROUPS = 5,
+	/* One is filled. The more are with the datastore, the nearer are the
+	 * keys that a commit has of them (sweep.h). */
+	GROUPS = 17,
+	FEW_GROUPS = 4, /* with the datastore where memory is not ample */
 	/* Of an answer that is made before more is read. */
 	PIECE_BYTES = 64 * 1024,
 };
@@ -50,6 +52,14 @@ filling(struct batch *b)
 	return b->n_busy == GROUPS
 		   ? NULL
 		   : &b->groups[(b->first + b->n_busy) % GROUPS];
+}
+
+/* Whether that one may be filled. */
+static bool
+may_fill(const struct batch *b)
+{
+	return b->n_busy <= FEW_GROUPS ||
+	       (b->n_busy < GROUPS && buf_budget_is_ample(b->scratch.budget));
 }
 
 static bool
@@ -310,7 +320,7 @@ take_lines(void *arg, struct slice bytes, bool last)
 	struct batch *b = arg;
 	size_t taken = 0;
 
-	while (taken < bytes.len && !b->over && filling(b) != NULL &&
+	while (taken < bytes.len && !b->over && may_fill(b) &&
 	       exchange_of(b)->body.len < PIECE_BYTES) {
 		struct group *group = filling(b);
 		size_t n = take_line(
@@ -394,7 +404,8 @@ advance_batch(struct batch *b)
 	struct group *group;
 
 	answer_groups(b);
-	while (x->body.len < PIECE_BYTES && (group = filling(b)) != NULL) {
+	while (x->body.len < PIECE_BYTES && may_fill(b)) {
+		group = filling(b);
 		fill_group(b, group);
 		if (group->n == 0 ||
 		    (b->n_busy > 0 && !group_is_full(group) && !b->over))

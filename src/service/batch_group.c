@@ -32,7 +32,8 @@ group_fini(struct group *group)
 static void
 empty_buf(struct buf *buf)
 {
-	if (buf->cap > 2 * (size_t)GROUP_BYTES)
+	if (buf->cap > 2 * (size_t)GROUP_BYTES ||
+	    !buf_budget_is_ample(buf->budget))
 		buf_free(buf);
 	else
 		buf_reset(buf);

@@ -46,7 +46,8 @@ void group_init(struct group *group, struct buf_budget *budget, size_t line_max,
     size_t max);
 void group_fini(struct group *group);
 
-/* Forgets the events; large buffers are given back. */
+/* Forgets the events; large buffers are given back, or all where memory is not
+ * ample. */
 void group_reset(struct group *group);
 
 /* Whether nothing may be added. */

@@ -107,17 +107,23 @@ intake_announce(
 	}
 }
 
-/* Until the next commit has max, or there are no more. */
 static void
-take_up_to(struct intake *intake, struct intake_items *items, size_t max)
+put_into_commit(struct intake *intake, struct intake_item *item)
+{
+	STAILQ_INSERT_TAIL(&intake->running, item, entry);
+	intake->adds[intake->n_running++] = &item->add;
+}
+
+/* Single ones until the next commit has max, or there are no more. */
+static void
+take_singles(struct intake *intake, size_t max)
 {
 	struct intake_item *item;
 
-	while (
-	    intake->n_running < max && (item = STAILQ_FIRST(items)) != NULL) {
-		STAILQ_REMOVE_HEAD(items, entry);
-		STAILQ_INSERT_TAIL(&intake->running, item, entry);
-		intake->adds[intake->n_running++] = &item->add;
+	while (intake->n_running < max &&
+	       (item = STAILQ_FIRST(&intake->waiting)) != NULL) {
+		STAILQ_REMOVE_HEAD(&intake->waiting, entry);
+		put_into_commit(intake, item);
 	}
 }
 
@@ -129,9 +135,10 @@ take_turns(struct intake *intake, size_t max)
 
 	while (intake->n_running < max &&
 	       (turn = STAILQ_FIRST(&intake->turns)) != NULL) {
-		take_up_to(intake, &turn->items, intake->n_running + 1);
+		put_into_commit(intake, container_of(sweep_take(&turn->sweep),
+					    struct intake_item, node));
 		STAILQ_REMOVE_HEAD(&intake->turns, entry);
-		if (!STAILQ_EMPTY(&turn->items))
+		if (!sweep_is_empty(&turn->sweep))
 			STAILQ_INSERT_TAIL(&intake->turns, turn, entry);
 	}
 }
@@ -148,10 +155,10 @@ fill_commit(struct intake *intake)
 	    now_ms - intake->single_ms < SINGLE_MS)
 		max = INTAKE_BESIDE_MAX;
 	intake->odd = !intake->odd; /* a commit of one has nothing else */
-	take_up_to(intake, &intake->waiting,
+	take_singles(intake,
 	    STAILQ_EMPTY(&intake->turns) ? max : (max + intake->odd) / 2);
 	take_turns(intake, max);
-	take_up_to(intake, &intake->waiting, max);
+	take_singles(intake, max);
 }
 
 void
@@ -229,9 +236,8 @@ intake_add(struct intake *intake, struct intake_item *item)
 		STAILQ_INSERT_TAIL(&intake->waiting, item, entry);
 		return;
 	}
-	if (STAILQ_EMPTY(&turn->items)) {
-		STAILQ_INIT(&turn->items);
+	if (sweep_is_empty(&turn->sweep))
 		STAILQ_INSERT_TAIL(&intake->turns, turn, entry);
-	}
-	STAILQ_INSERT_TAIL(&turn->items, item, entry);
+	item->node.key = item->add.key.bytes;
+	sweep_add(&turn->sweep, &item->node);
 }

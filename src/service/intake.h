@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "proc/child.h"
+#include "service/sweep.h"
 #include "store/store.h"
 #include "store/store_thread.h"
 
@@ -24,14 +25,16 @@ struct intake_item {
 	/* After its transaction; err tells why the status is not STORE_OK. */
 	void (*done)(struct intake_item *item, enum store_status status,
 	    const struct err *err);
-	STAILQ_ENTRY(intake_item) entry; /* private */
+	/* Private. */
+	STAILQ_ENTRY(intake_item) entry;
+	struct sweep_node node;
 };
 
 STAILQ_HEAD(intake_items, intake_item);
 
-/* The events of a call that has many; zeroed at first, and when none waits. */
+/* The events of a call that has many; zeroed at first. */
 struct intake_turn {
-	struct intake_items items;
+	struct sweep sweep;
 	STAILQ_ENTRY(intake_turn) entry; /* while it has some */
 };
 

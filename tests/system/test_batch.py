@@ -427,10 +427,12 @@ def meanwhile(fn, *args):
         thread.join()
 
 
-def test_long_stream(launch, store):
+@pytest.mark.parametrize("memory, most", [("128MiB", 12 << 20),
+                                          ("16MiB", 6 << 20)])
+def test_long_stream(launch, store, memory, most):
     """100,000 events; the answers are read meanwhile, the memory is that of
-    some groups."""
-    c = launch(service={"processes": 1})
+    some groups, of fewer where there is little."""
+    c = launch(service={"processes": 1, "maxRequestMemory": memory})
     n, held = 100000 if store.kind == "sqlite" else 20000, []
 
     def send(stream):
@@ -446,7 +448,7 @@ def test_long_stream(launch, store):
             if i % 10000 == 5000:
                 held.append(request_memory(c))
         assert stream.result() is None
-    assert max(held) < 4 << 20
+    assert max(held) < most
     assert c.state("e%d" % (n - 1), app="batch") == "PENDING"
 
 
@@ -476,7 +478,7 @@ def test_back_pressure(launch):
         stream.block(False)
         wait_for(lambda: is_blocked(stream.socket), 60, "an end of reading")
         assert sent < len(out)
-        assert request_memory(c) < 4 << 20
+        assert request_memory(c) < 12 << 20
         stream.block(True)
         with meanwhile(send_rest, stream):
             results = stream.results()

@@ -101,6 +101,19 @@ START_TEST(test_part_of_a_budget)
 }
 END_TEST
 
+START_TEST(test_ample)
+{
+	struct buf_budget whole = {.max = 128}, part = {.whole = &whole};
+
+	whole.used = 32;
+	ck_assert(buf_budget_is_ample(&whole));
+	ck_assert(buf_budget_is_ample(&part));
+	whole.used = 33;
+	ck_assert(!buf_budget_is_ample(&whole));
+	ck_assert(!buf_budget_is_ample(&part));
+}
+END_TEST
+
 START_TEST(test_maximum)
 {
 	struct buf buf;
@@ -219,6 +232,7 @@ main(void)
 	tcase_add_test(tc, test_appends_in_order);
 	tcase_add_test(tc, test_budget);
 	tcase_add_test(tc, test_part_of_a_budget);
+	tcase_add_test(tc, test_ample);
 	tcase_add_test(tc, test_maximum);
 	tcase_add_test(tc, test_printf_fills_to_the_maximum);
 	tcase_add_test(tc, test_printf_grows);

@@ -300,6 +300,35 @@ START_TEST(test_turns)
 }
 END_TEST
 
+/* Of what one call has, a commit has neighbours; of one key the first is first,
+ * whichever commit it is in. */
+START_TEST(test_neighbours)
+{
+	static const char keys[] = "dbgaecbf";
+	static const struct event first = {.app = SLICE_INIT("B")};
+	enum { N = sizeof(keys) - 1 };
+	struct event events[N];
+	struct intake_item items[N] = {0};
+	struct intake_turn turn = {0};
+	struct call call = {.left = N};
+
+	loop_before_sleep(loop, before_sleep, &intake);
+	for (size_t i = 0; i < N; i++) {
+		events[i] = (struct event){.app = {&keys[i], 1}};
+		items[i] = (struct intake_item){
+		    .add.event = i == 1 ? &first : &events[i],
+		    .call = &call,
+		    .turn = &turn,
+		    .done = item_done,
+		};
+		items[i].add.key.bytes[0] = (uint8_t)(keys[i] - 'a');
+		intake_add(&intake, &items[i]);
+	}
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_str_eq(store.order, "aBb.cde.fg.");
+}
+END_TEST
+
 START_TEST(test_outcomes)
 {
 	struct call call = {0};
@@ -356,6 +385,7 @@ main(void)
 	tcase_add_test(tc, test_bulk);
 	tcase_add_loop_test(
 	    tc, test_turns, 0, (int)(sizeof(shares) / sizeof(shares[0])));
+	tcase_add_test(tc, test_neighbours);
 	tcase_add_test(tc, test_outcomes);
 	tcase_add_test(tc, test_later);
 	suite_add_tcase(suite, tc);
