@@ -16,6 +16,7 @@
 #include "ctl/ctl_options.h"
 #include "ctl/ctl_print.h"
 #include "ctl/ctl_table.h"
+#include "ctl/ctl_watch.h"
 #include "ctl/progress.h"
 
 #define JOBS "/cassata/jobs"
@@ -32,7 +33,7 @@ static const char usage[] =
     "                            [--by shift | --move-to time] [--dry-run]\n"
     "                            [--watch] [--json]\n"
     "                            application retry|run|delete|reschedule\n"
-    "       cassatactl job list [-S url] [--json] application\n"
+    "       cassatactl job list [-S url] [--watch] [--json] application\n"
     "       cassatactl job show [-S url] [--watch] [--json] application job "
     "...\n"
     "       cassatactl job pause [-S url] [--json] application job ...\n"
@@ -368,8 +369,9 @@ ask_page_of_jobs(struct job_call *call, struct buf *all, int64_t *before)
 }
 
 static int
-list_jobs_of(struct job_call *call)
+list_once(void *arg)
 {
+	struct job_call *call = arg;
 	int64_t before = INT64_MAX;
 	struct buf all;
 	int status;
@@ -387,6 +389,12 @@ list_jobs_of(struct job_call *call)
 	return status;
 }
 
+static int
+list_jobs_of(struct job_call *call)
+{
+	return ctl_watch_each_second(call->ctl, list_once, call);
+}
+
 /* ---- the command line ---- */
 
 static const struct job_verb_word {
@@ -396,7 +404,7 @@ static const struct job_verb_word {
 	int (*run)(struct job_call *call); /* NULL: one of jobs by ids */
 } job_words[] = {
     {"start", NULL, NULL, 2, true, start_job},
-    {"list", NULL, NULL, 1, false, list_jobs_of},
+    {"list", NULL, NULL, 1, true, list_jobs_of},
     {"show", "GET", "", 2, true, NULL},
     {"pause", "POST", "/pause", 2, false, NULL},
     {"resume", "POST", "/resume", 2, true, NULL},

@@ -11,12 +11,13 @@
 #include "ctl/ctl_http.h"
 #include "ctl/ctl_options.h"
 #include "ctl/ctl_table.h"
+#include "ctl/ctl_watch.h"
 
 static const char usage[] =
     "usage: cassatactl pause [-S url] [-n note] [-u until] [--json]\n"
     "                        app | host name ...\n"
     "       cassatactl resume [-S url] [--json] app | host name ...\n"
-    "       cassatactl pauses [-S url] [--json]\n";
+    "       cassatactl pauses [-S url] [--watch] [--json]\n";
 
 struct pause_flags {
 	const char *note, *until;
@@ -36,7 +37,8 @@ static int
 read_pause_options(
     struct ctl *ctl, const char *letters, struct pause_flags *flags)
 {
-	static const struct option rows[] = {CTL_OPTION_JSON, {0}};
+	static const struct option rows[] = {
+	    CTL_OPTION_JSON, CTL_OPTION_WATCH, {0}};
 
 	return ctl_options(ctl, letters, rows, take_pause_option, flags);
 }
@@ -68,8 +70,9 @@ change_pauses(const struct ctl *ctl, const char *verb, struct json_object *body)
 				       body, JSON_C_TO_STRING_PLAIN),
 	};
 
-	if (ctl->argc < 2 || (strcmp(ctl->argv[0], "app") != 0 &&
-				 strcmp(ctl->argv[0], "host") != 0))
+	if (ctl->watch || ctl->argc < 2 ||
+	    (strcmp(ctl->argv[0], "app") != 0 &&
+		strcmp(ctl->argv[0], "host") != 0))
 		return ctl_refuse_usage(usage);
 	(void)snprintf(
 	    path, sizeof(path), "/cassata/%s/%s", verb, ctl->argv[0]);
@@ -159,18 +162,13 @@ print_pause_table(const struct ctl *ctl, struct buf *answer)
 	return CTL_OK;
 }
 
-int
-ctl_pauses(struct ctl *ctl)
+static int
+show_pauses(void *arg)
 {
-	struct pause_flags flags = {0};
+	const struct ctl *ctl = arg;
 	struct buf url, answer;
-	int status;
+	int status = ctl_http_url(ctl, &url, "/cassata/pauses", NULL, NULL, "");
 
-	if (ctl_wants_help(ctl))
-		return ctl_show_usage(usage);
-	if (read_pause_options(ctl, "S:", &flags) == -1 || ctl->argc != 0)
-		return ctl_refuse_usage(usage);
-	status = ctl_http_url(ctl, &url, "/cassata/pauses", NULL, NULL, "");
 	if (status == CTL_OK) {
 		status = ctl_http_ask(ctl, "GET", url.p, NULL, &answer);
 		if (status == CTL_OK)
@@ -179,4 +177,16 @@ ctl_pauses(struct ctl *ctl)
 	}
 	buf_free(&url);
 	return status;
+}
+
+int
+ctl_pauses(struct ctl *ctl)
+{
+	struct pause_flags flags = {0};
+
+	if (ctl_wants_help(ctl))
+		return ctl_show_usage(usage);
+	if (read_pause_options(ctl, "S:", &flags) == -1 || ctl->argc != 0)
+		return ctl_refuse_usage(usage);
+	return ctl_watch_each_second(ctl, show_pauses, ctl);
 }

@@ -94,8 +94,8 @@ ctl_request_take(struct json_object *event, int c, const char *name)
 		    event, name, json_object_new_string(optarg));
 		return 0;
 	case 'H':
-		json_object_array_add(member_of(event, "request-headers",
-					  json_object_new_array),
+		json_object_array_add(
+		    member_of(event, "request-headers", json_object_new_array),
 		    json_object_new_string(optarg));
 		return 0;
 	case 'L':

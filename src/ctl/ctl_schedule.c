@@ -13,6 +13,7 @@
 #include "ctl/ctl_options.h"
 #include "ctl/ctl_request.h"
 #include "ctl/ctl_table.h"
+#include "ctl/ctl_watch.h"
 
 #define SCHEDULES "/cassata/schedules"
 
@@ -27,8 +28,8 @@ static const char usage[] =
     "           [--window duration] [--jitter duration]\n"
     "           " CTL_REQUEST_USAGE "\n"
     "           id url [body | @file | -]\n"
-    "       cassatactl schedule list [-S url] [--limit n | --all] [--json]\n"
-    "                               application\n"
+    "       cassatactl schedule list [-S url] [--limit n | --all] [--watch]\n"
+    "                               [--json] application\n"
     "       cassatactl schedule show [-S url] [--json] application id ...\n"
     "       cassatactl schedule delete [-S url] [--json] application id ...\n"
     "       cassatactl schedule run [-S url] [--json] application id ...\n"
@@ -60,6 +61,7 @@ static const struct option long_options[] = {
     CTL_OPTION_JSON,
     CTL_OPTION_LIMIT,
     CTL_OPTION_ALL,
+    CTL_OPTION_WATCH,
     {0},
 };
 
@@ -258,13 +260,14 @@ ask_schedules(const struct ctl *ctl, struct schedule_flags *flags,
 }
 
 static int
-list_of_schedules(struct ctl *ctl, struct schedule_flags *flags)
+list_schedules_once(void *arg)
 {
+	struct schedule_flags once = *(const struct schedule_flags *)arg;
+	struct schedule_flags *flags = &once;
+	const struct ctl *ctl = flags->ctl;
 	struct buf next, url;
 	int status = CTL_OK;
 
-	if (ctl->argc != 1)
-		return CTL_USAGE;
 	if (!ctl->json)
 		print_schedule(NULL);
 	buf_init(&next, QUERY_MAX_BYTES);
@@ -278,6 +281,14 @@ list_of_schedules(struct ctl *ctl, struct schedule_flags *flags)
 	} while (status == CTL_OK && flags->left > 0 && next.len > 1);
 	buf_free(&next);
 	return status == CTL_OK && flags->damaged ? CTL_FAILED : status;
+}
+
+static int
+list_of_schedules(struct ctl *ctl, struct schedule_flags *flags)
+{
+	return ctl->argc != 1
+		   ? CTL_USAGE
+		   : ctl_watch_each_second(ctl, list_schedules_once, flags);
 }
 
 /* ---- the verbs ---- */
@@ -328,7 +339,9 @@ ctl_schedule(struct ctl *ctl)
 	flags.schedule = json_object_new_object();
 	flags.event = json_object_new_object();
 	if (verb != NULL &&
-	    ctl_options(ctl, "S:a:" CTL_REQUEST_LETTERS, long_options, take_flag, &flags) == 0)
+	    ctl_options(ctl, "S:a:" CTL_REQUEST_LETTERS, long_options,
+		take_flag, &flags) == 0 &&
+	    (!ctl->watch || verb->run == list_of_schedules))
 		status = verb->run != NULL ? verb->run(ctl, &flags)
 					   : schedules_by_ids(ctl, verb);
 	if (status == CTL_USAGE)

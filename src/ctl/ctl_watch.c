@@ -20,8 +20,23 @@ ctl_watch_begin(void)
 bool
 ctl_watch_again(void)
 {
+	struct pollfd out = {.fd = STDOUT_FILENO};
+
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return false;
-	(void)poll(NULL, 0, AGAIN_MS);
-	return true;
+	(void)poll(&out, 1, AGAIN_MS);
+	return (out.revents & (POLLERR | POLLHUP)) == 0;
+}
+
+int
+ctl_watch_each_second(const struct ctl *ctl, int (*show)(void *arg), void *arg)
+{
+	int status;
+
+	do {
+		if (ctl->watch)
+			ctl_watch_begin();
+		status = show(arg);
+	} while (status == CTL_OK && ctl->watch && ctl_watch_again());
+	return status;
 }

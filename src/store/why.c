@@ -121,8 +121,7 @@ read_run_before(struct sql *sql, struct store_why *why, struct err *err)
 	    event_options_parse(record->event.options, &options, NULL) == -1 ||
 	    options.schedule == 0)
 		return STORE_OK;
-	return schedule_run_before(
-	    sql, record, &options, why->run_before, err);
+	return schedule_run_before(sql, record, &options, why->run_before, err);
 }
 
 enum store_status

@@ -893,7 +893,10 @@ def test_watch_an_event(daemon, sink, name):
 
 @pytest.mark.parametrize("words, shown", [
     (["status", "--watch"], "cassatad "),
-    (["event", "list", "--watch", "app"], "status  ")],
+    (["event", "list", "--watch", "app"], "status  "),
+    (["job", "list", "--watch", "app"], "job  "),
+    (["schedule", "list", "--watch", "app"], "status  "),
+    (["pauses", "--watch"], "since  ")],
                          ids=lambda words: words[0])
 def test_watch_until_it_is_stopped(daemon, words, shown):
     with spawn(daemon, *words, text=True, stdout=subprocess.PIPE) as watching:
@@ -902,3 +905,14 @@ def test_watch_until_it_is_stopped(daemon, words, shown):
             n += watching.stdout.readline().startswith(shown)
         watching.send_signal(signal.SIGTERM)  # a background job ignores SIGINT
         assert watching.wait(30) == -signal.SIGTERM
+
+
+def test_watch_that_nobody_reads(daemon, name):
+    """It ends, though there is nothing to be told."""
+    ctl(daemon, "event", "add", "-a", name, "-i", "e", "-t", "1d",
+        "http://127.0.0.1:1/")
+    with spawn(daemon, "event", "show", "--watch", name, "e", text=True,
+               stdout=subprocess.PIPE) as watching:
+        assert watching.stdout.readline()
+        watching.stdout.close()
+        assert watching.wait(30) != 0
