@@ -281,14 +281,36 @@ add_another(struct sql *sql, const struct judged *j, bool some, int64_t run_s,
 	return status == STORE_OK ? schedule_update(sql, s, err) : status;
 }
 
+/* The state of an event; one that is damaged is in none. */
+static enum store_status
+read_row_status(struct sql *sql, const struct event_key *key,
+    int64_t *row_status, struct err *err)
+{
+	static const struct sql_text text = {
+	    .head = "SELECT status FROM event WHERE k = ?", .columns = "i"};
+	enum store_status status;
+
+	*row_status = ROW_COMPLETED;
+	sql_bytes(sql, store_key_slice(key->bytes));
+	status = sql_select(sql, &text, 0, err);
+	while (sql_next(sql, &status, err)) {
+		int64_t value = sql_read_i64(sql);
+
+		status = sql_row_check(sql, err);
+		if (status == STORE_OK)
+			*row_status = value;
+		else if (status == STORE_BROKEN)
+			status = STORE_OK;
+	}
+	return sql_done(sql, status, err);
+}
+
 /* Whether the one that was begun last, before that of run_s, has not ended. */
 static enum store_status
 is_under_way(struct sql *sql, const struct store_schedule *s, int64_t run_s,
     bool *under_way, struct err *err)
 {
-	static const struct sql_text text = {
-	    .head = "SELECT status FROM event WHERE k = ?", .columns = "i"};
-	int64_t row_status = ROW_COMPLETED;
+	int64_t row_status;
 	struct event_key key;
 	enum store_status status;
 
@@ -297,8 +319,7 @@ is_under_way(struct sql *sql, const struct store_schedule *s, int64_t run_s,
 		return STORE_OK;
 	if (make_key(s, s->last_s, &key) == -1)
 		return sql_no_memory(err);
-	sql_bytes(sql, store_key_slice(key.bytes));
-	status = sql_value(sql, &text, &row_status, err);
+	status = read_row_status(sql, &key, &row_status, err);
 	*under_way = row_status == ROW_WAITING || row_status == ROW_PROCESSING;
 	return status;
 }

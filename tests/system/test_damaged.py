@@ -162,6 +162,19 @@ def test_name_of_a_schedule(launch, store, name):
     assert walk(c, "/cassata/schedules/app") == ["a", "g", "\u00e9"]
 
 
+def test_last_run_of_a_schedule(launch, store, sink):
+    """What is no state is not under way: the next run begins, and others."""
+    c = launch(worker={"numWorkerThreads": 1})
+    allow_null(store, "event", "status")
+    run = "s@" + made(c, "s", sink.url("/s"), every="2s")["next"][0]
+    c.wait_state(run, "COMPLETED")
+    spoil(store, "UPDATE event SET status = NULL WHERE status = 2")
+    n = len(sink.arrivals("/s"))
+    c.schedule("good", sink.url("/good"))
+    c.wait_state("good", "COMPLETED")
+    wait_for(lambda: len(sink.arrivals("/s")) > n + 1)
+
+
 def test_bodies(launch, store):
     """What is no JSON is a text, and spoils no document."""
     c = launch(roles="service")
