@@ -3,6 +3,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +11,7 @@ import pytest
 
 import cassata
 from cassata import wait_for
+from test_migrate import MANY, begun, dump_all, fill, n_events
 
 N_LARGE, LARGE_BYTES = 16, 100_000
 
@@ -64,6 +66,40 @@ def test_more_than_a_transaction(cluster, hosts, sink, name):
             host.wait_state(event_id, "COMPLETED")
     finally:
         cluster.do("sql", "all", "SET GLOBAL wsrep_max_ws_size = 2147483647")
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_migrate_while_a_node_is_killed(builddir, cluster, new_sqlite, side):
+    """It goes on at another one: of what was acknowledged nothing is missing,
+    nor there twice."""
+    node, others = cluster.new()[0], []
+    node.url = node.all_nodes
+    stores = (node, new_sqlite) if side == "source" else (
+        new_sqlite(), lambda: others.append(cluster.new()[0]) or others[-1])
+    c = cassata.Cassata(builddir, stores[0])
+
+    def new_other():
+        other = stores[1]()
+        if side == "target":
+            other.url = other.all_nodes
+        return other
+    try:
+        assert c.ctl("init-db").returncode == 0
+        fill(stores[0], MANY)
+        with begun(c, new_other, stderr=subprocess.PIPE) as (process, other):
+            cluster.do("kill", 1)
+            try:
+                process.send_signal(signal.SIGCONT)
+                out, told = process.communicate(timeout=100)
+            finally:
+                cluster.do("join", 1)
+        assert process.returncode == 0, told
+        assert b"; trying again" in told and b"all is there" in out
+        assert n_events(other) == MANY
+        assert dump_all(other) == dump_all(stores[0])
+    finally:
+        c.end()
+        c.remove()
 
 
 def test_healed_is_a_member(cluster):
