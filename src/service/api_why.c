@@ -240,24 +240,38 @@ tell_when(struct why_call *c, const struct retry_policy *configured)
 
 /* ---- what stands in the way ---- */
 
+/* " until TIME", or nothing. */
+static void
+pause_end(const struct store_pause *pause, char text[RFC3339_TEXT + 8])
+{
+	char when[RFC3339_TEXT];
+
+	text[0] = '\0';
+	if (pause->until_ms == 0)
+		return;
+	moment(pause->until_ms, when);
+	(void)snprintf(text, RFC3339_TEXT + 8, " until %s", when);
+}
+
 static void
 tell_pauses(struct why_call *c)
 {
 	const struct event *ev = &c->why.record->event;
 	const struct store_pause *pause = pauses_match(c->pauses, 0, ev);
 	char text[STORE_PAUSE_NAME_MAX + STORE_PAUSE_NOTE_MAX + 128];
-	char when[RFC3339_TEXT];
+	char when[RFC3339_TEXT], until[RFC3339_TEXT + 8];
 
 	while (pause != NULL) {
 		moment(pause->since_ms, when);
+		pause_end(pause, until);
 		begin_reason(c, "paused");
 		pause_answer_members(&c->w, pause);
 		(void)snprintf(text, sizeof(text),
-		    "%s is paused since %s%s%.*s",
+		    "%s is paused since %s%s%s%.*s",
 		    pause->kind == PAUSE_APP ? "its application"
 					     : "its destination",
-		    when, pause->note.len > 0 ? ": " : "", (int)pause->note.len,
-		    pause->note.p);
+		    when, until, pause->note.len > 0 ? ": " : "",
+		    (int)pause->note.len, pause->note.p);
 		end_reason(c, text);
 		pause = pauses_match(
 		    c->pauses, (size_t)(pause - c->pauses->list) + 1, ev);

@@ -120,8 +120,10 @@ def test_paused(launch, sink):
     c = launch()
     since = {}
     for kind, name in ("app", "app"), ("host", "127.0.0.1"):
-        response = c.request("POST", "/cassata/pause/%s/%s" % (kind, name),
-                             b'{"note": "burns"}')
+        body = {"app": b'{"note": "burns", "until": "2100-01-01T00:00:00Z"}',
+                "host": b'{"note": "burns"}'}[kind]
+        response = c.request(
+            "POST", "/cassata/pause/%s/%s" % (kind, name), body)
         assert response.status == 201
         since[kind] = response.json()["since"]
     wait_for(lambda: {w["pauses"] for w in c.children("worker")} == {2})
@@ -134,7 +136,9 @@ def test_paused(launch, sink):
         assert (app["application-id"], app["since"], app["note"]) == (
             "app", since["app"], "burns")
         assert app["text"].startswith("its application is paused since ")
-        assert app["text"].endswith(": burns")
+        assert app["text"].endswith(" until 2100-01-01T00:00:00Z: burns")
+        assert host["text"].endswith("Z: burns")
+        assert " until " not in host["text"]
         assert (host["destination"], host["since"]) == (
             "127.0.0.1", since["host"])
 
