@@ -373,10 +373,12 @@ def test_clients_event_of_that_id(daemon, sink, name):
     url = sink.url("/" + name)
     run = "%s@%s" % (name, made(daemon, name, url, every="7d")["next"][0])
     event = {"application-id": "app", "event-id": run, "event": "mine",
-             "in": "3h", "url": url, "on-conflict": "replace"}
-    assert daemon.post(event).status == 200
+             "in": "3h", "url": url}
     assert ask(daemon, name, "pause").status == 200
-    assert daemon.event(run)["event"] == "mine"
+    assert daemon.post(event).status == 201
+    for order in "resume", "pause":
+        assert ask(daemon, name, order).status == 200
+        assert daemon.event(run)["event"] == "mine"
     assert ask(daemon, name, method="DELETE").status == 200
     assert daemon.event(run)["event"] == "mine"
     made(daemon, name, url, every="7d")
