@@ -380,12 +380,15 @@ on_connection(int fd, unsigned events, void *arg)
 static int
 is_alive(const struct sockaddr_un *addr)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int alive;
 
 	if (fd == -1)
 		return -1;
-	alive = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0;
+	/* Of one that hangs the backlog may be full. */
+	alive =
+	    connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 ||
+	    errno == EAGAIN;
 	fd_close(&fd);
 	return alive;
 }

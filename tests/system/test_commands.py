@@ -741,6 +741,17 @@ def test_port_in_use(prepare):
         assert_refused(c, "127.0.0.1:%d" % port, "in use")
 
 
+@ANY_STORE
+def test_control_socket_in_use(prepare):
+    """Also by one that hangs: looking whether it lives fills its backlog."""
+    c = prepare()
+    with socket.socket(socket.AF_UNIX) as taken:
+        taken.bind(str(c.state_dir / "cassatad.sock"))
+        taken.listen(1)
+        done = c.run(*c.command())
+    assert_one_line(done, "cassatad.sock", "in use by another process")
+
+
 def test_bad_listen_address(prepare):
     c = prepare(service={"listen": "192.0.2.1"})
     assert_refused(c, "192.0.2.1")
