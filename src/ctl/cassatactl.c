@@ -2,7 +2,6 @@
 #include "ctl/ctl.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include "ctl/ctl_freeze.h"
 #include "ctl/ctl_job.h"
 #include "ctl/ctl_migrate.h"
+#include "ctl/ctl_options.h"
 #include "ctl/ctl_schedule.h"
 #include "ctl/ctl_pause.h"
 #include "ctl/ctl_status.h"
@@ -168,12 +168,6 @@ take_option(struct ctl *ctl, int option)
 	case 'a':
 		ctl->all = true;
 		return 0;
-	case 'j':
-		ctl->json = true;
-		return 0;
-	case 'w':
-		ctl->watch = true;
-		return 0;
 	case 't':
 		return take_timeout(ctl, optarg);
 	case 'T':
@@ -186,7 +180,7 @@ take_option(struct ctl *ctl, int option)
 		(void)printf("%s%s", usage, help);
 		exit(CTL_OK);
 	default:
-		return -1;
+		return ctl_options_common(ctl, option);
 	}
 }
 
@@ -200,9 +194,9 @@ read_line(struct ctl *ctl, int argc, char **argv)
 	    {"state-dir", required_argument, NULL, 'd'},
 	    {"all", no_argument, NULL, 'a'},
 	    {"test-clock", optional_argument, NULL, 'T'},
-	    {"json", no_argument, NULL, 'j'},
+	    CTL_OPTION_JSON,
 	    {"timeout", required_argument, NULL, 't'},
-	    {"watch", no_argument, NULL, 'w'},
+	    CTL_OPTION_WATCH,
 	    {"version", no_argument, NULL, 'V'},
 	    {"help", no_argument, NULL, 'h'},
 	    {0},

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "ctl/ctl_options.h"
 
-static int
-take_common(struct ctl *ctl, int c)
+int
+ctl_options_common(struct ctl *ctl, int c)
 {
 	switch (c) {
 	case 'S':
@@ -30,7 +30,7 @@ ctl_options(struct ctl *ctl, const char *letters, const struct option *rows,
 	optind = 0; /* a new list of words */
 	while ((c = getopt_long(argc, argv, letters, rows, &i)) != -1) {
 		if (c == '?' ||
-		    (take_common(ctl, c) == -1 &&
+		    (ctl_options_common(ctl, c) == -1 &&
 			(take == NULL ||
 			    take(arg, c, i == -1 ? NULL : rows[i].name) == -1)))
 			return -1;

@@ -7,7 +7,7 @@
 
 #include "ctl/ctl.h"
 
-/* The options behind the words of a command. */
+/* The options of commands, those behind their words. */
 
 /* Rows that are alike wherever they are. */
 #define CTL_OPTION_JSON                                                        \
@@ -27,11 +27,15 @@
 		"all", no_argument, NULL, 'A'                                  \
 	}
 
+/* One that is alike wherever it is: 'S', 'j' or 'w', its value in optarg, goes to
+ * ctl. 0, or -1 for any other. */
+int ctl_options_common(struct ctl *ctl, int c);
+
 /*
  * Reads them, and leaves the words in ctl. letters and rows are as for
- * getopt_long(3); 'S', 'j' and 'w' go to ctl, any other to take, which finds
- * its value in optarg: name is that of a row, NULL of a letter. take is NULL
- * where there is no other. 0, or -1 when one makes no sense.
+ * getopt_long(3); what is not common goes to take, which finds its value in
+ * optarg: name is that of a row, NULL of a letter. take is NULL where there is
+ * no other. 0, or -1 when one makes no sense.
  */
 int ctl_options(struct ctl *ctl, const char *letters, const struct option *rows,
     int (*take)(void *arg, int c, const char *name), void *arg);
