@@ -11,19 +11,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/ascii.h"
-#include "base/clock.h"
-#include "worker/share.h"
-
-/* What a look-up may take: three servers, each asked twice for 5 s
- * (resolv.conf(5)). */
-enum { LOOKUP_MS = 30000, OUR_FAULT_WAIT_MS = 1000 };
+#include "worker/lookups.h"
+#include "worker/response_line.h"
 
 #define LIBCURL_7_85 0x075500
 #define LIBCURL_7_87 0x075700
 #define LIBCURL_8_21 0x081500
 
 enum {
+	OUR_FAULT_WAIT_MS = 1000,
 	AUTHORITIES_KEPT_S = 60,
 	/* libcurl reads up to a hundred times that much for each transfer
 	 * before it looks at the next: bounds how long its calls take. */
@@ -63,122 +59,32 @@ struct line {
 	struct transfer *transfer;
 };
 
-/* A look-up of a name. */
-struct lookup {
-	struct transfer *transfer; /* NULL: nobody waits for it any more */
-	int64_t until_ms; /* monotonic: then its thread may go on until here */
-	struct share *app, *domain;
-};
-
 struct transport {
 	struct loop *loop;
 	struct transport_config config;
 	CURLM *multi;
 	struct loop_timer *timer;
-	struct lookup *lookups;
-	size_t n_lookups;
-	struct shares apps, domains; /* of the look-ups */
+	struct lookups lookups;
 };
-
-/* ---- look-ups of names ---- */
-
-static void
-remove_lookup(struct transport *t, struct lookup *lookup)
-{
-	int64_t mono_ms = clock_mono_ms();
-
-	share_give(lookup->app, 0, mono_ms);
-	share_give(lookup->domain, 0, mono_ms);
-	share_put(&lookup->app);
-	share_put(&lookup->domain);
-	*lookup = t->lookups[--t->n_lookups];
-}
-
-/* Of a transfer that looks up its name. */
-static struct lookup *
-lookup_of(const struct transfer *transfer)
-{
-	struct lookup *lookup = transfer->transport->lookups;
-
-	while (lookup->transfer != transfer)
-		lookup++;
-	return lookup;
-}
 
 /* Its thread has come to an end. */
 static void
 end_lookup(struct transfer *transfer)
 {
 	if (transfer->looks_up)
-		remove_lookup(transfer->transport, lookup_of(transfer));
+		lookups_end(&transfer->transport->lookups, transfer);
 	transfer->looks_up = false;
-}
-
-/* The thread goes on without it: nobody tells when that ends. */
-static void
-abandon_lookup(struct transfer *transfer)
-{
-	struct lookup *lookup;
-
-	if (!transfer->looks_up)
-		return;
-	lookup = lookup_of(transfer);
-	lookup->transfer = NULL;
-	lookup->until_ms = clock_mono_ms() + LOOKUP_MS;
-	transfer->looks_up = false;
-}
-
-static void
-forget_abandoned(struct transport *t)
-{
-	int64_t mono_ms = clock_mono_ms();
-
-	for (size_t i = t->n_lookups; i-- > 0;)
-		if (t->lookups[i].transfer == NULL &&
-		    t->lookups[i].until_ms <= mono_ms)
-			remove_lookup(t, &t->lookups[i]);
-}
-
-/* "example.net" of "www.example.net": the names below it tend to have the same
- * name servers. */
-static struct slice
-domain_of(struct slice host)
-{
-	unsigned n_dots = 0;
-
-	for (size_t i = host.len; i > 0; i--)
-		if (host.p[i - 1] == '.' && ++n_dots == 2)
-			return slice_of(host.p + i, host.len - i);
-	return host;
 }
 
 /* False when there is no room for it. */
 static bool
-add_lookup(struct transfer *transfer)
+begin_lookup(struct transfer *transfer)
 {
-	struct transport *t = transfer->transport;
 	const struct transport_request *req = &transfer->req;
-	int64_t mono_ms = clock_mono_ms();
-	struct lookup lookup = {
-	    .transfer = transfer,
-	    .app = share_get(&t->apps, req->app),
-	    .domain = share_get(&t->domains, domain_of(req->host)),
-	};
-	struct share *full = share_has_room(lookup.app) ? lookup.domain
-							 : lookup.app;
 
-	if (!share_has_room(full))
-		transfer->wait_ms = share_defer_ms(full, mono_ms);
-	if (t->n_lookups == t->config.max_lookups || !share_has_room(full)) {
-		share_put(&lookup.app);
-		share_put(&lookup.domain);
-		return false;
-	}
-	share_take(lookup.app, mono_ms);
-	share_take(lookup.domain, mono_ms);
-	t->lookups[t->n_lookups++] = lookup;
-	transfer->looks_up = true;
-	return true;
+	transfer->looks_up = lookups_begin(&transfer->transport->lookups,
+	    transfer, req->app, req->host, &transfer->wait_ms);
+	return transfer->looks_up;
 }
 
 /* Whether the URL has an address for its host, as libcurl reads it. */
@@ -212,8 +118,7 @@ start_lookup(void *resolver, void *reserved, void *arg)
 	(void)reserved;
 	if (transfer->looks_up)
 		return 0;
-	forget_abandoned(transfer->transport);
-	if (add_lookup(transfer) || has_literal_host(transfer))
+	if (begin_lookup(transfer) || has_literal_host(transfer))
 		return 0;
 	transfer->refusal = "too many names are being looked up";
 	transfer->fault = FAULT_OURS;
@@ -223,7 +128,8 @@ start_lookup(void *resolver, void *reserved, void *arg)
 static void
 free_transfer(struct transfer *transfer)
 {
-	abandon_lookup(transfer);
+	if (transfer->looks_up)
+		lookups_abandon(&transfer->transport->lookups, transfer);
 	curl_easy_cleanup(transfer->easy);
 	free(transfer);
 }
@@ -626,71 +532,6 @@ refuse(struct transfer *transfer, const char *reason)
 	return 0;
 }
 
-/* name with its colon; *value without the blanks around it. */
-static bool
-is_field(struct slice line, struct slice name, struct slice *value)
-{
-	if (line.len < name.len || !slice_ieq(slice_of(line.p, name.len), name))
-		return false;
-	while (line.len > 0 && (line.p[line.len - 1] == '\n' ||
-				   line.p[line.len - 1] == '\r'))
-		line.len--;
-	*value = slice_trim(slice_of(line.p + name.len, line.len - name.len));
-	return true;
-}
-
-static bool
-refuses_retry(struct slice line)
-{
-	struct slice value;
-
-	return is_field(line, SLICE_LITERAL("Cassata-Retry:"), &value) &&
-	       slice_ieq(value, SLICE_LITERAL("no"));
-}
-
-/*
- * Whether a header line tells of a coding other than chunked. We ask for none
- * (RFC 9112 7.4), yet libcurl before 8.14 decodes up to five compressions, one
- * within the other, of which 9 KB can keep it busy for hours in one call.
- */
-static bool
-has_strange_coding(struct slice line)
-{
-	struct slice value;
-
-	return is_field(line, SLICE_LITERAL("Transfer-Encoding:"), &value) &&
-	       !slice_ieq(value, SLICE_LITERAL("chunked")) &&
-	       !slice_ieq(value, SLICE_LITERAL("identity"));
-}
-
-/*
- * "HTTP/1.1 200 OK" (RFC 9112 4). "HTTP/2-1 500" is the status -1 to libcurl
- * 7.88, and 200 to 8.14.
- */
-static bool
-is_status_line(struct slice line)
-{
-	const char *end = line.p + line.len;
-	const char *space = memchr(line.p, ' ', line.len);
-
-	if (space == NULL || end - space < 5)
-		return false;
-	for (const char *p = line.p + sizeof("HTTP/") - 1; p < space; p++)
-		if (!is_digit(*p) && *p != '.')
-			return false;
-	return space[1] != '0' && is_digit(space[1]) && is_digit(space[2]) &&
-	       is_digit(space[3]) && strchr(" \r\n", space[4]) != NULL;
-}
-
-static bool
-begins_status_line(struct slice line)
-{
-	static const struct slice name = SLICE_INIT("HTTP/");
-
-	return line.len >= name.len &&
-	       slice_ieq(slice_of(line.p, name.len), name);
-}
-
 static size_t
 take_header(char *bytes, size_t size, size_t n, void *arg)
 {
@@ -706,11 +547,11 @@ take_header(char *bytes, size_t size, size_t n, void *arg)
 	if (transfer->n_header_bytes >
 	    transfer->transport->config.max_header_bytes)
 		return refuse(transfer, "the header of the response is too large");
-	if (begins_status_line(line))
-		transfer->has_status = is_status_line(line);
+	if (response_begins(line))
+		transfer->has_status = response_status_line(line);
 	if (!transfer->has_status)
 		return refuse(transfer, "the response has no status");
-	if (has_strange_coding(line))
+	if (response_strange_coding(line))
 		return refuse(transfer,
 		    "the response has a transfer coding that nobody asked for");
 	/* Not its trailers. */
@@ -718,7 +559,7 @@ take_header(char *bytes, size_t size, size_t n, void *arg)
 		transfer->req.on_header(transfer->req.arg, line);
 	if (bytes[0] == '\r' || bytes[0] == '\n')
 		transfer->head_came = status_of(transfer) >= 200;
-	transfer->refuses_retry |= refuses_retry(line);
+	transfer->refuses_retry |= response_refuses_retry(line);
 	return line.len;
 }
 
@@ -753,12 +594,11 @@ transport_create(
 	}
 	t->loop = loop;
 	t->config = *config;
-	t->lookups = calloc(config->max_lookups, sizeof(*t->lookups));
-	shares_init(&t->apps, config->lookup_share, 0, false);
-	shares_init(&t->domains, config->lookup_share, 0, true);
 	t->multi = curl_multi_init();
 	t->timer = loop_timer_create(loop, on_curl_timer, t);
-	if (t->lookups == NULL || t->multi == NULL || t->timer == NULL) {
+	if (lookups_init(&t->lookups, config->max_lookups,
+		config->lookup_share) == -1 ||
+	    t->multi == NULL || t->timer == NULL) {
 		err_set(err, "out of memory");
 		transport_free(&t);
 		return NULL;
@@ -780,12 +620,10 @@ transport_free(struct transport **transport)
 	if (t == NULL)
 		return;
 	curl_multi_cleanup(t->multi);
-	while (t->lookups != NULL && t->n_lookups > 0)
-		remove_lookup(t, &t->lookups[t->n_lookups - 1]);
+	lookups_fini(&t->lookups);
 	if (t->timer != NULL)
 		loop_timer_free(&t->timer);
 	curl_global_cleanup();
-	free(t->lookups);
 	free(t);
 	*transport = NULL;
 }
