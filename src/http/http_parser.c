@@ -12,6 +12,9 @@
 
 #include "base/ascii.h"
 #include "base/check.h"
+#include "http/chunk_extension.h"
+#include "http/http_bytes.h"
+#include "http/http_host.h"
 
 enum {
 	METHOD_MAX = 32,
@@ -43,55 +46,6 @@ enum state {
 	COMPLETE,
 };
 
-/* Classes of bytes, and the combinations that occur. */
-enum {
-	IN_TOKEN = 1,
-	IN_TARGET = 2,
-	IN_VALUE = 4, /* also spaces and tabs */
-	IN_HOST = 8,  /* in a registered name */
-
-	A = IN_TOKEN | IN_TARGET | IN_VALUE | IN_HOST,
-	T = IN_TOKEN | IN_TARGET | IN_VALUE,
-	H = IN_TARGET | IN_VALUE | IN_HOST,
-	P = IN_TARGET | IN_VALUE,
-	V = IN_VALUE,
-	K = IN_TOKEN | IN_VALUE,
-};
-
-/* clang-format off */
-static const unsigned char classes[256] = {
-	0, 0, 0, 0, 0, 0, 0, 0, 0, V, 0, 0, 0, 0, 0, 0,
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	/*  ! " # $ % & ' ( ) * + , - . / */
-	V, A, P, K, A, A, A, A, H, H, A, A, P, A, A, P,
-	/* 0 to 9 : ; < = > ? */
-	A, A, A, A, A, A, A, A, A, A, P, H, P, H, P, P,
-	/* @ A to Z [ \ ] ^ _ */
-	P, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A,
-	A, A, A, A, A, A, A, A, A, A, A, P, P, P, T, A,
-	/* ` a to z { | } ~ DEL */
-	T, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A,
-	A, A, A, A, A, A, A, A, A, A, A, P, T, P, A, 0,
-	V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V,
-	V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V,
-	V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V,
-	V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V,
-	V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V,
-	V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V,
-	V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V,
-	V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V,
-};
-/* clang-format on */
-
-/* The first byte from at on that is not of the class, or end. */
-static size_t
-skip(const char *buf, size_t at, size_t end, unsigned class)
-{
-	while (at < end && classes[(unsigned char)buf[at]] & class)
-		at++;
-	return at;
-}
-
 static bool
 is_text(struct slice s, const char *text)
 {
@@ -115,91 +69,11 @@ expect(struct http_parser *p, const char *buf, char c)
 	return 0;
 }
 
-/* Where a registered name ends (RFC 3986, 3.2.2); 0 for a bad escape. It may
- * not hold a comma, which would make it look like two. */
-static size_t
-skip_name(struct slice host)
-{
-	size_t end = skip(host.p, 0, host.len, IN_HOST);
-
-	for (size_t i = 0; i < end; i++) {
-		if (host.p[i] == '%' &&
-		    (end - i < 3 || hex_value(host.p[i + 1]) == -1 ||
-			hex_value(host.p[i + 2]) == -1))
-			return 0;
-	}
-	return end;
-}
-
-/* host [":" port] of RFC 3986, of which http needs a host that is not empty. */
-static bool
-host_is_valid(struct slice host)
-{
-	size_t i = 0;
-
-	if (host.len > 0 && host.p[0] == '[') {
-		for (i = 1; i < host.len && host.p[i] != ']'; i++) {
-			if (hex_value(host.p[i]) == -1 && host.p[i] != ':' &&
-			    host.p[i] != '.')
-				return false;
-		}
-		if (i == host.len || i == 1)
-			return false;
-		i++;
-	} else {
-		i = skip_name(host);
-	}
-	if (i == 0)
-		return false;
-	if (i < host.len && host.p[i] == ':') {
-		do
-			i++;
-		while (i < host.len && is_digit(host.p[i]));
-	}
-	return i == host.len;
-}
-
-/*
- * Length of "http://host" in front of the path, with where in it the host
- * starts; 0 when it is something else.
- */
-static size_t
-origin_len(struct slice target, size_t *host)
-{
-	static const char *const schemes[] = {"http://", "https://"};
-
-	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-		size_t start = strlen(schemes[i]), end = start;
-
-		if (target.len <= start ||
-		    !is_text(slice_of(target.p, start), schemes[i]))
-			continue;
-		while (end < target.len && target.p[end] != '/' &&
-		       target.p[end] != '?')
-			end++;
-		if (end > start &&
-		    host_is_valid(slice_of(target.p + start, end - start))) {
-			*host = start;
-			return end;
-		}
-	}
-	return 0;
-}
-
 /* The method ends one byte before the target. */
 static struct slice
 method_of(const struct http_parser *p, const char *buf)
 {
 	return slice_of(buf + p->target - 1 - p->method_len, p->method_len);
-}
-
-/* Whether it is host ":" port, as only CONNECT has it (RFC 9112, 3.2.3). */
-static bool
-is_authority(struct slice target)
-{
-	return host_is_valid(target) &&
-	       memrchr(target.p, ':', target.len) != NULL &&
-	       is_digit(target.p[target.len - 1]);
 }
 
 static int
@@ -210,14 +84,14 @@ split_target(struct http_parser *p, const char *buf)
 	size_t skipped = 0, host;
 
 	if (slice_eq(method_of(p, buf), SLICE_LITERAL("CONNECT")))
-		return is_authority(target)
+		return http_host_is_authority(target)
 			   ? fail(p, 501, "CONNECT is for proxies")
 			   : fail(p, 400, "the target is not a host and port");
 	if (slice_eq(target, SLICE_LITERAL("*"))) {
 		if (!slice_eq(method_of(p, buf), SLICE_LITERAL("OPTIONS")))
 			return fail(p, 400, "the target * is for OPTIONS");
 	} else if (target.p[0] != '/') {
-		skipped = origin_len(target, &host);
+		skipped = http_origin_len(target, &host);
 		if (skipped == 0)
 			return fail(p, 400, "the target is not a path or URL");
 		p->url_host = p->target + host;
@@ -266,7 +140,7 @@ note_only(struct http_parser *p, unsigned char *number, const char *repeated)
 static int
 read_host(struct http_parser *p, struct slice value)
 {
-	if (!host_is_valid(value))
+	if (!http_host_is_valid(value))
 		return fail(p, 400, "Host is not valid");
 	return note_only(p, &p->host, "more than one Host");
 }
@@ -430,7 +304,7 @@ on_start_lf(struct http_parser *p, char *buf, size_t end)
 static int
 on_method(struct http_parser *p, char *buf, size_t end)
 {
-	p->at = skip(buf, p->at, end, IN_TOKEN);
+	p->at = http_bytes_skip(buf, p->at, end, IN_TOKEN);
 	if (p->at - p->mark > METHOD_MAX)
 		return fail(p, 501, "unknown method");
 	if (p->at == end)
@@ -446,7 +320,7 @@ on_method(struct http_parser *p, char *buf, size_t end)
 static int
 on_target(struct http_parser *p, char *buf, size_t end)
 {
-	p->at = skip(buf, p->at, end, IN_TARGET);
+	p->at = http_bytes_skip(buf, p->at, end, IN_TARGET);
 	if (p->at == end)
 		return 0;
 	if (buf[p->at] != ' ' || p->at == p->mark)
@@ -521,7 +395,7 @@ on_name(struct http_parser *p, char *buf, size_t end)
 		p->state = HEAD_LF;
 		return 0;
 	}
-	p->at = skip(buf, p->at, end, IN_TOKEN);
+	p->at = http_bytes_skip(buf, p->at, end, IN_TOKEN);
 	if (p->at == end)
 		return 0;
 	if (buf[p->at] != ':' || p->at == p->mark)
@@ -564,7 +438,7 @@ on_value(struct http_parser *p, char *buf, size_t end)
 {
 	struct slice value;
 
-	p->at = skip(buf, p->at, end, IN_VALUE);
+	p->at = http_bytes_skip(buf, p->at, end, IN_VALUE);
 	if (p->at == end)
 		return 0;
 	if (buf[p->at] != '\r')
@@ -660,81 +534,6 @@ on_body(struct http_parser *p, char *buf, size_t end)
 	return 0;
 }
 
-/* What the bytes so far of a chunk's extensions are (RFC 9112, 7.1.1). */
-enum extension {
-	EXT_BAD,
-	EXT_BEFORE, /* white space in front of a semicolon */
-	EXT_NAME_START,
-	EXT_NAME,
-	EXT_NAME_BLANK,
-	EXT_VALUE_START,
-	EXT_TOKEN,
-	EXT_QUOTED,
-	EXT_ESCAPED, /* behind a backslash */
-	EXT_CLOSED,  /* behind the second quote */
-};
-
-enum extension_byte {
-	OTHER,
-	BLANK,
-	IN_WORD,
-	SEMICOLON,
-	EQUALS,
-	QUOTE,
-	BACKSLASH
-};
-
-/* What the next byte makes of them; the end of the line is looked at apart. */
-static const unsigned char extensions[][BACKSLASH + 1] = {
-    [EXT_BEFORE] = {[BLANK] = EXT_BEFORE, [SEMICOLON] = EXT_NAME_START},
-    [EXT_NAME_START] = {[BLANK] = EXT_NAME_START, [IN_WORD] = EXT_NAME},
-    [EXT_NAME] = {[BLANK] = EXT_NAME_BLANK,
-	[IN_WORD] = EXT_NAME,
-	[SEMICOLON] = EXT_NAME_START,
-	[EQUALS] = EXT_VALUE_START},
-    [EXT_NAME_BLANK] = {[BLANK] = EXT_NAME_BLANK,
-	[SEMICOLON] = EXT_NAME_START,
-	[EQUALS] = EXT_VALUE_START},
-    [EXT_VALUE_START] = {[BLANK] = EXT_VALUE_START,
-	[IN_WORD] = EXT_TOKEN,
-	[QUOTE] = EXT_QUOTED},
-    [EXT_TOKEN] = {[BLANK] = EXT_BEFORE,
-	[IN_WORD] = EXT_TOKEN,
-	[SEMICOLON] = EXT_NAME_START},
-    [EXT_QUOTED] = {EXT_QUOTED, EXT_QUOTED, EXT_QUOTED, EXT_QUOTED, EXT_QUOTED,
-	EXT_CLOSED, EXT_ESCAPED},
-    [EXT_ESCAPED] = {EXT_QUOTED, EXT_QUOTED, EXT_QUOTED, EXT_QUOTED, EXT_QUOTED,
-	EXT_QUOTED, EXT_QUOTED},
-    [EXT_CLOSED] = {[BLANK] = EXT_BEFORE, [SEMICOLON] = EXT_NAME_START},
-};
-
-static enum extension_byte
-extension_byte(char c)
-{
-	switch (c) {
-	case ' ':
-	case '\t':
-		return BLANK;
-	case ';':
-		return SEMICOLON;
-	case '=':
-		return EQUALS;
-	case '"':
-		return QUOTE;
-	case '\\':
-		return BACKSLASH;
-	default:
-		return classes[(unsigned char)c] & IN_TOKEN ? IN_WORD : OTHER;
-	}
-}
-
-static bool
-may_end(unsigned extension)
-{
-	return extension == EXT_NAME || extension == EXT_TOKEN ||
-	       extension == EXT_CLOSED;
-}
-
 static int
 on_chunk_size(struct http_parser *p, char *buf, size_t end)
 {
@@ -757,7 +556,7 @@ on_chunk_size(struct http_parser *p, char *buf, size_t end)
 	if (p->at == p->mark)
 		return fail(p, 400, "malformed chunk size");
 	if (buf[p->at] == ';' || is_blank(buf[p->at])) {
-		p->extension = EXT_BEFORE;
+		p->extension = CHUNK_EXTENSION_BEGIN;
 		p->state = CHUNK_EXTENSION;
 		return 0;
 	}
@@ -771,14 +570,14 @@ on_chunk_extension(struct http_parser *p, char *buf, size_t end)
 	for (; p->at < end; p->at++) {
 		char c = buf[p->at];
 
-		if (!(classes[(unsigned char)c] & IN_VALUE)) {
-			if (!may_end(p->extension))
+		if (!http_byte_is(c, IN_VALUE)) {
+			if (!chunk_extension_may_end(p->extension))
 				break;
 			p->state = CHUNK_SIZE_LF;
 			return expect(p, buf, '\r');
 		}
-		p->extension = extensions[p->extension][extension_byte(c)];
-		if (p->extension == EXT_BAD)
+		p->extension = chunk_extension_next(p->extension, c);
+		if (p->extension == CHUNK_EXTENSION_BAD)
 			break;
 	}
 	return p->at == end ? 0 : fail(p, 400, "malformed chunk extension");

@@ -28,8 +28,8 @@ int lookups_init(struct lookups *lookups, size_t max, unsigned share);
 /* Also after a failed init, or of zeros. */
 void lookups_fini(struct lookups *lookups);
 
-/* One of host, for who (never NULL, with none yet). False when there is no room:
- * *wait_ms until there may be, if that is known. */
+/* One of host, for who (never NULL, with none yet). False when there is no
+ * room: *wait_ms until there may be, if that is known. */
 bool lookups_begin(struct lookups *lookups, const void *who, struct slice app,
     struct slice host, int64_t *wait_ms);
 

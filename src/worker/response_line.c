@@ -11,8 +11,8 @@ is_field(struct slice line, struct slice name, struct slice *value)
 {
 	if (line.len < name.len || !slice_ieq(slice_of(line.p, name.len), name))
 		return false;
-	while (line.len > 0 && (line.p[line.len - 1] == '\n' ||
-				   line.p[line.len - 1] == '\r'))
+	while (line.len > 0 &&
+	       (line.p[line.len - 1] == '\n' || line.p[line.len - 1] == '\r'))
 		line.len--;
 	*value = slice_trim(slice_of(line.p + name.len, line.len - name.len));
 	return true;
