@@ -93,10 +93,13 @@ enum {
 /* Beyond the year 9999, and far from an overflow. */
 #define STORE_TIME_MAX_MS (INT64_C(1) << 49)
 
-/* One more column of an event that is found: when its first attempt was, or 0.
+/*
+ * One more column of events that are found: when the first attempt was, or 0. A
+ * join: MariaDB would make a table to keep the results of a subquery in.
  */
-#define FIRST_ATTEMPT                                                          \
-	", COALESCE((SELECT at_ms FROM attempt"                                \
-	" WHERE attempt.event = event.id AND attempt.number = 1), 0)"
+#define FIRST_ATTEMPT ", COALESCE(at_ms, 0)"
+#define FROM_EVENT_AND_FIRST                                                   \
+	" FROM event LEFT JOIN attempt"                                        \
+	" ON attempt.event = event.id AND attempt.number = 1"
 
 #endif

@@ -4,7 +4,8 @@
 #include "store/record.h"
 
 static const struct sql_text find_state = {
-    .head = "SELECT " EVENT_STATE_NAMES FIRST_ATTEMPT " FROM event WHERE k = ?",
+    .head = "SELECT " EVENT_STATE_NAMES FIRST_ATTEMPT FROM_EVENT_AND_FIRST
+	    " WHERE k = ?",
     .columns = EVENT_STATE_LETTERS "i",
 };
 
@@ -18,7 +19,7 @@ static const struct sql_text find_state = {
 		    " (SELECT CAST(COALESCE(SUM(" BYTES("error") " + " BYTES(  \
 			"response") "), 0) AS SIGNED) FROM attempt"            \
 				    " WHERE attempt.event = event.id)"         \
-				    " FROM event WHERE k = ?",                 \
+				    FROM_EVENT_AND_FIRST " WHERE k = ?",       \
 		.columns = EVENT_LETTERS "iii"                                 \
 	}
 #define MYSQL_LENGTH(column)  "LENGTH(" column ")"

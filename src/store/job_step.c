@@ -143,7 +143,7 @@ count_listed(void *arg, const struct list_match *match)
 static enum store_status
 look_at_rows(struct sql *sql, struct stepping *s, bool counts, struct err *err)
 {
-	int64_t until_ms = clock_mono_ms() + s->step->look_ms;
+	int64_t begin_ms = clock_mono_ms();
 	enum store_status status;
 	size_t n_looked = 0;
 
@@ -151,8 +151,9 @@ look_at_rows(struct sql *sql, struct stepping *s, bool counts, struct err *err)
 		status = list_go_on(sql, &s->list, err);
 		n_looked += s->list.n_looked;
 	} while (counts && status == STORE_OK && !s->list.end &&
-		 n_looked < COUNT_ROWS && clock_mono_ms() < until_ms);
+		 n_looked < COUNT_ROWS && clock_mono_ms() < begin_ms + s->step->look_ms);
 	s->step->n_looked = n_looked;
+	s->step->look_took_ms = clock_mono_ms() - begin_ms;
 	return status;
 }
 
@@ -200,7 +201,7 @@ look_for_events(struct sql *sql, struct stepping *s, struct err *err)
 	    .arg = s,
 	    .place = s->row.place,
 	    .begun = true, /* who sees the job sees what was there before it */
-	    .pace = {.rests = counts ? s->step->rests : 0},
+	    .pace = {.rests = counts ? s->step->count_rests : s->step->rests},
 	};
 	status = look_at_rows(sql, s, counts, err);
 	s->step->counted = counts;

@@ -98,7 +98,7 @@ struct job_step {
 	int64_t now_ms; /* the datastore's clock */
 	size_t max;     /* events to change, 1 to JOB_STEP_MAX */
 	size_t n_look; /* rows to look at for them, about; of a count its own */
-	unsigned rests; /* of a count: for each time that it took */
+	unsigned rests, count_rests; /* of its look, or a count's: see pace.h */
 	int64_t look_ms; /* after so long a count begins no other look */
 	bool writes;     /* a count writes the row, and not at its end alone */
 	struct job_tally tally; /* of the step before; then of this one */
@@ -108,6 +108,7 @@ struct job_step {
 	bool ended;            /* this was its last step */
 	bool counted;          /* and changed nothing */
 	size_t n_looked;       /* rows */
+	int64_t look_took_ms;  /* with its rests */
 	size_t n_listed;       /* of them, events that it is for */
 	size_t n_done;         /* of these, changed */
 	struct job_record job; /* without bytes; what it is now */

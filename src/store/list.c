@@ -295,7 +295,7 @@ find_matches_apart(struct sql *sql, struct walk *walk, const int64_t *ids,
 	{                                                                      \
 		.head = "SELECT " EVENT_STATE_NAMES FIRST_ATTEMPT              \
 			", method, url, headers, options" MORE                 \
-			" FROM event WHERE id IN (",                           \
+			FROM_EVENT_AND_FIRST " WHERE id IN (",                 \
 		.item = "?", .sep = ", ", .tail = ")",                         \
 		.columns = EVENT_STATE_LETTERS "ibbbb" LETTERS                 \
 	}

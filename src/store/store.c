@@ -664,6 +664,7 @@ store_job_step(struct store *store, struct job_step *step, struct err *err)
 	check(step->max > 0 && step->max <= JOB_STEP_MAX && step->n_look > 0);
 	step->idle = step->ended = step->counted = false;
 	step->n_looked = step->n_listed = step->n_done = step->n_news = 0;
+	step->look_took_ms = 0;
 	status = begin(store);
 	if (status == STORE_OK)
 		status = job_step(store->sql, step, &store->err);

@@ -15,8 +15,8 @@ enum {
 	FORGET_INTERVAL_MS = 60000,
 	AGAIN_MS = 5000, /* after a failure */
 	STEP_MS = 20,    /* a step may take; */
-	RESTS = 3, /* so many times as long passes after one that changes */
-	COUNT_RESTS = 19, /* a count has rests within its step: so many times */
+	RESTS = 3, /* so many times as long it rests, */
+	COUNT_RESTS = 19,        /* and one that counts */
 	COUNT_MS = 100,          /* after so long it begins no other look */
 	STEPS_PER_SECOND = 4,    /* of a job with a high rate */
 	MOST_LEAST = 8,          /* events, however long they take */
@@ -110,7 +110,8 @@ begin_job_step(struct jobs *j, struct jobs_entry *entry, int64_t now_ms)
 	    .now_ms = now_ms,
 	    .max = size_of_step(entry),
 	    .n_look = entry->n_look,
-	    .rests = COUNT_RESTS,
+	    .rests = RESTS,
+	    .count_rests = COUNT_RESTS,
 	    .look_ms = COUNT_MS,
 	    .writes = j->begun_ms >= entry->written_ms + COUNT_WRITTEN_MS,
 	    .tally = entry->tally,
@@ -216,17 +217,16 @@ choose_size(
 static void
 rest(struct jobs *j, int64_t took_ms, int64_t mono_ms)
 {
-	if (j->step.counted || took_ms == 0)
+	if (took_ms <= 0)
 		took_ms = 1;
 	j->rested_ms = mono_ms + took_ms * RESTS;
 }
 
 /* When the next one is due, and of what size it is. */
 static void
-plan_step(const struct jobs *j, struct jobs_entry *entry, int64_t mono_ms)
+plan_step(const struct jobs *j, struct jobs_entry *entry, int64_t took_ms)
 {
 	const struct job_step *step = &j->step;
-
 	int64_t paced_ms = 0;
 
 	if (step->job.spec.rate > 0)
@@ -240,12 +240,14 @@ plan_step(const struct jobs *j, struct jobs_entry *entry, int64_t mono_ms)
 	entry->tally = step->tally;
 	if (!step->tally.held)
 		entry->written_ms = entry->due_ms;
-	choose_size(entry, step, mono_ms - j->begun_ms);
+	choose_size(entry, step, took_ms);
 }
 
 size_t
 jobs_done(struct jobs *j, int64_t mono_ms)
 {
+	int64_t took_ms; /* without its look, which had its rests */
+
 	check(j->under_way && j->status == STORE_OK);
 	j->under_way = false;
 	if (!j->steps) {
@@ -253,13 +255,14 @@ jobs_done(struct jobs *j, int64_t mono_ms)
 		return 0;
 	}
 	check(j->at < j->n && j->step.n_news <= JOB_STEP_MAX);
-	rest(j, mono_ms - j->begun_ms, mono_ms);
+	took_ms = mono_ms - j->begun_ms - j->step.look_took_ms;
+	rest(j, took_ms, mono_ms);
 	if (j->step.ended)
 		tell_end(&j->step);
 	if (j->step.ended || j->step.idle)
 		j->list[j->at] = j->list[--j->n];
 	else
-		plan_step(j, &j->list[j->at], mono_ms);
+		plan_step(j, &j->list[j->at], took_ms);
 	return j->step.n_news;
 }
 
