@@ -481,10 +481,8 @@ ctl_migrate(struct ctl *ctl)
 	int status = CTL_OK;
 	struct err err;
 
-	if (ctl_wants_help(ctl)) {
-		(void)fputs(usage, stdout);
-		return CTL_OK;
-	}
+	if (ctl_wants_help(ctl))
+		return ctl_show_usage(usage);
 	if (parse_line(ctl, &ends) == -1) {
 		status = ctl_refuse_usage(usage);
 	} else if (describe_one_end(ctl, &ends.from, &err) == -1 ||
