@@ -151,7 +151,7 @@ generation_send_log(const struct generation *gen, int log_fd)
 		if (place->pid != 0 && place->status_fd != -1 &&
 		    status_send_log(place->status_fd, log_fd) == -1)
 			log_warn("%s %u keeps its old log",
-			    role_name(place->role), place->number);
+			    place_name(place), place->number);
 	}
 }
 
