@@ -89,11 +89,13 @@ take_last(struct slice *rest, const struct field *field, int first)
 	return named && last == 0 && first > 0 ? field->max : last;
 }
 
-/* "*", "5", "1-5", each perhaps with a step, but for a single value. */
+/* "*", "5", "1-5", each perhaps with a step, but for a single value; *step is
+ * there also when it is no good. */
 static int
-take_item(struct slice *rest, const struct field *field, uint64_t *set)
+take_item(
+    struct slice *rest, const struct field *field, uint64_t *set, int *step)
 {
-	int first = field->min, last = field->max, step = 1;
+	int first = field->min, last = field->max;
 	bool single = false;
 
 	if (!take_char(rest, '*')) {
@@ -102,13 +104,14 @@ take_item(struct slice *rest, const struct field *field, uint64_t *set)
 		if (!single)
 			last = take_last(rest, field, first);
 	}
+	*step = 1;
 	if (!single && take_char(rest, '/'))
-		step = take_two_digits(rest);
+		*step = take_two_digits(rest);
 	/* What steps over all values is not what its writer means. */
-	if (first == -1 || last < first || step < 1 ||
-	    step > field->max - field->min + 1)
+	if (first == -1 || last < first || *step < 1 ||
+	    *step > field->max - field->min + 1)
 		return -1;
-	*set |= bits(first, last, step);
+	*set |= bits(first, last, *step);
 	return 0;
 }
 
@@ -117,15 +120,19 @@ read_field(struct slice text, const struct field *field, uint64_t *set,
     struct err *err)
 {
 	struct slice rest = text;
+	int step;
 
 	*set = 0;
 	do {
-		if (take_item(&rest, field, set) == -1)
+		if (take_item(&rest, field, set, &step) == 0)
+			continue;
+		if (step > field->max - field->min + 1)
 			return err_set(err,
-			    "the %s \"%.*s\" has no value, or range, from %d "
-			    "to %d, or no step of as many at most",
-			    field->what, (int)text.len, text.p, field->min,
-			    field->max);
+			    "the %s \"%.*s\" has a step of more than there are",
+			    field->what, (int)text.len, text.p);
+		return err_set(err,
+		    "the %s \"%.*s\" has no value, or range, from %d to %d",
+		    field->what, (int)text.len, text.p, field->min, field->max);
 	} while (take_char(&rest, ','));
 	if (rest.len > 0)
 		return err_set(err, "the %s \"%.*s\" cannot be read",
