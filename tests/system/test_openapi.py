@@ -2,10 +2,13 @@
 """The API's description: served, sound, and what the tests are held to."""
 
 import copy
+import http.server
 import json
+import threading
 
 import pytest
 
+import client
 import contract
 
 PATH = "/cassata/openapi.json"
@@ -112,3 +115,96 @@ def test_lines(held):
                 "application/x-ndjson"]
     assert not list(held.all_faults(*exchange, lines * 3))
     assert list(held.all_faults(*exchange, lines + b'{"response-code":201}\n'))
+
+
+class Between(http.server.BaseHTTPRequestHandler):
+    """Asks the daemon what cassatactl asks, as a test does."""
+
+    protocol_version = "HTTP/1.1"
+    port, faults, seen = 0, [], set()
+
+    def body(self):
+        if self.headers["Transfer-Encoding"] != "chunked":
+            return self.rfile.read(int(self.headers["Content-Length"] or 0))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def handle_one(self):
+        body = self.body()
+        headers = [(name, self.headers[name]) for name in (
+            "Content-Type",) if self.headers[name]]
+        self.seen.add((self.command, self.path.split("/")[2]))
+        try:
+            answer = client.request(self.port, self.command, self.path,
+                                    body or None, headers)
+        except AssertionError as error:
+            self.faults.append(error)
+            raise
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.header("Content-Type"))
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    do_GET = do_POST = do_PATCH = do_DELETE = handle_one
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def between(daemon):
+    """The words that lead cassatactl there."""
+    Between.port = daemon.port
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Between) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield "-S", "http://127.0.0.1:%d" % server.server_port
+        server.shutdown()
+    assert not Between.faults, Between.faults[0]
+
+
+ASKED = [
+    "event add -a {} -i a -t 1d --label x=y --attempts 2 --delays 1m "
+    "--retry-on 5xx --on-failure http://a/ http://127.0.0.1:1/ body",
+    "event add -a {} -i b --at-local 2037-03-28T09:00:00 --time-zone "
+    "Europe/Berlin http://127.0.0.1:1/",
+    "event list --status PENDING --label x=y --order -due --limit 3 {}",
+    "event list --fields event-id,status --all {}", "event show {} a",
+    'event change {} a {{"in":"2d"}}', "event why {} a", "pause -n why app {}",
+    "pause -u 2h host a.example", "pauses", "resume app {}",
+    "resume host a.example", "event run {} b", "event delete {} a",
+    "schedule add -a {} --cron @daily --time-zone Europe/Berlin --gap after "
+    "--count 3 --overlap queue --catch-up all --window 2d --jitter 5m s "
+    "http://127.0.0.1:1/",
+    "schedule list {}", "schedule show {} s", "schedule pause {} s",
+    "schedule resume {} s", "schedule run {} s", "schedule delete {} s",
+    "job start --status FAILED --destination a --label x=y --rate 5 --dry-run "
+    "{} retry",
+    "job start --to 2037-01-01T00:00:00Z --by 90m {} reschedule", "job list {}",
+]
+
+
+def test_what_cassatactl_asks(held, daemon, between, name):
+    """Whatever it asks is described, and so is the answer."""
+    def run(words, code=0):
+        at = 1 if words[0] in ("pause", "pauses", "resume") else 2
+        done = daemon.ctl(*words[:at], *between, "--json", *words[at:])
+        assert done.returncode == code, done
+        return done.stdout
+    path = daemon.directory / "events"
+    path.write_text(json.dumps({**NEW, "application-id": name}) + "\n")
+    run(["event", "add", "--file", str(path)])
+    for line in ASKED:
+        answer = run(line.format(name).split(" "))
+    job = json.loads(answer)["jobs"][0]["job"]
+    run(["job", "show", name, job])
+    for verb in "pause", "resume", "cancel":
+        daemon.ctl("job", verb, *between, name, job)  # it may have ended
+    run(["job", "delete", name, job])
+    run(["event", "show", name, "nothing"], 1)
+    assert {"add-batch", "event", "schedules", "jobs", "why", "pauses"} <= {
+        what for _, what in Between.seen}
