@@ -195,6 +195,11 @@ make_list(struct call *call)
 		return NULL;
 	list->call = call;
 	buf_init(&list->text, call->x->req.query.len + 1);
+	/* Now: later a lack of it would look like a fault of the request. */
+	if (buf_reserve(&list->text, list->text.max) == -1) {
+		free(list);
+		return NULL;
+	}
 	buf_init(&list->page, SIZE_MAX / 2);
 	TAILQ_INSERT_TAIL(&call->service->lists, list, entry);
 	call->service->n_lists++;

@@ -981,6 +981,32 @@ START_TEST(test_call)
 }
 END_TEST
 
+/* By --wrap: what asks for that much memory gets none. */
+static size_t refused_bytes;
+
+void *__real_realloc(void *p, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+void *
+__wrap_realloc(void *p, size_t size)
+{
+	return size == refused_bytes ? NULL : __real_realloc(p, size);
+}
+
+/* Of a list: what is asked has one byte more, and each buf another one. */
+START_TEST(test_short_memory)
+{
+	refused_bytes = sizeof("limit=10") - 1 + 2;
+	client_send(&client, GET("/cassata/events/a?limit=10"));
+	client_expect(&client, "}\n");
+	ck_assert_ptr_nonnull(strstr(client.got, " 503 Service Unavailable"));
+	refused_bytes = 0;
+	client_send(&client, GET("/cassata/events/a?limit=10"));
+	client_expect(&client, "}\n");
+	ck_assert_ptr_nonnull(strstr(client.got, " 200 OK"));
+}
+END_TEST
+
 /* A reason is told as long as it holds, and then that it does not. */
 START_TEST(test_trouble)
 {
@@ -1142,6 +1168,7 @@ main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_call, 0, COUNT(calls));
+	tcase_add_test(tc, test_short_memory);
 	tcase_add_test(tc, test_trouble);
 	tcase_add_loop_test(tc, test_wakes, 0, COUNT(wakes));
 	tcase_add_loop_test(tc, test_reserve, 0, COUNT(reserves));
