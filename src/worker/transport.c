@@ -11,19 +11,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "worker/easy_options.h"
 #include "worker/lookups.h"
 #include "worker/response_line.h"
 
-#define LIBCURL_7_85 0x075500
-#define LIBCURL_7_87 0x075700
-#define LIBCURL_8_21 0x081500
-
 enum {
 	OUR_FAULT_WAIT_MS = 1000,
-	AUTHORITIES_KEPT_S = 60,
-	/* libcurl reads up to a hundred times that much for each transfer
-	 * before it looks at the next: bounds how long its calls take. */
-	READ_BYTES = 2048,
 	/* Of a header line beside its bytes, as RFC 9113 6.5.2 counts. */
 	LINE_COST_BYTES = 32,
 	STEPS_PER_LOOK = 8,
@@ -647,67 +640,6 @@ make_transfer(struct transport *t, const struct transport_request *request)
 	return transfer;
 }
 
-/* Only options that take a copy or a number can fail, for want of memory. */
-static CURLcode
-set_method(CURL *easy, const struct transport_request *req)
-{
-	CURLcode code;
-
-	if (strcmp(req->method, "GET") == 0)
-		return curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-	if (strcmp(req->method, "HEAD") == 0)
-		return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
-	    req->body.len == 0 ? "" : req->body.p);
-	code = curl_easy_setopt(
-	    easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body.len);
-	if (code == CURLE_OK && strcmp(req->method, "POST") != 0)
-		code =
-		    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, req->method);
-	return code;
-}
-
-/*
- * A directory of authorities would count beside the file. With none, too, the
- * file is read once a minute, not for each connection, which takes the loop
- * 30 ms for those of a system.
- */
-static CURLcode
-set_authorities(CURL *easy, const char *ca_file)
-{
-	/* Asked once: it is not cheap. */
-	static const curl_version_info_data *built;
-	CURLcode code = CURLE_OK;
-	bool strange_null;
-
-	if (built == NULL)
-		built = curl_version_info(CURLVERSION_NOW);
-#if LIBCURL_VERSION_NUM >= LIBCURL_7_87
-	curl_easy_setopt(
-	    easy, CURLOPT_CA_CACHE_TIMEOUT, (long)AUTHORITIES_KEPT_S);
-#endif
-	if (ca_file != NULL)
-		code = curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
-	if (code != CURLE_OK || built->capath == NULL ||
-	    (ca_file == NULL && built->cainfo == NULL))
-		return code;
-	/* To this one NULL is the directory that it was built with. */
-	strange_null = built->version_num >= LIBCURL_8_21;
-	return curl_easy_setopt(easy, CURLOPT_CAPATH,
-	    strange_null && ca_file != NULL ? "/dev/null" : NULL);
-}
-
-static CURLcode
-set_protocols(CURL *easy)
-{
-#if LIBCURL_VERSION_NUM >= LIBCURL_7_85
-	return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-	return curl_easy_setopt(easy, CURLOPT_PROTOCOLS,
-	    (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
-}
-
 static void
 set_callbacks(CURL *easy, struct transfer *transfer)
 {
@@ -733,43 +665,19 @@ set_options(struct transfer *transfer)
 {
 	const struct transport_config *config = &transfer->transport->config;
 	const struct transport_request *req = &transfer->req;
-	CURL *easy = transfer->easy;
-	CURLcode code;
+	const struct easy_options options = {
+	    .method = req->method,
+	    .url = req->url,
+	    .headers = req->headers,
+	    .body = req->body,
+	    .own_connection = req->own_connection,
+	    .connect_timeout_ms = config->connect_timeout_ms,
+	    .timeout_ms = config->timeout_ms,
+	    .ca_file = config->ca_file,
+	};
 
-	set_callbacks(easy, transfer);
-	if (req->own_connection) {
-		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
-	}
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, req->headers);
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-#if LIBCURL_VERSION_NUM >= LIBCURL_7_87
-	/* The end of a transfer does not wait for its look-up of a name, which
-	 * may take longer than all time-outs. */
-	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-#endif
-	curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
-	/* The path is the client's, dots and all. */
-	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)READ_BYTES);
-	curl_easy_setopt(
-	    easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-	    (long)config->connect_timeout_ms);
-	curl_easy_setopt(
-	    easy, CURLOPT_TIMEOUT_MS, (long)config->timeout_ms);
-	code = set_method(easy, req);
-	if (code == CURLE_OK)
-		code = curl_easy_setopt(easy, CURLOPT_URL, req->url);
-	if (code == CURLE_OK)
-		code = set_protocols(easy);
-	/* The environment names no proxy for us. */
-	if (code == CURLE_OK)
-		code = curl_easy_setopt(easy, CURLOPT_PROXY, "");
-	if (code == CURLE_OK)
-		code = set_authorities(easy, config->ca_file);
-	return code;
+	set_callbacks(transfer->easy, transfer);
+	return easy_options_set(transfer->easy, &options);
 }
 
 struct transfer *
