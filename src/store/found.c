@@ -74,8 +74,7 @@ found_lock_damaged(struct sql *sql, const struct event_key *key,
 	    [SQL_MYSQL] = {.head = "SELECT id, status FROM event WHERE k = ?"
 				   " FOR UPDATE",
 		.columns = "ii"},
-	    [SQL_SQLITE] = {.head = "SELECT id, CAST(status AS INTEGER)"
-				    " FROM event WHERE k = ?",
+	    [SQL_SQLITE] = {.head = "SELECT id, status FROM event WHERE k = ?",
 		.columns = "ii"},
 	};
 	enum store_status status;
@@ -87,6 +86,8 @@ found_lock_damaged(struct sql *sql, const struct event_key *key,
 		*there = true;
 		found->row_id = sql_read_i64(sql);
 		found->status = (enum row_status)sql_read_i64(sql);
+		/* What is none is that of one that waits. */
+		(void)sql_row_check(sql, NULL);
 		found->state = store_row_state(found->status, 0, false);
 	}
 	return sql_done(sql, status, err);

@@ -94,6 +94,17 @@ def test_keeps_no_other(launch, store, sink, damage, told, stays):
     assert counter(c, "cassata_events_damaged_total") > N
 
 
+def test_without_a_state(launch, store):
+    """It is in no list, and can be deleted."""
+    c = launch(roles="service")
+    c.schedule("bad", "http://127.0.0.1:9/", expiry=FAR)
+    allow_null(store, "event", "status")
+    spoil(store, "UPDATE event SET status = NULL")
+    assert c.get(path_of("event", "app", "bad")).status == 500
+    assert c.delete("bad").status == 200
+    assert c.delete("bad").status == 404
+
+
 # ---- what events are changed, repeated, held back and found by ----
 
 @pytest.mark.parametrize("damage", [
