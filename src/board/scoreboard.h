@@ -149,8 +149,8 @@ struct scoreboard_slot {
 	/* Its last lease transaction saw events that are to be delivered alone.
 	 */
 	_Atomic bool sees_quarantine;
-	/* Pauses that it knows of; and when it last read them, what it had been
-	 * told of them. */
+	/* Pauses that it knows of; and when it last read them, how often
+	 * services of this daemon had changed one. */
 	_Atomic int n_pauses;
 	_Atomic uint64_t pauses_read;
 	/* Who has no more slots. */

@@ -186,17 +186,16 @@ shardboard_membership(const struct scoreboard *sb)
 	return sum;
 }
 
-/* To the process of that slot, or -1, by all others. */
-static uint64_t
-pauses_told_to(const struct scoreboard *sb, int self)
+uint64_t
+shardboard_pauses_told(const struct scoreboard *sb)
 {
 	uint64_t sum = 0;
 
-	if (self != -1)
+	if (sb->self != -1)
 		sum = atomic_load(&sb->shared->master.news.pauses);
 	for (int i = 0; (i = scoreboard_next_used(sb, i)) < SCOREBOARD_SLOTS;
 	     i++) {
-		if (i != self)
+		if (i != sb->self)
 			sum +=
 			    atomic_load(&scoreboard_slot(sb, i)->news.pauses);
 	}
@@ -204,19 +203,26 @@ pauses_told_to(const struct scoreboard *sb, int self)
 }
 
 uint64_t
-shardboard_pauses_told(const struct scoreboard *sb)
+shardboard_pauses_made(const struct scoreboard *sb)
 {
-	return pauses_told_to(sb, sb->self);
+	uint64_t sum = 0;
+
+	for (int i = SCOREBOARD_WORKER_SLOTS;
+	     (i = scoreboard_next_used(sb, i)) < SCOREBOARD_SLOTS; i++)
+		sum += atomic_load(&scoreboard_slot(sb, i)->news.pauses);
+	return sum;
 }
 
 bool
 shardboard_pauses_read(const struct scoreboard *sb)
 {
+	uint64_t made = shardboard_pauses_made(sb);
+
 	for (int i = 0; i < n_workers(sb); i++) {
 		const struct scoreboard_slot *worker = scoreboard_slot(sb, i);
 
 		if (atomic_load(&worker->shards) != 0 &&
-		    atomic_load(&worker->pauses_read) != pauses_told_to(sb, i))
+		    atomic_load(&worker->pauses_read) != made)
 			return false;
 	}
 	return true;

@@ -56,7 +56,10 @@ void shardboard_clock_moved(const struct scoreboard *sb);
 /* Another number when others than this process have changed one. */
 uint64_t shardboard_pauses_told(const struct scoreboard *sb);
 
-/* Whether all workers that hold shards know of what they were told. */
+/* The same of what services of this daemon have changed. */
+uint64_t shardboard_pauses_made(const struct scoreboard *sb);
+
+/* Whether all workers that hold shards know of these. */
 bool shardboard_pauses_read(const struct scoreboard *sb);
 
 /* Events added where no worker of this host was told, ever. */

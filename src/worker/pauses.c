@@ -103,6 +103,7 @@ worker_pauses_submit(struct pauses *p, int64_t mono_ms)
 	p->was_told = p->doubt || told != p->told;
 	p->doubt = false;
 	p->told = told;
+	p->made = shardboard_pauses_made(p->child->sb);
 	p->asked_ms = mono_ms;
 	if (back) {
 		p->back = false;
@@ -136,7 +137,7 @@ worker_pauses_done(struct pauses *p, int64_t mono_ms)
 	check(p->status == STORE_OK);
 	changed = !pauses_equal(&p->list, &p->read);
 	p->known = true;
-	atomic_store(&p->child->score->pauses_read, p->told);
+	atomic_store(&p->child->score->pauses_read, p->made);
 	p->back_ms = mono_ms + BACK_GAP_MS;
 	if (p->reply.rest)
 		p->back = true;

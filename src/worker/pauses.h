@@ -29,6 +29,7 @@ struct pauses {
 	bool back;                /* there may be something to put back */
 	bool doubt;               /* it may be another one, and all know that */
 	uint64_t told;            /* by the scoreboard, when it was last read */
+	uint64_t made;            /* by services of this daemon, up to then */
 
 	/* Monotonic milliseconds. */
 	int64_t asked_ms;
