@@ -343,7 +343,8 @@ def test_real_time(start, sink):
     """What is no event's keeps its time: leases, retention, the log."""
     c = start(worker={"retention": "1d", "lease": "10s"})
     add(c, "e", sink.url("/e"), **{"in": "1d"})
-    (before,), = c.store.sql("SELECT MAX(seen_ms) FROM instance")
+    before = wait_for(  # it may have yet to tell of itself
+        lambda: c.store.sql("SELECT MAX(seen_ms) FROM instance")[0][0])
     advanced(c, "3000d")
     assert c.state("e") == "COMPLETED"
     (after,), = c.store.sql("SELECT MAX(seen_ms) FROM instance")
