@@ -33,6 +33,8 @@ pace_rest(struct pace *pace)
 	/* What took that long has waited itself. */
 	if (enough_us < worked_us)
 		enough_us = worked_us;
+	if (enough_us > PACE_REST_MAX_MS * 1000)
+		enough_us = PACE_REST_MAX_MS * 1000;
 	if (rest_us > enough_us)
 		rest_us = enough_us;
 	rest.tv_sec = rest_us / 1000000;

@@ -16,8 +16,9 @@ struct pace {
 };
 
 enum {
-	PACE_STRETCH_US = 250,   /* no rest after less than that */
-	PACE_REST_MS = 100, /* is enough, unless it worked for longer */
+	PACE_STRETCH_US = 250, /* no rest after less than that */
+	PACE_REST_MS = 100,    /* is enough, unless it worked for longer; */
+	PACE_REST_MAX_MS = 2000, /* or was stopped amid its work */
 };
 
 /* Its work begins, unless it has. */

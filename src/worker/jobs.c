@@ -16,7 +16,8 @@ enum {
 	AGAIN_MS = 5000, /* after a failure */
 	STEP_MS = 20,    /* a step may take; */
 	RESTS = 3, /* so many times as long it rests, */
-	COUNT_RESTS = 19,        /* and one that counts */
+	COUNT_RESTS = 19,        /* and one that counts; */
+	REST_MAX_MS = 60000,     /* that is enough after one that was stopped */
 	COUNT_MS = 100,          /* after so long it begins no other look */
 	STEPS_PER_SECOND = 4,    /* of a job with a high rate */
 	MOST_LEAST = 8,          /* events, however long they take */
@@ -219,7 +220,7 @@ rest(struct jobs *j, int64_t took_ms, int64_t mono_ms)
 {
 	if (took_ms <= 0)
 		took_ms = 1;
-	j->rested_ms = mono_ms + took_ms * RESTS;
+	j->rested_ms = mono_ms + clock_sooner_ms(took_ms * RESTS, REST_MAX_MS);
 }
 
 /* When the next one is due, and of what size it is. */

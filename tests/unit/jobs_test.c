@@ -255,6 +255,19 @@ START_TEST(test_rest_is_shared)
 }
 END_TEST
 
+/* As that of a process that was stopped. */
+START_TEST(test_rest_is_bounded)
+{
+	int64_t mono_ms = MONO + 3600000;
+
+	look(MONO, 0, 1);
+	(void)jobs_submit_step(&jobs, MONO, NOW);
+	jobs.status = STORE_OK;
+	end_step(mono_ms, false, 1000, 1);
+	ck_assert_int_eq(jobs_step_wait_ms(&jobs, mono_ms), 60000);
+}
+END_TEST
+
 /* A count keeps what it has come to for a second, and then writes it. */
 START_TEST(test_count_is_kept)
 {
@@ -344,6 +357,7 @@ main(void)
 	tcase_add_test(tc, test_size);
 	tcase_add_test(tc, test_look_has_rested);
 	tcase_add_test(tc, test_rest_is_shared);
+	tcase_add_test(tc, test_rest_is_bounded);
 	tcase_add_test(tc, test_count_is_kept);
 	tcase_add_test(tc, test_count_is_slow);
 	tcase_add_test(tc, test_forgets);
