@@ -155,6 +155,15 @@ take_timeout(struct ctl *ctl, const char *text)
 	return 0;
 }
 
+/* The exit code of what was well, if its output got out. */
+static int
+written(const struct ctl *ctl)
+{
+	return fflush(stdout) != 0 || ferror(stdout)
+		   ? ctl_fail(ctl, "cannot write the output")
+		   : CTL_OK;
+}
+
 static int
 take_option(struct ctl *ctl, int option)
 {
@@ -178,7 +187,7 @@ take_option(struct ctl *ctl, int option)
 		return 0;
 	case 'h':
 		(void)printf("%s%s", usage, help);
-		exit(CTL_OK);
+		exit(written(ctl));
 	default:
 		return ctl_options_common(ctl, option);
 	}
@@ -349,7 +358,7 @@ main(int argc, char **argv)
 		(void)printf(
 		    ctl.json ? "{\"version\":\"%s\"}\n" : "cassata %s\n",
 		    CASSATA_VERSION);
-		return CTL_OK;
+		return written(&ctl);
 	}
 	if (command == NULL) {
 		(void)fprintf(stderr, "%s       %s --help tells more\n", usage,
@@ -365,8 +374,7 @@ main(int argc, char **argv)
 	else
 		status = run_command(&ctl, command);
 	config_free(&ctl.cfg);
-	if ((fflush(stdout) != 0 || ferror(stdout)) && status == CTL_OK &&
-	    command->run != ctl_status) /* whose exit code is the daemon's state */
-		status = ctl_fail(&ctl, "cannot write the output");
-	return status;
+	/* The exit code of status is the daemon's state. */
+	return status == CTL_OK && command->run != ctl_status ? written(&ctl)
+							       : status;
 }

@@ -25,7 +25,7 @@ ctl_watch_again(void)
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return false;
 	(void)poll(&out, 1, AGAIN_MS);
-	return (out.revents & (POLLERR | POLLHUP)) == 0;
+	return (out.revents & (POLLERR | POLLHUP | POLLNVAL)) == 0;
 }
 
 int

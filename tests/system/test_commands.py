@@ -277,14 +277,16 @@ def test_no_room_for_what_was_done(prepare, options):
 
     def run(word):
         return c.run("sh", "-c", 'exec "$@" > /dev/full', "sh",
-                     str(c.builddir / "cassatactl"), *c.options, word,
-                     *options)
+                     str(c.builddir / "cassatactl"), *c.options, *options,
+                     word)
 
     def fails(word):
         done = run(word)
         assert done.returncode == FAILED and done.stdout == "", done
         assert "cannot write" in done.stderr, done
 
+    fails("--help")
+    fails("--version")
     fails("check-config")
     fails("start")
     assert_ok(c.ctl("status"))

@@ -916,3 +916,13 @@ def test_watch_that_nobody_reads(daemon, name):
         assert watching.stdout.readline()
         watching.stdout.close()
         assert watching.wait(30) != 0
+
+
+@pytest.mark.parametrize("words", [["event", "list"], ["schedule", "list"]],
+                         ids=lambda words: words[0])
+def test_watch_without_an_output(daemon, name, words):
+    """It ends: it neither waits for a second nor can be seen."""
+    done = daemon.run("sh", "-c", 'exec "$@" >&-', "sh",
+                      str(daemon.builddir / "cassatactl"), *daemon.options,
+                      *words, "--watch", "--json", name)
+    assert (done.returncode, done.stderr) == (0, "")
