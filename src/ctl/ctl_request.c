@@ -87,11 +87,9 @@ ctl_request_take(struct json_object *event, int c, const char *name)
 {
 	switch (c) {
 	case 'm':
-		name = "method";
-		/* fall through */
 	case 'M':
-		json_object_object_add(
-		    event, name, json_object_new_string(optarg));
+		json_object_object_add(event, c == 'm' ? "method" : name,
+		    json_object_new_string(optarg));
 		return 0;
 	case 'H':
 		json_object_array_add(
