@@ -238,7 +238,10 @@ take_pause_name(struct call *call, enum pause_kind kind)
 		    call->x, 404, "no application can have that name");
 		return false;
 	}
-	if (kind == PAUSE_HOST && !may_be_host(pause->name)) {
+	/* One may be there since before it was refused: it can be resumed. */
+	if (kind == PAUSE_HOST &&
+	    !(p->change.resume ? pause->name.len <= STORE_PAUSE_NAME_MAX
+			       : may_be_host(pause->name))) {
 		(void)problem(
 		    call->x, 404, "no destination can be HOST or HOST:PORT so");
 		return false;

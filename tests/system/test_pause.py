@@ -100,6 +100,10 @@ def test_answers(launch):
     for name in ("http://a.example/", "*.example", "a.example:", "a b", "u@a",
                  "a.example:99999", "a/b", "[::1"):
         assert pause(c, "host", name).status == 404, name
+    # Unless it was taken before it was refused.
+    assert pause(c, "host", "a.example").status == 201
+    c.store.sql("UPDATE pause SET name = x'%s'" % b"*.example".hex())
+    assert resume(c, "host", "*.Example").json()["destination"] == "*.example"
     for name in "::1", "[::1]:80":
         assert pause(c, "host", name).status == 201
         assert resume(c, "host", name).status == 200
