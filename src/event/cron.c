@@ -89,13 +89,12 @@ take_last(struct slice *rest, const struct field *field, int first)
 	return named && last == 0 && first > 0 ? field->max : last;
 }
 
-/* "*", "5", "1-5", each perhaps with a step, but for a single value; *step is
- * there also when it is no good. */
+/* "*", "5", "1-5", each perhaps with a step, but for a single value. */
 static int
-take_item(
-    struct slice *rest, const struct field *field, uint64_t *set, int *step)
+take_item(struct slice *rest, const struct field *field, uint64_t *set,
+    bool *oversteps)
 {
-	int first = field->min, last = field->max;
+	int first = field->min, last = field->max, step = 1;
 	bool single = false;
 
 	if (!take_char(rest, '*')) {
@@ -104,35 +103,29 @@ take_item(
 		if (!single)
 			last = take_last(rest, field, first);
 	}
-	*step = 1;
 	if (!single && take_char(rest, '/'))
-		*step = take_two_digits(rest);
-	/* What steps over all values is not what its writer means. */
-	if (first == -1 || last < first || *step < 1 ||
-	    *step > field->max - field->min + 1)
+		step = take_two_digits(rest);
+	if (first == -1 || last < first || step < 1)
 		return -1;
-	*set |= bits(first, last, *step);
+	*set |= bits(first, last, step);
+	*oversteps |= step > field->max - field->min + 1;
 	return 0;
 }
 
 static int
 read_field(struct slice text, const struct field *field, uint64_t *set,
-    struct err *err)
+    bool *oversteps, struct err *err)
 {
 	struct slice rest = text;
-	int step;
 
 	*set = 0;
 	do {
-		if (take_item(&rest, field, set, &step) == 0)
-			continue;
-		if (step > field->max - field->min + 1)
+		if (take_item(&rest, field, set, oversteps) == -1)
 			return err_set(err,
-			    "the %s \"%.*s\" has a step of more than there are",
-			    field->what, (int)text.len, text.p);
-		return err_set(err,
-		    "the %s \"%.*s\" has no value, or range, from %d to %d",
-		    field->what, (int)text.len, text.p, field->min, field->max);
+			    "the %s \"%.*s\" has no value, or range, from %d "
+			    "to %d",
+			    field->what, (int)text.len, text.p, field->min,
+			    field->max);
 	} while (take_char(&rest, ','));
 	if (rest.len > 0)
 		return err_set(err, "the %s \"%.*s\" cannot be read",
@@ -203,7 +196,8 @@ cron_parse(struct slice text, struct cron *cron, struct err *err)
 		    "week), six with a second in front, or @yearly, @monthly, "
 		    "@weekly, @daily or @hourly");
 	for (int i = FIELDS - n; i < FIELDS; i++)
-		if (read_field(*word++, &fields[i], sets[i], err) == -1)
+		if (read_field(*word++, &fields[i], sets[i], &cron->oversteps,
+			err) == -1)
 			return -1;
 	word = words + n;
 	cron->any_weekday = slice_eq(word[-1], SLICE_LITERAL("*"));

@@ -24,6 +24,9 @@ struct cron {
 	/* An hour that is "*": no time of day, but one after the other as time
 	 * elapses, through each change of the clocks. */
 	bool follows_elapsed;
+	/* A field has a step of more than its values, and the first of them
+	 * alone: nobody means that, but there are some in datastores. */
+	bool oversteps;
 };
 
 /* What becomes of a time of day that clocks go over. */

@@ -313,6 +313,9 @@ recur_check(const struct recurring *at, int64_t after_s, int64_t min_period_ms,
 	int64_t times_s[CHECKED_TIMES];
 	size_t n = recur_times(at, after_s, times_s, CHECKED_TIMES);
 
+	if (at->recur->cron.oversteps)
+		return refuse_time(error, "/cron",
+		    "has a step of more than its field has values");
 	if (n == 0)
 		return refuse_time(error, "", "has no time to come");
 	for (size_t i = 1; i < n; i++)

@@ -22,8 +22,9 @@ int recur_read(const struct json_value *value, struct recur *recur,
     struct recur_error *error);
 
 /*
- * Whether two of its next times are closer than min_period_ms, of the first of
- * them after after_s; and whether there is one at all. 0, or -1 with error.
+ * Of one that a client sends: whether two of its next times are closer than
+ * min_period_ms, of the first of them after after_s; whether there is one at
+ * all; and whether a step is one. 0, or -1 with error.
  */
 int recur_check(const struct recurring *at, int64_t after_s,
     int64_t min_period_ms, struct recur_error *error);

@@ -372,6 +372,10 @@ static const struct {
     {"{\"cron\": \"58,59 23 * * mon\"}", 60000, NULL},
     {"{\"cron\": \"58,59 23 * * mon\"}", 61000, "more often"},
     {"{\"cron\": \"0 0 31 2 *\"}", 0, "no time to come"},
+    /* Which a datastore may have. */
+    {"{\"cron\": \"*/60 * * * *\"}", 0, NULL},
+    {"{\"cron\": \"*/61 * * * *\"}", 0, "step of more"},
+    {"{\"cron\": \"0 1-5/25 * * *\"}", 0, "step of more"},
     {"{\"every\": \"1h\", \"end\": \"2027-05-01T01:00:29Z\"}", 0,
 	"no time to come"},
     {"{\"every\": \"1h\", \"end\": \"2027-05-01T01:00:30Z\"}", 0, NULL},
