@@ -152,26 +152,20 @@ event_patch_has_options(const struct event_patch *patch)
 	       patch->has_labels || patch->has_zone;
 }
 
-static bool
-is_local(const struct event_patch *patch, unsigned attempts)
-{
-	return patch->values.time == EVENT_AT_LOCAL && attempts == 0;
-}
-
 int64_t
-event_patch_due_ms(const struct event_patch *patch, unsigned attempts)
+event_patch_due_ms(const struct event_patch *patch, bool has_look)
 {
-	return is_local(patch, attempts) ? event_due_ms(&patch->values)
-					 : patch->values.expiry_ms;
+	return has_look ? event_due_ms(&patch->values)
+			: patch->values.expiry_ms;
 }
 
 void
-event_patch_options(const struct event_patch *patch, unsigned attempts,
+event_patch_options(const struct event_patch *patch, bool has_look,
     struct event_options *options)
 {
 	if (patch->has_time) {
 		options->zone.len = 0;
-		if (is_local(patch, attempts))
+		if (patch->values.time == EVENT_AT_LOCAL && has_look)
 			options->zone = patch->values.zone;
 		options->local_s = patch->values.local_s;
 	}

@@ -31,13 +31,13 @@ struct event_patch {
 bool event_patch_has_options(const struct event_patch *patch);
 
 /* The options as they are to be, but for labels. A time that is given takes the
- * place of a local one, and is a moment, too, of an event that was attempted:
- * only a first attempt is looked at before it is due. */
-void event_patch_options(const struct event_patch *patch, unsigned attempts,
+ * place of a local one, and is a moment, too, unless has_look: the event is
+ * looked at before it is due. */
+void event_patch_options(const struct event_patch *patch, bool has_look,
     struct event_options *options);
 
 /* When the datastore is to have it first, of a patch with a time. */
-int64_t event_patch_due_ms(const struct event_patch *patch, unsigned attempts);
+int64_t event_patch_due_ms(const struct event_patch *patch, bool has_look);
 
 /*
  * The event as it is to be: *ev is the present one, and then the other. A body

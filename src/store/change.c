@@ -204,6 +204,13 @@ patch_labels(
 	return 0;
 }
 
+/* Before it is due: only a first attempt is, and nothing in quarantine. */
+static bool
+is_looked_at(const struct changing *c)
+{
+	return c->record->attempts == 0 && !c->quarantined;
+}
+
 /* Those that are damaged stay, unless others are given. labels has room for
  * their text. */
 static int
@@ -220,7 +227,7 @@ patch_options(
 		options = (struct event_options){0};
 		before = SLICE_LITERAL("");
 	}
-	event_patch_options(patch, c->record->attempts, &options);
+	event_patch_options(patch, is_looked_at(c), &options);
 	if ((patch->has_time || patch->has_not_after) &&
 	    options.not_after_ms > 0 && ev->expiry_ms > options.not_after_ms)
 		c->change->outcome = CHANGE_TOO_LATE;
@@ -268,7 +275,7 @@ patch_event(struct sql *sql, struct changing *c, struct err *err)
 		status = sql_no_memory(err);
 	if (change->patch->has_time)
 		now.due_ms =
-		    event_patch_due_ms(change->patch, c->record->attempts);
+		    event_patch_due_ms(change->patch, is_looked_at(c));
 	else
 		change->shard = c->shard;
 	change->due_ms = now.due_ms;

@@ -155,6 +155,21 @@ def test_change_of_what_has_failed(launch, sink):
     assert len(c.get("/cassata/events/app?from=%d" % at).json()["events"]) == 1
 
 
+def test_change_of_what_is_quarantined(launch, store):
+    """Nobody looks at it either: it would be delivered a day before."""
+    c = launch(roles="service")
+    c.schedule("e", "http://127.0.0.1:1/", expiry=2e9)
+    store.sql("UPDATE event SET suspect = 2, due_ms = due_ms + %d" % (1 << 48))
+    at = datetime(2031, 7, 1, 9, tzinfo=timezone.utc).timestamp()
+    response = patch(c, "e", {"at-local": "2031-07-01T09:00:00",
+                              "time-zone": "UTC"})
+    assert response.json()["next-attempt"] == at
+    event = c.event("e")
+    assert event["expiry"] == event["next-attempt"] == at
+    assert "time-zone" not in event
+    assert len(c.get("/cassata/events/app?from=%d" % at).json()["events"]) == 1
+
+
 @pytest.fixture
 def zoned(prepare):
     """A daemon with a time zone database of its own."""
