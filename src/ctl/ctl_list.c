@@ -121,8 +121,9 @@ ask_page(struct list *list, struct buf *answer)
 }
 
 static int
-print_list(struct list *list)
+print_list(void *arg)
 {
+	struct list *list = arg;
 	bool begun = false;
 	int status;
 
@@ -207,12 +208,7 @@ begin_list(struct list *list, const struct ctl *ctl)
 	if (status != CTL_OK)
 		return status;
 	list->url.len--; /* the NUL: a query follows */
-	do {
-		if (ctl->watch)
-			ctl_watch_begin();
-		status = print_list(list);
-	} while (status == CTL_OK && ctl->watch && ctl_watch_again());
-	return status;
+	return ctl_watch_each_second(ctl, print_list, list);
 }
 
 int

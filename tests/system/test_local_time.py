@@ -139,12 +139,8 @@ def test_change_to_another(daemon, sink, name):
     daemon.wait_state(name, "COMPLETED")
 
 
-def test_change_of_what_has_failed(launch, sink):
-    """Nobody looks at it before it is due: it has a moment."""
-    c = launch(worker={"retryDelays": ["1h"]})
-    sink.on("/e", 503)
-    c.schedule("e", sink.url("/e"))
-    c.wait_state("e", "SERVICE_UNAVAILABLE")
+def expect_moment_after_change(c):
+    """Of the event e, which a patch makes due at a local time."""
     at = datetime(2031, 7, 1, 9, tzinfo=timezone.utc).timestamp()
     response = patch(c, "e", {"at-local": "2031-07-01T09:00:00",
                               "time-zone": "UTC"})
@@ -153,6 +149,15 @@ def test_change_of_what_has_failed(launch, sink):
     assert event["expiry"] == event["next-attempt"] == at
     assert "time-zone" not in event
     assert len(c.get("/cassata/events/app?from=%d" % at).json()["events"]) == 1
+
+
+def test_change_of_what_has_failed(launch, sink):
+    """Nobody looks at it before it is due: it has a moment."""
+    c = launch(worker={"retryDelays": ["1h"]})
+    sink.on("/e", 503)
+    c.schedule("e", sink.url("/e"))
+    c.wait_state("e", "SERVICE_UNAVAILABLE")
+    expect_moment_after_change(c)
 
 
 def test_change_of_what_is_quarantined(launch, store):
@@ -160,14 +165,7 @@ def test_change_of_what_is_quarantined(launch, store):
     c = launch(roles="service")
     c.schedule("e", "http://127.0.0.1:1/", expiry=2e9)
     store.sql("UPDATE event SET suspect = 2, due_ms = due_ms + %d" % (1 << 48))
-    at = datetime(2031, 7, 1, 9, tzinfo=timezone.utc).timestamp()
-    response = patch(c, "e", {"at-local": "2031-07-01T09:00:00",
-                              "time-zone": "UTC"})
-    assert response.json()["next-attempt"] == at
-    event = c.event("e")
-    assert event["expiry"] == event["next-attempt"] == at
-    assert "time-zone" not in event
-    assert len(c.get("/cassata/events/app?from=%d" % at).json()["events"]) == 1
+    expect_moment_after_change(c)
 
 
 @pytest.fixture
