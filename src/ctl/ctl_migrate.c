@@ -372,6 +372,7 @@ struct going {
 	struct bar *bar;
 	bool begun; /* what fails from then on was well before */
 	int n_tries;
+	bool given_up;
 };
 
 /* Waits for what failed, if it may pass. */
@@ -380,10 +381,11 @@ tries_again(struct going *g, struct err *err)
 {
 	struct err reason = *err;
 
-	if (!g->begun || !move_may_go_on(g->move))
+	if (g->given_up || !g->begun || !move_may_go_on(g->move))
 		return false;
 	progress_clear(&g->bar->line);
 	if (++g->n_tries == TRIES_MAX) {
+		g->given_up = true;
 		(void)err_set(err,
 		    "%s; what was copied stays there: run cassatactl migrate "
 		    "again, it goes on",

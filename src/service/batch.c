@@ -14,10 +14,10 @@
 #include "service/writes.h"
 
 enum {
-	/* One is filled. The more are with the datastore, the nearer are the
-	 * keys that a commit has of them (sweep.h). */
+	/* The more are with the datastore, the nearer are the keys that a commit
+	 * has of them (sweep.h). */
 	GROUPS = 17,
-	FEW_GROUPS = 4, /* with the datastore where memory is not ample */
+	FEW_GROUPS = 4, /* where memory is not ample: then one more is filled */
 	/* Of an answer that is made before more is read. */
 	PIECE_BYTES = 64 * 1024,
 };

@@ -233,8 +233,11 @@ write_lock_acquire(struct write_lock *lock, int64_t timeout_ms)
 		lock->patience_ms = INT64_MAX;
 		return 0;
 	}
-	lock->patience_ms =
-	    timeout_ms / 4 < PATIENCE_MIN_MS ? PATIENCE_MIN_MS : timeout_ms / 4;
+	/* A wait that a thread has cut short says nothing of the turn. */
+	if (left_ms >= timeout_ms)
+		lock->patience_ms = timeout_ms / 4 < PATIENCE_MIN_MS
+					? PATIENCE_MIN_MS
+					: timeout_ms / 4;
 	(void)pthread_mutex_unlock(&lock->mutex);
 	return -1;
 }

@@ -151,7 +151,8 @@ look_at_rows(struct sql *sql, struct stepping *s, bool counts, struct err *err)
 		status = list_go_on(sql, &s->list, err);
 		n_looked += s->list.n_looked;
 	} while (counts && status == STORE_OK && !s->list.end &&
-		 n_looked < COUNT_ROWS && clock_mono_ms() < begin_ms + s->step->look_ms);
+		 n_looked < COUNT_ROWS &&
+		 clock_mono_ms() < begin_ms + s->step->look_ms);
 	s->step->n_looked = n_looked;
 	s->step->look_took_ms = clock_mono_ms() - begin_ms;
 	return status;

@@ -525,7 +525,7 @@ tell_rows(struct sql *sql, struct walk *walk, struct err *err)
 {
 	struct list_step *step = walk->step;
 	const struct list_look *look = &walk->look;
-	size_t max = step->meet != NULL ? MATCH_MAX : step->n_wanted;
+	size_t max = step->meet != NULL ? look->n : step->n_wanted;
 	enum store_status status = STORE_OK;
 
 	for (size_t at = 0; at < look->n && !walk->full && status == STORE_OK;

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json_scan.h"
 #include "event/recur_read.h"
 #include "store/record.h"
 #include "store/row_id.h"
+#include "store/schedule_times.h"
 
 #define TIME_MAX_S (STORE_TIME_MAX_MS / 1000)
 
@@ -46,8 +46,6 @@ check_schedule(const struct store_schedule *s, int64_t paused, struct err *err)
 	    {"bytes of options", (int64_t)s->event.options.len,
 		EVENT_OPTIONS_MAX},
 	};
-	struct recur_error error;
-	struct json_value value;
 	struct recur recur;
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
@@ -55,12 +53,7 @@ check_schedule(const struct store_schedule *s, int64_t paused, struct err *err)
 			all[i].what, all[i].value, all[i].max, err) != STORE_OK)
 			return STORE_BROKEN;
 	/* It goes into answers as it is. */
-	if (json_scan(s->spec, &value, err) == -1)
-		return STORE_BROKEN;
-	if (recur_read(&value, &recur, &error) == 0)
-		return STORE_OK;
-	(void)err_set(err, "%s %s", error.where, error.reason);
-	return STORE_BROKEN;
+	return schedule_recur(s, &recur, err) == 0 ? STORE_OK : STORE_BROKEN;
 }
 
 /* Who reads it is told which one it is. */
